@@ -1,0 +1,84 @@
+"""Starts the QFS status server behind a filter: paths that leave its document root are refused with 403.
+
+Usage: webui_guard.py webui.conf. The server hands out any file its process can read under /files//… and /charts/../….
+"""
+
+from __future__ import annotations
+
+import configparser
+import http.server
+import os
+import runpy
+import sys
+import urllib.parse
+from pathlib import Path
+
+POST_LIMIT = 1 << 20
+"""Bytes of a request body; the pages send less than one kilobyte."""
+
+
+def allowed(target: str, doc_root: Path, cwd: Path) -> bool:
+    """Whether a request target stays inside: `/files/` in `doc_root`, `/charts/` in `cwd`/charts, no `..` anywhere."""
+    raw = target.partition("?")[0].partition("#")[0]
+    decoded = raw
+    while (once := urllib.parse.unquote(decoded)) != decoded:
+        decoded = once
+    if not decoded.startswith("/") or "\0" in decoded or "\\" in decoded or ".." in decoded.split("/"):
+        return False
+    for prefix, root in (("/files", doc_root), ("/charts", cwd / "charts")):
+        if not decoded.startswith(prefix):
+            continue
+        # The server joins what follows to its root: a second slash would make it an absolute path.
+        inside = decoded.removeprefix(prefix + "/")
+        if inside == decoded or not inside or inside.startswith("/") or raw != target:
+            return False
+        resolved = (root / inside).resolve()
+        if not resolved.is_relative_to(root.resolve()) or resolved.is_dir():
+            return False
+    return True
+
+
+def guarded(doc_root: Path, cwd: Path) -> type[http.server.SimpleHTTPRequestHandler]:
+    """The handler that takes the place of the one upstream's derives from."""
+
+    class Guarded(http.server.SimpleHTTPRequestHandler):
+        timeout = 30
+
+        def parse_request(self) -> bool:
+            if not super().parse_request():
+                return False
+            if self.command not in ("GET", "POST"):
+                self.send_error(405)
+                return False
+            if not allowed(self.path, doc_root, cwd):
+                self.send_error(403)
+                return False
+            length = self.headers.get("Content-Length", "0").strip()
+            if not length.isdecimal() or int(length) > POST_LIMIT:
+                self.send_error(413)
+                return False
+            return True
+
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            if not str(getattr(code, "value", code)).startswith("2"):
+                super().log_request(code, size)
+
+    return Guarded
+
+
+def main(argv: list[str]) -> None:
+    """Runs upstream's server in this process."""
+    if len(argv) != 2:
+        sys.exit("usage: webui_guard.py webui.conf")
+    config = configparser.ConfigParser()
+    config.read(argv[1])
+    doc_root = Path(config.get("webserver", "webServer.docRoot"))
+    program = Path(os.environ.get("QFS_HOME") or "/opt/qfs") / "webui" / "qfsstatus.py"
+    http.server.SimpleHTTPRequestHandler = guarded(doc_root, Path.cwd())  # type: ignore[misc]
+    sys.path.insert(0, str(program.parent))
+    sys.argv = [str(program), argv[1]]
+    runpy.run_path(str(program), run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(sys.argv)

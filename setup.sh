@@ -1,0 +1,56 @@
+# shellcheck shell=bash
+# Sourced by ./demo and ./test: the virtual environment and the Docker Engine they need.
+
+as_root_on_debian() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; }
+
+setup_python() {
+  local python=python3
+  if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    echo "Python 3.11 or newer is needed: apt-get install python3 python3-venv" >&2
+    return 2
+  fi
+  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    if as_root_on_debian; then
+      apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null
+    else
+      echo "python3-venv is needed: apt-get install python3-venv" >&2
+      return 2
+    fi
+  fi
+  [ -x .venv/bin/python ] || "$python" -m venv .venv
+  local stamp
+  stamp=$(sha256sum pyproject.toml | cut -d' ' -f1)
+  if [ "$(cat .venv/.stamp 2>/dev/null || true)" != "$stamp" ]; then
+    .venv/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
+    echo "$stamp" > .venv/.stamp
+  fi
+}
+
+setup_engine() {
+  if docker info >/dev/null 2>&1; then return 0; fi
+  if ! command -v dockerd >/dev/null 2>&1; then
+    if ! as_root_on_debian; then
+      echo "a Docker Engine is needed: install docker.io (Debian, Ubuntu) or Docker Engine, and let this user use it" >&2
+      return 2
+    fi
+    echo "installing docker.io" >&2
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq docker.io iptables >/dev/null
+  fi
+  if docker info >/dev/null 2>&1; then return 0; fi
+  if [ -d /run/systemd/system ]; then
+    systemctl start docker
+  elif [ "$(id -u)" = 0 ]; then
+    echo "starting dockerd; its log is /var/log/dockerd.log" >&2
+    setsid nohup dockerd >/var/log/dockerd.log 2>&1 </dev/null &
+  fi
+  local waited=0
+  until docker info >/dev/null 2>&1; do
+    waited=$((waited + 1))
+    if [ "$waited" -gt 60 ]; then
+      echo "the Docker Engine did not start within 60 s; see /var/log/dockerd.log" >&2
+      return 4
+    fi
+    sleep 1
+  done
+}

@@ -1,0 +1,96 @@
+"""Pure: configuration and facts in, problems out. What `doctor` finds, each with the command that mends it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from sparkqfs.config import ClusterConfig
+from sparkqfs.errors import Problem
+from sparkqfs.facts import NodeFacts
+from sparkqfs.topology import OLDEST_ENGINE
+
+MAX_SKEW_S = 5.0
+MIN_FREE_BYTES = 5 << 30
+SWARM_PORT = 2377
+
+
+def parse_version(text: str) -> tuple[int, ...]:
+    """`20.10.24+dfsg1` → (20, 10, 24)."""
+    return tuple(int(part) for part in re.findall(r"\d+", text.split("+")[0].split("-")[0])[:3])
+
+
+def check_nodes(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Problem, ...]:
+    """Everything wrong with the machines that answered."""
+    found: list[Problem] = []
+    for name, fact in facts.items():
+        found += _check_engine(name, fact)
+        found += _check_machine(config, name, fact)
+        found += _check_subnet(config, name, fact)
+        found += _check_trust(config, name, fact)
+    found += _check_architectures(facts)
+    found += _check_ports(config, facts)
+    return tuple(found)
+
+
+def _check_engine(name: str, fact: NodeFacts) -> list[Problem]:
+    if fact.engine_version is None:
+        return [Problem(node=name, what="no Docker Engine answers", hint="apt-get install docker.io")]
+    if parse_version(fact.engine_version) < OLDEST_ENGINE:
+        wanted = ".".join(map(str, OLDEST_ENGINE))
+        what = f"Docker Engine {fact.engine_version} is too old: {wanted} or newer"
+        return [Problem(node=name, what=what, hint="apt-get install --only-upgrade docker.io")]
+    return []
+
+
+def _check_machine(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Problem]:
+    found = []
+    if abs(fact.clock_skew_s) > MAX_SKEW_S:
+        what = f"its clock is {fact.clock_skew_s:+.0f} s off this machine's"
+        found.append(Problem(node=name, what=what, hint="timedatectl set-ntp true"))
+    for disk in fact.disks:
+        if disk.free_bytes < MIN_FREE_BYTES:
+            what = f"{disk.path} has {disk.free_bytes / (1 << 30):.1f} GiB free"
+            found.append(Problem(node=name, what=what, hint="free space there, or set another data_dir"))
+    return found
+
+
+def _check_subnet(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Problem]:
+    ours = ipaddress.ip_network(config.subnet)
+    for route in fact.routes:
+        try:
+            other = ipaddress.ip_network(route)
+        except ValueError:
+            continue
+        if ours.overlaps(other):
+            what = f"subnet {config.subnet} collides with {route} there"
+            return [Problem(node=name, what=what, config_path="subnet", hint="set another subnet in hosts.yml")]
+    return []
+
+
+def _check_trust(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Problem]:
+    """Only once prep has made the CA: before that there is nothing to trust."""
+    if config.registry.tls and fact.has_secrets and fact.trusted_ca is None:
+        return [Problem(node=name, what="its engine does not trust the registry", hint="invoke prep")]
+    return []
+
+
+def _check_architectures(facts: dict[str, NodeFacts]) -> list[Problem]:
+    kinds = {fact.architecture for fact in facts.values()}
+    if len(kinds) < 2:
+        return []
+    listed = ", ".join(f"{name}: {fact.architecture}" for name, fact in facts.items())
+    return [Problem(what=f"the nodes have different CPU architectures ({listed})", hint="use machines of one kind")]
+
+
+def _check_ports(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[Problem]:
+    """Ports taken by something else, looked at before a swarm exists: afterwards they are our own."""
+    manager = facts.get(config.manager.name)
+    if manager is None or manager.swarm_state == "active":
+        return []
+    ports = config.ports
+    wanted = {ports.jupyter, ports.spark_ui, ports.app_ui, ports.qfs_ui, config.registry.port, SWARM_PORT}
+    return [
+        Problem(node=manager.name, what=f"port {port} is taken there", hint=f"ss -ltnp 'sport = :{port}' names it")
+        for port in sorted(wanted & set(manager.ports))
+    ]

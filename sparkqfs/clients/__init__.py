@@ -1,0 +1,1 @@
+"""The only place with network, threads and clock."""

@@ -1,0 +1,61 @@
+"""HTTP over SSH channels: lets requests and the Docker SDK talk through a connection that is open already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import paramiko
+import requests.adapters
+import urllib3
+import urllib3.connection
+
+OpenChannel = Callable[[], paramiko.Channel]
+
+
+class _ChannelConnection(urllib3.connection.HTTPConnection):
+    """An HTTP connection whose socket is a channel."""
+
+    open_channel: OpenChannel
+
+    def connect(self) -> None:
+        channel = self.open_channel()
+        timeout = self.timeout
+        channel.settimeout(float(timeout) if isinstance(timeout, (int, float)) else None)
+        self.sock = channel
+
+
+class _ChannelPool(urllib3.HTTPConnectionPool):
+    def __init__(self, open_channel: OpenChannel) -> None:
+        super().__init__("localhost", maxsize=4)
+        self._open_channel = open_channel
+
+    def _new_conn(self) -> Any:
+        timeout = self.timeout.connect_timeout
+        connection = _ChannelConnection("localhost", timeout=timeout if isinstance(timeout, (int, float)) else None)
+        connection.open_channel = self._open_channel
+        return connection
+
+
+class ChannelAdapter(requests.adapters.HTTPAdapter):
+    """A requests adapter; every connection it makes is `open_channel()`."""
+
+    def __init__(self, open_channel: OpenChannel) -> None:
+        self._channel_pool = _ChannelPool(open_channel)
+        super().__init__(max_retries=0)
+
+    def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> Any:
+        """The one pool, whatever the address says."""
+        return self._channel_pool
+
+    def get_connection(self, *_args: Any, **_kwargs: Any) -> Any:
+        """The same, for older requests."""
+        return self._channel_pool
+
+    def request_url(self, request: Any, _proxies: Any) -> str:
+        """Always the path: no proxy on this way."""
+        return str(request.path_url)
+
+    def close(self) -> None:
+        """Close the channels."""
+        self._channel_pool.close()

@@ -1,0 +1,69 @@
+"""Opens the clients of a cluster and closes them at the end, whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from sparkqfs.clients.engine import Engine
+from sparkqfs.clients.parallel import Results, run_on
+from sparkqfs.clients.ssh import NodeClient
+from sparkqfs.config import ClusterConfig
+
+T = TypeVar("T")
+
+
+class Clients:
+    """One `NodeClient` a machine, one `Engine` where one is asked for."""
+
+    def __init__(self, config: ClusterConfig, sudo_password: str | None = None) -> None:
+        self.config = config
+        self._nodes = {node.name: NodeClient(config, node, sudo_password) for node in config.nodes}
+        self._engines: dict[str, Engine] = {}
+
+    def node(self, name: str) -> NodeClient:
+        """The machine of this name."""
+        return self._nodes[name]
+
+    @property
+    def manager(self) -> NodeClient:
+        """The manager's machine."""
+        return self._nodes[self.config.manager.name]
+
+    def engine(self, name: str | None = None) -> Engine:
+        """The Docker Engine of a machine; the manager's without a name."""
+        name = name or self.config.manager.name
+        if name not in self._engines:
+            self._engines[name] = Engine(self._nodes[name])
+        return self._engines[name]
+
+    def on(self, names: tuple[str, ...], function: Callable[[str], T]) -> Results[T]:
+        """`function(name)` on each machine, at most `ssh.parallel` at a time."""
+        return run_on(names, function, limit=self.config.ssh.parallel)
+
+    def cancel(self) -> None:
+        """Ctrl-C: end what still runs on the machines."""
+        for client in self._nodes.values():
+            client.cancel()
+
+    def close(self) -> None:
+        """Close everything."""
+        for engine in self._engines.values():
+            with contextlib.suppress(Exception):
+                engine.close()
+        for client in self._nodes.values():
+            client.close()
+
+
+@contextlib.contextmanager
+def open_clients(config: ClusterConfig, sudo_password: str | None = None) -> Iterator[Clients]:
+    """Clients for the length of a command; an interrupt ends the remote commands too."""
+    clients = Clients(config, sudo_password)
+    try:
+        yield clients
+    except KeyboardInterrupt:
+        clients.cancel()
+        raise
+    finally:
+        clients.close()

@@ -1,0 +1,257 @@
+"""A machine's Docker Engine, its API carried over the SSH connection. The only user of the Docker SDK."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import IO, Any
+
+import docker.api
+import docker.errors
+import docker.types
+import requests.exceptions
+
+from sparkqfs.clients.channel import ChannelAdapter
+from sparkqfs.clients.ssh import NodeClient
+from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.topology import DOCKER_API
+
+STACK_LABEL = "com.docker.stack.namespace"
+
+
+class Engine:
+    """The Docker Engine of one machine. Faults are `ClusterError`s that name it."""
+
+    def __init__(self, client: NodeClient, *, timeout_s: float = 60.0) -> None:
+        self.client = client
+        self._api = docker.api.APIClient(base_url="http://localhost:1", version=DOCKER_API, timeout=int(timeout_s))
+        self._api.trust_env = False
+        # the SDK reads raw streams of this scheme from the channel itself
+        self._api.base_url = "http+docker://ssh"
+        self._api.mount(
+            "http+docker://", ChannelAdapter(lambda: client.exec_channel(["docker", "system", "dial-stdio"]))
+        )
+
+    @contextlib.contextmanager
+    def _faults(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except docker.errors.APIError as error:
+            what = f"{doing}: {error.explanation or error}"
+            raise ClusterError(Problem(node=self.client.node.name, what=what)) from error
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, EOFError) as error:
+            hint = "is Docker Engine installed and running there? `invoke doctor` looks"
+            what = f"{doing}: the Docker Engine does not answer ({str(error)[:200] or type(error).__name__})"
+            raise ClusterError(Problem(node=self.client.node.name, what=what, hint=hint)) from error
+
+    def close(self) -> None:
+        """Close the API's channels."""
+        self._api.close()
+
+    # -- swarm ------------------------------------------------------------------------------------------------------
+
+    def info(self) -> dict[str, Any]:
+        """GET /info."""
+        with self._faults("asking the engine"):
+            return dict(self._api.info())
+
+    def init_swarm(self, address: str) -> None:
+        """Make a new swarm, this machine its manager."""
+        with self._faults("making the swarm"):
+            self._api.init_swarm(advertise_addr=address, listen_addr="0.0.0.0:2377", data_path_addr=address)
+
+    def worker_token(self) -> str:
+        """The join token for workers: a secret, never to be printed."""
+        with self._faults("reading the swarm's token"):
+            return str(self._api.inspect_swarm()["JoinTokens"]["Worker"])
+
+    def join_swarm(self, manager: str, address: str, token: str) -> None:
+        """Join the swarm of `manager` as a worker; through the API, so that the token is in no argv."""
+        with self._faults("joining the swarm"):
+            self._api.join_swarm(
+                remote_addrs=[f"{manager}:2377"],
+                join_token=token,
+                listen_addr="0.0.0.0:2377",
+                advertise_addr=address,
+                data_path_addr=address,
+            )
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """GET /nodes (manager only)."""
+        with self._faults("listing the swarm's nodes"):
+            return list(self._api.nodes())
+
+    def label_node(self, node_id: str, labels: Mapping[str, str]) -> None:
+        """Set the labels of a swarm node, keeping role and availability."""
+        with self._faults("labelling a node"):
+            node = self._api.inspect_node(node_id)
+            spec = dict(node["Spec"])
+            spec["Labels"] = dict(labels)
+            self._api.update_node(node_id, node["Version"]["Index"], spec)
+
+    # -- images -----------------------------------------------------------------------------------------------------
+
+    def image_labels(self, reference: str) -> dict[str, str] | None:
+        """Labels of a local image; `None` when there is no such image."""
+        with self._faults(f"looking for {reference}"):
+            try:
+                image = self._api.inspect_image(reference)
+            except docker.errors.ImageNotFound:
+                return None
+            return dict((image.get("Config") or {}).get("Labels") or {})
+
+    def build(
+        self,
+        context: IO[bytes],
+        *,
+        tag: str,
+        buildargs: Mapping[str, str],
+        labels: Mapping[str, str],
+        timeout_s: float,
+        network: str | None,
+        on_line: Callable[[str], None],
+    ) -> None:
+        """Build an image from a tar `context`; each line of the build goes to `on_line`."""
+        tail: list[str] = []
+        with self._faults(f"building {tag}"):
+            stream = self._api.build(
+                fileobj=context,
+                custom_context=True,
+                tag=tag,
+                buildargs=dict(buildargs),
+                labels=dict(labels),
+                rm=True,
+                forcerm=True,
+                decode=True,
+                timeout=int(timeout_s),
+                network_mode=network,
+            )
+            for message in stream:
+                text = str(message.get("stream") or message.get("status") or "").rstrip()
+                for line in text.splitlines():
+                    on_line(line)
+                    tail = [*tail[-14:], line]
+                if "error" in message:
+                    quoted = "\n  ".join(tail)
+                    what = f"building {tag}: {message['error']}\n  {quoted}"
+                    raise ClusterError(Problem(node=self.client.node.name, what=what))
+
+    def pull(self, reference: str, on_line: Callable[[str], None]) -> None:
+        """Pull an image."""
+        with self._faults(f"pulling {reference}"):
+            for message in self._api.pull(reference, stream=True, decode=True):
+                if "error" in message:
+                    raise ClusterError(
+                        Problem(
+                            node=self.client.node.name,
+                            what=f"pulling {reference}: {message['error']}",
+                            hint="set build.base to an image that this machine has",
+                        )
+                    )
+                on_line(str(message.get("status", "")))
+
+    def push(self, reference: str, auth: Mapping[str, str] | None, on_line: Callable[[str], None]) -> None:
+        """Push an image to its registry."""
+        with self._faults(f"pushing {reference}"):
+            stream = self._api.push(reference, stream=True, decode=True, auth_config=dict(auth) if auth else None)
+            for message in stream:
+                if "error" in message:
+                    what = f"pushing {reference}: {message['error']}"
+                    raise ClusterError(
+                        Problem(node=self.client.node.name, what=what, hint="is the registry up? `invoke swarm`")
+                    )
+                progress = message.get("progressDetail") or {}
+                if not progress:
+                    on_line(str(message.get("status", "")))
+
+    def registry_digest(self, reference: str, auth: Mapping[str, str] | None) -> str | None:
+        """The digest under which the registry holds `reference`; `None` when it does not."""
+        try:
+            found = self._api.inspect_distribution(reference, auth_config=dict(auth) if auth else None)
+        except docker.errors.APIError as error:
+            text = str(error.explanation or error)
+            if "manifest unknown" in text or "not found" in text or error.status_code == 404:
+                return None
+            what = f"asking the registry for {reference}: {text}"
+            raise ClusterError(
+                Problem(node=self.client.node.name, what=what, hint="is the registry up? `invoke swarm`")
+            ) from error
+        return str(found["Descriptor"]["digest"])
+
+    # -- services, tasks, configs -----------------------------------------------------------------------------------
+
+    def _in_stack(self, stack: str) -> dict[str, str]:
+        return {"label": f"{STACK_LABEL}={stack}"}
+
+    def services(self, stack: str) -> list[dict[str, Any]]:
+        """The stack's services."""
+        with self._faults("listing services"):
+            return list(self._api.services(filters=self._in_stack(stack)))
+
+    def tasks(self, stack: str) -> list[dict[str, Any]]:
+        """The stack's tasks, history included."""
+        with self._faults("listing tasks"):
+            return list(self._api.tasks(filters=self._in_stack(stack)))
+
+    def networks(self, stack: str) -> list[dict[str, Any]]:
+        """The stack's networks."""
+        with self._faults("listing networks"):
+            return list(self._api.networks(filters=self._in_stack(stack)))
+
+    def containers(self, label: str) -> list[dict[str, Any]]:
+        """This machine's containers with a label, stopped ones included."""
+        with self._faults("listing containers"):
+            return list(self._api.containers(all=True, filters={"label": label}))
+
+    def config_names(self) -> dict[str, str]:
+        """Swarm configs, name → id."""
+        with self._faults("listing configs"):
+            return {item["Spec"]["Name"]: item["ID"] for item in self._api.configs()}
+
+    def secret_names(self) -> dict[str, str]:
+        """Swarm secrets, name → id."""
+        with self._faults("listing secrets"):
+            return {item["Spec"]["Name"]: item["ID"] for item in self._api.secrets()}
+
+    def create_config(self, name: str, content: str, labels: Mapping[str, str]) -> None:
+        """Make a Swarm config."""
+        with self._faults(f"making config {name}"):
+            self._api.create_config(name, content.encode(), dict(labels))
+
+    def create_secret(self, name: str, content: str, labels: Mapping[str, str]) -> None:
+        """Make a Swarm secret."""
+        with self._faults(f"making secret {name}"):
+            self._api.create_secret(name, content.encode(), dict(labels))
+
+    def remove_unused(self, stack: str, keep: Iterable[str]) -> list[str]:
+        """Remove this stack's configs and secrets whose names are not in `keep`; the names removed."""
+        kept = set(keep)
+        removed: list[str] = []
+        with self._faults("removing old configs and secrets"):
+            for kind, remove in (
+                (self._api.configs, self._api.remove_config),
+                (self._api.secrets, self._api.remove_secret),
+            ):
+                for item in kind(filters={"label": f"sparkqfs.cluster={stack}"}):
+                    name = item["Spec"]["Name"]
+                    if name in kept:
+                        continue
+                    with contextlib.suppress(docker.errors.APIError):  # still in use by a task that is going away
+                        remove(item["ID"])
+                        removed.append(name)
+        return removed
+
+    # -- single containers ------------------------------------------------------------------------------------------
+
+    def container(self, name: str) -> dict[str, Any] | None:
+        """Inspect a container by name; `None` when there is none."""
+        with self._faults(f"looking for container {name}"):
+            try:
+                return dict(self._api.inspect_container(name))
+            except docker.errors.NotFound:
+                return None
+
+    def remove_container(self, name: str) -> None:
+        """Stop and remove a container with its anonymous volumes; nothing to do when it is gone."""
+        with self._faults(f"removing container {name}"), contextlib.suppress(docker.errors.NotFound):
+            self._api.remove_container(name, force=True, v=True)

@@ -1,0 +1,319 @@
+"""One machine over one Fabric connection: commands, standard input, streams. The only user of Fabric."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import paramiko
+from fabric import Config, Connection
+
+from sparkqfs.config import ClusterConfig, NodeConfig
+from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
+
+KEEPALIVE_S = 15
+_PID_LINE = b"sparkqfs-pid "
+_known_hosts_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a command left behind."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    def last_lines(self, count: int = 10) -> str:
+        """The end of what it said, errors first."""
+        text = self.stderr.strip() or self.stdout.strip()
+        return "\n".join(text.splitlines()[-count:])
+
+
+class AcceptNewPolicy(paramiko.MissingHostKeyPolicy):
+    """Trust a host key on first use and write it to known_hosts; paramiko itself refuses a changed one."""
+
+    def __init__(self, known_hosts: Path) -> None:
+        self._path = known_hosts
+
+    def missing_host_key(self, client: Any, hostname: str, key: paramiko.PKey) -> None:
+        """Append the key, one line, under a lock: many connections open at the same time."""
+        with _known_hosts_lock:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._path.open("a", encoding="ascii") as file:
+                file.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+
+
+class NodeClient:
+    """One machine. Opens its connection at first use; every command has a deadline.
+
+    Errors are `UnreachableError` (no connection) or `ClusterError` (a command that failed), with the node's name.
+    """
+
+    def __init__(self, config: ClusterConfig, node: NodeConfig, sudo_password: str | None = None) -> None:
+        self.node = node
+        self._config = config
+        self._sudo_password = sudo_password
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._running: set[int] = set()
+
+    # -- connection -------------------------------------------------------------------------------------------------
+
+    def _make_connection(self) -> Connection:
+        ssh = self._config.ssh
+        connect_kwargs: dict[str, Any] = {
+            "banner_timeout": self._config.timeouts.connect_s,
+            "auth_timeout": self._config.timeouts.connect_s,
+        }
+        if ssh.key is not None:
+            connect_kwargs["key_filename"] = [str(ssh.key)]
+        connection = Connection(
+            self.node.address,
+            user=ssh.user,
+            port=self.node.port or ssh.port,
+            config=Config(),
+            connect_timeout=int(self._config.timeouts.connect_s),
+            connect_kwargs=connect_kwargs,
+        )
+        self._set_host_key_policy(connection)
+        return connection
+
+    def _set_host_key_policy(self, connection: Connection) -> None:
+        """Fabric accepts any key by default: replace that, for jump hosts too."""
+        known_hosts = self._config.ssh.known_hosts
+        hop: Any = connection
+        while isinstance(hop, Connection):
+            if known_hosts.exists():
+                hop.client.load_host_keys(str(known_hosts))
+                hop.client._host_keys_filename = None  # appended by our policy, never rewritten as a whole
+            strict = self._config.ssh.host_keys == "strict"
+            hop.client.set_missing_host_key_policy(paramiko.RejectPolicy() if strict else AcceptNewPolicy(known_hosts))
+            hop = hop.gateway
+
+    def open(self) -> Connection:
+        """The open connection. Raises `UnreachableError` naming the node and the cause."""
+        with self._lock:
+            if self._connection is None or not self._connection.is_connected:
+                connection = self._make_connection()
+                try:
+                    connection.open()
+                except BaseException as error:
+                    with contextlib.suppress(Exception):
+                        connection.close()
+                    if isinstance(error, (OSError, paramiko.SSHException, EOFError, ValueError)):
+                        raise self._unreachable(error) from error
+                    raise
+                connection.transport.set_keepalive(KEEPALIVE_S)
+                self._connection = connection
+            return self._connection
+
+    def _unreachable(self, error: BaseException) -> UnreachableError:
+        where = f"{self.node.address}:{self.node.port or self._config.ssh.port or 22}"
+        hint = "is the machine up, and sshd running? `ssh` to it by hand shows more"
+        if isinstance(error, paramiko.BadHostKeyException):
+            what = f"the host key of {where} has changed"
+            hint = f"if the machine was reinstalled, remove its old line from {self._config.ssh.known_hosts}"
+        elif isinstance(error, paramiko.AuthenticationException):
+            what = f"cannot log in to {where}: {error}"
+            hint = "set ssh.user and ssh.key, or load the key into your agent"
+        elif isinstance(error, paramiko.SSHException) and "known_hosts" in str(error):
+            what = f"the host key of {where} is not known (ssh.host_keys: strict)"
+            hint = f"add it to {self._config.ssh.known_hosts}, or set ssh.host_keys: accept-new"
+        elif isinstance(error, socket.gaierror):
+            what = f"cannot resolve {self.node.address}"
+            hint = f"correct nodes.{self.node.name}.address"
+        elif isinstance(error, TimeoutError):
+            what = f"no answer from {where} within {self._config.timeouts.connect_s:.0f} s"
+        else:
+            what = f"cannot connect to {where}: {str(error) or type(error).__name__}"
+        return UnreachableError(Problem(node=self.node.name, what=what, hint=hint, code=ExitCode.UNREACHABLE))
+
+    @property
+    def needs_sudo(self) -> bool:
+        """True where the login user is not root."""
+        return bool(self.open().user != "root")
+
+    def close(self) -> None:
+        """Close the connection; safe to call twice."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def cancel(self) -> None:
+        """Kill what is still running there (Ctrl-C), then close."""
+        with contextlib.suppress(Exception):
+            if self._connection is not None and self._running:
+                groups = " ".join(f"-{pid}" for pid in self._running)
+                prefix = "sudo -n " if self.needs_sudo else ""
+                channel = self._connection.transport.open_session(timeout=3)
+                channel.exec_command(f"{prefix}kill -TERM -- {groups}")
+                channel.settimeout(3)
+                channel.recv_exit_status() if channel.status_event.wait(3) else None
+        self.close()
+
+    # -- channels ---------------------------------------------------------------------------------------------------
+
+    def exec_channel(self, argv: Sequence[str]) -> paramiko.Channel:
+        """A channel that runs `argv` as root, its pid on the first line of stderr. For byte streams (Engine API)."""
+        connection = self.open()
+        command = shlex.join(argv)
+        first = b""
+        if self.needs_sudo:
+            flag = "-n" if self._sudo_password is None else "-S"
+            command = f"sudo {flag} -p '' -- {command}"
+            if self._sudo_password is not None:
+                first = self._sudo_password.encode() + b"\n"
+        try:
+            channel: paramiko.Channel = connection.transport.open_session(timeout=self._config.timeouts.connect_s)
+            channel.exec_command(f"echo sparkqfs-pid $$ >&2; exec {command}")
+            if first:
+                channel.sendall(first)
+        except (OSError, paramiko.SSHException, EOFError) as error:
+            raise self._unreachable(error) from error
+        return channel
+
+    def tcp_channel(self, host: str, port: int, timeout_s: float) -> paramiko.Channel:
+        """A TCP connection that this machine opens to `host:port`. Raises `OSError` when it is refused."""
+        transport: paramiko.Transport = self.open().transport
+        try:
+            return transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=timeout_s)
+        except paramiko.SSHException as error:
+            raise ConnectionError(f"{host}:{port}: {error}") from error
+
+    # -- commands ---------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: str | bytes = b"",
+        timeout_s: float | None = None,
+        check: bool = True,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Output:
+        """Run `argv` as root, feed it `stdin`, wait for its end.
+
+        `on_line` gets each line of standard error as it comes. Raises `ClusterError` with the last lines when `check`
+        and the exit code is not 0, or when it takes longer than `timeout_s` seconds (it is killed then).
+        """
+        limit = timeout_s if timeout_s is not None else self._config.timeouts.command_s
+        channel = self.exec_channel(argv)
+        reader = _Reader(channel, on_line, self._running)
+        feeder = threading.Thread(target=_feed, args=(channel, stdin), daemon=True)
+        feeder.start()
+        try:
+            finished = reader.read_to_end(limit)
+        finally:
+            self._running.discard(reader.pid)
+            channel.close()
+        if not finished:
+            self._kill(reader.pid)
+            what = f"`{_shown(argv)}` did not end within {limit:.0f} s"
+            raise ClusterError(Problem(node=self.node.name, what=what, code=ExitCode.TIMEOUT))
+        output = Output(reader.exit_code, reader.stdout, reader.stderr)
+        if check and output.exit_code != 0:
+            raise self.failure(argv, output)
+        return output
+
+    def script(self, text: str, *args: str, timeout_s: float | None = None, check: bool = True) -> Output:
+        """Run a POSIX shell script given on standard input, as root: one exchange, nothing in argv but `args`."""
+        return self.run(["sh", "-s", "--", *args], stdin=text, timeout_s=timeout_s, check=check)
+
+    def failure(self, argv: Sequence[str], output: Output) -> ClusterError:
+        """The error for a command that ended badly."""
+        hint = None
+        if "sudo:" in output.stderr:
+            hint = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user"
+        what = output.last_lines() or "no output"
+        return ClusterError(
+            Problem(node=self.node.name, what=f"{what} (`{_shown(argv)}`, exit {output.exit_code})", hint=hint)
+        )
+
+    def _kill(self, pid: int) -> None:
+        if pid > 0:
+            self._running.add(pid)
+            self.cancel()
+            self._running.clear()
+
+
+def _shown(argv: Sequence[str]) -> str:
+    text = shlex.join(argv)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _feed(channel: paramiko.Channel, stdin: str | bytes) -> None:
+    with contextlib.suppress(OSError, paramiko.SSHException, EOFError):
+        payload = stdin.encode() if isinstance(stdin, str) else stdin
+        if payload:
+            channel.sendall(payload)
+        channel.shutdown_write()
+
+
+class _Reader:
+    """Reads both streams of a channel to the end, within a deadline."""
+
+    def __init__(self, channel: paramiko.Channel, on_line: Callable[[str], None] | None, running: set[int]) -> None:
+        self._channel = channel
+        self._on_line = on_line
+        self._running = running
+        self._out: list[bytes] = []
+        self._err = b""
+        self._err_kept: list[str] = []
+        self.pid = 0
+        self.exit_code = -1
+
+    @property
+    def stdout(self) -> str:
+        return b"".join(self._out).decode(errors="replace")
+
+    @property
+    def stderr(self) -> str:
+        return "\n".join(self._err_kept)
+
+    def _take_error_bytes(self, more: bytes) -> None:
+        self._err += more
+        *lines, self._err = self._err.split(b"\n")
+        for line in lines:
+            self._take_error_line(line)
+
+    def _take_error_line(self, line: bytes) -> None:
+        if self.pid == 0 and line.startswith(_PID_LINE):
+            self.pid = int(line[len(_PID_LINE) :])
+            self._running.add(self.pid)
+            return
+        text = line.decode(errors="replace")
+        self._err_kept.append(text)
+        if self._on_line is not None:
+            self._on_line(text)
+
+    def read_to_end(self, timeout_s: float) -> bool:
+        """False when the deadline passed first."""
+        deadline = time.monotonic() + timeout_s
+        channel = self._channel
+        while True:
+            quiet = True
+            while channel.recv_ready():
+                self._out.append(channel.recv(65536))
+                quiet = False
+            while channel.recv_stderr_ready():
+                self._take_error_bytes(channel.recv_stderr(65536))
+                quiet = False
+            if quiet:
+                if (channel.exit_status_ready() and channel.eof_received) or channel.closed:
+                    break
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.01)
+        if self._err:
+            self._take_error_line(self._err)
+        self.exit_code = channel.recv_exit_status() if channel.exit_status_ready() else -1
+        return True

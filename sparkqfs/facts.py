@@ -1,0 +1,320 @@
+"""What was found on the machines, as frozen data, and the parsers of their raw answers. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathFact:
+    """One path on a node. `kind` is `directory`, `file`, `link`, `other` or `missing`."""
+
+    path: PurePosixPath
+    kind: str
+    uid: int = -1
+    gid: int = -1
+    mode: int = 0
+    empty: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskFact:
+    """One data directory of a node. Sizes are bytes; `marker` is the cluster id found on it."""
+
+    path: PurePosixPath
+    marker: str | None
+    free_bytes: int
+    total_bytes: int
+    chunks: int
+    chunk_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetaFact:
+    """The metaserver's directories on the manager."""
+
+    checkpoints: int = 0
+    logs: int = 0
+    latest: bool = False
+    date: str | None = None
+    file_system_id: str | None = None
+    bytes: int = 0
+
+    @property
+    def exists(self) -> bool:
+        """True when a file system is there, whole or in part."""
+        return self.latest or self.checkpoints > 0 or self.logs > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFacts:
+    """What one machine said. Memory is MiB, clock seconds since the epoch."""
+
+    name: str
+    hostname: str = ""
+    architecture: str = ""
+    cores: int = 0
+    memory_mib: int = 0
+    clock_s: float = 0.0
+    clock_skew_s: float = 0.0
+    engine_version: str | None = None
+    swarm_state: str = "inactive"
+    swarm_node_id: str = ""
+    swarm_cluster_id: str = ""
+    swarm_address: str = ""
+    user_by_name: tuple[str, int] | None = None
+    user_by_id: tuple[str, int] | None = None
+    group_by_name: tuple[str, int] | None = None
+    group_by_id: tuple[str, int] | None = None
+    paths: dict[PurePosixPath, PathFact] = field(default_factory=dict)
+    disks: tuple[DiskFact, ...] = ()
+    meta: MetaFact = MetaFact()
+    trusted_ca: str | None = None
+    """SHA-256 of the registry certificate that this machine's engine trusts."""
+    ca_pem: str | None = None
+    """The cluster's CA certificate (manager only)."""
+    has_secrets: bool = False
+    routes: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    """TCP ports that something listens on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmNode:
+    """A node as the swarm sees it."""
+
+    id: str
+    hostname: str
+    address: str
+    state: str
+    availability: str
+    is_manager: bool
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFact:
+    """One Swarm task that should be running, or the last failure of one."""
+
+    service: str
+    node: str
+    state: str
+    desired: str
+    error: str
+    container_id: str
+    addresses: tuple[str, ...] = ()
+    created: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparkFact:
+    """The Spark master's answer. Memory is MiB."""
+
+    alive_hosts: tuple[str, ...]
+    dead: int
+    cores: int
+    cores_used: int
+    memory_mib: int
+    memory_used_mib: int
+    applications: tuple[str, ...]
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QfsFact:
+    """The QFS status server's answer. Sizes are bytes."""
+
+    up_hosts: tuple[str, ...]
+    down: int
+    total_bytes: int
+    used_bytes: int
+    free_bytes: int
+    recovering: bool
+    files: int
+    chunks: int
+    replications_pending: int
+    file_system_id: str
+
+
+def parse_node(name: str, text: str) -> NodeFacts:
+    """Read the lines `key<TAB>value…` that gather.FACTS_SCRIPT prints. Raises `ValueError` on another shape."""
+    values: dict[str, list[list[str]]] = {}
+    for line in text.splitlines():
+        key, *rest = line.split("\t")
+        values.setdefault(key, []).append(rest)
+    if "end" not in values:
+        raise ValueError("the machine's answer is cut off")
+
+    def one(key: str, default: str = "") -> str:
+        rows = values.get(key)
+        return rows[0][0] if rows and rows[0] else default
+
+    swarm = json.loads(one("swarm") or "{}") or {}
+    paths = {fact.path: fact for fact in map(_path_fact, values.get("path", []))}
+    return NodeFacts(
+        name=name,
+        hostname=one("hostname"),
+        architecture=one("arch"),
+        cores=int(one("cores", "0")),
+        memory_mib=int(one("memory_kib", "0")) // 1024,
+        clock_s=float(one("clock", "0")),
+        engine_version=one("engine") or None,
+        swarm_state=str(swarm.get("LocalNodeState") or "inactive"),
+        swarm_node_id=str(swarm.get("NodeID") or ""),
+        swarm_cluster_id=str((swarm.get("Cluster") or {}).get("ID") or ""),
+        swarm_address=str(swarm.get("NodeAddr") or ""),
+        user_by_name=_account(one("user_name")),
+        user_by_id=_account(one("user_id")),
+        group_by_name=_account(one("group_name")),
+        group_by_id=_account(one("group_id")),
+        paths=paths,
+        disks=tuple(_disk_fact(row) for row in values.get("disk", [])),
+        meta=_meta_fact(values.get("meta", [[]])[0]),
+        trusted_ca=one("trusted_ca") or None,
+        ca_pem="\n".join(row[0] for row in values.get("ca", [])) + "\n" if "ca" in values else None,
+        has_secrets=one("secrets") == "yes",
+        routes=tuple(row[0] for row in values.get("route", []) if row),
+        ports=tuple(sorted({int(row[0]) for row in values.get("port", []) if row and row[0].isdigit()})),
+    )
+
+
+def _account(line: str) -> tuple[str, int] | None:
+    """`name:x:number:…` of getent."""
+    fields = line.split(":")
+    return (fields[0], int(fields[2])) if len(fields) > 2 else None
+
+
+def _path_fact(row: list[str]) -> PathFact:
+    path, kind, uid, gid, mode, empty = row
+    return PathFact(
+        path=PurePosixPath(path),
+        kind=kind,
+        uid=int(uid or -1),
+        gid=int(gid or -1),
+        mode=int(mode or "0", 8),
+        empty=empty == "yes",
+    )
+
+
+def _disk_fact(row: list[str]) -> DiskFact:
+    path, marker, total_kib, free_kib, chunks, chunk_kib = row
+    return DiskFact(
+        path=PurePosixPath(path),
+        marker=marker or None,
+        total_bytes=int(total_kib or 0) * 1024,
+        free_bytes=int(free_kib or 0) * 1024,
+        chunks=int(chunks or 0),
+        chunk_bytes=int(chunk_kib or 0) * 1024,
+    )
+
+
+def _meta_fact(row: list[str]) -> MetaFact:
+    if not row:
+        return MetaFact()
+    checkpoints, logs, latest, date, file_system_id, kib = row
+    return MetaFact(
+        checkpoints=int(checkpoints or 0),
+        logs=int(logs or 0),
+        latest=latest == "yes",
+        date=date or None,
+        file_system_id=file_system_id or None,
+        bytes=int(kib or 0) * 1024,
+    )
+
+
+def parse_swarm_nodes(raw: list[dict[str, object]]) -> tuple[SwarmNode, ...]:
+    """Read the engine's `GET /nodes`."""
+    found = []
+    for item in raw:
+        spec = _mapping(item, "Spec")
+        status = _mapping(item, "Status")
+        found.append(
+            SwarmNode(
+                id=str(item["ID"]),
+                hostname=str(_mapping(item, "Description").get("Hostname", "")),
+                address=str(status.get("Addr", "")),
+                state=str(status.get("State", "")),
+                availability=str(spec.get("Availability", "")),
+                is_manager=spec.get("Role") == "manager",
+                labels={str(k): str(v) for k, v in _mapping(spec, "Labels").items()},
+            )
+        )
+    return tuple(found)
+
+
+def parse_tasks(raw: list[dict[str, object]], services: dict[str, str], nodes: dict[str, str]) -> tuple[TaskFact, ...]:
+    """Read the engine's `GET /tasks`; `services` and `nodes` map ids to names."""
+    found = []
+    for item in raw:
+        status = _mapping(item, "Status")
+        container = _mapping(status, "ContainerStatus")
+        attachments = item.get("NetworksAttachments") or []
+        addresses = [
+            str(address).split("/")[0]
+            for attachment in (attachments if isinstance(attachments, list) else [])
+            for address in (attachment.get("Addresses") or [])
+        ]
+        found.append(
+            TaskFact(
+                service=services.get(str(item.get("ServiceID", "")), "?"),
+                node=nodes.get(str(item.get("NodeID", "")), ""),
+                state=str(status.get("State", "")),
+                desired=str(item.get("DesiredState", "")),
+                error=str(status.get("Err", "") or ""),
+                container_id=str(container.get("ContainerID", "")),
+                addresses=tuple(addresses),
+                created=str(item.get("CreatedAt", "")),
+            )
+        )
+    return tuple(sorted(found, key=lambda task: task.created))
+
+
+def _mapping(item: object, key: str) -> dict[str, object]:
+    value = item.get(key) if isinstance(item, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def parse_spark(body: object) -> SparkFact:
+    """Read the Spark master's `/json/`. Source: Spark 4.1, deploy/JsonProtocol.scala. Raises `ValueError`."""
+    if not isinstance(body, dict) or "workers" not in body or "status" not in body:
+        raise ValueError("no `workers` in the Spark master's answer")
+    alive = [worker for worker in body["workers"] if worker["state"] == "ALIVE"]
+    return SparkFact(
+        alive_hosts=tuple(sorted(str(worker["host"]) for worker in alive)),
+        dead=len(body["workers"]) - len(alive),
+        cores=int(body["cores"]),
+        cores_used=int(body["coresused"]),
+        memory_mib=int(body["memory"]),
+        memory_used_mib=int(body["memoryused"]),
+        applications=tuple(str(app["name"]) for app in body["activeapps"]),
+        status=str(body["status"]),
+    )
+
+
+def parse_qfs(body: object) -> QfsFact:
+    """Read the QFS status server's `/query/meta`. Source: QFS 2.2.8, webui/qfsstatus.py. Raises `ValueError`."""
+    if not isinstance(body, dict) or not isinstance(body.get("systemInfo"), dict):
+        raise ValueError("no `systemInfo` in the QFS status server's answer")
+    info = body["systemInfo"]
+    up = body.get("upServers") or []
+    return QfsFact(
+        up_hosts=tuple(sorted(str(server["host"]) for server in up)),
+        down=len(body.get("downServers") or []),
+        total_bytes=_number(info.get("totalSpace")),
+        used_bytes=_number(info.get("usedSpace")),
+        free_bytes=_number(info.get("freeFsSpace")),
+        recovering=str(info.get("isInRecovery")).lower() in ("1", "true"),
+        files=_number(info.get("fileCount")),
+        chunks=_number(info.get("chunks")),
+        replications_pending=_number(info.get("replicationBacklog")) + _number(info.get("pendingReplication")),
+        file_system_id=str(info.get("fileSystemId", "")),
+    )
+
+
+def _number(value: object) -> int:
+    try:
+        return max(0, int(float(str(value))))
+    except ValueError:
+        return 0

@@ -1,0 +1,126 @@
+"""What every job stands on: the configuration, the clients, where events go, and the lock."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from sparkqfs.clients.connect import Clients
+from sparkqfs.config import ClusterConfig
+from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
+from sparkqfs.facts import NodeFacts
+from sparkqfs.gather import gather_nodes
+from sparkqfs.plan.nodes import private_directory
+from sparkqfs.plan.storage import Backend, backend_of
+
+OnEvent = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Session:
+    """One command on one cluster: facts are asked for once and kept."""
+
+    config: ClusterConfig
+    clients: Clients
+    on_event: OnEvent
+    dry_run: bool = False
+    confirm: Callable[[str], bool] = lambda _question: False
+    _facts: dict[str, NodeFacts] | None = None
+    _problems: tuple[Problem, ...] = ()
+    _secrets: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def backend(self) -> Backend:
+        """The storage backend."""
+        return backend_of(self.config)
+
+    def facts(self, *, fresh: bool = False) -> tuple[dict[str, NodeFacts], tuple[Problem, ...]]:
+        """Facts of every node that could be asked, and the problems of the others."""
+        if self._facts is None or fresh:
+            self.on_event(f"asking {len(self.config.nodes)} machines")
+            results = gather_nodes(self.config, self.clients)
+            self._facts, self._problems = results.values, results.problems
+        return self._facts, self._problems
+
+    def all_facts(self) -> dict[str, NodeFacts]:
+        """Facts of every node. Raises when one could not be asked: for tasks that need all of them."""
+        facts, problems = self.facts()
+        if problems:
+            raise ClusterError(*problems)
+        return facts
+
+    def manager_facts(self) -> NodeFacts:
+        """Facts of the manager."""
+        facts, problems = self.facts()
+        if self.config.manager.name not in facts:
+            raise ClusterError(*[problem for problem in problems if problem.node == self.config.manager.name])
+        return facts[self.config.manager.name]
+
+    def secrets(self) -> dict[str, str]:
+        """The cluster's secrets, read from the manager. Raises with a hint when prep has not made them."""
+        if not self._secrets:
+            path = str(private_directory(self.config) / "secrets")
+            output = self.clients.manager.run(["cat", "--", path], check=False)
+            if output.exit_code != 0:
+                what = f"{path} cannot be read: {output.last_lines(1)}"
+                raise ClusterError(Problem(node=self.config.manager.name, what=what, hint="run `invoke prep` first"))
+            try:
+                self._secrets = {str(k): str(v) for k, v in json.loads(output.stdout).items()}
+            except (ValueError, AttributeError) as error:
+                what = f"{path} is damaged"
+                raise ClusterError(Problem(node=self.config.manager.name, what=what)) from error
+        return self._secrets
+
+    def registry_auth(self) -> dict[str, str]:
+        """Login of the cluster's registry."""
+        return {
+            "username": "sparkqfs",
+            "password": self.secrets()["registry_password"],
+            "serveraddress": self.config.registry_address,
+        }
+
+
+LOCK_SCRIPT = r"""
+file=/run/lock/sparkqfs-$1.lock
+owner=$2
+exec 9>>"$file"
+if ! flock -n 9; then printf 'held\t%s\n' "$(cat "$file")"; exit 9; fi
+printf '%s\n' "$owner" > "$file"
+printf 'locked\n'
+cat > /dev/null
+"""
+
+
+@contextlib.contextmanager
+def cluster_lock(session: Session, task: str) -> Iterator[None]:
+    """Hold the cluster's lock on the manager while the block runs.
+
+    The lock lives as long as the SSH channel: a run that dies leaves none behind. Raises `RefusedError` naming the
+    holder when another run has it.
+    """
+    config = session.config
+    owner = f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}, {task}, since {time.strftime('%H:%M:%S')}"
+    channel = session.clients.manager.exec_channel(["sh", "-c", LOCK_SCRIPT, "sh", config.name, owner])
+    channel.settimeout(config.timeouts.connect_s)
+    try:
+        try:
+            answer = channel.makefile("r").readline()
+        except OSError as error:
+            raise ClusterError(Problem(node=config.manager.name, what=f"cannot take the lock: {error}")) from error
+        if answer.startswith("held"):
+            holder = answer.strip().partition("\t")[2] or "somebody"
+            what = f"another run holds the lock: {holder}"
+            raise RefusedError(
+                Problem(node=config.manager.name, what=what, hint="wait for it to end", code=ExitCode.REFUSED)
+            )
+        if not answer.startswith("locked"):
+            raise ClusterError(Problem(node=config.manager.name, what="cannot take the lock: is util-linux there?"))
+        yield
+    finally:
+        channel.close()

@@ -1,0 +1,156 @@
+"""invoke notebook, verify, token, logs: work on the running cluster."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+
+from sparkqfs import topology
+from sparkqfs.errors import ClusterError, ConfigError, Problem
+from sparkqfs.gather import gather_tasks
+from sparkqfs.jobs import status
+from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.deploy import exec_in, find_container
+from sparkqfs.plan.steps import JobResult
+
+RESULT_MIME = "application/vnd.sparkqfs.result+json"
+NOTEBOOK_SCRIPT = r"""
+set -eu
+name=$1; shift
+work=$(mktemp -d /tmp/notebook.XXXXXX)
+trap 'rm -rf "$work"' EXIT INT TERM
+cd "$work"
+rc=0
+/opt/venv/bin/papermill --no-progress-bar --log-output --cwd "$work" "$@" "/data/notebooks/$name.ipynb" "$work/$name.ipynb" >&2 || rc=$?
+/opt/venv/bin/jupyter nbconvert --log-level WARN --to html "$work/$name.ipynb" >&2 || true
+for f in "$name.ipynb" "$name.html"; do
+  [ ! -f "$work/$f" ] || { printf 'file\t%s\t' "$f"; base64 -w 0 "$work/$f"; printf '\n'; }
+done
+exit $rc
+"""
+
+
+def notebook(session: Session, name: str, parameters: dict[str, str], *, out: Path, timeout_s: float) -> JobResult:
+    """Run a notebook headless in the jupyter-server container; bring back the executed notebook and an HTML page."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ConfigError(Problem(what=f"{name!r} is no notebook name", hint="the file's name without .ipynb"))
+    task = find_container(session, topology.JUPYTER_SERVER)
+    client = session.clients.node(task.node)
+    arguments = [part for key, value in parameters.items() for part in ("-p", key, value)]
+    command = ["docker", "exec", task.container_id, "/opt/sparkqfs/bin/with-env", "sh", "-c", NOTEBOOK_SCRIPT, "sh"]
+    session.on_event(f"[{task.node}] running notebook {name}")
+    output = client.run(
+        [*command, name, *arguments],
+        timeout_s=timeout_s,
+        check=False,
+        on_line=lambda line: session.on_event(f"[{name}] {line}"),
+    )
+    files = _save_files(output.stdout, out)
+    if output.exit_code != 0:
+        kept = f"; see {files[-1]}" if files else ""
+        raise ClusterError(Problem(node=task.node, what=f"notebook {name} failed{kept}: {output.last_lines(15)}"))
+    result = _result_of(files)
+    document: dict[str, object] = {"schema": 1, "notebook": name, "files": [str(f) for f in files], "result": result}
+    lines = [f"saved {path}" for path in files]
+    if isinstance(result, dict) and "count" in result:
+        verdict = {True: "equals", False: "does NOT equal", None: "has no known value for"}[result.get("matches")]
+        lines.append(
+            f"{result['count']:,} primes up to {result['max_value']:,}: "
+            f"{verdict} π({result['max_value']:,}) = {result.get('expected') or '?'}"
+        )
+        lines.append(f"saved to and read back from {result.get('path')}; tasks by locality: {result.get('localities')}")
+    problems: tuple[Problem, ...] = ()
+    if isinstance(result, dict) and result.get("matches") is False:
+        problems = (Problem(what=f"the count {result['count']} is wrong: {result['expected']} is right"),)
+    return JobResult(task="notebook", text="\n".join(lines), document=document, problems=problems)
+
+
+def _save_files(stdout: str, out: Path) -> list[Path]:
+    saved = []
+    for line in stdout.splitlines():
+        kind, _, rest = line.partition("\t")
+        name, _, encoded = rest.partition("\t")
+        if kind == "file":
+            out.mkdir(parents=True, exist_ok=True)
+            path = out / Path(name).name
+            path.write_bytes(base64.b64decode(encoded))
+            saved.append(path)
+    return saved
+
+
+def _result_of(files: list[Path]) -> object:
+    """What the notebook displayed under our own type, if anything."""
+    for path in files:
+        if path.suffix != ".ipynb":
+            continue
+        for cell in json.loads(path.read_text(encoding="utf-8")).get("cells", []):
+            for output in cell.get("outputs", []):
+                found = (output.get("data") or {}).get(RESULT_MIME)
+                if found is not None:
+                    return found
+    return None
+
+
+def verify(session: Session, *, mib: int, files: int, reads: int, timeout_s: float) -> JobResult:
+    """Write a table, read it back through Spark, count tasks per locality and the bytes that crossed the network."""
+    path = f"{session.backend.root_uri(session.config)}/tmp/sparkqfs-verify"
+    argv = ["/opt/venv/bin/python", "/opt/sparkqfs/bin/verify", "--mib", str(mib), "--files", str(files)]
+    out = exec_in(session, topology.JUPYTER_SERVER, [*argv, "--reads", str(reads), "--path", path], timeout_s=timeout_s)
+    found = json.loads(out.strip().splitlines()[-1])
+    tasks: dict[str, int] = found["tasks"]
+    total = sum(tasks.values()) or 1
+    local = sum(count for level, count in tasks.items() if level in ("PROCESS_LOCAL", "NODE_LOCAL"))
+    lines = [
+        f"{found['rows']:,} rows in {found['files']} files at {path}: "
+        + ("sums right" if found["sum_ok"] else "SUMS WRONG"),
+        "tasks by locality: " + ", ".join(f"{level} {count}" for level, count in sorted(tasks.items())),
+        f"read {found['bytes_read'] / 1e6:,.0f} MB in {found['read_seconds']:.1f} s; "
+        f"received over the network {found['received_total'] / 1e6:,.0f} MB ({found['remote_share']:.0%})",
+        *(f"  {host}: {count / 1e6:,.1f} MB received" for host, count in sorted(found["received_bytes"].items())),
+    ]
+    problems: list[Problem] = []
+    if not found["sum_ok"] or found["rows"] != found["expected_rows"]:
+        problems.append(Problem(what="what was read is not what was written"))
+    document = {**found, "local_share_of_tasks": local / total}
+    return JobResult(task="verify", text="\n".join(lines), document=document, problems=tuple(problems))
+
+
+def token(session: Session) -> JobResult:
+    """The Jupyter token and the address to click."""
+    value = session.secrets()["jupyter_token"]
+    found = status.gather_status(session).urls.get("Jupyter")
+    host = found or f"http://{session.config.manager.address}:{session.config.ports.jupyter}"
+    url = f"{host}/lab?token={value}"
+    document: dict[str, object] = {"schema": 1, "token": value, "url": url, "running": found is not None}
+    return JobResult(task="token", text=url, document=document)
+
+
+def logs(session: Session, *, service: str | None, tail: int, only: tuple[str, ...]) -> JobResult:
+    """The last lines of each container of the stack, or of one service."""
+    tasks = [
+        task
+        for task in gather_tasks(session.config, session.clients)
+        if task.container_id
+        and (
+            service is None
+            or task.service == service
+            or (service == topology.WORKER_NODE and status.is_worker(task.service))
+        )
+        and (not only or task.node in only)
+    ]
+    newest = {(task.service, task.node): task for task in tasks}
+    parts: list[str] = []
+    entries: list[dict[str, object]] = []
+    for (name, node), task in newest.items():
+        output = session.clients.node(node).run(
+            ["docker", "logs", "--tail", str(tail), task.container_id], check=False, timeout_s=30
+        )
+        text = output.stdout + output.stderr
+        parts += [f"[{node}] {name}: {line}" for line in text.splitlines()]
+        entries.append({"node": node, "service": name, "lines": text.splitlines()})
+    if not newest:
+        what = f"no container of {service or 'the stack'}"
+        raise ClusterError(Problem(what=what, hint="`invoke status` says what runs"))
+    return JobResult(task="logs", text="\n".join(parts), document={"schema": 1, "logs": entries})

@@ -1,0 +1,303 @@
+"""invoke deploy and down: the stack, and waiting until the cluster really works, or is really gone."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+
+from sparkqfs import topology
+from sparkqfs.clients.context import templates
+from sparkqfs.clients.engine import STACK_LABEL
+from sparkqfs.clients.wait import wait_until
+from sparkqfs.errors import ClusterError, DeadlineError, Problem
+from sparkqfs.facts import TaskFact
+from sparkqfs.gather import gather_tasks
+from sparkqfs.jobs import images, status
+from sparkqfs.jobs.base import Session
+from sparkqfs.plan.nodes import is_initialised
+from sparkqfs.plan.stack import CLUSTER_LABEL, StackFile, StackInput, build_stack
+from sparkqfs.plan.steps import JobResult, Outcome
+
+DEPLOY_SCRIPT = r"""
+set -eu
+DOCKER_CONFIG=$(mktemp -d /run/sparkqfs-deploy.XXXXXX); export DOCKER_CONFIG
+trap 'rm -rf "$DOCKER_CONFIG"' EXIT INT TERM
+(umask 077; IFS= read -r login; printf '%s' "$login" > "$DOCKER_CONFIG/config.json")
+docker stack deploy --compose-file - --prune --with-registry-auth "$1"
+"""
+MAX_FAILURES = 4
+"""A task that failed this often on one machine will not come up by waiting."""
+
+
+def make_stack(session: Session) -> StackFile:
+    """The stack file; on a dry run images that are not pushed yet keep their content tags."""
+    config = session.config
+    facts, problems = session.facts()
+    if problems and not session.dry_run:
+        raise ClusterError(*problems)
+    refs = images.references(session)
+    secrets = {name: "" for name in ("spark_secret", "jupyter_token", "cluster_key")}
+    pushed: dict[str, str | None] = {}
+    manager = facts.get(config.manager.name)
+    if manager is not None and manager.has_secrets:
+        secrets = session.secrets()
+        if manager.swarm_state == "active":
+            try:
+                pushed = images.digests(session)
+            except ClusterError:
+                if not session.dry_run:
+                    raise
+    missing = [image.name for image in topology.IMAGES if not pushed.get(image.name)]
+    if missing and not session.dry_run:
+        what = f"not in the registry: {', '.join(missing)}"
+        raise ClusterError(Problem(node=config.manager.name, what=what, hint="run `invoke build push` first"))
+    marker = manager.disks[0].marker if manager is not None and manager.disks else None
+    return build_stack(
+        StackInput(
+            config=config,
+            facts=facts,
+            images={image.name: pushed.get(image.name) or refs[image.name].reference for image in topology.IMAGES},
+            templates=templates(),
+            secrets=secrets,
+            cluster_id=marker or "",
+        )
+    )
+
+
+def _check_storage(session: Session) -> None:
+    """The file system must exist, and every disk must carry the cluster's marker, before anything starts."""
+    if not session.backend.has_metaserver:
+        return
+    config = session.config
+    facts = session.all_facts()
+    if not is_initialised(config, facts):
+        what = "the file system is not initialised"
+        raise ClusterError(Problem(node=config.manager.name, what=what, hint="run `invoke init-qfs` first"))
+    wanted = facts[config.manager.name].disks[0].marker
+    for name, fact in facts.items():
+        for disk in fact.disks:
+            if wanted is None or disk.marker != wanted:
+                what = f"{disk.path}/qfs/.cluster-id is {disk.marker or 'missing'}: is the disk mounted?"
+                raise ClusterError(Problem(node=name, what=what, hint="mount it, then deploy again"))
+
+
+def is_current(session: Session, stack: StackFile) -> bool:
+    """True when every service of this very stack file is deployed, and no other."""
+    found = {
+        item["Spec"]["Name"].removeprefix(f"{session.config.name}_"): item["Spec"].get("Labels") or {}
+        for item in session.clients.engine().services(session.config.name)
+    }
+    return set(found) == set(stack.services) and all(
+        labels.get(topology.SERVICE_LABEL) == stack.digest for labels in found.values()
+    )
+
+
+def run(session: Session) -> JobResult:
+    """Deploy, wait until the cluster works, make the directories that need a running file system."""
+    config = session.config
+    stack = make_stack(session)
+    if session.dry_run:
+        document: dict[str, object] = {"schema": 1, "stack": stack.text, "configs": stack.configs}
+        return JobResult(task="deploy", text=stack.text, document=document)
+    _check_storage(session)
+    if is_current(session, stack) and not why_not_ready(session, status.gather_status(session)):
+        session.clients.engine().remove_unused(config.name, [*stack.configs, *stack.secrets])
+        return JobResult(task="deploy", outcomes=(Outcome(subject=f"stack {config.name}", state="unchanged"),))
+    started = str(session.clients.engine().info()["SystemTime"])
+    _create_configs(session, stack)
+    session.on_event(f"[{config.manager.name}] deploying stack {config.name}")
+    _stack_deploy(session, stack)
+    wait_until_ready(session, started)
+    made = _prepare_storage(session)
+    removed = session.clients.engine().remove_unused(config.name, [*stack.configs, *stack.secrets])
+    outcomes = [Outcome(subject=f"stack {config.name}", state="changed", changes=(f"digest {stack.digest}",))]
+    if made:
+        outcomes.append(Outcome(subject="storage", state="changed", changes=made))
+    if removed:
+        outcomes.append(Outcome(subject="old configs and secrets", state="changed", changes=tuple(removed)))
+    return JobResult(task="deploy", outcomes=tuple(outcomes))
+
+
+def _create_configs(session: Session, stack: StackFile) -> None:
+    engine = session.clients.engine()
+    labels = {CLUSTER_LABEL: session.config.name}
+    have = engine.config_names()
+    for name, text in stack.configs.items():
+        if name not in have:
+            engine.create_config(name, text, labels)
+    have = engine.secret_names()
+    for name, secret in stack.secrets.items():
+        if name not in have:
+            engine.create_secret(name, str(secret), labels)
+
+
+def _stack_deploy(session: Session, stack: StackFile) -> None:
+    """`docker stack deploy` exists only in the command line; the login lives in a directory that goes away."""
+    config = session.config
+    auth = session.registry_auth()
+    login = base64.b64encode(f"{auth['username']}:{auth['password']}".encode()).decode()
+    docker_config = json.dumps({"auths": {config.registry_address: {"auth": login}}})
+    session.clients.manager.run(
+        ["sh", "-c", DEPLOY_SCRIPT, "sh", config.name], stdin=docker_config + "\n" + stack.text, timeout_s=180
+    )
+
+
+def why_not_ready(session: Session, seen: status.ClusterStatus) -> str | None:
+    """What the cluster still lacks; `None` when it works."""
+    nodes = len(session.config.nodes)
+    missing = [
+        name
+        for name in (topology.QFS_MASTER, topology.SPARK_MASTER, topology.JUPYTER_SERVER)
+        if (name != topology.QFS_MASTER or session.backend.has_metaserver) and not status.running(seen.tasks, name)
+    ]
+    if missing:
+        return f"starting: {', '.join(missing)}"
+    if isinstance(seen.spark, str):
+        return f"Spark master: {seen.spark}"
+    workers = {
+        a for task in seen.tasks if status.is_worker(task.service) and task.state == "running" for a in task.addresses
+    }
+    alive = tuple(host for host in seen.spark.alive_hosts if host in workers)
+    if len(alive) < nodes:
+        return f"{len(alive)} of {nodes} Spark workers registered"
+    if isinstance(seen.qfs, str):
+        return f"QFS: {seen.qfs}"
+    why = session.backend.unready(session.config, seen.qfs, alive)
+    if why is not None:
+        return why
+    return f"Jupyter: {seen.jupyter}" if seen.jupyter is not None else None
+
+
+def wait_until_ready(session: Session, since: str) -> None:
+    """Until the cluster works. Raises `DeadlineError`, or `ClusterError` when a task of this deploy keeps failing."""
+    last = {"why": "nothing yet"}
+
+    def ready() -> bool:
+        seen = status.gather_status(session)
+        _fail_early(session, [task for task in seen.tasks if task.created >= since])
+        why = why_not_ready(session, seen)
+        if why is None:
+            return True
+        if why != last["why"]:
+            session.on_event(f"waiting: {why}")
+        last["why"] = why
+        return False
+
+    try:
+        wait_until(
+            ready,
+            what=f"stack {session.config.name} to work",
+            timeout_s=session.config.timeouts.deploy_s,
+            interval_s=2.0,
+            detail=lambda: last["why"],
+        )
+    except DeadlineError as error:
+        tasks = [task for task in gather_tasks(session.config, session.clients) if task.created >= since]
+        quoted = _quote_failures(session, tasks)
+        raise DeadlineError(*error.problems, *quoted) from error
+
+
+def _fail_early(session: Session, tasks: Iterable[TaskFact]) -> None:
+    counts: dict[tuple[str, str], int] = {}
+    for task in tasks:
+        if task.state in ("failed", "rejected"):
+            key = (task.service, task.node)
+            counts[key] = counts.get(key, 0) + 1
+    hopeless = [key for key, count in counts.items() if count >= MAX_FAILURES]
+    if hopeless:
+        raise ClusterError(*_quote_failures(session, tasks))
+
+
+def _quote_failures(session: Session, tasks: Iterable[TaskFact]) -> tuple[Problem, ...]:
+    """The last failure of each service and machine, with the last lines of its log."""
+    last: dict[tuple[str, str], TaskFact] = {}
+    for task in tasks:
+        if task.error and task.state in ("failed", "rejected", "preparing", "pending"):
+            last[(task.service, task.node)] = task
+    problems = []
+    for (service, node), task in list(last.items())[:3]:
+        lines = ""
+        if task.container_id and node:
+            output = session.clients.node(node).run(
+                ["docker", "logs", "--tail", "10", task.container_id], check=False, timeout_s=20
+            )
+            lines = "".join(f"\n  | {line}" for line in (output.stdout + output.stderr).splitlines()[-10:])
+        problems.append(Problem(node=node or None, what=f"{service}: {task.error}{lines}"))
+    return tuple(problems)
+
+
+def _prepare_storage(session: Session) -> tuple[str, ...]:
+    """User directories, /tmp, event log: needs a running file system, nothing to do the second time."""
+    service, lines = session.backend.prepare_commands(session.config)
+    session.on_event("directories on the file system")
+    output = exec_in(session, service, ["sh", "-ec", "\n".join(lines)])
+    return tuple(line for line in output.splitlines() if line.startswith("made"))
+
+
+def find_container(session: Session, service: str) -> TaskFact:
+    """The running task of a service. Raises `ClusterError` when there is none."""
+    found = status.running(gather_tasks(session.config, session.clients), service)
+    if not found:
+        hint = "`invoke status` says why; `invoke deploy` starts it"
+        raise ClusterError(Problem(what=f"{service} is not running", hint=hint))
+    return found[-1]
+
+
+def exec_in(session: Session, service: str, argv: list[str], *, timeout_s: float | None = None) -> str:
+    """Run a program in a service's container, environment loaded; its standard output."""
+    task = find_container(session, service)
+    command = ["docker", "exec", task.container_id, "/opt/sparkqfs/bin/with-env", *argv]
+    output = session.clients.node(task.node).run(
+        command, timeout_s=timeout_s, on_line=lambda line: session.on_event(f"[{service}] {line}")
+    )
+    return output.stdout
+
+
+def down(session: Session) -> JobResult:
+    """Remove the stack; wait until its tasks, containers and network are gone everywhere. Data is kept."""
+    config = session.config
+    engine = session.clients.engine()
+    subject = f"stack {config.name}"
+    if not engine.info().get("Swarm", {}).get("ControlAvailable"):
+        return JobResult(task="down", outcomes=(Outcome(subject=subject, state="unchanged"),))
+    left = _left_over(session)
+    if not left:
+        return JobResult(task="down", outcomes=(Outcome(subject=subject, state="unchanged"),))
+    if session.dry_run:
+        return JobResult(task="down", outcomes=(Outcome(subject=subject, state="planned", changes=tuple(left)),))
+    session.on_event(f"[{config.manager.name}] removing stack {config.name}")
+    session.clients.manager.run(["docker", "stack", "rm", config.name])
+    last = {"left": left}
+
+    def gone() -> bool:
+        now = _left_over(session)
+        if now and now != last["left"]:
+            session.on_event(f"waiting: {', '.join(now)} left")
+        last["left"] = now
+        return not now
+
+    wait_until(
+        gone,
+        what=f"stack {config.name} to be gone",
+        timeout_s=config.timeouts.deploy_s,
+        detail=lambda: ", ".join(last["left"]) + " left",
+    )
+    engine.remove_unused(config.name, ())
+    return JobResult(task="down", outcomes=(Outcome(subject=subject, state="changed", changes=("removed",)),))
+
+
+def _left_over(session: Session) -> list[str]:
+    """What of the stack still exists, counted by kind."""
+    config = session.config
+    engine = session.clients.engine()
+    label = f"{STACK_LABEL}={config.name}"
+    results = session.clients.on(
+        tuple(node.name for node in config.nodes), lambda name: len(session.clients.engine(name).containers(label))
+    )
+    counts = {
+        "services": len(engine.services(config.name)),
+        "containers": sum(results.values.values()),
+        "networks": len(engine.networks(config.name)),
+    }
+    return [f"{count} {kind}" for kind, count in counts.items() if count]

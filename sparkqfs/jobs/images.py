@@ -1,0 +1,170 @@
+"""invoke build and push: images by content, nothing built or pushed that is there already."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from sparkqfs import topology
+from sparkqfs.clients import download
+from sparkqfs.clients.context import Context, make_context, tar_of
+from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.jobs.base import Session
+from sparkqfs.plan.images import ImageRef, build_arguments, image_refs, network_arguments
+from sparkqfs.plan.steps import JobResult, Outcome
+
+DOCKER_ARCH = {"x86_64": "x86_64", "aarch64": "aarch64"}
+
+
+def architecture(session: Session) -> str:
+    """The one architecture of all nodes; an error names those that differ."""
+    facts, _ = session.facts()
+    manager = session.manager_facts().architecture
+    others = [f"{name}: {fact.architecture}" for name, fact in facts.items() if fact.architecture != manager]
+    if others:
+        what = f"all nodes need one CPU architecture; the manager has {manager}, but {', '.join(others)}"
+        raise ClusterError(Problem(node=session.config.manager.name, what=what))
+    return manager
+
+
+def tarball(session: Session) -> download.Tarball | None:
+    """The tarball for the worker-node image; `None` where the storage needs none. Downloads it where it is missing."""
+    if not session.backend.has_metaserver:
+        return None
+    arch = architecture(session)
+    if session.dry_run:
+        return download.find_tarball(session.config, arch)
+    last = [-1]
+
+    def progress(done: int, total: int) -> None:
+        tenth = done * 10 // total if total else done // (10 << 20)
+        if tenth != last[0]:
+            last[0] = tenth
+            of = f" of {total >> 20}" if total else ""
+            session.on_event(f"QFS tarball: {done >> 20}{of} MiB")
+
+    def confirm(sha256: str) -> bool:
+        return session.confirm(f"the downloaded QFS tarball has sha256 {sha256}; is that the right one?")
+
+    return download.fetch_tarball(session.config, arch, confirm=confirm, on_progress=progress)
+
+
+def contexts(session: Session) -> dict[str, Context]:
+    """Build contexts of all images."""
+    found = tarball(session)
+    path, digest = (found.path, found.sha256) if found else (None, None)
+    return {
+        image.name: make_context(session.config, image.name, path, digest)
+        for image in (topology.REGISTRY_IMAGE, *topology.IMAGES)
+    }
+
+
+def references(session: Session) -> dict[str, ImageRef]:
+    """Every image's reference by content, without fetching anything."""
+    config = session.config
+    digest = None
+    if session.backend.has_metaserver:
+        found = download.find_tarball(config, session.manager_facts().architecture)
+        digest = found.sha256 if found else None
+    made = {
+        image.name: make_context(config, image.name, None, digest).digest
+        for image in (topology.REGISTRY_IMAGE, *topology.IMAGES)
+    }
+    return image_refs(config, made)
+
+
+def build_one(session: Session, ref: ImageRef, context: Context) -> bool:
+    """Build an image on the manager's engine unless it is there; True when it was built."""
+    config = session.config
+    engine = session.clients.engine()
+    if engine.image_labels(ref.reference) is not None:
+        return False
+    session.on_event(f"[{ref.image.name}] building")
+    with tar_of(context) as tar:
+        engine.build(
+            tar,
+            tag=ref.reference,
+            buildargs={
+                "BASE": ref.parent,
+                **build_arguments(config, ref.image),
+                **network_arguments(config, ref.image),
+            },
+            labels={topology.CONTEXT_LABEL: context.digest, "sparkqfs.cluster": config.name},
+            timeout_s=config.timeouts.build_s,
+            network="host",
+            on_line=lambda line: session.on_event(f"[{ref.image.name}] {line}"),
+        )
+    return True
+
+
+def missing(session: Session) -> dict[str, str]:
+    """Images of the stack that are not on the manager's engine: name → why."""
+    engine = session.clients.engine()
+    return {
+        name: "no image of this content"
+        for name, ref in references(session).items()
+        if name != topology.REGISTRY and engine.image_labels(ref.reference) is None
+    }
+
+
+def build(session: Session) -> JobResult:
+    """All images in the order of their parents; those whose parents are done are built at the same time."""
+    todo = missing(session)
+    names = [image.name for image in topology.IMAGES]
+    same = [Outcome(subject=name, state="unchanged") for name in names if name not in todo]
+    if session.dry_run or not todo:
+        planned = [Outcome(subject=name, state="planned", changes=(todo[name],)) for name in names if name in todo]
+        return JobResult(task="build", outcomes=tuple([*planned, *same]))
+    made = contexts(session)
+    refs = image_refs(session.config, {name: context.digest for name, context in made.items()})
+    done: list[str] = []
+    waves = (
+        (topology.WORKER_NODE,),
+        (topology.QFS_MASTER, topology.SPARK_MASTER),
+        (topology.JUPYTER_SERVER,),
+    )
+    for wave in waves:
+        with ThreadPoolExecutor(max_workers=len(wave)) as pool:
+            results = list(pool.map(lambda name: (name, build_one(session, refs[name], made[name])), wave))
+        done += [name for name, built in results if built]
+    outcomes = [
+        Outcome(subject=name, state="changed", changes=(refs[name].reference,))
+        if name in done
+        else Outcome(subject=name, state="unchanged")
+        for name in names
+    ]
+    return JobResult(task="build", outcomes=tuple(outcomes))
+
+
+def digests(session: Session) -> dict[str, str | None]:
+    """Image name → reference by digest in the registry; `None` where it is not pushed."""
+    engine = session.clients.engine()
+    auth = session.registry_auth()
+    found: dict[str, str | None] = {}
+    for name, ref in references(session).items():
+        if name != topology.REGISTRY:
+            digest = engine.registry_digest(ref.reference, auth)
+            found[name] = f"{ref.reference.rsplit(':', 1)[0]}@{digest}" if digest else None
+    return found
+
+
+def push(session: Session) -> JobResult:
+    """Push what the registry does not hold."""
+    held = digests(session)
+    names = [image.name for image in topology.IMAGES]
+    todo = [name for name in names if held[name] is None]
+    same = [Outcome(subject=name, state="unchanged") for name in names if name not in todo]
+    if session.dry_run:
+        planned = [Outcome(subject=name, state="planned", changes=("not in the registry",)) for name in todo]
+        return JobResult(task="push", outcomes=tuple([*planned, *same]))
+    refs = references(session)
+    absent = [name for name in todo if session.clients.engine().image_labels(refs[name].reference) is None]
+    if absent:
+        what = f"not built yet: {', '.join(absent)}"
+        raise ClusterError(Problem(node=session.config.manager.name, what=what, hint="run `invoke build` first"))
+    auth = session.registry_auth()
+    for name in todo:
+        session.on_event(f"[{name}] pushing")
+        session.clients.engine().push(refs[name].reference, auth, lambda _line: None)
+    after = digests(session)
+    outcomes = [Outcome(subject=name, state="changed", changes=(str(after[name]),)) for name in todo]
+    return JobResult(task="push", outcomes=tuple([*outcomes, *same]))

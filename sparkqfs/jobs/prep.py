@@ -1,0 +1,120 @@
+"""invoke prep: directories, owner, marker, registry trust on every node."""
+
+from __future__ import annotations
+
+import uuid
+
+from sparkqfs.clients import ca
+from sparkqfs.clients.ssh import NodeClient
+from sparkqfs.errors import ClusterError, ConfigError, Problem
+from sparkqfs.facts import NodeFacts
+from sparkqfs.jobs.base import Session
+from sparkqfs.plan.nodes import FreshMaterial, plan_prep
+from sparkqfs.plan.steps import JobResult, Outcome, Plan, Secret, script_of
+
+
+def fresh_material(session: Session, manager: NodeFacts | None) -> FreshMaterial:
+    """New random things; the manager's own CA where it stands."""
+    address = session.config.manager.advertise
+    if manager is not None and manager.ca_pem is not None and ca.is_for(manager.ca_pem, address):
+        return FreshMaterial(
+            cluster_id=str(uuid.uuid4()), secrets=Secret(ca.make_secrets()), ca_pem=manager.ca_pem, ca_is_new=False
+        )
+    pem, key, server_pem, server_key = ca.make_ca(address)
+    return FreshMaterial(
+        cluster_id=str(uuid.uuid4()),
+        secrets=Secret(ca.make_secrets()),
+        ca_pem=pem,
+        ca_is_new=True,
+        ca_key=Secret(key),
+        server_pem=server_pem,
+        server_key=Secret(server_key),
+    )
+
+
+def names_of(session: Session, only: tuple[str, ...]) -> tuple[str, ...]:
+    """The nodes a task is for. Raises `ConfigError` on a name that hosts.yml does not have."""
+    known = tuple(node.name for node in session.config.nodes)
+    for name in only:
+        if name not in known:
+            raise ConfigError(Problem(what=f"--only: no node {name} in hosts.yml", hint=f"nodes: {', '.join(known)}"))
+    return tuple(name for name in known if name in only) if only else known
+
+
+def plan(
+    session: Session, *, only: tuple[str, ...] = (), adopt: tuple[str, ...] = ()
+) -> tuple[Plan, tuple[Problem, ...]]:
+    """The plan, and the problems of machines that could not be asked."""
+    names = names_of(session, only)
+    names_of(session, adopt)
+    facts, problems = session.facts()
+    made = plan_prep(
+        session.config,
+        facts,
+        fresh_material(session, facts.get(session.config.manager.name)),
+        only=names,
+        adopt=adopt,
+    )
+    return made, tuple(problem for problem in problems if problem.node in names)
+
+
+def run(session: Session, *, only: tuple[str, ...] = (), adopt: tuple[str, ...] = ()) -> JobResult:
+    """Do what differs, all nodes at once; a node that fails does not hold up the others.
+
+    The manager goes first when its marker is new: no other node may carry an id that the manager does not have.
+    """
+    made, problems = plan(session, only=only, adopt=adopt)
+    problems = (*problems, *made.problems)
+    outcomes = [Outcome(subject=name, state="unchanged") for name in made.unchanged]
+    names = tuple(dict.fromkeys(step.node for step in made.steps))
+    if session.dry_run:
+        outcomes += [Outcome(subject=name, state="planned", changes=_changes(made, name)) for name in names]
+        return JobResult(task="prep", outcomes=_in_order(session, outcomes), problems=problems)
+    manager = session.config.manager.name
+    waves = [(manager,), tuple(name for name in names if name != manager)] if manager in names else [names]
+    stopped = False
+    for wave in waves:
+        if stopped:
+            outcomes += [
+                Outcome(subject=name, state="failed", changes=("not tried: the manager failed",)) for name in wave
+            ]
+            continue
+        results = session.clients.on(wave, lambda name: _apply(session, made, name))
+        outcomes += [Outcome(subject=name, state="changed", changes=done) for name, done in results.values.items()]
+        outcomes += [Outcome(subject=name, state="failed") for name in results.failures]
+        problems = (*problems, *results.problems)
+        stopped = manager in results.failures
+    failed = {problem.node for problem in problems if problem.node}
+    outcomes += [
+        Outcome(subject=name, state="failed")
+        for name in names_of(session, only)
+        if name in failed and name not in {outcome.subject for outcome in outcomes}
+    ]
+    return JobResult(task="prep", outcomes=_in_order(session, outcomes), problems=problems)
+
+
+def _in_order(session: Session, outcomes: list[Outcome]) -> tuple[Outcome, ...]:
+    order = [node.name for node in session.config.nodes]
+    return tuple(sorted(outcomes, key=lambda outcome: order.index(outcome.subject)))
+
+
+def _changes(made: Plan, name: str) -> tuple[str, ...]:
+    return tuple(f"{step.what}: {step.why}" for step in made.of(name))
+
+
+def _apply(session: Session, made: Plan, name: str) -> tuple[str, ...]:
+    client: NodeClient = session.clients.node(name)
+    session.on_event(f"[{name}] {len(made.of(name))} changes")
+    output = client.script(script_of(made.of(name)), check=False)
+    changes = _changes(made, name)
+    done = sum(1 for line in output.stdout.splitlines() if line.startswith("done\t"))
+    if output.exit_code != 0:
+        step = made.of(name)[min(done, len(changes) - 1)]
+        raise ClusterError(
+            Problem(
+                node=name,
+                what=f"{step.what}: {output.last_lines(3) or 'failed'}",
+                hint="the steps before it are done; run prep again once this is mended",
+            )
+        )
+    return changes

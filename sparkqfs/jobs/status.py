@@ -1,0 +1,251 @@
+"""invoke status: Swarm, Spark and QFS at the same time; one that is down never hides the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sparkqfs import topology
+from sparkqfs.clients.web import WebError, get_json
+from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
+from sparkqfs.facts import QfsFact, SparkFact, TaskFact, parse_qfs, parse_spark
+from sparkqfs.gather import gather_tasks
+from sparkqfs.jobs.base import Session
+from sparkqfs.plan.steps import JobResult
+
+SCHEMA = 1
+WEB_TIMEOUT_S = 5.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterStatus:
+    """What answered, and why the rest did not."""
+
+    tasks: tuple[TaskFact, ...]
+    deployed: bool
+    spark: SparkFact | str
+    qfs: QfsFact | str | None
+    """`None` where the storage has no metaserver."""
+    jupyter: str | None
+    """Why Jupyter does not answer; `None` when it does."""
+    urls: dict[str, str]
+
+
+def running(tasks: tuple[TaskFact, ...], service: str) -> tuple[TaskFact, ...]:
+    """Tasks of a service that run and should."""
+    return tuple(
+        task for task in tasks if task.service == service and task.state == "running" and task.desired == "running"
+    )
+
+
+def is_worker(service: str) -> bool:
+    """True for the worker-node service of any class."""
+    return service == topology.WORKER_NODE or service.startswith(topology.WORKER_NODE + "-")
+
+
+def _place(session: Session, tasks: tuple[TaskFact, ...], service: str) -> str | None:
+    """Address of the machine that runs a service."""
+    for task in running(tasks, service):
+        for node in session.config.nodes:
+            if node.name == task.node:
+                return node.advertise
+    return None
+
+
+def _ask(
+    session: Session, tasks: tuple[TaskFact, ...], service: str, port: int, path: str, parse: Callable[[object], T]
+) -> T | str:
+    host = _place(session, tasks, service)
+    if host is None:
+        return "not running"
+    try:
+        return parse(get_json(session.clients.manager, host, port, path, timeout_s=WEB_TIMEOUT_S))
+    except (WebError, ValueError, KeyError, TypeError, ClusterError) as error:
+        return str(error) or type(error).__name__
+
+
+def gather_status(session: Session) -> ClusterStatus:
+    """Ask everything; needs the manager only. Raises `UnreachableError` when that cannot be reached."""
+    config = session.config
+    session.clients.manager.open()
+    tasks: tuple[TaskFact, ...] = ()
+    deployed = False
+    if session.clients.engine().info().get("Swarm", {}).get("ControlAvailable"):
+        tasks = gather_tasks(config, session.clients)
+        deployed = bool(tasks) or bool(session.clients.engine().services(config.name))
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        spark = pool.submit(_ask, session, tasks, topology.SPARK_MASTER, config.ports.spark_ui, "/json/", parse_spark)
+        qfs = (
+            pool.submit(_ask, session, tasks, topology.QFS_MASTER, config.ports.qfs_ui, "/query/meta", parse_qfs)
+            if session.backend.has_metaserver
+            else None
+        )
+        jupyter = pool.submit(
+            _ask, session, tasks, topology.JUPYTER_SERVER, config.ports.jupyter, "/api", lambda body: None
+        )
+        return ClusterStatus(
+            tasks=tasks,
+            deployed=deployed,
+            spark=spark.result(),
+            qfs=qfs.result() if qfs is not None else None,
+            jupyter=jupyter.result(),
+            urls=_urls(session, tasks),
+        )
+
+
+def _urls(session: Session, tasks: tuple[TaskFact, ...]) -> dict[str, str]:
+    ports = session.config.ports
+    wanted = {
+        "Spark master": (topology.SPARK_MASTER, ports.spark_ui),
+        "QFS": (topology.QFS_MASTER, ports.qfs_ui),
+        "Jupyter": (topology.JUPYTER_SERVER, ports.jupyter),
+        "Spark application": (topology.JUPYTER_SERVER, ports.app_ui),
+    }
+    places = {name: (_place(session, tasks, service), port) for name, (service, port) in wanted.items()}
+    return {name: f"http://{host}:{port}" for name, (host, port) in places.items() if host is not None}
+
+
+def find_problems(session: Session, status: ClusterStatus) -> tuple[Problem, ...]:
+    """What is wrong, each with a hint."""
+    config = session.config
+    if not status.deployed:
+        return (Problem(what=f"stack {config.name} is not deployed", hint="`invoke deploy`, or `invoke up`"),)
+    found = [*_spark_problems(session, status), *_storage_problems(session, status)]
+    if status.jupyter is not None:
+        found.append(Problem(what=f"Jupyter: {status.jupyter}", hint="`invoke logs --service jupyter-server`"))
+    found += _task_problems(session, status)
+    return tuple(found)
+
+
+def _spark_problems(session: Session, status: ClusterStatus) -> list[Problem]:
+    nodes = len(session.config.nodes)
+    if isinstance(status.spark, str):
+        return [Problem(what=f"Spark master: {status.spark}", hint="`invoke logs --service spark-master`")]
+    alive = len(status.spark.alive_hosts)
+    if alive < nodes:
+        return [Problem(what=f"{alive} of {nodes} Spark workers are alive", hint="`invoke logs --service worker-node`")]
+    return []
+
+
+def _storage_problems(session: Session, status: ClusterStatus) -> list[Problem]:
+    if status.qfs is None:
+        return []
+    if isinstance(status.qfs, str):
+        return [Problem(what=f"QFS: {status.qfs}", hint="`invoke logs --service qfs-master`")]
+    hosts = () if isinstance(status.spark, str) else status.spark.alive_hosts
+    why = session.backend.unready(session.config, status.qfs, hosts or status.qfs.up_hosts)
+    return [Problem(what=why)] if why is not None else []
+
+
+def _task_problems(session: Session, status: ClusterStatus) -> list[Problem]:
+    """Services without their task, with the last error of each."""
+    found = []
+    wanted = {node.name for node in session.config.nodes}
+    up = {task.node for task in status.tasks if is_worker(task.service) and task.state == "running"}
+    places = [(topology.WORKER_NODE, name) for name in sorted(wanted - up)]
+    for service in (topology.QFS_MASTER, topology.SPARK_MASTER, topology.JUPYTER_SERVER):
+        if service == topology.QFS_MASTER and not session.backend.has_metaserver:
+            continue
+        if not running(status.tasks, service):
+            places.append((service, ""))
+    for service, node in places:
+        errors = [
+            task.error
+            for task in status.tasks
+            if (task.service == service or (is_worker(service) and is_worker(task.service)))
+            and (not node or task.node == node)
+            and task.error
+        ]
+        what = f"{service} is not running" + (f": {errors[-1]}" if errors else "")
+        found.append(Problem(node=node or None, what=what))
+    return found
+
+
+def document(session: Session, status: ClusterStatus, problems: tuple[Problem, ...]) -> dict[str, object]:
+    """The JSON document; its schema is in docs/status.md."""
+    config = session.config
+    spark: dict[str, object]
+    if isinstance(status.spark, str):
+        spark = {"answers": False, "error": status.spark}
+    else:
+        fact = status.spark
+        spark = {
+            "answers": True,
+            "workers_alive": len(fact.alive_hosts),
+            "workers_dead": fact.dead,
+            "workers_expected": len(config.nodes),
+            "worker_hosts": list(fact.alive_hosts),
+            "cores": fact.cores,
+            "cores_used": fact.cores_used,
+            "memory_mib": fact.memory_mib,
+            "memory_used_mib": fact.memory_used_mib,
+            "applications": list(fact.applications),
+        }
+    storage: dict[str, object] = {"kind": config.storage.kind}
+    if isinstance(status.qfs, str):
+        storage |= {"answers": False, "error": status.qfs}
+    elif status.qfs is not None:
+        qfs = status.qfs
+        storage |= {
+            "answers": True,
+            "replication": config.storage.replication,
+            "chunkservers_up": len(qfs.up_hosts),
+            "chunkservers_expected": len(config.nodes),
+            "chunkserver_hosts": list(qfs.up_hosts),
+            "total_bytes": qfs.total_bytes,
+            "used_bytes": qfs.used_bytes,
+            "free_bytes": qfs.free_bytes,
+            "recovering": qfs.recovering,
+            "replications_pending": qfs.replications_pending,
+            "files": qfs.files,
+            "chunks": qfs.chunks,
+            "file_system_id": qfs.file_system_id,
+        }
+    state = "healthy" if not problems else ("degraded" if status.deployed else "down")
+    return {
+        "schema": SCHEMA,
+        "cluster": config.name,
+        "state": state,
+        "spark": spark,
+        "storage": storage,
+        "jupyter": {"answers": status.jupyter is None, **({"error": status.jupyter} if status.jupyter else {})},
+        "services": _services(session, status),
+        "urls": status.urls,
+        "problems": [{"node": problem.node, "what": problem.what, "hint": problem.hint} for problem in problems],
+    }
+
+
+def _services(session: Session, status: ClusterStatus) -> list[dict[str, object]]:
+    names = sorted({task.service for task in status.tasks})
+    return [
+        {
+            "service": name,
+            "running": len(running(status.tasks, name)),
+            "nodes": sorted(task.node for task in running(status.tasks, name)),
+        }
+        for name in names
+    ]
+
+
+def run(session: Session) -> JobResult:
+    """One look. Exit code 0 healthy, 1 degraded or not deployed, 3 when the manager cannot be reached."""
+    try:
+        status = gather_status(session)
+    except UnreachableError as error:
+        document_: dict[str, object] = {
+            "schema": SCHEMA,
+            "cluster": session.config.name,
+            "state": "unreachable",
+            "problems": [{"node": p.node, "what": p.what, "hint": p.hint} for p in error.problems],
+        }
+        return JobResult(task="status", problems=error.problems, document=document_, code=ExitCode.UNREACHABLE)
+    problems = find_problems(session, status)
+    return JobResult(
+        task="status",
+        problems=problems,
+        document=document(session, status, problems),
+        code=ExitCode.FAILED if problems else ExitCode.OK,
+    )

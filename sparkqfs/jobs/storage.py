@@ -1,0 +1,196 @@
+"""invoke init-qfs and purge: the two tasks that may erase, behind the same guard."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from string import Template
+
+from sparkqfs import topology
+from sparkqfs.clients.context import templates
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
+from sparkqfs.facts import NodeFacts
+from sparkqfs.jobs import images
+from sparkqfs.jobs.base import Session
+from sparkqfs.plan.nodes import wanted_directories
+from sparkqfs.plan.steps import JobResult, Outcome
+
+INIT_SCRIPT = r"""
+set -eu
+image=$1 qfs=$2 uid=$3 gid=$4 id=$5 storage=$6
+IFS= read -r prp; IFS= read -r key
+dir=$(mktemp -d /run/sparkqfs-init.XXXXXX)
+trap 'rm -rf "$dir"' EXIT INT TERM
+mkdir "$dir/conf"
+printf '%s' "$prp" | base64 -d > "$dir/conf/MetaServer.prp"
+printf '%s' "$key" | base64 -d > "$dir/key"
+chown -R "$uid:$gid" "$dir"; chmod -R u=rwX,go= "$dir"
+docker run --rm --network none --cap-drop ALL --security-opt no-new-privileges \
+  --tmpfs /run/sparkqfs:mode=1777 \
+  -e SPARKQFS_STORAGE="$storage" -e SPARKQFS_CLUSTER_ID="$id" \
+  -v "$qfs:/data/qfs" -v "$dir/conf:/etc/sparkqfs:ro" -v "$dir/key:/run/secrets/cluster-key:ro" \
+  --entrypoint /opt/sparkqfs/bin/supervise "$image" init-metaserver
+"""
+
+ERASE_SCRIPT = r"""
+set -eu
+for d in "$@"; do
+  [ -L "$d" ] && { echo "$d is a symbolic link; it is not followed" >&2; exit 1; }
+  [ -d "$d" ] || continue
+  find "$d" -xdev -mindepth 1 -delete
+  printf 'erased\t%s\n' "$d"
+done
+"""
+
+
+def refusals(session: Session) -> tuple[Problem, ...]:
+    """Everything that stands against a new file system: metadata, chunks, machines that cannot be looked at."""
+    config = session.config
+    facts, unreachable = session.facts()
+    problems = [
+        dataclasses.replace(problem, what=f"cannot be looked at: {problem.what}", code=ExitCode.REFUSED)
+        for problem in unreachable
+    ]
+    hint = f"this would erase it; if that is what you want: invoke init-qfs --erase {config.name}"
+    for name, fact in facts.items():
+        if name == config.manager.name and fact.meta.exists:
+            meta = fact.meta
+            what = (
+                f"there is a file system already: {meta.checkpoints} checkpoints and {meta.logs} logs in "
+                f"{config.manager.data_dirs[0]}/qfs, last of {meta.date or 'unknown date'}, "
+                f"file-system id {meta.file_system_id or 'unknown'}, {meta.bytes} bytes"
+            )
+            problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
+        for disk in fact.disks:
+            if disk.chunks:
+                what = f"{disk.path}/qfs/chunk holds {disk.chunks} chunks, {disk.chunk_bytes} bytes"
+                problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
+    return tuple(problems)
+
+
+def _marker_problems(session: Session, facts: dict[str, NodeFacts]) -> tuple[Problem, ...]:
+    config = session.config
+    manager = facts[config.manager.name]
+    wanted = manager.disks[0].marker if manager.disks else None
+    problems = []
+    for name, fact in facts.items():
+        for disk in fact.disks:
+            if disk.marker is None or disk.marker != wanted:
+                what = f"{disk.path}/qfs/.cluster-id is {disk.marker or 'missing'}, {wanted or 'an id'} is wanted"
+                hint = "run `invoke prep`; if it ran before, a disk is not mounted"
+                problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
+    return tuple(problems)
+
+
+def _check_name(session: Session, erase: str | None, flag: str) -> None:
+    if erase is not None and erase != session.config.name:
+        what = f"{flag} {erase}: this cluster is called {session.config.name}; nothing was erased"
+        raise ConfigError(Problem(what=what))
+
+
+def _refuse_while_running(session: Session) -> None:
+    if session.manager_facts().swarm_state == "active" and session.clients.engine().services(session.config.name):
+        what = f"stack {session.config.name} is running"
+        raise RefusedError(
+            Problem(node=session.config.manager.name, what=what, hint="`invoke down` first", code=ExitCode.REFUSED)
+        )
+
+
+def data_directories(session: Session, name: str, *, everything: bool) -> list[str]:
+    """Directories whose content is the file system's on this node; `everything` adds Spark's and the registry's."""
+    config = session.config
+    node = config.node(name)
+    found = [str(disk / "qfs" / "chunk") for disk in node.data_dirs]
+    if node.manager:
+        found += [str(node.data_dirs[0] / "qfs" / part) for part in ("checkpoint", "logs")]
+    if everything:
+        found += [str(path) for path in wanted_directories(config, node) if path.name in ("spark", "qfs")]
+        found += [str(disk / "qfs") for disk in node.data_dirs]
+    return list(dict.fromkeys(found))
+
+
+def erase(session: Session, *, everything: bool = False) -> tuple[Outcome, ...]:
+    """Empty the data directories on every node, all at once; the directories themselves stay."""
+    names = tuple(node.name for node in session.config.nodes)
+
+    def one(name: str) -> tuple[str, ...]:
+        session.on_event(f"[{name}] erasing")
+        output = session.clients.node(name).script(
+            ERASE_SCRIPT, *data_directories(session, name, everything=everything)
+        )
+        return tuple(line.partition("\t")[2] for line in output.stdout.splitlines() if line.startswith("erased"))
+
+    done = session.clients.on(names, one).raise_failures()
+    return tuple(Outcome(subject=name, state="changed", changes=paths) for name, paths in done.items())
+
+
+def init(session: Session, *, erase_name: str | None = None) -> JobResult:
+    """Make an empty file system. Refuses when anything is anywhere; only the cluster's name gets past that."""
+    config = session.config
+    if not session.backend.has_metaserver:
+        what = f"storage.kind {config.storage.kind} needs no file system of ours"
+        return JobResult(task="init-qfs", outcomes=(Outcome(subject="storage", state="unchanged", changes=(what,)),))
+    _check_name(session, erase_name, "--erase")
+    against = refusals(session)
+    facts, unreachable = session.facts()
+    if against and (erase_name is None or unreachable):
+        raise RefusedError(*against)
+    markers = _marker_problems(session, facts)
+    if markers:
+        raise RefusedError(*markers)
+    _refuse_while_running(session)
+    subject = f"file system of {config.name}"
+    if session.dry_run:
+        changes = ("erase what is there", "create") if against else ("create",)
+        return JobResult(task="init-qfs", outcomes=(Outcome(subject=subject, state="planned", changes=changes),))
+    ref = images.references(session)[topology.QFS_MASTER]
+    if session.clients.engine().image_labels(ref.reference) is None:
+        what = f"{ref.reference} is not built"
+        raise ClusterError(Problem(node=config.manager.name, what=what, hint="run `invoke build` first"))
+    erased = erase(session) if against else ()
+    session.on_event(f"[{config.manager.name}] making an empty file system")
+    prp = Template(templates()["MetaServer.prp"]).substitute(session.backend.daemon_configs(config)["MetaServer.prp"])
+    session.clients.manager.run(
+        [
+            "sh",
+            "-c",
+            INIT_SCRIPT,
+            "sh",
+            ref.reference,
+            str(config.manager.data_dirs[0] / "qfs"),
+            str(config.owner.uid),
+            str(config.owner.gid),
+            facts[config.manager.name].disks[0].marker or "",
+            session.backend.kind,
+        ],
+        stdin="".join(
+            base64.b64encode(text.encode()).decode() + "\n" for text in (prp, session.secrets()["cluster_key"])
+        ),
+    )
+    after, _ = session.facts(fresh=True)
+    meta = after[config.manager.name].meta
+    if not meta.exists:
+        what = "the metaserver said it was done, but there is no checkpoint"
+        raise ClusterError(Problem(node=config.manager.name, what=what))
+    made = Outcome(subject=subject, state="changed", changes=(f"file-system id {meta.file_system_id}",))
+    return JobResult(task="init-qfs", outcomes=(*erased, made))
+
+
+def purge(session: Session, *, erase_name: str | None) -> JobResult:
+    """Erase the file system, Spark's work and the markers on every node. Notebooks and secrets stay."""
+    if erase_name is None:
+        what = f"purge erases all data of cluster {session.config.name}"
+        hint = f"to do that: invoke purge --erase {session.config.name}"
+        raise RefusedError(Problem(what=what, hint=hint, code=ExitCode.REFUSED))
+    _check_name(session, erase_name, "--erase")
+    session.all_facts()
+    _refuse_while_running(session)
+    if session.dry_run:
+        planned = [
+            Outcome(
+                subject=node.name, state="planned", changes=tuple(data_directories(session, node.name, everything=True))
+            )
+            for node in session.config.nodes
+        ]
+        return JobResult(task="purge", outcomes=tuple(planned))
+    return JobResult(task="purge", outcomes=erase(session, everything=True))

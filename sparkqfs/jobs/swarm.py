@@ -1,0 +1,258 @@
+"""invoke swarm: one swarm over all nodes, labels, the registry on the manager."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+
+import bcrypt
+
+from sparkqfs import topology
+from sparkqfs.clients.context import make_context
+from sparkqfs.clients.wait import wait_until
+from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.facts import NodeFacts, SwarmNode
+from sparkqfs.gather import gather_swarm_nodes
+from sparkqfs.jobs import images
+from sparkqfs.jobs.base import Session
+from sparkqfs.plan.nodes import private_directory
+from sparkqfs.plan.stack import node_labels
+from sparkqfs.plan.steps import JobResult, Outcome, Plan, Step
+
+REGISTRY_SCRIPT = r"""
+set -eu
+name=$1 image=$2 digest=$3 port=$4 dir=$5 uid=$6 gid=$7
+IFS= read -r config; IFS= read -r htpasswd
+mkdir -p "$dir/registry/storage"
+chmod 0700 "$dir/registry"
+umask 077
+printf '%s' "$config" | base64 -d > "$dir/registry/config.yml"
+printf '%s' "$htpasswd" | base64 -d > "$dir/registry/htpasswd"
+for f in registry.key registry.crt; do [ ! -f "$dir/$f" ] || cp "$dir/$f" "$dir/registry/$f"; done
+chown -R "$uid:$gid" "$dir/registry"
+docker rm -f "$name" >/dev/null 2>&1 || true
+docker run -d --name "$name" --restart always --user "$uid:$gid" --read-only --cap-drop ALL \
+  --security-opt no-new-privileges --label "sparkqfs.config=$digest" \
+  -p "$port:5000" -v "$dir/registry:/registry" \
+  --entrypoint /usr/bin/docker-registry "$image" serve /registry/config.yml >/dev/null
+"""
+
+
+def registry_name(session: Session) -> str:
+    """The registry's container name."""
+    return f"sparkqfs-registry-{session.config.name}"
+
+
+def plan(session: Session) -> Plan:
+    """Init, joins, labels, registry: what is not yet so. A node in another swarm is a problem."""
+    config = session.config
+    facts = session.all_facts()
+    manager = facts[config.manager.name]
+    problems = _swarm_problems(session, facts)
+    if problems:
+        return Plan(problems=tuple(problems))
+    steps: list[Step] = []
+    unchanged: list[str] = []
+    seen: dict[str, SwarmNode] = {}
+    if manager.swarm_state == "active":
+        seen = {node.id: node for node in gather_swarm_nodes(session.clients)}
+    else:
+        steps.append(Step(node=manager.name, what="new swarm", why="the manager is in none"))
+    labels = node_labels(config, facts)
+    for name, fact in facts.items():
+        before = len(steps)
+        if fact.swarm_state != "active" and name != manager.name:
+            steps.append(Step(node=name, what="join the swarm", why="the node is in none"))
+        known = seen.get(fact.swarm_node_id)
+        if known is None or any(known.labels.get(key) != value for key, value in labels[name].items()):
+            steps.append(Step(node=name, what="swarm labels", why="missing" if known is None else "differ"))
+        if len(steps) == before:
+            unchanged.append(name)
+    why = registry_fault(session)
+    if why is not None:
+        steps.append(Step(node=manager.name, what=f"registry on {config.registry_address}", why=why))
+    else:
+        unchanged.append("registry")
+    return Plan(steps=tuple(steps), unchanged=tuple(unchanged))
+
+
+def _swarm_problems(session: Session, facts: dict[str, NodeFacts]) -> list[Problem]:
+    config = session.config
+    manager = facts[config.manager.name]
+    problems = []
+    known_ids = set()
+    if manager.swarm_state == "active" and not manager.swarm_cluster_id:
+        what = "this machine is a worker of another swarm"
+        hint = "`docker swarm leave` there, if that swarm is not needed"
+        return [Problem(node=manager.name, what=what, hint=hint)]
+    if manager.swarm_state == "active":
+        known_ids = {node.id for node in gather_swarm_nodes(session.clients)}
+    for name, fact in facts.items():
+        if fact.engine_version is None:
+            what = "no Docker Engine answers"
+            hint = "install it (`invoke prep --install-engine` on Debian and Ubuntu), or start it"
+            problems.append(Problem(node=name, what=what, hint=hint))
+        elif fact.swarm_state == "active" and name != manager.name and fact.swarm_node_id not in known_ids:
+            what = "this machine is in another swarm"
+            hint = "`docker swarm leave` there, if that swarm is not needed; it is not left for you"
+            problems.append(Problem(node=name, what=what, hint=hint))
+        elif fact.swarm_state not in ("active", "inactive"):
+            what = f"its swarm state is {fact.swarm_state}"
+            problems.append(Problem(node=name, what=what, hint="`docker info` on that machine says why"))
+    return problems
+
+
+def registry_config(session: Session) -> str:
+    """The registry's own configuration; JSON is YAML."""
+    tls = {"certificate": "/registry/registry.crt", "key": "/registry/registry.key"}
+    document: dict[str, object] = {
+        "version": 0.1,
+        "log": {"level": "warn", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": "/registry/storage"}, "delete": {"enabled": True}},
+        "http": {"addr": "0.0.0.0:5000", **({"tls": tls} if session.config.registry.tls else {})},
+        "auth": {"htpasswd": {"realm": "sparkqfs", "path": "/registry/htpasswd"}},
+    }
+    return json.dumps(document, sort_keys=True)
+
+
+def _registry_digest(session: Session, reference: str) -> str:
+    facts = session.manager_facts()
+    text = repr((registry_config(session), reference, session.config.registry.port, facts.ca_pem, "1"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _registry_reference(session: Session) -> str:
+    return images.references(session)[topology.REGISTRY].reference
+
+
+def registry_fault(session: Session) -> str | None:
+    """Why the registry must be (re)started; `None` when it runs as it should."""
+    if session.manager_facts().engine_version is None:
+        return "no engine yet"
+    found = session.clients.engine().container(registry_name(session))
+    if found is None:
+        return "there is none"
+    if not found["State"]["Running"]:
+        return "it is stopped"
+    if found["Config"]["Labels"].get("sparkqfs.config") != _registry_digest(session, _registry_reference(session)):
+        return "its settings differ"
+    return None
+
+
+def run(session: Session) -> JobResult:
+    """Make it so."""
+    made = plan(session)
+    changes = _changes_by_node(session, made)
+    if session.dry_run or made.problems or not made.steps:
+        outcomes = [Outcome(subject=name, state="planned", changes=what) for name, what in changes.items()]
+        outcomes += [Outcome(subject=name, state="unchanged") for name in made.unchanged]
+        return JobResult(task="swarm", outcomes=tuple(outcomes), problems=made.problems)
+    facts = session.all_facts()
+    _init_and_join(session, facts)
+    _label(session, session.facts(fresh=True)[0])
+    if registry_fault(session) is not None:
+        start_registry(session)
+    outcomes = [Outcome(subject=name, state="changed", changes=what) for name, what in changes.items()]
+    outcomes += [Outcome(subject=name, state="unchanged") for name in made.unchanged]
+    return JobResult(task="swarm", outcomes=tuple(outcomes))
+
+
+def _changes_by_node(session: Session, made: Plan) -> dict[str, tuple[str, ...]]:
+    names = dict.fromkeys(step.node for step in made.steps)
+    return {name: tuple(f"{step.what}: {step.why}" for step in made.of(name)) for name in names}
+
+
+def _init_and_join(session: Session, facts: dict[str, NodeFacts]) -> None:
+    config = session.config
+    manager = facts[config.manager.name]
+    if manager.swarm_state != "active":
+        session.on_event(f"[{manager.name}] new swarm on {config.manager.advertise}")
+        session.clients.engine().init_swarm(config.manager.advertise)
+    joining = tuple(
+        name for name, fact in facts.items() if fact.swarm_state != "active" and name != config.manager.name
+    )
+    if not joining:
+        return
+    token = session.clients.engine().worker_token()
+
+    def join(name: str) -> None:
+        session.on_event(f"[{name}] joining the swarm")
+        session.clients.engine(name).join_swarm(config.manager.advertise, config.node(name).advertise, token)
+
+    session.clients.on(joining, join).raise_failures()
+
+
+def _label(session: Session, facts: dict[str, NodeFacts]) -> None:
+    wanted = node_labels(session.config, facts)
+    engine = session.clients.engine()
+
+    def all_there() -> dict[str, SwarmNode] | None:
+        seen = {node.id: node for node in gather_swarm_nodes(session.clients)}
+        missing = [name for name, fact in facts.items() if fact.swarm_node_id not in seen]
+        return None if missing else seen
+
+    seen = wait_until(all_there, what="every node to be in the swarm", timeout_s=session.config.timeouts.command_s)
+    for name, fact in facts.items():
+        node = seen[fact.swarm_node_id]
+        labels = {**node.labels, **wanted[name]}
+        if labels != node.labels:
+            session.on_event(f"[{name}] swarm labels")
+            engine.label_node(node.id, labels)
+
+
+def start_registry(session: Session) -> None:
+    """Build the registry's image where it is missing, start its container, wait until it answers."""
+    config = session.config
+    session.secrets()  # says "run prep first" before anything is built
+    reference = _registry_reference(session)
+    ref = images.references(session)[topology.REGISTRY]
+    context = make_context(config, topology.REGISTRY, None, None)
+    images.build_one(session, ref, context)
+    session.on_event(f"[{config.manager.name}] starting the registry on port {config.registry.port}")
+    password = session.secrets()["registry_password"].encode()
+    htpasswd = "sparkqfs:" + bcrypt.hashpw(password, bcrypt.gensalt(8)).decode() + "\n"
+    session.clients.manager.run(
+        [
+            "sh",
+            "-c",
+            REGISTRY_SCRIPT,
+            "sh",
+            registry_name(session),
+            reference,
+            _registry_digest(session, reference),
+            str(config.registry.port),
+            str(private_directory(config)),
+            str(config.owner.uid),
+            str(config.owner.gid),
+        ],
+        stdin=_base64_line(registry_config(session)) + _base64_line(htpasswd),
+    )
+    wait_for_registry(session)
+
+
+def _base64_line(text: str) -> str:
+    return base64.b64encode(text.encode()).decode() + "\n"
+
+
+def wait_for_registry(session: Session) -> None:
+    """Until the manager's own engine can ask it something."""
+    seen = {"error": "nothing yet"}
+
+    def answers() -> bool:
+        try:
+            session.clients.engine().registry_digest(
+                f"{session.config.registry_address}/sparkqfs-probe:none", session.registry_auth()
+            )
+        except ClusterError as error:
+            seen["error"] = str(error).splitlines()[0]
+            return False
+        return True
+
+    wait_until(
+        answers,
+        what=f"the registry on {session.config.registry_address}",
+        timeout_s=60,
+        detail=lambda: seen["error"],
+        hint=f"`docker logs {registry_name(session)}` on the manager",
+    )

@@ -1,0 +1,121 @@
+"""invoke plan, up, doctor: the tasks in their order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from sparkqfs.checks import check_nodes
+from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.jobs import deploy, images, prep, storage, swarm
+from sparkqfs.jobs.base import Session
+from sparkqfs.plan.nodes import is_initialised
+from sparkqfs.plan.steps import JobResult, Outcome
+
+
+def stages() -> tuple[tuple[str, Callable[[Session], JobResult]], ...]:
+    """Every stage of `up`, in order."""
+    return (
+        ("prep", prep.run),
+        ("swarm", swarm.run),
+        ("build", images.build),
+        ("push", images.push),
+        ("init-qfs", _init_if_new),
+        ("deploy", deploy.run),
+    )
+
+
+def _init_if_new(session: Session) -> JobResult:
+    """Init only on a cluster that was never initialised; never erases."""
+    unchanged = Outcome(subject=f"file system of {session.config.name}", state="unchanged")
+    if not session.backend.has_metaserver or is_initialised(session.config, session.facts(fresh=True)[0]):
+        return JobResult(task="init-qfs", outcomes=(unchanged,))
+    return storage.init(session)
+
+
+def up(session: Session, on_stage: Callable[[str, JobResult, float], None]) -> JobResult:
+    """Do what is not yet so; stops at the first stage with a problem."""
+    outcomes: list[Outcome] = []
+    timings: list[dict[str, object]] = []
+    for name, stage in stages():
+        session.on_event(f"== {name}")
+        started = time.monotonic()
+        result = stage(session)
+        took = time.monotonic() - started
+        on_stage(name, result, took)
+        outcomes += [
+            Outcome(subject=f"{name}: {one.subject}", state=one.state, changes=one.changes) for one in result.outcomes
+        ]
+        timings.append({"stage": name, "seconds": round(took, 1), "changed": result.changed})
+        if result.problems:
+            return JobResult(
+                task="up", outcomes=tuple(outcomes), problems=result.problems, document={"stages": timings}
+            )
+        if result.changed and name in ("prep", "swarm"):
+            session.facts(fresh=True)
+    return JobResult(task="up", outcomes=tuple(outcomes), document={"stages": timings})
+
+
+def plan(session: Session) -> JobResult:
+    """Everything that `up` would do, with reasons. A stage that stands on an earlier one says so."""
+    session.dry_run = True
+    outcomes: list[Outcome] = []
+    problems: list[Problem] = []
+    waits_for: str | None = None
+    for name, stage in stages():
+        if waits_for is not None:
+            why = f"after {waits_for}; looked at then"
+            outcomes.append(Outcome(subject=name, state="planned", changes=(why,)))
+            continue
+        result = _deploy_plan(session) if name == "deploy" else stage(session)
+        problems += result.problems
+        outcomes += [
+            Outcome(subject=f"{name}: {one.subject}", state=one.state, changes=one.changes) for one in result.outcomes
+        ]
+        if result.changed or result.problems:
+            waits_for = name
+    return JobResult(task="plan", outcomes=tuple(outcomes), problems=tuple(problems))
+
+
+def _deploy_plan(session: Session) -> JobResult:
+    stack = deploy.make_stack(session)
+    subject = f"stack {session.config.name}"
+    if deploy.is_current(session, stack):
+        return JobResult(task="deploy", outcomes=(Outcome(subject=subject, state="unchanged"),))
+    why = "its services are missing or differ from the stack file"
+    return JobResult(task="deploy", outcomes=(Outcome(subject=subject, state="planned", changes=(why,)),))
+
+
+def doctor(session: Session, only: tuple[str, ...] = ()) -> JobResult:
+    """What is wrong with the machines, before anything is changed."""
+    names = prep.names_of(session, only)
+    facts, unreachable = session.facts()
+    mine = {name: fact for name, fact in facts.items() if name in names}
+    problems = [
+        *(problem for problem in unreachable if problem.node in names),
+        *check_nodes(session.config, mine),
+    ]
+    try:
+        made, _ = prep.plan(session, only=only)
+        problems += made.problems
+    except ClusterError as error:
+        problems += error.problems
+    bad = {problem.node for problem in problems}
+    outcomes = [
+        Outcome(
+            subject=name,
+            state="failed" if name in bad else "ok",
+            changes=(_machine_line(session, name),) if name in mine else (),
+        )
+        for name in names
+    ]
+    return JobResult(task="doctor", outcomes=tuple(outcomes), problems=tuple(problems))
+
+
+def _machine_line(session: Session, name: str) -> str:
+    fact = session.facts()[0][name]
+    disks = ", ".join(f"{disk.path} {disk.free_bytes / (1 << 30):.0f} GiB free" for disk in fact.disks)
+    return (
+        f"{fact.architecture}, {fact.cores} cores, {fact.memory_mib} MiB, engine {fact.engine_version or 'none'}, "
+        f"swarm {fact.swarm_state}, {disks}"
+    )

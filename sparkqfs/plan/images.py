@@ -1,0 +1,59 @@
+"""plan_images: which images must be built and pushed, from content digests and what the registry holds."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from sparkqfs import topology
+from sparkqfs.config import ClusterConfig
+from sparkqfs.topology import Image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRef:
+    """One image by content. `tag` names what it is made of: context, arguments and parents."""
+
+    image: Image
+    tag: str
+    reference: str
+    parent: str
+    """Reference that its Dockerfile's BASE gets."""
+
+
+def build_arguments(config: ClusterConfig, image: Image) -> dict[str, str]:
+    """Build arguments that change what is in the image."""
+    if image.name != topology.WORKER_NODE:
+        return {}
+    owner = config.owner
+    return {
+        "SPARK_UID": str(owner.uid),
+        "SPARK_GID": str(owner.gid),
+        "SPARK_USER": owner.user,
+        "SPARK_GROUP": owner.group,
+    }
+
+
+def network_arguments(config: ClusterConfig, image: Image) -> dict[str, str]:
+    """Build arguments that say only how to reach things; they do not count into the tag."""
+    arguments: dict[str, str] = {}
+    if config.build.proxy:
+        arguments |= {"http_proxy": config.build.proxy, "https_proxy": config.build.proxy}
+    if config.build.pip_index and image.name in (topology.WORKER_NODE, topology.JUPYTER_SERVER):
+        arguments["PIP_INDEX_URL"] = config.build.pip_index
+    return arguments
+
+
+def image_refs(config: ClusterConfig, contexts: dict[str, str]) -> dict[str, ImageRef]:
+    """Every image of the stack with its content tag; `contexts` maps image names to context digests (sha256)."""
+    refs: dict[str, ImageRef] = {}
+    for image in (topology.REGISTRY_IMAGE, *topology.IMAGES):
+        parent = refs[image.parent].reference if image.parent else config.build.base
+        parent_tag = refs[image.parent].tag if image.parent else config.build.base
+        arguments = sorted(build_arguments(config, image).items())
+        text = repr((image.name, contexts[image.name], parent_tag, arguments))
+        tag = hashlib.sha256(text.encode()).hexdigest()[:16]
+        # the registry's own image cannot come from the registry
+        where = "sparkqfs" if image is topology.REGISTRY_IMAGE else f"{config.registry_address}/{config.name}"
+        refs[image.name] = ImageRef(image=image, tag=tag, reference=f"{where}/{image.name}:{tag}", parent=parent)
+    return refs

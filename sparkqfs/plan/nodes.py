@@ -1,0 +1,281 @@
+"""plan_prep: directories, owner, marker, registry trust, secrets; only what differs from what was found."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from sparkqfs.config import ClusterConfig, NodeConfig
+from sparkqfs.errors import ExitCode, Problem
+from sparkqfs.facts import NodeFacts, PathFact
+from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
+from sparkqfs.plan.storage import backend_of
+
+DIRECTORY_MODE = 0o750
+NO_SECRET = Secret()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshMaterial:
+    """Random things made before planning, used only where the cluster has none yet."""
+
+    cluster_id: str
+    secrets: Secret
+    ca_pem: str
+    ca_is_new: bool
+    """False when the manager's own CA stands; then the rest is empty."""
+    ca_key: Secret = NO_SECRET
+    server_pem: str = ""
+    server_key: Secret = NO_SECRET
+
+
+def plan_prep(
+    config: ClusterConfig,
+    facts: dict[str, NodeFacts],
+    fresh: FreshMaterial,
+    *,
+    only: tuple[str, ...],
+    adopt: tuple[str, ...] = (),
+) -> Plan:
+    """What each node of `only` needs. `adopt` names new nodes that join an initialised cluster.
+
+    Without the manager's facts the other nodes still get their directories, but no marker and no trust.
+    """
+    steps: list[Step] = []
+    problems: list[Problem] = []
+    unchanged: list[str] = []
+    cluster_id, id_problems = _cluster_id(config, facts, fresh)
+    problems += id_problems
+    for node in config.nodes:
+        if node.name not in only or node.name not in facts:
+            continue
+        fact = facts[node.name]
+        faults = [*_owner_problems(config, fact), *_path_problems(config, node, fact)]
+        marker_steps: list[Step] = []
+        if cluster_id is not None and backend_of(config).has_metaserver:
+            marker_steps, marker_problems = _marker(config, node, facts, cluster_id, node.name in adopt)
+            faults += marker_problems
+        if faults or id_problems:
+            problems += faults
+            continue
+        mine = [
+            *_owner_steps(config, fact),
+            *_directory_steps(config, node, fact),
+            *marker_steps,
+            *_manager_steps(config, node, fact, fresh),
+            *(_trust_steps(config, fact, fresh) if config.manager.name in facts else []),
+        ]
+        steps += mine
+        if not mine:
+            unchanged.append(node.name)
+    return Plan(steps=tuple(steps), problems=tuple(problems), unchanged=tuple(unchanged))
+
+
+def is_initialised(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
+    """True when the manager holds a file system's metadata."""
+    manager = facts.get(config.manager.name)
+    return manager is not None and manager.meta.exists
+
+
+def _first_marker(fact: NodeFacts) -> str | None:
+    return fact.disks[0].marker if fact.disks else None
+
+
+def _cluster_id(
+    config: ClusterConfig, facts: dict[str, NodeFacts], fresh: FreshMaterial
+) -> tuple[str | None, list[Problem]]:
+    """The cluster's id is the manager's marker; a new one only where nothing at all stands against it."""
+    manager = facts.get(config.manager.name)
+    if manager is None or not backend_of(config).has_metaserver:
+        return None, []
+    marker = _first_marker(manager)
+    if marker is not None:
+        return marker, []
+    first = config.manager.data_dirs[0]
+    hint = f"mount the disk that belongs at {first}; to start anew, `invoke purge --erase {config.name}` first"
+    if manager.meta.exists:
+        what = f"{first}/qfs holds a file system but no .cluster-id"
+        return None, [Problem(node=manager.name, what=what, hint=hint, code=ExitCode.REFUSED)]
+    found = [
+        (fact.name, disk)
+        for fact in facts.values()
+        for disk in fact.disks
+        if disk.marker is not None or disk.chunks > 0
+    ]
+    if found:
+        name, disk = found[0]
+        what = (
+            f"no .cluster-id under {first}/qfs, but {name} has {disk.chunks} chunks and the marker "
+            f"{disk.marker or 'none'} in {disk.path}: a disk of the manager that is not mounted looks like this"
+        )
+        return None, [Problem(node=manager.name, what=what, hint=hint, code=ExitCode.REFUSED)]
+    return fresh.cluster_id, []
+
+
+def _marker(
+    config: ClusterConfig, node: NodeConfig, facts: dict[str, NodeFacts], cluster_id: str, adopt: bool
+) -> tuple[list[Step], list[Problem]]:
+    steps: list[Step] = []
+    problems: list[Problem] = []
+    owner = config.owner
+    for disk in facts[node.name].disks:
+        path = disk.path / "qfs" / ".cluster-id"
+        if disk.marker == cluster_id:
+            continue
+        if disk.marker is not None:
+            what = f"{path} says {disk.marker}, this cluster is {cluster_id}"
+            hint = "this disk belongs to another cluster; it is not touched"
+            problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
+        elif (is_initialised(config, facts) and not adopt) or disk.chunks > 0:
+            what = f"{path} is missing although the cluster is initialised: is the disk at {disk.path} mounted?"
+            hint = f"mount it; for a machine or disk that is new, `invoke prep --add {node.name}`"
+            problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
+        else:
+            steps.append(
+                write_file(
+                    node.name,
+                    path,
+                    cluster_id + "\n",
+                    uid=owner.uid,
+                    gid=owner.gid,
+                    mode=0o444,
+                    what=f"marker {path}",
+                    why="missing",
+                )
+            )
+    return steps, problems
+
+
+def _owner_problems(config: ClusterConfig, fact: NodeFacts) -> list[Problem]:
+    """Numbers own the data: a name or number that means something else here is an error."""
+    owner = config.owner
+    problems = []
+    for kind, name, number, by_name, by_id in (
+        ("user", owner.user, owner.uid, fact.user_by_name, fact.user_by_id),
+        ("group", owner.group, owner.gid, fact.group_by_name, fact.group_by_id),
+    ):
+        key = f"owner.{'uid' if kind == 'user' else 'gid'}"
+        if by_name is not None and by_name[1] != number:
+            what = f"{kind} {name} has number {by_name[1]} here, {number} is wanted"
+        elif by_id is not None and by_id[0] != name:
+            what = f"number {number} belongs to {kind} {by_id[0]} here, {name} is wanted"
+        else:
+            continue
+        hint = f"choose another {kind} or number in hosts.yml; existing accounts are never changed"
+        problems.append(Problem(node=fact.name, what=what, config_path=key, hint=hint))
+    return problems
+
+
+def _owner_steps(config: ClusterConfig, fact: NodeFacts) -> list[Step]:
+    owner = config.owner
+    steps: list[Step] = []
+    if fact.group_by_name is None:
+        lines = (f"groupadd --gid {owner.gid} {owner.group}",)
+        steps.append(ShellStep(node=fact.name, what=f"group {owner.group} ({owner.gid})", why="missing", lines=lines))
+    if fact.user_by_name is None:
+        lines = (
+            f"useradd --uid {owner.uid} --gid {owner.gid} --no-create-home --home-dir /nonexistent "
+            f"--shell /usr/sbin/nologin {owner.user} 2>/dev/null",
+        )
+        steps.append(ShellStep(node=fact.name, what=f"user {owner.user} ({owner.uid})", why="missing", lines=lines))
+    return steps
+
+
+def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePosixPath, ...]:
+    """Directories that the service user owns on this node, parents first."""
+    backend = backend_of(config)
+    found: list[PurePosixPath] = []
+    for number, disk in enumerate(node.data_dirs):
+        found += [disk / name for name in backend.disk_directories(number == 0)]
+    found.append(node.data_dirs[0] / "spark")
+    if node.manager:
+        found += [node.data_dirs[0] / name for name in backend.manager_directories()]
+        if not config.notebooks.shared:
+            found.append(notebooks_path(config))
+    return tuple(found)
+
+
+def notebooks_path(config: ClusterConfig) -> PurePosixPath:
+    """Where notebooks live on the machines."""
+    return config.notebooks.path or config.manager.data_dirs[0] / "notebooks"
+
+
+def private_directory(config: ClusterConfig) -> PurePosixPath:
+    """Root-only directory of the manager: secrets, CA, the registry's storage."""
+    return config.manager.data_dirs[0] / "sparkqfs"
+
+
+def _path_problems(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> list[Problem]:
+    problems = []
+    for path in wanted_directories(config, node):
+        found = fact.paths.get(path)
+        if found is None or found.kind == "missing":
+            continue
+        if found.kind != "directory":
+            what = f"{path} is a {'symbolic link' if found.kind == 'link' else found.kind}, a directory is wanted"
+            hint = "links out of data_dir are not followed; move it away, or set data_dir to where it points"
+            problems.append(Problem(node=fact.name, what=what, config_path=f"nodes.{node.name}.data_dir", hint=hint))
+        elif found.uid not in (0, config.owner.uid) and not found.empty:
+            what = f"{path} belongs to user number {found.uid} and is not empty"
+            hint = f"if its content is this cluster's: chown -R {config.owner.uid}:{config.owner.gid} {path}"
+            problems.append(Problem(node=fact.name, what=what, hint=hint))
+    return problems
+
+
+def _directory_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> list[Step]:
+    owner = config.owner
+    steps: list[Step] = []
+    for path in wanted_directories(config, node):
+        why = _directory_fault(fact.paths.get(path), owner.uid, owner.gid, DIRECTORY_MODE)
+        if why is not None:
+            steps.append(make_directory(node.name, path, uid=owner.uid, gid=owner.gid, mode=DIRECTORY_MODE, why=why))
+    return steps
+
+
+def _directory_fault(found: PathFact | None, uid: int, gid: int, mode: int) -> str | None:
+    if found is None or found.kind == "missing":
+        return "missing"
+    if (found.uid, found.gid) != (uid, gid):
+        return f"owner is {found.uid}:{found.gid}, want {uid}:{gid}"
+    if found.mode != mode:
+        return f"mode is {found.mode:o}, want {mode:o}"
+    return None
+
+
+def _manager_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts, fresh: FreshMaterial) -> list[Step]:
+    """Secrets and the registry's certificates: root-only files on the manager, made once."""
+    if not node.manager:
+        return []
+    private = private_directory(config)
+    steps: list[Step] = []
+    why = _directory_fault(fact.paths.get(private), 0, 0, 0o700)
+    if why is not None:
+        steps.append(make_directory(node.name, private, uid=0, gid=0, mode=0o700, why=why))
+
+    def root_file(name: str, content: str, mode: int, what: str, why: str) -> Step:
+        return write_file(node.name, private / name, content, uid=0, gid=0, mode=mode, what=what, why=why)
+
+    if not fact.has_secrets:
+        steps.append(root_file("secrets", fresh.secrets, 0o600, "secrets of the cluster", "missing"))
+    if config.registry.tls and fresh.ca_is_new:
+        why = "missing" if fact.ca_pem is None else f"not for {config.manager.advertise}"
+        steps += [
+            root_file("ca.key", fresh.ca_key, 0o600, "key of the cluster's CA", why),
+            root_file("registry.key", fresh.server_key, 0o600, "key of the registry", why),
+            root_file("registry.crt", fresh.server_pem, 0o644, "certificate of the registry", why),
+            root_file("ca.crt", fresh.ca_pem, 0o644, "certificate of the cluster's CA", why),
+        ]
+    return steps
+
+
+def _trust_steps(config: ClusterConfig, fact: NodeFacts, fresh: FreshMaterial) -> list[Step]:
+    """The CA's certificate where the engine looks for it at every pull: no restart is needed."""
+    if not config.registry.tls:
+        return []
+    wanted = hashlib.sha256(fresh.ca_pem.encode()).hexdigest()
+    if fact.trusted_ca == wanted:
+        return []
+    path = PurePosixPath("/etc/docker/certs.d") / config.registry_address / "ca.crt"
+    why = "missing" if fact.trusted_ca is None else "another certificate"
+    return [write_file(fact.name, path, fresh.ca_pem, uid=0, gid=0, mode=0o644, what=f"registry trust {path}", why=why)]

@@ -1,0 +1,344 @@
+"""The stack as data: services from topology, backend, configuration and what the machines report; plain YAML out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from string import Template
+
+import yaml
+
+from sparkqfs import topology
+from sparkqfs.config import ClusterConfig, NodeConfig
+from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.facts import NodeFacts
+from sparkqfs.plan.nodes import notebooks_path
+from sparkqfs.plan.steps import Secret
+from sparkqfs.plan.storage import backend_of
+
+CLUSTER_LABEL = "sparkqfs.cluster"
+NODE_LABEL = "sparkqfs.node"
+CLASS_LABEL = "sparkqfs.class"
+SECRETS = {"spark-secret": "spark_secret", "jupyter-token": "jupyter_token", "cluster-key": "cluster_key"}
+"""File in the container → name in the cluster's secrets."""
+CHUNKSERVER_MIB = 512
+DAEMONS_MIB = 768
+"""Spark worker daemon, supervisor and what the JVMs need outside their heaps."""
+
+Service = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """What one machine gives to Spark. Memory is MiB."""
+
+    cores: int
+    memory_mib: int
+    cpus: float | None
+    """Limit of the container in CPUs; `None` is no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackFile:
+    """The stack file, the configs and secrets it names, and the digest of all of it."""
+
+    text: str
+    configs: dict[str, str]
+    secrets: dict[str, Secret]
+    labels: dict[str, dict[str, str]]
+    """Swarm labels a node must carry, by node name."""
+    digest: str
+    services: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def sizes_of(config: ClusterConfig, node: NodeConfig, fact: NodeFacts | None) -> Sizes:
+    """hosts.yml first, then what the machine reports: all cores, 70 % of the memory."""
+    cores = node.cores or (fact.cores if fact else 0) or 1
+    memory = node.memory_mib or int((fact.memory_mib if fact else 0) * 0.7) or 1024
+    reported = (fact.cores if fact else 0) or cores
+    cpus = round(reported * node.cpu_share, 2) if node.cpu_share < 1 else None
+    return Sizes(cores=cores, memory_mib=memory, cpus=cpus)
+
+
+def node_labels(config: ClusterConfig, facts: dict[str, NodeFacts]) -> dict[str, dict[str, str]]:
+    """Labels of every swarm node: cluster, name in hosts.yml, and class (machines with equal limits and disks)."""
+    labels = {}
+    for node in config.nodes:
+        sizes = sizes_of(config, node, facts.get(node.name))
+        text = repr((sizes.cores, sizes.memory_mib, sizes.cpus, [str(d) for d in node.data_dirs]))
+        labels[node.name] = {
+            CLUSTER_LABEL: config.name,
+            NODE_LABEL: node.name,
+            CLASS_LABEL: hashlib.sha256(text.encode()).hexdigest()[:8],
+        }
+    return labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackInput:
+    """Everything the stack is made of."""
+
+    config: ClusterConfig
+    facts: dict[str, NodeFacts]
+    images: dict[str, str]
+    """Image name → reference by digest."""
+    templates: dict[str, str]
+    secrets: dict[str, str]
+    cluster_id: str
+
+
+def build_stack(given: StackInput) -> StackFile:
+    """The stack file for one cluster. Raises `ClusterError` when the machines are too small for the settings."""
+    config = given.config
+    labels = node_labels(config, given.facts)
+    configs = _configs(given)
+    secrets = {_named(config, file, given.secrets[name]): Secret(given.secrets[name]) for file, name in SECRETS.items()}
+    common = _Common(given, configs, list(secrets))
+    services: dict[str, Service] = {}
+    if backend_of(config).has_metaserver:
+        services[topology.QFS_MASTER] = _qfs_master(common)
+    services[topology.SPARK_MASTER] = _spark_master(common)
+    classes = sorted({label[CLASS_LABEL] for label in labels.values()})
+    for number, name in enumerate(classes):
+        members = [node for node in config.nodes if labels[node.name][CLASS_LABEL] == name]
+        service = topology.WORKER_NODE if len(classes) == 1 else f"{topology.WORKER_NODE}-{number + 1}"
+        services[service] = _worker_node(common, members[0], name)
+    services[topology.JUPYTER_SERVER] = _jupyter_server(common)
+    document: dict[str, object] = {
+        "version": "3.9",
+        "services": services,
+        "networks": {
+            topology.NETWORK: {
+                "driver": "overlay",
+                "attachable": True,
+                "ipam": {"config": [{"subnet": config.subnet}]},
+            }
+        },
+        "configs": {key: {"external": True, "name": name} for key, name in common.config_names.items()},
+        "secrets": {key: {"external": True, "name": name} for key, name in common.secret_names.items()},
+    }
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+    for item in services.values():
+        deploy = item["deploy"]
+        assert isinstance(deploy, dict)
+        deploy["labels"] = {topology.SERVICE_LABEL: digest}
+    return StackFile(
+        text=yaml.safe_dump(document, sort_keys=False, width=120),
+        configs={common.config_names[name]: text for name, text in configs.items()},
+        secrets=secrets,
+        labels=labels,
+        digest=digest,
+        services=tuple(services),
+    )
+
+
+def _named(config: ClusterConfig, name: str, content: str) -> str:
+    """Configs and secrets cannot change in place: the content is in the name."""
+    return f"{config.name}_{name.replace('.', '-')}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def executor_sizes(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[int, int]:
+    """(cores, heap MiB) of one executor: Spark has one size for all, so the smallest machine decides.
+
+    A quarter of an executor's memory stays outside the heap: JVM overhead, Python workers, Arrow buffers.
+    Raises `ClusterError` when a machine has fewer cores than executors or too little memory.
+    """
+    count = config.spark.executors_per_worker
+    cores = []
+    heaps = []
+    for node in config.nodes:
+        sizes = sizes_of(config, node, facts.get(node.name))
+        heap = int(sizes.memory_mib / count * 0.75)
+        if sizes.cores < count or heap < 512:
+            what = f"{sizes.cores} cores and {sizes.memory_mib} MiB are too little for {count} executors"
+            hint = "lower spark.executors_per_worker, or raise cores and memory of this node"
+            raise ClusterError(Problem(node=node.name, what=what, config_path=f"nodes.{node.name}", hint=hint))
+        cores.append(sizes.cores // count)
+        heaps.append(heap)
+    return min(cores), min(heaps)
+
+
+def _configs(given: StackInput) -> dict[str, str]:
+    config = given.config
+    backend = backend_of(config)
+    cores, heap = executor_sizes(config, given.facts)
+    total = cores * config.spark.executors_per_worker * len(config.nodes)
+    values = {
+        "executor_cores": str(cores),
+        "executor_memory_mib": str(heap),
+        "driver_memory_mib": str(config.spark.driver_memory_mib),
+        "parallelism": str(max(2, 2 * total)),
+        "root": backend.root_uri(config),
+    }
+    lines = [Template(given.templates["spark-defaults.conf"]).substitute(values).rstrip()]
+    extra = {**backend.spark_conf(config), **dict(config.spark.conf)}
+    lines += [f"{key} {value}" for key, value in extra.items()]
+    rendered = {"spark-defaults.conf": "\n".join(lines) + "\n"}
+    for name, more in backend.daemon_configs(config).items():
+        rendered[name] = Template(given.templates[name]).substitute(more)
+    return rendered
+
+
+class _Common:
+    """What all services share."""
+
+    def __init__(self, given: StackInput, configs: dict[str, str], secret_names: list[str]) -> None:
+        self.given = given
+        self.config = given.config
+        self.backend = backend_of(given.config)
+        self.config_names = {name: _named(given.config, name, text) for name, text in configs.items()}
+        self.secret_names = dict(zip(SECRETS, secret_names, strict=True))
+
+    def environment(self, disks: int = 1) -> dict[str, str]:
+        """Environment of every container; nothing secret."""
+        environment = {
+            "SPARKQFS_STORAGE": self.backend.kind,
+            "SPARKQFS_ROOT": self.backend.root_uri(self.config),
+            "SPARKQFS_PROBE_HOST": self.backend.probe_host,
+            "SPARKQFS_CLUSTER_ID": self.given.cluster_id,
+            "SPARK_MASTER_URL": f"spark://{topology.SPARK_MASTER}:{topology.SPARK_MASTER_PORT}",
+            "SPARKQFS_APP_UI_PORT": str(topology.APP_UI_PORT),
+            **self.backend.container_environment(self.config, disks),
+        }
+        if not self.backend.has_metaserver:
+            environment.pop("SPARKQFS_CLUSTER_ID")
+        return environment
+
+    def service(
+        self,
+        role: str,
+        *,
+        secrets: tuple[str, ...],
+        configs: tuple[str, ...],
+        mounts: list[dict[str, object]],
+        constraints: list[str],
+        ports: list[tuple[int, int]],
+        grace: str = "60s",
+        extra_environment: dict[str, str] | None = None,
+        disks: int = 1,
+        mode: str = "replicated",
+        limits: dict[str, str] | None = None,
+    ) -> Service:
+        """One service: one process set on one machine, reached without a virtual address."""
+        owner = self.config.owner
+        deploy: dict[str, object] = {
+            "mode": mode,
+            "endpoint_mode": "dnsrr",
+            "placement": {"constraints": [f"node.labels.{CLUSTER_LABEL} == {self.config.name}", *constraints]},
+            "restart_policy": {"condition": "any", "delay": "5s"},
+            "update_config": {"parallelism": 1, "order": "stop-first", "failure_action": "pause", "monitor": "15s"},
+        }
+        if limits:
+            deploy["resources"] = {"limits": limits}
+        tmpfs: dict[str, object] = {"type": "tmpfs", "target": "/run/sparkqfs", "tmpfs": {"size": 16 * 1024 * 1024}}
+        service: Service = {
+            "image": self.given.images[role],
+            "environment": {**self.environment(disks), **(extra_environment or {})},
+            "networks": [topology.NETWORK],
+            "volumes": [*mounts, tmpfs],
+            "configs": [
+                {"source": name, "target": f"/etc/sparkqfs/{name}", "mode": 0o444}
+                for name in configs
+                if name in self.config_names
+            ],
+            "secrets": [
+                {"source": name, "target": name, "uid": str(owner.uid), "gid": str(owner.gid), "mode": 0o400}
+                for name in secrets
+            ],
+            "healthcheck": {
+                "test": ["CMD", "/opt/sparkqfs/bin/health", role],
+                "interval": "10s",
+                "timeout": "8s",
+                "retries": 6,
+                "start_period": "90s",
+            },
+            "stop_grace_period": grace,
+            "deploy": deploy,
+        }
+        if ports:
+            service["ports"] = [
+                {"target": target, "published": published, "protocol": "tcp", "mode": "host"}
+                for target, published in ports
+            ]
+        return service
+
+    def pinned_to_manager(self) -> list[str]:
+        """To the one machine, not to the role."""
+        return [f"node.labels.{NODE_LABEL} == {self.config.manager.name}"]
+
+
+def _spark_mount(node: NodeConfig) -> dict[str, object]:
+    return {"type": "bind", "source": str(node.data_dirs[0] / "spark"), "target": "/data/spark"}
+
+
+def _qfs_master(common: _Common) -> Service:
+    config = common.config
+    source = str(config.manager.data_dirs[0] / "qfs")
+    return common.service(
+        topology.QFS_MASTER,
+        secrets=("cluster-key",),
+        configs=("MetaServer.prp", "webui.conf"),
+        mounts=[{"type": "bind", "source": source, "target": "/data/qfs"}],
+        constraints=common.pinned_to_manager(),
+        ports=[(topology.QFS_UI_PORT, config.ports.qfs_ui)],
+    )
+
+
+def _spark_master(common: _Common) -> Service:
+    return common.service(
+        topology.SPARK_MASTER,
+        secrets=("spark-secret",),
+        configs=("spark-defaults.conf",),
+        mounts=common.backend.client_mounts(common.config),
+        constraints=[],
+        ports=[(topology.SPARK_UI_PORT, common.config.ports.spark_ui)],
+        extra_environment={"SPARKQFS_PROBE_HOST": ""},  # its own name is in no DNS before it is healthy
+    )
+
+
+def _worker_node(common: _Common, node: NodeConfig, class_name: str) -> Service:
+    config = common.config
+    sizes = sizes_of(config, node, common.given.facts.get(node.name))
+    cores, heap = executor_sizes(config, common.given.facts)
+    count = config.spark.executors_per_worker
+    extra = CHUNKSERVER_MIB + DAEMONS_MIB
+    limits = {"memory": f"{sizes.memory_mib + extra}M"}
+    if sizes.cpus is not None:
+        limits["cpus"] = str(sizes.cpus)
+    return common.service(
+        topology.WORKER_NODE,
+        secrets=("spark-secret", "cluster-key"),
+        configs=("ChunkServer.prp", "spark-defaults.conf"),
+        mounts=[*common.backend.worker_mounts(config, node), _spark_mount(node)],
+        constraints=[f"node.labels.{CLASS_LABEL} == {class_name}"],
+        ports=[],
+        extra_environment={
+            "SPARK_WORKER_CORES": str(cores * count),
+            "SPARK_WORKER_MEMORY": f"{heap * count}m",
+            "SPARK_WORKER_DIR": "/data/spark/work",
+            "SPARK_LOCAL_DIRS": "/data/spark/local",
+        },
+        disks=len(node.data_dirs),
+        mode="global",
+        limits=limits,
+    )
+
+
+def _jupyter_server(common: _Common) -> Service:
+    config = common.config
+    notebooks: dict[str, object] = {
+        "type": "bind",
+        "source": str(notebooks_path(config)),
+        "target": "/data/notebooks",
+    }
+    return common.service(
+        topology.JUPYTER_SERVER,
+        secrets=("spark-secret", "jupyter-token"),
+        configs=("spark-defaults.conf",),
+        mounts=[*common.backend.client_mounts(config), notebooks, _spark_mount(config.manager)],
+        constraints=[] if config.notebooks.shared else common.pinned_to_manager(),
+        ports=[(topology.JUPYTER_PORT, config.ports.jupyter), (topology.APP_UI_PORT, config.ports.app_ui)],
+        extra_environment={"SPARK_LOCAL_DIRS": "/data/spark/local"},
+    )

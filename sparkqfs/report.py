@@ -1,0 +1,136 @@
+"""Events and results → a terminal or JSON. Nothing else prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from sparkqfs.errors import Problem
+from sparkqfs.plan.steps import JobResult
+
+SCHEMA = 1
+STATE_STYLE = {"changed": "yellow", "unchanged": "green", "ok": "green", "planned": "cyan", "failed": "red"}
+
+
+class Reporter:
+    """Results on standard output, progress on standard error. `NO_COLOR` and pipes get plain text."""
+
+    def __init__(self, *, as_json: bool = False, verbose: bool = False) -> None:
+        self.as_json = as_json
+        self.verbose = verbose
+        self.out = Console(highlight=False, soft_wrap=True)
+        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._started = time.monotonic()
+        self._lock = threading.Lock()
+        self._last_noise = 0.0
+
+    def event(self, text: str) -> None:
+        """One line of progress. Build output is thinned out to a line every two seconds unless verbose."""
+        with self._lock:
+            noisy = text.startswith("[") and "] " in text and not text.endswith(("building", "pushing"))
+            now = time.monotonic()
+            if noisy and not self.verbose:
+                if now - self._last_noise < 2.0:
+                    return
+                self._last_noise = now
+            self.err.print(f"[dim]{now - self._started:6.1f}s[/dim] {escape(text[:300])}")
+
+    def stage(self, name: str, result: JobResult, seconds: float) -> None:
+        """One finished stage of `up`."""
+        word = "failed" if result.problems else ("changed" if result.changed else "unchanged")
+        self.event(f"== {name}: {word} ({seconds:.1f} s)")
+
+    def problems(self, problems: Iterable[Problem]) -> None:
+        """Each problem on standard error, its place first."""
+        for problem in problems:
+            self.err.print(escape(str(problem)), style="red")
+
+    def result(self, result: JobResult) -> None:
+        """The end of a task: one JSON document, or a table and the problems."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(self.document(result), indent=2, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+            return
+        if result.task == "status":
+            self._status(result)
+        elif result.text:
+            self.out.print(escape(result.text))
+        elif result.outcomes:
+            self._outcomes(result)
+        if result.task != "status" or not result.document.get("spark"):
+            self.problems(result.problems)
+
+    def watched(self, result: JobResult) -> None:
+        """One look of `status --watch`: a fresh screen on a terminal, one JSON document a line otherwise."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(self.document(result), ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+            return
+        if self.out.is_terminal:
+            self.out.clear()
+        self.result(result)
+
+    def document(self, result: JobResult) -> dict[str, object]:
+        """The JSON of a task; keys are only ever added within a schema number."""
+        if result.task == "status":
+            return {**result.document, "exit_code": int(result.exit_code)}
+        return {
+            "schema": SCHEMA,
+            "task": result.task,
+            "outcomes": [
+                {"subject": one.subject, "state": one.state, "changes": list(one.changes)} for one in result.outcomes
+            ],
+            "problems": [
+                {"node": p.node, "what": p.what, "setting": p.config_path, "hint": p.hint} for p in result.problems
+            ],
+            **result.document,
+            "exit_code": int(result.exit_code),
+        }
+
+    def _outcomes(self, result: JobResult) -> None:
+        for one in result.outcomes:
+            style = STATE_STYLE.get(one.state, "white")
+            self.out.print(f"{escape(one.subject)}: [{style}]{one.state}[/{style}]")
+            for change in one.changes:
+                self.out.print(f"  {escape(change)}")
+
+    def _status(self, result: JobResult) -> None:
+        document = result.document
+        state = str(document.get("state"))
+        style = "green" if state == "healthy" else "red"
+        self.out.print(f"cluster {document.get('cluster')}: [{style}]{state}[/{style}]")
+        spark, storage = document.get("spark"), document.get("storage")
+        if not isinstance(spark, dict) or not isinstance(storage, dict):
+            return
+        table = Table(show_header=False, box=None, pad_edge=False)
+        if spark.get("answers"):
+            table.add_row("Spark workers", f"{spark['workers_alive']} of {spark['workers_expected']} alive")
+            table.add_row("  cores", f"{spark['cores_used']} of {spark['cores']} used")
+            table.add_row("  memory", f"{spark['memory_used_mib']} of {spark['memory_mib']} MiB used")
+            table.add_row("  applications", ", ".join(map(str, spark["applications"])) or "none")
+        else:
+            table.add_row("Spark", str(spark.get("error")))
+        if storage.get("answers"):
+            up, expected = storage["chunkservers_up"], storage["chunkservers_expected"]
+            table.add_row("Chunkservers", f"{up} of {expected} up{', recovering' if storage['recovering'] else ''}")
+            used, free = int(storage["used_bytes"]) / 2**30, int(storage["free_bytes"]) / 2**30
+            table.add_row("  space", f"{used:.2f} GiB used, {free:.2f} GiB free")
+            table.add_row("  files", f"{storage['files']} in {storage['chunks']} chunks")
+            table.add_row(
+                "  replication", f"{storage['replication']} copies, {storage['replications_pending']} pending"
+            )
+        else:
+            table.add_row("Storage", f"{storage['kind']} {storage.get('error', '')}")
+        urls = document.get("urls")
+        for name, url in urls.items() if isinstance(urls, dict) else ():
+            table.add_row(name, str(url))
+        self.out.print(table)
+        for problem in result.problems:
+            self.out.print(escape(f"problem: {problem}"), style="red")

@@ -1,0 +1,48 @@
+"""Images and their parents, daemons and their ports, pinned versions. Facts of the product, no logic."""
+
+from dataclasses import dataclass
+
+SPARK_VERSION = "4.1.4"
+QFS_VERSION = "2.2.8"
+QFS_URL = "https://s3.amazonaws.com/quantcast-qfs/qfs-debian-12-{version}-{arch}.tgz"
+"""Source: QFS wiki, Binary-Distributions. `arch` is `x86_64` or `aarch64`."""
+OLDEST_ENGINE = (20, 10, 24)
+"""Oldest Docker Engine whose encrypted overlays are sound (CVE-2023-28840)."""
+DOCKER_API = "1.41"
+"""The API of Engine 20.10."""
+
+META_CLIENT_PORT = 20000
+META_CHUNK_PORT = 30000
+CHUNK_PORT = 22000
+SPARK_MASTER_PORT = 7077
+SPARK_WORKER_UI_PORT = 8081
+QFS_UI_PORT = 20050
+SPARK_UI_PORT = 8080
+JUPYTER_PORT = 7777
+APP_UI_PORT = 4040
+
+QFS_MASTER = "qfs-master"
+SPARK_MASTER = "spark-master"
+WORKER_NODE = "worker-node"
+JUPYTER_SERVER = "jupyter-server"
+REGISTRY = "registry"
+NETWORK = "cluster_network"
+SERVICE_LABEL = "sparkqfs.stack"
+CONTEXT_LABEL = "sparkqfs.context"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image and the image it is built on; `None` means the configured base."""
+
+    name: str
+    parent: str | None
+
+
+IMAGES = (
+    Image(WORKER_NODE, None),
+    Image(QFS_MASTER, WORKER_NODE),
+    Image(SPARK_MASTER, WORKER_NODE),
+    Image(JUPYTER_SERVER, QFS_MASTER),
+)
+REGISTRY_IMAGE = Image(REGISTRY, None)

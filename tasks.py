@@ -1,0 +1,462 @@
+"""The tasks: flags in, one job, a report and an exit code out."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from invoke import Collection, Context, Exit, task
+
+from sparkqfs import local as local_cluster
+from sparkqfs.clients.connect import open_clients
+from sparkqfs.config import load_config
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
+from sparkqfs.jobs import compute, images, storage, whole
+from sparkqfs.jobs import deploy as deploy_jobs
+from sparkqfs.jobs import prep as prep_jobs
+from sparkqfs.jobs import status as status_jobs
+from sparkqfs.jobs import swarm as swarm_jobs
+from sparkqfs.jobs.base import Session, cluster_lock
+from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.report import Reporter
+
+Job = Callable[[Session], JobResult]
+
+HELP = {
+    "hosts": "cluster file (default: $SPARKQFS_HOSTS, else hosts.yml)",
+    "only": "node names, comma-separated",
+    "dry_run": "say what would be done, change nothing",
+    "json": "one JSON document on standard output",
+    "yes": "answer yes to questions; never erases",
+    "verbose": "every line of progress, and tracebacks",
+    "sudo_password_file": "file with the sudo password, where sudo asks for one",
+}
+
+
+def shared_help(*names: str, **more: str) -> dict[str, str]:
+    """Help texts of the common flags."""
+    chosen = {"hosts", "json", "verbose", "sudo_password_file", *names}
+    return {**{name.replace("_", "-"): HELP[name] for name in HELP if name in chosen}, **more}
+
+
+def hosts_file(hosts: str | None) -> Path:
+    """The one cluster of this command line: a task's own --hosts, else the first one given to any task."""
+    if hosts is not None:
+        named = os.environ.setdefault("SPARKQFS_COMMAND_HOSTS", hosts)
+        if named != hosts:
+            what = f"--hosts {hosts} and --hosts {named} in one command line: one cluster at a time"
+            raise ConfigError(Problem(what=what))
+    return Path(os.environ.get("SPARKQFS_COMMAND_HOSTS") or os.environ.get("SPARKQFS_HOSTS") or "hosts.yml")
+
+
+def ask(yes: bool) -> Callable[[str], bool]:
+    """y/N with default N; `--yes` answers; without a terminal the answer is no."""
+
+    def confirm(question: str) -> bool:
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            return False
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+    return confirm
+
+
+def sudo_password(path: str | None) -> str | None:
+    """The password of `--sudo-password-file`; `-` asks for it once."""
+    if path is None:
+        return None
+    if path == "-":
+        return getpass.getpass("sudo password: ")
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\n")
+    except OSError as error:
+        raise ConfigError(Problem(what=f"--sudo-password-file {path}: {error.strerror}")) from error
+
+
+@contextlib.contextmanager
+def reporting(as_json: bool, verbose: bool, name: str) -> Iterator[Reporter]:
+    """Errors become a report and an exit code, in one place."""
+    reporter = Reporter(as_json=as_json, verbose=verbose)
+    try:
+        yield reporter
+    except ClusterError as error:
+        if verbose:
+            reporter.err.print_exception()
+        reporter.result(JobResult(task=name, problems=error.problems, code=error.exit_code))
+        raise Exit(code=int(error.exit_code)) from None
+    except Exit:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last place before the user
+        if verbose:
+            reporter.err.print_exception()
+        what = f"unexpected {type(error).__name__}: {error}"
+        problem = Problem(what=what, hint="this is a defect of sparkqfs; --verbose shows where")
+        reporter.result(JobResult(task=name, problems=(problem,), code=ExitCode.FAILED))
+        raise Exit(code=int(ExitCode.FAILED)) from None
+    except KeyboardInterrupt:
+        reporter.event("interrupted; nothing is left running on the machines")
+        raise Exit(code=130) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """What every task understands."""
+
+    hosts: str | None
+    json: bool
+    verbose: bool
+    sudo_password_file: str | None
+    dry_run: bool
+    yes: bool
+    lock: bool
+
+
+def flags(
+    c: Context,
+    hosts: str | None,
+    json: bool,
+    verbose: bool,
+    sudo_password_file: str | None,
+    *,
+    dry_run: bool = False,
+    yes: bool = False,
+    lock: bool = False,
+) -> Flags:
+    """The common flags; Invoke's own --dry counts as --dry-run."""
+    return Flags(
+        hosts=hosts,
+        json=json,
+        verbose=verbose,
+        sudo_password_file=sudo_password_file,
+        dry_run=dry_run or bool(c.config.run.dry),
+        yes=yes,
+        lock=lock,
+    )
+
+
+def run(name: str, job: Job, given: Flags) -> None:
+    """Load, open, run one job, report, exit."""
+    with reporting(given.json, given.verbose, name) as reporter:
+        config = load_config(hosts_file(given.hosts))
+        with open_clients(config, sudo_password(given.sudo_password_file)) as clients:
+            session = Session(config, clients, reporter.event, dry_run=given.dry_run, confirm=ask(given.yes))
+            locked = given.lock and not given.dry_run
+            with cluster_lock(session, name) if locked else contextlib.nullcontext():
+                result = job(session)
+        reporter.result(result)
+    if result.exit_code:
+        raise Exit(code=int(result.exit_code))
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """`a,b` → ("a", "b")."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+@task(
+    auto_shortflags=False,
+    help=shared_help("only", "dry_run", add="new nodes or disks that join an initialised cluster"),
+)
+def prep(
+    c: Context,
+    hosts: str | None = None,
+    only: str | None = None,
+    add: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Directories, owner, marker, registry trust on every node, in parallel."""
+
+    def job(session: Session) -> JobResult:
+        return prep_jobs.run(session, only=names(only), adopt=names(add))
+
+    run("prep", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run))
+
+
+def simple(name: str, job: Callable[[Session], JobResult], doc: str, *, lock: bool = True) -> Any:
+    """A task with the common flags and nothing of its own."""
+
+    def body(
+        c: Context,
+        hosts: str | None = None,
+        dry_run: bool = False,
+        json: bool = False,
+        yes: bool = False,
+        verbose: bool = False,
+        sudo_password_file: str | None = None,
+    ) -> None:
+        run(name, job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, yes=yes, lock=lock))
+
+    body.__doc__ = doc
+    body.__name__ = name.replace("-", "_")
+    return task(body, name=name, auto_shortflags=False, help=shared_help("dry_run", "yes"))
+
+
+swarm = simple("swarm", swarm_jobs.run, "Join the nodes into a swarm, label them, start the registry.")
+build = simple("build", images.build, "Build the images on the manager's engine; nothing is built that is there.")
+push = simple("push", images.push, "Push the images to the cluster's registry; nothing is pushed that is there.")
+deploy = simple(
+    "deploy", deploy_jobs.run, "Deploy the stack and wait until the cluster works. --dry-run prints the stack file."
+)
+down = simple("down", deploy_jobs.down, "Remove the stack and wait until it is gone; all data is kept.")
+plan = simple("plan", whole.plan, "Everything that `up` would do, with reasons; changes nothing.", lock=False)
+token = simple("token", compute.token, "Show the Jupyter token and the address to click.", lock=False)
+
+
+@task(auto_shortflags=False, help=shared_help("dry_run", "yes", erase="the cluster's name: erases"))
+def init_qfs(
+    c: Context,
+    hosts: str | None = None,
+    erase: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+    yes: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Make an empty file system; refuses (exit 5) when there is one, or a chunk anywhere."""
+
+    def job(session: Session) -> JobResult:
+        return storage.init(session, erase_name=erase)
+
+    run("init-qfs", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, lock=True))
+
+
+@task(auto_shortflags=False, help=shared_help("dry_run", erase="the cluster's name"))
+def purge(
+    c: Context,
+    hosts: str | None = None,
+    erase: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Erase the file system's data on every node; needs the cluster's name and a stack that is down."""
+
+    def job(session: Session) -> JobResult:
+        return storage.purge(session, erase_name=erase)
+
+    run("purge", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, lock=True))
+
+
+@task(auto_shortflags=False, help=shared_help("dry_run", "yes"))
+def up(
+    c: Context,
+    hosts: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+    yes: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Do all that is not yet so, from prep to deploy; never erases."""
+    reporter = Reporter(as_json=json, verbose=verbose)
+
+    def job(session: Session) -> JobResult:
+        return whole.plan(session) if session.dry_run else whole.up(session, reporter.stage)
+
+    run("up", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, yes=yes, lock=True))
+
+
+@task(auto_shortflags=False, help=shared_help("only"))
+def doctor(
+    c: Context,
+    hosts: str | None = None,
+    only: str | None = None,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """What is wrong with the machines, each finding with what mends it; changes nothing."""
+
+    def job(session: Session) -> JobResult:
+        return whole.doctor(session, names(only))
+
+    run("doctor", job, flags(c, hosts, json, verbose, sudo_password_file))
+
+
+@task(
+    auto_shortflags=False,
+    help=shared_help(watch="again every two seconds, until Ctrl-C; with --json one document a line"),
+)
+def status(
+    c: Context,
+    hosts: str | None = None,
+    watch: bool = False,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Spark, storage and Swarm at a glance. Exit 0 healthy, 1 degraded, 3 unreachable."""
+    if not watch:
+        run("status", status_jobs.run, flags(c, hosts, json, verbose, sudo_password_file))
+        return
+    with reporting(json, verbose, "status") as reporter:
+        config = load_config(hosts_file(hosts))
+        with open_clients(config, sudo_password(sudo_password_file)) as clients:
+            while True:
+                reporter.watched(status_jobs.run(Session(config, clients, lambda _text: None)))
+                time.sleep(2)
+
+
+@task(auto_shortflags=False, help=shared_help(service="one service", tail="lines of each container", only=HELP["only"]))
+def logs(
+    c: Context,
+    hosts: str | None = None,
+    service: str | None = None,
+    tail: int = 50,
+    only: str | None = None,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """The last log lines of the stack's containers."""
+
+    def job(session: Session) -> JobResult:
+        return compute.logs(session, service=service, tail=tail, only=names(only))
+
+    run("logs", job, flags(c, hosts, json, verbose, sudo_password_file))
+
+
+@task(
+    positional=["name"],
+    auto_shortflags=False,
+    help=shared_help(
+        name="notebook, without .ipynb",
+        max_value="its MAX_VALUE",
+        param="NAME=VALUE, more than one allowed",
+        out="where its files go",
+        timeout="seconds",
+    ),
+    iterable=["param"],
+)
+def notebook(
+    c: Context,
+    name: str,
+    max_value: str | None = None,
+    param: list[str] | None = None,
+    out: str = "results",
+    timeout: int = 3600,
+    hosts: str | None = None,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Run a notebook headless on the cluster; bring back the executed notebook and an HTML page."""
+    with reporting(json, verbose, "notebook"):
+        parameters = dict(_parameter(text) for text in param or [])
+        if max_value is not None:
+            if not str(max_value).replace("_", "").isdigit():
+                raise ConfigError(Problem(what=f"--max-value {max_value}: a whole number is wanted"))
+            parameters["MAX_VALUE"] = str(int(str(max_value).replace("_", "")))
+
+    def job(session: Session) -> JobResult:
+        return compute.notebook(session, name, parameters, out=Path(out), timeout_s=timeout)
+
+    run("notebook", job, flags(c, hosts, json, verbose, sudo_password_file))
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ConfigError(Problem(what=f"--param {text}: NAME=VALUE is wanted"))
+    return name, value
+
+
+@task(
+    auto_shortflags=False,
+    help=shared_help(
+        mib="size of the table", files="files it is written in", reads="times it is read", timeout="seconds"
+    ),
+)
+def verify(
+    c: Context,
+    hosts: str | None = None,
+    mib: int = 256,
+    files: int = 12,
+    reads: int = 3,
+    timeout: int = 1800,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Proof of locality: write, read back through Spark, count tasks by locality and bytes over the network."""
+
+    def job(session: Session) -> JobResult:
+        return compute.verify(session, mib=mib, files=files, reads=reads, timeout_s=timeout)
+
+    run("verify", job, flags(c, hosts, json, verbose, sudo_password_file))
+
+
+LOCAL_HELP = {
+    "name": "name of the local cluster",
+    "file": "cluster file it writes",
+    "json": HELP["json"],
+    "verbose": HELP["verbose"],
+}
+
+
+def local_result(name: str, made: local_cluster.LocalCluster | None, state: str) -> JobResult:
+    """A local cluster as a result."""
+    nodes = made.nodes if made is not None else ()
+    outcomes = [Outcome(subject=node.name, state=state or node.state, changes=(node.address,)) for node in nodes]
+    return JobResult(task=name, outcomes=tuple(outcomes) or (Outcome(subject="local cluster", state=state or "none"),))
+
+
+@task(
+    name="up",
+    auto_shortflags=False,
+    help={**LOCAL_HELP, "nodes": "number of nodes", "storage": "qfs or shared", "base": "base image"},
+)
+def local_up(
+    c: Context,
+    nodes: int = 3,
+    name: str = "local",
+    file: str = "hosts.local.yml",
+    storage: str = "qfs",
+    base: str | None = None,
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Three container machines with sshd and dockerd on this computer, written to hosts.local.yml."""
+    with reporting(json, verbose, "local.up") as reporter:
+        made = local_cluster.local_up(
+            name=name, nodes=nodes, file=Path(file), storage=storage, base=base, on_event=reporter.event
+        )
+        reporter.result(local_result("local.up", made, ""))
+
+
+@task(name="down", auto_shortflags=False, help=LOCAL_HELP)
+def local_down(
+    c: Context, name: str = "local", file: str = "hosts.local.yml", json: bool = False, verbose: bool = False
+) -> None:
+    """Remove the local cluster, its data included: exactly what local.up made."""
+    with reporting(json, verbose, "local.down") as reporter:
+        removed = local_cluster.local_down(name=name, file=Path(file), on_event=reporter.event)
+        reporter.result(local_result("local.down", None, "changed" if removed else "unchanged"))
+
+
+@task(name="status", auto_shortflags=False, help=LOCAL_HELP)
+def local_status(
+    c: Context, name: str = "local", file: str = "hosts.local.yml", json: bool = False, verbose: bool = False
+) -> None:
+    """The local cluster's machines and their state."""
+    with reporting(json, verbose, "local.status") as reporter:
+        reporter.result(local_result("local.status", local_cluster.local_status(name=name, file=Path(file)), ""))
+
+
+ns = Collection(
+    prep, swarm, build, push, init_qfs, deploy, status, verify, notebook, token, logs, down, purge, plan, up, doctor
+)
+ns.add_collection(Collection("local", local_up, local_down, local_status))
