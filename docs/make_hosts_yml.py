@@ -73,7 +73,7 @@ def _section(title: str, owner: type, text: str, rows: list[str]) -> str:
         for each in _fields(owner)
         if not _inner(owner, each)
     ]
-    introduction = f"{text}\n\n" if text else ""
+    introduction = f"{_for_users(text)}\n\n" if text else ""
     table = "| Key | Default | Meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n" if rows else ""
     return f"## {title}\n\n{introduction}{table}"
 
@@ -87,7 +87,12 @@ def _top_rows() -> list[str]:
 
 
 def _row(key: str, default: str, text: str) -> str:
-    return f"| `{key}` | {default} | {' '.join(text.split()).replace('|', chr(92) + '|')} |"
+    return f"| `{key}` | {default} | {_for_users(text)} |"
+
+
+def _for_users(text: str) -> str:
+    """A docstring in the file's words: null for None, no units in names."""
+    return " ".join(text.split()).replace("`None`", "`null`").replace("_mib`", "`").replace("|", "\\|")
 
 
 def _fields(owner: type) -> list[Field[Any]]:

@@ -233,7 +233,7 @@ _ACCOUNT = read.matching(r"(?!root$)[a-z_][a-z0-9_-]{0,31}", "a name of a-z, 0-9
 _LOGIN = read.matching(r"[A-Za-z_][A-Za-z0-9._-]{0,31}", "a user name of letters, digits and ._-, at most 32")
 _CLUSTER = read.matching(r"[a-z][a-z0-9-]{0,30}", "a name of a-z, 0-9 and -, starting with a letter, at most 31")
 _VERSION = read.matching(r"[0-9]+(\.[0-9]+){1,3}([-+.][A-Za-z0-9.]{1,20})?", "a version such as 2.2.8", numbers=True)
-_SHA256 = read.matching(r"[0-9a-fA-F]{64}", "64 hexadecimal digits", numbers=True)
+_SHA256 = read.matching(r"[0-9a-fA-F]{64}", "64 hexadecimal digits")
 _IMAGE = read.matching(r"[a-z0-9][A-Za-z0-9._/:@-]{0,254}", "an image name such as debian:bookworm-slim")
 _BOOLEAN = read.choice(True, False)
 _NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -431,7 +431,7 @@ def _qfs(section: Section, base: Path, override: str | None) -> QfsConfig:
         version=section.take("version", _VERSION, default.version),
         tarball=tarball,
         url=section.take("url", read.url(with_credentials=False), default.url),
-        sha256=section.take("sha256", _SHA256, default.sha256),
+        sha256=(section.take("sha256", _SHA256, default.sha256) or "").lower() or None,
     )
 
 

@@ -97,7 +97,7 @@ class Faults:
             for key in section.table.entries:
                 path = join(section.path, key)
                 if key not in section.known and not section.is_open and not SECRET.search(key):
-                    hint = _meant_elsewhere(key, paths) or _meant(key, section.known)
+                    hint = _meant_elsewhere(key, paths) or _meant(key, tuple(section.known))
                     self.add(path, f"unknown key; known here: {', '.join(section.known)}", hint)
 
     def add_secrets(self, value: Value, path: str = "") -> None:
@@ -134,7 +134,8 @@ class Section:
     path: str
     table: Table
     is_open: bool = False
-    known: list[str] = field(default_factory=list)
+    known: dict[str, None] = field(default_factory=dict)
+    """The keys, in the order in which they were asked for."""
 
     def __post_init__(self) -> None:
         self.faults.sections.append(self)
@@ -143,8 +144,7 @@ class Section:
 
     def value(self, key: str) -> Value | None:
         """What is given for the key; `None` for nothing and for null."""
-        if key not in self.known:
-            self.known.append(key)
+        self.known[key] = None
         value = self.table.entries.get(key, (0, None))[1]
         return None if isinstance(value, Scalar) and value.value is None else value
 
@@ -236,7 +236,7 @@ class _TreeBuilder:
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
         self.events = 0
-        self.refused = False
+        self.refused: set[str] = set()
         self.line = 1
 
     def document(self) -> Value | None:
@@ -299,8 +299,9 @@ class _TreeBuilder:
         return event
 
     def _refuse(self, what: str, hint: str) -> None:
-        self.refused = True
-        self.faults.add("", f"found {what}", hint, self.line)
+        if hint not in self.refused:  # once a kind: a bomb has thousands
+            self.faults.add("", f"found {what}", hint, self.line)
+        self.refused.add(hint)
 
 
 def _resolved(text: str) -> str | int | float | bool | None:
@@ -349,7 +350,7 @@ def _children(value: Value) -> Iterator[tuple[str, int, Value]]:
         yield from ((str(index), child.line, child) for index, child in enumerate(value.values))
 
 
-def _meant(text: str, names: list[str] | tuple[str, ...]) -> str | None:
+def _meant(text: str, names: tuple[str, ...]) -> str | None:
     near = difflib.get_close_matches(text[:80].lower(), names, 1, 0.6)
     return f"did you mean `{near[0]}`?" if near else None
 
@@ -374,7 +375,7 @@ def matching(pattern: str, allowed: str, numbers: bool = False) -> Reader[str]:
 
 def choice(*names: T) -> Reader[T]:
     """One of these words."""
-    words = tuple(str(name) for name in names)
+    words = tuple(str(name).lower() for name in names)
     allowed = " or ".join(words)
     return Reader(allowed, lambda scalar: next((name for name in names if name == scalar.value), None), words)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,60 @@ import urllib3.connection
 OpenChannel = Callable[[], paramiko.Channel]
 
 
+class _ChannelReader(io.RawIOBase):
+    """The reading side of a channel as a raw file."""
+
+    def __init__(self, socket: _ChannelSocket) -> None:
+        self._socket = socket
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        received = self._socket.recv(len(buffer))
+        buffer[: len(received)] = received
+        return len(received)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._socket.release()
+
+
+class _ChannelSocket:
+    """A channel that closes as a socket does: only after the files made from it are closed too.
+
+    http.client closes the socket of a `Connection: close` answer before its body is read; a bare channel would be
+    gone then, with the body.
+    """
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._channel = channel
+        self._files = 0
+        self._closed = False
+        self.sendall = channel.sendall
+        self.recv = channel.recv
+        self.settimeout = channel.settimeout
+        self.fileno = channel.fileno
+
+    def makefile(self, *_args: Any, **_kwargs: Any) -> io.BufferedReader:
+        """A buffered file for reading."""
+        self._files += 1
+        return io.BufferedReader(_ChannelReader(self))
+
+    def release(self) -> None:
+        """One of the files was closed."""
+        self._files -= 1
+        if self._closed and self._files <= 0:
+            self._channel.close()
+
+    def close(self) -> None:
+        """Close now, or with the last file."""
+        self._closed = True
+        if self._files <= 0:
+            self._channel.close()
+
+
 class _ChannelConnection(urllib3.connection.HTTPConnection):
     """An HTTP connection whose socket is a channel."""
 
@@ -22,7 +77,7 @@ class _ChannelConnection(urllib3.connection.HTTPConnection):
         channel = self.open_channel()
         timeout = self.timeout
         channel.settimeout(float(timeout) if isinstance(timeout, (int, float)) else None)
-        self.sock = channel
+        self.sock = _ChannelSocket(channel)
 
 
 class _ChannelPool(urllib3.HTTPConnectionPool):

@@ -46,6 +46,7 @@ def make_context(config: ClusterConfig, name: str, qfs_tarball: Path | None, qfs
             mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
             members.append((str(path.relative_to(folder)), path, mode))
     if name == topology.JUPYTER_SERVER:
+        members.append(("notebooks/.keep", b"", 0o644))
         members += [(f"notebooks/{path.name}", path, 0o644) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
     hasher = hashlib.sha256()
     for arc, content, mode in members:

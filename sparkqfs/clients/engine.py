@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 
@@ -16,6 +17,7 @@ from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.topology import DOCKER_API
 
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 STACK_LABEL = "com.docker.stack.namespace"
 
 
@@ -127,7 +129,7 @@ class Engine:
                 network_mode=network,
             )
             for message in stream:
-                text = str(message.get("stream") or message.get("status") or "").rstrip()
+                text = COLOUR.sub("", str(message.get("stream") or message.get("status") or "").rstrip())
                 for line in text.splitlines():
                     on_line(line)
                     tail = [*tail[-14:], line]

@@ -246,6 +246,8 @@ class NodeClient:
 
 
 def _shown(argv: Sequence[str]) -> str:
+    if list(argv[:2]) == ["sh", "-c"]:  # a script of ours: its text says nothing to the user
+        argv = ["sh", "-c", "…", *argv[4:]]
     text = shlex.join(argv)
     return text if len(text) <= 120 else text[:117] + "..."
 

@@ -16,6 +16,7 @@ from sparkqfs.config import ClusterConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
 from sparkqfs.facts import NodeFacts
 from sparkqfs.gather import gather_nodes
+from sparkqfs.plan.images import ImageRef
 from sparkqfs.plan.nodes import private_directory
 from sparkqfs.plan.storage import Backend, backend_of
 
@@ -33,6 +34,8 @@ class Session:
     confirm: Callable[[str], bool] = lambda _question: False
     _facts: dict[str, NodeFacts] | None = None
     _problems: tuple[Problem, ...] = ()
+    references: dict[str, ImageRef] = field(default_factory=dict)
+    """Image references, worked out once: hashing the contexts reads files."""
     _secrets: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property

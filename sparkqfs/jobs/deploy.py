@@ -101,19 +101,21 @@ def run(session: Session) -> JobResult:
         document: dict[str, object] = {"schema": 1, "stack": stack.text, "configs": stack.configs}
         return JobResult(task="deploy", text=stack.text, document=document)
     _check_storage(session)
-    if is_current(session, stack) and not why_not_ready(session, status.gather_status(session)):
-        session.clients.engine().remove_unused(config.name, [*stack.configs, *stack.secrets])
-        return JobResult(task="deploy", outcomes=(Outcome(subject=f"stack {config.name}", state="unchanged"),))
-    started = str(session.clients.engine().info()["SystemTime"])
-    _create_configs(session, stack)
-    session.on_event(f"[{config.manager.name}] deploying stack {config.name}")
-    _stack_deploy(session, stack)
+    engine = session.clients.engine()
+    started = str(engine.info()["SystemTime"])
+    subject = f"stack {config.name}"
+    if is_current(session, stack):
+        outcomes = [Outcome(subject=subject, state="unchanged")]
+    else:
+        _create_configs(session, stack)
+        session.on_event(f"[{config.manager.name}] deploying stack {config.name}")
+        _stack_deploy(session, stack)
+        outcomes = [Outcome(subject=subject, state="changed", changes=(f"digest {stack.digest}",))]
     wait_until_ready(session, started)
     made = _prepare_storage(session)
-    removed = session.clients.engine().remove_unused(config.name, [*stack.configs, *stack.secrets])
-    outcomes = [Outcome(subject=f"stack {config.name}", state="changed", changes=(f"digest {stack.digest}",))]
     if made:
         outcomes.append(Outcome(subject="storage", state="changed", changes=made))
+    removed = engine.remove_unused(config.name, [*stack.configs, *stack.secrets])
     if removed:
         outcomes.append(Outcome(subject="old configs and secrets", state="changed", changes=tuple(removed)))
     return JobResult(task="deploy", outcomes=tuple(outcomes))

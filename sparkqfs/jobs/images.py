@@ -59,17 +59,18 @@ def contexts(session: Session) -> dict[str, Context]:
 
 
 def references(session: Session) -> dict[str, ImageRef]:
-    """Every image's reference by content, without fetching anything."""
-    config = session.config
-    digest = None
-    if session.backend.has_metaserver:
-        found = download.find_tarball(config, session.manager_facts().architecture)
-        digest = found.sha256 if found else None
-    made = {
-        image.name: make_context(config, image.name, None, digest).digest
-        for image in (topology.REGISTRY_IMAGE, *topology.IMAGES)
-    }
-    return image_refs(config, made)
+    """Every image's reference by content, without fetching anything; worked out once a command."""
+    if not session.references:
+        digest = None
+        if session.backend.has_metaserver:
+            found = download.find_tarball(session.config, session.manager_facts().architecture)
+            digest = found.sha256 if found else None
+        made = {
+            image.name: make_context(session.config, image.name, None, digest).digest
+            for image in (topology.REGISTRY_IMAGE, *topology.IMAGES)
+        }
+        session.references.update(image_refs(session.config, made))
+    return session.references
 
 
 def build_one(session: Session, ref: ImageRef, context: Context) -> bool:
@@ -115,7 +116,8 @@ def build(session: Session) -> JobResult:
         planned = [Outcome(subject=name, state="planned", changes=(todo[name],)) for name in names if name in todo]
         return JobResult(task="build", outcomes=tuple([*planned, *same]))
     made = contexts(session)
-    refs = image_refs(session.config, {name: context.digest for name, context in made.items()})
+    session.references = image_refs(session.config, {name: context.digest for name, context in made.items()})
+    refs = session.references
     done: list[str] = []
     waves = (
         (topology.WORKER_NODE,),

@@ -57,7 +57,11 @@ class Qfs:
     def container_environment(self, config: ClusterConfig, node_disks: int) -> dict[str, str]:
         """The OS resolver everywhere: QFS's own cannot live with Docker's."""
         dirs = ["/data/qfs/chunk", *(f"/data/qfs{number}/chunk" for number in range(1, node_disks))]
-        return {"QFS_CLIENT_CONFIG": "client.useOsResolver=1", "SPARKQFS_CHUNK_DIRS": " ".join(dirs)}
+        return {
+            "QFS_CLIENT_CONFIG": "client.useOsResolver=1",
+            "QFS_CLIENT_LOG_LEVEL": "WARN",
+            "SPARKQFS_CHUNK_DIRS": " ".join(dirs),
+        }
 
     def worker_mounts(self, config: ClusterConfig, node: NodeConfig) -> list[dict[str, object]]:
         """One mount a disk."""

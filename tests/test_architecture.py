@@ -1,0 +1,190 @@
+"""Imports go down only, and pure code touches nothing: read with `ast`, so that it holds for code no test runs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "sparkqfs"
+LOCAL = {"local"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "topology": set(),
+    "facts": set(),
+    "config": {"config", "errors", "topology"},
+    "clients": {"clients", "config", "errors", "topology"},
+    "plan": {"config", "errors", "facts", "plan", "topology"},
+    "checks": {"config", "errors", "facts", "topology"},
+    "gather": {"clients", "config", "errors", "facts", "topology"},
+    "jobs": {"checks", "clients", "config", "errors", "facts", "gather", "jobs", "plan", "topology"},
+    "report": {"errors", "facts", "plan"},
+    "local": {"config", "errors", "local", "topology"},
+    "program": {"errors"},
+}
+ONLY_IN = {
+    "fabric": ("clients/",),
+    "paramiko": ("clients/",),
+    "docker": ("clients/engine.py", "local"),
+    "requests": ("clients/", "local"),
+    "urllib3": ("clients/",),
+    "cryptography": ("clients/",),
+    "yaml": ("config.py", "config_yaml.py", "plan/stack.py", "local"),
+    "rich": ("report.py",),
+    "invoke": ("program.py",),
+}
+FORBIDDEN_IN_PURE = {"os", "subprocess", "time", "socket", "threading", "shutil", "tempfile", "sys", "random", "secrets"}
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def layer_of(path: Path) -> str:
+    """`clients/ssh.py` → clients, `local_files.py` → local, `config_yaml.py` → config."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return parts[0].split("_")[0] if len(parts) == 1 else parts[0]
+
+
+def imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Every dotted name a module imports, with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", node.lineno
+
+
+def is_module(name: str) -> bool:
+    path = ROOT / Path(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def short(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def is_pure(path: Path) -> bool:
+    return short(path) in ("checks.py", "facts.py", "errors.py", "topology.py") or short(path).startswith("plan/")
+
+
+def names_of(paths: list[Path]) -> list[str]:
+    return [short(path) for path in paths]
+
+
+MODULES = [path for path in SOURCES if path != PACKAGE / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names_of(MODULES))
+def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
+    layer = layer_of(path)
+    assert layer in MAY_IMPORT, f"{short(path)} is in no layer of the import contract"
+    wrong = []
+    for name, line in imported(ast.parse(path.read_text())):
+        parts = name.split(".")
+        if parts[0] != "sparkqfs" or (len(parts) == 2 and not is_module(name)):
+            continue
+        target = parts[1].split("_")[0]
+        if target not in MAY_IMPORT[layer]:
+            wrong.append(f"{short(path)}:{line} imports {name}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names_of(MODULES))
+def test_a_third_party_library_is_used_in_one_place(path: Path) -> None:
+    wrong = [
+        f"{short(path)}:{line} imports {name}"
+        for name, line in imported(ast.parse(path.read_text()))
+        if (allowed := ONLY_IN.get(name.split(".")[0])) is not None and not short(path).startswith(allowed)
+    ]
+    assert not wrong
+
+
+def test_every_third_party_library_in_use_is_a_declared_dependency() -> None:
+    declared = (ROOT / "pyproject.toml").read_text()
+    package_of = {"yaml": "pyyaml", "urllib3": "requests"}
+    for name in ONLY_IN:
+        assert f'"{package_of.get(name, name)}>=' in declared, name
+
+
+PURE = [path for path in MODULES if is_pure(path)]
+
+
+@pytest.mark.parametrize("path", PURE, ids=names_of(PURE))
+def test_pure_code_has_no_clock_no_files_no_network_and_no_output(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    wrong = [f"imports {name}" for name, _ in imported(tree) if name.split(".")[0] in FORBIDDEN_IN_PURE]
+    wrong += [f"imports {name}" for name, _ in imported(tree) if name == "pathlib.Path"]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in ("print", "open", "input", "eval", "exec", "__import__"):
+            wrong.append(f"line {node.lineno}: {node.id}")
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "read_text", "write_text", "read_bytes"):
+            wrong.append(f"line {node.lineno}: .{node.attr}")
+    assert not wrong
+
+
+PRINTING = [path for path in MODULES if short(path) not in ("report.py", "program.py", "clients/download.py")]
+
+
+@pytest.mark.parametrize("path", PRINTING, ids=names_of(PRINTING))
+def test_only_the_reporter_prints_or_ends_the_process(path: Path) -> None:
+    wrong = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Name) and node.id == "print":
+            wrong.append(f"line {node.lineno}: print")
+        if isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr", "exit"):
+            owner = node.value
+            if isinstance(owner, ast.Name) and owner.id == "sys":
+                wrong.append(f"line {node.lineno}: sys.{node.attr}")
+    assert not wrong
+
+
+def test_no_module_in_docker_hides_the_docker_sdk() -> None:
+    assert (ROOT / "docker").is_dir()
+    assert not (ROOT / "docker" / "__init__.py").exists()
+
+
+def compared_kinds(tree: ast.AST) -> Iterator[int]:
+    """Lines that compare something called a storage kind with something."""
+    for node in ast.walk(tree):
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+        elif isinstance(node, ast.Match):
+            parts = [node.subject]
+        elif isinstance(node, ast.Subscript):
+            parts = [node.slice]
+        inner = [one for part in parts for one in ast.walk(part)]
+        texts = {one.value for one in inner if isinstance(one, ast.Constant)}
+        dotted = [ast.unparse(one) for one in inner if isinstance(one, (ast.Attribute, ast.Name))]
+        is_kind = any(name.endswith(".kind") or name == "kind" for name in dotted)
+        if any(name.endswith(("storage.kind", "backend.kind")) for name in dotted) or (
+            is_kind and texts & {"qfs", "shared"}
+        ):
+            yield getattr(node, "lineno", 0)
+
+
+def test_only_the_storage_seam_asks_which_backend_it_is() -> None:
+    wrong = [
+        f"{short(path)}:{line}"
+        for path in [*MODULES]
+        # config.py checks the one setting that a kind needs
+        if not short(path).startswith("plan/storage/") and short(path) != "config.py"
+        for line in compared_kinds(ast.parse(path.read_text()))
+    ]
+    wrong += [f"tasks.py:{line}" for line in compared_kinds(ast.parse((ROOT / "tasks.py").read_text()))]
+    assert not wrong
+
+
+def test_the_search_for_compared_kinds_finds_them() -> None:
+    for text in ('config.storage.kind == "qfs"', 'kind in ("qfs", "shared")', "TABLE[config.storage.kind]"):
+        assert list(compared_kinds(ast.parse(text))) == [1]
+
+
+def test_every_package_of_the_tree_is_in_the_wheel() -> None:
+    declared = (ROOT / "pyproject.toml").read_text()
+    for folder in {path.parent for path in SOURCES}:
+        assert f'"{folder.relative_to(ROOT).as_posix().replace("/", ".")}"' in declared
