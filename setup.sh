@@ -5,6 +5,11 @@ as_root_on_debian() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; 
 
 setup_python() {
   local python=python3
+  if ! command -v python3 >/dev/null 2>&1 || ! command -v ssh-keygen >/dev/null 2>&1; then
+    if as_root_on_debian; then
+      apt-get update -qq && apt-get install -y -qq python3 python3-venv openssh-client >/dev/null
+    fi
+  fi
   if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     echo "Python 3.11 or newer is needed: apt-get install python3 python3-venv" >&2
     return 2

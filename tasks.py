@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import itertools
 import os
 import sys
 import time
@@ -47,13 +48,18 @@ def shared_help(*names: str, **more: str) -> dict[str, str]:
 
 
 def hosts_file(hosts: str | None) -> Path:
-    """The one cluster of this command line: a task's own --hosts, else the first one given to any task."""
-    if hosts is not None:
-        named = os.environ.setdefault("SPARKQFS_COMMAND_HOSTS", hosts)
-        if named != hosts:
-            what = f"--hosts {hosts} and --hosts {named} in one command line: one cluster at a time"
-            raise ConfigError(Problem(what=what))
-    return Path(os.environ.get("SPARKQFS_COMMAND_HOSTS") or os.environ.get("SPARKQFS_HOSTS") or "hosts.yml")
+    """The one cluster of this command line: `build push --hosts X` means X for both tasks.
+
+    Raises `ConfigError` when the command line names two.
+    """
+    words = sys.argv[1:]
+    named = [word.partition("=")[2] for word in words if word.startswith("--hosts=")]
+    named += [value for flag, value in itertools.pairwise(words) if flag == "--hosts"]
+    different = sorted({*named, *([hosts] if hosts is not None else [])})
+    if len(different) > 1:
+        what = f"--hosts {' and --hosts '.join(different)} in one command line: one cluster at a time"
+        raise ConfigError(Problem(what=what))
+    return Path(different[0] if different else os.environ.get("SPARKQFS_HOSTS") or "hosts.yml")
 
 
 def ask(yes: bool) -> Callable[[str], bool]:
@@ -163,13 +169,19 @@ def names(text: str | None) -> tuple[str, ...]:
 
 @task(
     auto_shortflags=False,
-    help=shared_help("only", "dry_run", add="new nodes or disks that join an initialised cluster"),
+    help=shared_help(
+        "only",
+        "dry_run",
+        add="new nodes or disks that join an initialised cluster",
+        install_engine="install docker.io where no engine answers (Debian, Ubuntu)",
+    ),
 )
 def prep(
     c: Context,
     hosts: str | None = None,
     only: str | None = None,
     add: str | None = None,
+    install_engine: bool = False,
     dry_run: bool = False,
     json: bool = False,
     verbose: bool = False,
@@ -178,7 +190,7 @@ def prep(
     """Directories, owner, marker, registry trust on every node, in parallel."""
 
     def job(session: Session) -> JobResult:
-        return prep_jobs.run(session, only=names(only), adopt=names(add))
+        return prep_jobs.run(session, only=names(only), adopt=names(add), install_engine=install_engine)
 
     run("prep", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run))
 

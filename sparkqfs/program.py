@@ -6,33 +6,33 @@ import sys
 from pathlib import Path
 
 from invoke import Program
-from invoke.exceptions import ParseError
+from invoke.exceptions import Exit, ParseError
 
 from sparkqfs import __version__
 from sparkqfs.errors import ExitCode
 
 
 class SparkqfsProgram(Program):  # type: ignore[misc]
-    """`invoke` answers a wrong command line with 1; ours is 2, like the other tasks' bad input."""
+    """`invoke` answers a wrong command line with 1; ours is 2, like any other bad input."""
 
-    def run(self, argv: list[str] | None = None, exit: bool = True) -> None:
-        """Parse and execute; `SystemExit` with the exit code."""
+    def parse_core(self, argv: list[str] | None) -> None:
+        """As Invoke's, but a wrong option ends with exit code 2."""
         try:
-            super().run(argv, exit=False)
-        except ParseError:
-            raise SystemExit(int(ExitCode.USAGE)) from None
+            super().parse_core(argv)
+        except ParseError as error:
+            raise Exit(str(error), code=int(ExitCode.USAGE)) from None
 
     def parse_tasks(self) -> None:
-        """Print Invoke's own message, then let `run` see the error."""
+        """As Invoke's, but a wrong flag of a task ends with exit code 2."""
         try:
             super().parse_tasks()
         except ParseError as error:
-            sys.stderr.write(f"{error}\n")
-            raise SystemExit(int(ExitCode.USAGE)) from None
+            raise Exit(str(error), code=int(ExitCode.USAGE)) from None
 
 
 def main() -> None:
-    """Run the tasks of the work tree's tasks.py."""
+    """Run the tasks of the work tree's tasks.py, from any directory."""
     root = Path(__file__).resolve().parent.parent
-    argv = [sys.argv[0], "--search-root", str(root), *sys.argv[1:]]
-    SparkqfsProgram(name="sparkqfs", binary="sparkqfs", version=__version__).run(argv)
+    SparkqfsProgram(name="sparkqfs", binary="sparkqfs", version=__version__).run(
+        [sys.argv[0], "--search-root", str(root), *sys.argv[1:]]
+    )

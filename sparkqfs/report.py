@@ -58,7 +58,7 @@ class Reporter:
             sys.stdout.write(json.dumps(self.document(result), indent=2, ensure_ascii=False) + "\n")
             sys.stdout.flush()
             return
-        if result.task == "status":
+        if result.task == "status" and result.document:
             self._status(result)
         elif result.text:
             self.out.print(escape(result.text))
@@ -79,7 +79,7 @@ class Reporter:
 
     def document(self, result: JobResult) -> dict[str, object]:
         """The JSON of a task; keys are only ever added within a schema number."""
-        if result.task == "status":
+        if result.task == "status" and result.document:
             return {**result.document, "exit_code": int(result.exit_code)}
         return {
             "schema": SCHEMA,

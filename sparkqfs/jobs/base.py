@@ -31,6 +31,8 @@ class Session:
     clients: Clients
     on_event: OnEvent
     dry_run: bool = False
+    locked: bool = False
+    """True while this command holds the cluster's lock."""
     confirm: Callable[[str], bool] = lambda _question: False
     _facts: dict[str, NodeFacts] | None = None
     _problems: tuple[Problem, ...] = ()
@@ -124,6 +126,8 @@ def cluster_lock(session: Session, task: str) -> Iterator[None]:
             )
         if not answer.startswith("locked"):
             raise ClusterError(Problem(node=config.manager.name, what="cannot take the lock: is util-linux there?"))
+        session.locked = True
         yield
     finally:
+        session.locked = False
         channel.close()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 
 from sparkqfs.clients import ca
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts import NodeFacts
-from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.base import Session, cluster_lock
 from sparkqfs.plan.nodes import FreshMaterial, plan_prep
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Secret, script_of
+
+PREP_TIMEOUT_S = 900.0
+"""Long enough to install an engine."""
 
 
 def fresh_material(session: Session, manager: NodeFacts | None) -> FreshMaterial:
@@ -42,7 +46,7 @@ def names_of(session: Session, only: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def plan(
-    session: Session, *, only: tuple[str, ...] = (), adopt: tuple[str, ...] = ()
+    session: Session, *, only: tuple[str, ...] = (), adopt: tuple[str, ...] = (), install_engine: bool = False
 ) -> tuple[Plan, tuple[Problem, ...]]:
     """The plan, and the problems of machines that could not be asked."""
     names = names_of(session, only)
@@ -54,16 +58,28 @@ def plan(
         fresh_material(session, facts.get(session.config.manager.name)),
         only=names,
         adopt=adopt,
+        install_engine=install_engine,
     )
     return made, tuple(problem for problem in problems if problem.node in names)
 
 
-def run(session: Session, *, only: tuple[str, ...] = (), adopt: tuple[str, ...] = ()) -> JobResult:
+def run(
+    session: Session, *, only: tuple[str, ...] = (), adopt: tuple[str, ...] = (), install_engine: bool = False
+) -> JobResult:
     """Do what differs, all nodes at once; a node that fails does not hold up the others.
 
-    The manager goes first when its marker is new: no other node may carry an id that the manager does not have.
+    Under the cluster's lock, unless the manager is the machine that cannot be reached: the others are prepared all
+    the same then.
     """
-    made, problems = plan(session, only=only, adopt=adopt)
+    facts, _ = session.facts()
+    held = session.dry_run or session.locked or session.config.manager.name not in facts
+    with contextlib.nullcontext() if held else cluster_lock(session, "prep"):
+        return _run(session, only=only, adopt=adopt, install_engine=install_engine)
+
+
+def _run(session: Session, *, only: tuple[str, ...], adopt: tuple[str, ...], install_engine: bool) -> JobResult:
+    """The manager goes first: no other node may carry an id that the manager does not have."""
+    made, problems = plan(session, only=only, adopt=adopt, install_engine=install_engine)
     problems = (*problems, *made.problems)
     outcomes = [Outcome(subject=name, state="unchanged") for name in made.unchanged]
     names = tuple(dict.fromkeys(step.node for step in made.steps))
@@ -105,7 +121,7 @@ def _changes(made: Plan, name: str) -> tuple[str, ...]:
 def _apply(session: Session, made: Plan, name: str) -> tuple[str, ...]:
     client: NodeClient = session.clients.node(name)
     session.on_event(f"[{name}] {len(made.of(name))} changes")
-    output = client.script(script_of(made.of(name)), check=False)
+    output = client.script(script_of(made.of(name)), timeout_s=PREP_TIMEOUT_S, check=False)
     changes = _changes(made, name)
     done = sum(1 for line in output.stdout.splitlines() if line.startswith("done\t"))
     if output.exit_code != 0:

@@ -118,7 +118,8 @@ def registry_config(session: Session) -> str:
 
 def _registry_digest(session: Session, reference: str) -> str:
     facts = session.manager_facts()
-    text = repr((registry_config(session), reference, session.config.registry.port, facts.ca_pem, "1"))
+    password = session.secrets()["registry_password"] if facts.has_secrets else ""
+    text = repr((registry_config(session), reference, session.config.registry.port, facts.ca_pem, password))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -37,6 +37,7 @@ def plan_prep(
     *,
     only: tuple[str, ...],
     adopt: tuple[str, ...] = (),
+    install_engine: bool = False,
 ) -> Plan:
     """What each node of `only` needs. `adopt` names new nodes that join an initialised cluster.
 
@@ -60,6 +61,7 @@ def plan_prep(
             problems += faults
             continue
         mine = [
+            *(_engine_steps(fact) if install_engine else []),
             *_owner_steps(config, fact),
             *_directory_steps(config, node, fact),
             *marker_steps,
@@ -165,6 +167,19 @@ def _owner_problems(config: ClusterConfig, fact: NodeFacts) -> list[Problem]:
         hint = f"choose another {kind} or number in hosts.yml; existing accounts are never changed"
         problems.append(Problem(node=fact.name, what=what, config_path=key, hint=hint))
     return problems
+
+
+def _engine_steps(fact: NodeFacts) -> list[Step]:
+    """The distribution's engine, only where none answers."""
+    if fact.engine_version is not None:
+        return []
+    lines = (
+        "command -v apt-get >/dev/null || { echo 'no apt-get here: install Docker Engine by hand' >&2; exit 1; }",
+        "export DEBIAN_FRONTEND=noninteractive",
+        "apt-get -qq update >&2 </dev/null",
+        "apt-get -qq -y install docker.io >&2 </dev/null",
+    )
+    return [ShellStep(node=fact.name, what="Docker Engine (docker.io)", why="no engine answers", lines=lines)]
 
 
 def _owner_steps(config: ClusterConfig, fact: NodeFacts) -> list[Step]:

@@ -1,0 +1,273 @@
+"""The whole life of a cluster, through the command line, on real container machines.
+
+One local cluster of three nodes serves all of it: first QFS where its tarball is to be had, then the shared storage.
+The tests of a class stand on each other, in the order in which they are written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sparkqfs.clients.download import find_tarball
+from sparkqfs.config import load_config
+from sparkqfs.local import local_down, local_up
+
+pytestmark = pytest.mark.cluster
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NAME = f"life-{os.getpid()}"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+    def states(self) -> dict[str, str]:
+        return {one["subject"]: one["state"] for one in self.json["outcomes"]}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster file and the directory that commands run in."""
+
+    hosts: Path
+    name: str
+
+    def run(self, *words: str, timeout_s: float = 1200) -> Ran:
+        command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
+        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts)}
+        done = subprocess.run(
+            command, cwd=self.hosts.parent, env=env, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *words: str, timeout_s: float = 1200) -> Ran:
+        ran = self.run(*words, timeout_s=timeout_s)
+        assert ran.code == 0, f"{words}: exit {ran.code}\n{ran.out[-3000:]}\n{ran.err[-3000:]}"
+        return ran
+
+    def until_healthy(self, deadline_s: float = 240) -> None:
+        end = time.monotonic() + deadline_s
+        while True:
+            ran = self.run("status", "--json")
+            if ran.code == 0:
+                return
+            assert time.monotonic() < end, f"not healthy after {deadline_s} s: {ran.out[-3000:]}"
+            time.sleep(3)
+
+
+def on_node(number: int, *argv: str, stdin: bytes = b"") -> str:
+    """Run a command on a container machine, past our own tools."""
+    done = subprocess.run(
+        ["docker", "exec", "-i", f"{NAME}-node{number}", *argv],
+        input=stdin,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, f"{argv}: {done.stderr.decode()[-2000:]}"
+    return done.stdout.decode()
+
+
+def container_of(number: int, service: str) -> str:
+    """The running container of a service on a node."""
+    found = on_node(number, "docker", "ps", "-q", "--filter", f"label=com.docker.swarm.service.name={service}").split()
+    assert found, f"no container of {service} on node {number}"
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    file = tmp_path_factory.mktemp("life") / "hosts.yml"
+    try:
+        local_up(name=NAME, nodes=3, file=file, on_event=lambda _text: None)
+        yield file
+    finally:
+        local_down(name=NAME, file=file, on_event=lambda _text: None)
+
+
+@pytest.fixture(scope="module")
+def qfs(machines: Path) -> Cluster:
+    if find_tarball(load_config(machines), platform.machine()) is None:
+        pytest.skip("no QFS tarball: set SPARKQFS_QFS_TARBALL, or put it into the download cache (docs/qfs-tarball.md)")
+    return Cluster(machines, "spark")
+
+
+@pytest.fixture(scope="module")
+def shared(machines: Path) -> Cluster:
+    """The same machines as another cluster: its own name, directories and registry."""
+    settings = yaml.safe_load(machines.read_text())
+    settings |= {
+        "cluster": "plain",
+        "data_dir": "/mnt/data/plain",
+        "storage": {"kind": "shared", "shared": {"path": "/mnt/shared"}},
+        "registry": {"port": 5001},
+    }
+    file = machines.parent / "shared.yml"
+    file.write_text(yaml.safe_dump(settings))
+    return Cluster(file, "plain")
+
+
+class TestQfs:
+    """Real QFS."""
+
+    def test_doctor_finds_nothing_wrong(self, qfs: Cluster) -> None:
+        ran = qfs.ok("doctor", "--json")
+        assert set(ran.states().values()) == {"ok"}
+
+    def test_a_dry_run_of_prep_changes_nothing(self, qfs: Cluster) -> None:
+        assert set(qfs.ok("prep", "--dry-run", "--json").states().values()) == {"planned"}
+        assert "qfs" not in on_node(1, "ls", "/mnt/data")
+
+    def test_prep_goes_on_without_a_machine_that_is_down_and_names_it(self, qfs: Cluster) -> None:
+        on_node(3, "/usr/local/bin/node-ctl", "stop-sshd")
+        try:
+            ran = qfs.run("prep", "--json")
+        finally:
+            on_node(3, "/usr/local/bin/node-ctl", "start-sshd")
+        assert ran.code == 3
+        assert ran.states() == {"node1": "changed", "node2": "changed", "node3": "failed"}
+        assert [problem["node"] for problem in ran.json["problems"]] == ["node3"]
+
+    def test_prep_does_only_what_is_left_and_then_nothing(self, qfs: Cluster) -> None:
+        assert qfs.ok("prep", "--json").states() == {"node1": "unchanged", "node2": "unchanged", "node3": "changed"}
+        assert set(qfs.ok("prep", "--json").states().values()) == {"unchanged"}
+
+    def test_the_stack_file_can_be_seen_before_any_image_exists(self, qfs: Cluster) -> None:
+        stack = yaml.safe_load(qfs.ok("deploy", "--dry-run").out)
+        assert set(stack["services"]) == {"qfs-master", "spark-master", "worker-node", "jupyter-server"}
+
+    def test_deploy_before_init_is_refused_with_a_hint(self, qfs: Cluster) -> None:
+        qfs.ok("swarm", "build", "push", timeout_s=2400)
+        ran = qfs.run("deploy")
+        assert ran.code == 1
+        assert "[node1]" in ran.err and "invoke init-qfs" in ran.err
+
+    def test_up_brings_the_cluster_to_work_and_then_has_nothing_to_do(self, qfs: Cluster) -> None:
+        first = qfs.ok("up", "--json", timeout_s=2400)
+        assert [stage["stage"] for stage in first.json["stages"] if stage["changed"]] == ["init-qfs", "deploy"]
+        second = qfs.ok("up", "--json")
+        assert not any(stage["changed"] for stage in second.json["stages"])
+
+    def test_init_refuses_an_initialised_cluster(self, qfs: Cluster) -> None:
+        ran = qfs.run("init-qfs", "--yes")
+        assert ran.code == 5
+        assert "file-system id" in ran.err and "bytes" in ran.err
+
+    def test_status_sees_workers_and_chunkservers_under_the_same_addresses(self, qfs: Cluster) -> None:
+        found = qfs.ok("status", "--json").json
+        assert found["state"] == "healthy"
+        assert found["spark"]["workers_alive"] == found["storage"]["chunkservers_up"] == 3
+        assert found["spark"]["worker_hosts"] == found["storage"]["chunkserver_hosts"]
+
+    def test_the_notebook_counts_primes_from_a_table_on_qfs(self, qfs: Cluster) -> None:
+        ran = qfs.ok("notebook", "primes", "--max-value", "1_000_000", "--json")
+        result = ran.json["result"]
+        assert result["count"] == 78498
+        assert result["matches"] is True
+        assert result["path"].startswith("qfs://")
+        assert all(Path(qfs.hosts.parent / name).stat().st_size > 0 for name in ran.json["files"])
+
+    def test_verify_reads_back_what_it_wrote_and_counts_the_network(self, qfs: Cluster) -> None:
+        found = qfs.ok("verify", "--mib", "48", "--files", "6", "--reads", "2", "--json").json
+        assert found["sum_ok"] is True
+        assert found["rows"] == found["expected_rows"]
+        assert set(found["received_bytes"]) == set(found["hosts"])
+        assert found["tasks"].get("NODE_LOCAL", 0) > 0
+
+    def test_files_survive_down_and_deploy(self, qfs: Cluster) -> None:
+        payload = os.urandom(3 << 20)
+        master = container_of(1, "spark_qfs-master")
+        on_node(1, "docker", "exec", "-i", master, "qfs", "-put", "-", "/tmp/kept.bin", stdin=payload)
+        before = on_node(1, "docker", "exec", master, "sh", "-c", "qcat /tmp/kept.bin | sha256sum")
+        assert qfs.ok("down", "--json").states() == {"stack spark": "changed"}
+        for number in (1, 2, 3):
+            assert on_node(number, "docker", "ps", "-aq", "--filter", "label=com.docker.stack.namespace=spark") == ""
+        assert qfs.ok("down", "--json").states() == {"stack spark": "unchanged"}
+        assert qfs.run("status").code == 1
+        assert qfs.run("init-qfs").code == 5
+        qfs.ok("deploy")
+        after = on_node(
+            1, "docker", "exec", container_of(1, "spark_qfs-master"), "sh", "-c", "qcat /tmp/kept.bin | sha256sum"
+        )
+        assert after == before
+
+    def test_status_says_when_a_worker_node_is_killed(self, qfs: Cluster) -> None:
+        on_node(2, "docker", "kill", container_of(2, "spark_worker-node"))
+        started = time.monotonic()
+        ran = qfs.run("status", "--json")
+        assert time.monotonic() - started < 30
+        assert ran.code == 1
+        assert ran.json["state"] == "degraded"
+        assert "node2" in {problem["node"] for problem in ran.json["problems"]}
+        qfs.until_healthy()
+
+    def test_status_still_shows_spark_when_the_metaserver_is_killed(self, qfs: Cluster) -> None:
+        on_node(1, "docker", "kill", container_of(1, "spark_qfs-master"))
+        started = time.monotonic()
+        ran = qfs.run("status", "--json")
+        assert time.monotonic() - started < 30
+        assert ran.code == 1
+        assert ran.json["storage"]["answers"] is False
+        assert ran.json["spark"]["answers"] is True
+        qfs.until_healthy()
+
+    def test_a_disk_that_is_not_mounted_stops_deploy_and_prep(self, qfs: Cluster) -> None:
+        qfs.ok("down")
+        on_node(3, "mv", "/mnt/data/qfs", "/mnt/data/away")
+        try:
+            deploy, prep = qfs.run("deploy"), qfs.run("prep")
+        finally:
+            on_node(3, "sh", "-c", "rm -rf /mnt/data/qfs && mv /mnt/data/away /mnt/data/qfs")
+        assert deploy.code == 1
+        assert prep.code == 5
+        assert "[node3]" in deploy.err and "[node3]" in prep.err
+        assert set(qfs.ok("prep", "--json").states().values()) == {"unchanged"}
+
+    def test_purge_needs_the_clusters_name_and_then_erases(self, qfs: Cluster) -> None:
+        assert qfs.run("purge", "--yes").code == 5
+        assert qfs.run("purge", "--erase", "other").code == 2
+        assert on_node(1, "ls", "/mnt/data/qfs/checkpoint") != ""
+        qfs.ok("purge", "--erase", "spark")
+        for number in (1, 2, 3):
+            assert on_node(number, "find", "/mnt/data/qfs", "-mindepth", "1") == ""
+
+
+class TestShared:
+    """A directory that all nodes share: the smoke test that runs everywhere."""
+
+    def test_up_brings_the_cluster_to_work(self, shared: Cluster) -> None:
+        shared.ok("up", "--json", timeout_s=2400)
+        found = shared.ok("status", "--json").json
+        assert found["storage"] == {"kind": "shared"}
+        assert found["spark"]["workers_alive"] == 3
+
+    def test_the_notebook_counts_primes(self, shared: Cluster) -> None:
+        result = shared.ok("notebook", "primes", "--max-value", "100000", "--json").json["result"]
+        assert (result["count"], result["matches"]) == (9592, True)
+        assert result["path"].startswith("file:///data/shared/")
+
+    def test_down_leaves_the_files(self, shared: Cluster) -> None:
+        shared.ok("down")
+        assert on_node(1, "find", "/mnt/shared", "-name", "*.parquet") != ""

@@ -1,0 +1,145 @@
+"""Real servers on free loopback ports: HTTP with given answers, and an SSH server with throw-away keys."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import a_cluster, a_node_config
+
+from sparkqfs.config import ClusterConfig, SshConfig, TimeoutsConfig
+
+PAYLOADS = Path(__file__).parent / "payloads"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a path gives. `pause_s` passes before the answer, `length` is announced instead of the true one."""
+
+    body: bytes
+    status: int = 200
+    pause_s: float = 0.0
+    length: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@contextlib.contextmanager
+def serve(answers: dict[str, Answer]) -> Iterator[int]:
+    """An HTTP server with these answers by path, 404 for others; its port."""
+    stopping = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer = answers.get(self.path, Answer(body=b"no such page", status=404))
+            stopping.wait(answer.pause_s)
+            with contextlib.suppress(OSError):
+                self.send_response(answer.status)
+                self.send_header("Content-Length", str(len(answer.body) if answer.length is None else answer.length))
+                for name, value in answer.headers:
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(answer.body)
+
+        def log_message(self, *_args: Any) -> None:
+            """Silence."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        stopping.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def closed_port() -> int:
+    """A loopback port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def payload(name: str) -> bytes:
+    """A recorded answer."""
+    return (PAYLOADS / name).read_bytes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sshd:
+    """A running SSH server: its port, the client's key, and its host key as known_hosts writes it."""
+
+    port: int
+    key: Path
+    host_key: str
+
+    def cluster(self, known_hosts: Path, **overrides: Any) -> ClusterConfig:
+        """A cluster of one machine, this server."""
+        node = a_node_config("node1", address="127.0.0.1", port=self.port)
+        ssh = SshConfig(user="root", key=self.key, known_hosts=known_hosts)
+        timeouts = TimeoutsConfig(connect_s=5, command_s=20)
+        values: dict[str, Any] = {"nodes": (node,), "ssh": ssh, "timeouts": timeouts}
+        return a_cluster("node1", **(values | overrides))
+
+    def strict(self, known_hosts: Path) -> ClusterConfig:
+        """The same, which accepts known host keys only."""
+        config = self.cluster(known_hosts)
+        return replace(config, ssh=replace(config.ssh, host_keys="strict"))
+
+
+def make_key(path: Path, kind: str = "ed25519") -> str:
+    """A new key pair; the public half as `type base64`."""
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "test", "-f", str(path)], check=True, timeout=20)
+    return " ".join(path.with_suffix(".pub").read_text().split()[:2])
+
+
+@contextlib.contextmanager
+def sshd(folder: Path) -> Iterator[Sshd]:
+    """OpenSSH's server in the foreground, its files in `folder`; skips the test where it cannot run."""
+    program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        pytest.skip("no sshd on this machine (Debian: apt-get install openssh-server)")
+    if os.geteuid() != 0:
+        pytest.skip("sshd must run as root here: commands on a node are run as root")
+    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # its privilege separation directory
+    host_key = make_key(folder / "host")
+    make_key(folder / "client")
+    shutil.copy(folder / "client.pub", folder / "authorized_keys")
+    port = closed_port()
+    (folder / "sshd_config").write_text(
+        f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized_keys\n"
+        f"PidFile {folder}/pid\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n"
+        "KbdInteractiveAuthentication no\nMaxStartups 100:30:200\nMaxSessions 50\nPrintMotd no\n"
+    )
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen([program, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
+    try:
+        _wait_for_banner(port, server, folder / "log")
+        yield Sshd(port=port, key=folder / "client", host_key=host_key)
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _wait_for_banner(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as probe:
+            if probe.recv(4) == b"SSH-":
+                return
+        time.sleep(0.02)
+    pytest.skip(f"sshd does not start here: {log.read_text(errors='replace')[-300:]}")

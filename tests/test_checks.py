@@ -1,0 +1,126 @@
+"""checks.py: what doctor finds on the machines, and that it finds nothing on good ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from builders import a_cluster
+from facts_builders import a_fresh_node, a_node, prepared
+
+from sparkqfs.checks import check_nodes, parse_version
+from sparkqfs.config import RegistryConfig
+
+CLUSTER = a_cluster()
+
+
+def found(name: str = "node2", **fields: Any) -> list[tuple[str | None, str]]:
+    """(node, what) of every problem, when one node is different."""
+    facts = prepared(CLUSTER, **{name: replace(a_node(name), **fields)})
+    return [(problem.node, problem.what) for problem in check_nodes(CLUSTER, facts)]
+
+
+def test_nothing_is_wrong_with_a_prepared_cluster() -> None:
+    assert check_nodes(CLUSTER, prepared(CLUSTER)) == ()
+
+
+def test_nothing_is_wrong_with_fresh_machines() -> None:
+    assert check_nodes(CLUSTER, {name: a_fresh_node(name) for name in ("node1", "node2", "node3")}) == ()
+
+
+def test_a_machine_without_an_engine_is_found() -> None:
+    assert found(engine_version=None) == [("node2", "no Docker Engine answers")]
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("20.10.24+dfsg1", (20, 10, 24)),
+        ("27.5.1", (27, 5, 1)),
+        ("28.0.0-rc.1", (28, 0, 0)),
+        ("19.03.8-ce", (19, 3, 8)),
+        ("dev", ()),
+    ],
+)
+def test_engine_versions_are_read_as_numbers(text: str, version: tuple[int, ...]) -> None:
+    assert parse_version(text) == version
+
+
+def test_an_engine_one_patch_too_old_is_found() -> None:
+    assert found(engine_version="20.10.23") == [("node2", "Docker Engine 20.10.23 is too old: 20.10.24 or newer")]
+
+
+@pytest.mark.parametrize("version", ["20.10.24", "20.10.24+dfsg1", "23.0.0", "100.0.1"])
+def test_an_engine_that_is_new_enough_is_no_problem(version: str) -> None:
+    assert found(engine_version=version) == []
+
+
+@pytest.mark.parametrize(("skew", "shown"), [(12.4, "+12"), (-7.0, "-7")])
+def test_a_clock_that_is_off_is_found_with_its_sign(skew: float, shown: str) -> None:
+    assert found(clock_skew_s=skew) == [("node2", f"its clock is {shown} s off this machine's")]
+
+
+def test_a_second_of_skew_is_no_problem() -> None:
+    assert found(clock_skew_s=1.0) == []
+
+
+def test_a_full_disk_is_found_with_what_is_left() -> None:
+    (disk,) = a_node("node2").disks
+    assert found(disks=(replace(disk, free_bytes=3 << 29),)) == [("node2", "/mnt/data has 1.5 GiB free")]
+
+
+@pytest.mark.parametrize("route", ["10.20.30.0/25", "10.0.0.0/8", "10.20.30.0/24"])
+def test_a_subnet_that_a_machine_already_routes_is_found(route: str) -> None:
+    assert found(routes=("172.17.0.0/16", route)) == [("node2", f"subnet 10.20.30.0/24 collides with {route} there")]
+
+
+def test_other_routes_and_unreadable_ones_are_no_problem() -> None:
+    assert found(routes=("172.17.0.0/16", "192.168.1.0/24", "nonsense/33")) == []
+
+
+def test_nodes_of_different_architectures_are_found_once() -> None:
+    assert found(architecture="aarch64") == [
+        (None, "the nodes have different CPU architectures (node1: x86_64, node2: aarch64, node3: x86_64)")
+    ]
+
+
+def test_ports_that_something_else_has_on_the_manager_are_found_before_there_is_a_swarm() -> None:
+    assert found("node1", ports=(22, 8080, 5000)) == [
+        ("node1", "port 5000 is taken there"),
+        ("node1", "port 8080 is taken there"),
+    ]
+
+
+def test_our_own_ports_are_no_problem_once_the_swarm_is_up() -> None:
+    assert found("node1", ports=(8080, 2377), swarm_state="active") == []
+
+
+def test_ports_of_other_nodes_are_not_looked_at() -> None:
+    assert found("node2", ports=(8080,)) == []
+
+
+def test_a_manager_that_does_not_trust_its_registry_is_found_once_there_is_a_ca() -> None:
+    assert found("node1", trusted_ca=None) == [("node1", "its engine does not trust the registry")]
+
+
+def test_without_tls_there_is_nothing_to_trust() -> None:
+    config = a_cluster(registry=RegistryConfig(tls=False))
+    facts = prepared(config, node1=replace(a_node("node1", config), trusted_ca=None))
+    assert check_nodes(config, facts) == ()
+
+
+@pytest.mark.xfail(strict=True, reason="_check_trust looks at has_secrets, which only the manager's facts have")
+def test_a_worker_that_does_not_trust_the_registry_is_found() -> None:
+    assert found("node2", trusted_ca=None) == [("node2", "its engine does not trust the registry")]
+
+
+def test_every_finding_says_what_mends_it() -> None:
+    bad = replace(a_node("node1"), engine_version="1.0", clock_skew_s=99.0, routes=("10.0.0.0/8",), ports=(8080,))
+    assert all(problem.hint for problem in check_nodes(CLUSTER, prepared(CLUSTER, node1=bad)))
+
+
+def test_a_machine_that_was_not_reached_does_not_break_the_checks() -> None:
+    facts = prepared(CLUSTER)
+    del facts["node1"]
+    assert check_nodes(CLUSTER, facts) == ()
