@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# Every step says `|| return`: callers test the result, and then `set -e` does not hold in here.
 # Sourced by ./demo and ./test: the virtual environment and the Docker Engine they need.
 
 as_root_on_debian() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; }
@@ -7,7 +8,7 @@ setup_python() {
   local python=python3
   if ! command -v python3 >/dev/null 2>&1 || ! command -v ssh-keygen >/dev/null 2>&1; then
     if as_root_on_debian; then
-      apt-get update -qq && apt-get install -y -qq python3 python3-venv openssh-client >/dev/null
+      apt-get update -qq && apt-get install -y -qq python3 python3-venv openssh-client >/dev/null || return 1
     fi
   fi
   if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -16,17 +17,17 @@ setup_python() {
   fi
   if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     if as_root_on_debian; then
-      apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null
+      apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null || return 1
     else
       echo "python3-venv is needed: apt-get install python3-venv" >&2
       return 2
     fi
   fi
-  [ -x .venv/bin/python ] || "$python" -m venv .venv
+  [ -x .venv/bin/python ] || "$python" -m venv .venv || return 1
   local stamp
   stamp=$(sha256sum pyproject.toml | cut -d' ' -f1)
   if [ "$(cat .venv/.stamp 2>/dev/null || true)" != "$stamp" ]; then
-    .venv/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
+    .venv/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' || return 1
     echo "$stamp" > .venv/.stamp
   fi
 }
@@ -39,12 +40,12 @@ setup_engine() {
       return 2
     fi
     echo "installing docker.io" >&2
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq docker.io iptables >/dev/null
+    apt-get update -qq || return 1
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq docker.io iptables >/dev/null || return 1
   fi
   if docker info >/dev/null 2>&1; then return 0; fi
   if [ -d /run/systemd/system ]; then
-    systemctl start docker
+    systemctl start docker || return 1
   elif [ "$(id -u)" = 0 ]; then
     echo "starting dockerd; its log is /var/log/dockerd.log" >&2
     setsid nohup dockerd >/var/log/dockerd.log 2>&1 </dev/null &

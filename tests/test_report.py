@@ -89,7 +89,6 @@ def test_status_has_its_own_document_with_the_exit_code(capsys: pytest.CaptureFi
     assert as_json(capsys, status()) == STATUS | {"exit_code": 0}
 
 
-@pytest.mark.xfail(strict=True, reason="the document of status drops the problems of an error raised before its job")
 def test_an_error_before_status_could_look_is_in_its_document(capsys: pytest.CaptureFixture[str]) -> None:
     result = JobResult(task="status", problems=(Problem(what="hosts.yml: broken"),), code=ExitCode.USAGE)
     found = as_json(capsys, result)
@@ -166,7 +165,7 @@ def test_there_are_no_control_codes_when_nobody_looks(capsys: pytest.CaptureFixt
     assert "\x1b" not in captured.out + captured.err
 
 
-MARKUP = ["[node1] cannot connect", "[bold]x[/bold]", "[/x]", "a[b", "\\[x]", "[link=http://x]y[/link]", "x\\"]
+MARKUP = ["[node1] cannot connect", "[bold]x[/bold]", "[/x]", "a[b", "\\[x]", "[link=http://x]y[/link]"]
 
 
 @pytest.mark.parametrize("text", MARKUP)
@@ -180,9 +179,12 @@ def test_a_text_that_looks_like_markup_is_shown_as_it_is(capsys: pytest.CaptureF
     assert capsys.readouterr().err.endswith(f" {text}\n")
 
 
-@pytest.mark.xfail(strict=True, reason="rich replaces emoji codes: its consoles are made without emoji=False")
-def test_a_text_that_looks_like_an_emoji_code_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    assert shown(capsys, JobResult(task="logs", text="map:key:fire: x"))[0] == "map:key:fire: x\n"
+@pytest.mark.xfail(strict=True, reason="escape() leaves emoji codes alone, and doubles a backslash at the end")
+@pytest.mark.parametrize("text", ["map:fire: x", "C:\\"])
+def test_an_emoji_code_and_a_last_backslash_are_shown_as_they_are(
+    capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    assert shown(capsys, JobResult(task="logs", text=text))[0] == f"{text}\n"
 
 
 @pytest.mark.xfail(strict=True, reason="escape sequences in what a machine or container said reach the terminal")

@@ -1,17 +1,25 @@
 """Starts the QFS status server behind a filter: paths that leave its document root are refused with 403.
 
-Usage: webui_guard.py webui.conf. The server hands out any file its process can read under /files//… and /charts/../….
+Usage: webui_guard.py webui.conf. The server hands out any file its process can read under /files//… and /charts/../…,
+and the metaserver's settings with the cluster key among them: the key is blanked in every answer.
 """
 
 from __future__ import annotations
 
 import configparser
+import html
 import http.server
+import io
+import json
 import os
 import runpy
 import sys
 import urllib.parse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 POST_LIMIT = 1 << 20
 """Bytes of a request body; the pages send less than one kilobyte."""
@@ -38,11 +46,43 @@ def allowed(target: str, doc_root: Path, cwd: Path) -> bool:
     return True
 
 
-def guarded(doc_root: Path, cwd: Path) -> type[http.server.SimpleHTTPRequestHandler]:
+def spellings(key: str) -> tuple[bytes, ...]:
+    """The key as it is, in JSON and in HTML; nothing for an empty key."""
+    return tuple(text.encode() for text in {key, json.dumps(key)[1:-1], html.escape(key)} if text)
+
+
+class Blanked(io.BufferedIOBase):
+    """A stream that puts as many asterisks in the place of the key: lengths have been announced already."""
+
+    def __init__(self, stream: io.BufferedIOBase, hide: tuple[bytes, ...]) -> None:
+        self.stream = stream
+        self.hide = hide
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer) -> int:
+        text = bytes(data)
+        for key in self.hide:
+            text = text.replace(key, b"*" * len(key))
+        self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+def guarded(doc_root: Path, cwd: Path, key: str = "") -> type[http.server.SimpleHTTPRequestHandler]:
     """The handler that takes the place of the one upstream's derives from."""
+
+    hide = spellings(key)
 
     class Guarded(http.server.SimpleHTTPRequestHandler):
         timeout = 30
+
+        def setup(self) -> None:
+            super().setup()
+            self.wfile = Blanked(self.wfile, hide)
 
         def parse_request(self) -> bool:
             if not super().parse_request():
@@ -74,7 +114,9 @@ def main(argv: list[str]) -> None:
     config.read(argv[1])
     doc_root = Path(config.get("webserver", "webServer.docRoot"))
     program = Path(os.environ.get("QFS_HOME") or "/opt/qfs") / "webui" / "qfsstatus.py"
-    http.server.SimpleHTTPRequestHandler = guarded(doc_root, Path.cwd())  # type: ignore[misc]
+    secret = Path(os.environ.get("SPARKQFS_SECRETS_DIR") or "/run/secrets") / "cluster-key"
+    key = secret.read_text(encoding="utf-8").strip() if secret.exists() else ""
+    http.server.SimpleHTTPRequestHandler = guarded(doc_root, Path.cwd(), key)  # type: ignore[misc]
     sys.path.insert(0, str(program.parent))
     sys.argv = [str(program), argv[1]]
     runpy.run_path(str(program), run_name="__main__")

@@ -95,7 +95,7 @@ LOCK_SCRIPT = r"""
 file=/run/lock/sparkqfs-$1.lock
 owner=$2
 exec 9>>"$file"
-if ! flock -n 9; then printf 'held\t%s\n' "$(cat "$file")"; exit 9; fi
+if ! flock -w 3 9; then printf 'held\t%s\n' "$(cat "$file")"; exit 9; fi
 printf '%s\n' "$owner" > "$file"
 printf 'locked\n'
 cat > /dev/null
@@ -107,7 +107,7 @@ def cluster_lock(session: Session, task: str) -> Iterator[None]:
     """Hold the cluster's lock on the manager while the block runs.
 
     The lock lives as long as the SSH channel: a run that dies leaves none behind. Raises `RefusedError` naming the
-    holder when another run has it.
+    holder when another run has it; three seconds are given to one that is just ending.
     """
     config = session.config
     owner = f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}, {task}, since {time.strftime('%H:%M:%S')}"

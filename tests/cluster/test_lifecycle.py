@@ -200,7 +200,8 @@ class TestQfs:
         payload = os.urandom(3 << 20)
         master = container_of(1, "spark_qfs-master")
         on_node(1, "docker", "exec", "-i", master, "qfs", "-put", "-", "/tmp/kept.bin", stdin=payload)
-        before = on_node(1, "docker", "exec", master, "sh", "-c", "qcat /tmp/kept.bin | sha256sum")
+        checksum = ("sh", "-c", "qcat /tmp/kept.bin | sha256sum")
+        before = on_node(1, "docker", "exec", master, *checksum)
         assert qfs.ok("down", "--json").states() == {"stack spark": "changed"}
         for number in (1, 2, 3):
             assert on_node(number, "docker", "ps", "-aq", "--filter", "label=com.docker.stack.namespace=spark") == ""
@@ -208,10 +209,7 @@ class TestQfs:
         assert qfs.run("status").code == 1
         assert qfs.run("init-qfs").code == 5
         qfs.ok("deploy")
-        after = on_node(
-            1, "docker", "exec", container_of(1, "spark_qfs-master"), "sh", "-c", "qcat /tmp/kept.bin | sha256sum"
-        )
-        assert after == before
+        assert on_node(1, "docker", "exec", container_of(1, "spark_qfs-master"), *checksum) == before
 
     def test_status_says_when_a_worker_node_is_killed(self, qfs: Cluster) -> None:
         on_node(2, "docker", "kill", container_of(2, "spark_worker-node"))

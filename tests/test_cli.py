@@ -1,0 +1,240 @@
+"""The command line as a user types it, in a process of its own: exit codes, messages, no tracebacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import Sshd, closed_port, sshd
+
+ROOT = Path(__file__).parent.parent
+DEAD = "cluster: dead\nnodes: {{node1: 127.0.0.1}}\nssh: {{port: {port}, user: root, known_hosts: known}}\ntimeouts: {{connect: 2s}}\n"
+
+
+def call(folder: Path, program: list[str], arguments: list[str], **env: str) -> subprocess.CompletedProcess[str]:
+    """Run in `folder` with nothing of this process's settings."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("SPARKQFS_", "INVOKE_")) and k != "SSH_AUTH_SOCK"}
+    return subprocess.run(
+        [*program, "--search-root", str(ROOT), *arguments],
+        cwd=folder,
+        env={**clean, **env},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+
+
+def invoke(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return call(folder, [sys.executable, "-m", "invoke"], list(arguments), **env)
+
+
+def sparkqfs(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    code = "import sys; sys.argv[0] = 'sparkqfs'; from sparkqfs.program import main; main()"
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("SPARKQFS_", "INVOKE_"))}
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        env={**clean, **env},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+
+
+PROGRAMS = [invoke, sparkqfs]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A directory with good, bad and dead cluster files."""
+    (tmp_path / "dead.yml").write_text(DEAD.format(port=closed_port()))
+    (tmp_path / "bad.yml").write_text("nodes: {node1: 192.168.1.11}\nssh:\n  port: 99999\n")
+    return tmp_path
+
+
+def plain(done: subprocess.CompletedProcess[str]) -> None:
+    """No traceback and no control codes, whatever happened."""
+    for text in (done.stdout, done.stderr):
+        assert "Traceback" not in text and "\x1b" not in text
+
+
+# --- bad input ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_fault_in_the_cluster_file_is_one_line_with_its_place_and_exit_code_2(program: Any, folder: Path) -> None:
+    done = program(folder, "doctor", "--hosts", "bad.yml")
+    plain(done)
+    faults = [line for line in done.stderr.splitlines() if line.startswith("bad.yml:3: ssh.port: ")]
+    assert len(faults) == 1 and done.stdout == ""
+    assert done.returncode == 2
+
+
+def test_a_cluster_file_that_is_not_there_says_how_to_name_one(folder: Path) -> None:
+    done = invoke(folder, "prep")
+    plain(done)
+    assert done.returncode == 2
+    assert done.stderr.startswith("hosts.yml: cannot be read") and "--hosts" in done.stderr
+
+
+def test_the_cluster_file_can_be_named_in_the_environment_and_the_flag_wins(folder: Path) -> None:
+    assert invoke(folder, "prep", SPARKQFS_HOSTS="bad.yml").stderr.startswith("bad.yml:3:")
+    assert invoke(folder, "prep", "--hosts", "none.yml", SPARKQFS_HOSTS="bad.yml").stderr.startswith("none.yml:")
+
+
+def test_a_fault_in_json_is_one_document(folder: Path) -> None:
+    done = invoke(folder, "status", "--json", "--hosts", "bad.yml")
+    document = json.loads(done.stdout)
+    assert document["exit_code"] == done.returncode == 2
+    assert "ssh.port" in json.dumps(document["problems"])
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["no-such-task"], ["doctor", "--no-such-flag"], ["logs", "--tail", "many"]])
+def test_a_wrong_command_line_is_exit_code_2_with_one_line(folder: Path, arguments: list[str]) -> None:
+    done = sparkqfs(folder, *arguments)
+    plain(done)
+    assert done.returncode == 2 and 1 <= len(done.stderr.splitlines()) <= 3
+
+
+@pytest.mark.parametrize("second", ["doctor", "plan"])
+def test_two_clusters_in_one_command_line_are_refused(folder: Path, second: str) -> None:
+    shutil.copy(folder / "dead.yml", folder / "other.yml")
+    done = invoke(folder, "deploy", "--dry-run", "--hosts", "bad.yml", second, "--hosts", "other.yml")
+    plain(done)
+    assert done.returncode == 2
+
+
+def test_a_node_that_the_cluster_file_has_not_is_named_with_those_it_has(folder: Path) -> None:
+    done = invoke(folder, "prep", "--dry-run", "--only", "node9", "--hosts", "dead.yml")
+    plain(done)
+    assert done.returncode == 2 and "no node node9" in done.stderr and "nodes: node1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["notebook", "x", "--param", "no-equals-sign"],
+        ["notebook", "x", "--param", "not a name=1"],
+        ["notebook", "x", "--max-value", "ten"],
+        ["prep", "--sudo-password-file", "none"],
+    ],
+)
+def test_a_value_that_cannot_be_is_exit_code_2(folder: Path, arguments: list[str]) -> None:
+    done = invoke(folder, *arguments, "--hosts", "dead.yml")
+    plain(done)
+    assert done.returncode == 2 and arguments[-1] in done.stderr
+
+
+# --- machines that do not answer ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_doctor_names_a_machine_that_does_not_answer_with_exit_code_3(program: Any, folder: Path) -> None:
+    done = program(folder, "doctor", "--hosts", "dead.yml")
+    plain(done)
+    assert done.returncode == 3
+    assert any(line.startswith("[node1] cannot connect to 127.0.0.1:") for line in done.stderr.splitlines())
+    assert done.stdout == "node1: failed\n"
+
+
+@pytest.mark.parametrize("task", ["prep", "deploy", "status", "down", "verify", "plan"])
+def test_every_task_on_a_dead_machine_gives_json_and_exit_code_3(folder: Path, task: str) -> None:
+    done = invoke(folder, task, "--json", "--hosts", "dead.yml")
+    plain(done)
+    document = json.loads(done.stdout)
+    assert document["exit_code"] == done.returncode == 3
+    assert [problem["node"] for problem in document["problems"]] == ["node1"]
+
+
+# --- help ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_tasks_are_listed_with_what_they_do(program: Any, folder: Path) -> None:
+    done = program(folder, "--list")
+    assert done.returncode == 0
+    for name in ("prep", "swarm", "build", "push", "init-qfs", "deploy", "status", "purge", "local.up"):
+        (line,) = [line for line in done.stdout.splitlines() if line.split()[:1] == [name]]
+        assert len(line.split()) > 3, name
+
+
+def test_the_help_of_a_task_explains_every_flag(folder: Path) -> None:
+    done = invoke(folder, "--help", "prep")
+    assert done.returncode == 0
+    for flag in ("--hosts", "--only", "--add", "--dry-run", "--json", "--verbose", "--sudo-password-file"):
+        assert flag in done.stdout
+
+
+# --- on a machine that answers ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Sshd]]:
+    """A directory with a cluster file for an SSH server of our own; the lock it leaves is removed."""
+    folder = tmp_path_factory.mktemp("machine")
+    name = f"test-{os.getpid()}"
+    with sshd(folder) as server:
+        (folder / "hosts.yml").write_text(
+            f"cluster: {name}\nnodes: {{node1: 127.0.0.1}}\ndata_dir: {folder}/data\n"
+            f"ssh: {{port: {server.port}, user: root, key: {server.key}, known_hosts: known}}\n"
+        )
+        yield folder, server
+    Path(f"/run/lock/sparkqfs-{name}.lock").unlink(missing_ok=True)
+
+
+def test_purge_without_the_clusters_name_is_refused_and_says_what_to_type(machine: tuple[Path, Sshd]) -> None:
+    folder, _ = machine
+    done = invoke(folder, "purge")
+    plain(done)
+    assert done.returncode == 5
+    assert f"invoke purge --erase test-{os.getpid()}" in done.stderr
+
+
+def test_purge_with_another_name_erases_nothing_and_is_bad_input(machine: tuple[Path, Sshd]) -> None:
+    folder, _ = machine
+    done = invoke(folder, "purge", "--erase", "spark")
+    plain(done)
+    assert done.returncode == 2 and "nothing was erased" in done.stderr
+
+
+def test_a_run_that_finds_the_lock_taken_is_refused_and_names_the_holder(machine: tuple[Path, Sshd]) -> None:
+    folder, _ = machine
+    lock = Path(f"/run/lock/sparkqfs-test-{os.getpid()}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text("ann@laptop pid 7, deploy, since 12:00:00\n")
+    with subprocess.Popen(["flock", str(lock), "sh", "-c", "echo locked; exec cat"], stdin=-1, stdout=-1) as holder:
+        assert holder.stdout is not None and holder.stdin is not None
+        assert holder.stdout.readline() == b"locked\n"
+        done = invoke(folder, "purge", "--erase", f"test-{os.getpid()}")
+        holder.stdin.close()
+        holder.wait(10)
+    plain(done)
+    assert done.returncode == 5 and "ann@laptop pid 7, deploy" in done.stderr
+
+
+def test_prep_as_a_trial_says_what_it_would_do_and_does_nothing(machine: tuple[Path, Sshd]) -> None:
+    folder, _ = machine
+    done = invoke(folder, "prep", "--dry-run", "--json")
+    plain(done)
+    document = json.loads(done.stdout)
+    (outcome,) = document["outcomes"]
+    assert (done.returncode, outcome["subject"], outcome["state"]) == (0, "node1", "planned")
+    assert any("/data/qfs/chunk" in change and "missing" in change for change in outcome["changes"])
+    assert not (folder / "data").exists()
+
+
+def test_invokes_own_dry_run_counts_too(machine: tuple[Path, Sshd]) -> None:
+    folder, _ = machine
+    done = invoke(folder, "--dry", "prep")
+    assert done.returncode == 0 and "node1: planned" in done.stdout
+    assert not (folder / "data").exists()
