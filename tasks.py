@@ -259,7 +259,7 @@ def purge(
     def job(session: Session) -> JobResult:
         return storage.purge(session, erase_name=erase)
 
-    run("purge", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, lock=True))
+    run("purge", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, lock=erase is not None))
 
 
 @task(auto_shortflags=False, help=shared_help("dry_run", "yes"))

@@ -27,7 +27,7 @@ def check_nodes(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Pro
         found += _check_engine(name, fact)
         found += _check_machine(config, name, fact)
         found += _check_subnet(config, name, fact)
-        found += _check_trust(config, name, fact)
+        found += _check_trust(config, name, fact, any(other.has_secrets for other in facts.values()))
     found += _check_architectures(facts)
     found += _check_ports(config, facts)
     return tuple(found)
@@ -68,9 +68,9 @@ def _check_subnet(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Pro
     return []
 
 
-def _check_trust(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Problem]:
-    """Only once prep has made the CA: before that there is nothing to trust."""
-    if config.registry.tls and fact.has_secrets and fact.trusted_ca is None:
+def _check_trust(config: ClusterConfig, name: str, fact: NodeFacts, prepared: bool) -> list[Problem]:
+    """Only once prep has made the CA on the manager: before that there is nothing to trust."""
+    if config.registry.tls and prepared and fact.trusted_ca is None:
         return [Problem(node=name, what="its engine does not trust the registry", hint="invoke prep")]
     return []
 

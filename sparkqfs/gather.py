@@ -50,8 +50,8 @@ for d in "$@"; do
   set_df=$(df -Pk "$at" | awk 'NR==2 {print $2, $4}')
   chunks=0 chunk_kib=0
   if [ -d "$d/qfs/chunk" ]; then
-    chunks=$(find "$d/qfs/chunk" -type f ! -name '0-fsid-*' | wc -l)
-    chunk_kib=$(du -sk "$d/qfs/chunk" | awk '{print $1}')
+    chunks=$(find -H "$d/qfs/chunk" -type f ! -name '0-fsid-*' | wc -l)
+    chunk_kib=$(du -skH "$d/qfs/chunk" | awk '{print $1}')
   fi
   say disk "$d" "$marker" "${set_df% *}" "${set_df#* }" "$chunks" "$chunk_kib"
 done

@@ -26,7 +26,7 @@ class SparkqfsProgram(Program):  # type: ignore[misc]
         """As Invoke's, but a wrong flag of a task ends with exit code 2."""
         try:
             super().parse_tasks()
-        except ParseError as error:
+        except (ParseError, ValueError) as error:  # ValueError: a flag that wants a number got none
             raise Exit(str(error), code=int(ExitCode.USAGE)) from None
 
 

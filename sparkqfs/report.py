@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import time
 from collections.abc import Iterable
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from sparkqfs.errors import Problem
 from sparkqfs.plan.steps import JobResult
 
 SCHEMA = 1
 STATE_STYLE = {"changed": "yellow", "unchanged": "green", "ok": "green", "planned": "cyan", "failed": "red"}
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def plain(text: str) -> str:
+    """Text of machines and containers without control characters: nothing of it may steer the terminal."""
+    return _CONTROL.sub("", _COLOUR.sub("", text))
 
 
 class Reporter:
@@ -40,7 +50,7 @@ class Reporter:
                 if now - self._last_noise < 2.0:
                     return
                 self._last_noise = now
-            self.err.print(f"[dim]{now - self._started:6.1f}s[/dim] {escape(text[:300])}")
+            self.err.print(Text.assemble((f"{now - self._started:6.1f}s ", "dim"), plain(text[:300])))
 
     def stage(self, name: str, result: JobResult, seconds: float) -> None:
         """One finished stage of `up`."""
@@ -50,7 +60,7 @@ class Reporter:
     def problems(self, problems: Iterable[Problem]) -> None:
         """Each problem on standard error, its place first."""
         for problem in problems:
-            self.err.print(escape(str(problem)), style="red")
+            self.err.print(Text(plain(str(problem)), style="red"))
 
     def result(self, result: JobResult) -> None:
         """The end of a task: one JSON document, or a table and the problems."""
@@ -61,7 +71,7 @@ class Reporter:
         if result.task == "status" and result.document:
             self._status(result)
         elif result.text:
-            self.out.print(escape(result.text))
+            self.out.print(Text(plain(result.text)))
         elif result.outcomes:
             self._outcomes(result)
         if result.task != "status" or not result.document.get("spark"):
@@ -88,7 +98,15 @@ class Reporter:
                 {"subject": one.subject, "state": one.state, "changes": list(one.changes)} for one in result.outcomes
             ],
             "problems": [
-                {"node": p.node, "what": p.what, "setting": p.config_path, "hint": p.hint} for p in result.problems
+                {
+                    "node": p.node,
+                    "what": p.what,
+                    "setting": p.config_path,
+                    "file": p.file,
+                    "line": p.line,
+                    "hint": p.hint,
+                }
+                for p in result.problems
             ],
             **result.document,
             "exit_code": int(result.exit_code),
@@ -97,40 +115,42 @@ class Reporter:
     def _outcomes(self, result: JobResult) -> None:
         for one in result.outcomes:
             style = STATE_STYLE.get(one.state, "white")
-            self.out.print(f"{escape(one.subject)}: [{style}]{one.state}[/{style}]")
+            self.out.print(Text.assemble(plain(one.subject), ": ", (one.state, style)))
             for change in one.changes:
-                self.out.print(f"  {escape(change)}")
+                self.out.print(Text(f"  {plain(change)}"))
 
     def _status(self, result: JobResult) -> None:
         document = result.document
         state = str(document.get("state"))
         style = "green" if state == "healthy" else "red"
-        self.out.print(f"cluster {document.get('cluster')}: [{style}]{state}[/{style}]")
+        self.out.print(Text.assemble(f"cluster {document.get('cluster')}: ", (state, style)))
         spark, storage = document.get("spark"), document.get("storage")
         if not isinstance(spark, dict) or not isinstance(storage, dict):
             return
         table = Table(show_header=False, box=None, pad_edge=False)
+
+        def add(name: str, value: str) -> None:
+            table.add_row(name, Text(plain(value)))
+
         if spark.get("answers"):
-            table.add_row("Spark workers", f"{spark['workers_alive']} of {spark['workers_expected']} alive")
-            table.add_row("  cores", f"{spark['cores_used']} of {spark['cores']} used")
-            table.add_row("  memory", f"{spark['memory_used_mib']} of {spark['memory_mib']} MiB used")
-            table.add_row("  applications", ", ".join(map(str, spark["applications"])) or "none")
+            add("Spark workers", f"{spark['workers_alive']} of {spark['workers_expected']} alive")
+            add("  cores", f"{spark['cores_used']} of {spark['cores']} used")
+            add("  memory", f"{spark['memory_used_mib']} of {spark['memory_mib']} MiB used")
+            add("  applications", ", ".join(map(str, spark["applications"])) or "none")
         else:
-            table.add_row("Spark", str(spark.get("error")))
+            add("Spark", str(spark.get("error")))
         if storage.get("answers"):
             up, expected = storage["chunkservers_up"], storage["chunkservers_expected"]
-            table.add_row("Chunkservers", f"{up} of {expected} up{', recovering' if storage['recovering'] else ''}")
+            add("Chunkservers", f"{up} of {expected} up{', recovering' if storage['recovering'] else ''}")
             used, free = int(storage["used_bytes"]) / 2**30, int(storage["free_bytes"]) / 2**30
-            table.add_row("  space", f"{used:.2f} GiB used, {free:.2f} GiB free")
-            table.add_row("  files", f"{storage['files']} in {storage['chunks']} chunks")
-            table.add_row(
-                "  replication", f"{storage['replication']} copies, {storage['replications_pending']} pending"
-            )
+            add("  space", f"{used:.2f} GiB used, {free:.2f} GiB free")
+            add("  files", f"{storage['files']} in {storage['chunks']} chunks")
+            add("  replication", f"{storage['replication']} copies, {storage['replications_pending']} pending")
         else:
-            table.add_row("Storage", f"{storage['kind']} {storage.get('error', '')}")
+            add("Storage", f"{storage['kind']} {storage.get('error', '')}")
         urls = document.get("urls")
         for name, url in urls.items() if isinstance(urls, dict) else ():
-            table.add_row(name, str(url))
+            add(name, str(url))
         self.out.print(table)
         for problem in result.problems:
-            self.out.print(escape(f"problem: {problem}"), style="red")
+            self.out.print(Text(plain(f"problem: {problem}"), style="red"))

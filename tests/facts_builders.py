@@ -43,7 +43,9 @@ def fresh_ca() -> FreshMaterial:
     )
 
 
-def a_node(name: str, config: ClusterConfig | None = None, *, marker: str | None = CLUSTER_ID, **more: Any) -> NodeFacts:
+def a_node(
+    name: str, config: ClusterConfig | None = None, *, marker: str | None = CLUSTER_ID, **more: Any
+) -> NodeFacts:
     """A prepared machine of `config`. `more` are fields of NodeFacts; `chunks` goes into every disk."""
     config = config or a_cluster()
     node = config.node(name)

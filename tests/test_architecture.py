@@ -36,7 +36,18 @@ ONLY_IN = {
     "rich": ("report.py",),
     "invoke": ("program.py",),
 }
-FORBIDDEN_IN_PURE = {"os", "subprocess", "time", "socket", "threading", "shutil", "tempfile", "sys", "random", "secrets"}
+FORBIDDEN_IN_PURE = {
+    "os",
+    "subprocess",
+    "time",
+    "socket",
+    "threading",
+    "shutil",
+    "tempfile",
+    "sys",
+    "random",
+    "secrets",
+}
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -110,7 +110,6 @@ def test_without_tls_there_is_nothing_to_trust() -> None:
     assert check_nodes(config, facts) == ()
 
 
-@pytest.mark.xfail(strict=True, reason="_check_trust looks at has_secrets, which only the manager's facts have")
 def test_a_worker_that_does_not_trust_the_registry_is_found() -> None:
     assert found("node2", trusted_ca=None) == [("node2", "its engine does not trust the registry")]
 

@@ -44,5 +44,9 @@ def test_each_class_of_error_has_its_exit_code(error: type[ClusterError], code: 
 
 
 def test_of_several_problems_the_highest_code_counts() -> None:
-    problems = [Problem(what="a", code=ExitCode.UNREACHABLE), Problem(what="b", code=ExitCode.REFUSED), Problem(what="c")]
+    problems = [
+        Problem(what="a", code=ExitCode.UNREACHABLE),
+        Problem(what="b", code=ExitCode.REFUSED),
+        Problem(what="c"),
+    ]
     assert ClusterError(*problems).exit_code == 5

@@ -47,7 +47,7 @@ def codes(plan: Plan) -> set[ExitCode]:
     return {problem.code for problem in plan.problems}
 
 
-# --- what differs -------------------------------------------------------------------------------------------------------
+# --- what differs ---------------------------------------------------------------------------------
 
 
 def test_a_prepared_cluster_gets_an_empty_plan() -> None:
@@ -143,7 +143,7 @@ def test_shared_notebooks_belong_to_somebody_else() -> None:
     assert PurePosixPath("/srv/notebooks") in wanted_directories(a_cluster(notebooks=mine), CLUSTER.manager)
 
 
-# --- what stands against it ---------------------------------------------------------------------------------------------
+# --- what stands against it -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_fault_on_one_node_does_not_hold_up_the_others() -> None:
     assert plan.of("node2") == () and plan.of("node3") != ()
 
 
-# --- the marker ---------------------------------------------------------------------------------------------------------
+# --- the marker -----------------------------------------------------------------------------------
 
 
 def test_a_fresh_cluster_gets_one_new_id_everywhere() -> None:
@@ -288,19 +288,11 @@ def test_without_the_manager_the_others_get_directories_but_neither_marker_nor_t
     assert not any("marker" in what or "trust" in what for what in whats(plan.steps))
 
 
-KNOWN_STRAY_ID = (
-    "plan_prep gives other nodes the fresh id although the manager gets no marker in this run; the next prep then "
-    "refuses, because a node has a marker that the manager has not"
-)
-
-
-@pytest.mark.xfail(strict=True, reason=KNOWN_STRAY_ID)
 def test_no_node_gets_a_new_id_in_a_run_that_leaves_the_manager_out() -> None:
     plan = planned(CLUSTER, {name: a_fresh_node(name) for name in ALL}, fresh=fresh_ca(), only=("node2",))
     assert not any("marker" in what or "trust" in what for what in whats(plan.steps))
 
 
-@pytest.mark.xfail(strict=True, reason=KNOWN_STRAY_ID)
 def test_no_node_gets_a_new_id_in_a_run_in_which_the_manager_is_refused() -> None:
     facts = {name: a_fresh_node(name) for name in ALL}
     facts["node1"] = replace(facts["node1"], user_by_name=("spark", 1000))
@@ -309,7 +301,7 @@ def test_no_node_gets_a_new_id_in_a_run_in_which_the_manager_is_refused() -> Non
     assert not any("marker" in what or "trust" in what for what in whats(plan.steps))
 
 
-# --- secrets ------------------------------------------------------------------------------------------------------------
+# --- secrets --------------------------------------------------------------------------------------
 
 
 def test_no_secret_shows_in_the_text_of_a_plan_or_of_its_material() -> None:
@@ -327,7 +319,7 @@ def test_a_secret_is_a_text_that_shows_as_stars_but_keeps_its_value() -> None:
     assert secret == "abc" and secret.encode() == b"abc"
 
 
-# --- the script, run for real -------------------------------------------------------------------------------------------
+# --- the script, run for real ---------------------------------------------------------------------
 
 
 def sh(script: str, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -396,7 +388,6 @@ def test_the_script_stops_at_a_symbolic_link_and_touches_nothing_behind_it(tmp_p
     assert where.is_symlink() and mode_of(target) == 0o700 and list(target.iterdir()) == []
 
 
-@pytest.mark.xfail(strict=True, reason="write_file writes through a link at <path>.new, which the service user can plant")
 def test_the_script_does_not_write_through_a_link_in_place_of_the_temporary_file(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious\n")

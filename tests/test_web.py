@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,9 +55,7 @@ def test_a_large_answer_arrives_whole(manager: NodeClient, port: int) -> None:
     assert len(get_json(manager, "127.0.0.1", port, "/big")) == 500_001
 
 
-def test_a_proxy_of_this_computer_is_not_asked(
-    manager: NodeClient, port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_proxy_of_this_computer_is_not_asked(manager: NodeClient, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port()}")
     assert get_json(manager, "127.0.0.1", port, "/json/")["status"] == "ALIVE"
@@ -75,7 +74,7 @@ def test_a_page_that_is_not_there_gives_its_status(manager: NodeClient, port: in
 
 @pytest.mark.parametrize("path", ["/fault", "/short"])
 def test_a_faulty_answer_is_an_error_that_names_the_page(manager: NodeClient, port: int, path: str) -> None:
-    with pytest.raises(WebError, match=f"http://127.0.0.1:{port}{path}"):
+    with pytest.raises(WebError, match=re.escape(f"http://127.0.0.1:{port}{path}")):
         get_json(manager, "127.0.0.1", port, path)
 
 

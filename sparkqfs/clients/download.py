@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+import urllib3
 
 from sparkqfs.config import ClusterConfig, QfsConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, UnreachableError
@@ -116,12 +117,12 @@ def _download(url: str, path: Path, on_progress: Callable[[int, int], None]) -> 
             total = int(response.headers.get("Content-Length") or 0)
             done = 0
             with path.open("wb") as file:
-                for block in response.iter_content(CHUNK):
+                for block in response.raw.stream(CHUNK, decode_content=False):  # the bytes as they are
                     file.write(block)
                     done += len(block)
                     on_progress(done, total)
-    except (requests.exceptions.RequestException, OSError) as error:
-        what = f"cannot download {url}: {str(error).splitlines()[0][:160]}"
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        what = f"cannot download {url}: {(str(error) or type(error).__name__).splitlines()[0][:160]}"
         hint = "download it where you can and set SPARKQFS_QFS_TARBALL or storage.qfs.tarball to the file"
         raise UnreachableError(Problem(what=what, hint=hint, code=ExitCode.UNREACHABLE)) from error
 

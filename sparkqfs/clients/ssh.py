@@ -14,6 +14,7 @@ from typing import Any
 
 import paramiko
 from fabric import Config, Connection
+from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
@@ -47,8 +48,26 @@ class AcceptNewPolicy(paramiko.MissingHostKeyPolicy):
         """Append the key, one line, under a lock: many connections open at the same time."""
         with _known_hosts_lock:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            before = self._path.read_bytes() if self._path.exists() else b""
+            glue = "" if not before or before.endswith(b"\n") else "\n"
             with self._path.open("a", encoding="ascii") as file:
-                file.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+                file.write(f"{glue}{hostname} {key.get_name()} {key.get_base64()}\n")
+
+
+def _load_known_hosts(path: Path, keys: paramiko.HostKeys) -> None:
+    """Read the lines that paramiko understands; OpenSSH's own (markers, damaged keys) are passed over."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        if not line.strip() or line.startswith(("#", "@")):
+            continue
+        try:
+            entry = HostKeyEntry.from_line(line)
+        except (InvalidHostKey, paramiko.SSHException, ValueError):
+            continue
+        if entry is not None and entry.key is not None:
+            for name in entry.hostnames or []:
+                keys.add(name, entry.key.get_name(), entry.key)
 
 
 class NodeClient:
@@ -63,7 +82,8 @@ class NodeClient:
         self._sudo_password = sudo_password
         self._lock = threading.Lock()
         self._connection: Connection | None = None
-        self._running: set[int] = set()
+        self._readers: list[_Reader] = []
+        self._sudo_asks: bool | None = None
 
     # -- connection -------------------------------------------------------------------------------------------------
 
@@ -91,9 +111,7 @@ class NodeClient:
         known_hosts = self._config.ssh.known_hosts
         hop: Any = connection
         while isinstance(hop, Connection):
-            if known_hosts.exists():
-                hop.client.load_host_keys(str(known_hosts))
-                hop.client._host_keys_filename = None  # appended by our policy, never rewritten as a whole
+            _load_known_hosts(known_hosts, hop.client.get_host_keys())
             strict = self._config.ssh.host_keys == "strict"
             hop.client.set_missing_host_key_policy(paramiko.RejectPolicy() if strict else AcceptNewPolicy(known_hosts))
             hop = hop.gateway
@@ -150,15 +168,24 @@ class NodeClient:
 
     def cancel(self) -> None:
         """Kill what is still running there (Ctrl-C), then close."""
-        with contextlib.suppress(Exception):
-            if self._connection is not None and self._running:
-                groups = " ".join(f"-{pid}" for pid in self._running)
-                prefix = "sudo -n " if self.needs_sudo else ""
-                channel = self._connection.transport.open_session(timeout=3)
-                channel.exec_command(f"{prefix}kill -TERM -- {groups}")
-                channel.settimeout(3)
-                channel.recv_exit_status() if channel.status_event.wait(3) else None
+        readers = list(self._readers)
+        deadline = time.monotonic() + 1.0
+        while any(reader.pid == 0 for reader in readers) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self._kill(*(reader.pid for reader in readers))
         self.close()
+
+    def _kill(self, *pids: int) -> None:
+        """End these process groups over a channel of its own; what else runs on the machine goes on."""
+        groups = " ".join(f"-{pid}" for pid in pids if pid > 0)
+        if self._connection is None or not groups:
+            return
+        prefix = "sudo -n " if self._connection.user != "root" else ""
+        with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+            channel = self._connection.transport.open_session(timeout=3)
+            channel.exec_command(f"{prefix}kill -TERM -- {groups}")
+            channel.status_event.wait(3)
+            channel.close()
 
     # -- channels ---------------------------------------------------------------------------------------------------
 
@@ -168,10 +195,10 @@ class NodeClient:
         command = shlex.join(argv)
         first = b""
         if self.needs_sudo:
-            flag = "-n" if self._sudo_password is None else "-S"
-            command = f"sudo {flag} -p '' -- {command}"
-            if self._sudo_password is not None:
-                first = self._sudo_password.encode() + b"\n"
+            password = self._sudo_password if self._asks_for_password(connection) else None
+            command = f"sudo {'-n' if password is None else '-S'} -p '' -- {command}"
+            if password is not None:
+                first = password.encode() + b"\n"
         try:
             channel: paramiko.Channel = connection.transport.open_session(timeout=self._config.timeouts.connect_s)
             channel.exec_command(f"echo sparkqfs-pid $$ >&2; exec {command}")
@@ -180,6 +207,18 @@ class NodeClient:
         except (OSError, paramiko.SSHException, EOFError) as error:
             raise self._unreachable(error) from error
         return channel
+
+    def _asks_for_password(self, connection: Connection) -> bool:
+        """Asked once: a password that sudo does not read would be read by the command."""
+        if self._sudo_password is None:
+            return False
+        if self._sudo_asks is None:
+            channel = connection.transport.open_session(timeout=self._config.timeouts.connect_s)
+            channel.exec_command("sudo -k; sudo -n true")
+            answered = channel.status_event.wait(self._config.timeouts.connect_s)
+            self._sudo_asks = not answered or channel.recv_exit_status() != 0
+            channel.close()
+        return self._sudo_asks
 
     def tcp_channel(self, host: str, port: int, timeout_s: float) -> paramiko.Channel:
         """A TCP connection that this machine opens to `host:port`. Raises `OSError` when it is refused."""
@@ -207,16 +246,20 @@ class NodeClient:
         """
         limit = timeout_s if timeout_s is not None else self._config.timeouts.command_s
         channel = self.exec_channel(argv)
-        reader = _Reader(channel, on_line, self._running)
+        reader = _Reader(channel, on_line)
+        self._readers.append(reader)
         feeder = threading.Thread(target=_feed, args=(channel, stdin), daemon=True)
         feeder.start()
+        finished = False
         try:
             finished = reader.read_to_end(limit)
         finally:
-            self._running.discard(reader.pid)
+            if not finished:  # the time limit, or Ctrl-C
+                reader.wait_for_pid(1.0)
+                self._kill(reader.pid)
+            self._readers.remove(reader)
             channel.close()
         if not finished:
-            self._kill(reader.pid)
             what = f"`{_shown(argv)}` did not end within {limit:.0f} s"
             raise ClusterError(Problem(node=self.node.name, what=what, code=ExitCode.TIMEOUT))
         output = Output(reader.exit_code, reader.stdout, reader.stderr)
@@ -238,12 +281,6 @@ class NodeClient:
             Problem(node=self.node.name, what=f"{what} (`{_shown(argv)}`, exit {output.exit_code})", hint=hint)
         )
 
-    def _kill(self, pid: int) -> None:
-        if pid > 0:
-            self._running.add(pid)
-            self.cancel()
-            self._running.clear()
-
 
 def _shown(argv: Sequence[str]) -> str:
     if list(argv[:2]) == ["sh", "-c"]:  # a script of ours: its text says nothing to the user
@@ -263,10 +300,9 @@ def _feed(channel: paramiko.Channel, stdin: str | bytes) -> None:
 class _Reader:
     """Reads both streams of a channel to the end, within a deadline."""
 
-    def __init__(self, channel: paramiko.Channel, on_line: Callable[[str], None] | None, running: set[int]) -> None:
+    def __init__(self, channel: paramiko.Channel, on_line: Callable[[str], None] | None) -> None:
         self._channel = channel
         self._on_line = on_line
-        self._running = running
         self._out: list[bytes] = []
         self._err = b""
         self._err_kept: list[str] = []
@@ -290,27 +326,38 @@ class _Reader:
     def _take_error_line(self, line: bytes) -> None:
         if self.pid == 0 and line.startswith(_PID_LINE):
             self.pid = int(line[len(_PID_LINE) :])
-            self._running.add(self.pid)
             return
         text = line.decode(errors="replace")
         self._err_kept.append(text)
         if self._on_line is not None:
             self._on_line(text)
 
+    def _drain(self) -> bool:
+        """Take what is there; True when there was something."""
+        found = False
+        while self._channel.recv_ready():
+            self._out.append(self._channel.recv(65536))
+            found = True
+        while self._channel.recv_stderr_ready():
+            self._take_error_bytes(self._channel.recv_stderr(65536))
+            found = True
+        return found
+
+    def wait_for_pid(self, timeout_s: float) -> None:
+        """A command that was only just started has not said its pid yet."""
+        deadline = time.monotonic() + timeout_s
+        while self.pid == 0 and time.monotonic() < deadline and not self._channel.closed:
+            if not self._drain():
+                time.sleep(0.02)
+
     def read_to_end(self, timeout_s: float) -> bool:
         """False when the deadline passed first."""
         deadline = time.monotonic() + timeout_s
         channel = self._channel
         while True:
-            quiet = True
-            while channel.recv_ready():
-                self._out.append(channel.recv(65536))
-                quiet = False
-            while channel.recv_stderr_ready():
-                self._take_error_bytes(channel.recv_stderr(65536))
-                quiet = False
-            if quiet:
-                if (channel.exit_status_ready() and channel.eof_received) or channel.closed:
+            ended = (channel.exit_status_ready() and channel.eof_received) or channel.closed
+            if not self._drain():
+                if ended:
                     break
                 if time.monotonic() > deadline:
                     return False

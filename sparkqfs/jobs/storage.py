@@ -35,7 +35,13 @@ docker run --rm --network none --cap-drop ALL --security-opt no-new-privileges \
 ERASE_SCRIPT = r"""
 set -eu
 for d in "$@"; do
-  [ -L "$d" ] && { echo "$d is a symbolic link; it is not followed" >&2; exit 1; }
+  p=$d
+  while :; do
+    [ ! -L "$p" ] || { echo "$p is a symbolic link; it is not followed, nothing was erased" >&2; exit 1; }
+    case "$p" in */qfs/*) p=${p%/*};; *) break;; esac
+  done
+done
+for d in "$@"; do
   [ -d "$d" ] || continue
   find "$d" -xdev -mindepth 1 -delete
   printf 'erased\t%s\n' "$d"
@@ -61,6 +67,10 @@ def refusals(session: Session) -> tuple[Problem, ...]:
                 f"file-system id {meta.file_system_id or 'unknown'}, {meta.bytes} bytes"
             )
             problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
+        for path in fact.paths.values():
+            if path.kind == "link":
+                what = f"{path.path} is a symbolic link: what is behind it is not looked at"
+                problems.append(Problem(node=name, what=what, hint="`invoke prep` says more", code=ExitCode.REFUSED))
         for disk in fact.disks:
             if disk.chunks:
                 what = f"{disk.path}/qfs/chunk holds {disk.chunks} chunks, {disk.chunk_bytes} bytes"
@@ -133,7 +143,8 @@ def init(session: Session, *, erase_name: str | None = None) -> JobResult:
     _check_name(session, erase_name, "--erase")
     against = refusals(session)
     facts, unreachable = session.facts()
-    if against and (erase_name is None or unreachable):
+    linked = any(path.kind == "link" for fact in facts.values() for path in fact.paths.values())
+    if against and (erase_name is None or unreachable or linked):
         raise RefusedError(*against)
     markers = _marker_problems(session, facts)
     if markers:

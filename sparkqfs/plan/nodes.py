@@ -48,6 +48,10 @@ def plan_prep(
     unchanged: list[str] = []
     cluster_id, id_problems = _cluster_id(config, facts, fresh)
     problems += id_problems
+    manager_applied = _manager_is_applied(config, facts, only)
+    if cluster_id == fresh.cluster_id and not manager_applied:
+        cluster_id = None  # no node may carry an id that the manager does not have
+    has_ca = config.manager.name in facts and (manager_applied or not fresh.ca_is_new)
     for node in config.nodes:
         if node.name not in only or node.name not in facts:
             continue
@@ -66,7 +70,7 @@ def plan_prep(
             *_directory_steps(config, node, fact),
             *marker_steps,
             *_manager_steps(config, node, fact, fresh),
-            *(_trust_steps(config, fact, fresh) if config.manager.name in facts else []),
+            *(_trust_steps(config, fact, fresh) if has_ca else []),
         ]
         steps += mine
         if not mine:
@@ -78,6 +82,15 @@ def is_initialised(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
     """True when the manager holds a file system's metadata."""
     manager = facts.get(config.manager.name)
     return manager is not None and manager.meta.exists
+
+
+def _manager_is_applied(config: ClusterConfig, facts: dict[str, NodeFacts], only: tuple[str, ...]) -> bool:
+    """True when the manager gets what is new (marker, secrets, CA) in this very run."""
+    node = config.manager
+    if node.name not in only or node.name not in facts:
+        return False
+    fact = facts[node.name]
+    return not [*_owner_problems(config, fact), *_path_problems(config, node, fact)]
 
 
 def _first_marker(fact: NodeFacts) -> str | None:
@@ -191,7 +204,7 @@ def _owner_steps(config: ClusterConfig, fact: NodeFacts) -> list[Step]:
     if fact.user_by_name is None:
         lines = (
             f"useradd --uid {owner.uid} --gid {owner.gid} --no-create-home --home-dir /nonexistent "
-            f"--shell /usr/sbin/nologin {owner.user} 2>/dev/null",
+            f"--shell /usr/sbin/nologin {owner.user}",
         )
         steps.append(ShellStep(node=fact.name, what=f"user {owner.user} ({owner.uid})", why="missing", lines=lines))
     return steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import Template
 
 import yaml
@@ -85,7 +85,7 @@ class StackInput:
     images: dict[str, str]
     """Image name → reference by digest."""
     templates: dict[str, str]
-    secrets: dict[str, str]
+    secrets: dict[str, str] = field(repr=False)
     cluster_id: str
 
 

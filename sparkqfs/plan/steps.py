@@ -110,7 +110,8 @@ def write_file(
         lines=(
             f"no_link {quoted}",
             f"mkdir -p {shlex.quote(str(path.parent))}",
-            f"(umask 077; printf %s {encoded} | base64 -d > {quoted}.new)",
+            f"rm -f {quoted}.new",
+            f"(umask 077; set -C; printf %s {encoded} | base64 -d > {quoted}.new)",
             f"chown -h {uid}:{gid} {quoted}.new",
             f"chmod {mode:o} {quoted}.new",
             f"mv -f {quoted}.new {quoted}",

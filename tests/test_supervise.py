@@ -1,0 +1,425 @@
+"""The supervisor as a real process with small scripts in the place of the daemons, and the web UI's filter."""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import os
+import runpy
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = Path(__file__).parents[1] / "docker" / "worker-node"
+KEY = "key-of-the-cluster"
+SECRET = "secret-of-spark"
+DAEMON = """\
+#!{python}
+import os, signal, sys, time
+name = os.path.basename(sys.argv[0])
+log = os.environ["FAKE_LOG"]
+def note(text):
+    with open(log, "a") as file:
+        file.write(name + " " + text + "\\n")
+def stop(number, frame):
+    note("got " + signal.Signals(number).name)
+    if os.environ.get("FAKE_STUBBORN") != name:
+        sys.exit(0)
+for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
+    note(signal.Signals(number).name + " default " + str(signal.getsignal(number) == signal.SIG_DFL))
+    signal.signal(number, stop)
+note("blocked " + str(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))))
+note("group " + str(os.getpgid(0) == os.getpid()))
+note("argv " + " ".join(sys.argv[1:]))
+print("setting clusterKey", "{key}", flush=True)
+note("started")
+if os.environ.get("FAKE_DIES") == name:
+    time.sleep(0.2)
+    sys.exit(3)
+while True:
+    time.sleep(0.1)
+"""
+
+
+class Container:
+    """Directories as in a container, and the environment that points to them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.log = root / "log"
+        self.run_dir = root / "run"
+        self.mount = root / "data" / "qfs"
+        self.chunks = self.mount / "chunk"
+        self.etc = root / "etc"
+        for path in (self.chunks, self.run_dir, self.etc, root / "secrets", root / "notebooks"):
+            path.mkdir(parents=True)
+        (self.mount / ".cluster-id").write_text("the-cluster\n")
+        (root / "secrets" / "cluster-key").write_text(KEY + "\n")
+        (root / "secrets" / "spark-secret").write_text(SECRET + "\n")
+        (self.etc / "ChunkServer.prp").write_text(
+            "chunkServer.hostname = @NODE_IP@\n"
+            "chunkServer.clusterKey = @CLUSTER_KEY@\n"
+            "chunkServer.chunkDir = @CHUNK_DIRS@\n"
+        )
+        (self.etc / "MetaServer.prp").write_text("metaServer.clusterKey = @CLUSTER_KEY@\n")
+        (self.etc / "webui.conf").write_text("[webserver]\n")
+        (self.etc / "spark-defaults.conf").write_text("spark.authenticate true\n")
+        for program in ("qfs/bin/chunkserver", "qfs/bin/metaserver", "spark/bin/spark-class"):
+            path = root / program
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(DAEMON.format(python=sys.executable, key=KEY))
+            path.chmod(0o755)
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "FAKE_LOG": str(self.log),
+            "QFS_HOME": str(root / "qfs"),
+            "SPARK_HOME": str(root / "spark"),
+            "SPARKQFS_STORAGE": "qfs",
+            "SPARKQFS_CLUSTER_ID": "the-cluster",
+            "SPARKQFS_CHUNK_DIRS": str(self.chunks),
+            "SPARKQFS_PROBE_HOST": "127.0.0.1",
+            "SPARKQFS_ETC_DIR": str(self.etc),
+            "SPARKQFS_RUN_DIR": str(self.run_dir),
+            "SPARKQFS_SECRETS_DIR": str(root / "secrets"),
+            "SPARKQFS_DATA_DIR": str(self.mount),
+            "SPARKQFS_NOTEBOOKS_DIR": str(root / "notebooks"),
+            "SPARK_WORKER_DIR": str(root / "work"),
+            "SPARK_LOCAL_DIRS": str(root / "local"),
+            "SPARK_WORKER_CORES": "2",
+            "SPARK_WORKER_MEMORY": "1024m",
+            "SPARKQFS_STOP_DEADLINE_S": "20",
+        }
+
+    def start(self, role: str, **environ: str) -> subprocess.Popen[str]:
+        """The supervisor of a role, its stderr and the daemons' logs in one pipe."""
+        return subprocess.Popen(
+            [sys.executable, "-I", str(PROGRAMS / "supervise"), role],
+            env={**self.environ, **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def notes(self) -> list[str]:
+        """What the daemons wrote down."""
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def wait_for(self, *lines: str) -> None:
+        """Until the daemons have written these lines down."""
+        end = time.monotonic() + 20
+        while not set(lines) <= set(self.notes()):
+            assert time.monotonic() < end, self.notes()
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> Container:
+    return Container(tmp_path)
+
+
+@pytest.fixture
+def running() -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that must not outlive a failed test."""
+    processes: list[subprocess.Popen[str]] = []
+    yield processes
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_sigterm_gives_each_daemon_its_own_signal_and_exits_0(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    process = container.start("worker-node")
+    running.append(process)
+    container.wait_for("chunkserver started", "spark-class started")
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output
+    notes = container.notes()
+    assert "chunkserver got SIGQUIT" in notes
+    assert "spark-class got SIGTERM" in notes
+    assert "chunkserver got SIGTERM" not in notes
+
+
+def test_daemons_start_with_default_signals_in_their_own_groups(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    process = subprocess.Popen(
+        # As a background job of a shell would be: QUIT and INT ignored.
+        ["sh", "-c", f"trap '' QUIT INT; exec {sys.executable} -I {PROGRAMS / 'supervise'} worker-node"],
+        env=container.environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    running.append(process)
+    container.wait_for("chunkserver started", "spark-class started")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+    notes = container.notes()
+    for name in ("chunkserver", "spark-class"):
+        assert f"{name} SIGQUIT default True" in notes
+        assert f"{name} blocked []" in notes
+        assert f"{name} group True" in notes
+
+
+@pytest.mark.parametrize(
+    ("dying", "said", "other"),
+    [("chunkserver", "the chunkserver ended", "spark-class got SIGTERM"),
+     ("spark-class", "the Spark worker ended", "chunkserver got SIGQUIT")],
+)  # fmt: skip
+def test_a_dying_daemon_ends_the_others_and_is_named(container: Container, dying: str, said: str, other: str) -> None:
+    process = container.start("worker-node", FAKE_DIES=dying)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1, output
+    assert f"{said} with exit code 3" in output
+    assert other in container.notes()
+
+
+def test_a_daemon_that_cannot_be_started_is_named(container: Container) -> None:
+    (container.root / "spark" / "bin" / "spark-class").unlink()
+    process = container.start("worker-node")
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "cannot start the Spark worker" in output
+
+
+def test_a_daemon_that_does_not_stop_is_killed_at_the_deadline(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    process = container.start("worker-node", FAKE_STUBBORN="chunkserver", SPARKQFS_STOP_DEADLINE_S="1")
+    running.append(process)
+    container.wait_for("chunkserver started", "spark-class started")
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "the chunkserver did not end within 1 s: killed" in output
+
+
+@pytest.mark.parametrize("role", ["worker-node", "qfs-master", "init-metaserver"])
+@pytest.mark.parametrize("marker", [None, "", "another-cluster\n"])
+def test_without_the_right_marker_nothing_starts(container: Container, role: str, marker: str | None) -> None:
+    path = container.mount / ".cluster-id"
+    path.unlink() if marker is None else path.write_text(marker)
+    process = container.start(role)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 78
+    assert str(path) in output
+    assert output.count("\n") == 1
+    assert container.notes() == []
+
+
+def test_one_unmarked_disk_of_several_is_enough_to_refuse(container: Container) -> None:
+    second = container.root / "data" / "qfs1" / "chunk"
+    second.mkdir(parents=True)
+    process = container.start("worker-node", SPARKQFS_CHUNK_DIRS=f"{container.chunks} {second}")
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 78
+    assert str(second.parent / ".cluster-id") in output
+    assert container.notes() == []
+
+
+def test_an_unset_cluster_id_matches_no_marker(container: Container) -> None:
+    process = container.start("worker-node", SPARKQFS_CLUSTER_ID="")
+    output, _ = process.communicate(timeout=30)
+    assert (process.returncode, container.notes()) == (78, [])
+    assert "SPARKQFS_CLUSTER_ID" in output
+
+
+@pytest.mark.parametrize(("name", "role"), [("spark-secret", "worker-node"), ("cluster-key", "qfs-master")])
+def test_a_missing_secret_is_refused(container: Container, name: str, role: str) -> None:
+    (container.root / "secrets" / name).unlink()
+    process = container.start(role)
+    output, _ = process.communicate(timeout=30)
+    assert (process.returncode, container.notes()) == (78, [])
+    assert name in output
+
+
+def test_jupyter_without_a_token_is_refused(container: Container) -> None:
+    (container.root / "secrets" / "jupyter-token").write_text("\n")
+    process = container.start("jupyter-server")
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 78
+    assert "token" in output
+
+
+def test_files_are_filled_in_private_and_secrets_stay_out_of_argv_env_and_logs(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    process = container.start("worker-node")
+    running.append(process)
+    container.wait_for("chunkserver started", "spark-class started")
+    chunk = container.run_dir / "ChunkServer.prp"
+    assert chunk.read_text() == (
+        f"chunkServer.hostname = 127.0.0.1\nchunkServer.clusterKey = {KEY}\nchunkServer.chunkDir = {container.chunks}\n"
+    )
+    defaults = container.run_dir / "conf" / "spark-defaults.conf"
+    lines = defaults.read_text().splitlines()
+    assert lines[0] == "spark.authenticate true"
+    assert f"spark.authenticate.secret {SECRET}" in lines
+    env = container.run_dir / "env"
+    assert "NODE_IP=127.0.0.1" in env.read_text().splitlines()
+    assert [mode(path) for path in (chunk, defaults, env)] == [0o400] * 3
+    loaded = subprocess.run(
+        [PROGRAMS / "with-env", "sh", "-c", 'echo "$SPARK_CONF_DIR $NODE_IP"'],
+        env={"SPARKQFS_RUN_DIR": str(container.run_dir), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert loaded.stdout == f"{defaults.parent} 127.0.0.1\n"
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=30)
+    (argv,) = [note for note in container.notes() if note.startswith("spark-class argv")]
+    assert "--host 127.0.0.1" in argv
+    assert "--cores 2 --memory 1024m" in argv
+    for hidden in (KEY, SECRET):
+        assert hidden not in env.read_text()
+        assert hidden not in " ".join(container.notes())
+    # The fake Spark daemon prints the key too; only QFS's daemons know it, so only their log is filtered.
+    assert output.count(KEY) == 1
+    assert "setting clusterKey (hidden)" in output
+
+
+def test_a_second_start_replaces_the_read_only_files(container: Container) -> None:
+    for _ in range(2):
+        process = container.start("worker-node", FAKE_DIES="spark-class")
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode == 1, output
+
+
+def test_shared_storage_needs_no_marker_and_starts_no_chunkserver(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    (container.mount / ".cluster-id").unlink()
+    process = container.start("worker-node", SPARKQFS_STORAGE="shared", SPARKQFS_CLUSTER_ID="")
+    running.append(process)
+    container.wait_for("spark-class started")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert not any(note.startswith("chunkserver") for note in container.notes())
+
+
+def test_init_passes_the_metaserver_s_exit_code_and_hides_the_key(container: Container) -> None:
+    process = container.start("init-metaserver", FAKE_DIES="metaserver")
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert f"metaserver argv -c {container.run_dir / 'MetaServer.prp'}" in container.notes()
+    assert KEY not in output
+
+
+def test_waiting_for_the_probe_host_can_be_stopped(container: Container, running: list[subprocess.Popen[str]]) -> None:
+    process = container.start("worker-node", SPARKQFS_PROBE_HOST="no-such-host.invalid")
+    running.append(process)
+    assert process.stdout is not None
+    assert "waiting for an address of no-such-host.invalid" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert container.notes() == []
+
+
+def test_notebooks_are_copied_once_and_never_over_a_user_s(tmp_path: Path) -> None:
+    copy_notebooks: Callable[[Path, Path], None] = runpy.run_path(str(PROGRAMS / "supervise"))["copy_notebooks"]
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.mkdir()
+    theirs.mkdir()
+    (ours / "a.ipynb").write_text("ours")
+    (ours / "b.ipynb").write_text("ours")
+    (theirs / "a.ipynb").write_text("mine")
+    copy_notebooks(ours, theirs)
+    assert [(theirs / name).read_text() for name in ("a.ipynb", "b.ipynb")] == ["mine", "ours"]
+
+
+def test_a_wrong_command_line_is_64(container: Container) -> None:
+    process = container.start("no-role")
+    process.communicate(timeout=30)
+    assert process.returncode == 64
+
+
+# --- the web UI's filter ---------------------------------------------------------------------------------------------
+
+GUARD = runpy.run_path(str(PROGRAMS / "webui_guard.py"))
+
+
+@pytest.fixture
+def doc_root(tmp_path: Path) -> Path:
+    root = tmp_path / "files"
+    (root / "sorttable").mkdir(parents=True)
+    (root / "qfsstyle.css").write_text("css")
+    (root / "sorttable" / "sorttable.js").write_text("js")
+    (root / "link").symlink_to("/etc/passwd")
+    return root
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/", "/files/qfsstyle.css", "/files/sorttable/sorttable.js", "/files/absent.gif", "/query/meta", "/chunk-it",
+     "/cluster-view", "/meta-conf-html", "/favicon.ico"],
+)  # fmt: skip
+def test_pages_of_the_web_ui_pass(doc_root: Path, target: str) -> None:
+    assert GUARD["allowed"](target, doc_root, doc_root.parent)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/files//etc/passwd", "/files/../secret", "/files/%2e%2e/secret", "/files/%252e%252e/secret",
+     "/files/%2fetc/passwd",
+     "/files", "/files/", "/filesX/etc/passwd", "/files/link", "/files/sorttable", "/files/a\\..\\b", "/files/a%00b",
+     "/files/qfsstyle.css?x=/etc/passwd", "/charts/../secret", "/charts/../../etc/passwd", "/charts//etc/passwd",
+     "/charts", "/..", "/browse-it/../../etc", "http://host/files//etc/passwd", "files/qfsstyle.css", ""],
+)  # fmt: skip
+def test_paths_that_leave_the_document_root_are_refused(doc_root: Path, target: str) -> None:
+    assert not GUARD["allowed"](target, doc_root, doc_root.parent)
+
+
+def test_over_http_the_guard_answers_403_and_blanks_the_key(doc_root: Path) -> None:
+    key = 'a"key&more'
+    base: type[http.server.SimpleHTTPRequestHandler] = GUARD["guarded"](doc_root, doc_root.parent, key)
+
+    class Handler(base):  # type: ignore[misc, valid-type]
+        def do_GET(self) -> None:
+            body = f'{key} a\\"key&more a&quot;key&amp;more'.encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+
+            def ask(method: str, target: str) -> tuple[int, bytes]:
+                connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+                connection.putrequest(method, target)
+                connection.endheaders()
+                answer = connection.getresponse()
+                found = answer.status, answer.read()
+                connection.close()
+                return found
+
+            assert ask("GET", "/meta-conf") == (200, b"********** *********** *******************")
+            assert ask("GET", "/files//etc/passwd")[0] == 403
+            assert ask("GET", "/charts/../x")[0] == 403
+            assert ask("HEAD", "/")[0] == 405
+        finally:
+            server.shutdown()
+            thread.join()
