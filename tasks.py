@@ -244,13 +244,14 @@ def init_qfs(
     run("init-qfs", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, lock=True))
 
 
-@task(auto_shortflags=False, help=shared_help("dry_run", erase="the cluster's name"))
+@task(auto_shortflags=False, help=shared_help("dry_run", "yes", erase="the cluster's name"))
 def purge(
     c: Context,
     hosts: str | None = None,
     erase: str | None = None,
     dry_run: bool = False,
     json: bool = False,
+    yes: bool = False,
     verbose: bool = False,
     sudo_password_file: str | None = None,
 ) -> None:
