@@ -217,6 +217,17 @@ class ClusterConfig:
         """`host:port` under which every engine reaches the registry."""
         return f"{self.manager.advertise}:{self.registry.port}"
 
+    @property
+    def notebooks_path(self) -> PurePosixPath:
+        """Where notebooks live on the machines."""
+        return self.notebooks.path or self.manager.data_dirs[0] / "notebooks"
+
+    @property
+    def shared_directory(self) -> PurePosixPath | None:
+        """This cluster's own directory on the shared file system; `None` where none is configured."""
+        path = self.storage.shared.path
+        return path / self.name if path is not None else None
+
     def node(self, name: str) -> NodeConfig:
         """The node of this name; `KeyError` if there is none."""
         for node in self.nodes:

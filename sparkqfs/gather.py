@@ -12,7 +12,7 @@ from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts import NodeFacts, SwarmNode, TaskFact, parse_node, parse_swarm_nodes, parse_tasks
 
 FACTS_SCRIPT = r"""
-user=$1 group=$2 uid=$3 gid=$4 registry=$5 manager=$6 notebooks=$7
+user=$1 group=$2 uid=$3 gid=$4 registry=$5 manager=$6 more=$7
 shift 7
 tab=$(printf '\t')
 say() { printf '%s' "$1"; shift; for v in "$@"; do printf '\t%s' "$v"; done; printf '\n'; }
@@ -58,7 +58,7 @@ done
 path "$first/qfs/logs"; path "$first/spark"
 if [ "$manager" = yes ]; then
   path "$first/qfs/checkpoint"; path "$first/sparkqfs"
-  [ -n "$notebooks" ] && path "$notebooks"
+  old=$IFS; IFS=:; for p in $more; do IFS=$old; path "$p"; done; IFS=$old
   cp=$first/qfs/checkpoint lg=$first/qfs/logs
   n=0 l=0 latest=no when= fsid= kib=0
   if [ -d "$cp" ]; then
@@ -103,7 +103,7 @@ def _gather_node(config: ClusterConfig, clients: Clients, name: str) -> NodeFact
         str(owner.gid),
         config.registry_address,
         "yes" if node.manager else "no",
-        str(config.notebooks.path or node.data_dirs[0] / "notebooks") if node.manager else "",
+        ":".join(map(str, filter(None, (config.notebooks_path, config.shared_directory)))) if node.manager else "",
         *map(str, node.data_dirs),
     )
     try:

@@ -323,7 +323,7 @@ def test_shared_storage_has_no_metaserver_and_no_chunkserver() -> None:
     assert "qfs-master" not in found
     assert not any("Server-prp" in name for name in stack.configs)
     for name in ("worker-node", "spark-master", "jupyter-server"):
-        assert ("/mnt/nfs", "/data/shared") in [(v.get("source"), v["target"]) for v in found[name]["volumes"]]
+        assert ("/mnt/nfs/spark", "/data/shared") in [(v.get("source"), v["target"]) for v in found[name]["volumes"]]
     assert "qfs" not in defaults(stack) and "file:///data/shared/history/spark-events" in defaults(stack)
 
 

@@ -219,14 +219,10 @@ def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePos
     found.append(node.data_dirs[0] / "spark")
     if node.manager:
         found += [node.data_dirs[0] / name for name in backend.manager_directories()]
+        found += backend.shared_directories(config)
         if not config.notebooks.shared:
-            found.append(notebooks_path(config))
+            found.append(config.notebooks_path)
     return tuple(found)
-
-
-def notebooks_path(config: ClusterConfig) -> PurePosixPath:
-    """Where notebooks live on the machines."""
-    return config.notebooks.path or config.manager.data_dirs[0] / "notebooks"
 
 
 def private_directory(config: ClusterConfig) -> PurePosixPath:

@@ -13,7 +13,6 @@ from sparkqfs import topology
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts import NodeFacts
-from sparkqfs.plan.nodes import notebooks_path
 from sparkqfs.plan.steps import Secret
 from sparkqfs.plan.storage import backend_of
 
@@ -330,7 +329,7 @@ def _jupyter_server(common: _Common) -> Service:
     config = common.config
     notebooks: dict[str, object] = {
         "type": "bind",
-        "source": str(notebooks_path(config)),
+        "source": str(config.notebooks_path),
         "target": "/data/notebooks",
     }
     return common.service(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Protocol
 
 from sparkqfs.config import ClusterConfig, NodeConfig
@@ -24,6 +25,10 @@ class Backend(Protocol):
 
     def manager_directories(self) -> tuple[str, ...]:
         """Directories under the manager's first data directory."""
+        ...
+
+    def shared_directories(self, config: ClusterConfig) -> tuple[PurePosixPath, ...]:
+        """Directories that the manager makes once for all nodes, on a file system they share."""
         ...
 
     def root_uri(self, config: ClusterConfig) -> str:

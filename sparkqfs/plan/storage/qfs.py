@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.facts import QfsFact
@@ -23,6 +25,10 @@ class Qfs:
     def manager_directories(self) -> tuple[str, ...]:
         """The metaserver's checkpoints; its transaction log is in qfs/logs."""
         return ("qfs/checkpoint",)
+
+    def shared_directories(self, config: ClusterConfig) -> tuple[PurePosixPath, ...]:
+        """None: nothing is shared."""
+        return ()
 
     def root_uri(self, config: ClusterConfig) -> str:
         """By service name: the address changes with each reschedule."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.facts import QfsFact
@@ -23,6 +25,10 @@ class Shared:
     def manager_directories(self) -> tuple[str, ...]:
         """None."""
         return ()
+
+    def shared_directories(self, config: ClusterConfig) -> tuple[PurePosixPath, ...]:
+        """A directory of the cluster's own: what else lies on that file system is the user's."""
+        return (config.shared_directory,) if config.shared_directory is not None else ()
 
     def root_uri(self, config: ClusterConfig) -> str:
         """A plain path, the same in every container."""
@@ -46,7 +52,7 @@ class Shared:
 
     def client_mounts(self, config: ClusterConfig) -> list[dict[str, object]]:
         """The same directory for drivers."""
-        return [{"type": "bind", "source": str(config.storage.shared.path), "target": TARGET}]
+        return [{"type": "bind", "source": str(config.shared_directory), "target": TARGET}]
 
     def unready(self, config: ClusterConfig, fact: QfsFact | None, hosts: tuple[str, ...]) -> str | None:
         """Always ready: nothing of ours serves it."""
