@@ -65,7 +65,7 @@ class Qfs:
         dirs = ["/data/qfs/chunk", *(f"/data/qfs{number}/chunk" for number in range(1, node_disks))]
         return {
             "QFS_CLIENT_CONFIG": "client.useOsResolver=1",
-            "QFS_CLIENT_LOG_LEVEL": "WARN",
+            "SPARKQFS_REPLICATION": str(config.storage.replication),
             "SPARKQFS_CHUNK_DIRS": " ".join(dirs),
         }
 
