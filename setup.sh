@@ -32,6 +32,14 @@ setup_python() {
   fi
 }
 
+# A pid file left by a machine that stopped hard may name another process by now; dockerd would not start then.
+drop_stale_pid() {
+  local file=$1 name=$2 pid
+  [ -f "$file" ] || return 0
+  pid=$(cat "$file")
+  [ "$(cat "/proc/$pid/comm" 2>/dev/null || true)" = "$name" ] || rm -f "$file"
+}
+
 setup_engine() {
   if docker info >/dev/null 2>&1; then return 0; fi
   if ! command -v dockerd >/dev/null 2>&1; then
@@ -47,6 +55,8 @@ setup_engine() {
   if [ -d /run/systemd/system ]; then
     systemctl start docker || return 1
   elif [ "$(id -u)" = 0 ]; then
+    drop_stale_pid /var/run/docker.pid dockerd
+    drop_stale_pid /var/run/docker/containerd/containerd.pid containerd
     echo "starting dockerd; its log is /var/log/dockerd.log" >&2
     setsid nohup dockerd >/var/log/dockerd.log 2>&1 </dev/null &
   fi
