@@ -107,6 +107,11 @@ class TaskFact:
     addresses: tuple[str, ...] = ()
     created: str = ""
 
+    @property
+    def is_up(self) -> bool:
+        """It runs, and should: a task of a machine that went away stays `running` for ever."""
+        return self.state == "running" and self.desired == "running"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SparkFact:

@@ -14,7 +14,7 @@ import requests.exceptions
 
 from sparkqfs.clients.channel import ChannelAdapter
 from sparkqfs.clients.ssh import NodeClient
-from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.errors import ClusterError, ExitCode, Problem
 from sparkqfs.topology import DOCKER_API
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -41,6 +41,9 @@ class Engine:
         except docker.errors.APIError as error:
             what = f"{doing}: {error.explanation or error}"
             raise ClusterError(Problem(node=self.client.node.name, what=what)) from error
+        except requests.exceptions.Timeout as error:
+            what = f"{doing}: the Docker Engine did not answer in time"
+            raise ClusterError(Problem(node=self.client.node.name, what=what, code=ExitCode.TIMEOUT)) from error
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, EOFError) as error:
             hint = "is Docker Engine installed and running there? `invoke doctor` looks"
             what = f"{doing}: the Docker Engine does not answer ({str(error)[:200] or type(error).__name__})"
@@ -168,16 +171,17 @@ class Engine:
 
     def registry_digest(self, reference: str, auth: Mapping[str, str] | None) -> str | None:
         """The digest under which the registry holds `reference`; `None` when it does not."""
-        try:
-            found = self._api.inspect_distribution(reference, auth_config=dict(auth) if auth else None)
-        except docker.errors.APIError as error:
-            text = str(error.explanation or error)
-            if "manifest unknown" in text or "not found" in text or error.status_code == 404:
-                return None
-            what = f"asking the registry for {reference}: {text}"
-            raise ClusterError(
-                Problem(node=self.client.node.name, what=what, hint="is the registry up? `invoke swarm`")
-            ) from error
+        with self._faults(f"asking the registry for {reference}"):
+            try:
+                found = self._api.inspect_distribution(reference, auth_config=dict(auth) if auth else None)
+            except docker.errors.APIError as error:
+                text = str(error.explanation or error)
+                if "manifest unknown" in text or "not found" in text or error.status_code == 404:
+                    return None
+                what = f"asking the registry for {reference}: {text}"
+                raise ClusterError(
+                    Problem(node=self.client.node.name, what=what, hint="is the registry up? `invoke swarm`")
+                ) from error
         return str(found["Descriptor"]["digest"])
 
     # -- services, tasks, configs -----------------------------------------------------------------------------------

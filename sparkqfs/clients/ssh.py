@@ -180,10 +180,14 @@ class NodeClient:
         groups = " ".join(f"-{pid}" for pid in pids if pid > 0)
         if self._connection is None or not groups:
             return
-        prefix = "sudo -n " if self._connection.user != "root" else ""
+        password = self._sudo_password if self._sudo_asks else None
+        sudo = "sudo -n -- " if password is None else "sudo -k -S -p '' -- "
+        prefix = "" if self._connection.user == "root" else sudo
         with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
             channel = self._connection.transport.open_session(timeout=3)
-            channel.exec_command(f"{prefix}kill -TERM -- {groups}")
+            _exec(channel, f"{prefix}kill -TERM -- {groups}", 3.0)
+            if prefix and password is not None:
+                channel.sendall(password.encode() + b"\n")
             channel.status_event.wait(3)
             channel.close()
 
@@ -195,13 +199,16 @@ class NodeClient:
         command = shlex.join(argv)
         first = b""
         if self.needs_sudo:
-            password = self._sudo_password if self._asks_for_password(connection) else None
-            command = f"sudo {'-n' if password is None else '-S'} -p '' -- {command}"
+            try:
+                password = self._sudo_password if self._asks_for_password(connection) else None
+            except (OSError, paramiko.SSHException, EOFError) as error:
+                raise self._unreachable(error) from error
+            command = f"sudo {'-n' if password is None else '-k -S'} -p '' -- {command}"
             if password is not None:
                 first = password.encode() + b"\n"
         try:
             channel: paramiko.Channel = connection.transport.open_session(timeout=self._config.timeouts.connect_s)
-            channel.exec_command(f"echo sparkqfs-pid $$ >&2; exec {command}")
+            _exec(channel, f"echo sparkqfs-pid $$ >&2; exec {command}", self._config.timeouts.connect_s)
             if first:
                 channel.sendall(first)
         except (OSError, paramiko.SSHException, EOFError) as error:
@@ -214,7 +221,7 @@ class NodeClient:
             return False
         if self._sudo_asks is None:
             channel = connection.transport.open_session(timeout=self._config.timeouts.connect_s)
-            channel.exec_command("sudo -k; sudo -n true")
+            _exec(channel, "sudo -k -n true", self._config.timeouts.connect_s)
             answered = channel.status_event.wait(self._config.timeouts.connect_s)
             self._sudo_asks = not answered or channel.recv_exit_status() != 0
             channel.close()
@@ -280,6 +287,17 @@ class NodeClient:
         return ClusterError(
             Problem(node=self.node.name, what=f"{what} (`{_shown(argv)}`, exit {output.exit_code})", hint=hint)
         )
+
+
+def _exec(channel: paramiko.Channel, command: str, timeout_s: float) -> None:
+    """Start a command; paramiko itself would wait for ever for a machine that does not answer."""
+    timer = threading.Timer(timeout_s, channel.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        channel.exec_command(command)
+    finally:
+        timer.cancel()
 
 
 def _shown(argv: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.deploy import exec_in, find_container
+from sparkqfs.jobs.deploy import KILL_S, check_time_limit, exec_in, find_container, in_container
 from sparkqfs.plan.steps import JobResult
 
 RESULT_MIME = "application/vnd.sparkqfs.result+json"
@@ -39,15 +39,16 @@ def notebook(session: Session, name: str, parameters: dict[str, str], *, out: Pa
     task = find_container(session, topology.JUPYTER_SERVER)
     client = session.clients.node(task.node)
     arguments = [part for key, value in parameters.items() for part in ("-p", key, value)]
-    command = ["docker", "exec", task.container_id, "/opt/sparkqfs/bin/with-env", "sh", "-c", NOTEBOOK_SCRIPT, "sh"]
+    command = [*in_container(task.container_id, timeout_s), "sh", "-c", NOTEBOOK_SCRIPT, "sh"]
     session.on_event(f"[{task.node}] running notebook {name}")
     output = client.run(
         [*command, name, *arguments],
-        timeout_s=timeout_s,
+        timeout_s=timeout_s + KILL_S + 15,
         check=False,
         on_line=lambda line: session.on_event(f"[{name}] {line}"),
     )
     files = _save_files(output.stdout, out)
+    check_time_limit(output.exit_code, task.node, f"notebook {name}", timeout_s)
     if output.exit_code != 0:
         kept = f"; see {files[-1]}" if files else ""
         raise ClusterError(Problem(node=task.node, what=f"notebook {name} failed{kept}: {output.last_lines(15)}"))
@@ -133,6 +134,7 @@ def logs(session: Session, *, service: str | None, tail: int, only: tuple[str, .
         task
         for task in gather_tasks(session.config, session.clients)
         if task.container_id
+        and task.node in {node.name for node in session.config.nodes}
         and (
             service is None
             or task.service == service
@@ -143,14 +145,21 @@ def logs(session: Session, *, service: str | None, tail: int, only: tuple[str, .
     newest = {(task.service, task.node): task for task in tasks}
     parts: list[str] = []
     entries: list[dict[str, object]] = []
+    problems: list[Problem] = []
     for (name, node), task in newest.items():
-        output = session.clients.node(node).run(
-            ["docker", "logs", "--tail", str(tail), task.container_id], check=False, timeout_s=30
-        )
+        try:
+            output = session.clients.node(node).run(
+                ["docker", "logs", "--tail", str(tail), task.container_id], check=False, timeout_s=30
+            )
+        except ClusterError as error:
+            problems += error.problems
+            continue
         text = output.stdout + output.stderr
         parts += [f"[{node}] {name}: {line}" for line in text.splitlines()]
         entries.append({"node": node, "service": name, "lines": text.splitlines()})
     if not newest:
         what = f"no container of {service or 'the stack'}"
         raise ClusterError(Problem(what=what, hint="`invoke status` says what runs"))
-    return JobResult(task="logs", text="\n".join(parts), document={"schema": 1, "logs": entries})
+    return JobResult(
+        task="logs", text="\n".join(parts), document={"schema": 1, "logs": entries}, problems=tuple(problems)
+    )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from sparkqfs import topology
 from sparkqfs.clients.context import templates
 from sparkqfs.clients.engine import STACK_LABEL
 from sparkqfs.clients.wait import wait_until
-from sparkqfs.errors import ClusterError, DeadlineError, Problem
+from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 from sparkqfs.facts import TaskFact
 from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs import images, status
@@ -26,6 +29,8 @@ trap 'rm -rf "$DOCKER_CONFIG"' EXIT INT TERM
 (umask 077; IFS= read -r login; printf '%s' "$login" > "$DOCKER_CONFIG/config.json")
 docker stack deploy --compose-file - --prune --with-registry-auth "$1"
 """
+KILL_S = 30
+"""Seconds between asking a program in a container to end, and killing it."""
 MAX_FAILURES = 4
 """A task that failed this often on one machine will not come up by waiting."""
 
@@ -102,7 +107,7 @@ def run(session: Session) -> JobResult:
         return JobResult(task="deploy", text=stack.text, document=document)
     _check_storage(session)
     engine = session.clients.engine()
-    started = str(engine.info()["SystemTime"])
+    started = _utc(str(engine.info()["SystemTime"]))
     subject = f"stack {config.name}"
     if is_current(session, stack):
         outcomes = [Outcome(subject=subject, state="unchanged")]
@@ -119,6 +124,12 @@ def run(session: Session) -> JobResult:
     if removed:
         outcomes.append(Outcome(subject="old configs and secrets", state="changed", changes=tuple(removed)))
     return JobResult(task="deploy", outcomes=tuple(outcomes))
+
+
+def _utc(text: str) -> str:
+    """The engine's clock in the form of a task's CreatedAt: the one is local time, the other UTC."""
+    whole = re.sub(r"\.\d+", "", text)
+    return datetime.fromisoformat(whole).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _create_configs(session: Session, stack: StackFile) -> None:
@@ -178,7 +189,7 @@ def wait_until_ready(session: Session, since: str) -> None:
     def ready() -> bool:
         seen = status.gather_status(session)
         _fail_early(session, [task for task in seen.tasks if task.created >= since])
-        why = why_not_ready(session, seen)
+        why = _not_updated(session) or why_not_ready(session, seen)
         if why is None:
             return True
         if why != last["why"]:
@@ -198,6 +209,31 @@ def wait_until_ready(session: Session, since: str) -> None:
         tasks = [task for task in gather_tasks(session.config, session.clients) if task.created >= since]
         quoted = _quote_failures(session, tasks)
         raise DeadlineError(*error.problems, *quoted) from error
+
+
+def _not_updated(session: Session) -> str | None:
+    """The service that still runs tasks of an older stack file; `None` when all are new.
+
+    Raises `ClusterError` when Swarm has given an update up.
+    """
+    engine = session.clients.engine()
+    services = {item["ID"]: item for item in engine.services(session.config.name)}
+    for service in services.values():
+        state = str((service.get("UpdateStatus") or {}).get("State", ""))
+        name = service["Spec"]["Name"]
+        if "paused" in state:
+            what = f"Swarm has paused the update of {name}: {service['UpdateStatus'].get('Message', '')}"
+            raise ClusterError(Problem(what=what, hint="`invoke logs` says why; `invoke down`, then `invoke deploy`"))
+        if state == "updating":
+            return f"updating {name}"
+    for task in engine.tasks(session.config.name):
+        owner = services.get(task["ServiceID"])
+        if owner is None or task["DesiredState"] != "running":
+            continue
+        old, new = task["Spec"]["ContainerSpec"], owner["Spec"]["TaskTemplate"]["ContainerSpec"]
+        if any(old.get(key) != new.get(key) for key in ("Image", "Env", "Configs", "Secrets", "Mounts")):
+            return f"updating {owner['Spec']['Name']}"
+    return None
 
 
 def _fail_early(session: Session, tasks: Iterable[TaskFact]) -> None:
@@ -220,11 +256,12 @@ def _quote_failures(session: Session, tasks: Iterable[TaskFact]) -> tuple[Proble
     problems = []
     for (service, node), task in list(last.items())[:3]:
         lines = ""
-        if task.container_id and node:
-            output = session.clients.node(node).run(
-                ["docker", "logs", "--tail", "10", task.container_id], check=False, timeout_s=20
-            )
-            lines = "".join(f"\n  | {line}" for line in (output.stdout + output.stderr).splitlines()[-10:])
+        if task.container_id and node in {one.name for one in session.config.nodes}:
+            with contextlib.suppress(ClusterError):
+                output = session.clients.node(node).run(
+                    ["docker", "logs", "--tail", "10", task.container_id], check=False, timeout_s=20
+                )
+                lines = "".join(f"\n  | {line}" for line in (output.stdout + output.stderr).splitlines()[-10:])
         problems.append(Problem(node=node or None, what=f"{service}: {task.error}{lines}"))
     return tuple(problems)
 
@@ -246,13 +283,36 @@ def find_container(session: Session, service: str) -> TaskFact:
     return found[-1]
 
 
-def exec_in(session: Session, service: str, argv: list[str], *, timeout_s: float | None = None) -> str:
+def in_container(container_id: str, timeout_s: float) -> list[str]:
+    """Command line that runs a program in a container, environment loaded, and ends it there when its time is up.
+
+    Killing `docker exec` from outside leaves the program running, with all of Spark's cores.
+    """
+    limit = ["timeout", "-k", str(KILL_S), str(max(1, int(timeout_s)))]
+    return ["docker", "exec", container_id, "/opt/sparkqfs/bin/with-env", *limit]
+
+
+def check_time_limit(exit_code: int, node: str, what: str, timeout_s: float) -> None:
+    """Raises `DeadlineError` for the exit codes with which `timeout` says that it ended the program."""
+    if exit_code in (124, 137):
+        text = f"{what} did not end within {timeout_s:.0f} s"
+        raise DeadlineError(Problem(node=node, what=text, code=ExitCode.TIMEOUT))
+
+
+def exec_in(session: Session, service: str, argv: list[str], *, timeout_s: float = 120.0) -> str:
     """Run a program in a service's container, environment loaded; its standard output."""
     task = find_container(session, service)
-    command = ["docker", "exec", task.container_id, "/opt/sparkqfs/bin/with-env", *argv]
-    output = session.clients.node(task.node).run(
-        command, timeout_s=timeout_s, on_line=lambda line: session.on_event(f"[{service}] {line}")
+    command = [*in_container(task.container_id, timeout_s), *argv]
+    client = session.clients.node(task.node)
+    output = client.run(
+        command,
+        timeout_s=timeout_s + KILL_S + 15,
+        check=False,
+        on_line=lambda line: session.on_event(f"[{service}] {line}"),
     )
+    check_time_limit(output.exit_code, task.node, f"{argv[0]} in {service}", timeout_s)
+    if output.exit_code != 0:
+        raise client.failure(command, output)
     return output.stdout
 
 
@@ -297,6 +357,8 @@ def _left_over(session: Session) -> list[str]:
     results = session.clients.on(
         tuple(node.name for node in config.nodes), lambda name: len(session.clients.engine(name).containers(label))
     )
+    if results.failures:
+        raise ClusterError(*results.problems)  # what cannot be seen is not gone
     counts = {
         "services": len(engine.services(config.name)),
         "containers": sum(results.values.values()),

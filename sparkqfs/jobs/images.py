@@ -125,8 +125,13 @@ def build(session: Session) -> JobResult:
         (topology.JUPYTER_SERVER,),
     )
     for wave in waves:
-        with ThreadPoolExecutor(max_workers=len(wave)) as pool:
+        pool = ThreadPoolExecutor(max_workers=len(wave))
+        try:
             results = list(pool.map(lambda name: (name, build_one(session, refs[name], made[name])), wave))
+        except BaseException:  # an interrupt must not wait for the build's end
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        pool.shutdown()
         done += [name for name, built in results if built]
     outcomes = [
         Outcome(subject=name, state="changed", changes=(refs[name].reference,))

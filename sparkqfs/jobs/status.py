@@ -36,9 +36,7 @@ class ClusterStatus:
 
 def running(tasks: tuple[TaskFact, ...], service: str) -> tuple[TaskFact, ...]:
     """Tasks of a service that run and should."""
-    return tuple(
-        task for task in tasks if task.service == service and task.state == "running" and task.desired == "running"
-    )
+    return tuple(task for task in tasks if task.service == service and task.is_up)
 
 
 def is_worker(service: str) -> bool:
@@ -144,7 +142,7 @@ def _task_problems(session: Session, status: ClusterStatus) -> list[Problem]:
     """Services without their task, with the last error of each."""
     found = []
     wanted = {node.name for node in session.config.nodes}
-    up = {task.node for task in status.tasks if is_worker(task.service) and task.state == "running"}
+    up = {task.node for task in status.tasks if is_worker(task.service) and task.is_up}
     places = [(topology.WORKER_NODE, name) for name in sorted(wanted - up)]
     for service in (topology.QFS_MASTER, topology.SPARK_MASTER, topology.JUPYTER_SERVER):
         if service == topology.QFS_MASTER and not session.backend.has_metaserver:

@@ -8,11 +8,11 @@ from string import Template
 
 from sparkqfs import topology
 from sparkqfs.clients.context import templates
+from sparkqfs.clients.engine import STACK_LABEL
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
 from sparkqfs.facts import NodeFacts
 from sparkqfs.jobs import images
 from sparkqfs.jobs.base import Session
-from sparkqfs.plan.nodes import wanted_directories
 from sparkqfs.plan.steps import JobResult, Outcome
 
 INIT_SCRIPT = r"""
@@ -32,6 +32,8 @@ docker run --rm --network none --cap-drop ALL --security-opt no-new-privileges \
   --entrypoint /opt/sparkqfs/bin/supervise "$image" init-metaserver
 """
 
+ERASE_TIMEOUT_S = 6 * 3600.0
+"""Unlinking millions of chunks takes its time."""
 ERASE_SCRIPT = r"""
 set -eu
 for d in "$@"; do
@@ -99,10 +101,24 @@ def _check_name(session: Session, erase: str | None, flag: str) -> None:
 
 
 def _refuse_while_running(session: Session) -> None:
-    if session.manager_facts().swarm_state == "active" and session.clients.engine().services(session.config.name):
-        what = f"stack {session.config.name} is running"
+    """No daemon may run while its data is erased: services and containers are looked at, on every machine."""
+    config = session.config
+    label = f"{STACK_LABEL}={config.name}"
+    for name, fact in session.all_facts().items():
+        if fact.engine_version is None:
+            what = "no Docker Engine answers: what runs there cannot be seen"
+            raise RefusedError(Problem(node=name, what=what, hint="start it first", code=ExitCode.REFUSED))
+
+    def running(name: str) -> int:
+        found = session.clients.engine(name).containers(label)
+        return sum(1 for container in found if container["State"] not in ("exited", "dead", "created"))
+
+    left = session.clients.on(tuple(node.name for node in config.nodes), running).raise_failures()
+    is_swarm = session.manager_facts().swarm_state == "active"
+    if any(left.values()) or (is_swarm and session.clients.engine().services(config.name)):
+        what = f"stack {config.name} is running"
         raise RefusedError(
-            Problem(node=session.config.manager.name, what=what, hint="`invoke down` first", code=ExitCode.REFUSED)
+            Problem(node=config.manager.name, what=what, hint="`invoke down` first", code=ExitCode.REFUSED)
         )
 
 
@@ -113,8 +129,8 @@ def data_directories(session: Session, name: str, *, everything: bool) -> list[s
     found = [str(disk / "qfs" / "chunk") for disk in node.data_dirs]
     if node.manager:
         found += [str(node.data_dirs[0] / "qfs" / part) for part in ("checkpoint", "logs")]
-    if everything:
-        found += [str(path) for path in wanted_directories(config, node) if path.name in ("spark", "qfs")]
+    if everything:  # by name, never from a list that holds the user's own directories too
+        found.append(str(node.data_dirs[0] / "spark"))
         found += [str(disk / "qfs") for disk in node.data_dirs]
     return list(dict.fromkeys(found))
 
@@ -158,6 +174,7 @@ def init(session: Session, *, erase_name: str | None = None) -> JobResult:
     if session.clients.engine().image_labels(ref.reference) is None:
         what = f"{ref.reference} is not built"
         raise ClusterError(Problem(node=config.manager.name, what=what, hint="run `invoke build` first"))
+    cluster_key = session.secrets()["cluster_key"]  # before anything is erased
     erased = erase(session) if against else ()
     session.on_event(f"[{config.manager.name}] making an empty file system")
     prp = Template(templates()["MetaServer.prp"]).substitute(session.backend.daemon_configs(config)["MetaServer.prp"])
@@ -174,9 +191,7 @@ def init(session: Session, *, erase_name: str | None = None) -> JobResult:
             facts[config.manager.name].disks[0].marker or "",
             session.backend.kind,
         ],
-        stdin="".join(
-            base64.b64encode(text.encode()).decode() + "\n" for text in (prp, session.secrets()["cluster_key"])
-        ),
+        stdin="".join(base64.b64encode(text.encode()).decode() + "\n" for text in (prp, cluster_key)),
     )
     after, _ = session.facts(fresh=True)
     meta = after[config.manager.name].meta

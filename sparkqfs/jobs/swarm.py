@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import ipaddress
 import json
 
 import bcrypt
@@ -151,7 +153,8 @@ def run(session: Session) -> JobResult:
         return JobResult(task="swarm", outcomes=tuple(outcomes), problems=made.problems)
     facts = session.all_facts()
     _init_and_join(session, facts)
-    _label(session, session.facts(fresh=True)[0])
+    session.facts(fresh=True)
+    _label(session, session.all_facts())
     if registry_fault(session) is not None:
         start_registry(session)
     outcomes = [Outcome(subject=name, state="changed", changes=what) for name, what in changes.items()]
@@ -164,12 +167,26 @@ def _changes_by_node(session: Session, made: Plan) -> dict[str, tuple[str, ...]]
     return {name: tuple(f"{step.what}: {step.why}" for step in made.of(name)) for name in names}
 
 
+def swarm_address(session: Session, name: str) -> str:
+    """The node's IPv4 address for Swarm, which takes no names; a name is resolved on the machine itself."""
+    advertise = session.config.node(name).advertise
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.ip_address(advertise))
+    output = session.clients.node(name).run(["getent", "ahostsv4", advertise], check=False)
+    found = output.stdout.split()
+    if not found or found[0].startswith("127."):
+        what = f"{advertise} is {found[0] if found else 'unknown'} on the machine itself"
+        hint = f"set nodes.{name}.advertise to an IPv4 address that the other machines reach"
+        raise ClusterError(Problem(node=name, what=what, config_path=f"nodes.{name}.advertise", hint=hint))
+    return found[0]
+
+
 def _init_and_join(session: Session, facts: dict[str, NodeFacts]) -> None:
     config = session.config
     manager = facts[config.manager.name]
     if manager.swarm_state != "active":
         session.on_event(f"[{manager.name}] new swarm on {config.manager.advertise}")
-        session.clients.engine().init_swarm(config.manager.advertise)
+        session.clients.engine().init_swarm(swarm_address(session, manager.name))
     joining = tuple(
         name for name, fact in facts.items() if fact.swarm_state != "active" and name != config.manager.name
     )
@@ -179,7 +196,8 @@ def _init_and_join(session: Session, facts: dict[str, NodeFacts]) -> None:
 
     def join(name: str) -> None:
         session.on_event(f"[{name}] joining the swarm")
-        session.clients.engine(name).join_swarm(config.manager.advertise, config.node(name).advertise, token)
+        own = swarm_address(session, name)
+        session.clients.engine(name).join_swarm(config.manager.advertise, own, token)
 
     session.clients.on(joining, join).raise_failures()
 

@@ -125,6 +125,9 @@ def _cluster_id(
             f"{disk.marker or 'none'} in {disk.path}: a disk of the manager that is not mounted looks like this"
         )
         return None, [Problem(node=manager.name, what=what, hint=hint, code=ExitCode.REFUSED)]
+    silent = [node.name for node in config.nodes if node.name not in facts]
+    if silent:
+        return None, []  # one of them may hold the marker of a cluster whose manager has lost a disk
     return fresh.cluster_id, []
 
 
