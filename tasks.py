@@ -108,7 +108,7 @@ def reporting(as_json: bool, verbose: bool, name: str) -> Iterator[Reporter]:
         reporter.result(JobResult(task=name, problems=(problem,), code=ExitCode.FAILED))
         raise Exit(code=int(ExitCode.FAILED)) from None
     except KeyboardInterrupt:
-        reporter.event("interrupted; nothing is left running on the machines")
+        reporter.event("interrupted")
         raise Exit(code=130) from None
 
 
