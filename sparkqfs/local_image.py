@@ -175,7 +175,7 @@ def _run(command: list[str], deadline: Deadline) -> None:
 
 
 def _add_update_sources(path: Path) -> None:
-    """Updates and security beside the suite that debootstrap wrote, from the same mirror: `deb MIRROR bookworm main`."""
+    """Updates and security beside the suite that debootstrap wrote (`deb MIRROR bookworm main`), from that mirror."""
     mirror = path.read_text(encoding="utf-8").split()[1]
     lines = [f"deb {mirror} bookworm main", f"deb {mirror} bookworm-updates main"]
     if mirror.rstrip("/").endswith("/debian"):
