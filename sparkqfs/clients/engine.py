@@ -141,20 +141,6 @@ class Engine:
                     what = f"building {tag}: {message['error']}\n  {quoted}"
                     raise ClusterError(Problem(node=self.client.node.name, what=what))
 
-    def pull(self, reference: str, on_line: Callable[[str], None]) -> None:
-        """Pull an image."""
-        with self._faults(f"pulling {reference}"):
-            for message in self._api.pull(reference, stream=True, decode=True):
-                if "error" in message:
-                    raise ClusterError(
-                        Problem(
-                            node=self.client.node.name,
-                            what=f"pulling {reference}: {message['error']}",
-                            hint="set build.base to an image that this machine has",
-                        )
-                    )
-                on_line(str(message.get("status", "")))
-
     def push(self, reference: str, auth: Mapping[str, str] | None, on_line: Callable[[str], None]) -> None:
         """Push an image to its registry."""
         with self._faults(f"pushing {reference}"):

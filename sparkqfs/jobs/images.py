@@ -12,8 +12,6 @@ from sparkqfs.jobs.base import Session
 from sparkqfs.plan.images import ImageRef, build_arguments, image_refs, network_arguments
 from sparkqfs.plan.steps import JobResult, Outcome
 
-DOCKER_ARCH = {"x86_64": "x86_64", "aarch64": "aarch64"}
-
 
 def architecture(session: Session) -> str:
     """The one architecture of all nodes; an error names those that differ."""
