@@ -236,12 +236,31 @@ def init_qfs(
     verbose: bool = False,
     sudo_password_file: str | None = None,
 ) -> None:
-    """Make an empty file system; refuses (exit 5) when there is one, or a chunk anywhere."""
+    """Make an empty QFS file system; refuses (exit 5) when there is one, or a chunk anywhere."""
+
+    def job(session: Session) -> JobResult:
+        return storage.init(session, erase_name=erase, task="init-qfs")
+
+    run("init-qfs", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, lock=True))
+
+
+@task(auto_shortflags=False, help=shared_help("dry_run", "yes", erase="the cluster's name: erases"))
+def init_storage(
+    c: Context,
+    hosts: str | None = None,
+    erase: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+    yes: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Make the storage ready for its first use, whatever its kind; refuses (exit 5) when there is data anywhere."""
 
     def job(session: Session) -> JobResult:
         return storage.init(session, erase_name=erase)
 
-    run("init-qfs", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, lock=True))
+    run("init-storage", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, lock=True))
 
 
 @task(auto_shortflags=False, help=shared_help("dry_run", "yes", erase="the cluster's name"))
@@ -470,6 +489,22 @@ def local_status(
 
 
 ns = Collection(
-    prep, swarm, build, push, init_qfs, deploy, status, verify, notebook, token, logs, down, purge, plan, up, doctor
+    prep,
+    swarm,
+    build,
+    push,
+    init_qfs,
+    init_storage,
+    deploy,
+    status,
+    verify,
+    notebook,
+    token,
+    logs,
+    down,
+    purge,
+    plan,
+    up,
+    doctor,
 )
 ns.add_collection(Collection("local", local_up, local_down, local_status))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import fields
 
 from sparkqfs.config import ClusterConfig
 from sparkqfs.errors import Problem
@@ -89,7 +90,7 @@ def _check_ports(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[Pro
     if manager is None or manager.swarm_state == "active":
         return []
     ports = config.ports
-    wanted = {ports.jupyter, ports.spark_ui, ports.app_ui, ports.qfs_ui, config.registry.port, SWARM_PORT}
+    wanted = {*(getattr(ports, each.name) for each in fields(ports)), config.registry.port, SWARM_PORT}
     return [
         Problem(node=manager.name, what=f"port {port} is taken there", hint=f"ss -ltnp 'sport = :{port}' names it")
         for port in sorted(wanted & set(manager.ports))

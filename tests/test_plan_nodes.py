@@ -257,7 +257,7 @@ def test_a_disk_of_another_cluster_is_never_touched(adopt: tuple[str, ...]) -> N
 
 @pytest.mark.parametrize("adopt", [(), ("node2",)])
 def test_chunks_without_a_marker_are_refused(adopt: tuple[str, ...]) -> None:
-    plan = planned(CLUSTER, prepared(CLUSTER, node2=a_node("node2", marker=None, chunks=12)), adopt=adopt)
+    plan = planned(CLUSTER, prepared(CLUSTER, node2=a_node("node2", marker=None, blocks=12)), adopt=adopt)
     assert codes(plan) == {ExitCode.REFUSED} and [p.node for p in plan.problems] == ["node2"]
 
 
@@ -268,7 +268,7 @@ def test_a_manager_without_a_marker_is_refused_while_another_node_has_one() -> N
 
 
 def test_a_manager_without_a_marker_is_refused_while_another_node_has_chunks() -> None:
-    facts = {name: a_fresh_node(name) for name in ALL} | {"node3": a_node("node3", marker=None, chunks=1)}
+    facts = {name: a_fresh_node(name) for name in ALL} | {"node3": a_node("node3", marker=None, blocks=1)}
     plan = planned(CLUSTER, facts, fresh=fresh_ca())
     assert codes(plan) == {ExitCode.REFUSED} and plan.steps == ()
 

@@ -18,7 +18,8 @@ from sparkqfs.facts import TaskFact
 from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs import images, status
 from sparkqfs.jobs.base import Session
-from sparkqfs.plan.nodes import is_initialised
+from sparkqfs.plan.images import stack_images
+from sparkqfs.plan.nodes import is_initialised, marker_path
 from sparkqfs.plan.stack import CLUSTER_LABEL, StackFile, StackInput, build_stack
 from sparkqfs.plan.steps import JobResult, Outcome
 
@@ -53,7 +54,7 @@ def make_stack(session: Session) -> StackFile:
             except ClusterError:
                 if not session.dry_run:
                     raise
-    missing = [image.name for image in topology.IMAGES if not pushed.get(image.name)]
+    missing = [image.name for image in stack_images(config) if not pushed.get(image.name)]
     if missing and not session.dry_run:
         what = f"not in the registry: {', '.join(missing)}"
         raise ClusterError(Problem(node=config.manager.name, what=what, hint="run `invoke build push` first"))
@@ -62,7 +63,7 @@ def make_stack(session: Session) -> StackFile:
         StackInput(
             config=config,
             facts=facts,
-            images={image.name: pushed.get(image.name) or refs[image.name].reference for image in topology.IMAGES},
+            images={image.name: pushed.get(image.name) or refs[image.name].reference for image in stack_images(config)},
             templates=templates(),
             secrets=secrets,
             cluster_id=marker or "",
@@ -72,18 +73,20 @@ def make_stack(session: Session) -> StackFile:
 
 def _check_storage(session: Session) -> None:
     """The file system must exist, and every disk must carry the cluster's marker, before anything starts."""
-    if not session.backend.has_metaserver:
+    if session.backend.layout is None:
         return
     config = session.config
     facts = session.all_facts()
     if not is_initialised(config, facts):
         what = "the file system is not initialised"
-        raise ClusterError(Problem(node=config.manager.name, what=what, hint="run `invoke init-qfs` first"))
+        raise ClusterError(
+            Problem(node=config.manager.name, what=what, hint=f"run `invoke {session.backend.init_task}` first")
+        )
     wanted = facts[config.manager.name].disks[0].marker
     for name, fact in facts.items():
         for disk in fact.disks:
             if wanted is None or disk.marker != wanted:
-                what = f"{disk.path}/qfs/.cluster-id is {disk.marker or 'missing'}: is the disk mounted?"
+                what = f"{marker_path(config, disk)} is {disk.marker or 'missing'}: is the disk mounted?"
                 raise ClusterError(Problem(node=name, what=what, hint="mount it, then deploy again"))
 
 
@@ -159,11 +162,7 @@ def _stack_deploy(session: Session, stack: StackFile) -> None:
 def why_not_ready(session: Session, seen: status.ClusterStatus) -> str | None:
     """What the cluster still lacks; `None` when it works."""
     nodes = len(session.config.nodes)
-    missing = [
-        name
-        for name in (topology.QFS_MASTER, topology.SPARK_MASTER, topology.JUPYTER_SERVER)
-        if (name != topology.QFS_MASTER or session.backend.has_metaserver) and not status.running(seen.tasks, name)
-    ]
+    missing = [name for name in status.single_services(session) if not status.running(seen.tasks, name)]
     if missing:
         return f"starting: {', '.join(missing)}"
     if isinstance(seen.spark, str):
@@ -174,9 +173,9 @@ def why_not_ready(session: Session, seen: status.ClusterStatus) -> str | None:
     alive = tuple(host for host in seen.spark.alive_hosts if host in workers)
     if len(alive) < nodes:
         return f"{len(alive)} of {nodes} Spark workers registered"
-    if isinstance(seen.qfs, str):
-        return f"QFS: {seen.qfs}"
-    why = session.backend.unready(session.config, seen.qfs, alive)
+    if isinstance(seen.storage, str):
+        return f"{session.backend.words.storage}: {seen.storage}"
+    why = session.backend.unready(session.config, seen.storage, alive)
     if why is not None:
         return why
     return f"Jupyter: {seen.jupyter}" if seen.jupyter is not None else None

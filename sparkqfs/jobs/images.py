@@ -9,7 +9,7 @@ from sparkqfs.clients import download
 from sparkqfs.clients.context import Context, make_context, tar_of
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.jobs.base import Session
-from sparkqfs.plan.images import ImageRef, build_arguments, image_refs, network_arguments
+from sparkqfs.plan.images import ImageRef, build_arguments, image_refs, network_arguments, stack_images
 from sparkqfs.plan.steps import JobResult, Outcome
 
 
@@ -26,7 +26,7 @@ def architecture(session: Session) -> str:
 
 def tarball(session: Session) -> download.Tarball | None:
     """The tarball for the worker-node image; `None` where the storage needs none. Downloads it where it is missing."""
-    if not session.backend.has_metaserver:
+    if session.backend.parts != "qfs-tarball":
         return None
     arch = architecture(session)
     if session.dry_run:
@@ -52,7 +52,7 @@ def contexts(session: Session) -> dict[str, Context]:
     path, digest = (found.path, found.sha256) if found else (None, None)
     return {
         image.name: make_context(session.config, image.name, path, digest)
-        for image in (topology.REGISTRY_IMAGE, *topology.IMAGES)
+        for image in (topology.REGISTRY_IMAGE, *stack_images(session.config))
     }
 
 
@@ -60,12 +60,12 @@ def references(session: Session) -> dict[str, ImageRef]:
     """Every image's reference by content, without fetching anything; worked out once a command."""
     if not session.references:
         digest = None
-        if session.backend.has_metaserver:
+        if session.backend.parts == "qfs-tarball":
             found = download.find_tarball(session.config, session.manager_facts().architecture)
             digest = found.sha256 if found else None
         made = {
             image.name: make_context(session.config, image.name, None, digest).digest
-            for image in (topology.REGISTRY_IMAGE, *topology.IMAGES)
+            for image in (topology.REGISTRY_IMAGE, *stack_images(session.config))
         }
         session.references.update(image_refs(session.config, made))
     return session.references
@@ -108,7 +108,7 @@ def missing(session: Session) -> dict[str, str]:
 def build(session: Session) -> JobResult:
     """All images in the order of their parents; those whose parents are done are built at the same time."""
     todo = missing(session)
-    names = [image.name for image in topology.IMAGES]
+    names = [image.name for image in stack_images(session.config)]
     same = [Outcome(subject=name, state="unchanged") for name in names if name not in todo]
     if session.dry_run or not todo:
         planned = [Outcome(subject=name, state="planned", changes=(todo[name],)) for name in names if name in todo]
@@ -117,11 +117,7 @@ def build(session: Session) -> JobResult:
     session.references = image_refs(session.config, {name: context.digest for name, context in made.items()})
     refs = session.references
     done: list[str] = []
-    waves = (
-        (topology.WORKER_NODE,),
-        (topology.QFS_MASTER, topology.SPARK_MASTER),
-        (topology.JUPYTER_SERVER,),
-    )
+    waves = ((topology.WORKER_NODE,), tuple(name for name in names if name != topology.WORKER_NODE))
     for wave in waves:
         pool = ThreadPoolExecutor(max_workers=len(wave))
         try:
@@ -155,7 +151,7 @@ def digests(session: Session) -> dict[str, str | None]:
 def push(session: Session) -> JobResult:
     """Push what the registry does not hold."""
     held = digests(session)
-    names = [image.name for image in topology.IMAGES]
+    names = [image.name for image in stack_images(session.config)]
     todo = [name for name in names if held[name] is None]
     same = [Outcome(subject=name, state="unchanged") for name in names if name not in todo]
     if session.dry_run:

@@ -169,7 +169,7 @@ class TestQfs:
 
     def test_up_brings_the_cluster_to_work_and_then_has_nothing_to_do(self, qfs: Cluster) -> None:
         first = qfs.ok("up", "--json", timeout_s=2400)
-        assert [stage["stage"] for stage in first.json["stages"] if stage["changed"]] == ["init-qfs", "deploy"]
+        assert [stage["stage"] for stage in first.json["stages"] if stage["changed"]] == ["init-storage", "deploy"]
         second = qfs.ok("up", "--json")
         assert not any(stage["changed"] for stage in second.json["stages"])
 
@@ -181,8 +181,8 @@ class TestQfs:
     def test_status_sees_workers_and_chunkservers_under_the_same_addresses(self, qfs: Cluster) -> None:
         found = qfs.ok("status", "--json").json
         assert found["state"] == "healthy"
-        assert found["spark"]["workers_alive"] == found["storage"]["chunkservers_up"] == 3
-        assert found["spark"]["worker_hosts"] == found["storage"]["chunkserver_hosts"]
+        assert found["spark"]["workers_alive"] == found["storage"]["servers_up"] == 3
+        assert found["spark"]["worker_hosts"] == found["storage"]["server_hosts"]
 
     def test_the_notebook_counts_primes_from_a_table_on_qfs(self, qfs: Cluster) -> None:
         ran = qfs.ok("notebook", "primes", "--max-value", "1_000_000", "--json")
