@@ -20,6 +20,7 @@ from sparkqfs.clients.connect import open_clients
 from sparkqfs.config import load_config
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.jobs import compute, images, storage, whole
+from sparkqfs.jobs import copy as copy_jobs
 from sparkqfs.jobs import deploy as deploy_jobs
 from sparkqfs.jobs import prep as prep_jobs
 from sparkqfs.jobs import status as status_jobs
@@ -431,6 +432,37 @@ def verify(
     run("verify", job, flags(c, hosts, json, verbose, sudo_password_file))
 
 
+@task(
+    positional=["source", "target"],
+    auto_shortflags=False,
+    help=shared_help(
+        "dry_run",
+        source="what to copy: /path on the storage, shared:/path, or a whole URI",
+        target="its new name there",
+        overwrite="replace files that differ",
+        timeout="seconds",
+    ),
+)
+def copy(
+    c: Context,
+    source: str,
+    target: str,
+    overwrite: bool = False,
+    timeout: int = 86400,
+    hosts: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Copy a file or a tree between storages, in parallel and verified; what is there and equal is left alone."""
+
+    def job(session: Session) -> JobResult:
+        return copy_jobs.copy(session, source, target, overwrite=overwrite, timeout_s=timeout)
+
+    run("copy", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run))
+
+
 LOCAL_HELP = {
     "name": "name of the local cluster",
     "file": "cluster file it writes",
@@ -500,6 +532,7 @@ ns = Collection(
     verify,
     notebook,
     token,
+    copy,
     logs,
     down,
     purge,
