@@ -1,8 +1,8 @@
 """Copies a file or a tree between file systems, file by file in the executors, verified. Run with the venv's Python.
 
-Usage: copy-files FROM TO [--overwrite] [--dry-run]: two URIs; TO is the new name of what FROM is. Progress goes to stderr;
-the last line on stdout is one JSON document, `problem` in it when nothing could be tried. Exit code 0 whenever there is
-that document.
+Usage: copy-files FROM TO [--overwrite] [--dry-run]: two URIs; TO is the new name of what FROM is. Progress goes to
+stderr; the last line on stdout is one JSON document, `problem` in it when nothing could be tried. Exit code 0 whenever
+there is that document.
 """
 
 from __future__ import annotations
