@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sparkqfs import topology
 from sparkqfs.clients import download
-from sparkqfs.clients.context import Context, make_context, tar_of
+from sparkqfs.clients.context import Context, StorageParts, make_context, tar_of
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.jobs.base import Session
 from sparkqfs.plan.images import ImageRef, build_arguments, image_refs, network_arguments
@@ -49,9 +49,9 @@ def tarball(session: Session) -> download.Tarball | None:
 def contexts(session: Session) -> dict[str, Context]:
     """Build contexts of all images."""
     found = tarball(session)
-    path, digest = (found.path, found.sha256) if found else (None, None)
+    parts = StorageParts(f"qfs {found.sha256}", found.path) if found else None
     return {
-        image.name: make_context(session.config, image.name, path, digest)
+        image.name: make_context(session.config, image.name, parts)
         for image in (topology.REGISTRY_IMAGE, *topology.IMAGES)
     }
 
@@ -59,12 +59,12 @@ def contexts(session: Session) -> dict[str, Context]:
 def references(session: Session) -> dict[str, ImageRef]:
     """Every image's reference by content, without fetching anything; worked out once a command."""
     if not session.references:
-        digest = None
+        parts = None
         if session.backend.has_metaserver:
             found = download.find_tarball(session.config, session.manager_facts().architecture)
-            digest = found.sha256 if found else None
+            parts = StorageParts(f"qfs {found.sha256}") if found else None
         made = {
-            image.name: make_context(session.config, image.name, None, digest).digest
+            image.name: make_context(session.config, image.name, parts).digest
             for image in (topology.REGISTRY_IMAGE, *topology.IMAGES)
         }
         session.references.update(image_refs(session.config, made))

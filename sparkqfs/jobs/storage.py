@@ -29,7 +29,7 @@ docker run --rm --network none --cap-drop ALL --security-opt no-new-privileges \
   --tmpfs /run/sparkqfs:mode=1777 \
   -e SPARKQFS_STORAGE="$storage" -e SPARKQFS_CLUSTER_ID="$id" \
   -v "$qfs:/data/qfs" -v "$dir/conf:/etc/sparkqfs:ro" -v "$dir/key:/run/secrets/cluster-key:ro" \
-  --entrypoint /opt/sparkqfs/bin/supervise "$image" init-metaserver
+  --entrypoint /opt/sparkqfs/bin/supervise "$image" init-storage
 """
 
 ERASE_TIMEOUT_S = 6 * 3600.0
