@@ -481,7 +481,13 @@ def local_result(name: str, made: local_cluster.LocalCluster | None, state: str)
 @task(
     name="up",
     auto_shortflags=False,
-    help={**LOCAL_HELP, "nodes": "number of nodes", "storage": "qfs or shared", "base": "base image"},
+    help={
+        **LOCAL_HELP,
+        "nodes": "number of nodes",
+        "storage": "qfs or shared",
+        "shared-mount": "what /mnt/shared is: glusterfs (default with --storage shared), or bind, a smoke test",
+        "base": "base image",
+    },
 )
 def local_up(
     c: Context,
@@ -489,6 +495,7 @@ def local_up(
     name: str = "local",
     file: str = "hosts.local.yml",
     storage: str = "qfs",
+    shared_mount: str | None = None,
     base: str | None = None,
     json: bool = False,
     verbose: bool = False,
@@ -496,7 +503,13 @@ def local_up(
     """Three container machines with sshd and dockerd on this computer, written to hosts.local.yml."""
     with reporting(json, verbose, "local.up") as reporter:
         made = local_cluster.local_up(
-            name=name, nodes=nodes, file=Path(file), storage=storage, base=base, on_event=reporter.event
+            name=name,
+            nodes=nodes,
+            file=Path(file),
+            storage=storage,
+            shared_mount=shared_mount,
+            base=base,
+            on_event=reporter.event,
         )
         reporter.result(local_result("local.up", made, ""))
 

@@ -35,6 +35,7 @@ from sparkqfs.local_node import (
     LABEL,
     NODE_LABEL,
     OVERLAY_LABEL,
+    SHARED_MOUNTS,
     NodeSpec,
     create_node,
     load_image,
@@ -43,6 +44,7 @@ from sparkqfs.local_node import (
     network_subnet,
     node_specs,
     put_files,
+    shared_mount_of,
     start_node,
     wait_for_node,
 )
@@ -76,17 +78,21 @@ def local_up(
     nodes: int = 3,
     file: Path = DEFAULT_FILE,
     storage: str = "qfs",
+    shared_mount: str | None = None,
     base: str | None = None,
     on_event: Callable[[str], None],
     timeout_s: float = 600,
 ) -> LocalCluster:
     """Bring up a cluster of container nodes and write its hosts file; what is there already is kept or started again.
 
+    `shared_mount` is what all nodes have at /mnt/shared: `glusterfs` (the default for storage `shared`) is a file
+    system over the nodes, `bind` (the default for others) a directory of this computer, enough for a smoke test.
     Raises `ConfigError` for arguments that make no sense, `RefusedError` if the file is not this cluster's or another
     run is busy with it, `UnreachableError` without an engine, `DeadlineError` after `timeout_s`, else `ClusterError`.
     What a failed call has made is removed again.
     """
-    _check_arguments(name, nodes, storage)
+    mount = shared_mount or ("glusterfs" if storage == "shared" else "bind")
+    _check_arguments(name, nodes, storage, mount)
     deadline = Deadline(timeout_s)
     with _connected() as engine, _lock(name):
         check_hosts_file(file, name)
@@ -98,8 +104,8 @@ def local_up(
 
         with ExitStack() as undo:
             undo.callback(deadline.cancel)
-            network = _have_network(engine, name, nodes, undo, tell)
-            specs = node_specs(name, nodes, network_subnet(network))
+            network = _have_network(engine, name, nodes, mount, undo, tell)
+            specs = node_specs(name, nodes, network)
             state = _have_keys(engine, name, specs, undo)
             base_id = ensure_base(engine, base, tell, deadline)
             containers = _have_containers(engine, specs, base_id, state, undo, tell, deadline)
@@ -116,6 +122,8 @@ def local_up(
             outcome = write_hosts_file(file, name, content)
             if outcome not in ("unchanged", "kept with your changes"):
                 tell(f"{file}: {outcome}")
+            if storage == "shared" and mount == "bind":
+                on_event("/mnt/shared is one directory of this computer: a smoke test, no shared file system")
             undo.pop_all()
         if not changes:
             on_event("unchanged")
@@ -156,7 +164,7 @@ def local_status(*, name: str = "local", file: Path = DEFAULT_FILE) -> LocalClus
         return _status(engine, name, file)
 
 
-def _check_arguments(name: str, nodes: int = 1, storage: str = "qfs") -> None:
+def _check_arguments(name: str, nodes: int = 1, storage: str = "qfs", mount: str = "bind") -> None:
     problems = []
     if not _NAME.fullmatch(name):
         problems.append(
@@ -168,6 +176,8 @@ def _check_arguments(name: str, nodes: int = 1, storage: str = "qfs") -> None:
         problems.append(Problem(what=f"{nodes} nodes: a local cluster has 1 to {MAX_NODES}"))
     if storage not in ("qfs", "shared"):
         problems.append(Problem(what=f"no storage {storage!r} on a local cluster", hint="qfs or shared"))
+    if mount not in SHARED_MOUNTS:
+        problems.append(Problem(what=f"no shared mount {mount!r} on a local cluster", hint=" or ".join(SHARED_MOUNTS)))
     if problems:
         raise ConfigError(*problems)
 
@@ -213,14 +223,14 @@ def _lock(name: str) -> Iterator[None]:
                 path.unlink(missing_ok=True)
 
 
-def _have_network(engine: Any, name: str, count: int, undo: ExitStack, tell: Callable[[str], None]) -> Any:
+def _have_network(engine: Any, name: str, count: int, mount: str, undo: ExitStack, tell: Callable[[str], None]) -> Any:
     found = engine.networks.list(filters={"label": f"{LABEL}={name}"})
     if not found:
         if engine.containers.list(all=True, filters={"label": f"{LABEL}={name}"}, ignore_removed=True):
             raise ClusterError(
                 Problem(what=f"the network of the local cluster {name!r} is gone", hint="local.down, then local.up")
             )
-        network = make_network(engine, name, count)
+        network = make_network(engine, name, count, mount)
         undo.callback(_absent_is_fine, network.remove)
         tell(f"network {network.name}: {network_subnet(network)}")
         return network
@@ -232,6 +242,13 @@ def _have_network(engine: Any, name: str, count: int, undo: ExitStack, tell: Cal
             Problem(
                 what=f"the local cluster {name!r} has {present} nodes, not {count}",
                 hint="local.down first, or choose another name",
+            )
+        )
+    if shared_mount_of(network) != mount:
+        raise ClusterError(
+            Problem(
+                what=f"the local cluster {name!r} has {shared_mount_of(network)} at /mnt/shared, not {mount}",
+                hint=f"--shared-mount {shared_mount_of(network)} keeps it; local.down first for {mount}",
             )
         )
     return network
@@ -266,15 +283,15 @@ def _have_containers(
     for spec in specs:
         container = _container(engine, spec)
         if container is None:
-            image = ensure_node_image(engine, base_id, tell, deadline)
+            image = ensure_node_image(engine, base_id, spec.shared_mount, tell, deadline)
             for volume in spec.volumes:
                 if make_volume(engine, volume, spec.cluster):
                     undo.callback(_absent_is_fine, engine.volumes.get(volume).remove)
-            container = create_node(engine, spec, image)
+            container = create_node(engine, spec, image, [one.address for one in specs])
             undo.callback(_remove_container, container)
             put_files(container, state.node_files(spec.node))
             tell(f"[{spec.node}] created {spec.container} at {spec.address}")
-        elif container.attrs["Config"]["Image"] != node_tag(base_id):
+        elif container.attrs["Config"]["Image"] != node_tag(base_id, spec.shared_mount):
             tell(f"[{spec.node}] runs an older node image; local.down and local.up renew it")
         containers.append(container)
     return containers
@@ -317,7 +334,7 @@ def _status(engine: Any, name: str, file: Path) -> LocalCluster | None:
     networks = engine.networks.list(filters=mine)
     if networks:
         count = int(networks[0].attrs["Labels"].get(COUNT_LABEL, len(states)))
-        specs = node_specs(name, count, network_subnet(networks[0]))
+        specs = node_specs(name, count, networks[0])
         nodes = [
             LocalNode(name=spec.node, address=spec.address, state=states.get(spec.node, "missing")) for spec in specs
         ]

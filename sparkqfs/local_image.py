@@ -65,18 +65,20 @@ def ensure_base(engine: Any, base: str | None, on_event: Callable[[str], None], 
     return made
 
 
-def node_tag(base_id: str) -> str:
-    """The node image's tag: the hash of what it is built from."""
+def node_tag(base_id: str, shared_mount: str) -> str:
+    """The node image's tag: its stage in the Dockerfile, the hash of what it is built from."""
     digest = hashlib.sha256(base_id.encode())
     for path in sorted(path for path in _CONTEXT.rglob("*") if path.is_file()):
         digest.update(f"{path.relative_to(_CONTEXT)} {os.access(path, os.X_OK)}\n".encode())
         digest.update(path.read_bytes())
-    return f"{NODE_REPOSITORY}:{digest.hexdigest()[:16]}"
+    return f"{NODE_REPOSITORY}:{shared_mount}-{digest.hexdigest()[:16]}"
 
 
-def ensure_node_image(engine: Any, base_id: str, on_event: Callable[[str], None], deadline: Deadline) -> str:
+def ensure_node_image(
+    engine: Any, base_id: str, shared_mount: str, on_event: Callable[[str], None], deadline: Deadline
+) -> str:
     """Have the node image on this computer's engine; its tag."""
-    tag = node_tag(base_id)
+    tag = node_tag(base_id, shared_mount)
     if _image_id(engine, tag):
         return tag
     on_event(f"building {tag}")
@@ -86,6 +88,7 @@ def ensure_node_image(engine: Any, base_id: str, on_event: Callable[[str], None]
         stream = engine.api.build(
             path=str(_CONTEXT),
             tag=tag,
+            target=shared_mount,
             buildargs={"BASE": BASE, **proxies},
             network_mode="host",
             rm=True,

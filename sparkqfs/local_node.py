@@ -26,6 +26,9 @@ LABEL = "sparkqfs.local"
 NODE_LABEL = "sparkqfs.local.node"
 COUNT_LABEL = "sparkqfs.local.nodes"
 OVERLAY_LABEL = "sparkqfs.local.overlay"
+MOUNT_LABEL = "sparkqfs.local.shared-mount"
+SHARED_MOUNTS = ("glusterfs", "bind")
+"""What may be at /mnt/shared of every node: a real shared file system, or the same directory of this computer."""
 FIRST_ADDRESS = 11
 STOP_TIMEOUT_S = 70
 """A node's own containers get up to a minute to end."""
@@ -47,6 +50,8 @@ class NodeSpec:
     node: str
     """Its name in the hosts file."""
     address: str
+    shared_mount: str
+    """One of `SHARED_MOUNTS`."""
 
     @property
     def container(self) -> str:
@@ -55,11 +60,18 @@ class NodeSpec:
 
     @property
     def volumes(self) -> dict[str, str]:
-        """Volume name → where it is mounted. The last one is shared by all nodes of the cluster."""
+        """Volume name → where it is mounted. With `bind` the last one is shared by all nodes of the cluster."""
+        shared = {
+            "glusterfs": {
+                f"{self.container}-glusterd": "/var/lib/glusterd",
+                f"{self.container}-brick": "/srv/glusterfs",
+            },
+            "bind": {f"{self.cluster}-shared": "/mnt/shared"},
+        }
         return {
             f"{self.container}-docker": "/var/lib/docker",
             f"{self.container}-data": "/mnt/data",
-            f"{self.cluster}-shared": "/mnt/shared",
+            **shared[self.shared_mount],
         }
 
     @property
@@ -68,12 +80,11 @@ class NodeSpec:
         return {LABEL: self.cluster, NODE_LABEL: self.node}
 
 
-def node_specs(cluster: str, count: int, subnet: IPv4Network) -> tuple[NodeSpec, ...]:
-    """The nodes of a cluster; addresses follow from the network, so that they stay as they are."""
-    return tuple(
-        NodeSpec(cluster, f"node{index + 1}", str(subnet.network_address + FIRST_ADDRESS + index))
-        for index in range(count)
-    )
+def node_specs(cluster: str, count: int, network: Any) -> tuple[NodeSpec, ...]:
+    """The nodes of a cluster; all they are follows from the network that `make_network` made, so that it stays."""
+    first = network_subnet(network).network_address + FIRST_ADDRESS
+    mount = shared_mount_of(network)
+    return tuple(NodeSpec(cluster, f"node{index + 1}", str(first + index), mount) for index in range(count))
 
 
 def network_subnet(network: Any) -> IPv4Network:
@@ -81,13 +92,23 @@ def network_subnet(network: Any) -> IPv4Network:
     return IPv4Network(network.attrs["IPAM"]["Config"][0]["Subnet"])
 
 
-def make_network(engine: Any, cluster: str, count: int) -> Any:
+def shared_mount_of(network: Any) -> str:
+    """Which of `SHARED_MOUNTS` the cluster of a network has."""
+    return str(network.attrs["Labels"].get(MOUNT_LABEL, "bind"))
+
+
+def make_network(engine: Any, cluster: str, count: int, shared_mount: str) -> Any:
     """Make the nodes' own bridge network, with a subnet that collides neither with routes nor with other networks."""
     taken = [*taken_networks(), *_engine_networks(engine)]
     for subnet in free_networks(node_subnets(), taken):
         overlay = free_networks(overlay_subnets(), [*taken, subnet])[0]
         pool = IPAMPool(subnet=str(subnet), gateway=str(subnet.network_address + 1))
-        labels = {LABEL: cluster, COUNT_LABEL: str(count), OVERLAY_LABEL: str(overlay)}
+        labels = {
+            LABEL: cluster,
+            COUNT_LABEL: str(count),
+            OVERLAY_LABEL: str(overlay),
+            MOUNT_LABEL: shared_mount,
+        }
         try:
             network = engine.networks.create(
                 cluster_network(cluster),
@@ -129,8 +150,8 @@ def make_volume(engine: Any, name: str, cluster: str) -> bool:
     return False
 
 
-def create_node(engine: Any, spec: NodeSpec, image: str) -> Any:
-    """Create a node's container, without starting it.
+def create_node(engine: Any, spec: NodeSpec, image: str, addresses: Sequence[str]) -> Any:
+    """Create a node's container, without starting it. `addresses` are those of all nodes, the manager's first.
 
     Not privileged, because that asks for every capability there is and fails where this computer itself has fewer.
     """
@@ -141,6 +162,8 @@ def create_node(engine: Any, spec: NodeSpec, image: str) -> Any:
     mtu = route_mtu()
     if mtu is not None and mtu < DEFAULT_MTU:
         environment["NODE_MTU"] = str(mtu)
+    if spec.shared_mount == "glusterfs":
+        environment["NODE_GLUSTERFS"] = " ".join(addresses)
     api = engine.api
     host_config = api.create_host_config(
         mounts=mounts,
@@ -200,7 +223,10 @@ def start_node(container: Any) -> bool:
 def wait_for_node(container: Any, spec: NodeSpec, deadline: Deadline) -> None:
     """Wait until sshd greets at the node's address and its engine answers; `ClusterError` if the container ends."""
     _wait(lambda: _greets(spec.address), f"waiting for sshd at {spec.address}:22", container, spec, deadline)
-    _wait(lambda: _answers(container), "waiting for dockerd", container, spec, deadline)
+    mounted = ["mountpoint", "-q", "/mnt/shared"]
+    _wait(lambda: _succeeds(container, mounted), "waiting for the mount at /mnt/shared", container, spec, deadline)
+    answers = ["docker", "version", "-f", "{{.Server.Version}}"]
+    _wait(lambda: _succeeds(container, answers), "waiting for dockerd", container, spec, deadline)
 
 
 def load_image(container: Any, spec: NodeSpec, image: str, image_id: str, deadline: Deadline) -> bool:
@@ -256,9 +282,9 @@ def _greets(address: str) -> bool:
         return False
 
 
-def _answers(container: Any) -> bool:
+def _succeeds(container: Any, command: list[str]) -> bool:
     try:
-        return bool(container.exec_run(["docker", "version", "-f", "{{.Server.Version}}"]).exit_code == 0)
+        return bool(container.exec_run(command).exit_code == 0)
     except APIError:  # the container has just ended
         return False
 
