@@ -484,7 +484,7 @@ def local_result(name: str, made: local_cluster.LocalCluster | None, state: str)
     help={
         **LOCAL_HELP,
         "nodes": "number of nodes",
-        "storage": "qfs or shared",
+        "storage": "qfs, hdfs or shared",
         "shared-mount": "what /mnt/shared is: glusterfs (default with --storage shared), or bind, a smoke test",
         "base": "base image",
     },

@@ -19,7 +19,7 @@ from sparkqfs.plan.storage.seam import Master, disk_mounts
 
 INIT_SCRIPT = r"""
 set -eu
-image=$1 source=$2 target=$3 uid=$4 gid=$5 id=$6 storage=$7
+image=$1 source=$2 target=$3 uid=$4 gid=$5 id=$6 storage=$7 root=$8
 dir=$(mktemp -d /run/sparkqfs-init.XXXXXX)
 trap 'rm -rf "$dir"' EXIT INT TERM
 mkdir "$dir/configs" "$dir/secrets"
@@ -27,7 +27,7 @@ while read -r kind name content; do printf '%s' "$content" | base64 -d > "$dir/$
 chown -R "$uid:$gid" "$dir"; chmod -R u=rwX,go= "$dir"
 docker run --rm --network none --cap-drop ALL --security-opt no-new-privileges \
   --tmpfs /run/sparkqfs:mode=1777 \
-  -e SPARKQFS_STORAGE="$storage" -e SPARKQFS_CLUSTER_ID="$id" \
+  -e SPARKQFS_STORAGE="$storage" -e SPARKQFS_ROOT="$root" -e SPARKQFS_CLUSTER_ID="$id" \
   -v "$source:$target" -v "$dir/configs:/etc/sparkqfs:ro" -v "$dir/secrets:/run/secrets:ro" \
   --entrypoint /opt/sparkqfs/bin/supervise "$image" init-storage </dev/null
 """
@@ -208,6 +208,7 @@ def init(session: Session, *, erase_name: str | None = None, task: str = "init-s
             str(config.owner.gid),
             facts[config.manager.name].disks[0].marker or "",
             session.backend.kind,
+            session.backend.root_uri(config),
         ],
         stdin=files,
     )
