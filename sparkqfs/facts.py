@@ -351,8 +351,8 @@ def parse_hdfs(body: object) -> StorageFact:
         used_bytes=_number(info.get("Used")),
         free_bytes=_number(info.get("Free")),
         recovering=bool(info.get("Safemode")),
-        files=_number(info.get("TotalFiles")),
-        blocks=_number(info.get("TotalBlocks")),
+        files=_number(system.get("FilesTotal")),
+        blocks=_number(system.get("BlocksTotal")),
         replications_pending=_number(system.get("UnderReplicatedBlocks"))
         + _number(system.get("PendingReplicationBlocks")),
         file_system_id=str(info.get("BlockPoolId", "")),

@@ -17,6 +17,7 @@ from sparkqfs.facts import (
     MetaFact,
     NodeFacts,
     PathFact,
+    parse_hdfs,
     parse_node,
     parse_qfs,
     parse_spark,
@@ -361,3 +362,24 @@ def test_the_engine_says_its_tasks_oldest_first_with_errors_and_addresses() -> N
     )
     assert (pending.service, pending.node, pending.container_id) == ("?", "", "")
     assert pending.error.startswith("no suitable node")
+
+
+def test_a_hadoop_3_5_namenode_says_which_datanodes_are_up() -> None:
+    fact = parse_hdfs(json.loads(payload("hadoop-3.5-namenode.json")))
+    assert fact.up_hosts == ("10.20.30.2", "10.20.30.3", "10.20.30.4") and fact.down == 0
+    assert (fact.files, fact.blocks, fact.replications_pending) == (15, 3, 0)
+    assert fact.file_system_id.startswith("BP-") and 0 < fact.free_bytes < fact.total_bytes
+    assert not fact.recovering
+
+
+def test_safe_mode_is_recovery() -> None:
+    answer = json.loads(payload("hadoop-3.5-namenode.json"))
+    (info,) = [bean for bean in answer["beans"] if bean["name"].endswith("NameNodeInfo")]
+    info["Safemode"] = "Safe mode is ON. The reported blocks 0 needs additional 3 blocks"
+    assert parse_hdfs(answer).recovering
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"beans": []}, {"beans": [{"name": "x"}]}])
+def test_an_answer_that_is_no_namenodes_is_refused(body: object) -> None:
+    with pytest.raises(ValueError, match="NameNodeInfo"):
+        parse_hdfs(body)
