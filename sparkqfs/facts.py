@@ -99,6 +99,19 @@ class NodeFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharedPathFact:
+    """The shared directory as one machine sees it."""
+
+    state: str
+    """`written` (the token), `seen`, `unseen`, `usable` (no token was looked for), `unprepared` (the cluster's own
+    directory is missing), `unusable`, or `silent` (no answer in time)."""
+    why: str = ""
+    """What stands against using it, in the machine's words."""
+    mount: str = "unknown"
+    """The file system that the path is on, for example `nfs4 on server:/export`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SwarmNode:
     """A node as the swarm sees it."""
 
@@ -200,6 +213,17 @@ def parse_node(name: str, text: str) -> NodeFacts:
         routes=tuple(row[0] for row in values.get("route", []) if row),
         ports=tuple(sorted({int(row[0]) for row in values.get("port", []) if row and row[0].isdigit()})),
     )
+
+
+def parse_shared_path(text: str) -> SharedPathFact:
+    """Read the lines `key<TAB>value…` that jobs/shared_path.TOKEN_SCRIPT prints. Raises `ValueError` on others."""
+    lines = text.splitlines()
+    if not lines or lines[-1] != "end":
+        raise ValueError("it is cut off")
+    values = {key: rest for key, *rest in (line.split("\t") for line in lines)}
+    state, why = values.get("state", [])
+    kind, _, source = "".join(values.get("mount", [])).partition(" ")
+    return SharedPathFact(state=state, why=why, mount=f"{kind} on {source}" if source else "unknown")
 
 
 def _account(line: str) -> tuple[str, int] | None:

@@ -18,6 +18,7 @@ from sparkqfs.facts import TaskFact
 from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs import images, status
 from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.shared_path import check_shared_path
 from sparkqfs.plan.images import stack_images
 from sparkqfs.plan.nodes import is_initialised, marker_path
 from sparkqfs.plan.stack import CLUSTER_LABEL, StackFile, StackInput, build_stack
@@ -73,6 +74,7 @@ def make_stack(session: Session) -> StackFile:
 
 def _check_storage(session: Session) -> None:
     """The file system must exist, and every disk must carry the cluster's marker, before anything starts."""
+    check_shared_path(session)
     if session.backend.layout is None:
         return
     config = session.config

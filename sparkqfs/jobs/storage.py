@@ -12,6 +12,7 @@ from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, Refuse
 from sparkqfs.facts import NodeFacts
 from sparkqfs.jobs import images
 from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.shared_path import check_shared_path
 from sparkqfs.plan.nodes import marker_path
 from sparkqfs.plan.stack import SECRETS
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -169,7 +170,8 @@ def init(session: Session, *, erase_name: str | None = None, task: str = "init-s
         what = f"{task} is not for a cluster whose storage is {session.backend.words.storage}"
         raise ConfigError(Problem(what=what, config_path="storage.kind", hint="`invoke init-storage`"))
     if master is None:
-        what = f"{session.backend.words.storage} needs no file system of ours"
+        check_shared_path(session)
+        what = f"{session.backend.words.storage} is the same on all nodes; it needs no file system of ours"
         return JobResult(task=task, outcomes=(Outcome(subject="storage", state="unchanged", changes=(what,)),))
     _check_name(session, erase_name, "--erase")
     layout = session.backend.layout
