@@ -22,7 +22,7 @@ say arch "$(uname -m)"
 say cores "$(getconf _NPROCESSORS_ONLN)"
 say memory_kib "$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)"
 if command -v docker >/dev/null 2>&1; then
-  answer=$(timeout 20 docker info --format "{{.ServerVersion}}${tab}{{json .Swarm}}" 2>/dev/null)
+  answer=$(timeout --foreground 20 docker info --format "{{.ServerVersion}}${tab}{{json .Swarm}}" 2>/dev/null)
   say engine "${answer%%"$tab"*}"
   case "$answer" in *"$tab"*) say swarm "${answer#*"$tab"}";; esac
 fi

@@ -29,8 +29,8 @@ trap 'rm -rf "$DOCKER_CONFIG"' EXIT INT TERM
 (umask 077; IFS= read -r login; printf '%s' "$login" > "$DOCKER_CONFIG/config.json")
 docker stack deploy --compose-file - --prune --with-registry-auth "$1"
 """
-KILL_S = 30
-"""Seconds between asking a program in a container to end, and killing it."""
+ENDING_S = 20
+"""Seconds that a program in a container gets to end once its time is up."""
 MAX_FAILURES = 4
 """A task that failed this often on one machine will not come up by waiting."""
 
@@ -284,17 +284,18 @@ def find_container(session: Session, service: str) -> TaskFact:
 
 
 def in_container(container_id: str, timeout_s: float) -> list[str]:
-    """Command line that runs a program in a container, environment loaded, and ends it there when its time is up.
+    """Command line that runs a program in a container, environment loaded, while its standard input is open.
 
-    Killing `docker exec` from outside leaves the program running, with all of Spark's cores.
+    Killing `docker exec` leaves the program running, with all of Spark's cores; `attended` ends it when its time is
+    up and when our end of the connection is gone. To be run with `attend=True`.
     """
-    limit = ["timeout", "-k", str(KILL_S), str(max(1, int(timeout_s)))]
-    return ["docker", "exec", container_id, "/opt/sparkqfs/bin/with-env", *limit]
+    attended = ["/opt/sparkqfs/bin/attended", str(max(1, int(timeout_s)))]
+    return ["docker", "exec", "-i", container_id, "/opt/sparkqfs/bin/with-env", *attended]
 
 
 def check_time_limit(exit_code: int, node: str, what: str, timeout_s: float) -> None:
-    """Raises `DeadlineError` for the exit codes with which `timeout` says that it ended the program."""
-    if exit_code in (124, 137):
+    """Raises `DeadlineError` for the exit code with which `attended` says that the program's time was up."""
+    if exit_code == 124:
         text = f"{what} did not end within {timeout_s:.0f} s"
         raise DeadlineError(Problem(node=node, what=text, code=ExitCode.TIMEOUT))
 
@@ -306,9 +307,10 @@ def exec_in(session: Session, service: str, argv: list[str], *, timeout_s: float
     client = session.clients.node(task.node)
     output = client.run(
         command,
-        timeout_s=timeout_s + KILL_S + 15,
+        timeout_s=timeout_s + ENDING_S,
         check=False,
         on_line=lambda line: session.on_event(f"[{service}] {line}"),
+        attend=True,
     )
     check_time_limit(output.exit_code, task.node, f"{argv[0]} in {service}", timeout_s)
     if output.exit_code != 0:
