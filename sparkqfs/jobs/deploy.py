@@ -112,6 +112,8 @@ def run(session: Session) -> JobResult:
     if is_current(session, stack):
         outcomes = [Outcome(subject=subject, state="unchanged")]
     else:
+        if not engine.services(config.name) and _left_over(session):
+            _remove(session)  # a `down` that did not come to its end: its network would vanish under our services
         _create_configs(session, stack)
         session.on_event(f"[{config.manager.name}] deploying stack {config.name}")
         _stack_deploy(session, stack)
@@ -330,25 +332,34 @@ def down(session: Session) -> JobResult:
         return JobResult(task="down", outcomes=(Outcome(subject=subject, state="unchanged"),))
     if session.dry_run:
         return JobResult(task="down", outcomes=(Outcome(subject=subject, state="planned", changes=tuple(left)),))
+    _remove(session)
+    engine.remove_unused(config.name, ())
+    return JobResult(task="down", outcomes=(Outcome(subject=subject, state="changed", changes=("removed",)),))
+
+
+def _remove(session: Session) -> None:
+    """`docker stack rm`, again and again: it fails while an earlier one, or a task, still holds the network."""
+    config = session.config
     session.on_event(f"[{config.manager.name}] removing stack {config.name}")
-    session.clients.manager.run(["docker", "stack", "rm", config.name])
-    last = {"left": left}
+    said = {"left": "", "error": ""}
 
     def gone() -> bool:
-        now = _left_over(session)
-        if now and now != last["left"]:
-            session.on_event(f"waiting: {', '.join(now)} left")
-        last["left"] = now
-        return not now
+        left = _left_over(session)
+        if any("containers" not in one for one in left):
+            output = session.clients.manager.run(["docker", "stack", "rm", config.name], check=False)
+            said["error"] = output.last_lines(3) if output.exit_code else ""
+        text = f"{', '.join(left)} left" if left else ""
+        if text and text != said["left"]:
+            session.on_event(f"waiting: {text}")
+        said["left"] = text
+        return not left
 
     wait_until(
         gone,
         what=f"stack {config.name} to be gone",
         timeout_s=config.timeouts.deploy_s,
-        detail=lambda: ", ".join(last["left"]) + " left",
+        detail=lambda: "\n".join(filter(None, said.values())),
     )
-    engine.remove_unused(config.name, ())
-    return JobResult(task="down", outcomes=(Outcome(subject=subject, state="changed", changes=("removed",)),))
 
 
 def _left_over(session: Session) -> list[str]:

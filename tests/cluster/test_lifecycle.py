@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -66,6 +67,22 @@ class Cluster:
         ran = self.run(*words, timeout_s=timeout_s)
         assert ran.code == 0, f"{words}: exit {ran.code}\n{ran.out[-3000:]}\n{ran.err[-3000:]}"
         return ran
+
+    def ended(self, *words: str, said: str, sent: signal.Signals) -> int:
+        """Start a command, send it a signal once it has said something; its exit code."""
+        command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
+        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts)}
+        with subprocess.Popen(
+            command, cwd=self.hosts.parent, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            assert any(said in line for line in process.stderr), f"{words} never said {said!r}"
+            process.send_signal(sent)
+            started = time.monotonic()
+            assert "Traceback" not in process.stderr.read()
+            code = process.wait(10)
+            assert time.monotonic() - started < 8
+        return code
 
     def until_healthy(self, deadline_s: float = 240) -> None:
         end = time.monotonic() + deadline_s
@@ -198,6 +215,33 @@ class TestQfs:
         assert found["rows"] == found["expected_rows"]
         assert set(found["received_bytes"]) == set(found["hosts"])
         assert found["tasks"].get("NODE_LOCAL", 0) > 0
+
+    @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("notebook", "primes", "--max-value", "400_000_000"), "[primes] "),
+            (("verify", "--mib", "2000"), "executors"),
+        ],
+    )
+    def test_a_program_in_a_container_ends_with_the_task_that_started_it(
+        self, qfs: Cluster, words: tuple[str, ...], said: str, sent: signal.Signals
+    ) -> None:
+        assert qfs.ended(*words, said=said, sent=sent) == (130 if sent == signal.SIGINT else -sent)
+        end = time.monotonic() + 15
+        while "opt/sparkqfs/bin/attended" in on_node(1, "ps", "-eo", "args"):
+            assert time.monotonic() < end, "the program goes on"
+            time.sleep(0.5)
+        while qfs.ok("status", "--json").json["spark"]["cores_used"]:
+            assert time.monotonic() < end, "the program keeps its cores"
+
+    def test_deploy_and_down_can_be_done_again_after_an_interrupt(self, qfs: Cluster) -> None:
+        assert qfs.ended("down", said="removing stack", sent=signal.SIGKILL) == -signal.SIGKILL
+        assert qfs.ok("down", "--json").states()["stack spark"] in ("changed", "unchanged")
+        assert qfs.ended("deploy", said="waiting: ", sent=signal.SIGINT) == 130
+        qfs.ok("deploy")
+        assert qfs.ended("down", said="left", sent=signal.SIGINT) == 130
+        qfs.ok("deploy")
 
     def test_files_survive_down_and_deploy(self, qfs: Cluster) -> None:
         payload = os.urandom(3 << 20)
