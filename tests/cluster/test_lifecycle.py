@@ -133,13 +133,13 @@ def qfs(machines: Path) -> Cluster:
 
 @pytest.fixture(scope="module")
 def shared(machines: Path) -> Cluster:
-    """The same machines as another cluster: its own name, directories and registry."""
+    """The same machines as another cluster: its own name, directories and registry, that one without TLS."""
     settings = yaml.safe_load(machines.read_text())
     settings |= {
         "cluster": "plain",
         "data_dir": "/mnt/data/plain",
         "storage": {"kind": "shared", "shared": {"path": "/mnt/shared"}},
-        "registry": {"port": 5001},
+        "registry": {"port": 5001, "tls": False},
     }
     file = machines.parent / "shared.yml"
     file.write_text(yaml.safe_dump(settings))
@@ -302,8 +302,20 @@ class TestQfs:
 class TestShared:
     """A directory that all nodes share: the smoke test that runs everywhere."""
 
-    def test_up_brings_the_cluster_to_work(self, shared: Cluster) -> None:
+    def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster) -> None:
+        on_node(2, "sh", "-c", "echo '{ no json' > /etc/docker/daemon.json")
+        ran = shared.run("prep", "--json")
+        assert (ran.code, ran.states()["node2"]) == (1, "failed")
+        assert on_node(2, "cat", "/etc/docker/daemon.json") == "{ no json\n"
+        settings = {"log-opts": {"max-size": "7m"}}
+        on_node(2, "sh", "-c", f"echo '{json.dumps(settings)}' > /etc/docker/daemon.json")
+        shared.ok("prep")
+        entry = {"insecure-registries": [f"{load_config(shared.hosts).manager.advertise}:5001"]}
+        assert json.loads(on_node(2, "cat", "/etc/docker/daemon.json")) == settings | entry
+
+    def test_up_brings_the_cluster_to_work_through_a_registry_without_tls(self, shared: Cluster) -> None:
         shared.ok("up", "--json", timeout_s=2400)
+        assert not any(stage["changed"] for stage in shared.ok("up", "--json").json["stages"])
         found = shared.ok("status", "--json").json
         assert found["storage"] == {"kind": "shared"}
         assert found["spark"]["workers_alive"] == 3
