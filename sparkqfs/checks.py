@@ -71,8 +71,16 @@ def _check_subnet(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Pro
 
 def _check_trust(config: ClusterConfig, name: str, fact: NodeFacts, prepared: bool) -> list[Problem]:
     """Only once prep has made the CA on the manager: before that there is nothing to trust."""
-    if config.registry.tls and prepared and fact.trusted_ca is None:
+    if not prepared or fact.engine_version is None:
+        return []
+    if config.registry.tls and fact.trusted_ca is None:
         return [Problem(node=name, what="its engine does not trust the registry", hint="invoke prep")]
+    if not config.registry.tls and not fact.accepts_plain_http(config.registry_address):
+        what = f"its engine refuses plain HTTP to the registry {config.registry_address}"
+        hint = (
+            "invoke prep: it adds the address to insecure-registries in /etc/docker/daemon.json and reloads the engine"
+        )
+        return [Problem(node=name, what=what, config_path="registry.tls", hint=hint)]
     return []
 
 

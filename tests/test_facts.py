@@ -94,7 +94,20 @@ def test_an_engine_in_a_swarm_says_its_version_and_swarm(tmp_path: Path) -> None
     assert (facts.swarm_node_id, facts.swarm_cluster_id, facts.swarm_address) == ("n1", "c1", "192.168.1.11")
 
 
-@pytest.mark.parametrize(("answer", "code"), [("", 1), ("\tnull\n", 1), ("\t\n", 0)])
+def test_an_engine_says_to_which_registries_it_talks_plain_http(tmp_path: Path) -> None:
+    registries = {
+        "InsecureRegistryCIDRs": ["127.0.0.0/8"],
+        "IndexConfigs": {"docker.io": {"Secure": True}, "192.168.1.11:5000": {"Secure": False}},
+    }
+    answer = f"20.10.24\t{json.dumps(SWARM)}\t{json.dumps(registries)}\n"
+    facts = ask(tmp_path, tools=fake_docker(tmp_path / "bin", answer))
+    assert facts.swarm_state == "active"
+    assert facts.insecure_registries == ("192.168.1.11:5000", "127.0.0.0/8")
+    known = ("192.168.1.11:5000", "127.0.0.1:5000", "192.168.1.11:5001", "docker.io", "manager:5000")
+    assert [facts.accepts_plain_http(registry) for registry in known] == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("", 1), ("\tnull\n", 1), ("\t\n", 0), ("\t\tnull\n", 1)])
 def test_an_engine_that_does_not_answer_is_no_engine(tmp_path: Path, answer: str, code: int) -> None:
     facts = ask(tmp_path, tools=fake_docker(tmp_path / "bin", answer, code))
     assert facts.engine_version is None and facts.swarm_state == "inactive"

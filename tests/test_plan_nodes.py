@@ -111,9 +111,10 @@ def test_a_new_ca_is_trusted_again_on_every_node() -> None:
     assert again == [(name, "another certificate") for name in ALL]
 
 
-def test_without_tls_no_machine_needs_a_certificate() -> None:
+def test_without_tls_no_machine_needs_a_certificate_but_every_engine_leave_for_plain_http() -> None:
     config = a_cluster(registry=RegistryConfig(tls=False))
     plan = planned(config, {name: a_fresh_node(name, config) for name in ALL}, fresh=fresh_ca())
+    assert [step.node for step in plan.steps if step.what.startswith("plain HTTP")] == list(ALL)
     assert not any("trust" in what or "certificate" in what or "key of" in what for what in whats(plan.steps))
 
 

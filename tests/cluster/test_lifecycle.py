@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -67,6 +68,22 @@ class Cluster:
         ran = self.run(*words, timeout_s=timeout_s)
         assert ran.code == 0, f"{words}: exit {ran.code}\n{ran.out[-3000:]}\n{ran.err[-3000:]}"
         return ran
+
+    def ended(self, *words: str, said: str, sent: signal.Signals) -> int:
+        """Start a command, send it a signal once it has said something; its exit code."""
+        command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
+        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts)}
+        with subprocess.Popen(
+            command, cwd=self.hosts.parent, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            assert any(said in line for line in process.stderr), f"{words} never said {said!r}"
+            process.send_signal(sent)
+            started = time.monotonic()
+            assert "Traceback" not in process.stderr.read()
+            code = process.wait(10)
+            assert time.monotonic() - started < 8
+        return code
 
     def until_healthy(self, deadline_s: float = 240) -> None:
         end = time.monotonic() + deadline_s
@@ -136,13 +153,13 @@ def with_storage(machines: Path, kind: str, **more: object) -> Path:
 
 @pytest.fixture(scope="module")
 def shared(machines: Path) -> Cluster:
-    """The same machines as another cluster: its own name, directories and registry."""
-    more = {"cluster": "plain", "data_dir": "/mnt/data/plain", "registry": {"port": 5001}}
+    """The same machines as another cluster: its own name, directories and registry, that one without TLS."""
+    more = {"cluster": "plain", "data_dir": "/mnt/data/plain", "registry": {"port": 5001, "tls": False}}
     return Cluster(with_storage(machines, "shared", **more), "plain")
 
 
-class Lifecycle:
-    """What holds for every storage with daemons of ours."""
+class Storage:
+    """A storage with daemons of ours; the classes below say what holds for every one, in the order of a life."""
 
     kind: Kind
 
@@ -150,6 +167,10 @@ class Lifecycle:
         """Run a program in the container of the storage's master."""
         master = container_of(1, f"spark_{self.kind.master}")
         return on_node(1, "docker", "exec", "-i", master, "/opt/sparkqfs/bin/with-env", *argv, stdin=stdin)
+
+
+class Beginning(Storage):
+    """From bare machines to work that is done."""
 
     def test_doctor_finds_nothing_wrong(self, cluster: Cluster) -> None:
         ran = cluster.ok("doctor", "--json")
@@ -231,6 +252,40 @@ class Lifecycle:
         differs = cluster.run("copy", "shared:/primes", "/tmp/primes", "--json")
         assert differs.code == 5 and differs.json["copy"]["copied"] == 0
 
+
+class Interrupted(Storage):
+    """What an interrupt leaves behind."""
+
+    @pytest.mark.parametrize(
+        ("words", "said", "sent"),
+        [
+            (("notebook", "primes", "--max-value", "400_000_000"), "[primes] ", signal.SIGINT),
+            (("verify", "--mib", "2000"), "executors", signal.SIGKILL),
+        ],
+    )
+    def test_a_program_in_a_container_ends_with_the_task_that_started_it(
+        self, cluster: Cluster, words: tuple[str, ...], said: str, sent: signal.Signals
+    ) -> None:
+        assert cluster.ended(*words, said=said, sent=sent) == (130 if sent == signal.SIGINT else -sent)
+        end = time.monotonic() + 15
+        while "opt/sparkqfs/bin/attended" in on_node(1, "ps", "-eo", "args"):
+            assert time.monotonic() < end, "the program goes on"
+            time.sleep(0.5)
+        while cluster.ok("status", "--json").json["spark"]["cores_used"]:
+            assert time.monotonic() < end, "the program keeps its cores"
+
+    def test_deploy_and_down_can_be_done_again_after_an_interrupt(self, cluster: Cluster) -> None:
+        assert cluster.ended("down", said="removing stack", sent=signal.SIGKILL) == -signal.SIGKILL
+        assert cluster.ok("down", "--json").states()["stack spark"] in ("changed", "unchanged")
+        assert cluster.ended("deploy", said="waiting: ", sent=signal.SIGINT) == 130
+        cluster.ok("deploy")
+        assert cluster.ended("down", said="left", sent=signal.SIGINT) == 130
+        cluster.ok("deploy")
+
+
+class Ending(Storage):
+    """Stops, failures, and the end of the data."""
+
     def test_files_survive_down_and_deploy(self, cluster: Cluster) -> None:
         payload = os.urandom(3 << 20)
         self.in_master(*self.kind.put, "/tmp/kept.bin", stdin=payload)
@@ -288,7 +343,7 @@ class Lifecycle:
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class TestQfs(Lifecycle):
+class TestQfs(Ending, Beginning):
     """Real QFS."""
 
     kind = QFS
@@ -300,7 +355,7 @@ class TestQfs(Lifecycle):
         return Cluster(with_storage(machines, "qfs"), "spark")
 
 
-class TestHdfs(Lifecycle):
+class TestHdfs(Ending, Interrupted, Beginning):
     """Real HDFS."""
 
     kind = HDFS
@@ -317,8 +372,20 @@ class TestHdfs(Lifecycle):
 class TestShared:
     """A directory that all nodes share: the smoke test that runs everywhere."""
 
-    def test_up_brings_the_cluster_to_work(self, shared: Cluster) -> None:
+    def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster) -> None:
+        on_node(2, "sh", "-c", "echo '{ no json' > /etc/docker/daemon.json")
+        ran = shared.run("prep", "--json")
+        assert (ran.code, ran.states()["node2"]) == (1, "failed")
+        assert on_node(2, "cat", "/etc/docker/daemon.json") == "{ no json\n"
+        settings = {"log-opts": {"max-size": "7m"}}
+        on_node(2, "sh", "-c", f"echo '{json.dumps(settings)}' > /etc/docker/daemon.json")
+        shared.ok("prep")
+        entry = {"insecure-registries": [f"{load_config(shared.hosts).manager.advertise}:5001"]}
+        assert json.loads(on_node(2, "cat", "/etc/docker/daemon.json")) == settings | entry
+
+    def test_up_brings_the_cluster_to_work_through_a_registry_without_tls(self, shared: Cluster) -> None:
         shared.ok("up", "--json", timeout_s=2400)
+        assert not any(stage["changed"] for stage in shared.ok("up", "--json").json["stages"])
         found = shared.ok("status", "--json").json
         assert found["storage"] == {"kind": "shared"}
         assert found["spark"]["workers_alive"] == 3
