@@ -214,7 +214,11 @@ def test_only_what_is_missing_or_damaged_is_downloaded_again(lock: Path) -> None
 
 @pytest.mark.parametrize(
     ("answer", "said"),
-    [(Answer(body=b"other"), "is wanted"), (Answer(body=b"", status=404), "404"), (Answer(body=b"x", length=9), "cannot download")],
+    [
+        (Answer(body=b"other"), "is wanted"),
+        (Answer(body=b"", status=404), "404"),
+        (Answer(body=b"x", length=9), "cannot download"),
+    ],
 )
 def test_a_jar_that_cannot_be_had_as_it_should_be_is_one_error_and_not_kept(
     lock: Path, answer: Answer, said: str
