@@ -42,6 +42,8 @@ class Guard(http.server.BaseHTTPRequestHandler):
     """Answers with what the namenode answers."""
 
     timeout = 30
+    server_version = "sparkqfs"
+    sys_version = ""
     namenode = ("127.0.0.1", NAMENODE_PORT)
 
     def do_GET(self) -> None:
@@ -73,6 +75,9 @@ class Guard(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def log_error(self, format: str, *args: object) -> None:
+        """Nothing: `log_request` says it with the target."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         if not str(getattr(code, "value", code)).startswith("2"):
