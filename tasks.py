@@ -20,6 +20,7 @@ from sparkqfs.clients.connect import open_clients
 from sparkqfs.config import load_config
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.jobs import compute, images, storage, whole
+from sparkqfs.jobs import copy as copy_jobs
 from sparkqfs.jobs import deploy as deploy_jobs
 from sparkqfs.jobs import prep as prep_jobs
 from sparkqfs.jobs import status as status_jobs
@@ -108,8 +109,10 @@ def reporting(as_json: bool, verbose: bool, name: str) -> Iterator[Reporter]:
         reporter.result(JobResult(task=name, problems=(problem,), code=ExitCode.FAILED))
         raise Exit(code=int(ExitCode.FAILED)) from None
     except KeyboardInterrupt:
-        reporter.event("interrupted")
-        raise Exit(code=130) from None
+        interrupted = Problem(what="interrupted", code=ExitCode.INTERRUPTED)
+        reporter.result(JobResult(task=name, problems=(interrupted,)))
+        sys.stderr.flush()
+        os._exit(int(ExitCode.INTERRUPTED))  # a thread that still waits for a machine must not hold up the end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,12 +239,31 @@ def init_qfs(
     verbose: bool = False,
     sudo_password_file: str | None = None,
 ) -> None:
-    """Make an empty file system; refuses (exit 5) when there is one, or a chunk anywhere."""
+    """Make an empty QFS file system; refuses (exit 5) when there is one, or a chunk anywhere."""
+
+    def job(session: Session) -> JobResult:
+        return storage.init(session, erase_name=erase, task="init-qfs")
+
+    run("init-qfs", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, lock=True))
+
+
+@task(auto_shortflags=False, help=shared_help("dry_run", "yes", erase="the cluster's name: erases"))
+def init_storage(
+    c: Context,
+    hosts: str | None = None,
+    erase: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+    yes: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Make the storage ready for its first use, whatever its kind; refuses (exit 5) when there is data anywhere."""
 
     def job(session: Session) -> JobResult:
         return storage.init(session, erase_name=erase)
 
-    run("init-qfs", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, lock=True))
+    run("init-storage", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, lock=True))
 
 
 @task(auto_shortflags=False, help=shared_help("dry_run", "yes", erase="the cluster's name"))
@@ -317,10 +339,13 @@ def status(
         return
     with reporting(json, verbose, "status") as reporter:
         config = load_config(hosts_file(hosts))
-        with open_clients(config, sudo_password(sudo_password_file)) as clients:
-            while True:
-                reporter.watched(status_jobs.run(Session(config, clients, lambda _text: None)))
-                time.sleep(2)
+        try:
+            with open_clients(config, sudo_password(sudo_password_file)) as clients:
+                while True:
+                    reporter.watched(status_jobs.run(Session(config, clients, lambda _text: None)))
+                    time.sleep(2)
+        except KeyboardInterrupt:  # the usual end, and no line of JSON more
+            os._exit(int(ExitCode.INTERRUPTED))
 
 
 @task(auto_shortflags=False, help=shared_help(service="one service", tail="lines of each container", only=HELP["only"]))
@@ -412,6 +437,37 @@ def verify(
     run("verify", job, flags(c, hosts, json, verbose, sudo_password_file))
 
 
+@task(
+    positional=["source", "target"],
+    auto_shortflags=False,
+    help=shared_help(
+        "dry_run",
+        source="what to copy: /path on the storage, shared:/path, or a whole URI",
+        target="its new name there",
+        overwrite="replace files that differ",
+        timeout="seconds",
+    ),
+)
+def copy(
+    c: Context,
+    source: str,
+    target: str,
+    overwrite: bool = False,
+    timeout: int = 86400,
+    hosts: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Copy a file or a tree between storages, in parallel and verified; what is there and equal is left alone."""
+
+    def job(session: Session) -> JobResult:
+        return copy_jobs.copy(session, source, target, overwrite=overwrite, timeout_s=timeout)
+
+    run("copy", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run))
+
+
 LOCAL_HELP = {
     "name": "name of the local cluster",
     "file": "cluster file it writes",
@@ -433,7 +489,7 @@ def local_result(name: str, made: local_cluster.LocalCluster | None, state: str)
     help={
         **LOCAL_HELP,
         "nodes": "number of nodes",
-        "storage": "qfs or shared",
+        "storage": "qfs, hdfs or shared",
         "shared-mount": "what /mnt/shared is: glusterfs (default with --storage shared), or bind, a smoke test",
         "base": "base image",
     },
@@ -483,6 +539,23 @@ def local_status(
 
 
 ns = Collection(
-    prep, swarm, build, push, init_qfs, deploy, status, verify, notebook, token, logs, down, purge, plan, up, doctor
+    prep,
+    swarm,
+    build,
+    push,
+    init_qfs,
+    init_storage,
+    deploy,
+    status,
+    verify,
+    notebook,
+    token,
+    copy,
+    logs,
+    down,
+    purge,
+    plan,
+    up,
+    doctor,
 )
 ns.add_collection(Collection("local", local_up, local_down, local_status))

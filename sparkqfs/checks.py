@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import fields
 
 from sparkqfs.config import ClusterConfig
 from sparkqfs.errors import Problem
@@ -70,8 +71,16 @@ def _check_subnet(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Pro
 
 def _check_trust(config: ClusterConfig, name: str, fact: NodeFacts, prepared: bool) -> list[Problem]:
     """Only once prep has made the CA on the manager: before that there is nothing to trust."""
-    if config.registry.tls and prepared and fact.trusted_ca is None:
+    if not prepared or fact.engine_version is None:
+        return []
+    if config.registry.tls and fact.trusted_ca is None:
         return [Problem(node=name, what="its engine does not trust the registry", hint="invoke prep")]
+    if not config.registry.tls and not fact.accepts_plain_http(config.registry_address):
+        what = f"its engine refuses plain HTTP to the registry {config.registry_address}"
+        hint = (
+            "invoke prep: it adds the address to insecure-registries in /etc/docker/daemon.json and reloads the engine"
+        )
+        return [Problem(node=name, what=what, config_path="registry.tls", hint=hint)]
     return []
 
 
@@ -89,7 +98,7 @@ def _check_ports(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[Pro
     if manager is None or manager.swarm_state == "active":
         return []
     ports = config.ports
-    wanted = {ports.jupyter, ports.spark_ui, ports.app_ui, ports.qfs_ui, config.registry.port, SWARM_PORT}
+    wanted = {*(getattr(ports, each.name) for each in fields(ports)), config.registry.port, SWARM_PORT}
     return [
         Problem(node=manager.name, what=f"port {port} is taken there", hint=f"ss -ltnp 'sport = :{port}' names it")
         for port in sorted(wanted & set(manager.ports))

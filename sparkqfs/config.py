@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from ipaddress import IPv4Network, ip_address
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Literal
+from typing import Literal, get_args
 
 import yaml
 
@@ -104,18 +104,30 @@ class SharedConfig:
     """A directory that every node mounts from the same shared file system."""
 
     path: PurePosixPath | None = None
-    """Absolute path, needed if `storage.kind` is `shared`; outside the data directories."""
+    """Absolute path, needed if `storage.kind` is `shared`, a place to copy to if not; outside the data directories."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HdfsConfig:
+    """Where Hadoop's servers come from: jars of Maven Central, each with its checksum in the product's lock file."""
+
+    jars: Path | None = None
+    """A directory or tar archive of these jars on this computer, for want of a way to Maven Central."""
+
+
+StorageKind = Literal["qfs", "hdfs", "shared"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageConfig:
     """Which storage backend, and its settings."""
 
-    kind: Literal["qfs", "shared"] = "qfs"
-    """`qfs` keeps data where it is computed; `shared` uses a directory that every node mounts (no locality)."""
+    kind: StorageKind = "qfs"
+    """`qfs` and `hdfs` keep data where it is computed; `shared` is a directory that every node mounts (no locality)."""
     replication: int = 2
     """Copies of every block, 1 to 64, at most one a node; 1 is the default on a single node."""
     qfs: QfsConfig = QfsConfig()
+    hdfs: HdfsConfig = HdfsConfig()
     shared: SharedConfig = SharedConfig()
 
 
@@ -143,6 +155,8 @@ class PortsConfig:
     """The UI of a notebook's Spark application."""
     qfs_ui: int = 20050
     """The QFS status page."""
+    hdfs_ui: int = 9870
+    """The HDFS status page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +267,8 @@ _TAKEN_PORTS = {
     topology.META_CLIENT_PORT: "the metaserver's, for clients",
     topology.META_CHUNK_PORT: "the metaserver's, for chunkservers",
     topology.CHUNK_PORT: "the chunkservers'",
+    topology.NAMENODE_PORT: "the namenode's, for clients",
+    topology.DATANODE_PORT: "the datanodes'",
     topology.SPARK_MASTER_PORT: "the Spark master's",
     topology.SPARK_WORKER_UI_PORT: "the Spark workers' web UI's",
     2377: "Swarm's own",
@@ -421,9 +437,10 @@ def _storage(section: Section, base: Path, env: Mapping[str, str], node_count: i
         what = f"{replication} copies need {replication} nodes; there {'is' if node_count == 1 else 'are'} {node_count}"
         section.faults.add("storage.replication", what)
     return StorageConfig(
-        kind=section.take("kind", read.choice("qfs", "shared"), default.kind),
+        kind=section.take("kind", read.choice(*get_args(StorageKind)), default.kind),
         replication=replication,
         qfs=_qfs(section.section("qfs"), base, env.get(TARBALL_VARIABLE) or None),
+        hdfs=HdfsConfig(jars=section.section("hdfs").take("jars", read.local_path(base), default.hdfs.jars)),
         shared=SharedConfig(path=section.section("shared").take("path", read.node_path(), None)),
     )
 
@@ -473,6 +490,7 @@ def _ports(section: Section) -> PortsConfig:
         spark_ui=section.take("spark_ui", _PORT, default.spark_ui),
         app_ui=section.take("app_ui", _PORT, default.app_ui),
         qfs_ui=section.take("qfs_ui", _PORT, default.qfs_ui),
+        hdfs_ui=section.take("hdfs_ui", _PORT, default.hdfs_ui),
     )
 
 
@@ -556,7 +574,7 @@ def _check_paths(config: ClusterConfig, faults: Faults) -> None:
     for data_dir in data_dirs:
         if shared is not None and (shared.is_relative_to(data_dir) or data_dir.is_relative_to(shared)):
             faults.add("storage.shared.path", f"{shared} and the data directory {data_dir} are not apart")
-        ours = (data_dir / "qfs", data_dir / "spark")
+        ours = (data_dir / "qfs", data_dir / "hdfs", data_dir / "spark")
         if notebooks is not None and (data_dir.is_relative_to(notebooks) or any(map(notebooks.is_relative_to, ours))):
             faults.add("notebooks.path", f"{notebooks} holds or is in what the daemons write in {data_dir}")
 

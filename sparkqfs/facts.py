@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import ipaddress
 import json
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -27,13 +29,30 @@ class DiskFact:
     marker: str | None
     free_bytes: int
     total_bytes: int
-    chunks: int
-    chunk_bytes: int
+    blocks: int
+    """Files that hold the storage's data."""
+    block_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageLayout:
+    """Where a storage keeps its state on the machines; names under each data directory."""
+
+    top: str
+    """Directory that carries the marker, for example `qfs`."""
+    blocks: str
+    """Directory of the data, under `top`."""
+    block_files: str
+    """Words for find(1), true for a file that holds data."""
+    metadata: tuple[str, ...]
+    """Directories of the metadata, under the manager's first `top`."""
+    metadata_script: str
+    """Shell lines that look at `$base` and set n, l, latest, when, fsid and kib (see `MetaFact`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetaFact:
-    """The metaserver's directories on the manager."""
+    """The directories of the storage's metadata on the manager."""
 
     checkpoints: int = 0
     logs: int = 0
@@ -75,10 +94,25 @@ class NodeFacts:
     """SHA-256 of the registry certificate that this machine's engine trusts."""
     ca_pem: str | None = None
     """The cluster's CA certificate (manager only)."""
+    daemon_json: str | None = None
+    """The text of the engine's /etc/docker/daemon.json."""
+    insecure_registries: tuple[str, ...] = ()
+    """Registries (`host:port`) and ranges of addresses to which the running engine talks plain HTTP."""
     has_secrets: bool = False
     routes: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     """TCP ports that something listens on."""
+
+    def accepts_plain_http(self, registry: str) -> bool:
+        """True when the running engine would talk plain HTTP to `host:port`, for its name or its range of addresses."""
+        if registry in self.insecure_registries:
+            return True
+        try:
+            address = ipaddress.ip_address(registry.rpartition(":")[0])
+        except ValueError:
+            return False  # a name: which address it has on that machine is not known here
+        ranges = (entry for entry in self.insecure_registries if "/" in entry)
+        return any(address in ipaddress.ip_network(entry, strict=False) for entry in ranges)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,8 +175,8 @@ class SparkFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QfsFact:
-    """The QFS status server's answer. Sizes are bytes."""
+class StorageFact:
+    """What the storage's master says. Sizes are bytes."""
 
     up_hosts: tuple[str, ...]
     down: int
@@ -151,7 +185,7 @@ class QfsFact:
     free_bytes: int
     recovering: bool
     files: int
-    chunks: int
+    blocks: int
     replications_pending: int
     file_system_id: str
 
@@ -192,6 +226,8 @@ def parse_node(name: str, text: str) -> NodeFacts:
         meta=_meta_fact(values.get("meta", [[]])[0]),
         trusted_ca=one("trusted_ca") or None,
         ca_pem="\n".join(row[0] for row in values.get("ca", [])) + "\n" if "ca" in values else None,
+        daemon_json=base64.b64decode(one("daemon_json")).decode(errors="replace") if "daemon_json" in values else None,
+        insecure_registries=_insecure_registries(values.get("swarm", [[]])[0]),
         has_secrets=one("secrets") == "yes",
         routes=tuple(row[0] for row in values.get("route", []) if row),
         ports=tuple(sorted({int(row[0]) for row in values.get("port", []) if row and row[0].isdigit()})),
@@ -207,6 +243,15 @@ def parse_shared_path(text: str) -> SharedPathFact:
     state, why = values.get("state", [])
     kind, _, source = "".join(values.get("mount", [])).partition(" ")
     return SharedPathFact(state=state, why=why, mount=f"{kind} on {source}" if source else "unknown")
+
+
+def _insecure_registries(engine: list[str]) -> tuple[str, ...]:
+    """From the engine's answer `swarm<TAB>registries`, both JSON."""
+    found = json.loads(engine[1]) if len(engine) > 1 and engine[1] else None
+    if not isinstance(found, dict):
+        return ()
+    named = [name for name, index in (found.get("IndexConfigs") or {}).items() if not index["Secure"]]
+    return (*named, *(found.get("InsecureRegistryCIDRs") or ()))
 
 
 def _account(line: str) -> tuple[str, int] | None:
@@ -228,14 +273,14 @@ def _path_fact(row: list[str]) -> PathFact:
 
 
 def _disk_fact(row: list[str]) -> DiskFact:
-    path, marker, total_kib, free_kib, chunks, chunk_kib = row
+    path, marker, total_kib, free_kib, blocks, block_kib = row
     return DiskFact(
         path=PurePosixPath(path),
         marker=marker or None,
         total_bytes=int(total_kib or 0) * 1024,
         free_bytes=int(free_kib or 0) * 1024,
-        chunks=int(chunks or 0),
-        chunk_bytes=int(chunk_kib or 0) * 1024,
+        blocks=int(blocks or 0),
+        block_bytes=int(block_kib or 0) * 1024,
     )
 
 
@@ -322,13 +367,13 @@ def parse_spark(body: object) -> SparkFact:
     )
 
 
-def parse_qfs(body: object) -> QfsFact:
+def parse_qfs(body: object) -> StorageFact:
     """Read the QFS status server's `/query/meta`. Source: QFS 2.2.8, webui/qfsstatus.py. Raises `ValueError`."""
     if not isinstance(body, dict) or not isinstance(body.get("systemInfo"), dict):
         raise ValueError("no `systemInfo` in the QFS status server's answer")
     info = body["systemInfo"]
     up = body.get("upServers") or []
-    return QfsFact(
+    return StorageFact(
         up_hosts=tuple(sorted(str(server["host"]) for server in up)),
         down=len(body.get("downServers") or []),
         total_bytes=_number(info.get("totalSpace")),
@@ -336,9 +381,33 @@ def parse_qfs(body: object) -> QfsFact:
         free_bytes=_number(info.get("freeFsSpace")),
         recovering=str(info.get("isInRecovery")).lower() in ("1", "true"),
         files=_number(info.get("fileCount")),
-        chunks=_number(info.get("chunks")),
+        blocks=_number(info.get("chunks")),
         replications_pending=_number(info.get("replicationBacklog")) + _number(info.get("pendingReplication")),
         file_system_id=str(info.get("fileSystemId", "")),
+    )
+
+
+def parse_hdfs(body: object) -> StorageFact:
+    """Read the namenode's `/jmx` beans. Source: Hadoop 3, NameNodeMXBean and FSNamesystem. Raises `ValueError`."""
+    beans = body.get("beans") if isinstance(body, dict) else None
+    named = {str(bean.get("name", "")).rpartition("name=")[2]: bean for bean in beans or [] if isinstance(bean, dict)}
+    info, system = named.get("NameNodeInfo"), named.get("FSNamesystem")
+    if info is None or system is None:
+        raise ValueError("no `NameNodeInfo` in the namenode's answer")
+    live = json.loads(str(info.get("LiveNodes") or "{}"))
+    dead = json.loads(str(info.get("DeadNodes") or "{}"))
+    return StorageFact(
+        up_hosts=tuple(sorted(str(server["xferaddr"]).rpartition(":")[0] for server in live.values())),
+        down=len(dead),
+        total_bytes=_number(info.get("Total")),
+        used_bytes=_number(info.get("Used")),
+        free_bytes=_number(info.get("Free")),
+        recovering=bool(info.get("Safemode")),
+        files=_number(system.get("FilesTotal")),
+        blocks=_number(system.get("BlocksTotal")),
+        replications_pending=_number(system.get("UnderReplicatedBlocks"))
+        + _number(system.get("PendingReplicationBlocks")),
+        file_system_id=str(info.get("BlockPoolId", "")),
     )
 
 

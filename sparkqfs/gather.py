@@ -9,11 +9,13 @@ from sparkqfs.clients.connect import Clients
 from sparkqfs.clients.parallel import Results
 from sparkqfs.config import ClusterConfig
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.facts import NodeFacts, SwarmNode, TaskFact, parse_node, parse_swarm_nodes, parse_tasks
+from sparkqfs.facts import NodeFacts, StorageLayout, SwarmNode, TaskFact, parse_node, parse_swarm_nodes, parse_tasks
 
 FACTS_SCRIPT = r"""
-user=$1 group=$2 uid=$3 gid=$4 registry=$5 manager=$6 more=$7
-shift 7
+user=$1 group=$2 uid=$3 gid=$4 registry=$5 manager=$6 more=$7 top=$8 blocks=$9
+shift 9
+block_files=$1 metadata=$2
+shift 2
 tab=$(printf '\t')
 say() { printf '%s' "$1"; shift; for v in "$@"; do printf '\t%s' "$v"; done; printf '\n'; }
 say clock "$(date +%s.%N)"
@@ -22,7 +24,7 @@ say arch "$(uname -m)"
 say cores "$(getconf _NPROCESSORS_ONLN)"
 say memory_kib "$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)"
 if command -v docker >/dev/null 2>&1; then
-  answer=$(timeout 20 docker info --format "{{.ServerVersion}}${tab}{{json .Swarm}}" 2>/dev/null)
+  answer=$(timeout --foreground 20 docker info --format "{{.ServerVersion}}${tab}{{json .Swarm}}${tab}{{json .RegistryConfig}}" 2>/dev/null)
   say engine "${answer%%"$tab"*}"
   case "$answer" in *"$tab"*) say swarm "${answer#*"$tab"}";; esac
 fi
@@ -43,60 +45,70 @@ path() {
 }
 first=$1
 for d in "$@"; do
-  path "$d"; path "$d/qfs"; path "$d/qfs/chunk"
-  marker=
-  [ -f "$d/qfs/.cluster-id" ] && [ ! -L "$d/qfs/.cluster-id" ] && marker=$(head -n 1 "$d/qfs/.cluster-id" | tr -cd 'a-z0-9-')
+  path "$d"
+  marker= count=0 kib=0
+  if [ -n "$top" ]; then
+    path "$d/$top"; path "$d/$top/$blocks"
+    [ -f "$d/$top/.cluster-id" ] && [ ! -L "$d/$top/.cluster-id" ] &&
+      marker=$(head -n 1 "$d/$top/.cluster-id" | tr -cd 'a-z0-9-')
+    if [ -d "$d/$top/$blocks" ]; then
+      set -f; count=$(find -H "$d/$top/$blocks" -type f $block_files | wc -l); set +f
+      kib=$(du -skH "$d/$top/$blocks" | awk '{print $1}')
+    fi
+  fi
   at=$d; while [ ! -d "$at" ]; do at=$(dirname "$at"); done
   set_df=$(df -Pk "$at" | awk 'NR==2 {print $2, $4}')
-  chunks=0 chunk_kib=0
-  if [ -d "$d/qfs/chunk" ]; then
-    chunks=$(find -H "$d/qfs/chunk" -type f ! -name '0-fsid-*' | wc -l)
-    chunk_kib=$(du -skH "$d/qfs/chunk" | awk '{print $1}')
-  fi
-  say disk "$d" "$marker" "${set_df% *}" "${set_df#* }" "$chunks" "$chunk_kib"
+  say disk "$d" "$marker" "${set_df% *}" "${set_df#* }" "$count" "$kib"
 done
-path "$first/qfs/logs"; path "$first/spark"
+[ -z "$top" ] || path "$first/$top/logs"
+path "$first/spark"
 if [ "$manager" = yes ]; then
-  path "$first/qfs/checkpoint"; path "$first/sparkqfs"
+  path "$first/sparkqfs"
   old=$IFS; IFS=:; for p in $more; do IFS=$old; path "$p"; done; IFS=$old
-  cp=$first/qfs/checkpoint lg=$first/qfs/logs
-  n=0 l=0 latest=no when= fsid= kib=0
-  if [ -d "$cp" ]; then
-    n=$(find "$cp" -name 'chkpt*' -type f | wc -l)
-    { [ -e "$cp/latest" ] || [ -L "$cp/latest" ]; } && latest=yes
-    newest=$(find "$cp" -type f -name 'chkpt*' -printf '%T@ %p\n' | sort -n | tail -n 1)
-    if [ -n "$newest" ]; then
-      when=$(date -u -d "@${newest%% *}" '+%Y-%m-%d %H:%M UTC')
-      fsid=$(head -n 40 "${newest#* }" | tr '\r' '\n' | sed -n 's/^filesysteminfo\/fsid\/\([^/]*\).*/\1/p;s/^fsinfo\/fsid\/\([^/]*\).*/\1/p' | head -n 1)
-    fi
-    kib=$(du -sk "$cp" | awk '{print $1}')
+  if [ -n "$top" ]; then
+    base=$first/$top
+    old=$IFS; IFS=:; for p in $metadata; do IFS=$old; path "$base/$p"; done; IFS=$old
+    n=0 l=0 latest=no when= fsid= kib=0
+@METADATA@
+    say meta "$n" "$l" "$latest" "$when" "$fsid" "$kib"
   fi
-  [ -d "$lg" ] && l=$(find "$lg" -name 'log.*' -type f | wc -l)
-  say meta "$n" "$l" "$latest" "$when" "$fsid" "$kib"
   [ -f "$first/sparkqfs/ca.crt" ] && while IFS= read -r line; do say ca "$line"; done < "$first/sparkqfs/ca.crt"
   [ -f "$first/sparkqfs/secrets" ] && say secrets yes
 fi
 [ -f "/etc/docker/certs.d/$registry/ca.crt" ] && say trusted_ca "$(sha256sum "/etc/docker/certs.d/$registry/ca.crt" | cut -d' ' -f1)"
+[ -f /etc/docker/daemon.json ] && say daemon_json "$(base64 /etc/docker/daemon.json | tr -d '\n')"
 ip -o -4 route 2>/dev/null | awk '$1 ~ /\// {print "route\t" $1}'
 ss -Hltn 2>/dev/null | awk '{n=split($4, a, ":"); print "port\t" a[n]}'
 say end
 """
 
 
-def gather_nodes(config: ClusterConfig, clients: Clients, names: tuple[str, ...] | None = None) -> Results[NodeFacts]:
+def facts_script(layout: StorageLayout | None) -> str:
+    """The question, as shell lines that only read."""
+    return FACTS_SCRIPT.replace("@METADATA@", layout.metadata_script.strip("\n") if layout is not None else ":")
+
+
+def layout_arguments(layout: StorageLayout | None) -> tuple[str, str, str, str]:
+    """What `facts_script` wants to know of the storage: top, blocks, block_files, metadata."""
+    if layout is None:
+        return "", "", "", ""
+    return layout.top, layout.blocks, layout.block_files, ":".join(layout.metadata)
+
+
+def gather_nodes(config: ClusterConfig, clients: Clients, layout: StorageLayout | None) -> Results[NodeFacts]:
     """Facts of each node, one exchange a node, in parallel; a node that cannot be asked is among the failures."""
-    wanted = names if names is not None else tuple(node.name for node in config.nodes)
-    return clients.on(wanted, lambda name: _gather_node(config, clients, name))
+    names = tuple(node.name for node in config.nodes)
+    return clients.on(names, lambda name: _gather_node(config, clients, layout, name))
 
 
-def _gather_node(config: ClusterConfig, clients: Clients, name: str) -> NodeFacts:
+def _gather_node(config: ClusterConfig, clients: Clients, layout: StorageLayout | None, name: str) -> NodeFacts:
     node = config.node(name)
     owner = config.owner
     client = clients.node(name)
     client.open()
     asked = time.time()
     output = client.script(
-        FACTS_SCRIPT,
+        facts_script(layout),
         owner.user,
         owner.group,
         str(owner.uid),
@@ -104,6 +116,7 @@ def _gather_node(config: ClusterConfig, clients: Clients, name: str) -> NodeFact
         config.registry_address,
         "yes" if node.manager else "no",
         ":".join(map(str, filter(None, (config.notebooks_path, config.shared_directory)))) if node.manager else "",
+        *layout_arguments(layout),
         *map(str, node.data_dirs),
     )
     try:

@@ -140,11 +140,14 @@ class Reporter:
         else:
             add("Spark", str(spark.get("error")))
         if storage.get("answers"):
-            up, expected = storage["chunkservers_up"], storage["chunkservers_expected"]
-            add("Chunkservers", f"{up} of {expected} up{', recovering' if storage['recovering'] else ''}")
+            up, expected = storage["servers_up"], storage["servers_expected"]
+            add(
+                str(storage["server_name"]).capitalize(),
+                f"{up} of {expected} up{', recovering' if storage['recovering'] else ''}",
+            )
             used, free = int(storage["used_bytes"]) / 2**30, int(storage["free_bytes"]) / 2**30
             add("  space", f"{used:.2f} GiB used, {free:.2f} GiB free")
-            add("  files", f"{storage['files']} in {storage['chunks']} chunks")
+            add("  files", f"{storage['files']} in {storage['blocks']} blocks")
             add("  replication", f"{storage['replication']} copies, {storage['replications_pending']} pending")
         else:
             add("Storage", f"{storage['kind']} {storage.get('error', '')}")

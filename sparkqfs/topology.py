@@ -6,6 +6,9 @@ SPARK_VERSION = "4.1.4"
 QFS_VERSION = "2.2.8"
 QFS_URL = "https://s3.amazonaws.com/quantcast-qfs/qfs-debian-12-{version}-{arch}.tgz"
 """Source: QFS wiki, Binary-Distributions. `arch` is `x86_64` or `aarch64`."""
+HADOOP_VERSION = "3.5.0"
+MAVEN_URL = "https://" + ".".join(("repo1", "maven", "org")) + "/maven2/"
+"""Maven Central: where docker/worker-node/hadoop.lock's paths lead."""
 OLDEST_ENGINE = (20, 10, 24)
 """Oldest Docker Engine whose encrypted overlays are sound (CVE-2023-28840)."""
 DOCKER_API = "1.41"
@@ -17,11 +20,15 @@ CHUNK_PORT = 22000
 SPARK_MASTER_PORT = 7077
 SPARK_WORKER_UI_PORT = 8081
 QFS_UI_PORT = 20050
+NAMENODE_PORT = 9820
+DATANODE_PORT = 9866
+HDFS_UI_PORT = 9870
 SPARK_UI_PORT = 8080
 JUPYTER_PORT = 7777
 APP_UI_PORT = 4040
 
 QFS_MASTER = "qfs-master"
+HDFS_NAMENODE = "hdfs-namenode"
 SPARK_MASTER = "spark-master"
 WORKER_NODE = "worker-node"
 JUPYTER_SERVER = "jupyter-server"
@@ -39,10 +46,4 @@ class Image:
     parent: str | None
 
 
-IMAGES = (
-    Image(WORKER_NODE, None),
-    Image(QFS_MASTER, WORKER_NODE),
-    Image(SPARK_MASTER, WORKER_NODE),
-    Image(JUPYTER_SERVER, QFS_MASTER),
-)
 REGISTRY_IMAGE = Image(REGISTRY, None)

@@ -1,4 +1,4 @@
-"""What every run says at its end: whether QFS ran, and what was skipped and why."""
+"""What every run says at its end: which storages ran, and what was skipped and why."""
 
 from __future__ import annotations
 
@@ -9,18 +9,12 @@ from typing import Any
 
 import pytest
 
-QFS_RUNS = pytest.StashKey[list[str]]()
-
 
 def has_engine() -> bool:
     """True when a Docker Engine answers on this machine."""
     if shutil.which("docker") is None:
         return False
     return subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=60).returncode == 0
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[QFS_RUNS] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,11 +27,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when == "call" and "TestQfs" in report.nodeid:
-        _outcomes[report.outcome] += 1
+    for storage, part in STORAGES.items():
+        if report.when == "call" and part in report.nodeid:
+            _outcomes[storage][report.outcome] += 1
 
 
-_outcomes: collections.Counter[str] = collections.Counter()
+STORAGES = {"real QFS": "TestQfs", "real HDFS": "TestHdfs", "shared directory, bind mount": "TestShared"}
+_outcomes: dict[str, collections.Counter[str]] = {name: collections.Counter() for name in STORAGES}
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -45,9 +41,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     reasons = collections.Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped)
     terminalreporter.section("what ran")
-    ran = _outcomes["passed"] + _outcomes["failed"]
-    said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(_outcomes.items()) if outcome != "skipped")
-    terminalreporter.write_line(f"real QFS: {'ran (' + said + ')' if ran else 'DID NOT RUN'}")
+    for storage, outcomes in _outcomes.items():
+        ran = outcomes["passed"] + outcomes["failed"]
+        said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()) if outcome != "skipped")
+        terminalreporter.write_line(f"{storage}: {'ran (' + said + ')' if ran else 'DID NOT RUN'}")
     terminalreporter.write_line(f"skipped: {len(skipped)}")
     for reason, count in reasons.most_common():
         terminalreporter.write_line(f"  {count} × {reason}")

@@ -46,11 +46,11 @@ def fresh_ca() -> FreshMaterial:
 def a_node(
     name: str, config: ClusterConfig | None = None, *, marker: str | None = CLUSTER_ID, **more: Any
 ) -> NodeFacts:
-    """A prepared machine of `config`. `more` are fields of NodeFacts; `chunks` goes into every disk."""
+    """A prepared machine of `config`. `more` are fields of NodeFacts; `blocks` goes into every disk."""
     config = config or a_cluster()
     node = config.node(name)
     owner = config.owner
-    chunks = more.pop("chunks", 0)
+    blocks = more.pop("blocks", 0)
     paths = {
         path: PathFact(path=path, kind="directory", uid=owner.uid, gid=owner.gid, mode=0o750)
         for path in wanted_directories(config, node)
@@ -76,13 +76,14 @@ def a_node(
                 marker=marker,
                 free_bytes=100 << 30,
                 total_bytes=200 << 30,
-                chunks=chunks,
-                chunk_bytes=chunks << 20,
+                blocks=blocks,
+                block_bytes=blocks << 20,
             )
             for disk in node.data_dirs
         ),
         "trusted_ca": hashlib.sha256(CA_PEM.encode()).hexdigest(),
         "ca_pem": CA_PEM if node.manager else None,
+        "insecure_registries": ("127.0.0.0/8", *([] if config.registry.tls else [config.registry_address])),
         "has_secrets": node.manager,
     }
     return NodeFacts(**(values | more))
@@ -92,6 +93,7 @@ def a_fresh_node(name: str, config: ClusterConfig | None = None) -> NodeFacts:
     """A machine that prep has never seen."""
     config = config or a_cluster()
     empty = a_node(name, config, marker=None, paths={}, trusted_ca=None, ca_pem=None, has_secrets=False)
+    empty = replace(empty, insecure_registries=("127.0.0.0/8",))
     return replace(empty, user_by_name=None, user_by_id=None, group_by_name=None, group_by_id=None)
 
 

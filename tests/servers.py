@@ -108,10 +108,11 @@ def make_key(path: Path, kind: str = "ed25519") -> str:
 
 
 @contextlib.contextmanager
-def sshd(folder: Path, through: Sequence[str] = ()) -> Iterator[Sshd]:
+def sshd(folder: Path, *settings: str, through: Sequence[str] = ()) -> Iterator[Sshd]:
     """OpenSSH's server in the foreground, its files in `folder`; skips the test where it cannot run.
 
-    `through` is a command that runs the one given to it, for example in a mount namespace of its own.
+    `settings` are more lines of its configuration. `through` is a command that runs the one given to it, for example
+    in a mount namespace of its own.
     """
     program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if program is None:
@@ -127,6 +128,7 @@ def sshd(folder: Path, through: Sequence[str] = ()) -> Iterator[Sshd]:
         f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized_keys\n"
         f"PidFile {folder}/pid\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n"
         "KbdInteractiveAuthentication no\nMaxStartups 100:30:200\nMaxSessions 50\nPrintMotd no\n"
+        + "".join(f"{line}\n" for line in settings)
     )
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen([*through, program, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,7 +174,7 @@ def compared_kinds(tree: ast.AST) -> Iterator[int]:
         dotted = [ast.unparse(one) for one in inner if isinstance(one, (ast.Attribute, ast.Name))]
         is_kind = any(name.endswith(".kind") or name == "kind" for name in dotted)
         if any(name.endswith(("storage.kind", "backend.kind")) for name in dotted) or (
-            is_kind and texts & {"qfs", "shared"}
+            is_kind and texts & {"qfs", "hdfs", "shared"}
         ):
             yield getattr(node, "lineno", 0)
 
@@ -193,6 +194,31 @@ def test_only_the_storage_seam_asks_which_backend_it_is() -> None:
 def test_the_search_for_compared_kinds_finds_them() -> None:
     for text in ('config.storage.kind == "qfs"', 'kind in ("qfs", "shared")', "TABLE[config.storage.kind]"):
         assert list(compared_kinds(ast.parse(text))) == [1]
+
+
+NAMES_OF_BACKENDS = re.compile(r"(?<!spark)(qfs|hdfs|hadoop|metaserver|chunk|namenode|datanode)", re.IGNORECASE)
+MAY_NAME_BACKENDS = {
+    "config.py": "the settings of each storage",
+    "topology.py": "names, ports and versions",
+    "facts.py": "parsers of each storage's answer",
+    "clients/context.py": "what goes into the images",
+    "clients/download.py": "where that comes from",
+    "jobs/images.py": "which of it a storage's images need",
+}
+
+
+def test_no_backend_is_named_outside_the_storage_seam() -> None:
+    wrong = []
+    for path in MODULES:
+        if short(path).startswith(("plan/storage/", "local")) or short(path) in MAY_NAME_BACKENDS:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            texts = [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
+            texts += [node.id] if isinstance(node, ast.Name) else []
+            texts += [node.attr] if isinstance(node, ast.Attribute) else []
+            line = getattr(node, "lineno", 0)
+            wrong += [f"{short(path)}:{line}: {text[:60]}" for text in texts if NAMES_OF_BACKENDS.search(text)]
+    assert not wrong
 
 
 def test_every_package_of_the_tree_is_in_the_wheel() -> None:

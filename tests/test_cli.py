@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -186,6 +188,56 @@ def test_the_help_of_a_task_explains_every_flag(folder: Path) -> None:
     assert done.returncode == 0
     for flag in ("--hosts", "--only", "--add", "--dry-run", "--json", "--verbose", "--sudo-password-file"):
         assert flag in done.stdout
+
+
+# --- interrupted ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def slow_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory with the cluster file of a machine whose engine does not answer; `pid` is the waiting client's."""
+    folder = tmp_path_factory.mktemp("slow")
+    docker = folder / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(f"#!/bin/sh\necho $$ > {folder}/pid\nexec sleep 60\n")
+    docker.chmod(0o755)
+    with sshd(folder, f"SetEnv PATH={docker.parent}:/usr/sbin:/usr/bin:/sbin:/bin") as server:
+        (folder / "hosts.yml").write_text(
+            f"nodes: {{node1: 127.0.0.1}}\ndata_dir: {folder}/data\n"
+            f"ssh: {{port: {server.port}, user: root, key: {server.key}, known_hosts: known}}\n"
+        )
+        yield folder
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+@pytest.mark.parametrize("task", ["doctor", "prep"])
+def test_an_interrupt_ends_both_sides_at_once_with_one_line_and_130(
+    slow_machine: Path, task: str, flags: tuple[str, ...]
+) -> None:
+    (slow_machine / "pid").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), task, "--hosts", "hosts.yml", *flags]
+    env = {key: value for key, value in os.environ.items() if key != "SSH_AUTH_SOCK"}
+    with subprocess.Popen(
+        command, cwd=slow_machine, env=env, stdin=subprocess.DEVNULL, stdout=-1, stderr=-1, text=True
+    ) as process:
+        end = time.monotonic() + 20
+        while not (slow_machine / "pid").exists() or not (slow_machine / "pid").read_text().strip():
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.05)
+        remote = int((slow_machine / "pid").read_text())
+        process.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        out, err = process.communicate(timeout=20)
+        assert time.monotonic() - started < 5
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    if flags:
+        assert json.loads(out)["exit_code"] == 130
+    else:
+        assert (out, err.splitlines()[-1]) == ("", "interrupted")
+    while Path(f"/proc/{remote}").exists():
+        assert time.monotonic() - started < 10, "the command on the machine goes on"
+        time.sleep(0.05)
 
 
 # --- on a machine that answers --------------------------------------------------------------------

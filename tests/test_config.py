@@ -262,7 +262,7 @@ BAD_FILES: dict[str, tuple[int | None, str]] = {
     "key-file-missing": (4, "ssh.key: cannot read no/such/key: No such file or directory"),
     "key-is-list": (2, "found a list as a key; keys must be short text"),
     "key-not-text": (2, "found the boolean true as a key; keys must be short text"),
-    "kind": (3, "storage.kind: found 'hdfs'; must be qfs or shared"),
+    "kind": (3, "storage.kind: found 'ceph'; must be qfs or hdfs or shared"),
     "known-hosts": (2, "ssh.known_hosts: found the number 5; must be the path of a file"),
     "list": (1, "found a list; the file must be a mapping (key: value) with `nodes`"),
     "login": (2, "ssh.user: found 'root; id'; must be a user name of letters, digits and ._-, at most 32"),

@@ -19,7 +19,7 @@ from invoke.parser import Parser
 from sparkqfs import topology
 from sparkqfs.config import load_config
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts import QfsFact, SparkFact, TaskFact
+from sparkqfs.facts import SparkFact, StorageFact, TaskFact
 from sparkqfs.jobs import status
 from tests.builders import a_cluster
 
@@ -241,7 +241,7 @@ def a_status(**overrides: Any) -> status.ClusterStatus:
             applications=(),
             status="ALIVE",
         ),
-        "qfs": QfsFact(
+        "storage": StorageFact(
             up_hosts=("10.0.0.2",),
             down=0,
             total_bytes=1,
@@ -249,7 +249,7 @@ def a_status(**overrides: Any) -> status.ClusterStatus:
             free_bytes=1,
             recovering=False,
             files=0,
-            chunks=0,
+            blocks=0,
             replications_pending=0,
             file_system_id="1",
         ),
@@ -264,7 +264,7 @@ def test_status_md_names_exactly_the_keys_of_the_json_document() -> None:
     problem = Problem(what="something")
     documents = [
         status.document(session, a_status(), (problem,)),
-        status.document(session, a_status(spark="no", qfs="no", jupyter="no"), (problem,)),
+        status.document(session, a_status(spark="no", storage="no", jupyter="no"), (problem,)),
     ]
     keys = {"exit_code", *(path for document in documents for path in paths_of(document))}
     section = (ROOT / "docs" / "status.md").read_text(encoding="utf-8").partition("## The JSON document")[2]

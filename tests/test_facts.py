@@ -9,12 +9,15 @@ import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
+from builders import a_cluster
 from servers import payload
 
+from sparkqfs.config import StorageConfig, StorageKind
 from sparkqfs.facts import (
     MetaFact,
     NodeFacts,
     PathFact,
+    parse_hdfs,
     parse_node,
     parse_qfs,
     parse_shared_path,
@@ -22,7 +25,8 @@ from sparkqfs.facts import (
     parse_swarm_nodes,
     parse_tasks,
 )
-from sparkqfs.gather import FACTS_SCRIPT
+from sparkqfs.gather import facts_script, layout_arguments
+from sparkqfs.plan.storage import backend_of
 
 SWARM = {"NodeID": "n1", "NodeAddr": "192.168.1.11", "LocalNodeState": "active", "Cluster": {"ID": "c1"}}
 
@@ -34,13 +38,15 @@ def ask(
     user: str = "root",
     uid: int = 0,
     tools: Path | None = None,
+    storage: StorageKind = "qfs",
 ) -> NodeFacts:
     """What this machine answers, as prep would ask it; `tools` is a directory that goes before PATH."""
     path = f"{tools}:{os.environ['PATH']}" if tools else os.environ["PATH"]
+    layout = backend_of(a_cluster(storage=StorageConfig(kind=storage))).layout
     arguments = [user, user, str(uid), str(uid), "192.0.2.1:5000", "yes" if manager else "no", notebooks]
     done = subprocess.run(
-        ["/bin/sh", "-s", "--", *arguments, *map(str, disks)],
-        input=FACTS_SCRIPT,
+        ["/bin/sh", "-s", "--", *arguments, *layout_arguments(layout), *map(str, disks)],
+        input=facts_script(layout),
         capture_output=True,
         text=True,
         timeout=30,
@@ -89,7 +95,20 @@ def test_an_engine_in_a_swarm_says_its_version_and_swarm(tmp_path: Path) -> None
     assert (facts.swarm_node_id, facts.swarm_cluster_id, facts.swarm_address) == ("n1", "c1", "192.168.1.11")
 
 
-@pytest.mark.parametrize(("answer", "code"), [("", 1), ("\tnull\n", 1), ("\t\n", 0)])
+def test_an_engine_says_to_which_registries_it_talks_plain_http(tmp_path: Path) -> None:
+    registries = {
+        "InsecureRegistryCIDRs": ["127.0.0.0/8"],
+        "IndexConfigs": {"docker.io": {"Secure": True}, "192.168.1.11:5000": {"Secure": False}},
+    }
+    answer = f"20.10.24\t{json.dumps(SWARM)}\t{json.dumps(registries)}\n"
+    facts = ask(tmp_path, tools=fake_docker(tmp_path / "bin", answer))
+    assert facts.swarm_state == "active"
+    assert facts.insecure_registries == ("192.168.1.11:5000", "127.0.0.0/8")
+    known = ("192.168.1.11:5000", "127.0.0.1:5000", "192.168.1.11:5001", "docker.io", "manager:5000")
+    assert [facts.accepts_plain_http(registry) for registry in known] == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("", 1), ("\tnull\n", 1), ("\t\n", 0), ("\t\tnull\n", 1)])
 def test_an_engine_that_does_not_answer_is_no_engine(tmp_path: Path, answer: str, code: int) -> None:
     facts = ask(tmp_path, tools=fake_docker(tmp_path / "bin", answer, code))
     assert facts.engine_version is None and facts.swarm_state == "inactive"
@@ -102,7 +121,7 @@ def test_a_disk_that_is_not_there_is_missing_and_its_space_is_that_of_the_neares
     facts = ask(tmp_path / "not" / "there")
     (disk,) = facts.disks
     assert kind(facts, tmp_path / "not" / "there") == "missing"
-    assert (disk.marker, disk.chunks) == (None, 0)
+    assert (disk.marker, disk.blocks) == (None, 0)
     assert 0 < disk.free_bytes <= disk.total_bytes
 
 
@@ -157,8 +176,8 @@ def test_marker_and_chunks_of_every_disk_are_found(tmp_path: Path) -> None:
     for name in ("10.11.1", "10.12.1", "lost+found/10.13.1"):
         (one / "qfs" / "chunk" / name).write_bytes(b"x" * 5000)
     facts = ask(one, two)
-    assert [(disk.marker, disk.chunks) for disk in facts.disks] == [("11111111-2222", 3), (None, 0)]
-    assert facts.disks[0].chunk_bytes >= 15000
+    assert [(disk.marker, disk.blocks) for disk in facts.disks] == [("11111111-2222", 3), (None, 0)]
+    assert facts.disks[0].block_bytes >= 15000
 
 
 def test_a_marker_that_is_a_link_does_not_count(tmp_path: Path) -> None:
@@ -179,7 +198,7 @@ def test_chunks_behind_a_linked_chunk_directory_are_counted(tmp_path: Path) -> N
     (tmp_path / "elsewhere" / "10.11.1").write_bytes(b"x")
     (tmp_path / "qfs").mkdir()
     (tmp_path / "qfs" / "chunk").symlink_to(tmp_path / "elsewhere")
-    assert ask(tmp_path).disks[0].chunks == 1
+    assert ask(tmp_path).disks[0].blocks == 1
 
 
 # --- the manager's metadata -----------------------------------------------------------------------
@@ -224,6 +243,32 @@ def test_a_dangling_link_to_the_last_checkpoint_counts_as_a_file_system(tmp_path
     (tmp_path / "qfs" / "checkpoint").mkdir(parents=True)
     (tmp_path / "qfs" / "checkpoint" / "latest").symlink_to("chkpt.gone")
     assert ask(tmp_path, manager=True).meta.exists
+
+
+def test_a_namenodes_directory_is_a_file_system_and_only_block_files_are_data(tmp_path: Path) -> None:
+    current = tmp_path / "hdfs" / "name" / "current"
+    current.mkdir(parents=True)
+    (current / "VERSION").write_text("namespaceID=17\nclusterID=c\nblockpoolID=BP-1-172.20.0.2-1700000000000\n")
+    for name in ("fsimage_0000000000000000000", "fsimage_0000000000000000000.md5", "edits_inprogress_1"):
+        (current / name).touch()
+    blocks = tmp_path / "hdfs" / "data" / "current" / "BP-1" / "current" / "finalized" / "subdir0"
+    blocks.mkdir(parents=True)
+    for name in ("blk_1073741825", "blk_1073741825_1001.meta", "VERSION"):
+        (blocks / name).write_bytes(b"x" * 5000)
+    (tmp_path / "hdfs" / ".cluster-id").write_text("1111-2222\n")
+    facts = ask(tmp_path, manager=True, storage="hdfs")
+    assert (facts.meta.checkpoints, facts.meta.logs, facts.meta.latest) == (1, 1, True)
+    assert facts.meta.file_system_id == "BP-1-172.20.0.2-1700000000000" and facts.meta.date
+    assert [(disk.marker, disk.blocks) for disk in facts.disks] == [("1111-2222", 1)]
+    assert kind(facts, tmp_path / "hdfs" / "name") == "directory"
+
+
+def test_a_storage_without_daemons_is_not_looked_for(tmp_path: Path) -> None:
+    metadata(tmp_path)
+    (tmp_path / "qfs" / ".cluster-id").write_text("1111-2222\n")
+    facts = ask(tmp_path, manager=True, storage="shared")
+    assert facts.meta == MetaFact()
+    assert [(disk.marker, disk.blocks) for disk in facts.disks] == [(None, 0)]
 
 
 def test_a_worker_is_not_asked_for_metadata_or_secrets(tmp_path: Path) -> None:
@@ -281,7 +326,7 @@ def test_a_qfs_2_2_status_server_says_which_chunkservers_are_up() -> None:
     fact = parse_qfs(json.loads(payload("qfs-2.2-meta.json")))
     assert fact.up_hosts == ("10.20.30.4", "10.20.30.5") and fact.down == 1
     assert (fact.total_bytes, fact.used_bytes, fact.free_bytes) == (200 << 30, 2 << 30, 190 << 30)
-    assert (fact.files, fact.chunks, fact.replications_pending) == (9, 23, 7)
+    assert (fact.files, fact.blocks, fact.replications_pending) == (9, 23, 7)
     assert not fact.recovering and fact.file_system_id == "4611686018427387905"
 
 
@@ -347,3 +392,24 @@ def test_a_shared_path_that_cannot_be_looked_at_says_why() -> None:
 def test_an_answer_about_a_shared_path_that_is_cut_off_is_no_answer(text: str) -> None:
     with pytest.raises(ValueError):
         parse_shared_path(text)
+
+
+def test_a_hadoop_3_5_namenode_says_which_datanodes_are_up() -> None:
+    fact = parse_hdfs(json.loads(payload("hadoop-3.5-namenode.json")))
+    assert fact.up_hosts == ("10.20.30.2", "10.20.30.3", "10.20.30.4") and fact.down == 0
+    assert (fact.files, fact.blocks, fact.replications_pending) == (15, 3, 0)
+    assert fact.file_system_id.startswith("BP-") and 0 < fact.free_bytes < fact.total_bytes
+    assert not fact.recovering
+
+
+def test_safe_mode_is_recovery() -> None:
+    answer = json.loads(payload("hadoop-3.5-namenode.json"))
+    (info,) = [bean for bean in answer["beans"] if bean["name"].endswith("NameNodeInfo")]
+    info["Safemode"] = "Safe mode is ON. The reported blocks 0 needs additional 3 blocks"
+    assert parse_hdfs(answer).recovering
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"beans": []}, {"beans": [{"name": "x"}]}])
+def test_an_answer_that_is_no_namenodes_is_refused(body: object) -> None:
+    with pytest.raises(ValueError, match="NameNodeInfo"):
+        parse_hdfs(body)

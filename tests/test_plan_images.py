@@ -6,10 +6,10 @@ import pytest
 from builders import a_cluster
 
 from sparkqfs import topology
-from sparkqfs.config import BuildConfig, OwnerConfig
-from sparkqfs.plan.images import image_refs, network_arguments
+from sparkqfs.config import BuildConfig, OwnerConfig, StorageConfig, StorageKind
+from sparkqfs.plan.images import image_refs, network_arguments, stack_images
 
-NAMES = [topology.REGISTRY, *(image.name for image in topology.IMAGES)]
+NAMES = [topology.REGISTRY, *(image.name for image in stack_images(a_cluster()))]
 CONTEXTS = {name: f"digest of {name}" for name in NAMES}
 REFS = image_refs(a_cluster(), CONTEXTS)
 
@@ -31,7 +31,7 @@ def test_every_image_has_a_tag_of_its_own() -> None:
     ("name", "rebuilt"),
     [
         ("worker-node", {"worker-node", "qfs-master", "spark-master", "jupyter-server"}),
-        ("qfs-master", {"qfs-master", "jupyter-server"}),
+        ("qfs-master", {"qfs-master"}),
         ("spark-master", {"spark-master"}),
         ("jupyter-server", {"jupyter-server"}),
         ("registry", {"registry"}),
@@ -39,6 +39,14 @@ def test_every_image_has_a_tag_of_its_own() -> None:
 )
 def test_a_change_in_an_images_files_changes_it_and_what_is_built_on_it(name: str, rebuilt: set[str]) -> None:
     assert changed(dict(image_refs(a_cluster(), CONTEXTS | {name: "other files"}))) == rebuilt
+
+
+@pytest.mark.parametrize(
+    ("kind", "master"), [("qfs", {"qfs-master"}), ("hdfs", {"hdfs-namenode"}), ("shared", set[str]())]
+)
+def test_only_the_image_of_the_storages_own_master_is_made(kind: StorageKind, master: set[str]) -> None:
+    names = {image.name for image in stack_images(a_cluster(storage=StorageConfig(kind=kind)))}
+    assert names == {"worker-node", "spark-master", "jupyter-server"} | master
 
 
 def test_another_base_changes_every_image() -> None:
@@ -58,7 +66,7 @@ def test_proxy_and_package_index_change_no_image() -> None:
 
 def test_only_images_that_install_python_packages_get_the_package_index() -> None:
     config = a_cluster(build=BuildConfig(pip_index="https://mirror.example.org/simple"))
-    having = {image.name for image in topology.IMAGES if network_arguments(config, image)}
+    having = {image.name for image in stack_images(a_cluster()) if network_arguments(config, image)}
     assert having == {"worker-node", "jupyter-server"}
 
 
@@ -72,4 +80,4 @@ def test_all_other_images_are_named_by_registry_cluster_and_tag() -> None:
 
 def test_an_image_is_built_on_its_parents_reference() -> None:
     assert REFS["worker-node"].parent == "debian:bookworm-slim"
-    assert REFS["jupyter-server"].parent == REFS["qfs-master"].reference
+    assert REFS["jupyter-server"].parent == REFS["worker-node"].reference

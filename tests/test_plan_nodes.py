@@ -111,9 +111,10 @@ def test_a_new_ca_is_trusted_again_on_every_node() -> None:
     assert again == [(name, "another certificate") for name in ALL]
 
 
-def test_without_tls_no_machine_needs_a_certificate() -> None:
+def test_without_tls_no_machine_needs_a_certificate_but_every_engine_leave_for_plain_http() -> None:
     config = a_cluster(registry=RegistryConfig(tls=False))
     plan = planned(config, {name: a_fresh_node(name, config) for name in ALL}, fresh=fresh_ca())
+    assert [step.node for step in plan.steps if step.what.startswith("plain HTTP")] == list(ALL)
     assert not any("trust" in what or "certificate" in what or "key of" in what for what in whats(plan.steps))
 
 
@@ -257,7 +258,7 @@ def test_a_disk_of_another_cluster_is_never_touched(adopt: tuple[str, ...]) -> N
 
 @pytest.mark.parametrize("adopt", [(), ("node2",)])
 def test_chunks_without_a_marker_are_refused(adopt: tuple[str, ...]) -> None:
-    plan = planned(CLUSTER, prepared(CLUSTER, node2=a_node("node2", marker=None, chunks=12)), adopt=adopt)
+    plan = planned(CLUSTER, prepared(CLUSTER, node2=a_node("node2", marker=None, blocks=12)), adopt=adopt)
     assert codes(plan) == {ExitCode.REFUSED} and [p.node for p in plan.problems] == ["node2"]
 
 
@@ -268,7 +269,7 @@ def test_a_manager_without_a_marker_is_refused_while_another_node_has_one() -> N
 
 
 def test_a_manager_without_a_marker_is_refused_while_another_node_has_chunks() -> None:
-    facts = {name: a_fresh_node(name) for name in ALL} | {"node3": a_node("node3", marker=None, chunks=1)}
+    facts = {name: a_fresh_node(name) for name in ALL} | {"node3": a_node("node3", marker=None, blocks=1)}
     plan = planned(CLUSTER, facts, fresh=fresh_ca())
     assert codes(plan) == {ExitCode.REFUSED} and plan.steps == ()
 

@@ -11,15 +11,15 @@ import yaml
 from builders import a_cluster, a_node_config
 from facts_builders import CLUSTER_ID, SECRETS, a_node, prepared
 
-from sparkqfs import topology
 from sparkqfs.config import ClusterConfig, NotebooksConfig, PortsConfig, SharedConfig, SparkConfig, StorageConfig
 from sparkqfs.errors import ClusterError
 from sparkqfs.facts import NodeFacts
+from sparkqfs.plan.images import stack_images
 from sparkqfs.plan.stack import StackFile, StackInput, build_stack, executor_sizes, node_labels
 
 STACK = Path(__file__).parent.parent / "stack"
 TEMPLATES = {path.name: path.read_text() for path in STACK.iterdir() if path.is_file()}
-IMAGES = {image.name: f"192.168.1.11:5000/spark/{image.name}@sha256:{'0' * 64}" for image in topology.IMAGES}
+IMAGES = {image.name: f"192.168.1.11:5000/spark/{image.name}@sha256:{'0' * 64}" for image in stack_images(a_cluster())}
 SHARED = StorageConfig(kind="shared", shared=SharedConfig(path=PurePosixPath("/mnt/nfs")))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -198,6 +199,41 @@ def test_an_interrupt_ends_what_runs_on_the_machines(server: Sshd, tmp_path: Pat
     thread.join(10)
     assert ended.is_set() and is_gone(pid)
     clients.close()
+
+
+def test_an_attended_command_sees_the_end_of_its_input_when_the_connection_breaks(server: Sshd, tmp_path: Path) -> None:
+    client = client_of(server.cluster(tmp_path / "known_hosts"))
+    script = f"echo $$ > {tmp_path}/pid; cat > /dev/null; echo alone > {tmp_path}/said"
+
+    def attend() -> None:
+        with contextlib.suppress(ClusterError):
+            client.run(["sh", "-c", script], check=False, attend=True)
+
+    thread = threading.Thread(target=attend)
+    thread.start()
+    pid = wait_for_pid(tmp_path / "pid")
+    time.sleep(0.5)
+    assert is_running(pid)
+    client.close()
+    thread.join(10)
+    assert is_gone(pid) and (tmp_path / "said").read_text() == "alone\n"
+
+
+def test_an_attended_command_that_ends_by_itself_is_not_waited_for(client: NodeClient) -> None:
+    assert client.run(["echo", "done"], attend=True, timeout_s=5).stdout == "done\n"
+
+
+def test_a_machine_that_is_being_connected_does_not_hold_up_an_interrupt(server: Sshd, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        clients = Clients(at(server.cluster(tmp_path / "known_hosts"), silent.getsockname()[1]))
+        thread = threading.Thread(target=lambda: pytest.raises(UnreachableError, clients.node("node1").open))
+        thread.start()
+        time.sleep(0.5)
+        started = time.monotonic()
+        clients.cancel()
+        clients.close()
+        assert time.monotonic() - started < 3
+        thread.join(10)
 
 
 def test_closing_twice_is_no_fault(client: NodeClient) -> None:

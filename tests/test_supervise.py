@@ -209,7 +209,7 @@ def test_a_daemon_that_does_not_stop_is_killed_at_the_deadline(
     assert "the chunkserver did not end within 1 s: killed" in output
 
 
-@pytest.mark.parametrize("role", ["worker-node", "qfs-master", "init-metaserver"])
+@pytest.mark.parametrize("role", ["worker-node", "qfs-master", "init-storage"])
 @pytest.mark.parametrize("marker", [None, "", "another-cluster\n"])
 def test_without_the_right_marker_nothing_starts(container: Container, role: str, marker: str | None) -> None:
     path = container.mount / ".cluster-id"
@@ -315,7 +315,7 @@ def test_shared_storage_needs_no_marker_and_starts_no_chunkserver(
 
 
 def test_init_passes_the_metaserver_s_exit_code_and_hides_the_key(container: Container) -> None:
-    process = container.start("init-metaserver", FAKE_DIES="metaserver")
+    process = container.start("init-storage", FAKE_DIES="metaserver")
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 3
     assert f"metaserver argv -c {container.run_dir / 'MetaServer.prp'}" in container.notes()

@@ -1,4 +1,4 @@
-"""Build contexts: files of docker/, the user's certificates, the QFS tarball, as a digest and as a tar."""
+"""Build contexts: files of docker/, the user's certificates, the storage's programs, as a digest and as a tar."""
 
 from __future__ import annotations
 
@@ -18,6 +18,22 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 """The work tree: images, templates and notebooks are files beside the package."""
 
 
+HADOOP_LOCK = ROOT / "docker" / topology.WORKER_NODE / "hadoop.lock"
+"""Hadoop's servers: one jar a line, its SHA-256 and its path in Maven Central."""
+RECIPES = frozenset({"hadoop.lock", "hadoop.pom.xml"})
+"""Files of docker/worker-node that say what is downloaded: what they say counts by `StorageParts.digest`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageParts:
+    """The storage's programs that no package of the base has. Without files they are known, but not fetched."""
+
+    digest: str
+    """Kind and checksum: `qfs <sha256 of the tarball>`, `hadoop <sha256 of the lock>`."""
+    qfs_tarball: Path | None = None
+    jars: tuple[Path, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One image's build context."""
@@ -35,14 +51,14 @@ def templates() -> dict[str, str]:
     }
 
 
-def make_context(config: ClusterConfig, name: str, qfs_tarball: Path | None, qfs_sha256: str | None) -> Context:
-    """The context of one image. The tarball counts by its digest, certificates and build output do not count."""
+def make_context(config: ClusterConfig, name: str, parts: StorageParts | None) -> Context:
+    """The context of one image. `parts` count by their digest, certificates and build output do not count."""
     folder = ROOT / "docker" / name
     if not folder.is_dir():
         raise ClusterError(Problem(what=f"{folder} is missing", hint="run from a complete clone of the repository"))
     members: list[tuple[str, Path | bytes, int]] = []
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
+        if path.is_file() and "__pycache__" not in path.parts and path.name not in RECIPES:
             mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
             members.append((str(path.relative_to(folder)), path, mode))
     if name == topology.JUPYTER_SERVER:
@@ -53,8 +69,10 @@ def make_context(config: ClusterConfig, name: str, qfs_tarball: Path | None, qfs
         payload = content.read_bytes() if isinstance(content, Path) else content
         hasher.update(f"{arc}\0{mode:o}\0{hashlib.sha256(payload).hexdigest()}\0".encode())
     if name == topology.WORKER_NODE:
-        hasher.update(f"qfs\0{qfs_sha256 or 'none'}".encode())
-        members.append(("qfs.tgz", qfs_tarball if qfs_tarball is not None else b"", 0o644))
+        hasher.update(f"parts\0{parts.digest if parts else 'none'}".encode())
+        members.append(("qfs.tgz", parts.qfs_tarball if parts and parts.qfs_tarball else b"", 0o644))
+        members.append(("hadoop/.keep", b"", 0o644))
+        members += [(f"hadoop/{jar.name}", jar, 0o644) for jar in sorted(parts.jars if parts else ())]
     members.append(("ca/.keep", b"", 0o644))
     for number, certificate in enumerate(config.build.ca_certificates):
         members.append((f"ca/{number}.crt", certificate, 0o644))

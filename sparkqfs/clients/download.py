@@ -1,24 +1,36 @@
-"""The QFS tarball: the user's own file, the download cache, or upstream's address; always by checksum."""
+"""The storage's programs: the user's own files, the download cache, or upstream's address; always by checksum.
+
+QFS is one tarball, Hadoop's servers are the jars of a lock file.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
+import shutil
 import sys
+import tarfile
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 import urllib3
 
+from sparkqfs.clients.context import HADOOP_LOCK
 from sparkqfs.config import ClusterConfig, QfsConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, UnreachableError
-from sparkqfs.topology import QFS_URL
+from sparkqfs.topology import MAVEN_URL, QFS_URL
 
 CHUNK = 1 << 20
+JARS_AT_ONCE = 6
+TARBALL_HINT = "download it where you can and set SPARKQFS_QFS_TARBALL or storage.qfs.tarball to the file"
+JARS_HINT = "download the jars where you can and set storage.hdfs.jars to their directory or to a tar archive of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +104,19 @@ def fetch_tarball(
     if found is not None:
         return found
     url = tarball_url(config, architecture)
-    folder = cache_directory()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
-        path = Path(part.name)
-    try:
-        _download(url, path, on_progress)
+    final = cache_directory() / tarball_name(config, architecture)
+    with _new_file(final) as path:
+        _download(url, path, on_progress, TARBALL_HINT)
         tarball = _checked(config, Tarball(path, sha256_of(path), url))
         if config.storage.qfs.sha256 is None and not confirm(tarball.sha256):
             what = f"{url} has sha256 {tarball.sha256}, which nobody has confirmed"
             hint = "compare it with a source you trust and write it to storage.qfs.sha256"
             raise ConfigError(Problem(what=what, config_path="storage.qfs.sha256", hint=hint))
-        final = folder / tarball_name(config, architecture)
         path.replace(final)
         return Tarball(final, tarball.sha256, url)
-    finally:
-        path.unlink(missing_ok=True)
 
 
-def _download(url: str, path: Path, on_progress: Callable[[int, int], None]) -> None:
+def _download(url: str, path: Path, on_progress: Callable[[int, int], None], hint: str) -> None:
     try:
         with requests.get(url, stream=True, timeout=(10, 60)) as response:
             response.raise_for_status()
@@ -123,14 +129,161 @@ def _download(url: str, path: Path, on_progress: Callable[[int, int], None]) -> 
                     on_progress(done, total)
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         what = f"cannot download {url}: {(str(error) or type(error).__name__).splitlines()[0][:160]}"
-        hint = "download it where you can and set SPARKQFS_QFS_TARBALL or storage.qfs.tarball to the file"
         raise UnreachableError(Problem(what=what, hint=hint, code=ExitCode.UNREACHABLE)) from error
 
 
-def main() -> int:
-    """For scripts: 0 when the tarball of the default version is here or was downloaded, 3 when it cannot be had."""
-    config = ClusterConfig(file=Path("-"), nodes=(), storage=_storage_from_environment())
+@dataclass(frozen=True, slots=True)
+class Jar:
+    """One line of a lock file."""
+
+    sha256: str
+    path: str
+    """Below Maven's address, and below the cache's `maven`."""
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def cached(self) -> Path:
+        """Where the download cache keeps it."""
+        return cache_directory() / "maven" / self.path
+
+
+def read_lock(lock: Path) -> tuple[Jar, ...]:
+    """The jars of a lock file: a line is the SHA-256, two blanks, the path."""
+    return tuple(Jar(*line.split()) for line in lock.read_text(encoding="utf-8").splitlines() if line.strip())
+
+
+def find_jars(lock: Path, offline: Path | None) -> tuple[Path, ...] | None:
+    """The jars that are here already; `None` when some would have to be downloaded.
+
+    With `offline`, a directory or a tar archive of the user, nothing is ever downloaded: raises `ConfigError` when a
+    jar is not in it or has another checksum than the lock file says. A wrong file in the cache counts as absent.
+    """
+    jars = read_lock(lock)
+    if offline is None:
+        good = all(jar.cached.is_file() and sha256_of(jar.cached) == jar.sha256 for jar in jars)
+        return tuple(jar.cached for jar in jars) if good else None
+    if offline.is_dir():
+        found = {path.name: path for path in offline.rglob("*.jar")}
+    elif offline.is_file():
+        found = _unpack(offline, jars)
+    else:
+        raise ConfigError(Problem(what=f"{offline} is not there", config_path="storage.hdfs.jars"))
+    absent = [jar.name for jar in jars if jar.name not in found]
+    if absent:
+        more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
+        what = f"{offline} does not hold {', '.join(absent[:3])}{more}"
+        raise ConfigError(Problem(what=what, config_path="storage.hdfs.jars", hint=f"all jars of {lock} are needed"))
+    for jar in jars:
+        if (sha256 := sha256_of(found[jar.name])) != jar.sha256:
+            what = f"{jar.name} of {offline} has sha256 {sha256}, {jar.sha256} is wanted"
+            raise ConfigError(Problem(what=what, config_path="storage.hdfs.jars", hint="nothing was used"))
+    return tuple(found[jar.name] for jar in jars)
+
+
+def _unpack(archive: Path, jars: tuple[Jar, ...]) -> dict[str, Path]:
+    """The archive's jars by name, each with the right checksum in the cache, others in none. Raises `ConfigError`."""
+    wanted = {jar.name: jar for jar in jars}
+    found: dict[str, Path] = {}
     try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                jar = wanted.get(member.name.rsplit("/", 1)[-1])
+                content = tar.extractfile(member) if jar and member.isfile() else None
+                if jar is None or content is None:
+                    continue
+                with _new_file(jar.cached) as part:
+                    with content, part.open("wb") as file:
+                        shutil.copyfileobj(content, file, CHUNK)
+                    if (sha256 := sha256_of(part)) != jar.sha256:
+                        what = f"{jar.name} of {archive} has sha256 {sha256}, {jar.sha256} is wanted"
+                        raise ConfigError(Problem(what=what, config_path="storage.hdfs.jars"))
+                    found[jar.name] = part.replace(jar.cached)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        what = f"{archive} is no tar archive that can be read: {error}"
+        raise ConfigError(Problem(what=what, config_path="storage.hdfs.jars")) from error
+    return found
+
+
+@contextlib.contextmanager
+def _new_file(final: Path) -> Iterator[Path]:
+    """A file beside `final` that is gone afterwards unless it has been renamed."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=final.parent, suffix=".part", delete=False) as part:
+        path = Path(part.name)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def fetch_jars(
+    lock: Path, *, offline: Path | None, on_progress: Callable[[int, int], None], base_url: str = MAVEN_URL
+) -> tuple[Path, ...]:
+    """The jars of a lock file, those downloaded that are not here yet; `on_progress(bytes, total)`, total 0 unknown.
+
+    Raises `UnreachableError` when one cannot be had or is not what the lock file says: that one is not kept, others
+    are; and `ConfigError` as `find_jars`.
+    """
+    here = find_jars(lock, offline)
+    if here is not None:
+        return here
+    jars = read_lock(lock)
+    absent = [jar for jar in jars if not jar.cached.is_file() or sha256_of(jar.cached) != jar.sha256]
+    progress = _Sum(on_progress, len(absent))
+    pool = ThreadPoolExecutor(max_workers=JARS_AT_ONCE)
+    try:
+        for _ in pool.map(lambda jar: _fetch_jar(jar, base_url, progress), absent):
+            pass
+    except BaseException as error:  # an interrupt must not wait for downloads
+        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        raise
+    pool.shutdown()
+    return tuple(jar.cached for jar in jars)
+
+
+def _fetch_jar(jar: Jar, base_url: str, progress: _Sum) -> None:
+    url = f"{base_url.rstrip('/')}/{jar.path}"
+    jar.cached.unlink(missing_ok=True)
+    with _new_file(jar.cached) as part:
+        _download(url, part, lambda done, total: progress(jar.path, done, total), JARS_HINT)
+        if (sha256 := sha256_of(part)) != jar.sha256:
+            what = f"{url} has sha256 {sha256}, {jar.sha256} is wanted; it was not kept"
+            raise UnreachableError(Problem(what=what, hint=JARS_HINT, code=ExitCode.UNREACHABLE))
+        part.replace(jar.cached)
+
+
+class _Sum:
+    """Adds up the progress of several downloads; the total is known when every one of them has begun."""
+
+    def __init__(self, on_progress: Callable[[int, int], None], files: int) -> None:
+        self.on_progress = on_progress
+        self.files = files
+        self.done: dict[str, int] = {}
+        self.totals: dict[str, int] = {}
+        self.lock = threading.Lock()
+
+    def __call__(self, path: str, done: int, total: int) -> None:
+        with self.lock:
+            self.done[path], self.totals[path] = done, total
+            is_known = len(self.totals) == self.files and all(self.totals.values())
+            self.on_progress(sum(self.done.values()), sum(self.totals.values()) if is_known else 0)
+
+
+def main(argv: list[str]) -> int:
+    """For scripts: 0 when what the argument names (`qfs`, the default, or `hdfs`) is here or was downloaded, 3 not."""
+    if argv[1:] not in ([], ["qfs"], ["hdfs"]):
+        sys.stderr.write("usage: python -m sparkqfs.clients.download [qfs | hdfs]\n")
+        return int(ExitCode.USAGE)
+    try:
+        if argv[1:] == ["hdfs"]:
+            jars = fetch_jars(HADOOP_LOCK, offline=None, on_progress=lambda _done, _total: None)
+            sys.stderr.write(f"Hadoop: {len(jars)} jars in {cache_directory() / 'maven'}\n")
+            return 0
+        config = ClusterConfig(file=Path("-"), nodes=(), storage=_storage_from_environment())
         found = fetch_tarball(
             config, platform.machine(), confirm=lambda _sha256: True, on_progress=lambda _done, _total: None
         )
@@ -147,4 +300,4 @@ def _storage_from_environment() -> StorageConfig:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv))

@@ -160,11 +160,15 @@ class NodeClient:
         return bool(self.open().user != "root")
 
     def close(self) -> None:
-        """Close the connection; safe to call twice."""
-        with self._lock:
+        """Close the connection; safe to call twice. One that is still being opened is left to its time limit."""
+        if not self._lock.acquire(timeout=0.5):
+            return
+        try:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+        finally:
+            self._lock.release()
 
     def cancel(self) -> None:
         """Kill what is still running there (Ctrl-C), then close."""
@@ -245,17 +249,19 @@ class NodeClient:
         timeout_s: float | None = None,
         check: bool = True,
         on_line: Callable[[str], None] | None = None,
+        attend: bool = False,
     ) -> Output:
         """Run `argv` as root, feed it `stdin`, wait for its end.
 
-        `on_line` gets each line of standard error as it comes. Raises `ClusterError` with the last lines when `check`
-        and the exit code is not 0, or when it takes longer than `timeout_s` seconds (it is killed then).
+        With `attend` its standard input stays open until then: its end says that nobody waits any more. `on_line` gets
+        each line of standard error as it comes. Raises `ClusterError` with the last lines when `check` and the exit
+        code is not 0, or when it takes longer than `timeout_s` seconds (it is killed then).
         """
         limit = timeout_s if timeout_s is not None else self._config.timeouts.command_s
         channel = self.exec_channel(argv)
         reader = _Reader(channel, on_line)
         self._readers.append(reader)
-        feeder = threading.Thread(target=_feed, args=(channel, stdin), daemon=True)
+        feeder = threading.Thread(target=_feed, args=(channel, stdin, not attend), daemon=True)
         feeder.start()
         finished = False
         try:
@@ -307,12 +313,13 @@ def _shown(argv: Sequence[str]) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
-def _feed(channel: paramiko.Channel, stdin: str | bytes) -> None:
+def _feed(channel: paramiko.Channel, stdin: str | bytes, close: bool) -> None:
     with contextlib.suppress(OSError, paramiko.SSHException, EOFError):
         payload = stdin.encode() if isinstance(stdin, str) else stdin
         if payload:
             channel.sendall(payload)
-        channel.shutdown_write()
+        if close:
+            channel.shutdown_write()
 
 
 class _Reader:

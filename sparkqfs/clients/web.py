@@ -1,4 +1,4 @@
-"""JSON from the Spark and QFS web pages, through the manager's SSH connection."""
+"""JSON from the Spark and storage web pages, through the manager's SSH connection."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ from sparkqfs.facts import NodeFacts
 from sparkqfs.gather import gather_nodes
 from sparkqfs.plan.images import ImageRef
 from sparkqfs.plan.nodes import private_directory
-from sparkqfs.plan.storage import Backend, backend_of
+from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.storage.seam import Backend
 
 OnEvent = Callable[[str], None]
 
@@ -49,7 +50,7 @@ class Session:
         """Facts of every node that could be asked, and the problems of the others."""
         if self._facts is None or fresh:
             self.on_event(f"asking {len(self.config.nodes)} machines")
-            results = gather_nodes(self.config, self.clients)
+            results = gather_nodes(self.config, self.clients, self.backend.layout)
             self._facts, self._problems = results.values, results.problems
         return self._facts, self._problems
 

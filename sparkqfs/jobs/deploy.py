@@ -19,7 +19,8 @@ from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs import images, status
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.shared_path import check_shared_path
-from sparkqfs.plan.nodes import is_initialised
+from sparkqfs.plan.images import stack_images
+from sparkqfs.plan.nodes import is_initialised, marker_path
 from sparkqfs.plan.stack import CLUSTER_LABEL, StackFile, StackInput, build_stack
 from sparkqfs.plan.steps import JobResult, Outcome
 
@@ -30,8 +31,8 @@ trap 'rm -rf "$DOCKER_CONFIG"' EXIT INT TERM
 (umask 077; IFS= read -r login; printf '%s' "$login" > "$DOCKER_CONFIG/config.json")
 docker stack deploy --compose-file - --prune --with-registry-auth "$1"
 """
-KILL_S = 30
-"""Seconds between asking a program in a container to end, and killing it."""
+ENDING_S = 20
+"""Seconds that a program in a container gets to end once its time is up."""
 MAX_FAILURES = 4
 """A task that failed this often on one machine will not come up by waiting."""
 
@@ -54,7 +55,7 @@ def make_stack(session: Session) -> StackFile:
             except ClusterError:
                 if not session.dry_run:
                     raise
-    missing = [image.name for image in topology.IMAGES if not pushed.get(image.name)]
+    missing = [image.name for image in stack_images(config) if not pushed.get(image.name)]
     if missing and not session.dry_run:
         what = f"not in the registry: {', '.join(missing)}"
         raise ClusterError(Problem(node=config.manager.name, what=what, hint="run `invoke build push` first"))
@@ -63,7 +64,7 @@ def make_stack(session: Session) -> StackFile:
         StackInput(
             config=config,
             facts=facts,
-            images={image.name: pushed.get(image.name) or refs[image.name].reference for image in topology.IMAGES},
+            images={image.name: pushed.get(image.name) or refs[image.name].reference for image in stack_images(config)},
             templates=templates(),
             secrets=secrets,
             cluster_id=marker or "",
@@ -74,18 +75,20 @@ def make_stack(session: Session) -> StackFile:
 def _check_storage(session: Session) -> None:
     """The file system must exist, and every disk must carry the cluster's marker, before anything starts."""
     check_shared_path(session)
-    if not session.backend.has_metaserver:
+    if session.backend.layout is None:
         return
     config = session.config
     facts = session.all_facts()
     if not is_initialised(config, facts):
         what = "the file system is not initialised"
-        raise ClusterError(Problem(node=config.manager.name, what=what, hint="run `invoke init-qfs` first"))
+        raise ClusterError(
+            Problem(node=config.manager.name, what=what, hint=f"run `invoke {session.backend.init_task}` first")
+        )
     wanted = facts[config.manager.name].disks[0].marker
     for name, fact in facts.items():
         for disk in fact.disks:
             if wanted is None or disk.marker != wanted:
-                what = f"{disk.path}/qfs/.cluster-id is {disk.marker or 'missing'}: is the disk mounted?"
+                what = f"{marker_path(config, disk)} is {disk.marker or 'missing'}: is the disk mounted?"
                 raise ClusterError(Problem(node=name, what=what, hint="mount it, then deploy again"))
 
 
@@ -114,6 +117,8 @@ def run(session: Session) -> JobResult:
     if is_current(session, stack):
         outcomes = [Outcome(subject=subject, state="unchanged")]
     else:
+        if not engine.services(config.name) and _left_over(session):
+            _remove(session)  # a `down` that did not come to its end: its network would vanish under our services
         _create_configs(session, stack)
         session.on_event(f"[{config.manager.name}] deploying stack {config.name}")
         _stack_deploy(session, stack)
@@ -161,11 +166,7 @@ def _stack_deploy(session: Session, stack: StackFile) -> None:
 def why_not_ready(session: Session, seen: status.ClusterStatus) -> str | None:
     """What the cluster still lacks; `None` when it works."""
     nodes = len(session.config.nodes)
-    missing = [
-        name
-        for name in (topology.QFS_MASTER, topology.SPARK_MASTER, topology.JUPYTER_SERVER)
-        if (name != topology.QFS_MASTER or session.backend.has_metaserver) and not status.running(seen.tasks, name)
-    ]
+    missing = [name for name in status.single_services(session) if not status.running(seen.tasks, name)]
     if missing:
         return f"starting: {', '.join(missing)}"
     if isinstance(seen.spark, str):
@@ -176,9 +177,9 @@ def why_not_ready(session: Session, seen: status.ClusterStatus) -> str | None:
     alive = tuple(host for host in seen.spark.alive_hosts if host in workers)
     if len(alive) < nodes:
         return f"{len(alive)} of {nodes} Spark workers registered"
-    if isinstance(seen.qfs, str):
-        return f"QFS: {seen.qfs}"
-    why = session.backend.unready(session.config, seen.qfs, alive)
+    if isinstance(seen.storage, str):
+        return f"{session.backend.words.storage}: {seen.storage}"
+    why = session.backend.unready(session.config, seen.storage, alive)
     if why is not None:
         return why
     return f"Jupyter: {seen.jupyter}" if seen.jupyter is not None else None
@@ -286,17 +287,18 @@ def find_container(session: Session, service: str) -> TaskFact:
 
 
 def in_container(container_id: str, timeout_s: float) -> list[str]:
-    """Command line that runs a program in a container, environment loaded, and ends it there when its time is up.
+    """Command line that runs a program in a container, environment loaded, while its standard input is open.
 
-    Killing `docker exec` from outside leaves the program running, with all of Spark's cores.
+    Killing `docker exec` leaves the program running, with all of Spark's cores; `attended` ends it when its time is
+    up and when our end of the connection is gone. To be run with `attend=True`.
     """
-    limit = ["timeout", "-k", str(KILL_S), str(max(1, int(timeout_s)))]
-    return ["docker", "exec", container_id, "/opt/sparkqfs/bin/with-env", *limit]
+    attended = ["/opt/sparkqfs/bin/attended", str(max(1, int(timeout_s)))]
+    return ["docker", "exec", "-i", container_id, "/opt/sparkqfs/bin/with-env", *attended]
 
 
 def check_time_limit(exit_code: int, node: str, what: str, timeout_s: float) -> None:
-    """Raises `DeadlineError` for the exit codes with which `timeout` says that it ended the program."""
-    if exit_code in (124, 137):
+    """Raises `DeadlineError` for the exit code with which `attended` says that the program's time was up."""
+    if exit_code == 124:
         text = f"{what} did not end within {timeout_s:.0f} s"
         raise DeadlineError(Problem(node=node, what=text, code=ExitCode.TIMEOUT))
 
@@ -308,9 +310,10 @@ def exec_in(session: Session, service: str, argv: list[str], *, timeout_s: float
     client = session.clients.node(task.node)
     output = client.run(
         command,
-        timeout_s=timeout_s + KILL_S + 15,
+        timeout_s=timeout_s + ENDING_S,
         check=False,
         on_line=lambda line: session.on_event(f"[{service}] {line}"),
+        attend=True,
     )
     check_time_limit(output.exit_code, task.node, f"{argv[0]} in {service}", timeout_s)
     if output.exit_code != 0:
@@ -330,25 +333,34 @@ def down(session: Session) -> JobResult:
         return JobResult(task="down", outcomes=(Outcome(subject=subject, state="unchanged"),))
     if session.dry_run:
         return JobResult(task="down", outcomes=(Outcome(subject=subject, state="planned", changes=tuple(left)),))
+    _remove(session)
+    engine.remove_unused(config.name, ())
+    return JobResult(task="down", outcomes=(Outcome(subject=subject, state="changed", changes=("removed",)),))
+
+
+def _remove(session: Session) -> None:
+    """`docker stack rm`, again and again: it fails while an earlier one, or a task, still holds the network."""
+    config = session.config
     session.on_event(f"[{config.manager.name}] removing stack {config.name}")
-    session.clients.manager.run(["docker", "stack", "rm", config.name])
-    last = {"left": left}
+    said = {"left": "", "error": ""}
 
     def gone() -> bool:
-        now = _left_over(session)
-        if now and now != last["left"]:
-            session.on_event(f"waiting: {', '.join(now)} left")
-        last["left"] = now
-        return not now
+        left = _left_over(session)
+        if any("containers" not in one for one in left):
+            output = session.clients.manager.run(["docker", "stack", "rm", config.name], check=False)
+            said["error"] = output.last_lines(3) if output.exit_code else ""
+        text = f"{', '.join(left)} left" if left else ""
+        if text and text != said["left"]:
+            session.on_event(f"waiting: {text}")
+        said["left"] = text
+        return not left
 
     wait_until(
         gone,
         what=f"stack {config.name} to be gone",
         timeout_s=config.timeouts.deploy_s,
-        detail=lambda: ", ".join(last["left"]) + " left",
+        detail=lambda: "\n".join(filter(None, said.values())),
     )
-    engine.remove_unused(config.name, ())
-    return JobResult(task="down", outcomes=(Outcome(subject=subject, state="changed", changes=("removed",)),))
 
 
 def _left_over(session: Session) -> list[str]:

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sparkqfs import topology
 from sparkqfs.clients import download
-from sparkqfs.clients.context import Context, make_context, tar_of
+from sparkqfs.clients.context import HADOOP_LOCK, Context, StorageParts, make_context, tar_of
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.jobs.base import Session
-from sparkqfs.plan.images import ImageRef, build_arguments, image_refs, network_arguments
+from sparkqfs.plan.images import ImageRef, build_arguments, image_refs, network_arguments, stack_images
 from sparkqfs.plan.steps import JobResult, Outcome
 
 
@@ -24,13 +24,19 @@ def architecture(session: Session) -> str:
     return manager
 
 
-def tarball(session: Session) -> download.Tarball | None:
-    """The tarball for the worker-node image; `None` where the storage needs none. Downloads it where it is missing."""
-    if not session.backend.has_metaserver:
-        return None
-    arch = architecture(session)
-    if session.dry_run:
-        return download.find_tarball(session.config, arch)
+def parts_here(session: Session) -> StorageParts | None:
+    """What the storage needs in the worker-node image, as far as that is known before anything is fetched."""
+    if session.backend.parts == "qfs-tarball":
+        tarball = download.find_tarball(session.config, session.manager_facts().architecture)
+        return StorageParts(f"qfs {tarball.sha256}", tarball.path) if tarball else None
+    if session.backend.parts == "hadoop-jars":
+        return StorageParts(f"hadoop {download.sha256_of(HADOOP_LOCK)}")
+    return None
+
+
+def fetch_parts(session: Session) -> StorageParts | None:
+    """The same, downloaded where it is missing."""
+    what = {"qfs-tarball": "QFS tarball", "hadoop-jars": "Hadoop's jars"}.get(str(session.backend.parts), "")
     last = [-1]
 
     def progress(done: int, total: int) -> None:
@@ -38,36 +44,35 @@ def tarball(session: Session) -> download.Tarball | None:
         if tenth != last[0]:
             last[0] = tenth
             of = f" of {total >> 20}" if total else ""
-            session.on_event(f"QFS tarball: {done >> 20}{of} MiB")
+            session.on_event(f"{what}: {done >> 20}{of} MiB")
 
     def confirm(sha256: str) -> bool:
-        return session.confirm(f"the downloaded QFS tarball has sha256 {sha256}; is that the right one?")
+        return session.confirm(f"the downloaded {what} has sha256 {sha256}; is that the right one?")
 
-    return download.fetch_tarball(session.config, arch, confirm=confirm, on_progress=progress)
+    if session.backend.parts == "qfs-tarball":
+        arch = architecture(session)
+        tarball = download.fetch_tarball(session.config, arch, confirm=confirm, on_progress=progress)
+        return StorageParts(f"qfs {tarball.sha256}", tarball.path)
+    if session.backend.parts == "hadoop-jars":
+        offline = session.config.storage.hdfs.jars
+        jars = download.fetch_jars(HADOOP_LOCK, offline=offline, on_progress=progress)
+        return StorageParts(f"hadoop {download.sha256_of(HADOOP_LOCK)}", jars=jars)
+    return None
 
 
-def contexts(session: Session) -> dict[str, Context]:
+def contexts(session: Session, parts: StorageParts | None) -> dict[str, Context]:
     """Build contexts of all images."""
-    found = tarball(session)
-    path, digest = (found.path, found.sha256) if found else (None, None)
     return {
-        image.name: make_context(session.config, image.name, path, digest)
-        for image in (topology.REGISTRY_IMAGE, *topology.IMAGES)
+        image.name: make_context(session.config, image.name, parts)
+        for image in (topology.REGISTRY_IMAGE, *stack_images(session.config))
     }
 
 
 def references(session: Session) -> dict[str, ImageRef]:
     """Every image's reference by content, without fetching anything; worked out once a command."""
     if not session.references:
-        digest = None
-        if session.backend.has_metaserver:
-            found = download.find_tarball(session.config, session.manager_facts().architecture)
-            digest = found.sha256 if found else None
-        made = {
-            image.name: make_context(session.config, image.name, None, digest).digest
-            for image in (topology.REGISTRY_IMAGE, *topology.IMAGES)
-        }
-        session.references.update(image_refs(session.config, made))
+        made = contexts(session, parts_here(session))
+        session.references.update(image_refs(session.config, {name: one.digest for name, one in made.items()}))
     return session.references
 
 
@@ -108,20 +113,16 @@ def missing(session: Session) -> dict[str, str]:
 def build(session: Session) -> JobResult:
     """All images in the order of their parents; those whose parents are done are built at the same time."""
     todo = missing(session)
-    names = [image.name for image in topology.IMAGES]
+    names = [image.name for image in stack_images(session.config)]
     same = [Outcome(subject=name, state="unchanged") for name in names if name not in todo]
     if session.dry_run or not todo:
         planned = [Outcome(subject=name, state="planned", changes=(todo[name],)) for name in names if name in todo]
         return JobResult(task="build", outcomes=tuple([*planned, *same]))
-    made = contexts(session)
+    made = contexts(session, fetch_parts(session))
     session.references = image_refs(session.config, {name: context.digest for name, context in made.items()})
     refs = session.references
     done: list[str] = []
-    waves = (
-        (topology.WORKER_NODE,),
-        (topology.QFS_MASTER, topology.SPARK_MASTER),
-        (topology.JUPYTER_SERVER,),
-    )
+    waves = ((topology.WORKER_NODE,), tuple(name for name in names if name != topology.WORKER_NODE))
     for wave in waves:
         pool = ThreadPoolExecutor(max_workers=len(wave))
         try:
@@ -155,7 +156,7 @@ def digests(session: Session) -> dict[str, str | None]:
 def push(session: Session) -> JobResult:
     """Push what the registry does not hold."""
     held = digests(session)
-    names = [image.name for image in topology.IMAGES]
+    names = [image.name for image in stack_images(session.config)]
     todo = [name for name in names if held[name] is None]
     same = [Outcome(subject=name, state="unchanged") for name in names if name not in todo]
     if session.dry_run:

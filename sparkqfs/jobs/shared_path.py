@@ -69,7 +69,7 @@ def shared_path_problems(session: Session, *, prepared: bool) -> tuple[Problem, 
     `UnreachableError` when the manager cannot be reached.
     """
     config = session.config
-    if not session.backend.shared_directories(config):
+    if config.shared_directory is None:
         return ()
     manager = config.manager.name
     others = tuple(node.name for node in config.nodes if node.name != manager)

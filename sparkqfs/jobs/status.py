@@ -1,4 +1,4 @@
-"""invoke status: Swarm, Spark and QFS at the same time; one that is down never hides the others."""
+"""invoke status: Swarm, Spark and the storage at the same time; one that is down never hides the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 from sparkqfs import topology
 from sparkqfs.clients.web import WebError, get_json
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
-from sparkqfs.facts import QfsFact, SparkFact, TaskFact, parse_qfs, parse_spark
+from sparkqfs.facts import SparkFact, StorageFact, TaskFact, parse_spark
 from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs.base import Session
 from sparkqfs.plan.steps import JobResult
@@ -27,8 +27,8 @@ class ClusterStatus:
     tasks: tuple[TaskFact, ...]
     deployed: bool
     spark: SparkFact | str
-    qfs: QfsFact | str | None
-    """`None` where the storage has no metaserver."""
+    storage: StorageFact | str | None
+    """`None` where no daemon of ours keeps the data."""
     jupyter: str | None
     """Why Jupyter does not answer; `None` when it does."""
     urls: dict[str, str]
@@ -42,6 +42,12 @@ def running(tasks: tuple[TaskFact, ...], service: str) -> tuple[TaskFact, ...]:
 def is_worker(service: str) -> bool:
     """True for the worker-node service of any class."""
     return service == topology.WORKER_NODE or service.startswith(topology.WORKER_NODE + "-")
+
+
+def single_services(session: Session) -> tuple[str, ...]:
+    """The services that run once in the cluster."""
+    master = session.backend.master
+    return (*([master.name] if master is not None else []), topology.SPARK_MASTER, topology.JUPYTER_SERVER)
 
 
 def _place(session: Session, tasks: tuple[TaskFact, ...], service: str) -> str | None:
@@ -76,9 +82,10 @@ def gather_status(session: Session) -> ClusterStatus:
         deployed = bool(tasks) or bool(session.clients.engine().services(config.name))
     with ThreadPoolExecutor(max_workers=3) as pool:
         spark = pool.submit(_ask, session, tasks, topology.SPARK_MASTER, config.ports.spark_ui, "/json/", parse_spark)
-        qfs = (
-            pool.submit(_ask, session, tasks, topology.QFS_MASTER, config.ports.qfs_ui, "/query/meta", parse_qfs)
-            if session.backend.has_metaserver
+        backend, master = session.backend, session.backend.master
+        storage = (
+            pool.submit(_ask, session, tasks, master.name, backend.ui_port(config), master.status_path, backend.status)
+            if master is not None
             else None
         )
         jupyter = pool.submit(
@@ -88,7 +95,7 @@ def gather_status(session: Session) -> ClusterStatus:
             tasks=tasks,
             deployed=deployed,
             spark=spark.result(),
-            qfs=qfs.result() if qfs is not None else None,
+            storage=storage.result() if storage is not None else None,
             jupyter=jupyter.result(),
             urls=_urls(session, tasks),
         )
@@ -98,10 +105,12 @@ def _urls(session: Session, tasks: tuple[TaskFact, ...]) -> dict[str, str]:
     ports = session.config.ports
     wanted = {
         "Spark master": (topology.SPARK_MASTER, ports.spark_ui),
-        "QFS": (topology.QFS_MASTER, ports.qfs_ui),
         "Jupyter": (topology.JUPYTER_SERVER, ports.jupyter),
         "Spark application": (topology.JUPYTER_SERVER, ports.app_ui),
     }
+    backend = session.backend
+    if backend.master is not None:
+        wanted[backend.words.storage] = (backend.master.name, backend.ui_port(session.config))
     places = {name: (_place(session, tasks, service), port) for name, (service, port) in wanted.items()}
     return {name: f"http://{host}:{port}" for name, (host, port) in places.items() if host is not None}
 
@@ -129,12 +138,14 @@ def _spark_problems(session: Session, status: ClusterStatus) -> list[Problem]:
 
 
 def _storage_problems(session: Session, status: ClusterStatus) -> list[Problem]:
-    if status.qfs is None:
+    backend = session.backend
+    if status.storage is None or backend.master is None:
         return []
-    if isinstance(status.qfs, str):
-        return [Problem(what=f"QFS: {status.qfs}", hint="`invoke logs --service qfs-master`")]
+    if isinstance(status.storage, str):
+        hint = f"`invoke logs --service {backend.master.name}`"
+        return [Problem(what=f"{backend.words.storage}: {status.storage}", hint=hint)]
     hosts = () if isinstance(status.spark, str) else status.spark.alive_hosts
-    why = session.backend.unready(session.config, status.qfs, hosts or status.qfs.up_hosts)
+    why = backend.unready(session.config, status.storage, hosts or status.storage.up_hosts)
     return [Problem(what=why)] if why is not None else []
 
 
@@ -144,9 +155,7 @@ def _task_problems(session: Session, status: ClusterStatus) -> list[Problem]:
     wanted = {node.name for node in session.config.nodes}
     up = {task.node for task in status.tasks if is_worker(task.service) and task.is_up}
     places = [(topology.WORKER_NODE, name) for name in sorted(wanted - up)]
-    for service in (topology.QFS_MASTER, topology.SPARK_MASTER, topology.JUPYTER_SERVER):
-        if service == topology.QFS_MASTER and not session.backend.has_metaserver:
-            continue
+    for service in single_services(session):
         if not running(status.tasks, service):
             places.append((service, ""))
     for service, node in places:
@@ -183,24 +192,25 @@ def document(session: Session, status: ClusterStatus, problems: tuple[Problem, .
             "applications": list(fact.applications),
         }
     storage: dict[str, object] = {"kind": config.storage.kind}
-    if isinstance(status.qfs, str):
-        storage |= {"answers": False, "error": status.qfs}
-    elif status.qfs is not None:
-        qfs = status.qfs
+    if isinstance(status.storage, str):
+        storage |= {"answers": False, "error": status.storage}
+    elif status.storage is not None:
+        found = status.storage
         storage |= {
             "answers": True,
             "replication": config.storage.replication,
-            "chunkservers_up": len(qfs.up_hosts),
-            "chunkservers_expected": len(config.nodes),
-            "chunkserver_hosts": list(qfs.up_hosts),
-            "total_bytes": qfs.total_bytes,
-            "used_bytes": qfs.used_bytes,
-            "free_bytes": qfs.free_bytes,
-            "recovering": qfs.recovering,
-            "replications_pending": qfs.replications_pending,
-            "files": qfs.files,
-            "chunks": qfs.chunks,
-            "file_system_id": qfs.file_system_id,
+            "server_name": session.backend.words.servers,
+            "servers_up": len(found.up_hosts),
+            "servers_expected": len(config.nodes),
+            "server_hosts": list(found.up_hosts),
+            "total_bytes": found.total_bytes,
+            "used_bytes": found.used_bytes,
+            "free_bytes": found.free_bytes,
+            "recovering": found.recovering,
+            "replications_pending": found.replications_pending,
+            "files": found.files,
+            "blocks": found.blocks,
+            "file_system_id": found.file_system_id,
         }
     state = "healthy" if not problems else ("degraded" if status.deployed else "down")
     return {

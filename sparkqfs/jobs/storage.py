@@ -1,4 +1,4 @@
-"""invoke init-qfs and purge: the two tasks that may erase, behind the same guard."""
+"""invoke init-storage and purge: the two tasks that may erase, behind the same guard."""
 
 from __future__ import annotations
 
@@ -6,41 +6,43 @@ import base64
 import dataclasses
 from string import Template
 
-from sparkqfs import topology
 from sparkqfs.clients.context import templates
 from sparkqfs.clients.engine import STACK_LABEL
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
 from sparkqfs.facts import NodeFacts
 from sparkqfs.jobs import images
 from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.shared_path import check_shared_path
+from sparkqfs.plan.nodes import marker_path
+from sparkqfs.plan.stack import SECRETS
 from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.plan.storage.seam import Master, disk_mounts
 
 INIT_SCRIPT = r"""
 set -eu
-image=$1 qfs=$2 uid=$3 gid=$4 id=$5 storage=$6
-IFS= read -r prp; IFS= read -r key
+image=$1 source=$2 target=$3 uid=$4 gid=$5 id=$6 storage=$7 root=$8
 dir=$(mktemp -d /run/sparkqfs-init.XXXXXX)
 trap 'rm -rf "$dir"' EXIT INT TERM
-mkdir "$dir/conf"
-printf '%s' "$prp" | base64 -d > "$dir/conf/MetaServer.prp"
-printf '%s' "$key" | base64 -d > "$dir/key"
+mkdir "$dir/configs" "$dir/secrets"
+while read -r kind name content; do printf '%s' "$content" | base64 -d > "$dir/$kind/$name"; done
 chown -R "$uid:$gid" "$dir"; chmod -R u=rwX,go= "$dir"
 docker run --rm --network none --cap-drop ALL --security-opt no-new-privileges \
   --tmpfs /run/sparkqfs:mode=1777 \
-  -e SPARKQFS_STORAGE="$storage" -e SPARKQFS_CLUSTER_ID="$id" \
-  -v "$qfs:/data/qfs" -v "$dir/conf:/etc/sparkqfs:ro" -v "$dir/key:/run/secrets/cluster-key:ro" \
-  --entrypoint /opt/sparkqfs/bin/supervise "$image" init-metaserver
+  -e SPARKQFS_STORAGE="$storage" -e SPARKQFS_ROOT="$root" -e SPARKQFS_CLUSTER_ID="$id" \
+  -v "$source:$target" -v "$dir/configs:/etc/sparkqfs:ro" -v "$dir/secrets:/run/secrets:ro" \
+  --entrypoint /opt/sparkqfs/bin/supervise "$image" init-storage </dev/null
 """
 
 ERASE_TIMEOUT_S = 6 * 3600.0
-"""Unlinking millions of chunks takes its time."""
+"""Unlinking millions of files takes its time."""
 ERASE_SCRIPT = r"""
 set -eu
+top=$1; shift
 for d in "$@"; do
   p=$d
   while :; do
     [ ! -L "$p" ] || { echo "$p is a symbolic link; it is not followed, nothing was erased" >&2; exit 1; }
-    case "$p" in */qfs/*) p=${p%/*};; *) break;; esac
+    case "$p" in */"$top"/*) p=${p%/*};; *) break;; esac
   done
 done
 for d in "$@"; do
@@ -52,20 +54,22 @@ done
 
 
 def refusals(session: Session) -> tuple[Problem, ...]:
-    """Everything that stands against a new file system: metadata, chunks, machines that cannot be looked at."""
+    """Everything that stands against a new file system: metadata, data, machines that cannot be looked at."""
     config = session.config
     facts, unreachable = session.facts()
     problems = [
         dataclasses.replace(problem, what=f"cannot be looked at: {problem.what}", code=ExitCode.REFUSED)
         for problem in unreachable
     ]
-    hint = f"this would erase it; if that is what you want: invoke init-qfs --erase {config.name}"
+    layout, words = session.backend.layout, session.backend.words
+    assert layout is not None
+    hint = f"this would erase it; if that is what you want: invoke {session.backend.init_task} --erase {config.name}"
     for name, fact in facts.items():
         if name == config.manager.name and fact.meta.exists:
             meta = fact.meta
             what = (
                 f"there is a file system already: {meta.checkpoints} checkpoints and {meta.logs} logs in "
-                f"{config.manager.data_dirs[0]}/qfs, last of {meta.date or 'unknown date'}, "
+                f"{config.manager.data_dirs[0]}/{layout.top}, last of {meta.date or 'unknown date'}, "
                 f"file-system id {meta.file_system_id or 'unknown'}, {meta.bytes} bytes"
             )
             problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
@@ -74,8 +78,9 @@ def refusals(session: Session) -> tuple[Problem, ...]:
                 what = f"{path.path} is a symbolic link: what is behind it is not looked at"
                 problems.append(Problem(node=name, what=what, hint="`invoke prep` says more", code=ExitCode.REFUSED))
         for disk in fact.disks:
-            if disk.chunks:
-                what = f"{disk.path}/qfs/chunk holds {disk.chunks} chunks, {disk.chunk_bytes} bytes"
+            if disk.blocks:
+                where = f"{disk.path}/{layout.top}/{layout.blocks}"
+                what = f"{where} holds {disk.blocks} {words.blocks}, {disk.block_bytes} bytes"
                 problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
     return tuple(problems)
 
@@ -88,7 +93,7 @@ def _marker_problems(session: Session, facts: dict[str, NodeFacts]) -> tuple[Pro
     for name, fact in facts.items():
         for disk in fact.disks:
             if disk.marker is None or disk.marker != wanted:
-                what = f"{disk.path}/qfs/.cluster-id is {disk.marker or 'missing'}, {wanted or 'an id'} is wanted"
+                what = f"{marker_path(config, disk)} is {disk.marker or 'missing'}, {wanted or 'an id'} is wanted"
                 hint = "run `invoke prep`; if it ran before, a disk is not mounted"
                 problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
     return tuple(problems)
@@ -126,23 +131,28 @@ def data_directories(session: Session, name: str, *, everything: bool) -> list[s
     """Directories whose content is the file system's on this node; `everything` adds Spark's and the registry's."""
     config = session.config
     node = config.node(name)
-    found = [str(disk / "qfs" / "chunk") for disk in node.data_dirs]
-    if node.manager:
-        found += [str(node.data_dirs[0] / "qfs" / part) for part in ("checkpoint", "logs")]
+    layout = session.backend.layout
+    found = []
+    if layout is not None:
+        found = [str(disk / layout.top / layout.blocks) for disk in node.data_dirs]
+        if node.manager:
+            found += [str(node.data_dirs[0] / layout.top / part) for part in layout.metadata]
     if everything:  # by name, never from a list that holds the user's own directories too
         found.append(str(node.data_dirs[0] / "spark"))
-        found += [str(disk / "qfs") for disk in node.data_dirs]
+        if layout is not None:
+            found += [str(disk / layout.top) for disk in node.data_dirs]
     return list(dict.fromkeys(found))
 
 
 def erase(session: Session, *, everything: bool = False) -> tuple[Outcome, ...]:
     """Empty the data directories on every node, all at once; the directories themselves stay."""
     names = tuple(node.name for node in session.config.nodes)
+    top = session.backend.layout.top if session.backend.layout is not None else ""
 
     def one(name: str) -> tuple[str, ...]:
         session.on_event(f"[{name}] erasing")
         output = session.clients.node(name).script(
-            ERASE_SCRIPT, *data_directories(session, name, everything=everything)
+            ERASE_SCRIPT, top, *data_directories(session, name, everything=everything)
         )
         return tuple(line.partition("\t")[2] for line in output.stdout.splitlines() if line.startswith("erased"))
 
@@ -150,13 +160,22 @@ def erase(session: Session, *, everything: bool = False) -> tuple[Outcome, ...]:
     return tuple(Outcome(subject=name, state="changed", changes=paths) for name, paths in done.items())
 
 
-def init(session: Session, *, erase_name: str | None = None) -> JobResult:
-    """Make an empty file system. Refuses when anything is anywhere; only the cluster's name gets past that."""
-    config = session.config
-    if not session.backend.has_metaserver:
-        what = f"storage.kind {config.storage.kind} needs no file system of ours"
-        return JobResult(task="init-qfs", outcomes=(Outcome(subject="storage", state="unchanged", changes=(what,)),))
+def init(session: Session, *, erase_name: str | None = None, task: str = "init-storage") -> JobResult:
+    """Make an empty file system. Refuses when anything is anywhere; only the cluster's name gets past that.
+
+    `task` is the word the user said; one that belongs to another storage is a `ConfigError`.
+    """
+    config, master = session.config, session.backend.master
+    if task not in ("init-storage", session.backend.init_task):
+        what = f"{task} is not for a cluster whose storage is {session.backend.words.storage}"
+        raise ConfigError(Problem(what=what, config_path="storage.kind", hint="`invoke init-storage`"))
+    if master is None:
+        check_shared_path(session)
+        what = f"{session.backend.words.storage} is the same on all nodes; it needs no file system of ours"
+        return JobResult(task=task, outcomes=(Outcome(subject="storage", state="unchanged", changes=(what,)),))
     _check_name(session, erase_name, "--erase")
+    layout = session.backend.layout
+    assert layout is not None
     against = refusals(session)
     facts, unreachable = session.facts()
     linked = any(path.kind == "link" for fact in facts.values() for path in fact.paths.values())
@@ -169,15 +188,15 @@ def init(session: Session, *, erase_name: str | None = None) -> JobResult:
     subject = f"file system of {config.name}"
     if session.dry_run:
         changes = ("erase what is there", "create") if against else ("create",)
-        return JobResult(task="init-qfs", outcomes=(Outcome(subject=subject, state="planned", changes=changes),))
-    ref = images.references(session)[topology.QFS_MASTER]
+        return JobResult(task=task, outcomes=(Outcome(subject=subject, state="planned", changes=changes),))
+    ref = images.references(session)[master.name]
     if session.clients.engine().image_labels(ref.reference) is None:
         what = f"{ref.reference} is not built"
         raise ClusterError(Problem(node=config.manager.name, what=what, hint="run `invoke build` first"))
-    cluster_key = session.secrets()["cluster_key"]  # before anything is erased
+    files = _init_files(session, master)  # before anything is erased
     erased = erase(session) if against else ()
     session.on_event(f"[{config.manager.name}] making an empty file system")
-    prp = Template(templates()["MetaServer.prp"]).substitute(session.backend.daemon_configs(config)["MetaServer.prp"])
+    mount = disk_mounts(config.manager, layout.top)[0]
     session.clients.manager.run(
         [
             "sh",
@@ -185,21 +204,31 @@ def init(session: Session, *, erase_name: str | None = None) -> JobResult:
             INIT_SCRIPT,
             "sh",
             ref.reference,
-            str(config.manager.data_dirs[0] / "qfs"),
+            str(mount["source"]),
+            str(mount["target"]),
             str(config.owner.uid),
             str(config.owner.gid),
             facts[config.manager.name].disks[0].marker or "",
             session.backend.kind,
+            session.backend.root_uri(config),
         ],
-        stdin="".join(base64.b64encode(text.encode()).decode() + "\n" for text in (prp, cluster_key)),
+        stdin=files,
     )
     after, _ = session.facts(fresh=True)
     meta = after[config.manager.name].meta
     if not meta.exists:
-        what = "the metaserver said it was done, but there is no checkpoint"
+        what = f"the {session.backend.words.master} said it was done, but there is no checkpoint"
         raise ClusterError(Problem(node=config.manager.name, what=what))
     made = Outcome(subject=subject, state="changed", changes=(f"file-system id {meta.file_system_id}",))
-    return JobResult(task="init-qfs", outcomes=(*erased, made))
+    return JobResult(task=task, outcomes=(*erased, made))
+
+
+def _init_files(session: Session, master: Master) -> str:
+    """What the daemon needs, one file a line: `configs` or `secrets`, name, content in base64."""
+    texts, values = templates(), session.backend.daemon_configs(session.config)
+    files = [("configs", name, Template(texts[name]).substitute(values[name])) for name in master.configs]
+    files += [("secrets", name, session.secrets()[SECRETS[name]]) for name in master.secrets]
+    return "".join(f"{kind} {name} {base64.b64encode(text.encode()).decode()}\n" for kind, name, text in files)
 
 
 def purge(session: Session, *, erase_name: str | None) -> JobResult:

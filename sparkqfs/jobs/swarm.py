@@ -226,7 +226,7 @@ def start_registry(session: Session) -> None:
     session.secrets()  # says "run prep first" before anything is built
     reference = _registry_reference(session)
     ref = images.references(session)[topology.REGISTRY]
-    context = make_context(config, topology.REGISTRY, None, None)
+    context = make_context(config, topology.REGISTRY, None)
     images.build_one(session, ref, context)
     session.on_event(f"[{config.manager.name}] starting the registry on port {config.registry.port}")
     password = session.secrets()["registry_password"].encode()

@@ -21,7 +21,7 @@ def stages() -> tuple[tuple[str, Callable[[Session], JobResult]], ...]:
         ("swarm", swarm.run),
         ("build", images.build),
         ("push", images.push),
-        ("init-qfs", _init_if_new),
+        ("init-storage", _init_if_new),
         ("deploy", deploy.run),
     )
 
@@ -29,8 +29,8 @@ def stages() -> tuple[tuple[str, Callable[[Session], JobResult]], ...]:
 def _init_if_new(session: Session) -> JobResult:
     """Init only on a cluster that was never initialised; never erases."""
     unchanged = Outcome(subject=f"file system of {session.config.name}", state="unchanged")
-    if not session.backend.has_metaserver or is_initialised(session.config, session.facts(fresh=True)[0]):
-        return JobResult(task="init-qfs", outcomes=(unchanged,))
+    if session.backend.layout is not None and is_initialised(session.config, session.facts(fresh=True)[0]):
+        return JobResult(task="init-storage", outcomes=(unchanged,))
     return storage.init(session)
 
 

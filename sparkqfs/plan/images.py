@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
+from sparkqfs.plan.storage import backend_of
 from sparkqfs.topology import Image
+
+
+def stack_images(config: ClusterConfig) -> tuple[Image, ...]:
+    """The images of the stack, parents first. What a role adds to worker-node is little but its command."""
+    master = backend_of(config).master
+    names = (*([master.name] if master is not None else []), topology.SPARK_MASTER, topology.JUPYTER_SERVER)
+    return (Image(topology.WORKER_NODE, None), *(Image(name, topology.WORKER_NODE) for name in names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +55,7 @@ def network_arguments(config: ClusterConfig, image: Image) -> dict[str, str]:
 def image_refs(config: ClusterConfig, contexts: dict[str, str]) -> dict[str, ImageRef]:
     """Every image of the stack with its content tag; `contexts` maps image names to context digests (sha256)."""
     refs: dict[str, ImageRef] = {}
-    for image in (topology.REGISTRY_IMAGE, *topology.IMAGES):
+    for image in (topology.REGISTRY_IMAGE, *stack_images(config)):
         parent = refs[image.parent].reference if image.parent else config.build.base
         parent_tag = refs[image.parent].tag if image.parent else config.build.base
         arguments = sorted(build_arguments(config, image).items())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts import NodeFacts, PathFact
+from sparkqfs.facts import DiskFact, NodeFacts, PathFact
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.trust import plan_trust
 
 DIRECTORY_MODE = 0o750
 NO_SECRET = Secret()
@@ -56,9 +56,10 @@ def plan_prep(
         if node.name not in only or node.name not in facts:
             continue
         fact = facts[node.name]
-        faults = [*_owner_problems(config, fact), *_path_problems(config, node, fact)]
+        trust_steps, trust_problems = plan_trust(config, fact, fresh.ca_pem if has_ca else None)
+        faults = [*_owner_problems(config, fact), *_path_problems(config, node, fact), *trust_problems]
         marker_steps: list[Step] = []
-        if cluster_id is not None and backend_of(config).has_metaserver:
+        if cluster_id is not None:
             marker_steps, marker_problems = _marker(config, node, facts, cluster_id, node.name in adopt)
             faults += marker_problems
         if faults or id_problems:
@@ -70,7 +71,7 @@ def plan_prep(
             *_directory_steps(config, node, fact),
             *marker_steps,
             *_manager_steps(config, node, fact, fresh),
-            *(_trust_steps(config, fact, fresh) if has_ca else []),
+            *trust_steps,
         ]
         steps += mine
         if not mine:
@@ -102,26 +103,28 @@ def _cluster_id(
 ) -> tuple[str | None, list[Problem]]:
     """The cluster's id is the manager's marker; a new one only where nothing at all stands against it."""
     manager = facts.get(config.manager.name)
-    if manager is None or not backend_of(config).has_metaserver:
+    layout = backend_of(config).layout
+    if manager is None or layout is None:
         return None, []
     marker = _first_marker(manager)
     if marker is not None:
         return marker, []
     first = config.manager.data_dirs[0]
+    blocks = backend_of(config).words.blocks
     hint = f"mount the disk that belongs at {first}; to start anew, `invoke purge --erase {config.name}` first"
     if manager.meta.exists:
-        what = f"{first}/qfs holds a file system but no .cluster-id"
+        what = f"{first}/{layout.top} holds a file system but no .cluster-id"
         return None, [Problem(node=manager.name, what=what, hint=hint, code=ExitCode.REFUSED)]
     found = [
         (fact.name, disk)
         for fact in facts.values()
         for disk in fact.disks
-        if disk.marker is not None or disk.chunks > 0
+        if disk.marker is not None or disk.blocks > 0
     ]
     if found:
         name, disk = found[0]
         what = (
-            f"no .cluster-id under {first}/qfs, but {name} has {disk.chunks} chunks and the marker "
+            f"no .cluster-id under {first}/{layout.top}, but {name} has {disk.blocks} {blocks} and the marker "
             f"{disk.marker or 'none'} in {disk.path}: a disk of the manager that is not mounted looks like this"
         )
         return None, [Problem(node=manager.name, what=what, hint=hint, code=ExitCode.REFUSED)]
@@ -131,6 +134,13 @@ def _cluster_id(
     return fresh.cluster_id, []
 
 
+def marker_path(config: ClusterConfig, disk: DiskFact) -> PurePosixPath:
+    """The marker of a disk: beside the data, so that it goes away with the disk."""
+    layout = backend_of(config).layout
+    assert layout is not None
+    return disk.path / layout.top / ".cluster-id"
+
+
 def _marker(
     config: ClusterConfig, node: NodeConfig, facts: dict[str, NodeFacts], cluster_id: str, adopt: bool
 ) -> tuple[list[Step], list[Problem]]:
@@ -138,14 +148,14 @@ def _marker(
     problems: list[Problem] = []
     owner = config.owner
     for disk in facts[node.name].disks:
-        path = disk.path / "qfs" / ".cluster-id"
+        path = marker_path(config, disk)
         if disk.marker == cluster_id:
             continue
         if disk.marker is not None:
             what = f"{path} says {disk.marker}, this cluster is {cluster_id}"
             hint = "this disk belongs to another cluster; it is not touched"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
-        elif (is_initialised(config, facts) and not adopt) or disk.chunks > 0:
+        elif (is_initialised(config, facts) and not adopt) or disk.blocks > 0:
             what = f"{path} is missing although the cluster is initialised: is the disk at {disk.path} mounted?"
             hint = f"mount it; for a machine or disk that is new, `invoke prep --add {node.name}`"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
@@ -222,7 +232,8 @@ def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePos
     found.append(node.data_dirs[0] / "spark")
     if node.manager:
         found += [node.data_dirs[0] / name for name in backend.manager_directories()]
-        found += backend.shared_directories(config)
+        if config.shared_directory is not None:
+            found.append(config.shared_directory)
         if not config.notebooks.shared:
             found.append(config.notebooks_path)
     return tuple(found)
@@ -294,15 +305,3 @@ def _manager_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts, fre
             root_file("ca.crt", fresh.ca_pem, 0o644, "certificate of the cluster's CA", why),
         ]
     return steps
-
-
-def _trust_steps(config: ClusterConfig, fact: NodeFacts, fresh: FreshMaterial) -> list[Step]:
-    """The CA's certificate where the engine looks for it at every pull: no restart is needed."""
-    if not config.registry.tls:
-        return []
-    wanted = hashlib.sha256(fresh.ca_pem.encode()).hexdigest()
-    if fact.trusted_ca == wanted:
-        return []
-    path = PurePosixPath("/etc/docker/certs.d") / config.registry_address / "ca.crt"
-    why = "missing" if fact.trusted_ca is None else "another certificate"
-    return [write_file(fact.name, path, fresh.ca_pem, uid=0, gid=0, mode=0o644, what=f"registry trust {path}", why=why)]

@@ -15,13 +15,13 @@ from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts import NodeFacts
 from sparkqfs.plan.steps import Secret
 from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.storage.seam import Master, disk_mounts, shared_mounts
 
 CLUSTER_LABEL = "sparkqfs.cluster"
 NODE_LABEL = "sparkqfs.node"
 CLASS_LABEL = "sparkqfs.class"
 SECRETS = {"spark-secret": "spark_secret", "jupyter-token": "jupyter_token", "cluster-key": "cluster_key"}
 """File in the container → name in the cluster's secrets."""
-CHUNKSERVER_MIB = 512
 DAEMONS_MIB = 768
 """Spark worker daemon, supervisor and what the JVMs need outside their heaps."""
 
@@ -96,8 +96,9 @@ def build_stack(given: StackInput) -> StackFile:
     secrets = {_named(config, file, given.secrets[name]): Secret(given.secrets[name]) for file, name in SECRETS.items()}
     common = _Common(given, configs, list(secrets))
     services: dict[str, Service] = {}
-    if backend_of(config).has_metaserver:
-        services[topology.QFS_MASTER] = _qfs_master(common)
+    master = backend_of(config).master
+    if master is not None:
+        services[master.name] = _storage_master(common, master)
     services[topology.SPARK_MASTER] = _spark_master(common)
     classes = sorted({label[CLASS_LABEL] for label in labels.values()})
     for number, name in enumerate(classes):
@@ -201,7 +202,7 @@ class _Common:
             "SPARKQFS_APP_UI_PORT": str(topology.APP_UI_PORT),
             **self.backend.container_environment(self.config, disks),
         }
-        if not self.backend.has_metaserver:
+        if self.backend.layout is None:
             environment.pop("SPARKQFS_CLUSTER_ID")
         return environment
 
@@ -237,11 +238,7 @@ class _Common:
             "environment": {**self.environment(disks), **(extra_environment or {})},
             "networks": [topology.NETWORK],
             "volumes": [*mounts, tmpfs],
-            "configs": [
-                {"source": name, "target": f"/etc/sparkqfs/{name}", "mode": 0o444}
-                for name in configs
-                if name in self.config_names
-            ],
+            "configs": [{"source": name, "target": f"/etc/sparkqfs/{name}", "mode": 0o444} for name in configs],
             "secrets": [
                 {"source": name, "target": name, "uid": str(owner.uid), "gid": str(owner.gid), "mode": 0o400}
                 for name in secrets
@@ -272,16 +269,16 @@ def _spark_mount(node: NodeConfig) -> dict[str, object]:
     return {"type": "bind", "source": str(node.data_dirs[0] / "spark"), "target": "/data/spark"}
 
 
-def _qfs_master(common: _Common) -> Service:
-    config = common.config
-    source = str(config.manager.data_dirs[0] / "qfs")
+def _storage_master(common: _Common, master: Master) -> Service:
+    config, layout = common.config, common.backend.layout
+    assert layout is not None
     return common.service(
-        topology.QFS_MASTER,
-        secrets=("cluster-key",),
-        configs=("MetaServer.prp", "webui.conf"),
-        mounts=[{"type": "bind", "source": source, "target": "/data/qfs"}],
+        master.name,
+        secrets=master.secrets,
+        configs=master.configs,
+        mounts=disk_mounts(config.manager, layout.top)[:1],
         constraints=common.pinned_to_manager(),
-        ports=[(topology.QFS_UI_PORT, config.ports.qfs_ui)],
+        ports=[(master.ui_port, common.backend.ui_port(config))],
     )
 
 
@@ -289,8 +286,8 @@ def _spark_master(common: _Common) -> Service:
     return common.service(
         topology.SPARK_MASTER,
         secrets=("spark-secret",),
-        configs=("spark-defaults.conf",),
-        mounts=common.backend.client_mounts(common.config),
+        configs=("spark-defaults.conf", *common.backend.client_configs),
+        mounts=shared_mounts(common.config),
         constraints=[],
         ports=[(topology.SPARK_UI_PORT, common.config.ports.spark_ui)],
         extra_environment={"SPARKQFS_PROBE_HOST": ""},  # its own name is in no DNS before it is healthy
@@ -302,15 +299,15 @@ def _worker_node(common: _Common, node: NodeConfig, class_name: str) -> Service:
     sizes = sizes_of(config, node, common.given.facts.get(node.name))
     cores, heap = executor_sizes(config, common.given.facts)
     count = config.spark.executors_per_worker
-    extra = CHUNKSERVER_MIB + DAEMONS_MIB
+    extra = common.backend.server_mib + DAEMONS_MIB
     limits = {"memory": f"{sizes.memory_mib + extra}M"}
     if sizes.cpus is not None:
         limits["cpus"] = str(sizes.cpus)
     return common.service(
         topology.WORKER_NODE,
-        secrets=("spark-secret", "cluster-key"),
-        configs=("ChunkServer.prp", "spark-defaults.conf"),
-        mounts=[*common.backend.worker_mounts(config, node), _spark_mount(node)],
+        secrets=("spark-secret", *common.backend.worker_secrets),
+        configs=(*common.backend.worker_configs, "spark-defaults.conf"),
+        mounts=[*common.backend.worker_mounts(config, node), *shared_mounts(config), _spark_mount(node)],
         constraints=[f"node.labels.{CLASS_LABEL} == {class_name}"],
         ports=[],
         extra_environment={
@@ -335,8 +332,8 @@ def _jupyter_server(common: _Common) -> Service:
     return common.service(
         topology.JUPYTER_SERVER,
         secrets=("spark-secret", "jupyter-token"),
-        configs=("spark-defaults.conf",),
-        mounts=[*common.backend.client_mounts(config), notebooks, _spark_mount(config.manager)],
+        configs=("spark-defaults.conf", *common.backend.client_configs),
+        mounts=[*shared_mounts(config), notebooks, _spark_mount(config.manager)],
         constraints=[] if config.notebooks.shared else common.pinned_to_manager(),
         ports=[(topology.JUPYTER_PORT, config.ports.jupyter), (topology.APP_UI_PORT, config.ports.app_ui)],
         extra_environment={"SPARK_LOCAL_DIRS": "/data/spark/local"},

@@ -1,14 +1,16 @@
 """The whole life of a cluster, through the command line, on real container machines.
 
-One local cluster of three nodes serves all of it: first QFS where its tarball is to be had, then the shared storage.
-The tests of a class stand on each other, in the order in which they are written.
+One local cluster of three nodes serves all of it: first QFS where its tarball is to be had, then HDFS, then the shared
+storage in a short form. The tests of a class stand on each other, in the order in which they are written.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -67,6 +69,22 @@ class Cluster:
         assert ran.code == 0, f"{words}: exit {ran.code}\n{ran.out[-3000:]}\n{ran.err[-3000:]}"
         return ran
 
+    def ended(self, *words: str, said: str, sent: signal.Signals) -> int:
+        """Start a command, send it a signal once it has said something; its exit code."""
+        command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
+        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts)}
+        with subprocess.Popen(
+            command, cwd=self.hosts.parent, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            assert any(said in line for line in process.stderr), f"{words} never said {said!r}"
+            process.send_signal(sent)
+            started = time.monotonic()
+            assert "Traceback" not in process.stderr.read()
+            code = process.wait(10)
+            assert time.monotonic() - started < 8
+        return code
+
     def until_healthy(self, deadline_s: float = 240) -> None:
         end = time.monotonic() + deadline_s
         while True:
@@ -107,159 +125,267 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         local_down(name=NAME, file=file, on_event=lambda _text: None)
 
 
-@pytest.fixture(scope="module")
-def qfs(machines: Path) -> Cluster:
-    if find_tarball(load_config(machines), platform.machine()) is None:
-        pytest.skip("no QFS tarball: set SPARKQFS_QFS_TARBALL, or put it into the download cache (docs/qfs-tarball.md)")
-    return Cluster(machines, "spark")
+@dataclass(frozen=True)
+class Kind:
+    """What differs between the storages, as a user of their tools sees it."""
+
+    name: str
+    init: str
+    master: str
+    top: str
+    metadata: str
+    put: tuple[str, ...]
+    cat: str
+
+
+QFS = Kind("qfs", "init-qfs", "qfs-master", "qfs", "checkpoint", ("qfs", "-put", "-"), "qcat")
+HDFS = Kind("hdfs", "init-storage", "hdfs-namenode", "hdfs", "name", ("hdfs", "dfs", "-put", "-"), "hcat")
+
+
+def with_storage(machines: Path, kind: str, **more: object) -> Path:
+    """The same machines with another storage."""
+    settings = yaml.safe_load(machines.read_text())
+    settings |= {"storage": {"kind": kind, "shared": {"path": "/mnt/shared"}}, **more}
+    file = machines.parent / f"{kind}.yml"
+    file.write_text(yaml.safe_dump(settings))
+    return file
 
 
 @pytest.fixture(scope="module")
 def shared(machines: Path) -> Cluster:
-    """The same machines as another cluster: its own name, directories and registry."""
-    settings = yaml.safe_load(machines.read_text())
-    settings |= {
-        "cluster": "plain",
-        "data_dir": "/mnt/data/plain",
-        "storage": {"kind": "shared", "shared": {"path": "/mnt/shared"}},
-        "registry": {"port": 5001},
-    }
-    file = machines.parent / "shared.yml"
-    file.write_text(yaml.safe_dump(settings))
-    return Cluster(file, "plain")
+    """The same machines as another cluster: its own name, directories and registry, that one without TLS."""
+    more = {"cluster": "plain", "data_dir": "/mnt/data/plain", "registry": {"port": 5001, "tls": False}}
+    return Cluster(with_storage(machines, "shared", **more), "plain")
 
 
-class TestQfs:
-    """Real QFS."""
+class Storage:
+    """A storage with daemons of ours; the classes below say what holds for every one, in the order of a life."""
 
-    def test_doctor_finds_nothing_wrong(self, qfs: Cluster) -> None:
-        ran = qfs.ok("doctor", "--json")
+    kind: Kind
+
+    def in_master(self, *argv: str, stdin: bytes = b"") -> str:
+        """Run a program in the container of the storage's master."""
+        master = container_of(1, f"spark_{self.kind.master}")
+        return on_node(1, "docker", "exec", "-i", master, "/opt/sparkqfs/bin/with-env", *argv, stdin=stdin)
+
+
+class Beginning(Storage):
+    """From bare machines to work that is done."""
+
+    def test_doctor_finds_nothing_wrong(self, cluster: Cluster) -> None:
+        ran = cluster.ok("doctor", "--json")
         assert set(ran.states().values()) == {"ok"}
 
-    def test_a_dry_run_of_prep_changes_nothing(self, qfs: Cluster) -> None:
-        assert set(qfs.ok("prep", "--dry-run", "--json").states().values()) == {"planned"}
-        assert "qfs" not in on_node(1, "ls", "/mnt/data")
+    def test_a_dry_run_of_prep_changes_nothing(self, cluster: Cluster) -> None:
+        assert set(cluster.ok("prep", "--dry-run", "--json").states().values()) == {"planned"}
+        assert self.kind.top not in on_node(1, "ls", "/mnt/data").split()
 
-    def test_prep_goes_on_without_a_machine_that_is_down_and_names_it(self, qfs: Cluster) -> None:
+    def test_prep_goes_on_without_a_machine_that_is_down_and_names_it(self, cluster: Cluster) -> None:
         on_node(3, "/usr/local/bin/node-ctl", "stop-sshd")
         try:
-            ran = qfs.run("prep", "--json")
+            ran = cluster.run("prep", "--json")
         finally:
             on_node(3, "/usr/local/bin/node-ctl", "start-sshd")
         assert ran.code == 3
         assert ran.states() == {"node1": "changed", "node2": "changed", "node3": "failed"}
         assert [problem["node"] for problem in ran.json["problems"]] == ["node3"]
 
-    def test_prep_does_only_what_is_left_and_then_nothing(self, qfs: Cluster) -> None:
-        second = {one["subject"]: one["changes"] for one in qfs.ok("prep", "--json").json["outcomes"]}
-        marker = ["marker /mnt/data/qfs/.cluster-id: missing"]  # a new id waits until every machine was asked
+    def test_prep_does_only_what_is_left_and_then_nothing(self, cluster: Cluster) -> None:
+        second = {one["subject"]: one["changes"] for one in cluster.ok("prep", "--json").json["outcomes"]}
+        # a new id waits until every machine was asked
+        marker = [f"marker /mnt/data/{self.kind.top}/.cluster-id: missing"]
         assert (second["node1"], second["node2"]) == (marker, marker)
-        assert len(second["node3"]) > 5
-        assert set(qfs.ok("prep", "--json").states().values()) == {"unchanged"}
+        assert len(second["node3"]) >= 3
+        assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}
 
-    def test_the_stack_file_can_be_seen_before_any_image_exists(self, qfs: Cluster) -> None:
-        stack = yaml.safe_load(qfs.ok("deploy", "--dry-run").out)
-        assert set(stack["services"]) == {"qfs-master", "spark-master", "worker-node", "jupyter-server"}
+    def test_the_stack_file_can_be_seen_before_any_image_exists(self, cluster: Cluster) -> None:
+        stack = yaml.safe_load(cluster.ok("deploy", "--dry-run").out)
+        assert set(stack["services"]) == {self.kind.master, "spark-master", "worker-node", "jupyter-server"}
 
-    def test_deploy_before_init_is_refused_with_a_hint(self, qfs: Cluster) -> None:
-        qfs.ok("swarm", "build", "push", timeout_s=2400)
-        ran = qfs.run("deploy")
+    def test_deploy_before_init_is_refused_with_a_hint(self, cluster: Cluster) -> None:
+        cluster.ok("swarm", "build", "push", timeout_s=2400)
+        ran = cluster.run("deploy")
         assert ran.code == 1
-        assert "[node1]" in ran.err and "invoke init-qfs" in ran.err
+        assert "[node1]" in ran.err and f"invoke {self.kind.init}" in ran.err
 
-    def test_up_brings_the_cluster_to_work_and_then_has_nothing_to_do(self, qfs: Cluster) -> None:
-        first = qfs.ok("up", "--json", timeout_s=2400)
-        assert [stage["stage"] for stage in first.json["stages"] if stage["changed"]] == ["init-qfs", "deploy"]
-        second = qfs.ok("up", "--json")
+    def test_up_brings_the_cluster_to_work_and_then_has_nothing_to_do(self, cluster: Cluster) -> None:
+        first = cluster.ok("up", "--json", timeout_s=2400)
+        assert [stage["stage"] for stage in first.json["stages"] if stage["changed"]] == ["init-storage", "deploy"]
+        second = cluster.ok("up", "--json")
         assert not any(stage["changed"] for stage in second.json["stages"])
 
-    def test_init_refuses_an_initialised_cluster(self, qfs: Cluster) -> None:
-        ran = qfs.run("init-qfs", "--yes")
+    def test_init_refuses_an_initialised_cluster(self, cluster: Cluster) -> None:
+        ran = cluster.run(self.kind.init, "--yes")
         assert ran.code == 5
         assert "file-system id" in ran.err and "bytes" in ran.err
 
-    def test_status_sees_workers_and_chunkservers_under_the_same_addresses(self, qfs: Cluster) -> None:
-        found = qfs.ok("status", "--json").json
+    def test_status_sees_workers_and_data_servers_under_the_same_addresses(self, cluster: Cluster) -> None:
+        found = cluster.ok("status", "--json").json
         assert found["state"] == "healthy"
-        assert found["spark"]["workers_alive"] == found["storage"]["chunkservers_up"] == 3
-        assert found["spark"]["worker_hosts"] == found["storage"]["chunkserver_hosts"]
+        assert found["spark"]["workers_alive"] == found["storage"]["servers_up"] == 3
+        assert found["spark"]["worker_hosts"] == found["storage"]["server_hosts"]
 
-    def test_the_notebook_counts_primes_from_a_table_on_qfs(self, qfs: Cluster) -> None:
-        ran = qfs.ok("notebook", "primes", "--max-value", "1_000_000", "--json")
+    def test_the_notebook_counts_primes_from_a_table_on_the_storage(self, cluster: Cluster) -> None:
+        ran = cluster.ok("notebook", "primes", "--max-value", "1_000_000", "--json")
         result = ran.json["result"]
         assert result["count"] == 78498
         assert result["matches"] is True
-        assert result["path"].startswith("qfs://")
-        assert all(Path(qfs.hosts.parent / name).stat().st_size > 0 for name in ran.json["files"])
+        assert result["path"].startswith(f"{self.kind.name}://")
+        assert all(Path(cluster.hosts.parent / name).stat().st_size > 0 for name in ran.json["files"])
 
-    def test_verify_reads_back_what_it_wrote_and_counts_the_network(self, qfs: Cluster) -> None:
-        found = qfs.ok("verify", "--mib", "48", "--files", "6", "--reads", "2", "--json").json
+    def test_verify_reads_back_what_it_wrote_and_counts_the_network(self, cluster: Cluster) -> None:
+        found = cluster.ok("verify", "--mib", "48", "--files", "6", "--reads", "2", "--json").json
         assert found["sum_ok"] is True
         assert found["rows"] == found["expected_rows"]
         assert set(found["received_bytes"]) == set(found["hosts"])
         assert found["tasks"].get("NODE_LOCAL", 0) > 0
 
-    def test_files_survive_down_and_deploy(self, qfs: Cluster) -> None:
+    def test_a_table_goes_to_the_shared_directory_and_back(self, cluster: Cluster) -> None:
+        table = "/user/spark/primes-1000000.parquet"
+        there = cluster.ok("copy", table, "shared:/primes", "--json").json["copy"]
+        assert there["copied"] == there["files"] > 0
+        again = cluster.ok("copy", table, "shared:/primes", "--json").json["copy"]
+        assert (again["copied"], again["unchanged"]) == (0, there["files"])
+        back = cluster.ok("copy", "shared:/primes", "/tmp/primes", "--json").json["copy"]
+        assert (back["copied"], back["copied_bytes"]) == (there["files"], there["copied_bytes"])
+        on_node(1, "sh", "-c", "for f in /mnt/shared/spark/primes/*.parquet; do echo x >> $f; done")
+        differs = cluster.run("copy", "shared:/primes", "/tmp/primes", "--json")
+        assert differs.code == 5 and differs.json["copy"]["copied"] == 0
+
+
+class Interrupted(Storage):
+    """What an interrupt leaves behind."""
+
+    @pytest.mark.parametrize(
+        ("words", "said", "sent"),
+        [
+            (("notebook", "primes", "--max-value", "400_000_000"), "[primes] ", signal.SIGINT),
+            (("verify", "--mib", "2000"), "executors", signal.SIGKILL),
+        ],
+    )
+    def test_a_program_in_a_container_ends_with_the_task_that_started_it(
+        self, cluster: Cluster, words: tuple[str, ...], said: str, sent: signal.Signals
+    ) -> None:
+        assert cluster.ended(*words, said=said, sent=sent) == (130 if sent == signal.SIGINT else -sent)
+        end = time.monotonic() + 15
+        while "opt/sparkqfs/bin/attended" in on_node(1, "ps", "-eo", "args"):
+            assert time.monotonic() < end, "the program goes on"
+            time.sleep(0.5)
+        while cluster.ok("status", "--json").json["spark"]["cores_used"]:
+            assert time.monotonic() < end, "the program keeps its cores"
+
+    def test_deploy_and_down_can_be_done_again_after_an_interrupt(self, cluster: Cluster) -> None:
+        assert cluster.ended("down", said="removing stack", sent=signal.SIGKILL) == -signal.SIGKILL
+        assert cluster.ok("down", "--json").states()["stack spark"] in ("changed", "unchanged")
+        assert cluster.ended("deploy", said="waiting: ", sent=signal.SIGINT) == 130
+        cluster.ok("deploy")
+        assert cluster.ended("down", said="left", sent=signal.SIGINT) == 130
+        cluster.ok("deploy")
+
+
+class Ending(Storage):
+    """Stops, failures, and the end of the data."""
+
+    def test_files_survive_down_and_deploy(self, cluster: Cluster) -> None:
         payload = os.urandom(3 << 20)
-        master = container_of(1, "spark_qfs-master")
-        on_node(1, "docker", "exec", "-i", master, "qfs", "-put", "-", "/tmp/kept.bin", stdin=payload)
-        checksum = ("sh", "-c", "qcat /tmp/kept.bin | sha256sum")
-        before = on_node(1, "docker", "exec", master, *checksum)
-        assert qfs.ok("down", "--json").states() == {"stack spark": "changed"}
+        self.in_master(*self.kind.put, "/tmp/kept.bin", stdin=payload)
+        checksum = ("sh", "-c", f"{self.kind.cat} /tmp/kept.bin | sha256sum")
+        before = self.in_master(*checksum)
+        assert before.split()[0] == hashlib.sha256(payload).hexdigest()
+        assert cluster.ok("down", "--json").states() == {"stack spark": "changed"}
         for number in (1, 2, 3):
             assert on_node(number, "docker", "ps", "-aq", "--filter", "label=com.docker.stack.namespace=spark") == ""
-        assert qfs.ok("down", "--json").states() == {"stack spark": "unchanged"}
-        assert qfs.run("status").code == 1
-        assert qfs.run("init-qfs").code == 5
-        qfs.ok("deploy")
-        assert on_node(1, "docker", "exec", container_of(1, "spark_qfs-master"), *checksum) == before
+        assert cluster.ok("down", "--json").states() == {"stack spark": "unchanged"}
+        assert cluster.run("status").code == 1
+        assert cluster.run(self.kind.init).code == 5
+        cluster.ok("deploy")
+        assert self.in_master(*checksum) == before
 
-    def test_status_says_when_a_worker_node_is_killed(self, qfs: Cluster) -> None:
+    def test_status_says_when_a_worker_node_is_killed(self, cluster: Cluster) -> None:
         on_node(2, "docker", "kill", container_of(2, "spark_worker-node"))
         started = time.monotonic()
-        ran = qfs.run("status", "--json")
+        ran = cluster.run("status", "--json")
         assert time.monotonic() - started < 30
         assert ran.code == 1
         assert ran.json["state"] == "degraded"
         assert "node2" in {problem["node"] for problem in ran.json["problems"]}
-        qfs.until_healthy()
+        cluster.until_healthy()
 
-    def test_status_still_shows_spark_when_the_metaserver_is_killed(self, qfs: Cluster) -> None:
-        on_node(1, "docker", "kill", container_of(1, "spark_qfs-master"))
+    def test_status_still_shows_spark_when_the_storages_master_is_killed(self, cluster: Cluster) -> None:
+        on_node(1, "docker", "kill", container_of(1, f"spark_{self.kind.master}"))
         started = time.monotonic()
-        ran = qfs.run("status", "--json")
+        ran = cluster.run("status", "--json")
         assert time.monotonic() - started < 30
         assert ran.code == 1
         assert ran.json["storage"]["answers"] is False
         assert ran.json["spark"]["answers"] is True
-        qfs.until_healthy()
+        cluster.until_healthy()
 
-    def test_a_disk_that_is_not_mounted_stops_deploy_and_prep(self, qfs: Cluster) -> None:
-        qfs.ok("down")
-        on_node(3, "mv", "/mnt/data/qfs", "/mnt/data/away")
+    def test_a_disk_that_is_not_mounted_stops_deploy_and_prep(self, cluster: Cluster) -> None:
+        cluster.ok("down")
+        top = f"/mnt/data/{self.kind.top}"
+        on_node(3, "mv", top, "/mnt/data/away")
         try:
-            deploy, prep = qfs.run("deploy"), qfs.run("prep")
+            deploy, prep = cluster.run("deploy"), cluster.run("prep")
         finally:
-            on_node(3, "sh", "-c", "rm -rf /mnt/data/qfs && mv /mnt/data/away /mnt/data/qfs")
+            on_node(3, "sh", "-c", f"rm -rf {top} && mv /mnt/data/away {top}")
         assert deploy.code == 1
         assert prep.code == 5
         assert "[node3]" in deploy.err and "[node3]" in prep.err
-        assert set(qfs.ok("prep", "--json").states().values()) == {"unchanged"}
+        assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}
 
-    def test_purge_needs_the_clusters_name_and_then_erases(self, qfs: Cluster) -> None:
-        assert qfs.run("purge", "--yes").code == 5
-        assert qfs.run("purge", "--erase", "other").code == 2
-        assert on_node(1, "ls", "/mnt/data/qfs/checkpoint") != ""
-        qfs.ok("purge", "--erase", "spark")
+    def test_purge_needs_the_clusters_name_and_then_erases(self, cluster: Cluster) -> None:
+        assert cluster.run("purge", "--yes").code == 5
+        assert cluster.run("purge", "--erase", "other").code == 2
+        assert on_node(1, "ls", f"/mnt/data/{self.kind.top}/{self.kind.metadata}") != ""
+        cluster.ok("purge", "--erase", "spark")
         for number in (1, 2, 3):
-            assert on_node(number, "find", "/mnt/data/qfs", "-mindepth", "1") == ""
+            assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
+
+
+class TestQfs(Ending, Beginning):
+    """Real QFS."""
+
+    kind = QFS
+
+    @pytest.fixture(scope="class")
+    def cluster(self, machines: Path) -> Cluster:
+        if find_tarball(load_config(machines), platform.machine()) is None:
+            pytest.skip("no QFS tarball: set SPARKQFS_QFS_TARBALL, or put it into the cache (docs/qfs-tarball.md)")
+        return Cluster(with_storage(machines, "qfs"), "spark")
+
+
+class TestHdfs(Ending, Interrupted, Beginning):
+    """Real HDFS."""
+
+    kind = HDFS
+
+    @pytest.fixture(scope="class")
+    def cluster(self, machines: Path) -> Cluster:
+        return Cluster(with_storage(machines, "hdfs"), "spark")
+
+    def test_the_word_of_another_storage_is_refused(self, cluster: Cluster) -> None:
+        ran = cluster.run("init-qfs")
+        assert ran.code == 2 and "init-storage" in ran.err
 
 
 class TestShared:
     """A directory that all nodes share: the smoke test that runs everywhere."""
 
-    def test_up_brings_the_cluster_to_work(self, shared: Cluster) -> None:
+    def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster) -> None:
+        on_node(2, "sh", "-c", "echo '{ no json' > /etc/docker/daemon.json")
+        ran = shared.run("prep", "--json")
+        assert (ran.code, ran.states()["node2"]) == (1, "failed")
+        assert on_node(2, "cat", "/etc/docker/daemon.json") == "{ no json\n"
+        settings = {"log-opts": {"max-size": "7m"}}
+        on_node(2, "sh", "-c", f"echo '{json.dumps(settings)}' > /etc/docker/daemon.json")
+        shared.ok("prep")
+        entry = {"insecure-registries": [f"{load_config(shared.hosts).manager.advertise}:5001"]}
+        assert json.loads(on_node(2, "cat", "/etc/docker/daemon.json")) == settings | entry
+
+    def test_up_brings_the_cluster_to_work_through_a_registry_without_tls(self, shared: Cluster) -> None:
         shared.ok("up", "--json", timeout_s=2400)
+        assert not any(stage["changed"] for stage in shared.ok("up", "--json").json["stages"])
         found = shared.ok("status", "--json").json
         assert found["storage"] == {"kind": "shared"}
         assert found["spark"]["workers_alive"] == 3

@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig, NodeConfig
-from sparkqfs.facts import QfsFact
+from sparkqfs.facts import StorageFact, StorageLayout, parse_qfs
+from sparkqfs.plan.storage.seam import Backend, Master, Words, disk_mounts, servers_unready
 
 ROOT = f"qfs://{topology.QFS_MASTER}:{topology.META_CLIENT_PORT}"
+METADATA_SCRIPT = r"""
+cp=$base/checkpoint lg=$base/logs
+if [ -d "$cp" ]; then
+  n=$(find "$cp" -name 'chkpt*' -type f | wc -l)
+  { [ -e "$cp/latest" ] || [ -L "$cp/latest" ]; } && latest=yes
+  newest=$(find "$cp" -type f -name 'chkpt*' -printf '%T@ %p\n' | sort -n | tail -n 1)
+  if [ -n "$newest" ]; then
+    when=$(date -u -d "@${newest%% *}" '+%Y-%m-%d %H:%M UTC')
+    fsid=$(head -n 40 "${newest#* }" | tr '\r' '\n' | sed -n 's/^\(filesysteminfo\|fsinfo\)\/fsid\/\([^/]*\).*/\2/p')
+    fsid=$(printf '%s\n' "$fsid" | head -n 1)
+  fi
+  kib=$(du -sk "$cp" | awk '{print $1}')
+fi
+[ -d "$lg" ] && l=$(find "$lg" -name 'log.*' -type f | wc -l)
+"""
 
 
-class Qfs:
-    """See `Backend`. Property names and their reasons: QFS 2.2.8, conf/MetaServer.prp and conf/ChunkServer.prp."""
+class Qfs(Backend):
+    """Property names and their reasons: QFS 2.2.8, conf/MetaServer.prp and conf/ChunkServer.prp."""
 
     kind = "qfs"
-    has_metaserver = True
+    words = Words(storage="QFS", master="metaserver", servers="chunkservers", blocks="chunks")
+    master = Master(
+        name=topology.QFS_MASTER,
+        ui_port=topology.QFS_UI_PORT,
+        status_path="/query/meta",
+        configs=("MetaServer.prp", "webui.conf"),
+        secrets=("cluster-key",),
+    )
+    layout = StorageLayout(
+        top="qfs",
+        blocks="chunk",
+        block_files="! -name 0-fsid-*",
+        metadata=("checkpoint", "logs"),
+        metadata_script=METADATA_SCRIPT,
+    )
+    parts = "qfs-tarball"
+    init_task = "init-qfs"
     probe_host = topology.QFS_MASTER
+    server_mib = 512
+    worker_configs = ("ChunkServer.prp",)
+    worker_secrets = ("cluster-key",)
+    client_configs = ()
 
     def disk_directories(self, first: bool) -> tuple[str, ...]:
         """Chunks on every disk; the logs directory on the first."""
@@ -26,9 +60,9 @@ class Qfs:
         """The metaserver's checkpoints; its transaction log is in qfs/logs."""
         return ("qfs/checkpoint",)
 
-    def shared_directories(self, config: ClusterConfig) -> tuple[PurePosixPath, ...]:
-        """None: nothing is shared."""
-        return ()
+    def ui_port(self, config: ClusterConfig) -> int:
+        """The status page, behind a guard."""
+        return config.ports.qfs_ui
 
     def root_uri(self, config: ClusterConfig) -> str:
         """By service name: the address changes with each reschedule."""
@@ -71,26 +105,15 @@ class Qfs:
 
     def worker_mounts(self, config: ClusterConfig, node: NodeConfig) -> list[dict[str, object]]:
         """One mount a disk."""
-        return [
-            {"type": "bind", "source": str(disk / "qfs"), "target": f"/data/qfs{number or ''}"}
-            for number, disk in enumerate(node.data_dirs)
-        ]
+        return disk_mounts(node, "qfs")
 
-    def client_mounts(self, config: ClusterConfig) -> list[dict[str, object]]:
-        """Clients reach QFS over the network."""
-        return []
+    def status(self, answer: object) -> StorageFact:
+        """The status server's `/query/meta`."""
+        return parse_qfs(answer)
 
-    def unready(self, config: ClusterConfig, fact: QfsFact | None, hosts: tuple[str, ...]) -> str | None:
+    def unready(self, config: ClusterConfig, fact: StorageFact | None, hosts: tuple[str, ...]) -> str | None:
         """Every chunkserver up, out of recovery, under the workers' addresses."""
-        if fact is None:
-            return "the metaserver does not answer"
-        if len(fact.up_hosts) < len(config.nodes):
-            return f"{len(fact.up_hosts)} of {len(config.nodes)} chunkservers are up"
-        if fact.recovering:
-            return "QFS is recovering"
-        if set(fact.up_hosts) != set(hosts):
-            return f"chunkservers {sorted(fact.up_hosts)} and workers {sorted(hosts)} have different addresses"
-        return None
+        return servers_unready(self.words, config, fact, hosts)
 
     def prepare_commands(self, config: ClusterConfig) -> tuple[str, tuple[str, ...]]:
         """User directory, /tmp and the event log directory, owned by the service user."""

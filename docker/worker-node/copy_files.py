@@ -1,0 +1,169 @@
+"""Copies a file or a tree between file systems, file by file in the executors, verified. Run with the venv's Python.
+
+Usage: copy-files FROM TO [--overwrite] [--dry-run]: two URIs; TO is the new name of what FROM is. Progress goes to
+stderr; the last line on stdout is one JSON document, `problem` in it when nothing could be tried. Exit code 0 whenever
+there is that document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+UDF = "copy_file"
+TASKS_PER_CORE = 4
+PROGRESS_S = 5.0
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class Tree:
+    """Files and directories below a path, through Hadoop's file system of its URI."""
+
+    def __init__(self, spark: SparkSession, uri: str) -> None:
+        jvm = spark.sparkContext._jvm
+        assert jvm is not None
+        self.jvm = jvm
+        path = jvm.org.apache.hadoop.fs.Path(uri)
+        self.system = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+        self.path = self.system.makeQualified(path)
+        self.uri = str(self.path.toString()).rstrip("/")
+
+    def status(self) -> Any:
+        """What is there, `None` for nothing."""
+        return self.system.getFileStatus(self.path) if self.system.exists(self.path) else None
+
+    def walk(self) -> Iterator[tuple[str, int]]:
+        """(path below the root with a leading slash, bytes or -1 for a directory); the root itself is ("", …)."""
+        root = self.system.getFileStatus(self.path)
+        if root.isFile():
+            yield "", int(root.getLen())
+            return
+        todo = [self.path]
+        yield "", -1
+        while todo:
+            for item in self.system.listStatus(todo.pop()):
+                name = str(item.getPath().toString())[len(self.uri) :]
+                if name.endswith(".copying") and name.rpartition("/")[2].startswith("."):
+                    continue  # what a copy left behind that was broken off
+                yield name, -1 if item.isDirectory() else int(item.getLen())
+                if item.isDirectory():
+                    todo.append(item.getPath())
+
+    def make_directory(self, name: str) -> None:
+        """Below the root; there already is fine."""
+        self.system.mkdirs(self.jvm.org.apache.hadoop.fs.Path(self.uri + name))
+
+
+def watch(spark: SparkSession, done: threading.Event, files: int) -> None:
+    """Says how far it is, until `done`."""
+    tracker = spark.sparkContext.statusTracker()
+    last = ""
+    while not done.wait(PROGRESS_S):
+        stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+        text = ", ".join(f"{one.numCompletedTasks} of {one.numTasks} parts" for one in stages if one)
+        if text and text != last:
+            say(f"{files} files: {text} done")
+            last = text
+
+
+def check_places(source: Tree, target: Tree) -> str | None:
+    """Why nothing can be copied from the one to the other."""
+    if source.status() is None:
+        return f"{source.uri} is not there"
+    if source.uri == target.uri:
+        return f"{source.uri} and {target.uri} are the same place"
+    if target.uri.startswith(source.uri + "/") or source.uri.startswith(target.uri + "/"):
+        return f"{source.uri} and {target.uri}: one lies in the other"
+    return None
+
+
+def copy(spark: SparkSession, source: Tree, target: Tree, options: argparse.Namespace) -> dict[str, Any]:
+    """Everything below `source`; the document of the last line."""
+    found = list(source.walk())
+    files = sorted(((name, size) for name, size in found if size >= 0), key=lambda item: -item[1])
+    total = sum(size for _, size in files)
+    result: dict[str, Any] = {
+        "schema": 1,
+        "from": source.uri,
+        "to": target.uri,
+        "files": len(files),
+        "bytes": total,
+        "copied": 0,
+        "copied_bytes": 0,
+        "unchanged": 0,
+        "differs": [],
+        "failed": [],
+    }
+    say(f"{len(files)} files, {total:,} bytes")
+    if options.dry_run:
+        return result
+    for name in sorted(name for name, size in found if size < 0):
+        target.make_directory(name)
+    if not files:
+        return result
+    spark.udf.registerJavaFunction(UDF, "sparkqfs.copy.CopyFile", "string")
+    cores = max(1, spark.sparkContext.defaultParallelism)
+    rows = [(source.uri + name, target.uri + name) for name, _ in files]
+    flag = "true" if options.overwrite else "false"
+    table = spark.createDataFrame(rows, "source string, target string")
+    parts = table.repartition(min(len(rows), TASKS_PER_CORE * cores))
+    done = threading.Event()
+    watcher = threading.Thread(target=watch, args=(spark, done, len(files)), daemon=True)
+    watcher.start()
+    started = time.monotonic()
+    try:
+        answers = parts.selectExpr("source", f"{UDF}(source, target, {flag}) as answer").collect()
+    finally:
+        done.set()
+        watcher.join()
+    for row in answers:
+        state, size, _, message = row["answer"].split("\t", 3)
+        if state == "copied":
+            result["copied"] += 1
+            result["copied_bytes"] += int(size)
+        elif state == "unchanged":
+            result["unchanged"] += 1
+        else:
+            result[state].append({"file": row["source"], "why": message})
+    result["seconds"] = round(time.monotonic() - started, 3)
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Exit code; see the top."""
+    parser = argparse.ArgumentParser(prog="copy-files", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("source", metavar="FROM")
+    parser.add_argument("target", metavar="TO")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that differ")
+    parser.add_argument("--dry-run", action="store_true", help="only count")
+    options = parser.parse_args(argv)
+    spark = (
+        SparkSession.builder.appName("sparkqfs-copy")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.speculation", "false")  # two tasks must not write one file
+        .getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("ERROR")
+    try:
+        source, target = Tree(spark, options.source), Tree(spark, options.target)
+        why = check_places(source, target)
+        result = {"problem": why} if why is not None else copy(spark, source, target, options)
+    finally:
+        spark.stop()
+    print(json.dumps(result), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

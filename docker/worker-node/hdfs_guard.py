@@ -1,0 +1,92 @@
+"""The namenode's status page for everybody, and nothing else of its HTTP server: what is not listed here is refused.
+
+Usage: hdfs_guard.py. That server has no login, and also answers WebHDFS, fsck, /logs, /stacks and the transfer of the
+whole image, in anybody's name: it listens on loopback only, and this is what is published in its place.
+"""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import re
+import sys
+import urllib.parse
+
+PORT = 9870
+NAMENODE_PORT = 9871
+PAGES = frozenset({"/index.html", "/dfshealth.html", "/dfshealth.js", "/startupProgress"})
+STATIC = re.compile(r"/static(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+BEANS = re.compile(r"Hadoop:service=NameNode,name=([A-Za-z]+|\*)|java\.lang:type=Memory")
+NO_SETTINGS = b'<?xml version="1.0"?><configuration/>\n'
+"""What the page gets from /conf: it looks for settings of high availability only, and waits until it has an answer."""
+PASSED_HEADERS = ("Content-Type", "X-Frame-Options", "X-Content-Type-Options", "X-XSS-Protection")
+TIMEOUT_S = 20.0
+
+
+def passed_on(target: str) -> str | None:
+    """The target that the namenode is asked for, made anew from what was understood; None is a refusal."""
+    path, _, query = target.partition("?")
+    if path == "/jmx":
+        wanted = urllib.parse.parse_qsl(query, keep_blank_values=True)
+        if len(wanted) == 1 and wanted[0][0] == "qry" and BEANS.fullmatch(wanted[0][1]):
+            return f"/jmx?qry={wanted[0][1]}"
+        return None
+    if query:
+        return None
+    if path == "/":
+        return "/index.html"
+    return path if path in PAGES or STATIC.fullmatch(path) else None
+
+
+class Guard(http.server.BaseHTTPRequestHandler):
+    """Answers with what the namenode answers."""
+
+    timeout = 30
+    namenode = ("127.0.0.1", NAMENODE_PORT)
+
+    def do_GET(self) -> None:
+        if self.path == "/conf":
+            self.answer(200, {"Content-Type": "text/xml"}, NO_SETTINGS)
+            return
+        target = passed_on(self.path)
+        if target is None:
+            self.send_error(403, explain="Only the status page is published. The rest: `hdfs` in a container.")
+            return
+        connection = http.client.HTTPConnection(*self.namenode, timeout=TIMEOUT_S)
+        try:
+            connection.request("GET", target)
+            found = connection.getresponse()
+            body = found.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.send_error(502, explain=f"The namenode does not answer: {type(error).__name__}")
+            return
+        finally:
+            connection.close()
+        headers = {name: value for name in PASSED_HEADERS if (value := found.headers.get(name))}
+        self.answer(found.status, headers, body)
+
+    def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        """A whole answer."""
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        if not str(getattr(code, "value", code)).startswith("2"):
+            super().log_request(code, size)
+
+
+def main(argv: list[str]) -> None:
+    """Serves until a signal."""
+    if len(argv) != 1:
+        sys.exit("usage: hdfs_guard.py")
+    with http.server.ThreadingHTTPServer(("", PORT), Guard) as server:
+        server.daemon_threads = True
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(sys.argv)

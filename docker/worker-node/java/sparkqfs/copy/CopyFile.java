@@ -1,0 +1,123 @@
+package sparkqfs.copy;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.deploy.SparkHadoopUtil;
+import org.apache.spark.sql.api.java.UDF3;
+
+/**
+ * Copies one file between two Hadoop file systems, in an executor: (source, target, overwrite) to
+ * "state TAB bytes TAB SHA-256 TAB message". States: copied, unchanged (the same bytes are there), differs (other bytes
+ * are there and overwrite is false), failed. The target appears whole or not at all, after it was read back.
+ */
+public final class CopyFile implements UDF3<String, String, Boolean, String> {
+    private static final long serialVersionUID = 1L;
+    private static final int BUFFER_BYTES = 1 << 20;
+
+    @Override
+    public String call(String source, String target, Boolean overwrite) {
+        try {
+            return copy(new Path(source), new Path(target), overwrite, SparkHadoopUtil.get().conf());
+        } catch (Exception error) {
+            String why = error.getClass().getSimpleName() + ": " + error.getMessage();
+            return answer("failed", 0, "", why.replaceAll("\\s+", " "));
+        }
+    }
+
+    static String copy(Path source, Path target, boolean overwrite, Configuration conf) throws IOException {
+        FileSystem from = source.getFileSystem(conf);
+        FileSystem to = target.getFileSystem(conf);
+        to.setWriteChecksum(false); // no .crc files beside the copies on a local file system
+        FileStatus before = from.getFileStatus(source);
+        FileStatus there = statusOrNull(to, target);
+        if (there != null && there.isDirectory()) {
+            return answer("failed", 0, "", "a directory of this name is there");
+        }
+        if (there != null && there.getLen() == before.getLen()) {
+            String sum = digest(from, source);
+            if (sum.equals(digest(to, target))) {
+                return answer("unchanged", before.getLen(), sum, "");
+            }
+        }
+        if (there != null && !overwrite) {
+            return answer("differs", before.getLen(), "", "another file of this name is there");
+        }
+        Path part = new Path(target.getParent(), "." + target.getName() + ".copying");
+        boolean whole = false;
+        try {
+            String sum = transfer(from, source, to, part);
+            if (!sum.equals(digest(to, part))) {
+                throw new IOException("the copy reads back with other bytes");
+            }
+            FileStatus after = from.getFileStatus(source);
+            if (after.getLen() != before.getLen() || after.getModificationTime() != before.getModificationTime()) {
+                throw new IOException("the file changed while it was copied");
+            }
+            if (there != null && !to.delete(target, false)) {
+                throw new IOException("the old file cannot be removed");
+            }
+            if (!to.rename(part, target)) {
+                throw new IOException("cannot be renamed from " + part.getName());
+            }
+            whole = true;
+            return answer("copied", before.getLen(), sum, "");
+        } finally {
+            if (!whole) {
+                to.delete(part, false);
+            }
+        }
+    }
+
+    private static String answer(String state, long bytes, String sum, String message) {
+        return state + "\t" + bytes + "\t" + sum + "\t" + message;
+    }
+
+    private static FileStatus statusOrNull(FileSystem system, Path path) throws IOException {
+        try {
+            return system.getFileStatus(path);
+        } catch (FileNotFoundException absent) {
+            return null;
+        }
+    }
+
+    private static String transfer(FileSystem from, Path source, FileSystem to, Path part) throws IOException {
+        MessageDigest digest = sha256();
+        byte[] buffer = new byte[BUFFER_BYTES];
+        try (InputStream in = from.open(source);
+                OutputStream out = to.create(part, true)) {
+            for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
+                digest.update(buffer, 0, count);
+                out.write(buffer, 0, count);
+            }
+        }
+        return HexFormat.of().formatHex(digest.digest());
+    }
+
+    private static String digest(FileSystem system, Path path) throws IOException {
+        MessageDigest digest = sha256();
+        byte[] buffer = new byte[BUFFER_BYTES];
+        try (InputStream in = system.open(path)) {
+            for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
+                digest.update(buffer, 0, count);
+            }
+        }
+        return HexFormat.of().formatHex(digest.digest());
+    }
+
+    private static MessageDigest sha256() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException impossible) {
+            throw new IllegalStateException(impossible);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+"""The Hadoop Distributed File System: namenode on the manager, a datanode in every worker-node container."""
+
+from __future__ import annotations
+
+from sparkqfs import topology
+from sparkqfs.config import ClusterConfig, NodeConfig
+from sparkqfs.facts import StorageFact, StorageLayout, parse_hdfs
+from sparkqfs.plan.storage.seam import Backend, Master, Words, disk_mounts, servers_unready
+
+ROOT = f"hdfs://{topology.HDFS_NAMENODE}:{topology.NAMENODE_PORT}"
+METADATA_SCRIPT = r"""
+cp=$base/name/current
+if [ -d "$cp" ]; then
+  n=$(find "$cp" -name 'fsimage*' ! -name '*.md5' -type f | wc -l)
+  l=$(find "$cp" -name 'edits_*' -type f | wc -l)
+  [ -e "$cp/VERSION" ] && latest=yes
+  newest=$(find "$cp" -type f ! -name VERSION -printf '%T@ %p\n' | sort -n | tail -n 1)
+  [ -z "$newest" ] || when=$(date -u -d "@${newest%% *}" '+%Y-%m-%d %H:%M UTC')
+  fsid=$(sed -n 's/^blockpoolID=//p' "$cp/VERSION" 2>/dev/null | head -n 1)
+  kib=$(du -sk "$cp" | awk '{print $1}')
+fi
+"""
+"""Files of a name directory: Hadoop 3, NNStorage and Storage (fsimage_*, edits_*, VERSION)."""
+
+
+class Hdfs(Backend):
+    """Property names: Hadoop 3, hdfs-default.xml and core-default.xml."""
+
+    kind = "hdfs"
+    words = Words(storage="HDFS", master="namenode", servers="datanodes", blocks="blocks")
+    master = Master(
+        name=topology.HDFS_NAMENODE,
+        ui_port=topology.HDFS_UI_PORT,
+        status_path="/jmx?qry=Hadoop:service=NameNode,name=*",
+        configs=("core-site.xml", "hdfs-site.xml"),
+        secrets=(),
+    )
+    layout = StorageLayout(
+        top="hdfs",
+        blocks="data",
+        block_files="-name blk_* ! -name *.meta",
+        metadata=("name",),
+        metadata_script=METADATA_SCRIPT,
+    )
+    parts = "hadoop-jars"
+    init_task = "init-storage"
+    probe_host = topology.HDFS_NAMENODE
+    server_mib = 512
+    worker_configs = ("core-site.xml", "hdfs-site.xml")
+    worker_secrets = ()
+    client_configs = ("core-site.xml", "hdfs-site.xml")
+
+    def disk_directories(self, first: bool) -> tuple[str, ...]:
+        """Blocks on every disk."""
+        return ("hdfs", "hdfs/data")
+
+    def manager_directories(self) -> tuple[str, ...]:
+        """The namenode's images and edits."""
+        return ("hdfs/name",)
+
+    def ui_port(self, config: ClusterConfig) -> int:
+        """The namenode's page, behind a guard."""
+        return config.ports.hdfs_ui
+
+    def root_uri(self, config: ClusterConfig) -> str:
+        """By service name: the address changes with each reschedule."""
+        return ROOT
+
+    def spark_conf(self, config: ClusterConfig) -> dict[str, str]:
+        """Spark's own Hadoop client; no site file on its class path."""
+        return {
+            "spark.hadoop.fs.defaultFS": ROOT,
+            "spark.hadoop.dfs.replication": str(config.storage.replication),
+        }
+
+    def daemon_configs(self, config: ClusterConfig) -> dict[str, dict[str, str]]:
+        """Values for stack/core-site.xml and stack/hdfs-site.xml."""
+        return {
+            "core-site.xml": {"root": ROOT},
+            "hdfs-site.xml": {
+                "replication": str(config.storage.replication),
+                "min_datanodes": str(max(1, (len(config.nodes) + 1) // 2)),
+            },
+        }
+
+    def container_environment(self, config: ClusterConfig, node_disks: int) -> dict[str, str]:
+        """Where the blocks are."""
+        dirs = ["/data/hdfs/data", *(f"/data/hdfs{number}/data" for number in range(1, node_disks))]
+        return {"SPARKQFS_REPLICATION": str(config.storage.replication), "SPARKQFS_DATA_DIRS": " ".join(dirs)}
+
+    def worker_mounts(self, config: ClusterConfig, node: NodeConfig) -> list[dict[str, object]]:
+        """One mount a disk."""
+        return disk_mounts(node, "hdfs")
+
+    def status(self, answer: object) -> StorageFact:
+        """The namenode's JMX beans."""
+        return parse_hdfs(answer)
+
+    def unready(self, config: ClusterConfig, fact: StorageFact | None, hosts: tuple[str, ...]) -> str | None:
+        """Every datanode up, out of safe mode, under the workers' addresses."""
+        return servers_unready(self.words, config, fact, hosts)
+
+    def prepare_commands(self, config: ClusterConfig) -> tuple[str, tuple[str, ...]]:
+        """As on QFS, with as few starts of a JVM as it takes: one where nothing is missing."""
+        user = config.owner.user
+        wanted = {
+            "/user": "0755",
+            f"/user/{user}": "0750",
+            "/tmp": "1777",
+            "/history": "0755",
+            "/history/spark-events": "0770",
+        }
+        lines = [
+            f"have=\" $(hdfs dfs -ls -d {' '.join(wanted)} 2>/dev/null | awk '/^d/ {{print $NF}}' | tr '\\n' ' ') \"",
+            "new=",
+            f'for path in {" ".join(wanted)}; do case "$have" in *" $path "*) ;; *) new="$new $path";; esac; done',
+            '[ -z "$new" ] || hdfs dfs -mkdir -p $new',
+        ]
+        for mode in dict.fromkeys(wanted.values()):
+            paths = " ".join(path for path, own in wanted.items() if own == mode)
+            lines += [
+                "some=",
+                f'for path in {paths}; do case "$new " in *" $path "*) some="$some $path";; esac; done',
+                f'[ -z "$some" ] || hdfs dfs -chmod {mode} $some',
+            ]
+        lines.append('for path in $new; do echo "made $path"; done')
+        return topology.HDFS_NAMENODE, tuple(lines)

@@ -1,0 +1,138 @@
+"""What a storage backend must say. The backends are the other modules here; nothing else knows which one runs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+from sparkqfs.config import ClusterConfig, NodeConfig
+from sparkqfs.facts import StorageFact, StorageLayout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """The storage's own words, for messages."""
+
+    storage: str
+    """`QFS`."""
+    master: str
+    """The daemon that keeps the metadata."""
+    servers: str
+    """The daemons that keep the data, plural."""
+    blocks: str
+    """What they keep, plural."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Master:
+    """The service that keeps the metadata, pinned to the manager."""
+
+    name: str
+    """Of the service and of its image."""
+    ui_port: int
+    """Its web UI's port in the container."""
+    status_path: str
+    """What `status` asks that port."""
+    configs: tuple[str, ...]
+    secrets: tuple[str, ...]
+
+
+class Backend(ABC):
+    """What a storage backend says; every function is pure. The defaults are those of a storage without daemons."""
+
+    kind: str
+    words: Words
+    master: Master | None = None
+    """`None` where no daemon of ours keeps the data; then `layout` is `None` too."""
+    layout: StorageLayout | None = None
+    parts: Literal["qfs-tarball", "hadoop-jars"] | None = None
+    """What the images need besides packages."""
+    init_task: str = "init-storage"
+    """The task that makes an empty file system, in the words of this storage."""
+    probe_host: str
+    """Service whose route decides a container's address."""
+    server_mib: int = 0
+    """Memory of the data server in a worker-node container."""
+    worker_configs: tuple[str, ...] = ()
+    worker_secrets: tuple[str, ...] = ()
+    client_configs: tuple[str, ...] = ()
+
+    @abstractmethod
+    def root_uri(self, config: ClusterConfig) -> str:
+        """The file system's root, as Spark writes it."""
+
+    @abstractmethod
+    def prepare_commands(self, config: ClusterConfig) -> tuple[str, tuple[str, ...]]:
+        """Service to run in, and shell lines that make the directories a running file system needs."""
+
+    def disk_directories(self, first: bool) -> tuple[str, ...]:
+        """Directories under each data directory."""
+        return ()
+
+    def manager_directories(self) -> tuple[str, ...]:
+        """Directories under the manager's first data directory."""
+        return ()
+
+    def ui_port(self, config: ClusterConfig) -> int:
+        """Published port of the master's web UI."""
+        raise NotImplementedError
+
+    def spark_conf(self, config: ClusterConfig) -> dict[str, str]:
+        """Lines for spark-defaults.conf."""
+        return {}
+
+    def daemon_configs(self, config: ClusterConfig) -> dict[str, dict[str, str]]:
+        """Template name → values to fill in."""
+        return {}
+
+    def container_environment(self, config: ClusterConfig, node_disks: int) -> dict[str, str]:
+        """Environment of every container."""
+        return {}
+
+    def worker_mounts(self, config: ClusterConfig, node: NodeConfig) -> list[dict[str, object]]:
+        """Bind mounts of the storage in a worker-node container, besides `shared_mounts`."""
+        return []
+
+    def status(self, answer: object) -> StorageFact:
+        """What the master's web UI says. Raises `ValueError` on another shape."""
+        raise NotImplementedError
+
+    def unready(self, config: ClusterConfig, fact: StorageFact | None, hosts: tuple[str, ...]) -> str | None:
+        """Why the storage is not ready for use; `None` when it is."""
+        return None
+
+
+def servers_unready(
+    words: Words, config: ClusterConfig, fact: StorageFact | None, hosts: tuple[str, ...]
+) -> str | None:
+    """Every data server up, out of recovery, under the workers' addresses; else what is missing."""
+    if fact is None:
+        return f"the {words.master} does not answer"
+    if len(fact.up_hosts) < len(config.nodes):
+        return f"{len(fact.up_hosts)} of {len(config.nodes)} {words.servers} are up"
+    if fact.recovering:
+        return f"{words.storage} is recovering"
+    if set(fact.up_hosts) != set(hosts):
+        return f"{words.servers} {sorted(fact.up_hosts)} and workers {sorted(hosts)} have different addresses"
+    return None
+
+
+def disk_mounts(node: NodeConfig, top: str) -> list[dict[str, object]]:
+    """One bind mount a disk: `{disk}/{top}` at /data/{top}, /data/{top}1 and so on."""
+    return [
+        {"type": "bind", "source": str(disk / top), "target": f"/data/{top}{number or ''}"}
+        for number, disk in enumerate(node.data_dirs)
+    ]
+
+
+SHARED_TARGET = PurePosixPath("/data/shared")
+"""Where containers see `storage.shared.path`, whatever the storage is."""
+
+
+def shared_mounts(config: ClusterConfig) -> list[dict[str, object]]:
+    """The cluster's directory on the shared file system, in every container; empty where none is configured."""
+    if config.shared_directory is None:
+        return []
+    return [{"type": "bind", "source": str(config.shared_directory), "target": str(SHARED_TARGET)}]
