@@ -20,6 +20,7 @@ from sparkqfs.facts import (
     parse_hdfs,
     parse_node,
     parse_qfs,
+    parse_shared_path,
     parse_spark,
     parse_swarm_nodes,
     parse_tasks,
@@ -375,6 +376,22 @@ def test_the_engine_says_its_tasks_oldest_first_with_errors_and_addresses() -> N
     )
     assert (pending.service, pending.node, pending.container_id) == ("?", "", "")
     assert pending.error.startswith("no suitable node")
+
+
+def test_a_shared_path_says_what_it_is_on_and_whether_the_token_is_seen() -> None:
+    fact = parse_shared_path("mount\tnfs4 server:/export/my\\x20data\nstate\tseen\t\nend\n")
+    assert (fact.state, fact.why, fact.mount) == ("seen", "", "nfs4 on server:/export/my\\x20data")
+
+
+def test_a_shared_path_that_cannot_be_looked_at_says_why() -> None:
+    fact = parse_shared_path("state\tunusable\tTransport endpoint is not connected\nend\n")
+    assert (fact.state, fact.why, fact.mount) == ("unusable", "Transport endpoint is not connected", "unknown")
+
+
+@pytest.mark.parametrize("text", ["", "mount\tnfs4 server:/\n", "end\n", "state\nend\n"])
+def test_an_answer_about_a_shared_path_that_is_cut_off_is_no_answer(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_shared_path(text)
 
 
 def test_a_hadoop_3_5_namenode_says_which_datanodes_are_up() -> None:
