@@ -349,7 +349,8 @@ class TestQfs(Ending, Beginning):
     kind = QFS
 
     @pytest.fixture(scope="class")
-    def cluster(self, machines: Path) -> Cluster:
+    @classmethod
+    def cluster(cls, machines: Path) -> Cluster:
         if find_tarball(load_config(machines), platform.machine()) is None:
             pytest.skip("no QFS tarball: set SPARKQFS_QFS_TARBALL, or put it into the cache (docs/qfs-tarball.md)")
         return Cluster(with_storage(machines, "qfs"), "spark")
@@ -361,7 +362,8 @@ class TestHdfs(Ending, Interrupted, Beginning):
     kind = HDFS
 
     @pytest.fixture(scope="class")
-    def cluster(self, machines: Path) -> Cluster:
+    @classmethod
+    def cluster(cls, machines: Path) -> Cluster:
         return Cluster(with_storage(machines, "hdfs"), "spark")
 
     def test_the_word_of_another_storage_is_refused(self, cluster: Cluster) -> None:
