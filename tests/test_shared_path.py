@@ -72,7 +72,8 @@ def elsewhere(key_of: Sshd, path: Path, mounts: str) -> Iterator[Sshd]:
     script = f'set -e; {mounts.replace("{}", str(path))}; exec "$@"'
     folder = Path(tempfile.mkdtemp())
     try:
-        with sshd(folder, through=["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]) as running:
+        through = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
+        with sshd(folder, through=through) as running:
             shutil.copy(key_of.key.with_suffix(".pub"), folder / "authorized_keys")
             yield running
     finally:
