@@ -58,7 +58,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert docker("ps", "-aq", "--filter", mine) + docker("volume", "ls", "-q", "--filter", mine) == ""
 
 
-class TestSharedMount:
+class TestGlusterfs:
     """One file system over two machines."""
 
     def test_the_token_of_one_machine_is_seen_on_the_other_and_goes_away(self, machines: Path) -> None:
