@@ -15,6 +15,7 @@ from typing import Any
 import paramiko
 from fabric import Config, Connection
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
+from paramiko.ssh_exception import NoValidConnectionsError
 
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ConfigError, ExitCode, Problem, UnreachableError
@@ -239,4 +240,6 @@ def _reason(
     if "protocol banner" in str(error) or "No existing session" in str(error):
         return f"what listens at {where} does not answer as an SSH server does", hint
     said = error.text if isinstance(error, paramiko.ChannelException) else str(error)
+    if isinstance(error, NoValidConnectionsError):  # one for each address of the name
+        said = ", ".join(dict.fromkeys(str(getattr(one, "strerror", None) or one) for one in error.errors.values()))
     return f"cannot connect to {where}: {said or type(error).__name__}", hint

@@ -195,7 +195,7 @@ class NodeClient:
 
     def script(self, text: str, *args: str, timeout_s: float | None = None, check: bool = True) -> Output:
         """Run a POSIX shell script given on standard input, as root: one exchange, nothing in argv but `args`."""
-        return self.run(["sh", "-s", "--", *args], stdin=text, timeout_s=timeout_s, check=check)
+        return self.run(["sh", "-s", "--", *args], stdin=whole(text), timeout_s=timeout_s, check=check)
 
     def failure(self, argv: Sequence[str], output: Output) -> ClusterError:
         """The error for a command that ended badly."""
@@ -217,6 +217,11 @@ def _exec(channel: paramiko.Channel, command: str, timeout_s: float) -> None:
         channel.exec_command(command)
     finally:
         timer.cancel()
+
+
+def whole(script: str) -> str:
+    """The script as one compound command: a shell that gets only a part of it, because we died, does nothing at all."""
+    return f"{{\n{script}\n}}\n"
 
 
 def _shown(argv: Sequence[str]) -> str:

@@ -179,7 +179,9 @@ class TestQfs:
         assert set(stack["services"]) == {"qfs-master", "spark-master", "worker-node", "jupyter-server"}
 
     def test_deploy_before_init_is_refused_with_a_hint(self, qfs: Cluster) -> None:
-        qfs.ok("swarm", "build", "push", timeout_s=2400)
+        for task, said in (("swarm", "joining"), ("build", "[qfs-master] building"), ("push", "pushing")):
+            assert qfs.ended(task, said=said, sent=signal.SIGKILL) == -signal.SIGKILL
+            qfs.ok(task, timeout_s=2400)
         ran = qfs.run("deploy")
         assert ran.code == 1
         assert "[node1]" in ran.err and "invoke init-qfs" in ran.err
@@ -193,7 +195,7 @@ class TestQfs:
     def test_init_refuses_an_initialised_cluster(self, qfs: Cluster) -> None:
         ran = qfs.run("init-qfs", "--yes")
         assert ran.code == 5
-        assert "file-system id" in ran.err and "bytes" in ran.err
+        assert "file-system id" in ran.err and "bytes" in ran.err and "`invoke deploy`" in ran.err
 
     def test_status_sees_workers_and_chunkservers_under_the_same_addresses(self, qfs: Cluster) -> None:
         found = qfs.ok("status", "--json").json
