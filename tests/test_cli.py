@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -161,6 +164,28 @@ def test_doctor_names_a_machine_that_does_not_answer_with_exit_code_3(program: A
     assert done.returncode == 3
     assert any(line.startswith("[node1] cannot connect to 127.0.0.1:") for line in done.stderr.splitlines())
     assert done.stdout == "node1: failed\n"
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_a_port_that_speaks_no_ssh_is_one_error_without_a_trace(folder: Path, said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        (folder / "dead.yml").write_text(DEAD.format(port=server.getsockname()[1]))
+
+        def answer() -> None:
+            with contextlib.suppress(OSError), server.accept()[0] as peer:
+                peer.sendall(said)
+                peer.recv(100)
+                stopping.wait(0 if said else 20)
+
+        stopping = threading.Event()
+        threading.Thread(target=answer, daemon=True).start()
+        done = invoke(folder, "doctor", "--hosts", "dead.yml")
+        stopping.set()
+    plain(done)
+    assert done.returncode == 3
+    assert [line.split(" at ")[0] for line in done.stderr.splitlines() if line.startswith("[")] == [
+        "[node1] what listens"
+    ]
 
 
 def test_every_task_on_a_dead_machine_gives_json_and_exit_code_3(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pytest
 from servers import Sshd, closed_port, make_key, sshd
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.clients.ssh import NodeClient
+from sparkqfs.clients.ssh import NodeClient, whole
 from sparkqfs.config import ClusterConfig
 from sparkqfs.errors import ClusterError, ExitCode, UnreachableError
 
@@ -113,6 +114,15 @@ def test_bytes_that_are_no_text_do_not_break_the_answer(client: NodeClient) -> N
 def test_a_script_travels_on_standard_input_with_its_arguments(client: NodeClient) -> None:
     output = client.script('set -eu\nprintf "%s|" "$@"\n', "a b", "-x", "")
     assert output.stdout == "a b|-x||"
+
+
+def test_a_script_of_which_only_a_part_arrives_does_nothing(tmp_path: Path) -> None:
+    script = whole(f'set -eu\nmkdir -p "{tmp_path}/a/b"\nrm -rf "{tmp_path}/a/b/c"\necho done')
+    for length in range(len(script) - 2):
+        subprocess.run(["sh", "-s"], input=script[:length], text=True, capture_output=True, check=False, timeout=20)
+        assert not list(tmp_path.iterdir()), script[:length]
+    done = subprocess.run(["sh", "-s"], input=script, text=True, capture_output=True, check=True, timeout=20)
+    assert done.stdout == "done\n" and (tmp_path / "a" / "b").is_dir()
 
 
 def test_a_failed_command_is_an_error_with_machine_words_command_and_code(client: NodeClient) -> None:
@@ -322,7 +332,7 @@ def at(config: ClusterConfig, port: int) -> ClusterConfig:
 def test_a_refused_connection_names_the_machine_its_address_and_what_to_do(server: Sshd, tmp_path: Path) -> None:
     port = closed_port()
     error = refused(at(server.cluster(tmp_path / "known_hosts"), port))
-    assert f"127.0.0.1:{port}" in str(error) and error.problems[0].hint
+    assert f"cannot connect to 127.0.0.1:{port}: Connection refused" in str(error) and error.problems[0].hint
 
 
 def test_a_port_that_speaks_no_ssh_is_given_up_within_the_time_limit(server: Sshd, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from sparkqfs.clients.engine import Engine
+from sparkqfs.clients.login import load_ssh_config
 from sparkqfs.clients.parallel import Results, run_on
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.config import ClusterConfig
@@ -21,7 +22,8 @@ class Clients:
 
     def __init__(self, config: ClusterConfig, sudo_password: str | None = None) -> None:
         self.config = config
-        self._nodes = {node.name: NodeClient(config, node, sudo_password) for node in config.nodes}
+        ssh_config = load_ssh_config()
+        self._nodes = {node.name: NodeClient(config, node, sudo_password, ssh_config) for node in config.nodes}
         self._engines: dict[str, Engine] = {}
 
     def node(self, name: str) -> NodeClient:

@@ -162,6 +162,8 @@ class Storage:
     """A storage with daemons of ours; the classes below say what holds for every one, in the order of a life."""
 
     kind: Kind
+    killed_at: tuple[tuple[str, str], ...] = ()
+    """Tasks that are killed once they have said something, and then done again."""
 
     def in_master(self, *argv: str, stdin: bytes = b"") -> str:
         """Run a program in the container of the storage's master."""
@@ -203,7 +205,10 @@ class Beginning(Storage):
         assert set(stack["services"]) == {self.kind.master, "spark-master", "worker-node", "jupyter-server"}
 
     def test_deploy_before_init_is_refused_with_a_hint(self, cluster: Cluster) -> None:
-        cluster.ok("swarm", "build", "push", timeout_s=2400)
+        cluster.ok("swarm")
+        for task, said in self.killed_at:
+            assert cluster.ended(task, said=said, sent=signal.SIGKILL) == -signal.SIGKILL
+        cluster.ok("build", "push", timeout_s=2400)
         ran = cluster.run("deploy")
         assert ran.code == 1
         assert "[node1]" in ran.err and f"invoke {self.kind.init}" in ran.err
@@ -217,7 +222,7 @@ class Beginning(Storage):
     def test_init_refuses_an_initialised_cluster(self, cluster: Cluster) -> None:
         ran = cluster.run(self.kind.init, "--yes")
         assert ran.code == 5
-        assert "file-system id" in ran.err and "bytes" in ran.err
+        assert "file-system id" in ran.err and "bytes" in ran.err and "`invoke deploy`" in ran.err
 
     def test_status_sees_workers_and_data_servers_under_the_same_addresses(self, cluster: Cluster) -> None:
         found = cluster.ok("status", "--json").json
@@ -360,6 +365,7 @@ class TestHdfs(Ending, Interrupted, Beginning):
     """Real HDFS."""
 
     kind = HDFS
+    killed_at = (("build", "[hdfs-namenode] building"), ("push", "pushing"))
 
     @pytest.fixture(scope="class")
     @classmethod
