@@ -245,6 +245,32 @@ class TestQfs:
         assert qfs.ended("down", said="left", sent=signal.SIGINT) == 130
         qfs.ok("deploy")
 
+    @pytest.mark.parametrize("running", [True, False])
+    def test_a_deploy_that_fails_quotes_the_reason_and_the_right_one_works_afterwards(
+        self, qfs: Cluster, running: bool
+    ) -> None:
+        settings = yaml.safe_load(qfs.hosts.read_text())
+        conf = {"spark.worker.cleanup.enabled": "true", "spark.worker.cleanup.interval": "never"}
+        bad = Cluster(qfs.hosts.parent / "bad.yml", qfs.name)
+        bad.hosts.write_text(yaml.safe_dump(settings | {"spark": settings["spark"] | {"conf": conf}}))
+        if not running:
+            qfs.ok("down")
+        for _ in range(2 if running else 1):  # an update that Swarm has given up is tried again, and quoted again
+            ran = bad.run("deploy")
+            assert ran.code == 1
+            assert "worker-node: task: non-zero exit (1)" in ran.err and "spark.worker.cleanup.interval" in ran.err
+            assert "`invoke deploy` again" in ran.err
+        qfs.ok("deploy")
+
+    def test_a_deploy_that_runs_out_of_time_says_what_is_missing_and_how_to_go_on(self, qfs: Cluster) -> None:
+        qfs.ok("down")
+        short = Cluster(qfs.hosts.parent / "short.yml", qfs.name)
+        short.hosts.write_text(qfs.hosts.read_text() + "timeouts: {deploy: 5s}\n")
+        ran = short.run("deploy")
+        assert ran.code == 4
+        assert "timed out after 5 s" in ran.err and "`invoke deploy` again" in ran.err
+        qfs.ok("deploy")
+
     def test_files_survive_down_and_deploy(self, qfs: Cluster) -> None:
         payload = os.urandom(3 << 20)
         master = container_of(1, "spark_qfs-master")
