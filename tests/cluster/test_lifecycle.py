@@ -288,6 +288,27 @@ class Interrupted(Storage):
         assert cluster.ended("down", said="left", sent=signal.SIGINT) == 130
         cluster.ok("deploy")
 
+    def test_a_deploy_that_fails_quotes_the_reason_and_the_right_one_works_afterwards(self, cluster: Cluster) -> None:
+        settings = yaml.safe_load(cluster.hosts.read_text())
+        conf = {"spark.worker.cleanup.enabled": "true", "spark.worker.cleanup.interval": "never"}
+        bad = Cluster(cluster.hosts.parent / "bad.yml", cluster.name)
+        bad.hosts.write_text(yaml.safe_dump(settings | {"spark": settings["spark"] | {"conf": conf}}))
+        for _ in range(2):  # an update that Swarm has given up is tried again, and quoted again
+            ran = bad.run("deploy")
+            assert ran.code == 1
+            assert "worker-node: task: non-zero exit (1)" in ran.err and "spark.worker.cleanup.interval" in ran.err
+            assert "`invoke deploy` again" in ran.err
+        cluster.ok("deploy")
+
+    def test_a_deploy_that_runs_out_of_time_says_what_is_missing_and_how_to_go_on(self, cluster: Cluster) -> None:
+        short = Cluster(cluster.hosts.parent / "short.yml", cluster.name)
+        short.hosts.write_text(cluster.hosts.read_text() + "timeouts: {deploy: 5s}\n")
+        cluster.ok("down")
+        ran = short.run("deploy")
+        assert ran.code == 4
+        assert "timed out after 5 s" in ran.err and "`invoke deploy` again" in ran.err
+        cluster.ok("deploy")
+
 
 class Ending(Storage):
     """Stops, failures, and the end of the data."""
