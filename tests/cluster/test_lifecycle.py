@@ -208,6 +208,7 @@ class Beginning(Storage):
         cluster.ok("swarm")
         for task, said in self.killed_at:
             assert cluster.ended(task, said=said, sent=signal.SIGKILL) == -signal.SIGKILL
+            cluster.ok(task, timeout_s=2400)
         cluster.ok("build", "push", timeout_s=2400)
         ran = cluster.run("deploy")
         assert ran.code == 1
