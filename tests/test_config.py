@@ -276,7 +276,7 @@ BAD_FILES: dict[str, tuple[int | None, str]] = {
     ),
     "network-host-name": (
         3,
-        "nodes.node2.address: `network: host` needs an IPv4 address; worker2.example.org is a name",
+        "nodes.node2.address: `network: host` needs an IPv4 address; w2.example.org is a name",
     ),
     "network": (2, "network: found 'mesh'; must be overlay or host"),
     "no-manager": (2, "nodes: no node is the manager; must be exactly one"),
