@@ -177,9 +177,7 @@ def why_not_ready(session: Session, seen: status.ClusterStatus) -> str | None:
         return f"starting: {', '.join(missing)}"
     if isinstance(seen.spark, str):
         return f"Spark master: {seen.spark}"
-    workers = {
-        a for task in seen.tasks if status.is_worker(task.service) and task.state == "running" for a in task.addresses
-    }
+    workers = status.worker_addresses(session, seen.tasks)
     alive = tuple(host for host in seen.spark.alive_hosts if host in workers)
     if len(alive) < nodes:
         return f"{len(alive)} of {nodes} Spark workers registered"

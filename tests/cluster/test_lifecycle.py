@@ -361,6 +361,20 @@ class Ending(Storage):
         assert "[node3]" in deploy.err and "[node3]" in prep.err
         assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}
 
+    def test_the_machines_own_network_does_as_well(self, cluster: Cluster) -> None:
+        settings = yaml.safe_load(cluster.hosts.read_text()) | {"network": "host"}
+        file = cluster.hosts.with_name(f"{self.kind.name}-host.yml")
+        file.write_text(yaml.safe_dump(settings))
+        on_host = Cluster(file, cluster.name)
+        on_host.ok("deploy")
+        found = on_host.ok("status", "--json").json
+        machines = sorted(node["address"] for node in settings["nodes"].values())
+        assert found["spark"]["worker_hosts"] == found["storage"]["server_hosts"] == machines
+        result = on_host.ok("notebook", "primes", "--max-value", "100_000", "--json").json["result"]
+        assert (result["count"], result["matches"]) == (9592, True)
+        assert set(on_host.ok("deploy", "--json").states().values()) == {"unchanged"}
+        on_host.ok("down")
+
     def test_purge_needs_the_clusters_name_and_then_erases(self, cluster: Cluster) -> None:
         assert cluster.run("purge", "--yes").code == 5
         assert cluster.run("purge", "--erase", "other").code == 2
