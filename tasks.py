@@ -109,8 +109,10 @@ def reporting(as_json: bool, verbose: bool, name: str) -> Iterator[Reporter]:
         reporter.result(JobResult(task=name, problems=(problem,), code=ExitCode.FAILED))
         raise Exit(code=int(ExitCode.FAILED)) from None
     except KeyboardInterrupt:
-        reporter.event("interrupted")
-        raise Exit(code=130) from None
+        interrupted = Problem(what="interrupted", code=ExitCode.INTERRUPTED)
+        reporter.result(JobResult(task=name, problems=(interrupted,)))
+        sys.stderr.flush()
+        os._exit(int(ExitCode.INTERRUPTED))  # a thread that still waits for a machine must not hold up the end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,10 +339,13 @@ def status(
         return
     with reporting(json, verbose, "status") as reporter:
         config = load_config(hosts_file(hosts))
-        with open_clients(config, sudo_password(sudo_password_file)) as clients:
-            while True:
-                reporter.watched(status_jobs.run(Session(config, clients, lambda _text: None)))
-                time.sleep(2)
+        try:
+            with open_clients(config, sudo_password(sudo_password_file)) as clients:
+                while True:
+                    reporter.watched(status_jobs.run(Session(config, clients, lambda _text: None)))
+                    time.sleep(2)
+        except KeyboardInterrupt:  # the usual end, and no line of JSON more
+            os._exit(int(ExitCode.INTERRUPTED))
 
 
 @task(auto_shortflags=False, help=shared_help(service="one service", tail="lines of each container", only=HELP["only"]))
@@ -484,7 +489,7 @@ def local_result(name: str, made: local_cluster.LocalCluster | None, state: str)
     help={
         **LOCAL_HELP,
         "nodes": "number of nodes",
-        "storage": "qfs or shared",
+        "storage": "qfs, hdfs or shared",
         "shared-mount": "what /mnt/shared is: glusterfs (default with --storage shared), or bind, a smoke test",
         "base": "base image",
     },

@@ -9,11 +9,13 @@ from dataclasses import fields
 from sparkqfs.config import ClusterConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts import NodeFacts
-from sparkqfs.topology import OLDEST_ENGINE
+from sparkqfs.topology import OLDEST_ENGINE, SPARK_MASTER_PORT, SPARK_WORKER_PORT, SPARK_WORKER_UI_PORT
 
 MAX_SKEW_S = 5.0
 MIN_FREE_BYTES = 5 << 30
 SWARM_PORT = 2377
+HOST_PORTS = {SPARK_MASTER_PORT, SPARK_WORKER_PORT, SPARK_WORKER_UI_PORT}
+"""What Spark's daemons take on the machines themselves without an overlay; those of its storage come on top."""
 
 
 def parse_version(text: str) -> tuple[int, ...]:
@@ -57,6 +59,8 @@ def _check_machine(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Pr
 
 
 def _check_subnet(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Problem]:
+    if config.network != "overlay":
+        return []
     ours = ipaddress.ip_network(config.subnet)
     for route in fact.routes:
         try:
@@ -71,8 +75,16 @@ def _check_subnet(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Pro
 
 def _check_trust(config: ClusterConfig, name: str, fact: NodeFacts, prepared: bool) -> list[Problem]:
     """Only once prep has made the CA on the manager: before that there is nothing to trust."""
-    if config.registry.tls and prepared and fact.trusted_ca is None:
+    if not prepared or fact.engine_version is None:
+        return []
+    if config.registry.tls and fact.trusted_ca is None:
         return [Problem(node=name, what="its engine does not trust the registry", hint="invoke prep")]
+    if not config.registry.tls and not fact.accepts_plain_http(config.registry_address):
+        what = f"its engine refuses plain HTTP to the registry {config.registry_address}"
+        hint = (
+            "invoke prep: it adds the address to insecure-registries in /etc/docker/daemon.json and reloads the engine"
+        )
+        return [Problem(node=name, what=what, config_path="registry.tls", hint=hint)]
     return []
 
 
@@ -91,7 +103,10 @@ def _check_ports(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[Pro
         return []
     ports = config.ports
     wanted = {*(getattr(ports, each.name) for each in fields(ports)), config.registry.port, SWARM_PORT}
+    taken = [(manager.name, port) for port in sorted(wanted & set(manager.ports))]
+    if config.network == "host":
+        taken += [(name, port) for name, fact in facts.items() for port in sorted(HOST_PORTS & set(fact.ports))]
     return [
-        Problem(node=manager.name, what=f"port {port} is taken there", hint=f"ss -ltnp 'sport = :{port}' names it")
-        for port in sorted(wanted & set(manager.ports))
+        Problem(node=name, what=f"port {port} is taken there", hint=f"ss -ltnp 'sport = :{port}' names it")
+        for name, port in taken
     ]

@@ -5,6 +5,8 @@ ClusterError (1 failed)
 ├── UnreachableError (3 a machine could not be reached)
 ├── DeadlineError (4 timed out waiting)
 └── RefusedError (5 would lose data, or another run holds the lock)
+
+Ctrl-C (130) is Python's KeyboardInterrupt.
 """
 
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 3
     TIMEOUT = 4
     REFUSED = 5
+    INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

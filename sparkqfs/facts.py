@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import ipaddress
 import json
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -92,10 +94,38 @@ class NodeFacts:
     """SHA-256 of the registry certificate that this machine's engine trusts."""
     ca_pem: str | None = None
     """The cluster's CA certificate (manager only)."""
+    daemon_json: str | None = None
+    """The text of the engine's /etc/docker/daemon.json."""
+    insecure_registries: tuple[str, ...] = ()
+    """Registries (`host:port`) and ranges of addresses to which the running engine talks plain HTTP."""
     has_secrets: bool = False
     routes: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     """TCP ports that something listens on."""
+
+    def accepts_plain_http(self, registry: str) -> bool:
+        """True when the running engine would talk plain HTTP to `host:port`, for its name or its range of addresses."""
+        if registry in self.insecure_registries:
+            return True
+        try:
+            address = ipaddress.ip_address(registry.rpartition(":")[0])
+        except ValueError:
+            return False  # a name: which address it has on that machine is not known here
+        ranges = (entry for entry in self.insecure_registries if "/" in entry)
+        return any(address in ipaddress.ip_network(entry, strict=False) for entry in ranges)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedPathFact:
+    """The shared directory as one machine sees it."""
+
+    state: str
+    """`written` (the token), `seen`, `unseen`, `usable` (no token was looked for), `unprepared` (the cluster's own
+    directory is missing), `unusable`, or `silent` (no answer in time)."""
+    why: str = ""
+    """What stands against using it, in the machine's words."""
+    mount: str = "unknown"
+    """The file system that the path is on, for example `nfs4 on server:/export`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,10 +226,32 @@ def parse_node(name: str, text: str) -> NodeFacts:
         meta=_meta_fact(values.get("meta", [[]])[0]),
         trusted_ca=one("trusted_ca") or None,
         ca_pem="\n".join(row[0] for row in values.get("ca", [])) + "\n" if "ca" in values else None,
+        daemon_json=base64.b64decode(one("daemon_json")).decode(errors="replace") if "daemon_json" in values else None,
+        insecure_registries=_insecure_registries(values.get("swarm", [[]])[0]),
         has_secrets=one("secrets") == "yes",
         routes=tuple(row[0] for row in values.get("route", []) if row),
         ports=tuple(sorted({int(row[0]) for row in values.get("port", []) if row and row[0].isdigit()})),
     )
+
+
+def parse_shared_path(text: str) -> SharedPathFact:
+    """Read the lines `key<TAB>value…` that jobs/shared_path.TOKEN_SCRIPT prints. Raises `ValueError` on others."""
+    lines = text.splitlines()
+    if not lines or lines[-1] != "end":
+        raise ValueError("it is cut off")
+    values = {key: rest for key, *rest in (line.split("\t") for line in lines)}
+    state, why = values.get("state", [])
+    kind, _, source = "".join(values.get("mount", [])).partition(" ")
+    return SharedPathFact(state=state, why=why, mount=f"{kind} on {source}" if source else "unknown")
+
+
+def _insecure_registries(engine: list[str]) -> tuple[str, ...]:
+    """From the engine's answer `swarm<TAB>registries`, both JSON."""
+    found = json.loads(engine[1]) if len(engine) > 1 and engine[1] else None
+    if not isinstance(found, dict):
+        return ()
+    named = [name for name, index in (found.get("IndexConfigs") or {}).items() if not index["Secure"]]
+    return (*named, *(found.get("InsecureRegistryCIDRs") or ()))
 
 
 def _account(line: str) -> tuple[str, int] | None:
@@ -351,8 +403,8 @@ def parse_hdfs(body: object) -> StorageFact:
         used_bytes=_number(info.get("Used")),
         free_bytes=_number(info.get("Free")),
         recovering=bool(info.get("Safemode")),
-        files=_number(info.get("TotalFiles")),
-        blocks=_number(info.get("TotalBlocks")),
+        files=_number(system.get("FilesTotal")),
+        blocks=_number(system.get("BlocksTotal")),
         replications_pending=_number(system.get("UnderReplicatedBlocks"))
         + _number(system.get("PendingReplicationBlocks")),
         file_system_id=str(info.get("BlockPoolId", "")),

@@ -24,7 +24,7 @@ say arch "$(uname -m)"
 say cores "$(getconf _NPROCESSORS_ONLN)"
 say memory_kib "$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)"
 if command -v docker >/dev/null 2>&1; then
-  answer=$(timeout 20 docker info --format "{{.ServerVersion}}${tab}{{json .Swarm}}" 2>/dev/null)
+  answer=$(timeout --foreground 20 docker info --format "{{.ServerVersion}}${tab}{{json .Swarm}}${tab}{{json .RegistryConfig}}" 2>/dev/null)
   say engine "${answer%%"$tab"*}"
   case "$answer" in *"$tab"*) say swarm "${answer#*"$tab"}";; esac
 fi
@@ -76,6 +76,7 @@ if [ "$manager" = yes ]; then
   [ -f "$first/sparkqfs/secrets" ] && say secrets yes
 fi
 [ -f "/etc/docker/certs.d/$registry/ca.crt" ] && say trusted_ca "$(sha256sum "/etc/docker/certs.d/$registry/ca.crt" | cut -d' ' -f1)"
+[ -f /etc/docker/daemon.json ] && say daemon_json "$(base64 /etc/docker/daemon.json | tr -d '\n')"
 ip -o -4 route 2>/dev/null | awk '$1 ~ /\// {print "route\t" $1}'
 ss -Hltn 2>/dev/null | awk '{n=split($4, a, ":"); print "port\t" a[n]}'
 say end

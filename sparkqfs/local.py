@@ -13,12 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from docker.client import DockerClient
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
+from sparkqfs.config import StorageKind
 from sparkqfs.errors import ClusterError, ConfigError, Problem, RefusedError, UnreachableError
 from sparkqfs.local_files import (
     STATE_ROOT,
@@ -174,8 +175,9 @@ def _check_arguments(name: str, nodes: int = 1, storage: str = "qfs", mount: str
         )
     if not 1 <= nodes <= MAX_NODES:
         problems.append(Problem(what=f"{nodes} nodes: a local cluster has 1 to {MAX_NODES}"))
-    if storage not in ("qfs", "shared"):
-        problems.append(Problem(what=f"no storage {storage!r} on a local cluster", hint="qfs or shared"))
+    kinds = get_args(StorageKind)
+    if storage not in kinds:
+        problems.append(Problem(what=f"no storage {storage!r} on a local cluster", hint=" or ".join(kinds)))
     if mount not in SHARED_MOUNTS:
         problems.append(Problem(what=f"no shared mount {mount!r} on a local cluster", hint=" or ".join(SHARED_MOUNTS)))
     if problems:

@@ -40,6 +40,8 @@ _CAPABILITIES = (
     "SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE "
     "MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ"
 )
+# GlusterFS says in .meta which parts of the volume, one on each node, it is connected to. A bind mount has none.
+_MOUNTED = """mountpoint -q /mnt/shared && ! grep -qs '^connected = 0' /mnt/shared/.meta/graphs/active/*/private"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +225,8 @@ def start_node(container: Any) -> bool:
 def wait_for_node(container: Any, spec: NodeSpec, deadline: Deadline) -> None:
     """Wait until sshd greets at the node's address and its engine answers; `ClusterError` if the container ends."""
     _wait(lambda: _greets(spec.address), f"waiting for sshd at {spec.address}:22", container, spec, deadline)
-    mounted = ["mountpoint", "-q", "/mnt/shared"]
-    _wait(lambda: _succeeds(container, mounted), "waiting for the mount at /mnt/shared", container, spec, deadline)
+    mounted = ["sh", "-c", _MOUNTED]
+    _wait(lambda: _succeeds(container, mounted), "waiting for all of /mnt/shared", container, spec, deadline)
     answers = ["docker", "version", "-f", "{{.Server.Version}}"]
     _wait(lambda: _succeeds(container, answers), "waiting for dockerd", container, spec, deadline)
 

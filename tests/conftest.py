@@ -32,7 +32,12 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
             _outcomes[storage][report.outcome] += 1
 
 
-STORAGES = {"real QFS": "TestQfs", "real HDFS": "TestHdfs", "shared directory, bind mount": "TestShared"}
+STORAGES = {
+    "real QFS": "TestQfs",
+    "real HDFS": "TestHdfs",
+    "shared directory, bind mount": "TestShared",
+    "GlusterFS": "TestGlusterfs",
+}
 _outcomes: dict[str, collections.Counter[str]] = {name: collections.Counter() for name in STORAGES}
 
 

@@ -83,6 +83,7 @@ def a_node(
         ),
         "trusted_ca": hashlib.sha256(CA_PEM.encode()).hexdigest(),
         "ca_pem": CA_PEM if node.manager else None,
+        "insecure_registries": ("127.0.0.0/8", *([] if config.registry.tls else [config.registry_address])),
         "has_secrets": node.manager,
     }
     return NodeFacts(**(values | more))
@@ -92,6 +93,7 @@ def a_fresh_node(name: str, config: ClusterConfig | None = None) -> NodeFacts:
     """A machine that prep has never seen."""
     config = config or a_cluster()
     empty = a_node(name, config, marker=None, paths={}, trusted_ca=None, ca_pem=None, has_secrets=False)
+    empty = replace(empty, insecure_registries=("127.0.0.0/8",))
     return replace(empty, user_by_name=None, user_by_id=None, group_by_name=None, group_by_id=None)
 
 

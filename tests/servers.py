@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -108,8 +108,12 @@ def make_key(path: Path, kind: str = "ed25519") -> str:
 
 
 @contextlib.contextmanager
-def sshd(folder: Path) -> Iterator[Sshd]:
-    """OpenSSH's server in the foreground, its files in `folder`; skips the test where it cannot run."""
+def sshd(folder: Path, *settings: str, through: Sequence[str] = ()) -> Iterator[Sshd]:
+    """OpenSSH's server in the foreground, its files in `folder`; skips the test where it cannot run.
+
+    `settings` are more lines of its configuration. `through` is a command that runs the one given to it, for example
+    in a mount namespace of its own.
+    """
     program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if program is None:
         pytest.skip("no sshd on this machine (Debian: apt-get install openssh-server)")
@@ -124,9 +128,10 @@ def sshd(folder: Path) -> Iterator[Sshd]:
         f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized_keys\n"
         f"PidFile {folder}/pid\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\n"
         "KbdInteractiveAuthentication no\nMaxStartups 100:30:200\nMaxSessions 50\nPrintMotd no\n"
+        + "".join(f"{line}\n" for line in settings)
     )
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([program, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
+        server = subprocess.Popen([*through, program, "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
     try:
         _wait_for_banner(port, server, folder / "log")
         yield Sshd(port=port, key=folder / "client", host_key=host_key)

@@ -104,10 +104,13 @@ def test_a_manager_that_does_not_trust_its_registry_is_found_once_there_is_a_ca(
     assert found("node1", trusted_ca=None) == [("node1", "its engine does not trust the registry")]
 
 
-def test_without_tls_there_is_nothing_to_trust() -> None:
-    config = a_cluster(registry=RegistryConfig(tls=False))
-    facts = prepared(config, node1=replace(a_node("node1", config), trusted_ca=None))
-    assert check_nodes(config, facts) == ()
+@pytest.mark.parametrize(("accepted", "faults"), [(("192.168.1.11:5000",), 0), (("192.168.0.0/16",), 0), ((), 1)])
+def test_without_tls_an_engine_that_refuses_plain_http_is_found(accepted: tuple[str, ...], faults: int) -> None:
+    config = a_cluster("node1", registry=RegistryConfig(tls=False))
+    fact = replace(a_node("node1", config), trusted_ca=None, insecure_registries=accepted)
+    problems = check_nodes(config, prepared(config, node1=fact))
+    assert len(problems) == faults
+    assert all("refuses plain HTTP" in problem.what and "invoke prep" in (problem.hint or "") for problem in problems)
 
 
 def test_a_worker_that_does_not_trust_the_registry_is_found() -> None:

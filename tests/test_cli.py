@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -161,6 +166,28 @@ def test_doctor_names_a_machine_that_does_not_answer_with_exit_code_3(program: A
     assert done.stdout == "node1: failed\n"
 
 
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_a_port_that_speaks_no_ssh_is_one_error_without_a_trace(folder: Path, said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        (folder / "dead.yml").write_text(DEAD.format(port=server.getsockname()[1]))
+
+        def answer() -> None:
+            with contextlib.suppress(OSError), server.accept()[0] as peer:
+                peer.sendall(said)
+                peer.recv(100)
+                stopping.wait(0 if said else 20)
+
+        stopping = threading.Event()
+        threading.Thread(target=answer, daemon=True).start()
+        done = invoke(folder, "doctor", "--hosts", "dead.yml")
+        stopping.set()
+    plain(done)
+    assert done.returncode == 3
+    assert [line.split(" at ")[0] for line in done.stderr.splitlines() if line.startswith("[")] == [
+        "[node1] what listens"
+    ]
+
+
 def test_every_task_on_a_dead_machine_gives_json_and_exit_code_3(folder: Path) -> None:
     tasks = ("prep", "deploy", "status", "down")
     for done in together(folder, *([task, "--hosts", "dead.yml", "--json"] for task in tasks)):
@@ -186,6 +213,56 @@ def test_the_help_of_a_task_explains_every_flag(folder: Path) -> None:
     assert done.returncode == 0
     for flag in ("--hosts", "--only", "--add", "--dry-run", "--json", "--verbose", "--sudo-password-file"):
         assert flag in done.stdout
+
+
+# --- interrupted ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def slow_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory with the cluster file of a machine whose engine does not answer; `pid` is the waiting client's."""
+    folder = tmp_path_factory.mktemp("slow")
+    docker = folder / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(f"#!/bin/sh\necho $$ > {folder}/pid\nexec sleep 60\n")
+    docker.chmod(0o755)
+    with sshd(folder, f"SetEnv PATH={docker.parent}:/usr/sbin:/usr/bin:/sbin:/bin") as server:
+        (folder / "hosts.yml").write_text(
+            f"nodes: {{node1: 127.0.0.1}}\ndata_dir: {folder}/data\n"
+            f"ssh: {{port: {server.port}, user: root, key: {server.key}, known_hosts: known}}\n"
+        )
+        yield folder
+
+
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+@pytest.mark.parametrize("task", ["doctor", "prep"])
+def test_an_interrupt_ends_both_sides_at_once_with_one_line_and_130(
+    slow_machine: Path, task: str, flags: tuple[str, ...]
+) -> None:
+    (slow_machine / "pid").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), task, "--hosts", "hosts.yml", *flags]
+    env = {key: value for key, value in os.environ.items() if key != "SSH_AUTH_SOCK"}
+    with subprocess.Popen(
+        command, cwd=slow_machine, env=env, stdin=subprocess.DEVNULL, stdout=-1, stderr=-1, text=True
+    ) as process:
+        end = time.monotonic() + 20
+        while not (slow_machine / "pid").exists() or not (slow_machine / "pid").read_text().strip():
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.05)
+        remote = int((slow_machine / "pid").read_text())
+        process.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        out, err = process.communicate(timeout=20)
+        assert time.monotonic() - started < 5
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    if flags:
+        assert json.loads(out)["exit_code"] == 130
+    else:
+        assert (out, err.splitlines()[-1]) == ("", "interrupted")
+    while Path(f"/proc/{remote}").exists():
+        assert time.monotonic() - started < 10, "the command on the machine goes on"
+        time.sleep(0.05)
 
 
 # --- on a machine that answers --------------------------------------------------------------------

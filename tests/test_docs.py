@@ -193,7 +193,11 @@ def test_ports_md_names_every_fixed_port_of_the_supervisor() -> None:
 def test_daemons_md_names_exactly_the_properties_of_the_templates() -> None:
     found = set()
     for template in sorted((ROOT / "stack").iterdir()):
-        for line in template.read_text(encoding="utf-8").splitlines():
+        text = template.read_text(encoding="utf-8")
+        if template.suffix == ".xml":
+            found.update(re.findall(r"<name>(.*?)</name>", text))
+            continue
+        for line in text.splitlines():
             if line.strip() and not line.startswith(("#", "[")):
                 found.add(re.split(r"[\s=]", line, maxsplit=1)[0])
     described = table_codes((ROOT / "docs" / "daemons.md").read_text(encoding="utf-8"))

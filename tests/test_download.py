@@ -1,8 +1,9 @@
-"""clients/download.py: the QFS tarball comes by checksum or not at all."""
+"""clients/download.py: the QFS tarball and Hadoop's jars come by checksum or not at all."""
 
 from __future__ import annotations
 
 import hashlib
+import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,21 @@ import pytest
 from builders import a_cluster
 from servers import Answer, closed_port, serve
 
-from sparkqfs.clients.download import Tarball, cache_directory, fetch_tarball, find_tarball, tarball_url
+from sparkqfs.clients.context import HADOOP_LOCK
+from sparkqfs.clients.download import (
+    Tarball,
+    cache_directory,
+    fetch_jars,
+    fetch_tarball,
+    find_jars,
+    find_tarball,
+    main,
+    read_lock,
+    tarball_url,
+)
 from sparkqfs.config import ClusterConfig, QfsConfig, StorageConfig
 from sparkqfs.errors import ConfigError, UnreachableError
+from sparkqfs.topology import HADOOP_VERSION
 
 BODY = b"not really a tarball" * 200_000
 SHA = hashlib.sha256(BODY).hexdigest()
@@ -144,3 +157,137 @@ def test_a_server_that_labels_the_tarball_as_encoded_does_not_change_it() -> Non
     with serve({f"/{NAME}": answer}) as port:
         config = config_of(url=f"http://127.0.0.1:{port}/{NAME}", sha256=hashlib.sha256(packed).hexdigest())
         assert fetch(config).path.read_bytes() == packed
+
+
+# --- Hadoop's jars ---------------------------------------------------------------------------------------------------
+
+JARS = {f"org/x/{name}/1/{name}-1.jar": name.encode() * 300_000 for name in ("one", "two", "three", "four")}
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    path = tmp_path / "hadoop.lock"
+    path.write_text("".join(f"{hashlib.sha256(body).hexdigest()}  {name}\n" for name, body in sorted(JARS.items())))
+    return path
+
+
+def answers(**instead: Answer) -> dict[str, Answer]:
+    """Maven's answers for all jars; `three=...` gives another one for that jar."""
+    return {f"/maven/{path}": instead.get(path.split("/")[2], Answer(body=body)) for path, body in JARS.items()}
+
+
+def fetch_all(lock: Path, port: int, progress: Progress | None = None) -> tuple[Path, ...]:
+    url = f"http://127.0.0.1:{port}/maven/"
+    return fetch_jars(lock, offline=None, on_progress=progress or Progress(), base_url=url)
+
+
+def cached() -> set[str]:
+    folder = cache_directory() / "maven"
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_jars_are_downloaded_into_their_maven_paths_and_are_there_the_next_time(lock: Path) -> None:
+    progress = Progress()
+    assert find_jars(lock, None) is None
+    with serve(answers()) as port:
+        found = fetch_all(lock, port, progress)
+    assert [path.read_bytes() for path in found] == [body for _, body in sorted(JARS.items())]
+    assert cached() == set(JARS)
+    size = sum(map(len, JARS.values()))
+    assert progress.told[-1] == (size, size) and [done for done, _ in progress.told] == sorted(
+        done for done, _ in progress.told
+    )
+    assert find_jars(lock, None) == found == fetch_all(lock, closed_port())
+
+
+def test_only_what_is_missing_or_damaged_is_downloaded_again(lock: Path) -> None:
+    with serve(answers()) as port:
+        first, second, *_ = fetch_all(lock, port)
+    first.write_bytes(b"damaged")
+    second.unlink()
+    assert find_jars(lock, None) is None
+    wanted = {f"/maven/{path}": Answer(body=JARS[path]) for path in sorted(JARS)[:2]}
+    with serve(wanted) as port:
+        fetch_all(lock, port)
+    assert find_jars(lock, None) is not None
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(body=b"other"), "is wanted"),
+        (Answer(body=b"", status=404), "404"),
+        (Answer(body=b"x", length=9), "cannot download"),
+    ],
+)
+def test_a_jar_that_cannot_be_had_as_it_should_be_is_one_error_and_not_kept(
+    lock: Path, answer: Answer, said: str
+) -> None:
+    with serve(answers(three=answer)) as port, pytest.raises(UnreachableError, match=said) as caught:
+        fetch_all(lock, port)
+    (problem,) = caught.value.problems
+    assert caught.value.exit_code == 3 and "three-1.jar" in problem.what
+    assert "storage.hdfs.jars" in (problem.hint or "")
+    assert cached() <= set(JARS) - {"org/x/three/1/three-1.jar"}
+
+
+@pytest.mark.parametrize("kind", ["directory", "tar", "tar.gz"])
+def test_jars_of_the_user_are_used_by_name_without_a_download(lock: Path, tmp_path: Path, kind: str) -> None:
+    own = tmp_path / "own"
+    for path, body in JARS.items():
+        (own / "below").mkdir(parents=True, exist_ok=True)
+        (own / "below" / path.rsplit("/", 1)[-1]).write_bytes(body)
+    if kind != "directory":
+        with tarfile.open(tmp_path / f"own.{kind}", "w:gz" if kind == "tar.gz" else "w") as tar:
+            tar.add(own, "hadoop")
+        own = tmp_path / f"own.{kind}"
+    found = fetch_jars(lock, offline=own, on_progress=never_told, base_url=f"http://127.0.0.1:{closed_port()}/")
+    assert [path.read_bytes() for path in found] == [body for _, body in sorted(JARS.items())]
+    assert all(path.is_relative_to(cache_directory() if kind != "directory" else own) for path in found)
+
+
+def never_told(_done: int, _total: int) -> None:
+    raise AssertionError("nothing should have been downloaded")
+
+
+@pytest.mark.parametrize("kind", ["absent", "empty", "damaged", "no-archive", "damaged-tar"])
+def test_jars_of_the_user_that_are_not_the_right_ones_are_bad_input(lock: Path, tmp_path: Path, kind: str) -> None:
+    own = tmp_path / "own"
+    if kind == "no-archive":
+        own.write_bytes(b"no archive")
+    elif kind != "absent":
+        own.mkdir()
+    if kind.startswith("damaged"):
+        for path in JARS:
+            (own / path.rsplit("/", 1)[-1]).write_bytes(b"damaged")
+    if kind == "damaged-tar":
+        with tarfile.open(tmp_path / "own.tar", "w") as tar:
+            tar.add(own, "hadoop")
+        own = tmp_path / "own.tar"
+    with pytest.raises(ConfigError) as caught:
+        find_jars(lock, own)
+    assert caught.value.problems[0].config_path == "storage.hdfs.jars"
+    assert cached() == set()
+
+
+def test_the_lock_of_the_product_names_each_jar_once() -> None:
+    jars = read_lock(HADOOP_LOCK)
+    paths = [jar.path for jar in jars]
+    assert paths == sorted(set(paths)) and len({jar.name for jar in jars}) == len(jars)
+    assert f"org/apache/hadoop/hadoop-hdfs/{HADOOP_VERSION}/hadoop-hdfs-{HADOOP_VERSION}.jar" in paths
+    assert all(len(jar.sha256) == 64 and jar.path.endswith(".jar") for jar in jars)
+
+
+def test_as_a_program_it_knows_two_things_to_fetch(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SPARKQFS_QFS_TARBALL", str(tmp_path / NAME))
+    (tmp_path / NAME).write_bytes(BODY)
+    assert main(["download"]) == 0 and SHA in capsys.readouterr().err
+    for jar in read_lock(HADOOP_LOCK):
+        jar.cached.parent.mkdir(parents=True, exist_ok=True)
+        jar.cached.write_bytes(b"")
+    monkeypatch.setattr("sparkqfs.clients.download.sha256_of", lambda path: sums[path])
+    sums = {jar.cached: jar.sha256 for jar in read_lock(HADOOP_LOCK)}
+    assert main(["download", "hdfs"]) == 0 and f"{len(sums)} jars" in capsys.readouterr().err
+    assert main(["download", "other"]) == 2

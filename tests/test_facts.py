@@ -17,8 +17,10 @@ from sparkqfs.facts import (
     MetaFact,
     NodeFacts,
     PathFact,
+    parse_hdfs,
     parse_node,
     parse_qfs,
+    parse_shared_path,
     parse_spark,
     parse_swarm_nodes,
     parse_tasks,
@@ -93,7 +95,20 @@ def test_an_engine_in_a_swarm_says_its_version_and_swarm(tmp_path: Path) -> None
     assert (facts.swarm_node_id, facts.swarm_cluster_id, facts.swarm_address) == ("n1", "c1", "192.168.1.11")
 
 
-@pytest.mark.parametrize(("answer", "code"), [("", 1), ("\tnull\n", 1), ("\t\n", 0)])
+def test_an_engine_says_to_which_registries_it_talks_plain_http(tmp_path: Path) -> None:
+    registries = {
+        "InsecureRegistryCIDRs": ["127.0.0.0/8"],
+        "IndexConfigs": {"docker.io": {"Secure": True}, "192.168.1.11:5000": {"Secure": False}},
+    }
+    answer = f"20.10.24\t{json.dumps(SWARM)}\t{json.dumps(registries)}\n"
+    facts = ask(tmp_path, tools=fake_docker(tmp_path / "bin", answer))
+    assert facts.swarm_state == "active"
+    assert facts.insecure_registries == ("192.168.1.11:5000", "127.0.0.0/8")
+    known = ("192.168.1.11:5000", "127.0.0.1:5000", "192.168.1.11:5001", "docker.io", "manager:5000")
+    assert [facts.accepts_plain_http(registry) for registry in known] == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("", 1), ("\tnull\n", 1), ("\t\n", 0), ("\t\tnull\n", 1)])
 def test_an_engine_that_does_not_answer_is_no_engine(tmp_path: Path, answer: str, code: int) -> None:
     facts = ask(tmp_path, tools=fake_docker(tmp_path / "bin", answer, code))
     assert facts.engine_version is None and facts.swarm_state == "inactive"
@@ -361,3 +376,40 @@ def test_the_engine_says_its_tasks_oldest_first_with_errors_and_addresses() -> N
     )
     assert (pending.service, pending.node, pending.container_id) == ("?", "", "")
     assert pending.error.startswith("no suitable node")
+
+
+def test_a_shared_path_says_what_it_is_on_and_whether_the_token_is_seen() -> None:
+    fact = parse_shared_path("mount\tnfs4 server:/export/my\\x20data\nstate\tseen\t\nend\n")
+    assert (fact.state, fact.why, fact.mount) == ("seen", "", "nfs4 on server:/export/my\\x20data")
+
+
+def test_a_shared_path_that_cannot_be_looked_at_says_why() -> None:
+    fact = parse_shared_path("state\tunusable\tTransport endpoint is not connected\nend\n")
+    assert (fact.state, fact.why, fact.mount) == ("unusable", "Transport endpoint is not connected", "unknown")
+
+
+@pytest.mark.parametrize("text", ["", "mount\tnfs4 server:/\n", "end\n", "state\nend\n"])
+def test_an_answer_about_a_shared_path_that_is_cut_off_is_no_answer(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_shared_path(text)
+
+
+def test_a_hadoop_3_5_namenode_says_which_datanodes_are_up() -> None:
+    fact = parse_hdfs(json.loads(payload("hadoop-3.5-namenode.json")))
+    assert fact.up_hosts == ("10.20.30.2", "10.20.30.3", "10.20.30.4") and fact.down == 0
+    assert (fact.files, fact.blocks, fact.replications_pending) == (15, 3, 0)
+    assert fact.file_system_id.startswith("BP-") and 0 < fact.free_bytes < fact.total_bytes
+    assert not fact.recovering
+
+
+def test_safe_mode_is_recovery() -> None:
+    answer = json.loads(payload("hadoop-3.5-namenode.json"))
+    (info,) = [bean for bean in answer["beans"] if bean["name"].endswith("NameNodeInfo")]
+    info["Safemode"] = "Safe mode is ON. The reported blocks 0 needs additional 3 blocks"
+    assert parse_hdfs(answer).recovering
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"beans": []}, {"beans": [{"name": "x"}]}])
+def test_an_answer_that_is_no_namenodes_is_refused(body: object) -> None:
+    with pytest.raises(ValueError, match="NameNodeInfo"):
+        parse_hdfs(body)

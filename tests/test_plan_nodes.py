@@ -111,9 +111,10 @@ def test_a_new_ca_is_trusted_again_on_every_node() -> None:
     assert again == [(name, "another certificate") for name in ALL]
 
 
-def test_without_tls_no_machine_needs_a_certificate() -> None:
+def test_without_tls_no_machine_needs_a_certificate_but_every_engine_leave_for_plain_http() -> None:
     config = a_cluster(registry=RegistryConfig(tls=False))
     plan = planned(config, {name: a_fresh_node(name, config) for name in ALL}, fresh=fresh_ca())
+    assert [step.node for step in plan.steps if step.what.startswith("plain HTTP")] == list(ALL)
     assert not any("trust" in what or "certificate" in what or "key of" in what for what in whats(plan.steps))
 
 
@@ -134,6 +135,15 @@ def test_shared_storage_needs_no_qfs_directories_and_no_marker() -> None:
     plan = planned(config, {name: a_fresh_node(name, config) for name in ALL}, fresh=fresh_ca())
     assert not plan.problems
     assert not any("/qfs" in what or "marker" in what for what in whats(plan.steps))
+
+
+def test_shared_notebooks_are_made_once_where_they_are_missing_and_never_changed() -> None:
+    path = PurePosixPath("/mnt/nfs/notebooks")
+    config = a_cluster(notebooks=NotebooksConfig(path=path, shared=True))
+    plan = planned(config, prepared(config))
+    assert [(step.node, step.why) for step in plan.steps] == [("node1", "missing")]
+    theirs = with_path(a_node("node1", config), str(path), uid=1000, gid=1000, mode=0o777, empty=False)
+    assert planned(config, prepared(config, node1=theirs)) == Plan(unchanged=ALL)
 
 
 def test_shared_notebooks_belong_to_somebody_else() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ import pytest
 from servers import Sshd, closed_port, make_key, sshd
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.clients.ssh import NodeClient
+from sparkqfs.clients.ssh import NodeClient, whole
 from sparkqfs.config import ClusterConfig
 from sparkqfs.errors import ClusterError, ExitCode, UnreachableError
 
@@ -114,6 +116,15 @@ def test_a_script_travels_on_standard_input_with_its_arguments(client: NodeClien
     assert output.stdout == "a b|-x||"
 
 
+def test_a_script_of_which_only_a_part_arrives_does_nothing(tmp_path: Path) -> None:
+    script = whole(f'set -eu\nmkdir -p "{tmp_path}/a/b"\nrm -rf "{tmp_path}/a/b/c"\necho done')
+    for length in range(len(script) - 2):
+        subprocess.run(["sh", "-s"], input=script[:length], text=True, capture_output=True, check=False, timeout=20)
+        assert not list(tmp_path.iterdir()), script[:length]
+    done = subprocess.run(["sh", "-s"], input=script, text=True, capture_output=True, check=True, timeout=20)
+    assert done.stdout == "done\n" and (tmp_path / "a" / "b").is_dir()
+
+
 def test_a_failed_command_is_an_error_with_machine_words_command_and_code(client: NodeClient) -> None:
     with pytest.raises(ClusterError) as caught:
         client.run(["sh", "-c", "echo first; echo last words >&2; exit 3"])
@@ -198,6 +209,41 @@ def test_an_interrupt_ends_what_runs_on_the_machines(server: Sshd, tmp_path: Pat
     thread.join(10)
     assert ended.is_set() and is_gone(pid)
     clients.close()
+
+
+def test_an_attended_command_sees_the_end_of_its_input_when_the_connection_breaks(server: Sshd, tmp_path: Path) -> None:
+    client = client_of(server.cluster(tmp_path / "known_hosts"))
+    script = f"echo $$ > {tmp_path}/pid; cat > /dev/null; echo alone > {tmp_path}/said"
+
+    def attend() -> None:
+        with contextlib.suppress(ClusterError):
+            client.run(["sh", "-c", script], check=False, attend=True)
+
+    thread = threading.Thread(target=attend)
+    thread.start()
+    pid = wait_for_pid(tmp_path / "pid")
+    time.sleep(0.5)
+    assert is_running(pid)
+    client.close()
+    thread.join(10)
+    assert is_gone(pid) and (tmp_path / "said").read_text() == "alone\n"
+
+
+def test_an_attended_command_that_ends_by_itself_is_not_waited_for(client: NodeClient) -> None:
+    assert client.run(["echo", "done"], attend=True, timeout_s=5).stdout == "done\n"
+
+
+def test_a_machine_that_is_being_connected_does_not_hold_up_an_interrupt(server: Sshd, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        clients = Clients(at(server.cluster(tmp_path / "known_hosts"), silent.getsockname()[1]))
+        thread = threading.Thread(target=lambda: pytest.raises(UnreachableError, clients.node("node1").open))
+        thread.start()
+        time.sleep(0.5)
+        started = time.monotonic()
+        clients.cancel()
+        clients.close()
+        assert time.monotonic() - started < 3
+        thread.join(10)
 
 
 def test_closing_twice_is_no_fault(client: NodeClient) -> None:
@@ -286,7 +332,7 @@ def at(config: ClusterConfig, port: int) -> ClusterConfig:
 def test_a_refused_connection_names_the_machine_its_address_and_what_to_do(server: Sshd, tmp_path: Path) -> None:
     port = closed_port()
     error = refused(at(server.cluster(tmp_path / "known_hosts"), port))
-    assert f"127.0.0.1:{port}" in str(error) and error.problems[0].hint
+    assert f"cannot connect to 127.0.0.1:{port}: Connection refused" in str(error) and error.problems[0].hint
 
 
 def test_a_port_that_speaks_no_ssh_is_given_up_within_the_time_limit(server: Sshd, tmp_path: Path) -> None:

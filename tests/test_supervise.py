@@ -1,4 +1,4 @@
-"""The supervisor as a real process with small scripts in the place of the daemons, and the web UI's filter."""
+"""The supervisor as a real process with small scripts in the place of the daemons, and the filters of the web UIs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from servers import Answer, closed_port, serve
 
 PROGRAMS = Path(__file__).parents[1] / "docker" / "worker-node"
 KEY = "key-of-the-cluster"
@@ -71,7 +72,9 @@ class Container:
         (self.etc / "MetaServer.prp").write_text("metaServer.clusterKey = @CLUSTER_KEY@\n")
         (self.etc / "webui.conf").write_text("[webserver]\n")
         (self.etc / "spark-defaults.conf").write_text("spark.authenticate true\n")
-        for program in ("qfs/bin/chunkserver", "qfs/bin/metaserver", "spark/bin/spark-class"):
+        (self.etc / "core-site.xml").write_text("<configuration/>\n")
+        (self.etc / "hdfs-site.xml").write_text("@NODE_IP@ @NAMENODE@ @DATA_DIRS@\n")
+        for program in ("qfs/bin/chunkserver", "qfs/bin/metaserver", "spark/bin/spark-class", "bin/java"):
             path = root / program
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(DAEMON.format(python=sys.executable, key=KEY))
@@ -106,6 +109,16 @@ class Container:
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def hdfs(self) -> dict[str, str]:
+        """The environment that makes the same directories those of a cluster on HDFS."""
+        return {
+            "PATH": f"{self.root / 'bin'}:{self.environ['PATH']}",
+            "HADOOP_HOME": str(self.root / "hadoop"),
+            "SPARKQFS_STORAGE": "hdfs",
+            "SPARKQFS_ROOT": "hdfs://hdfs-namenode:9820",
+            "SPARKQFS_DATA_DIRS": str(self.chunks),
+        }
 
     def notes(self) -> list[str]:
         """What the daemons wrote down."""
@@ -322,6 +335,106 @@ def test_init_passes_the_metaserver_s_exit_code_and_hides_the_key(container: Con
     assert KEY not in output
 
 
+def java_argv(container: Container) -> str:
+    (argv,) = [note for note in container.notes() if note.startswith("java argv")]
+    return argv
+
+
+def test_with_hdfs_a_datanode_and_a_spark_worker_share_one_address(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    process = container.start("worker-node", **container.hdfs(), HDFS_DATANODE_HEAP_MIB="300")
+    running.append(process)
+    container.wait_for("java started", "spark-class started")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    site = container.run_dir / "hadoop" / "hdfs-site.xml"
+    assert site.read_text() == f"127.0.0.1 hdfs-namenode:9820 file://{container.chunks}\n"
+    assert mode(site) == 0o400
+    argv = java_argv(container)
+    assert argv.endswith("org.apache.hadoop.hdfs.server.datanode.DataNode") and "-Xmx300m" in argv
+    assert f"-cp {site.parent}:" in argv
+    assert "java got SIGTERM" in container.notes()
+    assert not any(note.startswith("chunkserver") for note in container.notes())
+    assert any("--host 127.0.0.1" in note for note in container.notes())
+
+
+@pytest.mark.parametrize("role", ["worker-node", "hdfs-namenode", "init-storage"])
+def test_with_hdfs_an_unmounted_disk_starts_nothing(container: Container, role: str) -> None:
+    (container.mount / ".cluster-id").unlink()
+    process = container.start(role, **container.hdfs())
+    output, _ = process.communicate(timeout=30)
+    assert (process.returncode, container.notes()) == (78, [])
+    assert str(container.mount / ".cluster-id") in output
+
+
+def test_a_missing_data_directory_starts_nothing(container: Container) -> None:
+    container.chunks.rmdir()
+    process = container.start("worker-node", **container.hdfs())
+    output, _ = process.communicate(timeout=30)
+    assert (process.returncode, container.notes()) == (78, [])
+    assert f"the data directory {container.chunks} is missing" in output
+
+
+def test_a_namenode_without_a_file_system_is_refused(container: Container) -> None:
+    process = container.start("hdfs-namenode", **container.hdfs())
+    output, _ = process.communicate(timeout=30)
+    assert (process.returncode, container.notes()) == (78, [])
+    assert str(container.mount / "name") in output
+
+
+def test_the_namenode_runs_under_its_own_address_and_its_end_ends_the_container(container: Container) -> None:
+    version = container.mount / "name" / "current" / "VERSION"
+    version.parent.mkdir(parents=True)
+    version.touch()
+    process = container.start("hdfs-namenode", **container.hdfs(), FAKE_DIES="java")
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1, output
+    assert java_argv(container).endswith("org.apache.hadoop.hdfs.server.namenode.NameNode")
+    address, namenode = (container.run_dir / "hadoop" / "hdfs-site.xml").read_text().split()[:2]
+    assert namenode == f"{address}:9820"
+
+
+def test_init_formats_an_empty_directory_under_the_cluster_s_id_and_passes_the_exit_code(container: Container) -> None:
+    (container.mount / "name").mkdir()
+    process = container.start("init-storage", **container.hdfs(), FAKE_DIES="java")
+    process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert java_argv(container).endswith("NameNode -format -nonInteractive -clusterid the-cluster")
+
+
+def test_init_refuses_where_there_is_a_name_directory(container: Container) -> None:
+    (container.mount / "name" / "current").mkdir(parents=True)
+    process = container.start("init-storage", **container.hdfs())
+    output, _ = process.communicate(timeout=30)
+    assert (process.returncode, container.notes()) == (78, [])
+    assert "not empty" in output
+
+
+def hdfs(container: Container, name: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The shell under one of its names, with a program in Java's place that ends with 3."""
+    link = container.root / name
+    link.symlink_to(PROGRAMS / "hdfs")
+    env = {**container.environ, **container.hdfs(), "FAKE_DIES": "java", **environ}
+    return subprocess.run([link, *arguments], env=env, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_the_short_names_are_commands_of_the_hdfs_shell(container: Container) -> None:
+    (container.run_dir / "hadoop").mkdir()
+    (container.run_dir / "hadoop" / "core-site.xml").touch()
+    assert hdfs(container, "hls", "-R", "/a b").returncode == 3
+    assert java_argv(container).endswith("org.apache.hadoop.fs.FsShell -ls -R /a b")
+
+
+def test_the_hdfs_shell_refuses_other_storage_and_containers_that_are_not_up(container: Container) -> None:
+    other = hdfs(container, "hput", SPARKQFS_ROOT="qfs://qfs-master:20000")
+    assert other.returncode == 78 and other.stderr.startswith("hput: the storage of this cluster is not HDFS")
+    early = hdfs(container, "hdfs", "dfs", "-ls")
+    assert early.returncode == 75 and "not up yet" in early.stderr
+    assert container.notes() == []
+
+
 def test_waiting_for_the_probe_host_can_be_stopped(container: Container, running: list[subprocess.Popen[str]]) -> None:
     process = container.start("worker-node", SPARKQFS_PROBE_HOST="no-such-host.invalid")
     running.append(process)
@@ -423,3 +536,72 @@ def test_over_http_the_guard_answers_403_and_blanks_the_key(doc_root: Path) -> N
         finally:
             server.shutdown()
             thread.join()
+
+
+# --- the namenode's guard --------------------------------------------------------------------------------------------
+
+HDFS_GUARD = runpy.run_path(str(PROGRAMS / "hdfs_guard.py"))
+BEAN = "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystem"
+
+
+@pytest.mark.parametrize(
+    ("target", "asked"),
+    [("/", "/index.html"), ("/dfshealth.html", "/dfshealth.html"), ("/startupProgress", "/startupProgress"),
+     ("/static/bootstrap-3.4.1/css/bootstrap.min.css", "/static/bootstrap-3.4.1/css/bootstrap.min.css"),
+     (BEAN, BEAN), ("/jmx?qry=Hadoop%3Aservice%3DNameNode%2Cname%3DFSNamesystem", BEAN),
+     ("/jmx?qry=Hadoop:service=NameNode,name=*", "/jmx?qry=Hadoop:service=NameNode,name=*"),
+     ("/jmx?qry=java.lang:type=Memory", "/jmx?qry=java.lang:type=Memory")],
+)  # fmt: skip
+def test_the_status_page_s_own_questions_pass(target: str, asked: str) -> None:
+    assert HDFS_GUARD["passed_on"](target) == asked
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/webhdfs/v1/?op=LISTSTATUS", "/webhdfs/v1/x?op=OPEN", "/fsck?path=/", "/imagetransfer?getimage=1&txid=0",
+     "/conf?format=json", "/logs/", "/stacks", "/logLevel?log=a&level=DEBUG", "/explorer.html", "/topology", "/prof",
+     "/jmx", "/jmx?qry=*:*", "/jmx?get=java.lang:type=Memory::HeapMemoryUsage", "/jmx?qry=java.lang:type=Runtime",
+     BEAN + "&get=x", BEAN + "&qry=*:*", BEAN + "%0d%0aX: y", "/jmx;x?qry=" + BEAN, "/static/", "/static",
+     "/static/../conf", "/static/%2e%2e/conf", "/static/..;/webhdfs/v1/", "/static//etc", "/static/.x", "//logs/",
+     "/dfshealth.html?x", "/dfshealth.html/../conf", "http://127.0.0.1:9871/stacks", "conf", "*", ""],
+)  # fmt: skip
+def test_everything_else_of_the_namenode_is_refused(target: str) -> None:
+    assert HDFS_GUARD["passed_on"](target) is None
+
+
+def test_over_http_the_guard_passes_pages_on_and_refuses_the_rest() -> None:
+    pages = {"/index.html": b"page", BEAN: b'{"beans": []}', "/stacks": b"secret", "/conf": b"secret"}
+    answers = {path: Answer(body=body, headers=(("X-Frame-Options", "SAMEORIGIN"),)) for path, body in pages.items()}
+    with serve(answers) as namenode:
+
+        class Handler(HDFS_GUARD["Guard"]):  # type: ignore[misc, name-defined]
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        Handler.namenode = ("127.0.0.1", namenode)
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            try:
+
+                def ask(method: str, target: str) -> tuple[int, bytes, str | None]:
+                    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+                    connection.request(method, target)
+                    answer = connection.getresponse()
+                    found = answer.status, answer.read(), answer.getheader("X-Frame-Options")
+                    connection.close()
+                    return found
+
+                assert ask("GET", "/") == (200, b"page", "SAMEORIGIN")
+                assert ask("GET", BEAN)[:2] == (200, pages[BEAN])
+                assert ask("GET", "/dfshealth.js")[0] == 404  # upstream's own answer
+                assert ask("GET", "/stacks")[0] == 403
+                assert ask("GET", "/conf") == (200, HDFS_GUARD["NO_SETTINGS"], None)
+                assert {method: ask(method, "/")[0] for method in ("POST", "PUT", "DELETE", "HEAD", "OPTIONS")} == (
+                    dict.fromkeys(("POST", "PUT", "DELETE", "HEAD", "OPTIONS"), 501)
+                )
+                Handler.namenode = ("127.0.0.1", closed_port())
+                assert ask("GET", "/")[0] == 502
+            finally:
+                server.shutdown()
+                thread.join()

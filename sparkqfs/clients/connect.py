@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from sparkqfs.clients.engine import Engine
+from sparkqfs.clients.login import load_ssh_config
 from sparkqfs.clients.parallel import Results, run_on
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.config import ClusterConfig
@@ -19,7 +22,8 @@ class Clients:
 
     def __init__(self, config: ClusterConfig, sudo_password: str | None = None) -> None:
         self.config = config
-        self._nodes = {node.name: NodeClient(config, node, sudo_password) for node in config.nodes}
+        ssh_config = load_ssh_config()
+        self._nodes = {node.name: NodeClient(config, node, sudo_password, ssh_config) for node in config.nodes}
         self._engines: dict[str, Engine] = {}
 
     def node(self, name: str) -> NodeClient:
@@ -43,9 +47,13 @@ class Clients:
         return run_on(names, function, limit=self.config.ssh.parallel)
 
     def cancel(self) -> None:
-        """Ctrl-C: end what still runs on the machines."""
-        for client in self._nodes.values():
-            client.cancel()
+        """Ctrl-C: end what still runs on the machines, all at once; five seconds for those that do not answer."""
+        threads = [threading.Thread(target=client.cancel, daemon=True) for client in self._nodes.values()]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 5.0
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
         """Close everything."""

@@ -1,27 +1,22 @@
-"""One machine over one Fabric connection: commands, standard input, streams. The only user of Fabric."""
+"""One machine over one Fabric connection: commands, standard input, streams."""
 
 from __future__ import annotations
 
 import contextlib
 import shlex
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import paramiko
-from fabric import Config, Connection
-from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
+from fabric import Connection
 
+from sparkqfs.clients.login import close_connection, load_ssh_config, open_connection, unreachable
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
 
-KEEPALIVE_S = 15
 _PID_LINE = b"sparkqfs-pid "
-_known_hosts_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,47 +33,22 @@ class Output:
         return "\n".join(text.splitlines()[-count:])
 
 
-class AcceptNewPolicy(paramiko.MissingHostKeyPolicy):
-    """Trust a host key on first use and write it to known_hosts; paramiko itself refuses a changed one."""
-
-    def __init__(self, known_hosts: Path) -> None:
-        self._path = known_hosts
-
-    def missing_host_key(self, client: Any, hostname: str, key: paramiko.PKey) -> None:
-        """Append the key, one line, under a lock: many connections open at the same time."""
-        with _known_hosts_lock:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            before = self._path.read_bytes() if self._path.exists() else b""
-            glue = "" if not before or before.endswith(b"\n") else "\n"
-            with self._path.open("a", encoding="ascii") as file:
-                file.write(f"{glue}{hostname} {key.get_name()} {key.get_base64()}\n")
-
-
-def _load_known_hosts(path: Path, keys: paramiko.HostKeys) -> None:
-    """Read the lines that paramiko understands; OpenSSH's own (markers, damaged keys) are passed over."""
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        if not line.strip() or line.startswith(("#", "@")):
-            continue
-        try:
-            entry = HostKeyEntry.from_line(line)
-        except (InvalidHostKey, paramiko.SSHException, ValueError):
-            continue
-        if entry is not None and entry.key is not None:
-            for name in entry.hostnames or []:
-                keys.add(name, entry.key.get_name(), entry.key)
-
-
 class NodeClient:
     """One machine. Opens its connection at first use; every command has a deadline.
 
     Errors are `UnreachableError` (no connection) or `ClusterError` (a command that failed), with the node's name.
     """
 
-    def __init__(self, config: ClusterConfig, node: NodeConfig, sudo_password: str | None = None) -> None:
+    def __init__(
+        self,
+        config: ClusterConfig,
+        node: NodeConfig,
+        sudo_password: str | None = None,
+        ssh_config: paramiko.SSHConfig | None = None,
+    ) -> None:
         self.node = node
         self._config = config
+        self._ssh_config = ssh_config if ssh_config is not None else load_ssh_config()
         self._sudo_password = sudo_password
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -87,72 +57,15 @@ class NodeClient:
 
     # -- connection -------------------------------------------------------------------------------------------------
 
-    def _make_connection(self) -> Connection:
-        ssh = self._config.ssh
-        connect_kwargs: dict[str, Any] = {
-            "banner_timeout": self._config.timeouts.connect_s,
-            "auth_timeout": self._config.timeouts.connect_s,
-        }
-        if ssh.key is not None:
-            connect_kwargs["key_filename"] = [str(ssh.key)]
-        connection = Connection(
-            self.node.address,
-            user=ssh.user,
-            port=self.node.port or ssh.port,
-            config=Config(),
-            connect_timeout=int(self._config.timeouts.connect_s),
-            connect_kwargs=connect_kwargs,
-        )
-        self._set_host_key_policy(connection)
-        return connection
-
-    def _set_host_key_policy(self, connection: Connection) -> None:
-        """Fabric accepts any key by default: replace that, for jump hosts too."""
-        known_hosts = self._config.ssh.known_hosts
-        hop: Any = connection
-        while isinstance(hop, Connection):
-            _load_known_hosts(known_hosts, hop.client.get_host_keys())
-            strict = self._config.ssh.host_keys == "strict"
-            hop.client.set_missing_host_key_policy(paramiko.RejectPolicy() if strict else AcceptNewPolicy(known_hosts))
-            hop = hop.gateway
-
     def open(self) -> Connection:
         """The open connection. Raises `UnreachableError` naming the node and the cause."""
         with self._lock:
             if self._connection is None or not self._connection.is_connected:
-                connection = self._make_connection()
-                try:
-                    connection.open()
-                except BaseException as error:
-                    with contextlib.suppress(Exception):
-                        connection.close()
-                    if isinstance(error, (OSError, paramiko.SSHException, EOFError, ValueError)):
-                        raise self._unreachable(error) from error
-                    raise
-                connection.transport.set_keepalive(KEEPALIVE_S)
-                self._connection = connection
+                self._connection = open_connection(self._config, self.node, self._ssh_config)
             return self._connection
 
     def _unreachable(self, error: BaseException) -> UnreachableError:
-        where = f"{self.node.address}:{self.node.port or self._config.ssh.port or 22}"
-        hint = "is the machine up, and sshd running? `ssh` to it by hand shows more"
-        if isinstance(error, paramiko.BadHostKeyException):
-            what = f"the host key of {where} has changed"
-            hint = f"if the machine was reinstalled, remove its old line from {self._config.ssh.known_hosts}"
-        elif isinstance(error, paramiko.AuthenticationException):
-            what = f"cannot log in to {where}: {error}"
-            hint = "set ssh.user and ssh.key, or load the key into your agent"
-        elif isinstance(error, paramiko.SSHException) and "known_hosts" in str(error):
-            what = f"the host key of {where} is not known (ssh.host_keys: strict)"
-            hint = f"add it to {self._config.ssh.known_hosts}, or set ssh.host_keys: accept-new"
-        elif isinstance(error, socket.gaierror):
-            what = f"cannot resolve {self.node.address}"
-            hint = f"correct nodes.{self.node.name}.address"
-        elif isinstance(error, TimeoutError):
-            what = f"no answer from {where} within {self._config.timeouts.connect_s:.0f} s"
-        else:
-            what = f"cannot connect to {where}: {str(error) or type(error).__name__}"
-        return UnreachableError(Problem(node=self.node.name, what=what, hint=hint, code=ExitCode.UNREACHABLE))
+        return unreachable(self._config, self.node, error)
 
     @property
     def needs_sudo(self) -> bool:
@@ -160,11 +73,15 @@ class NodeClient:
         return bool(self.open().user != "root")
 
     def close(self) -> None:
-        """Close the connection; safe to call twice."""
-        with self._lock:
+        """Close the connection; safe to call twice. One that is still being opened is left to its time limit."""
+        if not self._lock.acquire(timeout=0.5):
+            return
+        try:
             if self._connection is not None:
-                self._connection.close()
+                close_connection(self._connection)
                 self._connection = None
+        finally:
+            self._lock.release()
 
     def cancel(self) -> None:
         """Kill what is still running there (Ctrl-C), then close."""
@@ -245,17 +162,19 @@ class NodeClient:
         timeout_s: float | None = None,
         check: bool = True,
         on_line: Callable[[str], None] | None = None,
+        attend: bool = False,
     ) -> Output:
         """Run `argv` as root, feed it `stdin`, wait for its end.
 
-        `on_line` gets each line of standard error as it comes. Raises `ClusterError` with the last lines when `check`
-        and the exit code is not 0, or when it takes longer than `timeout_s` seconds (it is killed then).
+        With `attend` its standard input stays open until then: its end says that nobody waits any more. `on_line` gets
+        each line of standard error as it comes. Raises `ClusterError` with the last lines when `check` and the exit
+        code is not 0, or when it takes longer than `timeout_s` seconds (it is killed then).
         """
         limit = timeout_s if timeout_s is not None else self._config.timeouts.command_s
         channel = self.exec_channel(argv)
         reader = _Reader(channel, on_line)
         self._readers.append(reader)
-        feeder = threading.Thread(target=_feed, args=(channel, stdin), daemon=True)
+        feeder = threading.Thread(target=_feed, args=(channel, stdin, not attend), daemon=True)
         feeder.start()
         finished = False
         try:
@@ -276,7 +195,7 @@ class NodeClient:
 
     def script(self, text: str, *args: str, timeout_s: float | None = None, check: bool = True) -> Output:
         """Run a POSIX shell script given on standard input, as root: one exchange, nothing in argv but `args`."""
-        return self.run(["sh", "-s", "--", *args], stdin=text, timeout_s=timeout_s, check=check)
+        return self.run(["sh", "-s", "--", *args], stdin=whole(text), timeout_s=timeout_s, check=check)
 
     def failure(self, argv: Sequence[str], output: Output) -> ClusterError:
         """The error for a command that ended badly."""
@@ -300,6 +219,11 @@ def _exec(channel: paramiko.Channel, command: str, timeout_s: float) -> None:
         timer.cancel()
 
 
+def whole(script: str) -> str:
+    """The script as one compound command: a shell that gets only a part of it, because we died, does nothing at all."""
+    return f"{{\n{script}\n}}\n"
+
+
 def _shown(argv: Sequence[str]) -> str:
     if list(argv[:2]) == ["sh", "-c"]:  # a script of ours: its text says nothing to the user
         argv = ["sh", "-c", "…", *argv[4:]]
@@ -307,12 +231,13 @@ def _shown(argv: Sequence[str]) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
-def _feed(channel: paramiko.Channel, stdin: str | bytes) -> None:
+def _feed(channel: paramiko.Channel, stdin: str | bytes, close: bool) -> None:
     with contextlib.suppress(OSError, paramiko.SSHException, EOFError):
         payload = stdin.encode() if isinstance(stdin, str) else stdin
         if payload:
             channel.sendall(payload)
-        channel.shutdown_write()
+        if close:
+            channel.shutdown_write()
 
 
 class _Reader:

@@ -12,7 +12,7 @@ from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.deploy import KILL_S, check_time_limit, exec_in, find_container, in_container
+from sparkqfs.jobs.deploy import ENDING_S, check_time_limit, exec_in, find_container, in_container
 from sparkqfs.plan.steps import JobResult
 
 RESULT_MIME = "application/vnd.sparkqfs.result+json"
@@ -20,7 +20,8 @@ NOTEBOOK_SCRIPT = r"""
 set -eu
 name=$1; shift
 work=$(mktemp -d /tmp/notebook.XXXXXX)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 143' INT TERM
 cd "$work"
 rc=0
 /opt/venv/bin/papermill --no-progress-bar --log-output --cwd "$work" "$@" "/data/notebooks/$name.ipynb" "$work/$name.ipynb" >&2 || rc=$?
@@ -43,9 +44,10 @@ def notebook(session: Session, name: str, parameters: dict[str, str], *, out: Pa
     session.on_event(f"[{task.node}] running notebook {name}")
     output = client.run(
         [*command, name, *arguments],
-        timeout_s=timeout_s + KILL_S + 15,
+        timeout_s=timeout_s + ENDING_S,
         check=False,
         on_line=lambda line: session.on_event(f"[{name}] {line}"),
+        attend=True,
     )
     files = _save_files(output.stdout, out)
     check_time_limit(output.exit_code, task.node, f"notebook {name}", timeout_s)

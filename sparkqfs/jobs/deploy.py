@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from sparkqfs import topology
 from sparkqfs.clients.context import templates
@@ -18,6 +19,7 @@ from sparkqfs.facts import TaskFact
 from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs import images, status
 from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.shared_path import check_shared_path
 from sparkqfs.plan.images import stack_images
 from sparkqfs.plan.nodes import is_initialised, marker_path
 from sparkqfs.plan.stack import CLUSTER_LABEL, StackFile, StackInput, build_stack
@@ -30,8 +32,10 @@ trap 'rm -rf "$DOCKER_CONFIG"' EXIT INT TERM
 (umask 077; IFS= read -r login; printf '%s' "$login" > "$DOCKER_CONFIG/config.json")
 docker stack deploy --compose-file - --prune --with-registry-auth "$1"
 """
-KILL_S = 30
-"""Seconds between asking a program in a container to end, and killing it."""
+ENDING_S = 20
+"""Seconds that a program in a container gets to end once its time is up."""
+AGAIN = "mend what the lines above say, then `invoke deploy` again; `invoke logs` shows more of them"
+_FRAME = re.compile(r"\s+(at \S+\(.*\)|\.\.\. \d+ more)$")
 MAX_FAILURES = 4
 """A task that failed this often on one machine will not come up by waiting."""
 
@@ -73,6 +77,7 @@ def make_stack(session: Session) -> StackFile:
 
 def _check_storage(session: Session) -> None:
     """The file system must exist, and every disk must carry the cluster's marker, before anything starts."""
+    check_shared_path(session)
     if session.backend.layout is None:
         return
     config = session.config
@@ -91,13 +96,16 @@ def _check_storage(session: Session) -> None:
 
 
 def is_current(session: Session, stack: StackFile) -> bool:
-    """True when every service of this very stack file is deployed, and no other."""
+    """True when every service of this very stack file is deployed, and no other, and no update was given up."""
+    services = session.clients.engine().services(session.config.name)
     found = {
         item["Spec"]["Name"].removeprefix(f"{session.config.name}_"): item["Spec"].get("Labels") or {}
-        for item in session.clients.engine().services(session.config.name)
+        for item in services
     }
-    return set(found) == set(stack.services) and all(
-        labels.get(topology.SERVICE_LABEL) == stack.digest for labels in found.values()
+    return (
+        set(found) == set(stack.services)
+        and all(labels.get(topology.SERVICE_LABEL) == stack.digest for labels in found.values())
+        and not any(map(_is_paused, services))
     )
 
 
@@ -115,6 +123,8 @@ def run(session: Session) -> JobResult:
     if is_current(session, stack):
         outcomes = [Outcome(subject=subject, state="unchanged")]
     else:
+        if not engine.services(config.name) and _left_over(session):
+            _remove(session)  # a `down` that did not come to its end: its network would vanish under our services
         _create_configs(session, stack)
         session.on_event(f"[{config.manager.name}] deploying stack {config.name}")
         _stack_deploy(session, stack)
@@ -167,9 +177,7 @@ def why_not_ready(session: Session, seen: status.ClusterStatus) -> str | None:
         return f"starting: {', '.join(missing)}"
     if isinstance(seen.spark, str):
         return f"Spark master: {seen.spark}"
-    workers = {
-        a for task in seen.tasks if status.is_worker(task.service) and task.state == "running" for a in task.addresses
-    }
+    workers = status.worker_addresses(session, seen.tasks)
     alive = tuple(host for host in seen.spark.alive_hosts if host in workers)
     if len(alive) < nodes:
         return f"{len(alive)} of {nodes} Spark workers registered"
@@ -187,7 +195,8 @@ def wait_until_ready(session: Session, since: str) -> None:
 
     def ready() -> bool:
         seen = status.gather_status(session)
-        _fail_early(session, [task for task in seen.tasks if task.created >= since])
+        tasks = [task for task in seen.tasks if task.created >= since]
+        _fail_early(session, tasks)
         why = _not_updated(session) or why_not_ready(session, seen)
         if why is None:
             return True
@@ -202,6 +211,7 @@ def wait_until_ready(session: Session, since: str) -> None:
             what=f"stack {session.config.name} to work",
             timeout_s=session.config.timeouts.deploy_s,
             interval_s=2.0,
+            hint="`invoke deploy` again goes on waiting; the limit is timeouts.deploy; `invoke status` shows the whole",
             detail=lambda: last["why"],
         )
     except DeadlineError as error:
@@ -210,19 +220,26 @@ def wait_until_ready(session: Session, since: str) -> None:
         raise DeadlineError(*error.problems, *quoted) from error
 
 
+def _is_paused(service: dict[str, Any]) -> bool:
+    """True when Swarm has given the update of a service up; the next deploy sets it going again."""
+    return "paused" in str((service.get("UpdateStatus") or {}).get("State", ""))
+
+
 def _not_updated(session: Session) -> str | None:
     """The service that still runs tasks of an older stack file; `None` when all are new.
 
-    Raises `ClusterError` when Swarm has given an update up.
+    Raises `ClusterError`, with the failures of its tasks, when Swarm has given an update up.
     """
     engine = session.clients.engine()
     services = {item["ID"]: item for item in engine.services(session.config.name)}
     for service in services.values():
         state = str((service.get("UpdateStatus") or {}).get("State", ""))
         name = service["Spec"]["Name"]
-        if "paused" in state:
+        if _is_paused(service):
+            short = name.removeprefix(f"{session.config.name}_")
+            failed = [task for task in gather_tasks(session.config, session.clients) if task.service == short]
             what = f"Swarm has paused the update of {name}: {service['UpdateStatus'].get('Message', '')}"
-            raise ClusterError(Problem(what=what, hint="`invoke logs` says why; `invoke down`, then `invoke deploy`"))
+            raise ClusterError(*_quote_failures(session, failed), Problem(what=what, hint=AGAIN))
         if state == "updating":
             return f"updating {name}"
     for task in engine.tasks(session.config.name):
@@ -243,7 +260,8 @@ def _fail_early(session: Session, tasks: Iterable[TaskFact]) -> None:
             counts[key] = counts.get(key, 0) + 1
     hopeless = [key for key, count in counts.items() if count >= MAX_FAILURES]
     if hopeless:
-        raise ClusterError(*_quote_failures(session, tasks))
+        what = f"tasks fail again and again: {', '.join(sorted({service for service, _ in hopeless}))}"
+        raise ClusterError(*_quote_failures(session, tasks), Problem(what=what, hint=AGAIN))
 
 
 def _quote_failures(session: Session, tasks: Iterable[TaskFact]) -> tuple[Problem, ...]:
@@ -258,11 +276,16 @@ def _quote_failures(session: Session, tasks: Iterable[TaskFact]) -> tuple[Proble
         if task.container_id and node in {one.name for one in session.config.nodes}:
             with contextlib.suppress(ClusterError):
                 output = session.clients.node(node).run(
-                    ["docker", "logs", "--tail", "10", task.container_id], check=False, timeout_s=20
+                    ["docker", "logs", "--tail", "100", task.container_id], check=False, timeout_s=20
                 )
-                lines = "".join(f"\n  | {line}" for line in (output.stdout + output.stderr).splitlines()[-10:])
+                lines = "".join(f"\n  | {line}" for line in telling_lines(output.stdout + "\n" + output.stderr))
         problems.append(Problem(node=node or None, what=f"{service}: {task.error}{lines}"))
     return tuple(problems)
+
+
+def telling_lines(log: str, count: int = 10) -> list[str]:
+    """The last lines of a log without Java's stack frames, which would push the reason out."""
+    return [line for line in log.splitlines() if line.strip() and not _FRAME.match(line)][-count:]
 
 
 def _prepare_storage(session: Session) -> tuple[str, ...]:
@@ -283,17 +306,18 @@ def find_container(session: Session, service: str) -> TaskFact:
 
 
 def in_container(container_id: str, timeout_s: float) -> list[str]:
-    """Command line that runs a program in a container, environment loaded, and ends it there when its time is up.
+    """Command line that runs a program in a container, environment loaded, while its standard input is open.
 
-    Killing `docker exec` from outside leaves the program running, with all of Spark's cores.
+    Killing `docker exec` leaves the program running, with all of Spark's cores; `attended` ends it when its time is
+    up and when our end of the connection is gone. To be run with `attend=True`.
     """
-    limit = ["timeout", "-k", str(KILL_S), str(max(1, int(timeout_s)))]
-    return ["docker", "exec", container_id, "/opt/sparkqfs/bin/with-env", *limit]
+    attended = ["/opt/sparkqfs/bin/attended", str(max(1, int(timeout_s)))]
+    return ["docker", "exec", "-i", container_id, "/opt/sparkqfs/bin/with-env", *attended]
 
 
 def check_time_limit(exit_code: int, node: str, what: str, timeout_s: float) -> None:
-    """Raises `DeadlineError` for the exit codes with which `timeout` says that it ended the program."""
-    if exit_code in (124, 137):
+    """Raises `DeadlineError` for the exit code with which `attended` says that the program's time was up."""
+    if exit_code == 124:
         text = f"{what} did not end within {timeout_s:.0f} s"
         raise DeadlineError(Problem(node=node, what=text, code=ExitCode.TIMEOUT))
 
@@ -305,9 +329,10 @@ def exec_in(session: Session, service: str, argv: list[str], *, timeout_s: float
     client = session.clients.node(task.node)
     output = client.run(
         command,
-        timeout_s=timeout_s + KILL_S + 15,
+        timeout_s=timeout_s + ENDING_S,
         check=False,
         on_line=lambda line: session.on_event(f"[{service}] {line}"),
+        attend=True,
     )
     check_time_limit(output.exit_code, task.node, f"{argv[0]} in {service}", timeout_s)
     if output.exit_code != 0:
@@ -327,25 +352,34 @@ def down(session: Session) -> JobResult:
         return JobResult(task="down", outcomes=(Outcome(subject=subject, state="unchanged"),))
     if session.dry_run:
         return JobResult(task="down", outcomes=(Outcome(subject=subject, state="planned", changes=tuple(left)),))
+    _remove(session)
+    engine.remove_unused(config.name, ())
+    return JobResult(task="down", outcomes=(Outcome(subject=subject, state="changed", changes=("removed",)),))
+
+
+def _remove(session: Session) -> None:
+    """`docker stack rm`, again and again: it fails while an earlier one, or a task, still holds the network."""
+    config = session.config
     session.on_event(f"[{config.manager.name}] removing stack {config.name}")
-    session.clients.manager.run(["docker", "stack", "rm", config.name])
-    last = {"left": left}
+    said = {"left": "", "error": ""}
 
     def gone() -> bool:
-        now = _left_over(session)
-        if now and now != last["left"]:
-            session.on_event(f"waiting: {', '.join(now)} left")
-        last["left"] = now
-        return not now
+        left = _left_over(session)
+        if any("containers" not in one for one in left):
+            output = session.clients.manager.run(["docker", "stack", "rm", config.name], check=False)
+            said["error"] = output.last_lines(3) if output.exit_code else ""
+        text = f"{', '.join(left)} left" if left else ""
+        if text and text != said["left"]:
+            session.on_event(f"waiting: {text}")
+        said["left"] = text
+        return not left
 
     wait_until(
         gone,
         what=f"stack {config.name} to be gone",
         timeout_s=config.timeouts.deploy_s,
-        detail=lambda: ", ".join(last["left"]) + " left",
+        detail=lambda: "\n".join(filter(None, said.values())),
     )
-    engine.remove_unused(config.name, ())
-    return JobResult(task="down", outcomes=(Outcome(subject=subject, state="changed", changes=("removed",)),))
 
 
 def _left_over(session: Session) -> list[str]:

@@ -12,6 +12,7 @@ from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, Refuse
 from sparkqfs.facts import NodeFacts
 from sparkqfs.jobs import images
 from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.shared_path import check_shared_path
 from sparkqfs.plan.nodes import marker_path
 from sparkqfs.plan.stack import SECRETS
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -19,7 +20,7 @@ from sparkqfs.plan.storage.seam import Master, disk_mounts
 
 INIT_SCRIPT = r"""
 set -eu
-image=$1 source=$2 target=$3 uid=$4 gid=$5 id=$6 storage=$7
+image=$1 source=$2 target=$3 uid=$4 gid=$5 id=$6 storage=$7 root=$8
 dir=$(mktemp -d /run/sparkqfs-init.XXXXXX)
 trap 'rm -rf "$dir"' EXIT INT TERM
 mkdir "$dir/configs" "$dir/secrets"
@@ -27,7 +28,7 @@ while read -r kind name content; do printf '%s' "$content" | base64 -d > "$dir/$
 chown -R "$uid:$gid" "$dir"; chmod -R u=rwX,go= "$dir"
 docker run --rm --network none --cap-drop ALL --security-opt no-new-privileges \
   --tmpfs /run/sparkqfs:mode=1777 \
-  -e SPARKQFS_STORAGE="$storage" -e SPARKQFS_CLUSTER_ID="$id" \
+  -e SPARKQFS_STORAGE="$storage" -e SPARKQFS_ROOT="$root" -e SPARKQFS_CLUSTER_ID="$id" \
   -v "$source:$target" -v "$dir/configs:/etc/sparkqfs:ro" -v "$dir/secrets:/run/secrets:ro" \
   --entrypoint /opt/sparkqfs/bin/supervise "$image" init-storage </dev/null
 """
@@ -71,7 +72,9 @@ def refusals(session: Session) -> tuple[Problem, ...]:
                 f"{config.manager.data_dirs[0]}/{layout.top}, last of {meta.date or 'unknown date'}, "
                 f"file-system id {meta.file_system_id or 'unknown'}, {meta.bytes} bytes"
             )
-            problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
+            erase = f"invoke {session.backend.init_task} --erase {config.name}"
+            use = f"to use it, go on with `invoke deploy`; to erase it: {erase}"
+            problems.append(Problem(node=name, what=what, hint=use, code=ExitCode.REFUSED))
         for path in fact.paths.values():
             if path.kind == "link":
                 what = f"{path.path} is a symbolic link: what is behind it is not looked at"
@@ -169,7 +172,8 @@ def init(session: Session, *, erase_name: str | None = None, task: str = "init-s
         what = f"{task} is not for a cluster whose storage is {session.backend.words.storage}"
         raise ConfigError(Problem(what=what, config_path="storage.kind", hint="`invoke init-storage`"))
     if master is None:
-        what = f"{session.backend.words.storage} needs no file system of ours"
+        check_shared_path(session)
+        what = f"{session.backend.words.storage} is the same on all nodes; it needs no file system of ours"
         return JobResult(task=task, outcomes=(Outcome(subject="storage", state="unchanged", changes=(what,)),))
     _check_name(session, erase_name, "--erase")
     layout = session.backend.layout
@@ -208,6 +212,7 @@ def init(session: Session, *, erase_name: str | None = None, task: str = "init-s
             str(config.owner.gid),
             facts[config.manager.name].disks[0].marker or "",
             session.backend.kind,
+            session.backend.root_uri(config),
         ],
         stdin=files,
     )

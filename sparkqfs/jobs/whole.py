@@ -9,6 +9,7 @@ from sparkqfs.checks import check_nodes
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.jobs import deploy, images, prep, storage, swarm
 from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.shared_path import shared_path_problems
 from sparkqfs.plan.nodes import is_initialised
 from sparkqfs.plan.steps import JobResult, Outcome
 
@@ -98,6 +99,8 @@ def doctor(session: Session, only: tuple[str, ...] = ()) -> JobResult:
     try:
         made, _ = prep.plan(session, only=only)
         problems += made.problems
+        if not unreachable:
+            problems += [one for one in shared_path_problems(session, prepared=False) if one.node in names]
     except ClusterError as error:
         problems += error.problems
     bad = {problem.node for problem in problems}

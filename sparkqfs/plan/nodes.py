@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -11,6 +10,7 @@ from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts import DiskFact, NodeFacts, PathFact
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.trust import plan_trust
 
 DIRECTORY_MODE = 0o750
 NO_SECRET = Secret()
@@ -56,7 +56,8 @@ def plan_prep(
         if node.name not in only or node.name not in facts:
             continue
         fact = facts[node.name]
-        faults = [*_owner_problems(config, fact), *_path_problems(config, node, fact)]
+        trust_steps, trust_problems = plan_trust(config, fact, fresh.ca_pem if has_ca else None)
+        faults = [*_owner_problems(config, fact), *_path_problems(config, node, fact), *trust_problems]
         marker_steps: list[Step] = []
         if cluster_id is not None:
             marker_steps, marker_problems = _marker(config, node, facts, cluster_id, node.name in adopt)
@@ -68,9 +69,10 @@ def plan_prep(
             *(_engine_steps(fact) if install_engine else []),
             *_owner_steps(config, fact),
             *_directory_steps(config, node, fact),
+            *_shared_notebooks(config, node, fact),
             *marker_steps,
             *_manager_steps(config, node, fact, fresh),
-            *(_trust_steps(config, fact, fresh) if has_ca else []),
+            *trust_steps,
         ]
         steps += mine
         if not mine:
@@ -270,6 +272,15 @@ def _directory_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -
     return steps
 
 
+def _shared_notebooks(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> list[Step]:
+    """A directory that all nodes see, made where it is missing; one that is there is the user's."""
+    path, owner = config.notebooks_path, config.owner
+    found = fact.paths.get(path)
+    if not (config.notebooks.shared and node.manager) or (found is not None and found.kind != "missing"):
+        return []
+    return [make_directory(node.name, path, uid=owner.uid, gid=owner.gid, mode=DIRECTORY_MODE, why="missing")]
+
+
 def _directory_fault(found: PathFact | None, uid: int, gid: int, mode: int) -> str | None:
     if found is None or found.kind == "missing":
         return "missing"
@@ -304,15 +315,3 @@ def _manager_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts, fre
             root_file("ca.crt", fresh.ca_pem, 0o644, "certificate of the cluster's CA", why),
         ]
     return steps
-
-
-def _trust_steps(config: ClusterConfig, fact: NodeFacts, fresh: FreshMaterial) -> list[Step]:
-    """The CA's certificate where the engine looks for it at every pull: no restart is needed."""
-    if not config.registry.tls:
-        return []
-    wanted = hashlib.sha256(fresh.ca_pem.encode()).hexdigest()
-    if fact.trusted_ca == wanted:
-        return []
-    path = PurePosixPath("/etc/docker/certs.d") / config.registry_address / "ca.crt"
-    why = "missing" if fact.trusted_ca is None else "another certificate"
-    return [write_file(fact.name, path, fresh.ca_pem, uid=0, gid=0, mode=0o644, what=f"registry trust {path}", why=why)]

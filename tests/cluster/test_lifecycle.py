@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -67,6 +68,22 @@ class Cluster:
         ran = self.run(*words, timeout_s=timeout_s)
         assert ran.code == 0, f"{words}: exit {ran.code}\n{ran.out[-3000:]}\n{ran.err[-3000:]}"
         return ran
+
+    def ended(self, *words: str, said: str, sent: signal.Signals) -> int:
+        """Start a command, send it a signal once it has said something; its exit code."""
+        command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
+        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts)}
+        with subprocess.Popen(
+            command, cwd=self.hosts.parent, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            assert any(said in line for line in process.stderr), f"{words} never said {said!r}"
+            process.send_signal(sent)
+            started = time.monotonic()
+            assert "Traceback" not in process.stderr.read()
+            code = process.wait(10)
+            assert time.monotonic() - started < 8
+        return code
 
     def until_healthy(self, deadline_s: float = 240) -> None:
         end = time.monotonic() + deadline_s
@@ -136,20 +153,26 @@ def with_storage(machines: Path, kind: str, **more: object) -> Path:
 
 @pytest.fixture(scope="module")
 def shared(machines: Path) -> Cluster:
-    """The same machines as another cluster: its own name, directories and registry."""
-    more = {"cluster": "plain", "data_dir": "/mnt/data/plain", "registry": {"port": 5001}}
+    """The same machines as another cluster: its own name, directories and registry, that one without TLS."""
+    more = {"cluster": "plain", "data_dir": "/mnt/data/plain", "registry": {"port": 5001, "tls": False}}
     return Cluster(with_storage(machines, "shared", **more), "plain")
 
 
-class Lifecycle:
-    """What holds for every storage with daemons of ours."""
+class Storage:
+    """A storage with daemons of ours; the classes below say what holds for every one, in the order of a life."""
 
     kind: Kind
+    killed_at: tuple[tuple[str, str], ...] = ()
+    """Tasks that are killed once they have said something, and then done again."""
 
     def in_master(self, *argv: str, stdin: bytes = b"") -> str:
         """Run a program in the container of the storage's master."""
         master = container_of(1, f"spark_{self.kind.master}")
         return on_node(1, "docker", "exec", "-i", master, "/opt/sparkqfs/bin/with-env", *argv, stdin=stdin)
+
+
+class Beginning(Storage):
+    """From bare machines to work that is done."""
 
     def test_doctor_finds_nothing_wrong(self, cluster: Cluster) -> None:
         ran = cluster.ok("doctor", "--json")
@@ -182,7 +205,11 @@ class Lifecycle:
         assert set(stack["services"]) == {self.kind.master, "spark-master", "worker-node", "jupyter-server"}
 
     def test_deploy_before_init_is_refused_with_a_hint(self, cluster: Cluster) -> None:
-        cluster.ok("swarm", "build", "push", timeout_s=2400)
+        cluster.ok("swarm")
+        for task, said in self.killed_at:
+            assert cluster.ended(task, said=said, sent=signal.SIGKILL) == -signal.SIGKILL
+            cluster.ok(task, timeout_s=2400)
+        cluster.ok("build", "push", timeout_s=2400)
         ran = cluster.run("deploy")
         assert ran.code == 1
         assert "[node1]" in ran.err and f"invoke {self.kind.init}" in ran.err
@@ -196,7 +223,7 @@ class Lifecycle:
     def test_init_refuses_an_initialised_cluster(self, cluster: Cluster) -> None:
         ran = cluster.run(self.kind.init, "--yes")
         assert ran.code == 5
-        assert "file-system id" in ran.err and "bytes" in ran.err
+        assert "file-system id" in ran.err and "bytes" in ran.err and "`invoke deploy`" in ran.err
 
     def test_status_sees_workers_and_data_servers_under_the_same_addresses(self, cluster: Cluster) -> None:
         found = cluster.ok("status", "--json").json
@@ -230,6 +257,61 @@ class Lifecycle:
         on_node(1, "sh", "-c", "for f in /mnt/shared/spark/primes/*.parquet; do echo x >> $f; done")
         differs = cluster.run("copy", "shared:/primes", "/tmp/primes", "--json")
         assert differs.code == 5 and differs.json["copy"]["copied"] == 0
+
+
+class Interrupted(Storage):
+    """What an interrupt leaves behind."""
+
+    @pytest.mark.parametrize(
+        ("words", "said", "sent"),
+        [
+            (("notebook", "primes", "--max-value", "400_000_000"), "[primes] ", signal.SIGINT),
+            (("verify", "--mib", "2000"), "executors", signal.SIGKILL),
+        ],
+    )
+    def test_a_program_in_a_container_ends_with_the_task_that_started_it(
+        self, cluster: Cluster, words: tuple[str, ...], said: str, sent: signal.Signals
+    ) -> None:
+        assert cluster.ended(*words, said=said, sent=sent) == (130 if sent == signal.SIGINT else -sent)
+        end = time.monotonic() + 15
+        while "opt/sparkqfs/bin/attended" in on_node(1, "ps", "-eo", "args"):
+            assert time.monotonic() < end, "the program goes on"
+            time.sleep(0.5)
+        while cluster.ok("status", "--json").json["spark"]["cores_used"]:
+            assert time.monotonic() < end, "the program keeps its cores"
+
+    def test_deploy_and_down_can_be_done_again_after_an_interrupt(self, cluster: Cluster) -> None:
+        assert cluster.ended("down", said="removing stack", sent=signal.SIGKILL) == -signal.SIGKILL
+        assert cluster.ok("down", "--json").states()["stack spark"] in ("changed", "unchanged")
+        assert cluster.ended("deploy", said="waiting: ", sent=signal.SIGINT) == 130
+        cluster.ok("deploy")
+        assert cluster.ended("down", said="left", sent=signal.SIGINT) == 130
+        cluster.ok("deploy")
+
+    def test_a_deploy_that_fails_quotes_the_reason_and_the_right_one_works_afterwards(self, cluster: Cluster) -> None:
+        settings = yaml.safe_load(cluster.hosts.read_text())
+        conf = {"spark.worker.cleanup.enabled": "true", "spark.worker.cleanup.interval": "never"}
+        bad = Cluster(cluster.hosts.parent / "bad.yml", cluster.name)
+        bad.hosts.write_text(yaml.safe_dump(settings | {"spark": settings["spark"] | {"conf": conf}}))
+        for _ in range(2):  # an update that Swarm has given up is tried again, and quoted again
+            ran = bad.run("deploy")
+            assert ran.code == 1
+            assert "worker-node: task: non-zero exit (1)" in ran.err and "spark.worker.cleanup.interval" in ran.err
+            assert "`invoke deploy` again" in ran.err
+        cluster.ok("deploy")
+
+    def test_a_deploy_that_runs_out_of_time_says_what_is_missing_and_how_to_go_on(self, cluster: Cluster) -> None:
+        short = Cluster(cluster.hosts.parent / "short.yml", cluster.name)
+        short.hosts.write_text(cluster.hosts.read_text() + "timeouts: {deploy: 5s}\n")
+        cluster.ok("down")
+        ran = short.run("deploy")
+        assert ran.code == 4
+        assert "timed out after 5 s" in ran.err and "`invoke deploy` again" in ran.err
+        cluster.ok("deploy")
+
+
+class Ending(Storage):
+    """Stops, failures, and the end of the data."""
 
     def test_files_survive_down_and_deploy(self, cluster: Cluster) -> None:
         payload = os.urandom(3 << 20)
@@ -279,6 +361,20 @@ class Lifecycle:
         assert "[node3]" in deploy.err and "[node3]" in prep.err
         assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}
 
+    def test_the_machines_own_network_does_as_well(self, cluster: Cluster) -> None:
+        settings = yaml.safe_load(cluster.hosts.read_text()) | {"network": "host"}
+        file = cluster.hosts.with_name(f"{self.kind.name}-host.yml")
+        file.write_text(yaml.safe_dump(settings))
+        on_host = Cluster(file, cluster.name)
+        on_host.ok("deploy")
+        found = on_host.ok("status", "--json").json
+        machines = sorted(node["address"] for node in settings["nodes"].values())
+        assert found["spark"]["worker_hosts"] == found["storage"]["server_hosts"] == machines
+        result = on_host.ok("notebook", "primes", "--max-value", "100_000", "--json").json["result"]
+        assert (result["count"], result["matches"]) == (9592, True)
+        assert set(on_host.ok("deploy", "--json").states().values()) == {"unchanged"}
+        on_host.ok("down")
+
     def test_purge_needs_the_clusters_name_and_then_erases(self, cluster: Cluster) -> None:
         assert cluster.run("purge", "--yes").code == 5
         assert cluster.run("purge", "--erase", "other").code == 2
@@ -288,25 +384,28 @@ class Lifecycle:
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class TestQfs(Lifecycle):
+class TestQfs(Ending, Beginning):
     """Real QFS."""
 
     kind = QFS
 
     @pytest.fixture(scope="class")
-    def cluster(self, machines: Path) -> Cluster:
+    @classmethod
+    def cluster(cls, machines: Path) -> Cluster:
         if find_tarball(load_config(machines), platform.machine()) is None:
             pytest.skip("no QFS tarball: set SPARKQFS_QFS_TARBALL, or put it into the cache (docs/qfs-tarball.md)")
         return Cluster(with_storage(machines, "qfs"), "spark")
 
 
-class TestHdfs(Lifecycle):
+class TestHdfs(Ending, Interrupted, Beginning):
     """Real HDFS."""
 
     kind = HDFS
+    killed_at = (("build", "[hdfs-namenode] building"), ("push", "pushing"))
 
     @pytest.fixture(scope="class")
-    def cluster(self, machines: Path) -> Cluster:
+    @classmethod
+    def cluster(cls, machines: Path) -> Cluster:
         return Cluster(with_storage(machines, "hdfs"), "spark")
 
     def test_the_word_of_another_storage_is_refused(self, cluster: Cluster) -> None:
@@ -317,8 +416,20 @@ class TestHdfs(Lifecycle):
 class TestShared:
     """A directory that all nodes share: the smoke test that runs everywhere."""
 
-    def test_up_brings_the_cluster_to_work(self, shared: Cluster) -> None:
+    def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster) -> None:
+        on_node(2, "sh", "-c", "echo '{ no json' > /etc/docker/daemon.json")
+        ran = shared.run("prep", "--json")
+        assert (ran.code, ran.states()["node2"]) == (1, "failed")
+        assert on_node(2, "cat", "/etc/docker/daemon.json") == "{ no json\n"
+        settings = {"log-opts": {"max-size": "7m"}}
+        on_node(2, "sh", "-c", f"echo '{json.dumps(settings)}' > /etc/docker/daemon.json")
+        shared.ok("prep")
+        entry = {"insecure-registries": [f"{load_config(shared.hosts).manager.advertise}:5001"]}
+        assert json.loads(on_node(2, "cat", "/etc/docker/daemon.json")) == settings | entry
+
+    def test_up_brings_the_cluster_to_work_through_a_registry_without_tls(self, shared: Cluster) -> None:
         shared.ok("up", "--json", timeout_s=2400)
+        assert not any(stage["changed"] for stage in shared.ok("up", "--json").json["stages"])
         found = shared.ok("status", "--json").json
         assert found["storage"] == {"kind": "shared"}
         assert found["spark"]["workers_alive"] == 3

@@ -67,10 +67,13 @@ class Hdfs(Backend):
         return ROOT
 
     def spark_conf(self, config: ClusterConfig) -> dict[str, str]:
-        """Spark's own Hadoop client; no site file on its class path."""
+        """Spark's own Hadoop client; no site file on its class path. A job outlives a restart of the namenode."""
         return {
             "spark.hadoop.fs.defaultFS": ROOT,
             "spark.hadoop.dfs.replication": str(config.storage.replication),
+            "spark.hadoop.dfs.client.retry.policy.enabled": "true",
+            "spark.hadoop.dfs.client.retry.policy.spec": "2000,30,10000,6",
+            "spark.hadoop.ipc.client.connect.timeout": "5000",
         }
 
     def daemon_configs(self, config: ClusterConfig) -> dict[str, dict[str, str]]:

@@ -1,0 +1,41 @@
+"""clients/context.py: what an image is made from, and what of it counts."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+from builders import a_cluster
+
+from sparkqfs import topology
+from sparkqfs.clients.context import StorageParts, make_context, tar_of
+
+LOCK = "0" * 64
+
+
+def names(context_name: str, parts: StorageParts | None) -> set[str]:
+    with tar_of(make_context(a_cluster(), context_name, parts)) as file, tarfile.open(fileobj=file) as tar:
+        return set(tar.getnames())
+
+
+def test_jars_are_in_a_directory_that_is_always_there(tmp_path: Path) -> None:
+    (tmp_path / "a-1.jar").write_bytes(b"jar")
+    jars = names(topology.WORKER_NODE, StorageParts(f"hadoop {LOCK}", jars=(tmp_path / "a-1.jar",)))
+    assert jars - names(topology.WORKER_NODE, None) == {"hadoop/a-1.jar"}
+    assert {"hadoop/.keep", "qfs.tgz"} <= names(topology.WORKER_NODE, None)
+    assert not any(name.startswith("hadoop/") for name in names(topology.SPARK_MASTER, None))
+
+
+def test_parts_count_by_their_digest_before_they_are_fetched(tmp_path: Path) -> None:
+    (tmp_path / "a-1.jar").write_bytes(b"jar")
+
+    def digest(parts: StorageParts | None) -> str:
+        return make_context(a_cluster(), topology.WORKER_NODE, parts).digest
+
+    known = digest(StorageParts(f"hadoop {LOCK}"))
+    assert known == digest(StorageParts(f"hadoop {LOCK}", jars=(tmp_path / "a-1.jar",)))
+    assert len({known, digest(None), digest(StorageParts(f"qfs {LOCK}"))}) == 3
+
+
+def test_what_the_lock_says_does_not_count_without_its_jars() -> None:
+    assert not {name for name in names(topology.WORKER_NODE, None) if name.startswith("hadoop.")}
