@@ -38,7 +38,7 @@ chunkServer.clientPort = {port}
 chunkServer.chunkDir = {dirs}
 chunkServer.clusterKey = test
 chunkServer.dirRecheckInterval = 2
-chunkServer.ioBufferPool.partitionBufferCount = 4096
+chunkServer.ioBufferPool.partitionBufferCount = 16384
 chunkServer.msgLogWriter.logLevel = NOTICE
 """
 DEADLINE_S = 60.0
