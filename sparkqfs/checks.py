@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import fields
 
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config import ClusterConfig, published_ports
 from sparkqfs.errors import Problem
 from sparkqfs.facts import NodeFacts
 from sparkqfs.topology import OLDEST_ENGINE, SPARK_MASTER_PORT, SPARK_WORKER_PORT, SPARK_WORKER_UI_PORT
@@ -101,8 +100,7 @@ def _check_ports(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[Pro
     manager = facts.get(config.manager.name)
     if manager is None or manager.swarm_state == "active":
         return []
-    ports = config.ports
-    wanted = {*(getattr(ports, each.name) for each in fields(ports)), config.registry.port, SWARM_PORT}
+    wanted = {*published_ports(config).values(), config.registry.port, SWARM_PORT}
     taken = [(manager.name, port) for port in sorted(wanted & set(manager.ports))]
     if config.network == "host":
         taken += [(name, port) for name, fact in facts.items() for port in sorted(HOST_PORTS & set(fact.ports))]

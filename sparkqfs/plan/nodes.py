@@ -92,7 +92,8 @@ def _manager_is_applied(config: ClusterConfig, facts: dict[str, NodeFacts], only
     if node.name not in only or node.name not in facts:
         return False
     fact = facts[node.name]
-    return not [*_owner_problems(config, fact), *_path_problems(config, node, fact)]
+    _, trust_problems = plan_trust(config, fact, None)
+    return not [*_owner_problems(config, fact), *_path_problems(config, node, fact), *trust_problems]
 
 
 def _first_marker(fact: NodeFacts) -> str | None:
@@ -247,6 +248,11 @@ def private_directory(config: ClusterConfig) -> PurePosixPath:
 
 def _path_problems(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> list[Problem]:
     problems = []
+    shared = config.storage.shared.path
+    if node.manager and shared is not None and (found := fact.paths.get(shared)) and found.kind == "missing":
+        what = f"{shared} is missing: is the shared file system mounted?"
+        hint = "mount it on every node; a directory made here would lie on this machine's own disk"
+        problems.append(Problem(node=fact.name, what=what, config_path="storage.shared.path", hint=hint))
     for path in wanted_directories(config, node):
         found = fact.paths.get(path)
         if found is None or found.kind == "missing":
