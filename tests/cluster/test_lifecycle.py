@@ -203,6 +203,10 @@ class TestQfs:
         assert found["spark"]["workers_alive"] == found["storage"]["chunkservers_up"] == 3
         assert found["spark"]["worker_hosts"] == found["storage"]["chunkserver_hosts"]
 
+    def test_logs_of_a_service_that_is_not_there_name_those_that_are(self, qfs: Cluster) -> None:
+        ran = qfs.run("logs", "--service", "nope")
+        assert ran.code == 1 and "services: jupyter-server, qfs-master, spark-master" in ran.err
+
     def test_the_notebook_counts_primes_from_a_table_on_qfs(self, qfs: Cluster) -> None:
         ran = qfs.ok("notebook", "primes", "--max-value", "1_000_000", "--json")
         result = ran.json["result"]
@@ -258,7 +262,7 @@ class TestQfs:
         for _ in range(2 if running else 1):  # an update that Swarm has given up is tried again, and quoted again
             ran = bad.run("deploy")
             assert ran.code == 1
-            assert "worker-node: task: non-zero exit (1)" in ran.err and "spark.worker.cleanup.interval" in ran.err
+            assert ": task: non-zero exit (1)" in ran.err and "spark.worker.cleanup.interval" in ran.err
             assert "`invoke deploy` again" in ran.err
         qfs.ok("deploy")
 
