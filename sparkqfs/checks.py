@@ -37,7 +37,7 @@ def check_nodes(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Pro
 
 def _check_engine(name: str, fact: NodeFacts) -> list[Problem]:
     if fact.engine_version is None:
-        return [Problem(node=name, what="no Docker Engine answers", hint="apt-get install docker.io")]
+        return [Problem(node=name, what="no Docker Engine answers", hint="invoke prep --install-engine")]
     if parse_version(fact.engine_version) < OLDEST_ENGINE:
         wanted = ".".join(map(str, OLDEST_ENGINE))
         what = f"Docker Engine {fact.engine_version} is too old: {wanted} or newer"

@@ -132,9 +132,10 @@ def token(session: Session) -> JobResult:
 
 def logs(session: Session, *, service: str | None, tail: int, only: tuple[str, ...]) -> JobResult:
     """The last lines of each container of the stack, or of one service."""
+    found = gather_tasks(session.config, session.clients)
     tasks = [
         task
-        for task in gather_tasks(session.config, session.clients)
+        for task in found
         if task.container_id
         and task.node in {node.name for node in session.config.nodes}
         and (
@@ -161,7 +162,9 @@ def logs(session: Session, *, service: str | None, tail: int, only: tuple[str, .
         entries.append({"node": node, "service": name, "lines": text.splitlines()})
     if not newest:
         what = f"no container of {service or 'the stack'}"
-        raise ClusterError(Problem(what=what, hint="`invoke status` says what runs"))
+        services = sorted({task.service for task in found})
+        hint = f"services: {', '.join(services)}" if services else "`invoke deploy` starts the stack"
+        raise ClusterError(Problem(what=what, hint=hint))
     return JobResult(
         task="logs", text="\n".join(parts), document={"schema": 1, "logs": entries}, problems=tuple(problems)
     )

@@ -231,6 +231,11 @@ class Beginning(Storage):
         assert found["spark"]["workers_alive"] == found["storage"]["servers_up"] == 3
         assert found["spark"]["worker_hosts"] == found["storage"]["server_hosts"]
 
+    def test_logs_of_a_service_that_is_not_there_name_those_that_are(self, cluster: Cluster) -> None:
+        ran = cluster.run("logs", "--service", "nope")
+        services = sorted(("jupyter-server", self.kind.master, "spark-master"))
+        assert ran.code == 1 and f"services: {', '.join(services)}" in ran.err
+
     def test_the_notebook_counts_primes_from_a_table_on_the_storage(self, cluster: Cluster) -> None:
         ran = cluster.ok("notebook", "primes", "--max-value", "1_000_000", "--json")
         result = ran.json["result"]
@@ -296,7 +301,7 @@ class Interrupted(Storage):
         for _ in range(2):  # an update that Swarm has given up is tried again, and quoted again
             ran = bad.run("deploy")
             assert ran.code == 1
-            assert "worker-node: task: non-zero exit (1)" in ran.err and "spark.worker.cleanup.interval" in ran.err
+            assert ": task: non-zero exit (1)" in ran.err and "spark.worker.cleanup.interval" in ran.err
             assert "`invoke deploy` again" in ran.err
         cluster.ok("deploy")
 
