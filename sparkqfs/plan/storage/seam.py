@@ -58,6 +58,8 @@ class Backend(ABC):
     worker_configs: tuple[str, ...] = ()
     worker_secrets: tuple[str, ...] = ()
     client_configs: tuple[str, ...] = ()
+    remote_reads: str | None = None
+    """What its client does instead of reading the nearest copy; `None` where it reads that."""
 
     @abstractmethod
     def root_uri(self, config: ClusterConfig) -> str:
