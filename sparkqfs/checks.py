@@ -11,11 +11,13 @@ from typing import Any, Literal
 from sparkqfs.config import ClusterConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts import NodeFacts
-from sparkqfs.topology import OLDEST_ENGINE
+from sparkqfs.topology import OLDEST_ENGINE, SPARK_MASTER_PORT, SPARK_WORKER_PORT, SPARK_WORKER_UI_PORT
 
 MAX_SKEW_S = 5.0
 MIN_FREE_BYTES = 5 << 30
 SWARM_PORT = 2377
+HOST_PORTS = {SPARK_MASTER_PORT, SPARK_WORKER_PORT, SPARK_WORKER_UI_PORT}
+"""What Spark's daemons take on the machines themselves without an overlay; those of its storage come on top."""
 
 
 def parse_version(text: str) -> tuple[int, ...]:
@@ -59,6 +61,8 @@ def _check_machine(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Pr
 
 
 def _check_subnet(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Problem]:
+    if config.network != "overlay":
+        return []
     ours = ipaddress.ip_network(config.subnet)
     for route in fact.routes:
         try:
@@ -101,9 +105,12 @@ def _check_ports(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[Pro
         return []
     ports = config.ports
     wanted = {*(getattr(ports, each.name) for each in fields(ports)), config.registry.port, SWARM_PORT}
+    taken = [(manager.name, port) for port in sorted(wanted & set(manager.ports))]
+    if config.network == "host":
+        taken += [(name, port) for name, fact in facts.items() for port in sorted(HOST_PORTS & set(fact.ports))]
     return [
-        Problem(node=manager.name, what=f"port {port} is taken there", hint=f"ss -ltnp 'sport = :{port}' names it")
-        for port in sorted(wanted & set(manager.ports))
+        Problem(node=name, what=f"port {port} is taken there", hint=f"ss -ltnp 'sport = :{port}' names it")
+        for name, port in taken
     ]
 
 

@@ -210,8 +210,8 @@ class ClusterConfig:
     ssh: SshConfig = SshConfig()
     owner: OwnerConfig = OwnerConfig()
     notebooks: NotebooksConfig = NotebooksConfig()
-    network: Literal["overlay"] = "overlay"
-    """The cluster's network."""
+    network: Literal["overlay", "host"] = "overlay"
+    """`overlay` is a network of the cluster's own; `host` uses the machines' addresses, without a fence."""
     subnet: str = "10.20.30.0/24"
     """Overlay subnet: private IPv4, free on all nodes, with 3 addresses a node and 8 more."""
     storage: StorageConfig = StorageConfig()
@@ -270,6 +270,7 @@ _TAKEN_PORTS = {
     topology.NAMENODE_PORT: "the namenode's, for clients",
     topology.DATANODE_PORT: "the datanodes'",
     topology.SPARK_MASTER_PORT: "the Spark master's",
+    topology.SPARK_WORKER_PORT: "the Spark workers'",
     topology.SPARK_WORKER_UI_PORT: "the Spark workers' web UI's",
     2377: "Swarm's own",
     7946: "Swarm's own",
@@ -329,7 +330,7 @@ def _cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterConfig
         nodes=nodes,
         owner=_owner(root.section("owner")),
         notebooks=_notebooks(root.section("notebooks")),
-        network=root.take("network", read.choice("overlay"), _DEFAULT.network),
+        network=root.take("network", read.choice("overlay", "host"), _DEFAULT.network),
         subnet=root.take("subnet", read.subnet(), _DEFAULT.subnet),
         storage=_storage(root.section("storage"), base, env, len(nodes)),
         spark=_spark(root.section("spark")),
@@ -538,6 +539,9 @@ def _check_addresses(config: ClusterConfig, faults: Faults) -> None:
                 faults.add(path, f"{address} is {owner}'s already; every node needs its own")
             if is_subnet_read and re.fullmatch(r"[0-9.]+", address) and ip_address(address) in subnet:
                 faults.add(path, f"{address} is in the overlay's subnet {subnet}", "choose another `subnet`")
+        if config.network == "host" and node.advertise and not re.fullmatch(r"[0-9.]+", node.advertise):
+            what = f"`network: host` needs an IPv4 address; {node.advertise} is a name"
+            faults.add(_addresses(node)[-1][0], what, "set `advertise` to the machine's address")
         is_loopback = node.advertise == "localhost" or node.advertise.startswith("127.")
         if is_loopback and len(config.nodes) > 1:
             path = _addresses(node)[-1][0]

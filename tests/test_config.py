@@ -274,7 +274,11 @@ BAD_FILES: dict[str, tuple[int | None, str]] = {
         4,
         "nodes.node1.memory: found the number 24; must be a size with its unit such as 24g or 512m, from 256m to 64t",
     ),
-    "network": (2, "network: found 'host'; must be overlay"),
+    "network-host-name": (
+        3,
+        "nodes.node2.address: `network: host` needs an IPv4 address; w2.example.org is a name",
+    ),
+    "network": (2, "network: found 'mesh'; must be overlay or host"),
     "no-manager": (2, "nodes: no node is the manager; must be exactly one"),
     "no-nodes": (1, "nodes: names no node; must name at least one"),
     "node-name-number": (2, "nodes: found the number 1 as a key; keys must be short text"),

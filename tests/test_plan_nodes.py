@@ -137,6 +137,15 @@ def test_shared_storage_needs_no_qfs_directories_and_no_marker() -> None:
     assert not any("/qfs" in what or "marker" in what for what in whats(plan.steps))
 
 
+def test_shared_notebooks_are_made_once_where_they_are_missing_and_never_changed() -> None:
+    path = PurePosixPath("/mnt/nfs/notebooks")
+    config = a_cluster(notebooks=NotebooksConfig(path=path, shared=True))
+    plan = planned(config, prepared(config))
+    assert [(step.node, step.why) for step in plan.steps] == [("node1", "missing")]
+    theirs = with_path(a_node("node1", config), str(path), uid=1000, gid=1000, mode=0o777, empty=False)
+    assert planned(config, prepared(config, node1=theirs)) == Plan(unchanged=ALL)
+
+
 def test_shared_notebooks_belong_to_somebody_else() -> None:
     shared = NotebooksConfig(path=PurePosixPath("/mnt/nfs/notebooks"), shared=True)
     mine = NotebooksConfig(path=PurePosixPath("/srv/notebooks"))

@@ -11,7 +11,15 @@ import yaml
 from builders import a_cluster, a_node_config
 from facts_builders import CLUSTER_ID, SECRETS, a_node, prepared
 
-from sparkqfs.config import ClusterConfig, NotebooksConfig, PortsConfig, SharedConfig, SparkConfig, StorageConfig
+from sparkqfs.config import (
+    ClusterConfig,
+    NotebooksConfig,
+    PortsConfig,
+    SharedConfig,
+    SparkConfig,
+    StorageConfig,
+    StorageKind,
+)
 from sparkqfs.errors import ClusterError
 from sparkqfs.facts import NodeFacts
 from sparkqfs.plan.images import stack_images
@@ -20,6 +28,7 @@ from sparkqfs.plan.stack import StackFile, StackInput, build_stack, executor_siz
 STACK = Path(__file__).parent.parent / "stack"
 TEMPLATES = {path.name: path.read_text() for path in STACK.iterdir() if path.is_file()}
 IMAGES = {image.name: f"192.168.1.11:5000/spark/{image.name}@sha256:{'0' * 64}" for image in stack_images(a_cluster())}
+IMAGES["hdfs-namenode"] = f"192.168.1.11:5000/spark/hdfs-namenode@sha256:{'0' * 64}"
 SHARED = StorageConfig(kind="shared", shared=SharedConfig(path=PurePosixPath("/mnt/nfs")))
 
 
@@ -312,6 +321,26 @@ def test_names_of_configs_and_secrets_fit_into_swarms_64_characters() -> None:
 def test_templates_are_filled_in_completely() -> None:
     for name, text in build().configs.items():
         assert "${" not in text, name
+
+
+# --- network ---
+
+
+@pytest.mark.parametrize(("kind", "master"), [("qfs", "qfs-master"), ("hdfs", "hdfs-namenode")])
+def test_on_the_machines_network_names_come_from_etc_hosts_and_pages_listen_on_the_users_ports(
+    kind: StorageKind, master: str
+) -> None:
+    config = a_cluster(network="host", storage=StorageConfig(kind=kind), ports=PortsConfig(qfs_ui=1050, hdfs_ui=1050))
+    document = yaml.safe_load(build(config).text)
+    assert document["networks"] == {"cluster_network": {"external": True, "name": "host"}}
+    found = document["services"]
+    for service in found.values():
+        assert "ports" not in service
+        assert {"spark-master:192.168.1.11", f"{master}:192.168.1.11"} <= set(service["extra_hosts"])
+    assert found[master]["environment"]["SPARKQFS_UI_PORT"] == "1050"
+    assert found[master]["environment"]["SPARKQFS_SELF"] == master
+    assert "SPARKQFS_SELF" not in found["worker-node"]["environment"]
+    assert "node.labels.sparkqfs.node == node1" in found["spark-master"]["deploy"]["placement"]["constraints"]
 
 
 # --- storage --------------------------------------------------------------------------------------

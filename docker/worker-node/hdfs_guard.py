@@ -1,7 +1,7 @@
 """The namenode's status page for everybody, and nothing else of its HTTP server: what is not listed here is refused.
 
-Usage: hdfs_guard.py. That server has no login, and also answers WebHDFS, fsck, /logs, /stacks and the transfer of the
-whole image, in anybody's name: it listens on loopback only, and this is what is published in its place.
+Usage: hdfs_guard.py PORT. That server has no login, and also answers WebHDFS, fsck, /logs, /stacks and the transfer of
+the whole image, in anybody's name: it listens on loopback only, and this is what is published in its place.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import re
 import sys
 import urllib.parse
 
-PORT = 9870
 NAMENODE_PORT = 9871
 PAGES = frozenset({"/index.html", "/dfshealth.html", "/dfshealth.js", "/startupProgress"})
 STATIC = re.compile(r"/static(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
@@ -86,9 +85,9 @@ class Guard(http.server.BaseHTTPRequestHandler):
 
 def main(argv: list[str]) -> None:
     """Serves until a signal."""
-    if len(argv) != 1:
-        sys.exit("usage: hdfs_guard.py")
-    with http.server.ThreadingHTTPServer(("", PORT), Guard) as server:
+    if len(argv) != 2 or not argv[1].isdigit():
+        sys.exit("usage: hdfs_guard.py PORT")
+    with http.server.ThreadingHTTPServer(("", int(argv[1])), Guard) as server:
         server.daemon_threads = True
         server.serve_forever()
 

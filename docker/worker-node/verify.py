@@ -179,7 +179,7 @@ def granted_cores(spark: SparkSession) -> tuple[int | None, str]:
     if master is None:
         return None, ""
     try:
-        found = get_json(f"http://{master[1]}:8080/json/")
+        found = get_json(f"http://{master[1]}:{os.environ.get('SPARKQFS_SPARK_UI_PORT') or '8080'}/json/")
     except (OSError, ValueError):
         return None, ""
     apps = {app["id"]: app for app in found["activeapps"]}

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from sparkqfs import topology
 from sparkqfs.clients.context import templates
@@ -33,6 +34,8 @@ docker stack deploy --compose-file - --prune --with-registry-auth "$1"
 """
 ENDING_S = 20
 """Seconds that a program in a container gets to end once its time is up."""
+AGAIN = "mend what the lines above say, then `invoke deploy` again; `invoke logs` shows more of them"
+_FRAME = re.compile(r"\s+(at \S+\(.*\)|\.\.\. \d+ more)$")
 MAX_FAILURES = 4
 """A task that failed this often on one machine will not come up by waiting."""
 
@@ -93,13 +96,16 @@ def _check_storage(session: Session) -> None:
 
 
 def is_current(session: Session, stack: StackFile) -> bool:
-    """True when every service of this very stack file is deployed, and no other."""
+    """True when every service of this very stack file is deployed, and no other, and no update was given up."""
+    services = session.clients.engine().services(session.config.name)
     found = {
         item["Spec"]["Name"].removeprefix(f"{session.config.name}_"): item["Spec"].get("Labels") or {}
-        for item in session.clients.engine().services(session.config.name)
+        for item in services
     }
-    return set(found) == set(stack.services) and all(
-        labels.get(topology.SERVICE_LABEL) == stack.digest for labels in found.values()
+    return (
+        set(found) == set(stack.services)
+        and all(labels.get(topology.SERVICE_LABEL) == stack.digest for labels in found.values())
+        and not any(map(_is_paused, services))
     )
 
 
@@ -171,9 +177,7 @@ def why_not_ready(session: Session, seen: status.ClusterStatus) -> str | None:
         return f"starting: {', '.join(missing)}"
     if isinstance(seen.spark, str):
         return f"Spark master: {seen.spark}"
-    workers = {
-        a for task in seen.tasks if status.is_worker(task.service) and task.state == "running" for a in task.addresses
-    }
+    workers = status.worker_addresses(session, seen.tasks)
     alive = tuple(host for host in seen.spark.alive_hosts if host in workers)
     if len(alive) < nodes:
         return f"{len(alive)} of {nodes} Spark workers registered"
@@ -191,7 +195,8 @@ def wait_until_ready(session: Session, since: str) -> None:
 
     def ready() -> bool:
         seen = status.gather_status(session)
-        _fail_early(session, [task for task in seen.tasks if task.created >= since])
+        tasks = [task for task in seen.tasks if task.created >= since]
+        _fail_early(session, tasks)
         why = _not_updated(session) or why_not_ready(session, seen)
         if why is None:
             return True
@@ -206,6 +211,7 @@ def wait_until_ready(session: Session, since: str) -> None:
             what=f"stack {session.config.name} to work",
             timeout_s=session.config.timeouts.deploy_s,
             interval_s=2.0,
+            hint="`invoke deploy` again goes on waiting; the limit is timeouts.deploy; `invoke status` shows the whole",
             detail=lambda: last["why"],
         )
     except DeadlineError as error:
@@ -214,19 +220,26 @@ def wait_until_ready(session: Session, since: str) -> None:
         raise DeadlineError(*error.problems, *quoted) from error
 
 
+def _is_paused(service: dict[str, Any]) -> bool:
+    """True when Swarm has given the update of a service up; the next deploy sets it going again."""
+    return "paused" in str((service.get("UpdateStatus") or {}).get("State", ""))
+
+
 def _not_updated(session: Session) -> str | None:
     """The service that still runs tasks of an older stack file; `None` when all are new.
 
-    Raises `ClusterError` when Swarm has given an update up.
+    Raises `ClusterError`, with the failures of its tasks, when Swarm has given an update up.
     """
     engine = session.clients.engine()
     services = {item["ID"]: item for item in engine.services(session.config.name)}
     for service in services.values():
         state = str((service.get("UpdateStatus") or {}).get("State", ""))
         name = service["Spec"]["Name"]
-        if "paused" in state:
+        if _is_paused(service):
+            short = name.removeprefix(f"{session.config.name}_")
+            failed = [task for task in gather_tasks(session.config, session.clients) if task.service == short]
             what = f"Swarm has paused the update of {name}: {service['UpdateStatus'].get('Message', '')}"
-            raise ClusterError(Problem(what=what, hint="`invoke logs` says why; `invoke down`, then `invoke deploy`"))
+            raise ClusterError(*_quote_failures(session, failed), Problem(what=what, hint=AGAIN))
         if state == "updating":
             return f"updating {name}"
     for task in engine.tasks(session.config.name):
@@ -247,7 +260,8 @@ def _fail_early(session: Session, tasks: Iterable[TaskFact]) -> None:
             counts[key] = counts.get(key, 0) + 1
     hopeless = [key for key, count in counts.items() if count >= MAX_FAILURES]
     if hopeless:
-        raise ClusterError(*_quote_failures(session, tasks))
+        what = f"tasks fail again and again: {', '.join(sorted({service for service, _ in hopeless}))}"
+        raise ClusterError(*_quote_failures(session, tasks), Problem(what=what, hint=AGAIN))
 
 
 def _quote_failures(session: Session, tasks: Iterable[TaskFact]) -> tuple[Problem, ...]:
@@ -262,11 +276,16 @@ def _quote_failures(session: Session, tasks: Iterable[TaskFact]) -> tuple[Proble
         if task.container_id and node in {one.name for one in session.config.nodes}:
             with contextlib.suppress(ClusterError):
                 output = session.clients.node(node).run(
-                    ["docker", "logs", "--tail", "10", task.container_id], check=False, timeout_s=20
+                    ["docker", "logs", "--tail", "100", task.container_id], check=False, timeout_s=20
                 )
-                lines = "".join(f"\n  | {line}" for line in (output.stdout + output.stderr).splitlines()[-10:])
+                lines = "".join(f"\n  | {line}" for line in telling_lines(output.stdout + "\n" + output.stderr))
         problems.append(Problem(node=node or None, what=f"{service}: {task.error}{lines}"))
     return tuple(problems)
+
+
+def telling_lines(log: str, count: int = 10) -> list[str]:
+    """The last lines of a log without Java's stack frames, which would push the reason out."""
+    return [line for line in log.splitlines() if line.strip() and not _FRAME.match(line)][-count:]
 
 
 def _prepare_storage(session: Session) -> tuple[str, ...]:

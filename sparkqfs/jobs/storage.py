@@ -72,7 +72,8 @@ def refusals(session: Session) -> tuple[Problem, ...]:
                 f"{config.manager.data_dirs[0]}/{layout.top}, last of {meta.date or 'unknown date'}, "
                 f"file-system id {meta.file_system_id or 'unknown'}, {meta.bytes} bytes"
             )
-            use = f"to use it, go on with `invoke deploy`; to erase it: invoke init-qfs --erase {config.name}"
+            erase = f"invoke {session.backend.init_task} --erase {config.name}"
+            use = f"to use it, go on with `invoke deploy`; to erase it: {erase}"
             problems.append(Problem(node=name, what=what, hint=use, code=ExitCode.REFUSED))
         for path in fact.paths.values():
             if path.kind == "link":

@@ -69,6 +69,7 @@ def plan_prep(
             *(_engine_steps(fact) if install_engine else []),
             *_owner_steps(config, fact),
             *_directory_steps(config, node, fact),
+            *_shared_notebooks(config, node, fact),
             *marker_steps,
             *_manager_steps(config, node, fact, fresh),
             *trust_steps,
@@ -269,6 +270,15 @@ def _directory_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -
         if why is not None:
             steps.append(make_directory(node.name, path, uid=owner.uid, gid=owner.gid, mode=DIRECTORY_MODE, why=why))
     return steps
+
+
+def _shared_notebooks(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> list[Step]:
+    """A directory that all nodes see, made where it is missing; one that is there is the user's."""
+    path, owner = config.notebooks_path, config.owner
+    found = fact.paths.get(path)
+    if not (config.notebooks.shared and node.manager) or (found is not None and found.kind != "missing"):
+        return []
+    return [make_directory(node.name, path, uid=owner.uid, gid=owner.gid, mode=DIRECTORY_MODE, why="missing")]
 
 
 def _directory_fault(found: PathFact | None, uid: int, gid: int, mode: int) -> str | None:

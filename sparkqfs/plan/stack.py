@@ -109,13 +109,7 @@ def build_stack(given: StackInput) -> StackFile:
     document: dict[str, object] = {
         "version": "3.9",
         "services": services,
-        "networks": {
-            topology.NETWORK: {
-                "driver": "overlay",
-                "attachable": True,
-                "ipam": {"config": [{"subnet": config.subnet}]},
-            }
-        },
+        "networks": {topology.NETWORK: _network(config)},
         "configs": {key: {"external": True, "name": name} for key, name in common.config_names.items()},
         "secrets": {key: {"external": True, "name": name} for key, name in common.secret_names.items()},
     }
@@ -132,6 +126,13 @@ def build_stack(given: StackInput) -> StackFile:
         digest=digest,
         services=tuple(services),
     )
+
+
+def _network(config: ClusterConfig) -> dict[str, object]:
+    """The cluster's own network, or that of the machines, which is there already."""
+    if config.network == "host":
+        return {"external": True, "name": "host"}
+    return {"driver": "overlay", "attachable": True, "ipam": {"config": [{"subnet": config.subnet}]}}
 
 
 def _named(config: ClusterConfig, name: str, content: str) -> str:
@@ -188,6 +189,7 @@ class _Common:
         self.given = given
         self.config = given.config
         self.backend = backend_of(given.config)
+        self.on_host = given.config.network == "host"
         self.config_names = {name: _named(given.config, name, text) for name, text in configs.items()}
         self.secret_names = dict(zip(SECRETS, secret_names, strict=True))
 
@@ -199,7 +201,8 @@ class _Common:
             "SPARKQFS_PROBE_HOST": self.backend.probe_host,
             "SPARKQFS_CLUSTER_ID": self.given.cluster_id,
             "SPARK_MASTER_URL": f"spark://{topology.SPARK_MASTER}:{topology.SPARK_MASTER_PORT}",
-            "SPARKQFS_APP_UI_PORT": str(topology.APP_UI_PORT),
+            "SPARKQFS_APP_UI_PORT": str(self.config.ports.app_ui if self.on_host else topology.APP_UI_PORT),
+            "SPARKQFS_SPARK_UI_PORT": str(self.config.ports.spark_ui if self.on_host else topology.SPARK_UI_PORT),
             **self.backend.container_environment(self.config, disks),
         }
         if self.backend.layout is None:
@@ -223,6 +226,7 @@ class _Common:
     ) -> Service:
         """One service: one process set on one machine, reached without a virtual address."""
         owner = self.config.owner
+        environment = {**self.environment(disks), **(extra_environment or {})}
         deploy: dict[str, object] = {
             "mode": mode,
             "endpoint_mode": "dnsrr",
@@ -235,7 +239,7 @@ class _Common:
         tmpfs: dict[str, object] = {"type": "tmpfs", "target": "/run/sparkqfs", "tmpfs": {"size": 16 * 1024 * 1024}}
         service: Service = {
             "image": self.given.images[role],
-            "environment": {**self.environment(disks), **(extra_environment or {})},
+            "environment": environment,
             "networks": [topology.NETWORK],
             "volumes": [*mounts, tmpfs],
             "configs": [{"source": name, "target": f"/etc/sparkqfs/{name}", "mode": 0o444} for name in configs],
@@ -253,12 +257,23 @@ class _Common:
             "stop_grace_period": grace,
             "deploy": deploy,
         }
-        if ports:
+        if self.on_host:
+            service["extra_hosts"] = self.extra_hosts()
+            if ports:  # nothing maps ports there: the process listens on the published one itself
+                environment |= {"SPARKQFS_UI_PORT": str(ports[0][1]), "SPARKQFS_SELF": role}
+        elif ports:
             service["ports"] = [
                 {"target": target, "published": published, "protocol": "tcp", "mode": "host"}
                 for target, published in ports
             ]
         return service
+
+    def extra_hosts(self) -> list[str]:
+        """The names that the overlay's DNS would know, for the machines' own network; all of them on the manager."""
+        names = [topology.SPARK_MASTER]
+        if self.backend.master is not None:
+            names.append(self.backend.master.name)
+        return [f"{name}:{self.config.manager.advertise}" for name in names]
 
     def pinned_to_manager(self) -> list[str]:
         """To the one machine, not to the role."""
@@ -288,7 +303,7 @@ def _spark_master(common: _Common) -> Service:
         secrets=("spark-secret",),
         configs=("spark-defaults.conf", *common.backend.client_configs),
         mounts=shared_mounts(common.config),
-        constraints=[],
+        constraints=common.pinned_to_manager() if common.on_host else [],
         ports=[(topology.SPARK_UI_PORT, common.config.ports.spark_ui)],
         extra_environment={"SPARKQFS_PROBE_HOST": ""},  # its own name is in no DNS before it is healthy
     )

@@ -208,6 +208,7 @@ class Beginning(Storage):
         cluster.ok("swarm")
         for task, said in self.killed_at:
             assert cluster.ended(task, said=said, sent=signal.SIGKILL) == -signal.SIGKILL
+            cluster.ok(task, timeout_s=2400)
         cluster.ok("build", "push", timeout_s=2400)
         ran = cluster.run("deploy")
         assert ran.code == 1
@@ -287,6 +288,27 @@ class Interrupted(Storage):
         assert cluster.ended("down", said="left", sent=signal.SIGINT) == 130
         cluster.ok("deploy")
 
+    def test_a_deploy_that_fails_quotes_the_reason_and_the_right_one_works_afterwards(self, cluster: Cluster) -> None:
+        settings = yaml.safe_load(cluster.hosts.read_text())
+        conf = {"spark.worker.cleanup.enabled": "true", "spark.worker.cleanup.interval": "never"}
+        bad = Cluster(cluster.hosts.parent / "bad.yml", cluster.name)
+        bad.hosts.write_text(yaml.safe_dump(settings | {"spark": settings["spark"] | {"conf": conf}}))
+        for _ in range(2):  # an update that Swarm has given up is tried again, and quoted again
+            ran = bad.run("deploy")
+            assert ran.code == 1
+            assert "worker-node: task: non-zero exit (1)" in ran.err and "spark.worker.cleanup.interval" in ran.err
+            assert "`invoke deploy` again" in ran.err
+        cluster.ok("deploy")
+
+    def test_a_deploy_that_runs_out_of_time_says_what_is_missing_and_how_to_go_on(self, cluster: Cluster) -> None:
+        short = Cluster(cluster.hosts.parent / "short.yml", cluster.name)
+        short.hosts.write_text(cluster.hosts.read_text() + "timeouts: {deploy: 5s}\n")
+        cluster.ok("down")
+        ran = short.run("deploy")
+        assert ran.code == 4
+        assert "timed out after 5 s" in ran.err and "`invoke deploy` again" in ran.err
+        cluster.ok("deploy")
+
 
 class Ending(Storage):
     """Stops, failures, and the end of the data."""
@@ -338,6 +360,20 @@ class Ending(Storage):
         assert prep.code == 5
         assert "[node3]" in deploy.err and "[node3]" in prep.err
         assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}
+
+    def test_the_machines_own_network_does_as_well(self, cluster: Cluster) -> None:
+        settings = yaml.safe_load(cluster.hosts.read_text()) | {"network": "host"}
+        file = cluster.hosts.with_name(f"{self.kind.name}-host.yml")
+        file.write_text(yaml.safe_dump(settings))
+        on_host = Cluster(file, cluster.name)
+        on_host.ok("deploy")
+        found = on_host.ok("status", "--json").json
+        machines = sorted(node["address"] for node in settings["nodes"].values())
+        assert found["spark"]["worker_hosts"] == found["storage"]["server_hosts"] == machines
+        result = on_host.ok("notebook", "primes", "--max-value", "100_000", "--json").json["result"]
+        assert (result["count"], result["matches"]) == (9592, True)
+        assert set(on_host.ok("deploy", "--json").states().values()) == {"unchanged"}
+        on_host.ok("down")
 
     def test_purge_needs_the_clusters_name_and_then_erases(self, cluster: Cluster) -> None:
         assert cluster.run("purge", "--yes").code == 5
