@@ -72,12 +72,7 @@ def _expected(session: Session, path: str, max_remote: float | None, min_local: 
         server=backend.words.servers.removesuffix("s"),
         blocks=backend.words.blocks,
         nodes=tuple(node.name for node in config.nodes),
-        workers={
-            address: task.node
-            for task in seen.tasks
-            if status.is_worker(task.service) and task.is_up
-            for address in task.addresses
-        },
+        workers=status.worker_addresses(session, seen.tasks),
         up_hosts=seen.storage.up_hosts if ours and isinstance(seen.storage, StorageFact) else None,
         replication=config.storage.replication if ours else 1,
         remote_reads=backend.remote_reads if ours else None,
