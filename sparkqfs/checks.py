@@ -125,7 +125,7 @@ TASK_OVERHEAD_BYTES = 20_000
 LITTLE = 0.05
 """Where the overhead may be more than this share of what is read, its bytes say nothing."""
 MIXED = 0.01
-"""Bytes of partitions that lie elsewhere than their best host, as a share, from which on they are named as a reason."""
+"""The share of bytes without a copy on the host of their task from which on partitions are named as a reason."""
 LOCAL_LEVELS = ("PROCESS_LOCAL", "NODE_LOCAL")
 
 
@@ -313,10 +313,10 @@ def _copies(found: dict[str, Any], expected: Expected) -> list[Problem]:
 def _mixed_partitions(found: dict[str, Any], expected: Expected) -> list[Problem]:
     """Partitions of pieces that lie on different nodes."""
     scan = found["scan"]
-    size = int(scan["bytes_per_partition"]) * int(scan["partitions_asked"])
-    if size == 0 or scan["bytes_elsewhere"] <= MIXED * size:
+    size = int(scan["bytes_judged"])
+    if scan["bytes_elsewhere"] <= MIXED * size:
         return []
-    away = f"{scan['bytes_elsewhere'] / size:.0%} of the bytes are not on their partition's best host"
+    away = f"{scan['bytes_elsewhere'] / size:.0%} of the bytes have no copy where their NODE_LOCAL task ran"
     if scan["files_per_partition"] > 1:
         what = f"{scan['files_per_partition']:.3g} files of {_mb(found['average_file_bytes'])} per partition: {away}"
         hint = "write larger files, or set spark.sql.files.openCostInBytes as high as maxPartitionBytes in spark.conf"

@@ -42,6 +42,7 @@ SCAN: dict[str, Any] = {
     "files_per_partition": 1.0,
     "mixed_partitions": 0,
     "bytes_per_partition": 30_000_000,
+    "bytes_judged": 1_080_000_000,
     "bytes_elsewhere": 0,
 }
 
@@ -103,7 +104,7 @@ def test_local_reads_are_called_local_without_a_problem() -> None:
             ["executor host worker-3 ≠ chunkserver host 10.20.30.4", "must be the container's address"],
         ),
         (
-            {**REMOTE, "scan": {"files_per_partition": 3.0, "bytes_elsewhere": 100_000_000}},
+            {**REMOTE, "scan": {"files_per_partition": 3.0, "bytes_elsewhere": 300_000_000}},
             {},
             ["3 files of 30 MB per partition: 28% of the bytes", "spark.sql.files.openCostInBytes"],
         ),

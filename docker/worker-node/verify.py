@@ -314,31 +314,36 @@ class Scan:
     def __init__(self, frame: DataFrame) -> None:
         partitions = list(frame._jdf.queryExecution().toRdd().partitions())
         asked = evenly(partitions, MOST_PARTITIONS)
+        self.partitions, self.asked = len(partitions), len(asked)
+        self.splits = self.files = self.mixed = 0
         self.sizes: dict[int, int] = {}
-        files = splits = mixed = elsewhere = 0
+        self.near: dict[int, Counter[str]] = {}
         for partition in asked:
-            size = 0
             names = set()
-            by_host: Counter[str] = Counter()
+            size, near = 0, Counter[str]()
             for split in partition.files():
-                splits += 1
                 names.add(split.urlEncodedPath())
-                length = int(split.length())
-                size += length
-                by_host.update(dict.fromkeys(split.locations(), length))
-            self.sizes[int(partition.index())] = size
-            files += len(names)
-            mixed += len(names) > 1
-            elsewhere += size - max(by_host.values(), default=0)
-        self.complete = len(asked) == len(partitions)
-        self.facts = {
-            "partitions": len(partitions),
-            "partitions_asked": len(asked),
-            "splits": splits,
-            "files_per_partition": round(files / len(asked), 2) if asked else 0.0,
-            "mixed_partitions": mixed,
-            "bytes_per_partition": sum(self.sizes.values()) // len(asked) if asked else 0,
-            "bytes_elsewhere": elsewhere,
+                size += (length := int(split.length()))
+                near.update(dict.fromkeys(split.locations(), length))
+                self.splits += 1
+            self.files += len(names)
+            self.mixed += len(names) > 1
+            self.sizes[int(partition.index())], self.near[int(partition.index())] = size, near
+
+    def facts(self, tasks: list[dict[str, Any]]) -> dict[str, Any]:
+        """`bytes_elsewhere`: what NODE_LOCAL tasks read that has no copy on their host, of `bytes_judged`."""
+        judged = [task for task in tasks if task["taskLocality"] == "NODE_LOCAL" and task["partitionId"] in self.sizes]
+        sizes = [self.sizes[task["partitionId"]] for task in judged]
+        near = [self.near[task["partitionId"]][task["host"]] for task in judged]
+        return {
+            "partitions": self.partitions,
+            "partitions_asked": self.asked,
+            "splits": self.splits,
+            "files_per_partition": round(self.files / self.asked, 2) if self.asked else 0.0,
+            "mixed_partitions": self.mixed,
+            "bytes_per_partition": sum(self.sizes.values()) // self.asked if self.asked else 0,
+            "bytes_judged": sum(sizes),
+            "bytes_elsewhere": sum(sizes) - sum(near),
         }
 
     def read_by_host(self, tasks: list[dict[str, Any]]) -> dict[str, int]:
@@ -346,7 +351,7 @@ class Scan:
         found: Counter[str] = Counter()
         for task in tasks:
             counted = task["taskMetrics"]["inputMetrics"]["bytesRead"]
-            found[task["host"]] += self.sizes[task["partitionId"]] if self.complete else counted
+            found[task["host"]] += self.sizes.get(task["partitionId"], counted)
         return dict(sorted(found.items()))
 
 
@@ -484,7 +489,7 @@ class Measurement:
             "executors": self.executors,
             "hosts": self.hosts,
             "placement": places,
-            "scan": scan.facts,
+            "scan": scan.facts(tasks),
             "reader": reader_counters(),
         }
 
