@@ -19,7 +19,7 @@ STYLE = (
     "table{border-collapse:collapse}td,th{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top}"
     ".key{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 1em}"
 )
-WIDTH, LABEL, VALUE, ROW = 900, 210, 170, 26
+WIDTH, LABEL, VALUE, ROW = 900, 210, 270, 26
 
 Bar = tuple[str, Sequence[tuple[float, str]], str]
 """(label, (length, colour) of each part, text at the end)."""

@@ -238,7 +238,7 @@ def a_document(**changes: Any) -> dict[str, Any]:
 def test_bars_are_scaled_to_the_longest_and_parse_as_xml() -> None:
     root = ElementTree.fromstring(bars([("a", ((1.0, "red"), (3.0, "blue")), "four"), ("b", ((2.0, "red"),), "two")]))
     widths = [float(rect.attrib["width"]) for rect in root.iter("rect")]
-    assert widths == [130.0, 390.0, 260.0]
+    assert widths == [105.0, 315.0, 210.0]
     assert [text.text for text in root.iter("text")] == ["a", "four", "b", "two"]
 
 

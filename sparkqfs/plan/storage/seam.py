@@ -129,6 +129,18 @@ def disk_mounts(node: NodeConfig, top: str) -> list[dict[str, object]]:
     ]
 
 
+ONE_PLACE_A_PARTITION = {
+    "spark.sql.files.maxPartitionBytes": "64m",
+    "spark.sql.files.openCostInBytes": "64m",
+    "spark.sql.files.maxPartitionNum": "20000",
+}
+"""Spark lines for a storage whose blocks have places: no partition mixes files or blocks of several nodes.
+
+A block of 64 or 128 MiB is a whole number of partitions. An open cost as high as a partition keeps files apart; above
+20,000 partitions Spark packs again.
+"""
+
+
 SHARED_TARGET = PurePosixPath("/data/shared")
 """Where containers see `storage.shared.path`, whatever the storage is."""
 
