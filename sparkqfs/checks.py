@@ -261,9 +261,9 @@ def _unlike_hosts(found: dict[str, Any], expected: Expected) -> list[Problem]:
     without_executor = sorted((up | set(held)) - executors)
     for host in without_data:
         other = ", ".join(without_executor)
-        if not other:
-            continue
-        what = f"executor host {host} ≠ {expected.server} host {other}"
+        what = (
+            f"executor host {host} ≠ {expected.server} host {other}" if other else f"executor host {host} has no data"
+        )
         hint = "Spark compares strings: both must be the container's address. `invoke status` shows them"
         problems.append(Problem(what=what, hint=hint))
     blocks = found["placement"]["blocks"]
