@@ -24,7 +24,7 @@ def uri_of(session: Session, text: str) -> str:
         return text
     if not path.startswith("/") or ".." in path.split("/"):
         hint = "/path on the storage, shared:/path, or a whole URI"
-        raise ConfigError(Problem(what=f"{text!r} names no place to copy from or to", hint=hint))
+        raise ConfigError(Problem(what=f"{text!r} names no place", hint=hint))
     if path == text:
         return session.backend.root_uri(session.config) + path
     if session.config.shared_directory is None:

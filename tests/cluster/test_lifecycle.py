@@ -136,9 +136,11 @@ class Kind:
     metadata: str
     put: tuple[str, ...]
     cat: str
+    verify: tuple[str, ...] = ()
+    """What `verify` has to allow."""
 
 
-QFS = Kind("qfs", "init-qfs", "qfs-master", "qfs", "checkpoint", ("qfs", "-put", "-"), "qcat")
+QFS = Kind("qfs", "init-qfs", "qfs-master", "qfs", "checkpoint", ("qfs", "-put", "-"), "qcat", ("--max-remote", "1"))
 HDFS = Kind("hdfs", "init-storage", "hdfs-namenode", "hdfs", "name", ("hdfs", "dfs", "-put", "-"), "hcat")
 
 
@@ -245,11 +247,27 @@ class Beginning(Storage):
         assert all(Path(cluster.hosts.parent / name).stat().st_size > 0 for name in ran.json["files"])
 
     def test_verify_reads_back_what_it_wrote_and_counts_the_network(self, cluster: Cluster) -> None:
-        found = cluster.ok("verify", "--mib", "48", "--files", "6", "--reads", "2", "--json").json
+        words = ("--mib", "96", "--files", "6", "--reads", "2", "--report", "local.html", *self.kind.verify)
+        found = cluster.ok("verify", *words, "--json").json
         assert found["sum_ok"] is True
         assert found["rows"] == found["expected_rows"]
         assert set(found["received_bytes"]) == set(found["hosts"])
         assert found["tasks"].get("NODE_LOCAL", 0) > 0
+        assert set(found["placement"]["bytes_by_host"]) <= set(found["nodes"]) == set(found["hosts"])
+        assert found["placement"]["copies"] == {"2": found["placement"]["blocks"]}
+        assert "<svg" in (cluster.hosts.parent / "local.html").read_text(encoding="utf-8")
+        notes = [note["what"] for note in found["verdict"]["notes"]]
+        assert bool(self.kind.verify) is any("random copy of 2" in note for note in notes), notes
+
+    def test_verify_reads_what_is_there_and_leaves_it(self, cluster: Cluster) -> None:
+        payload = os.urandom(3 << 20)
+        self.in_master(*self.kind.put, "/tmp/any.bin", stdin=payload)
+        found = cluster.ok("verify", "--path", "/tmp/any.bin", "--max-remote", "1", "--min-local", "0", "--json").json
+        assert (found["format"], found["files"], found["bytes_read"]) == ("bytes", 1, len(payload))
+        assert found["verdict"]["state"] == "too little data"
+        kept = self.in_master("sh", "-c", f"{self.kind.cat} /tmp/any.bin | sha256sum")
+        assert kept.split()[0] == hashlib.sha256(payload).hexdigest()
+        assert cluster.run("verify", "--path", "/tmp/nothing-here").code == 2
 
     def test_a_table_goes_to_the_shared_directory_and_back(self, cluster: Cluster) -> None:
         table = "/user/spark/primes-1000000.parquet"
@@ -443,6 +461,11 @@ class TestShared:
         result = shared.ok("notebook", "primes", "--max-value", "100000", "--json").json["result"]
         assert (result["count"], result["matches"]) == (9592, True)
         assert result["path"].startswith("file:///data/shared/")
+
+    def test_verify_claims_nothing_of_storage_without_places(self, shared: Cluster) -> None:
+        small = ("verify", "--mib", "8", "--files", "2", "--reads", "1", "--json")
+        assert shared.ok(*small).json["verdict"]["state"] == "no locality"
+        assert shared.run(*small, "--max-remote", "0.05").code == 1
 
     def test_down_leaves_the_files(self, shared: Cluster) -> None:
         shared.ok("down")
