@@ -451,3 +451,29 @@ def test_an_engine_that_is_being_installed_is_installed_to_the_end_when_we_are_k
     again = subprocess.run(["/bin/sh", "-s"], input=script, env=env, capture_output=True, text=True, timeout=30)
     assert (again.returncode, again.stderr) == (0, "")
     assert (tmp_path / "installed").exists()
+
+
+def test_no_node_gets_a_new_id_when_the_managers_engine_settings_cannot_be_read() -> None:
+    config = a_cluster(registry=RegistryConfig(tls=False))
+    facts = {name: a_fresh_node(name, config) for name in ALL}
+    facts["node1"] = replace(facts["node1"], daemon_json="{broken")
+    plan = planned(config, facts, fresh=fresh_ca())
+    assert [problem.node for problem in plan.problems] == ["node1"]
+    assert not any("marker" in what for what in whats(plan.steps))
+
+
+def test_a_settings_file_of_an_engine_that_is_not_utf8_is_not_touched() -> None:
+    config = a_cluster("node1", registry=RegistryConfig(tls=False))
+    odd = replace(a_fresh_node("node1", config), daemon_json='{"labels": ["\ufffd"]}')
+    plan = planned(config, {"node1": odd}, fresh=fresh_ca())
+    assert ["cannot be read" in problem.what for problem in plan.problems] == [True] and plan.steps == ()
+
+
+def test_a_shared_path_that_the_manager_has_not_mounted_is_not_made_by_prep() -> None:
+    storage = StorageConfig(kind="shared", shared=SharedConfig(path=PurePosixPath("/mnt/nfs")))
+    config = a_cluster(storage=storage)
+    facts = {name: a_fresh_node(name, config) for name in ALL}
+    facts["node1"] = with_path(facts["node1"], "/mnt/nfs", kind="missing")
+    plan = planned(config, facts, fresh=fresh_ca())
+    assert [(problem.node, problem.config_path) for problem in plan.problems] == [("node1", "storage.shared.path")]
+    assert plan.of("node1") == ()
