@@ -70,15 +70,15 @@ class Qfs(Backend):
         return ROOT
 
     def spark_conf(self, config: ClusterConfig) -> dict[str, str]:
-        """createParams must be set: unset means Reed-Solomon 6+3, any value means plain copies."""
+        """Our classes over upstream's: local chunks from the disk, and as many copies as createParams says."""
         return {
-            "spark.hadoop.fs.qfs.impl": "com.quantcast.qfs.hadoop.QuantcastFileSystem2",
-            "spark.hadoop.fs.AbstractFileSystem.qfs.impl": "com.quantcast.qfs.hadoop.Qfs",
+            "spark.hadoop.fs.qfs.impl": "sparkqfs.fs.LocalReadFileSystem",
+            "spark.hadoop.fs.AbstractFileSystem.qfs.impl": "sparkqfs.fs.LocalReadFs",
             "spark.hadoop.fs.qfs.metaServerHost": topology.QFS_MASTER,
             "spark.hadoop.fs.qfs.metaServerPort": str(topology.META_CLIENT_PORT),
             "spark.hadoop.fs.qfs.createParams": str(config.storage.replication),
             "spark.hadoop.fs.defaultFS": ROOT,
-            "spark.sql.hive.metastore.sharedPrefixes": "com.quantcast.qfs",
+            "spark.sql.hive.metastore.sharedPrefixes": "com.quantcast.qfs,sparkqfs.fs",
             "spark.executorEnv.QFS_CLIENT_CONFIG": "client.useOsResolver=1",
             **ONE_PLACE_A_PARTITION,
         }

@@ -1,0 +1,106 @@
+package sparkqfs.fs;
+
+import java.io.IOException;
+import java.net.URI;
+
+import com.quantcast.qfs.access.KfsFileAttr;
+import com.quantcast.qfs.hadoop.OpenQuantcastFileSystem;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.permission.FsPermission;
+import org.apache.hadoop.util.Progressable;
+
+/**
+ * Upstream's Hadoop file system, except that it reads chunks of this node from the disk and writes the number of
+ * copies that it is told. {@code fs.qfs.localRead=false} makes it read as upstream does.
+ */
+public class LocalReadFileSystem extends OpenQuantcastFileSystem {
+    private static final String LOCAL_READ = "fs.qfs.localRead";
+    private static final String CREATE_PARAMS = "fs.qfs.createParams";
+    private static final short UPSTREAM_COPIES = 2;
+
+    /** Null where nothing is read from the disk: no chunkserver here, or switched off. */
+    private LocalReplicas replicas;
+    private String createParams;
+
+    @Override
+    public void initialize(URI name, Configuration conf) throws IOException {
+        super.initialize(name, conf);
+        createParams = conf.getTrimmed(CREATE_PARAMS, "");
+        if (conf.getBoolean(LOCAL_READ, true) && LocalReplicas.areHere()) {
+            boolean isNamed = name.getHost() != null;
+            String host = isNamed ? name.getHost() : conf.get("fs.qfs.metaServerHost", "");
+            int port = isNamed ? name.getPort() : conf.getInt("fs.qfs.metaServerPort", -1);
+            replicas = new LocalReplicas(host, port);
+        }
+    }
+
+    @Override
+    public FSDataInputStream open(Path path, int bufferSize) throws IOException {
+        if (replicas == null) {
+            return super.open(path, bufferSize);
+        }
+        // Equal before and after: the file that upstream has opened. Its own open looks into the same cache.
+        KfsFileAttr before = attributes(path);
+        FSDataInputStream upstream = super.open(path, bufferSize);
+        try {
+            KfsFileAttr after = attributes(path);
+            boolean isSure = before.fileId == after.fileId && before.filesize == after.filesize
+                && !after.isDirectory && upstream.available() == (int) after.filesize;
+            if (!isSure) {
+                ReadCounters.count(Doubt.Reason.FILE);
+                return upstream;
+            }
+            if (after.striperType != KfsFileAttr.STRIPED_FILE_TYPE_NONE || after.replication <= 0) {
+                ReadCounters.count(Doubt.Reason.STRIPED);
+                return upstream;
+            }
+            return new FSDataInputStream(
+                new LocalReadInputStream(upstream, after.fileId, after.filesize, replicas, statistics));
+        } catch (IOException | RuntimeException failure) {
+            upstream.close();
+            throw failure;
+        }
+    }
+
+    /** The copies of {@code fs.qfs.createParams}, which upstream does not look at. */
+    @Override
+    @Deprecated
+    public short getDefaultReplication() {
+        try {
+            return Short.parseShort(createParams);
+        } catch (NumberFormatException striped) {
+            return UPSTREAM_COPIES;
+        }
+    }
+
+    /** What upstream's other create takes: the copies asked for; or, where the setting has more to say, the setting. */
+    private String createParams(short replication) {
+        boolean isPlain = createParams.isEmpty() || createParams.chars().allMatch(Character::isDigit);
+        return isPlain ? Short.toString(replication) : createParams;
+    }
+
+    @Override
+    public FSDataOutputStream create(
+            Path file, FsPermission permission, boolean overwrite, int bufferSize, short replication, long blockSize,
+            Progressable progress) throws IOException {
+        return create(file, overwrite, createParams(replication), permission.toShort(), false);
+    }
+
+    @Override
+    public FSDataOutputStream createNonRecursive(
+            Path file, FsPermission permission, boolean overwrite, int bufferSize, short replication, long blockSize,
+            Progressable progress) throws IOException {
+        return createInParent(file, overwrite, createParams(replication), permission.toShort());
+    }
+
+    @Override
+    public void close() throws IOException {
+        if (replicas != null) {
+            replicas.close();
+        }
+        super.close();
+    }
+}
