@@ -53,6 +53,10 @@ NO_PLACE = "localhost"
 ALPHABET = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", dtype=np.uint8)
 
 
+READER_KEYS = ("local", "remote", "fallback")
+"""Where the reader of docker/worker-node/java takes bytes from, as it calls them."""
+
+
 def say(text: str) -> None:
     """Progress."""
     print(f"verify: {text}", file=sys.stderr, flush=True)
@@ -355,9 +359,34 @@ class Scan:
         return dict(sorted(found.items()))
 
 
-def reader_counters() -> dict[str, Any] | None:
-    """{local_bytes, remote_bytes, fallback_bytes, fallbacks: {reason: n}} ; `None` without a reader of ours."""
-    return None
+def reader_snapshots(spark: SparkSession, uri: str, cores: int) -> dict[str, dict[str, Any]] | None:
+    """What each executor's reader of ours has counted since its start, by process; `None` where there is none."""
+    settings = spark.sparkContext._jsc.hadoopConfiguration()
+    ours = str(settings.get("fs.qfs.impl") or "").startswith("sparkqfs.fs.")
+    if not (uri.startswith("qfs:") and ours and settings.getBoolean("fs.qfs.localRead", True)):
+        return None
+    tasks = 8 * cores  # so that every executor answers
+    call = "java_method('sparkqfs.fs.ReadCounters', 'snapshot') AS answer"
+    answers = [json.loads(row["answer"]) for row in spark.range(0, tasks, 1, tasks).selectExpr(call).collect()]
+    return {answer["process"]: answer for answer in answers}
+
+
+def reader_counters(
+    before: dict[str, dict[str, Any]] | None, after: dict[str, dict[str, Any]] | None
+) -> dict[str, Any] | None:
+    """{local_bytes, remote_bytes, fallback_bytes, fallbacks: {reason: n}} between two `reader_snapshots`."""
+    if before is None or after is None:
+        return None
+    nothing: dict[str, Any] = {"doubts": {}}
+    pairs = [(before.get(process, nothing), now) for process, now in after.items()]
+    fallbacks: Counter[str] = Counter()
+    for old, now in pairs:
+        for reason, count in now["doubts"].items():
+            fallbacks[reason] += count - old["doubts"].get(reason, 0)
+    return {
+        **{f"{key}_bytes": sum(now[key] - old.get(key, 0) for old, now in pairs) for key in READER_KEYS},
+        "fallbacks": {reason: count for reason, count in sorted(fallbacks.items()) if count},
+    }
 
 
 class Measurement:
@@ -444,6 +473,7 @@ class Measurement:
         say(f"{size:,} bytes in {len(listed)} files; asking where they are")
         places = placement(files, listed)
         scan = Scan(frame)
+        counted = reader_snapshots(spark, uri, self.cores)
         time.sleep(1.0)
         before = received(spark, self.cores)
         seconds = []
@@ -490,7 +520,7 @@ class Measurement:
             "hosts": self.hosts,
             "placement": places,
             "scan": scan.facts(tasks),
-            "reader": reader_counters(),
+            "reader": reader_counters(counted, reader_snapshots(spark, uri, self.cores)),
         }
 
 
