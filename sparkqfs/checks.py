@@ -183,6 +183,8 @@ def judge_locality(found: dict[str, Any], expected: Expected) -> Verdict:
         )
         return Verdict(state="too little data", text=text, notes=reasons)
     text = f"local: {found['remote_share']:.1%} of {_mb(read)} came over the network"
+    if int(found["received_total"]) > (MAX_REMOTE if expected.max_remote is None else expected.max_remote) * read:
+        text += f", up to {_mb(overhead)} of them Spark's own messages"
     return Verdict(state="local", text=text, notes=reasons)
 
 
@@ -225,7 +227,7 @@ def _overhead(found: dict[str, Any]) -> int:
 
 def _reasons(found: dict[str, Any], expected: Expected) -> tuple[Problem, ...]:
     return (
-        *_absent_nodes(found, expected),
+        *_absent_nodes(expected),
         *_unlike_hosts(found, expected),
         *_copies(found, expected),
         *_mixed_partitions(found, expected),
@@ -234,7 +236,7 @@ def _reasons(found: dict[str, Any], expected: Expected) -> tuple[Problem, ...]:
     )
 
 
-def _absent_nodes(found: dict[str, Any], expected: Expected) -> list[Problem]:
+def _absent_nodes(expected: Expected) -> list[Problem]:
     """Nodes without a worker, or whose data server is not up."""
     absent = [
         Problem(node=name, what="no worker runs there", hint="`invoke status`; `invoke logs --service worker-node`")
@@ -244,7 +246,7 @@ def _absent_nodes(found: dict[str, Any], expected: Expected) -> list[Problem]:
     if expected.up_hosts is None:
         return absent
     for host, name in expected.workers.items():
-        if host not in expected.up_hosts and name in expected.nodes and host in found["hosts"]:
+        if host not in expected.up_hosts:
             hint = "`invoke logs --service worker-node`"
             absent.append(Problem(node=name, what=f"no {expected.server} is up at {host}", hint=hint))
     return absent

@@ -103,6 +103,7 @@ def test_local_reads_are_called_local_without_a_problem() -> None:
             {},
             ["executor host worker-3 ≠ chunkserver host 10.20.30.4", "must be the container's address"],
         ),
+        ({**REMOTE, "hosts": [A, B]}, {"up_hosts": (A, B)}, ["[node3] no chunkserver is up at 10.20.30.4"]),
         ({**REMOTE, "hosts": [A, B, C, "worker-4"]}, {}, ["executor host worker-4 has no data"]),
         (
             {**REMOTE, "scan": {"files_per_partition": 3.0, "bytes_elsewhere": 300_000_000}},

@@ -247,7 +247,7 @@ class Beginning(Storage):
         assert all(Path(cluster.hosts.parent / name).stat().st_size > 0 for name in ran.json["files"])
 
     def test_verify_reads_back_what_it_wrote_and_counts_the_network(self, cluster: Cluster) -> None:
-        words = ("--mib", "96", "--files", "6", "--reads", "2", "--report", "local.html", *self.kind.verify)
+        words = ("--mib", "96", "--files", "12", "--reads", "3", "--report", "local.html", *self.kind.verify)
         found = cluster.ok("verify", *words, "--json").json
         assert found["sum_ok"] is True
         assert found["rows"] == found["expected_rows"]
