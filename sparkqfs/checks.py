@@ -345,7 +345,7 @@ def _remote_reader(found: dict[str, Any], expected: Expected) -> list[Problem]:
         f"{expected.remote_reads} of {most}: about {1 - 1 / most:.0%} of the bytes come from another node; "
         "local reading is off"
     )
-    return [Problem(what=what, hint=f"--max-remote {1 - 1 / most + 0.1:.1f} accepts it")]
+    return [Problem(what=what, hint="take the setting that switches it off out of spark.conf")]
 
 
 def _busy_cores(found: dict[str, Any]) -> list[Problem]:

@@ -96,7 +96,7 @@ def test_local_reads_are_called_local_without_a_problem() -> None:
         (
             REMOTE,
             {"remote_reads": "the client reads a random copy"},
-            ["50.0% of the bytes", "a random copy of 2: about 50%", "local reading is off", "--max-remote 0.6"],
+            ["50.0% of the bytes", "a random copy of 2: about 50%", "local reading is off", "spark.conf"],
         ),
         (
             {**REMOTE, "hosts": [A, B, "worker-3"]},
