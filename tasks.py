@@ -25,9 +25,11 @@ from sparkqfs.jobs import deploy as deploy_jobs
 from sparkqfs.jobs import prep as prep_jobs
 from sparkqfs.jobs import status as status_jobs
 from sparkqfs.jobs import swarm as swarm_jobs
+from sparkqfs.jobs import verify as verify_jobs
 from sparkqfs.jobs.base import Session, cluster_lock
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.report import Reporter
+from sparkqfs.report_page import write_page
 
 Job = Callable[[Session], JobResult]
 
@@ -415,26 +417,63 @@ def _parameter(text: str) -> tuple[str, str]:
 @task(
     auto_shortflags=False,
     help=shared_help(
-        mib="size of the table", files="files it is written in", reads="times it is read", timeout="seconds"
+        path="measure what is there instead of a table of our own: /path, shared:/path or a URI; only read",
+        mib="size of the table",
+        files="files it is written in",
+        reads="times it is read (3; 1 with --path)",
+        max_remote="share of bytes that may come over the network (0.05); more is exit 1",
+        min_local="share of tasks that must run where their data is (0.95); fewer is exit 1",
+        report="write an HTML page there",
+        timeout="seconds",
     ),
 )
 def verify(
     c: Context,
     hosts: str | None = None,
+    path: str | None = None,
     mib: int = 256,
     files: int = 12,
-    reads: int = 3,
+    reads: int = 0,
+    max_remote: str | None = None,
+    min_local: str | None = None,
+    report: str | None = None,
     timeout: int = 1800,
     json: bool = False,
     verbose: bool = False,
     sudo_password_file: str | None = None,
 ) -> None:
-    """Proof of locality: write, read back through Spark, count tasks by locality and bytes over the network."""
+    """Proof of locality: read through Spark; tasks by locality, bytes over the network, a verdict."""
+    with reporting(json, verbose, "verify"):
+        allowed, wanted = _share("--max-remote", max_remote), _share("--min-local", min_local)
+        if report is not None and (not Path(report).parent.is_dir() or Path(report).is_dir()):
+            raise ConfigError(Problem(what=f"--report {report}: a file in a directory that is there is wanted"))
 
     def job(session: Session) -> JobResult:
-        return compute.verify(session, mib=mib, files=files, reads=reads, timeout_s=timeout)
+        result = verify_jobs.verify(
+            session,
+            mib=mib,
+            files=files,
+            reads=reads or None,
+            path=path,
+            max_remote=allowed,
+            min_local=wanted,
+            timeout_s=timeout,
+        )
+        if report is not None:
+            write_page(Path(report), result.document)
+        return result
 
     run("verify", job, flags(c, hosts, json, verbose, sudo_password_file))
+
+
+def _share(flag: str, text: str | None) -> float | None:
+    """A share from 0 to 1. Raises `ConfigError`."""
+    if text is None:
+        return None
+    with contextlib.suppress(ValueError):
+        if 0 <= (share := float(text)) <= 1:
+            return share
+    raise ConfigError(Problem(what=f"{flag} {text}: a share from 0 to 1 is wanted, 0.05 for 5 %"))
 
 
 @task(

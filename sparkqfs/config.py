@@ -555,9 +555,14 @@ def _addresses(node: NodeConfig) -> list[tuple[str, str]]:
     return [(path, value) for path, value in (own if node.address != node.advertise else own[:1]) if value]
 
 
+def published_ports(config: ClusterConfig) -> dict[str, int]:
+    """The ports under `ports` that this cluster uses: not the page of a storage of another kind."""
+    others = {f"{kind}_ui" for kind in get_args(StorageKind) if kind != config.storage.kind}
+    return {each.name: getattr(config.ports, each.name) for each in fields(config.ports) if each.name not in others}
+
+
 def _check_ports(config: ClusterConfig, faults: Faults) -> None:
-    ports = config.ports
-    settings = {f"ports.{name.name}": getattr(ports, name.name) for name in fields(ports)}
+    settings = {f"ports.{name}": port for name, port in published_ports(config).items()}
     settings["registry.port"] = config.registry.port
     taken = dict(_TAKEN_PORTS)
     # what the file sets comes last, so that the fault is on a line of the file

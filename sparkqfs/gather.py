@@ -115,7 +115,9 @@ def _gather_node(config: ClusterConfig, clients: Clients, layout: StorageLayout 
         str(owner.gid),
         config.registry_address,
         "yes" if node.manager else "no",
-        ":".join(map(str, filter(None, (config.notebooks_path, config.shared_directory)))) if node.manager else "",
+        ":".join(map(str, filter(None, (config.notebooks_path, config.shared_directory, config.storage.shared.path))))
+        if node.manager
+        else "",
         *layout_arguments(layout),
         *map(str, node.data_dirs),
     )

@@ -107,6 +107,18 @@ def test_the_cluster_file_can_be_named_in_the_environment_and_the_flag_wins(fold
     assert invoke(folder, "prep", "--hosts", "none.yml", SPARKQFS_HOSTS="bad.yml").stderr.startswith("none.yml:")
 
 
+def test_every_fifth_broken_cluster_file_is_told_with_its_place_before_any_machine_is_asked(folder: Path) -> None:
+    files = sorted((ROOT / "tests" / "badconfig").glob("*.yml"))[::5]
+    assert len(files) > 15
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        for file, done in zip(
+            files, pool.map(lambda file: invoke(folder, "prep", "--hosts", str(file)), files), strict=True
+        ):
+            plain(done)
+            assert (done.returncode, done.stdout) == (2, ""), file
+            assert all(line.startswith((f"{file}:", "  hint: ")) for line in done.stderr.splitlines()), done.stderr
+
+
 def test_a_fault_in_json_is_one_document(folder: Path) -> None:
     done = invoke(folder, "status", "--json", "--hosts", "bad.yml")
     document = json.loads(done.stdout)

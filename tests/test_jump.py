@@ -222,7 +222,7 @@ def test_doctor_through_a_dead_jump_host_is_one_error_for_each_machine_and_exit_
         f"nodes: {{node1: machine-0}}\nssh: {{known_hosts: {home}/known}}\ntimeouts: {{connect: 3s}}\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "doctor"],
+        [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "doctor", "--hosts", "hosts.yml"],
         cwd=home,
         capture_output=True,
         text=True,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -422,3 +424,56 @@ def test_what_prep_plans_for_a_worker_is_there_after_its_script_ran(tmp_path: Pa
     marker = Path(disk) / "qfs" / ".cluster-id"
     assert marker.read_text() == CLUSTER_ID + "\n" and mode_of(marker) == 0o444
     assert FRESH_ID not in marker.read_text()
+
+
+def test_an_engine_that_is_being_installed_is_installed_to_the_end_when_we_are_killed(tmp_path: Path) -> None:
+    for name, line in {
+        "apt-get": f'touch "{tmp_path}/started"; sleep 1; echo; [ "$2" = update ] || touch "{tmp_path}/installed"',
+        "docker": f'test -e "{tmp_path}/installed"',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    plan = planned(CLUSTER, prepared(CLUSTER, node2=a_node("node2", engine_version=None)), install_engine=True)
+    script = script_of(plan.of("node2")).replace("/run/lock/", f"{tmp_path}/")
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    with subprocess.Popen(
+        ["/bin/sh", "-s"], stdin=-1, stdout=-1, stderr=-1, text=True, env=env, start_new_session=True
+    ) as shell:
+        assert shell.stdin is not None
+        shell.stdin.write(script)
+        shell.stdin.close()
+        deadline = time.monotonic() + 10
+        while not (tmp_path / "started").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.killpg(shell.pid, signal.SIGTERM)
+    assert not (tmp_path / "installed").exists()
+    again = subprocess.run(["/bin/sh", "-s"], input=script, env=env, capture_output=True, text=True, timeout=30)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert (tmp_path / "installed").exists()
+
+
+def test_no_node_gets_a_new_id_when_the_managers_engine_settings_cannot_be_read() -> None:
+    config = a_cluster(registry=RegistryConfig(tls=False))
+    facts = {name: a_fresh_node(name, config) for name in ALL}
+    facts["node1"] = replace(facts["node1"], daemon_json="{broken")
+    plan = planned(config, facts, fresh=fresh_ca())
+    assert [problem.node for problem in plan.problems] == ["node1"]
+    assert not any("marker" in what for what in whats(plan.steps))
+
+
+def test_a_settings_file_of_an_engine_that_is_not_utf8_is_not_touched() -> None:
+    config = a_cluster("node1", registry=RegistryConfig(tls=False))
+    odd = replace(a_fresh_node("node1", config), daemon_json='{"labels": ["\ufffd"]}')
+    plan = planned(config, {"node1": odd}, fresh=fresh_ca())
+    assert ["cannot be read" in problem.what for problem in plan.problems] == [True] and plan.steps == ()
+
+
+def test_a_shared_path_that_the_manager_has_not_mounted_is_not_made_by_prep() -> None:
+    storage = StorageConfig(kind="shared", shared=SharedConfig(path=PurePosixPath("/mnt/nfs")))
+    config = a_cluster(storage=storage)
+    facts = {name: a_fresh_node(name, config) for name in ALL}
+    facts["node1"] = with_path(facts["node1"], "/mnt/nfs", kind="missing")
+    plan = planned(config, facts, fresh=fresh_ca())
+    assert [(problem.node, problem.config_path) for problem in plan.problems] == [("node1", "storage.shared.path")]
+    assert plan.of("node1") == ()

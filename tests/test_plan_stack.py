@@ -356,6 +356,13 @@ def test_shared_storage_has_no_metaserver_and_no_chunkserver() -> None:
     assert "qfs" not in defaults(stack) and "file:///data/shared/history/spark-events" in defaults(stack)
 
 
+@pytest.mark.parametrize(("kind", "kept"), [("qfs", True), ("hdfs", True), ("shared", False)])
+def test_partitions_do_not_mix_files_where_blocks_have_places(kind: StorageKind, kept: bool) -> None:
+    text = defaults(build(a_cluster(storage=StorageConfig(kind=kind, shared=SHARED.shared))))
+    assert ("spark.sql.files.openCostInBytes 64m\n" in text) is kept
+    assert ("spark.sql.files.maxPartitionBytes 64m\n" in text) is kept
+
+
 def test_qfs_storage_asks_for_plain_copies_and_half_of_the_chunkservers_before_it_starts() -> None:
     storage = StorageConfig(replication=3)
     stack = build(a_cluster("node1", "node2", "node3", "node4", "node5", storage=storage))

@@ -1,23 +1,28 @@
 """Copies a file or a tree between file systems, file by file in the executors, verified. Run with the venv's Python.
 
 Usage: copy-files FROM TO [--overwrite] [--dry-run]: two URIs; TO is the new name of what FROM is. Progress goes to
-stderr; the last line on stdout is one JSON document, `problem` in it when nothing could be tried. Exit code 0 whenever
-there is that document.
+stderr; the last line on stdout is one JSON document, with `problem` when nothing could be tried, `error` on failure.
+Exit code 0 whenever there is that document.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 UDF = "copy_file"
+OURS = re.compile(r"\..*\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(copying|old)", re.DOTALL)
+"""Hidden files of CopyFile."""
 TASKS_PER_CORE = 4
 PROGRESS_S = 5.0
 
@@ -38,6 +43,8 @@ class Tree:
         self.system = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
         self.path = self.system.makeQualified(path)
         self.uri = str(self.path.toString()).rstrip("/")
+        self.links = 0
+        """Symbolic links that `walk` has left out."""
 
     def status(self) -> Any:
         """What is there, `None` for nothing."""
@@ -54,8 +61,12 @@ class Tree:
         while todo:
             for item in self.system.listStatus(todo.pop()):
                 name = str(item.getPath().toString())[len(self.uri) :]
-                if name.endswith(".copying") and name.rpartition("/")[2].startswith("."):
+                if OURS.fullmatch(name.rpartition("/")[2]):
                     continue  # what a copy left behind that was broken off
+                where = item.getPath().toUri()
+                if where.getScheme() == "file" and Path(where.getPath()).is_symlink():
+                    self.links += 1
+                    continue
                 yield name, -1 if item.isDirectory() else int(item.getLen())
                 if item.isDirectory():
                     todo.append(item.getPath())
@@ -75,6 +86,11 @@ def watch(spark: SparkSession, done: threading.Event, files: int) -> None:
         if text and text != last:
             say(f"{files} files: {text} done")
             last = text
+
+
+def first_line(error: Py4JJavaError) -> str:
+    """What the JVM said, without its stack."""
+    return str(error.java_exception.toString()).splitlines()[0]
 
 
 def check_places(source: Tree, target: Tree) -> str | None:
@@ -104,12 +120,16 @@ def copy(spark: SparkSession, source: Tree, target: Tree, options: argparse.Name
         "unchanged": 0,
         "differs": [],
         "failed": [],
+        "links": source.links,
     }
     say(f"{len(files)} files, {total:,} bytes")
     if options.dry_run:
         return result
     for name in sorted(name for name, size in found if size < 0):
-        target.make_directory(name)
+        try:
+            target.make_directory(name)
+        except Py4JJavaError as error:
+            result["failed"].append({"file": source.uri + name, "why": first_line(error)})
     if not files:
         return result
     spark.udf.registerJavaFunction(UDF, "sparkqfs.copy.CopyFile", "string")
@@ -159,6 +179,8 @@ def main(argv: list[str]) -> int:
         source, target = Tree(spark, options.source), Tree(spark, options.target)
         why = check_places(source, target)
         result = {"problem": why} if why is not None else copy(spark, source, target, options)
+    except Py4JJavaError as error:
+        result = {"error": first_line(error)}
     finally:
         spark.stop()
     print(json.dumps(result), flush=True)

@@ -1,10 +1,12 @@
-"""Proof of locality: writes a table, reads it back through Spark, counts tasks per locality level and received bytes.
+"""Proof of locality: reads through Spark, counts tasks per locality level and received bytes, asks where blocks are.
 
-Run in the jupyter-server container: with-env /opt/venv/bin/python /opt/sparkqfs/bin/verify --path URI. Progress goes to
-stderr; stdout gets one line of JSON. Received bytes are those of the interface that carries the cluster's traffic, in
-every executor's container, between just before and just after the reads: what a container fetches from itself does not
-cross that interface. `bytes_read` is the table's size times the reads (the sums need every byte); `bytes_read_by_spark`
-is Spark's own count, which knows nothing of some file systems' vectored reads.
+Run in the jupyter-server container: with-env /opt/venv/bin/python /opt/sparkqfs/bin/verify, with --path URI for a table
+that is written, read and deleted, or with --data URI for what is there, which is only read. Progress goes to stderr;
+stdout gets one line of JSON, with `problem` in it when there is nothing to measure. Received bytes are those of the
+interface that carries the cluster's traffic, in every executor's container, between just before and just after the
+reads: what a container fetches from itself does not cross that interface. `bytes_read` is the files' size times the
+reads (every byte is needed); `bytes_read_by_spark` is Spark's own count, which knows nothing of some file systems'
+vectored reads.
 
 Exit codes: 0 measured (`sum_ok` says whether the data came back whole), 1 failed, 2 wrong arguments, 4 no executors in
 time.
@@ -20,14 +22,14 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pyspark import BarrierTaskContext
-from pyspark.sql import Observation, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 SCHEMA = "id long, value double, text string"
@@ -39,7 +41,20 @@ OURS = "sparkqfs-verify"
 EXECUTOR_DEADLINE_S = 90.0
 REST_DEADLINE_S = 20.0
 CALM_S = 2.0
+MOST_FILES = 4000
+"""More are not asked for their blocks one by one: an even sample of so many is."""
+MOST_PARTITIONS = 10_000
+"""More are not looked into, an even sample of so many is."""
+LONGEST_LINE = 1 << 16
+"""Of what has longer lines, or none, the rest of a line is read and thrown away."""
+PARQUET_MAGIC = int.from_bytes(b"PAR1", "big")
+NO_PLACE = "localhost"
+"""What Hadoop says of a file system that knows no places."""
 ALPHABET = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", dtype=np.uint8)
+
+
+READER_KEYS = ("local", "remote", "fallback")
+"""Where the reader of docker/worker-node/java takes bytes from, as it calls them."""
 
 
 def say(text: str) -> None:
@@ -149,7 +164,7 @@ class Driver:
                         if attempt["status"] == "SKIPPED":
                             continue
                         settled &= attempt["status"] == "COMPLETE"
-                        if attempt["inputRecords"] == 0:
+                        if attempt["inputRecords"] == 0 and attempt["inputBytes"] == 0:
                             continue
                         number = attempt["attemptId"]
                         listed = get_json(f"{self.base}/stages/{stage}/{number}/taskList?length=1000000")
@@ -207,7 +222,7 @@ def received(spark: SparkSession, cores: int) -> dict[str, int]:
 
 
 class Files:
-    """The table's directory, through Hadoop's file system of its URI."""
+    """What is at a path, through Hadoop's file system of its URI."""
 
     def __init__(self, spark: SparkSession, uri: str) -> None:
         jvm = spark.sparkContext._jvm
@@ -219,95 +234,302 @@ class Files:
         """Whether there is something."""
         return bool(self.system.exists(self.path))
 
-    def sizes(self) -> list[int]:
-        """Bytes of each data file."""
-        found = self.system.listStatus(self.path)
-        return [int(item.getLen()) for item in found if item.getPath().getName().startswith("part-")]
+    def list(self) -> list[tuple[Any, int]]:
+        """(Hadoop's FileStatus, bytes) of each data file below; names that Spark passes over are left out."""
+        found = []
+        todo = [self.system.getFileStatus(self.path)]
+        while todo:
+            status = todo.pop()
+            if not status.isDirectory():
+                found.append((status, int(status.getLen())))
+                continue
+            for item in self.system.listStatus(status.getPath()):
+                name = item.getPath().getName()
+                if not (name.startswith(".") or (name.startswith("_") and "=" not in name)):
+                    todo.append(item)
+        return found
+
+    def is_parquet(self, status: Any) -> bool:
+        """Whether a file begins as Parquet does."""
+        if status.getLen() < 12:
+            return False
+        stream = self.system.open(status.getPath())
+        try:
+            return bool(stream.readInt() == PARQUET_MAGIC)
+        finally:
+            stream.close()
+
+    def blocks(self, status: Any) -> list[tuple[int, list[str]]]:
+        """(bytes, hosts) of each block of a file; one question to the file system."""
+        found = []
+        for block in self.system.getFileBlockLocations(status, 0, status.getLen()):
+            _, length, *hosts = str(block.toString()).replace("(corrupt)", "").split(",")  # "offset,length,host,host"
+            found.append((int(length), hosts))
+        return found
 
     def delete(self) -> None:
         """All of it, without a trash."""
         self.system.delete(self.path, True)
 
 
-def measure(spark: SparkSession, options: argparse.Namespace) -> dict[str, Any]:
-    """Writes, reads, counts. The result is the document of the last line."""
-    driver = Driver(spark)
-    say(f"application {spark.sparkContext.applicationId}: waiting for executors")
-    cores = wait_for_executors(spark, driver)
-    found = driver.executors()
-    hosts = sorted({item["hostPort"].rpartition(":")[0] for item in found})
-    say(f"{len(found)} executors with {cores} cores on {', '.join(hosts)}; warming up")
-    spark.range(0, 200_000, 1, 2 * cores).selectExpr(
-        "id", "id * 0.5 as value", "repeat(cast(id as string), 20) as text"
-    ).agg(*sums()).collect()
-    received(spark, cores)
+def evenly(items: list[Any], most: int) -> list[Any]:
+    """All, or `most` of them over the whole length."""
+    return items if len(items) <= most else [items[number * len(items) // most] for number in range(most)]
 
-    files = Files(spark, options.path)
-    rows = options.rows if options.rows is not None else max(1, options.mib * (1 << 20) // ROW_BYTES)
-    if files.exists() and not options.path.rstrip("/").rpartition("/")[2].startswith(OURS):
-        raise FileExistsError(f"{options.path} exists and its last part does not begin with {OURS}: not overwritten")
-    try:
-        say(f"writing {rows:,} rows of {ROW_BYTES} bytes in {options.files} files to {options.path}")
-        written = Observation("written")
-        table = spark.range(0, options.files, 1, options.files).mapInArrow(make_rows(rows, options.files), SCHEMA)
-        started = time.monotonic()
-        observed = table.observe(written, *sums())
-        observed.write.mode("overwrite").option("compression", "none").parquet(options.path)
-        write_seconds = time.monotonic() - started
-        expected = written.get
-        sizes = files.sizes()
-        size = sum(sizes)
-        say(f"wrote {size:,} bytes in {len(sizes)} files in {write_seconds:.1f} s")
 
+def placement(files: Files, listed: list[tuple[Any, int]]) -> dict[str, Any]:
+    """Where the blocks are, as the file system says.
+
+    `striped_blocks`: erasure-coded ones, whose hosts hold a part each. Where the file system does not say so, many more
+    hosts than copies do.
+    """
+    asked = evenly(listed, MOST_FILES)
+    copies: Counter[int] = Counter()
+    by_host: Counter[str] = Counter()
+    blocks_by_host: Counter[str] = Counter()
+    largest = striped = 0
+    for status, _ in asked:
+        coded, replication = bool(status.isErasureCoded()), int(status.getReplication())
+        for length, named in files.blocks(status):
+            hosts = set(named) - {NO_PLACE}
+            copies[len(hosts)] += 1
+            largest = max(largest, length)
+            striped += coded or len(named) > len(set(named)) or len(named) > max(1, replication) + 2
+            by_host.update(dict.fromkeys(hosts, length))
+            blocks_by_host.update(hosts)
+    held = sum(by_host.values())
+    return {
+        "files": len(listed),
+        "files_asked": len(asked),
+        "bytes_asked": sum(size for _, size in asked),
+        "blocks": sum(copies.values()),
+        "largest_block_bytes": largest,
+        "copies": {str(count): copies[count] for count in sorted(copies)},
+        "striped_blocks": striped,
+        "bytes_by_host": dict(sorted(by_host.items())),
+        "blocks_by_host": dict(sorted(blocks_by_host.items())),
+        "largest_host_share": round(max(by_host.values()) / held, 4) if held else 0.0,
+    }
+
+
+class Scan:
+    """The partitions that Spark makes of a table's files."""
+
+    def __init__(self, frame: DataFrame) -> None:
+        partitions = list(frame._jdf.queryExecution().toRdd().partitions())
+        asked = evenly(partitions, MOST_PARTITIONS)
+        self.partitions, self.asked = len(partitions), len(asked)
+        self.splits = self.files = self.mixed = 0
+        self.sizes: dict[int, int] = {}
+        self.near: dict[int, Counter[str]] = {}
+        for partition in asked:
+            names = set()
+            size, near = 0, Counter[str]()
+            for split in partition.files():
+                names.add(split.urlEncodedPath())
+                size += (length := int(split.length()))
+                near.update(dict.fromkeys(split.locations(), length))
+                self.splits += 1
+            self.files += len(names)
+            self.mixed += len(names) > 1
+            self.sizes[int(partition.index())], self.near[int(partition.index())] = size, near
+
+    def facts(self, tasks: list[dict[str, Any]]) -> dict[str, Any]:
+        """`bytes_elsewhere`: what NODE_LOCAL tasks read that has no copy on their host, of `bytes_judged`."""
+        judged = [task for task in tasks if task["taskLocality"] == "NODE_LOCAL" and task["partitionId"] in self.sizes]
+        sizes = [self.sizes[task["partitionId"]] for task in judged]
+        near = [self.near[task["partitionId"]][task["host"]] for task in judged]
+        return {
+            "partitions": self.partitions,
+            "partitions_asked": self.asked,
+            "splits": self.splits,
+            "files_per_partition": round(self.files / self.asked, 2) if self.asked else 0.0,
+            "mixed_partitions": self.mixed,
+            "bytes_per_partition": sum(self.sizes.values()) // self.asked if self.asked else 0,
+            "bytes_judged": sum(sizes),
+            "bytes_elsewhere": sum(sizes) - sum(near),
+        }
+
+    def read_by_host(self, tasks: list[dict[str, Any]]) -> dict[str, int]:
+        """Bytes that the tasks of each host read: the sizes of their partitions, or Spark's count."""
+        found: Counter[str] = Counter()
+        for task in tasks:
+            counted = task["taskMetrics"]["inputMetrics"]["bytesRead"]
+            found[task["host"]] += self.sizes.get(task["partitionId"], counted)
+        return dict(sorted(found.items()))
+
+
+def reader_snapshots(spark: SparkSession, uri: str, cores: int) -> dict[str, dict[str, Any]] | None:
+    """What each executor's reader of ours has counted since its start, by process; `None` where there is none."""
+    settings = spark.sparkContext._jsc.hadoopConfiguration()
+    ours = str(settings.get("fs.qfs.impl") or "").startswith("sparkqfs.fs.")
+    if not (uri.startswith("qfs:") and ours and settings.getBoolean("fs.qfs.localRead", True)):
+        return None
+    tasks = 8 * cores  # so that every executor answers
+    call = "java_method('sparkqfs.fs.ReadCounters', 'snapshot') AS answer"
+    answers = [json.loads(row["answer"]) for row in spark.range(0, tasks, 1, tasks).selectExpr(call).collect()]
+    return {answer["process"]: answer for answer in answers}
+
+
+def reader_counters(
+    before: dict[str, dict[str, Any]] | None, after: dict[str, dict[str, Any]] | None
+) -> dict[str, Any] | None:
+    """{local_bytes, remote_bytes, fallback_bytes, fallbacks: {reason: n}} between two `reader_snapshots`."""
+    if before is None or after is None:
+        return None
+    nothing: dict[str, Any] = {"doubts": {}}
+    pairs = [(before.get(process, nothing), now) for process, now in after.items()]
+    fallbacks: Counter[str] = Counter()
+    for old, now in pairs:
+        for reason, count in now["doubts"].items():
+            fallbacks[reason] += count - old["doubts"].get(reason, 0)
+    return {
+        **{f"{key}_bytes": sum(now[key] - old.get(key, 0) for old, now in pairs) for key in READER_KEYS},
+        "fallbacks": {reason: count for reason, count in sorted(fallbacks.items()) if count},
+    }
+
+
+class Measurement:
+    """One application on the cluster: its executors, warmed up."""
+
+    def __init__(self, spark: SparkSession, options: argparse.Namespace) -> None:
+        self.spark, self.options = spark, options
+        self.driver = Driver(spark)
+        say(f"application {spark.sparkContext.applicationId}: waiting for executors")
+        self.cores = wait_for_executors(spark, self.driver)
+        found = self.driver.executors()
+        self.executors = len(found)
+        self.hosts = sorted({item["hostPort"].rpartition(":")[0] for item in found})
+        say(f"{self.executors} executors with {self.cores} cores on {', '.join(self.hosts)}; warming up")
+        spark.range(0, 200_000, 1, 2 * self.cores).selectExpr(
+            "id", "id * 0.5 as value", "repeat(cast(id as string), 20) as text"
+        ).agg(*sums()).collect()
+        received(spark, self.cores)
+
+    def table(self) -> dict[str, Any]:
+        """Writes a table, reads it, deletes it."""
+        spark, options = self.spark, self.options
+        files = Files(spark, options.path)
+        rows = options.rows if options.rows is not None else max(1, options.mib * (1 << 20) // ROW_BYTES)
+        if files.exists() and not options.path.rstrip("/").rpartition("/")[2].startswith(OURS):
+            raise FileExistsError(
+                f"{options.path} exists and its last part does not begin with {OURS}: not overwritten"
+            )
+        try:
+            say(f"writing {rows:,} rows of {ROW_BYTES} bytes in {options.files} files to {options.path}")
+            written = Observation("written")
+            table = spark.range(0, options.files, 1, options.files).mapInArrow(make_rows(rows, options.files), SCHEMA)
+            started = time.monotonic()
+            observed = table.observe(written, *sums())
+            observed.write.mode("overwrite").option("compression", "none").parquet(options.path)
+            write_seconds = time.monotonic() - started
+            expected = written.get
+
+            def read(frame: DataFrame) -> tuple[int, bool]:
+                back = frame.agg(*sums()).collect()[0].asDict()
+                return int(back["rows"]), back == expected and int(back["id"] or 0) == rows * (rows - 1) // 2
+
+            frame = spark.read.schema(SCHEMA).parquet(options.path)
+            return self.measure(files, options.path, "parquet", frame, read, (rows, write_seconds))
+        finally:
+            if not options.keep:
+                files.delete()
+
+    def data(self) -> dict[str, Any]:
+        """Reads what is there: Parquet as Parquet, everything else byte by byte."""
+        uri = self.options.data
+        files = Files(self.spark, uri)
+        if not files.exists():
+            return {"problem": f"{uri} is not there"}
+        largest = max(files.list(), key=lambda item: item[1], default=(None, 0))
+        if largest[1] == 0:
+            return {"problem": f"{uri} holds no bytes"}
+        kind = "parquet" if files.is_parquet(largest[0]) else "bytes"
+        reader = self.spark.read.option("recursiveFileLookup", "true")
+        if kind == "bytes":
+            reader = reader.option("mapreduce.input.linerecordreader.line.maxlength", LONGEST_LINE)
+        frame = reader.format("parquet" if kind == "parquet" else "text").load(uri)
+
+        def read(frame: DataFrame) -> tuple[int, bool]:
+            counted = Observation()
+            frame.observe(counted, F.count(F.lit(1)).alias("rows")).write.format("noop").mode("overwrite").save()
+            return int(counted.get["rows"]), True
+
+        return self.measure(files, uri, kind, frame, read, None)
+
+    def measure(
+        self,
+        files: Files,
+        uri: str,
+        kind: str,
+        frame: DataFrame,
+        read: Callable[[DataFrame], tuple[int, bool]],
+        written: tuple[int, float] | None,
+    ) -> dict[str, Any]:
+        """Reads, counts; the document of the last line. `written`: (rows, seconds) of a table of ours."""
+        spark, reads = self.spark, self.options.reads
+        listed = files.list()
+        size = sum(length for _, length in listed)
+        say(f"{size:,} bytes in {len(listed)} files; asking where they are")
+        places = placement(files, listed)
+        scan = Scan(frame)
+        counted = reader_snapshots(spark, uri, self.cores)
         time.sleep(1.0)
-        before = received(spark, cores)
+        before = received(spark, self.cores)
         seconds = []
         good = True
-        for number in range(options.reads):
-            spark.sparkContext.setJobGroup(f"verify-read-{number}", f"read {number + 1} of {options.reads}")
+        for number in range(reads):
+            spark.sparkContext.setJobGroup(f"verify-read-{number}", f"read {number + 1} of {reads}")
             started = time.monotonic()
-            back = spark.read.schema(SCHEMA).parquet(options.path).agg(*sums()).collect()[0].asDict()
+            rows, right = read(frame)
             seconds.append(time.monotonic() - started)
-            good &= back == expected
-            say(
-                f"read {number + 1} of {options.reads}: {seconds[-1]:.1f} s{'' if back == expected else ', WRONG SUMS'}"
-            )
+            good &= right
+            say(f"read {number + 1} of {reads}: {seconds[-1]:.1f} s{'' if right else ', WRONG SUMS'}")
         spark.sparkContext.setJobGroup("verify", "received bytes")
-        after = received(spark, cores)
+        after = received(spark, self.cores)
 
-        tasks = [task for number in range(options.reads) for task in driver.scan_tasks(f"verify-read-{number}")]
+        tasks = [task for number in range(reads) for task in self.driver.scan_tasks(f"verify-read-{number}")]
         by_host = {host: after[host] - before[host] for host in sorted(after) if host in before}
+        levels: dict[str, Counter[str]] = {}
+        for task in tasks:
+            levels.setdefault(task["host"], Counter())[task["taskLocality"]] += 1
         total = sum(by_host.values())
         return {
             "schema": 1,
-            "path": options.path,
-            "rows": int(back["rows"]),
-            "expected_rows": rows,
-            "sum_ok": good and int(back["id"] or 0) == rows * (rows - 1) // 2,
-            "files": len(sizes),
-            "reads": options.reads,
-            "bytes_read": size * options.reads,
+            "path": uri,
+            "format": kind,
+            "rows": rows,
+            "expected_rows": written[0] if written else None,
+            "sum_ok": good if written else None,
+            "files": len(listed),
+            "average_file_bytes": size // len(listed),
+            "reads": reads,
+            "bytes_read": size * reads,
             "bytes_read_by_spark": sum(task["taskMetrics"]["inputMetrics"]["bytesRead"] for task in tasks),
-            "bytes_written": size,
-            "write_seconds": round(write_seconds, 3),
+            "bytes_written": size if written else None,
+            "write_seconds": round(written[1], 3) if written else None,
             "read_seconds": round(sum(seconds), 3),
             "tasks": dict(sorted(Counter(task["taskLocality"] for task in tasks).items())),
             "tasks_by_host": dict(sorted(Counter(task["host"] for task in tasks).items())),
+            "levels_by_host": {host: dict(sorted(levels[host].items())) for host in sorted(levels)},
+            "read_by_host": scan.read_by_host(tasks),
             "received_bytes": by_host,
             "received_total": total,
-            "remote_share": round(total / (size * options.reads), 4) if size else 0.0,
-            "executors": len(found),
-            "hosts": hosts,
+            "remote_share": round(total / (size * reads), 4) if size else 0.0,
+            "executors": self.executors,
+            "hosts": self.hosts,
+            "placement": places,
+            "scan": scan.facts(tasks),
+            "reader": reader_counters(counted, reader_snapshots(spark, uri, self.cores)),
         }
-    finally:
-        if not options.keep:
-            files.delete()
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="verify", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--path", required=True, metavar="URI", help="the table; overwritten and deleted")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--path", metavar="URI", help="the table; overwritten and deleted")
+    what.add_argument("--data", metavar="URI", help="a file or directory that is there; only read")
     parser.add_argument("--mib", type=int, default=256, help="size of the table (default 256)")
     parser.add_argument("--rows", type=int, help=f"rows of {ROW_BYTES} bytes, instead of --mib")
     parser.add_argument("--files", type=int, default=12, help="files to write (default 12)")
@@ -337,7 +559,8 @@ def main(argv: list[str]) -> int:
     )
     spark.sparkContext.setLogLevel("ERROR")
     try:
-        result = measure(spark, options)
+        measurement = Measurement(spark, options)
+        result = measurement.data() if options.data is not None else measurement.table()
     except TimeoutError as error:
         say(str(error))
         return 4

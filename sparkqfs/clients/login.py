@@ -36,7 +36,7 @@ def load_ssh_config() -> paramiko.SSHConfig:
     for path in (Path.home() / ".ssh" / "config", Path("/etc/ssh/ssh_config")):
         try:
             config.parse(io.StringIO("Host *\n" + "\n".join(_lines(path, path.parent, 0)) + "\n"))
-        except (OSError, UnicodeDecodeError, paramiko.ConfigParseError, RecursionError) as error:
+        except (OSError, ValueError, RuntimeError, paramiko.ConfigParseError) as error:
             raise ConfigError(Problem(what=f"cannot be read: {error}", file=str(path))) from error
     return config
 

@@ -1,4 +1,4 @@
-"""invoke notebook, verify, token, logs: work on the running cluster."""
+"""invoke notebook, token, logs: work on the running cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.deploy import ENDING_S, check_time_limit, exec_in, find_container, in_container
+from sparkqfs.jobs.deploy import ENDING_S, check_time_limit, find_container, in_container
 from sparkqfs.plan.steps import JobResult
 
 RESULT_MIME = "application/vnd.sparkqfs.result+json"
@@ -96,30 +96,6 @@ def _result_of(files: list[Path]) -> object:
     return None
 
 
-def verify(session: Session, *, mib: int, files: int, reads: int, timeout_s: float) -> JobResult:
-    """Write a table, read it back through Spark, count tasks per locality and the bytes that crossed the network."""
-    path = f"{session.backend.root_uri(session.config)}/tmp/sparkqfs-verify"
-    argv = ["/opt/venv/bin/python", "/opt/sparkqfs/bin/verify", "--mib", str(mib), "--files", str(files)]
-    out = exec_in(session, topology.JUPYTER_SERVER, [*argv, "--reads", str(reads), "--path", path], timeout_s=timeout_s)
-    found = json.loads(out.strip().splitlines()[-1])
-    tasks: dict[str, int] = found["tasks"]
-    total = sum(tasks.values()) or 1
-    local = sum(count for level, count in tasks.items() if level in ("PROCESS_LOCAL", "NODE_LOCAL"))
-    lines = [
-        f"{found['rows']:,} rows in {found['files']} files at {path}: "
-        + ("sums right" if found["sum_ok"] else "SUMS WRONG"),
-        "tasks by locality: " + ", ".join(f"{level} {count}" for level, count in sorted(tasks.items())),
-        f"read {found['bytes_read'] / 1e6:,.0f} MB in {found['read_seconds']:.1f} s; "
-        f"received over the network {found['received_total'] / 1e6:,.0f} MB ({found['remote_share']:.0%})",
-        *(f"  {host}: {count / 1e6:,.1f} MB received" for host, count in sorted(found["received_bytes"].items())),
-    ]
-    problems: list[Problem] = []
-    if not found["sum_ok"] or found["rows"] != found["expected_rows"]:
-        problems.append(Problem(what="what was read is not what was written"))
-    document = {**found, "local_share_of_tasks": local / total}
-    return JobResult(task="verify", text="\n".join(lines), document=document, problems=tuple(problems))
-
-
 def token(session: Session) -> JobResult:
     """The Jupyter token and the address to click."""
     value = session.secrets()["jupyter_token"]
@@ -132,9 +108,10 @@ def token(session: Session) -> JobResult:
 
 def logs(session: Session, *, service: str | None, tail: int, only: tuple[str, ...]) -> JobResult:
     """The last lines of each container of the stack, or of one service."""
+    found = gather_tasks(session.config, session.clients)
     tasks = [
         task
-        for task in gather_tasks(session.config, session.clients)
+        for task in found
         if task.container_id
         and task.node in {node.name for node in session.config.nodes}
         and (
@@ -161,7 +138,9 @@ def logs(session: Session, *, service: str | None, tail: int, only: tuple[str, .
         entries.append({"node": node, "service": name, "lines": text.splitlines()})
     if not newest:
         what = f"no container of {service or 'the stack'}"
-        raise ClusterError(Problem(what=what, hint="`invoke status` says what runs"))
+        services = sorted({task.service for task in found})
+        hint = f"services: {', '.join(services)}" if services else "`invoke deploy` starts the stack"
+        raise ClusterError(Problem(what=what, hint=hint))
     return JobResult(
         task="logs", text="\n".join(parts), document={"schema": 1, "logs": entries}, problems=tuple(problems)
     )

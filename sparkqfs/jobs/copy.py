@@ -6,7 +6,7 @@ import json
 import re
 
 from sparkqfs import topology
-from sparkqfs.errors import ConfigError, ExitCode, Problem
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.deploy import exec_in
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -24,12 +24,12 @@ def uri_of(session: Session, text: str) -> str:
         return text
     if not path.startswith("/") or ".." in path.split("/"):
         hint = "/path on the storage, shared:/path, or a whole URI"
-        raise ConfigError(Problem(what=f"{text!r} names no place to copy from or to", hint=hint))
+        raise ConfigError(Problem(what=f"{text!r} names no place", hint=hint))
     if path == text:
         return session.backend.root_uri(session.config) + path
     if session.config.shared_directory is None:
         what = f"{text}: this cluster has no shared path"
-        hint = "set storage.shared.path to a directory that every node mounts, then `invoke deploy`"
+        hint = "set storage.shared.path to a directory that every node mounts, then `invoke up`"
         raise ConfigError(Problem(what=what, config_path="storage.shared.path", hint=hint))
     return f"file://{SHARED_TARGET}{path}"
 
@@ -47,12 +47,18 @@ def copy(session: Session, source: str, target: str, *, overwrite: bool, timeout
     found = json.loads(out.strip().splitlines()[-1])
     if "problem" in found:
         raise ConfigError(Problem(what=str(found["problem"])))
+    if "error" in found:
+        raise ClusterError(
+            Problem(what=f"copy: {found['error']}", hint="`invoke status` shows whether the storage works")
+        )
     files, size = int(found["files"]), int(found["bytes"])
     subject = f"{found['from']} to {found['to']}"
     state = "planned" if session.dry_run else ("changed" if found["copied"] else "unchanged")
     changes = [f"{files} files, {size:,} bytes"]
     if not session.dry_run:
         changes.append(f"{found['copied']} copied and read back, {found['unchanged']} there already and equal")
+    if found.get("links"):
+        changes.append(f"{found['links']} symbolic links left out")
     problems = [
         *_problems(found["failed"], "not copied", ExitCode.FAILED, None),
         *_problems(found["differs"], "left alone", ExitCode.REFUSED, "`--overwrite` replaces files that differ"),

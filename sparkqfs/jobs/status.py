@@ -44,13 +44,13 @@ def is_worker(service: str) -> bool:
     return service == topology.WORKER_NODE or service.startswith(topology.WORKER_NODE + "-")
 
 
-def worker_addresses(session: Session, tasks: tuple[TaskFact, ...]) -> set[str]:
-    """The addresses of all worker-node containers that run: those of their machines without an overlay."""
+def worker_addresses(session: Session, tasks: tuple[TaskFact, ...]) -> dict[str, str]:
+    """Address → node of all worker-node containers that run: addresses of their machines without an overlay."""
     found = [task for task in tasks if is_worker(task.service) and task.state == "running"]
     if session.config.network == "host":
         running_on = {task.node for task in found}
-        return {node.advertise for node in session.config.nodes if node.name in running_on}
-    return {address for task in found for address in task.addresses}
+        return {node.advertise: node.name for node in session.config.nodes if node.name in running_on}
+    return {address: task.node for task in found for address in task.addresses}
 
 
 def single_services(session: Session) -> tuple[str, ...]:

@@ -75,6 +75,12 @@ def refusals(session: Session) -> tuple[Problem, ...]:
             erase = f"invoke {session.backend.init_task} --erase {config.name}"
             use = f"to use it, go on with `invoke deploy`; to erase it: {erase}"
             problems.append(Problem(node=name, what=what, hint=use, code=ExitCode.REFUSED))
+        if name == config.manager.name and not fact.meta.exists:
+            top = config.manager.data_dirs[0] / layout.top
+            left = [part for part in layout.metadata if (found := fact.paths.get(top / part)) and not found.empty]
+            for part in left:  # a format or an erasure that was broken off
+                what = f"{top / part} is not empty"
+                problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
         for path in fact.paths.values():
             if path.kind == "link":
                 what = f"{path.path} is a symbolic link: what is behind it is not looked at"
@@ -130,7 +136,7 @@ def _refuse_while_running(session: Session) -> None:
 
 
 def data_directories(session: Session, name: str, *, everything: bool) -> list[str]:
-    """Directories whose content is the file system's on this node; `everything` adds Spark's and the registry's."""
+    """Directories whose content is the file system's on this node; `everything` adds markers and Spark's work."""
     config = session.config
     node = config.node(name)
     layout = session.backend.layout
@@ -154,7 +160,10 @@ def erase(session: Session, *, everything: bool = False) -> tuple[Outcome, ...]:
     def one(name: str) -> tuple[str, ...]:
         session.on_event(f"[{name}] erasing")
         output = session.clients.node(name).script(
-            ERASE_SCRIPT, top, *data_directories(session, name, everything=everything)
+            ERASE_SCRIPT,
+            top,
+            *data_directories(session, name, everything=everything),
+            timeout_s=ERASE_TIMEOUT_S,
         )
         return tuple(line.partition("\t")[2] for line in output.stdout.splitlines() if line.startswith("erased"))
 
@@ -171,11 +180,12 @@ def init(session: Session, *, erase_name: str | None = None, task: str = "init-s
     if task not in ("init-storage", session.backend.init_task):
         what = f"{task} is not for a cluster whose storage is {session.backend.words.storage}"
         raise ConfigError(Problem(what=what, config_path="storage.kind", hint="`invoke init-storage`"))
+    _check_name(session, erase_name, "--erase")
     if master is None:
-        check_shared_path(session)
+        if not session.dry_run:
+            check_shared_path(session)
         what = f"{session.backend.words.storage} is the same on all nodes; it needs no file system of ours"
         return JobResult(task=task, outcomes=(Outcome(subject="storage", state="unchanged", changes=(what,)),))
-    _check_name(session, erase_name, "--erase")
     layout = session.backend.layout
     assert layout is not None
     against = refusals(session)

@@ -29,7 +29,7 @@ def stages() -> tuple[tuple[str, Callable[[Session], JobResult]], ...]:
 def _init_if_new(session: Session) -> JobResult:
     """Init only on a cluster that was never initialised; never erases."""
     unchanged = Outcome(subject=f"file system of {session.config.name}", state="unchanged")
-    if session.backend.layout is not None and is_initialised(session.config, session.facts(fresh=True)[0]):
+    if session.backend.layout is None or is_initialised(session.config, session.facts(fresh=True)[0]):
         return JobResult(task="init-storage", outcomes=(unchanged,))
     return storage.init(session)
 

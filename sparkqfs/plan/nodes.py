@@ -92,7 +92,8 @@ def _manager_is_applied(config: ClusterConfig, facts: dict[str, NodeFacts], only
     if node.name not in only or node.name not in facts:
         return False
     fact = facts[node.name]
-    return not [*_owner_problems(config, fact), *_path_problems(config, node, fact)]
+    _, trust_problems = plan_trust(config, fact, None)
+    return not [*_owner_problems(config, fact), *_path_problems(config, node, fact), *trust_problems]
 
 
 def _first_marker(fact: NodeFacts) -> str | None:
@@ -197,14 +198,28 @@ def _owner_problems(config: ClusterConfig, fact: NodeFacts) -> list[Problem]:
 
 
 def _engine_steps(fact: NodeFacts) -> list[Step]:
-    """The distribution's engine, only where none answers."""
+    """The distribution's engine, only where none answers.
+
+    A package manager that is ended half-way leaves a mess: it runs in a session of its own, comes to its end whatever
+    becomes of us, and a second run waits for it.
+    """
     if fact.engine_version is not None:
         return []
     lines = (
         "command -v apt-get >/dev/null || { echo 'no apt-get here: install Docker Engine by hand' >&2; exit 1; }",
         "export DEBIAN_FRONTEND=noninteractive",
-        "apt-get -qq update >&2 </dev/null",
-        "apt-get -qq -y install docker.io >&2 </dev/null",
+        "install='apt-get -qq update && apt-get -qq -y -o DPkg::Lock::Timeout=300 install docker.io'",
+        "log=$(mktemp)",
+        'if ! setsid -w flock /run/lock/sparkqfs-apt.lock sh -c "$install" >"$log" 2>&1 </dev/null; then',
+        '  tail -n 5 "$log" >&2; rm -f "$log"; exit 1',
+        "fi",
+        'rm -f "$log"',
+        "tries=0",
+        "until docker info >/dev/null 2>&1; do",
+        "  tries=$((tries + 1))",
+        "  [ $tries -le 30 ] || { echo 'docker.io is installed, but its engine does not answer' >&2; exit 1; }",
+        "  sleep 1",
+        "done",
     )
     return [ShellStep(node=fact.name, what="Docker Engine (docker.io)", why="no engine answers", lines=lines)]
 
@@ -247,6 +262,11 @@ def private_directory(config: ClusterConfig) -> PurePosixPath:
 
 def _path_problems(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> list[Problem]:
     problems = []
+    shared = config.storage.shared.path
+    if node.manager and shared is not None and (found := fact.paths.get(shared)) and found.kind == "missing":
+        what = f"{shared} is missing: is the shared file system mounted?"
+        hint = "mount it on every node; a directory made here would lie on this machine's own disk"
+        problems.append(Problem(node=fact.name, what=what, config_path="storage.shared.path", hint=hint))
     for path in wanted_directories(config, node):
         found = fact.paths.get(path)
         if found is None or found.kind == "missing":

@@ -50,6 +50,8 @@ def _plain_http(config: ClusterConfig, fact: NodeFacts) -> tuple[list[Step], lis
     if fact.accepts_plain_http(address):
         return [], []
     try:
+        if "\ufffd" in (fact.daemon_json or ""):
+            raise ValueError("it is not UTF-8")
         settings = json.loads(fact.daemon_json or "{}")
         names = settings.get(KEY, [])
         if not isinstance(names, list):
@@ -80,14 +82,14 @@ def _merge(node: str, address: str, text: str, why: str) -> Step:
     lines = (
         *before,
         f"file={file}",
-        'rm -f "$file.old"',
-        'if [ -f "$file" ]; then cp -p "$file" "$file.old"; chmod --reference="$file" "$file.new"; fi',
+        'rm -f "$file.sparkqfs-old"',
+        'if [ -f "$file" ]; then cp -p "$file" "$file.sparkqfs-old"; chmod --reference="$file" "$file.new"; fi',
         "if dockerd --help 2>/dev/null | grep -q -- --validate; then",
         '  dockerd --validate --config-file "$file.new" >&2',
         "fi",
         swap,
-        *_reload_lines(address, 'rm -f "$file"; [ ! -f "$file.old" ] || mv "$file.old" "$file"'),
-        'rm -f "$file.old"',
+        *_reload_lines(address, 'rm -f "$file"; [ ! -f "$file.sparkqfs-old" ] || mv "$file.sparkqfs-old" "$file"'),
+        'rm -f "$file.sparkqfs-old"',
     )
     return ShellStep(node=node, what=written.what, why=why, lines=lines)
 

@@ -136,9 +136,11 @@ class Kind:
     metadata: str
     put: tuple[str, ...]
     cat: str
+    has_reader: bool = False
+    """Whether a reader of ours takes local copies from the disk, and counts."""
 
 
-QFS = Kind("qfs", "init-qfs", "qfs-master", "qfs", "checkpoint", ("qfs", "-put", "-"), "qcat")
+QFS = Kind("qfs", "init-qfs", "qfs-master", "qfs", "checkpoint", ("qfs", "-put", "-"), "qcat", has_reader=True)
 HDFS = Kind("hdfs", "init-storage", "hdfs-namenode", "hdfs", "name", ("hdfs", "dfs", "-put", "-"), "hcat")
 
 
@@ -231,6 +233,11 @@ class Beginning(Storage):
         assert found["spark"]["workers_alive"] == found["storage"]["servers_up"] == 3
         assert found["spark"]["worker_hosts"] == found["storage"]["server_hosts"]
 
+    def test_logs_of_a_service_that_is_not_there_name_those_that_are(self, cluster: Cluster) -> None:
+        ran = cluster.run("logs", "--service", "nope")
+        services = sorted(("jupyter-server", self.kind.master, "spark-master"))
+        assert ran.code == 1 and f"services: {', '.join(services)}" in ran.err
+
     def test_the_notebook_counts_primes_from_a_table_on_the_storage(self, cluster: Cluster) -> None:
         ran = cluster.ok("notebook", "primes", "--max-value", "1_000_000", "--json")
         result = ran.json["result"]
@@ -240,11 +247,30 @@ class Beginning(Storage):
         assert all(Path(cluster.hosts.parent / name).stat().st_size > 0 for name in ran.json["files"])
 
     def test_verify_reads_back_what_it_wrote_and_counts_the_network(self, cluster: Cluster) -> None:
-        found = cluster.ok("verify", "--mib", "48", "--files", "6", "--reads", "2", "--json").json
+        words = ("--mib", "96", "--files", "12", "--reads", "3", "--report", "local.html")
+        found = cluster.ok("verify", *words, "--json").json
         assert found["sum_ok"] is True
         assert found["rows"] == found["expected_rows"]
         assert set(found["received_bytes"]) == set(found["hosts"])
         assert found["tasks"].get("NODE_LOCAL", 0) > 0
+        assert set(found["placement"]["bytes_by_host"]) <= set(found["nodes"]) == set(found["hosts"])
+        assert found["placement"]["copies"] == {"2": found["placement"]["blocks"]}
+        assert "<svg" in (cluster.hosts.parent / "local.html").read_text(encoding="utf-8")
+        assert found["verdict"]["state"] == "local"
+        if self.kind.has_reader:
+            reader = found["reader"]
+            assert reader["local_bytes"] > 0.9 * (reader["local_bytes"] + reader["remote_bytes"]), reader
+            assert (reader["fallback_bytes"], reader["fallbacks"]) == (0, {})
+
+    def test_verify_reads_what_is_there_and_leaves_it(self, cluster: Cluster) -> None:
+        payload = os.urandom(3 << 20)
+        self.in_master(*self.kind.put, "/tmp/any.bin", stdin=payload)
+        found = cluster.ok("verify", "--path", "/tmp/any.bin", "--max-remote", "1", "--min-local", "0", "--json").json
+        assert (found["format"], found["files"], found["bytes_read"]) == ("bytes", 1, len(payload))
+        assert found["verdict"]["state"] == "too little data"
+        kept = self.in_master("sh", "-c", f"{self.kind.cat} /tmp/any.bin | sha256sum")
+        assert kept.split()[0] == hashlib.sha256(payload).hexdigest()
+        assert cluster.run("verify", "--path", "/tmp/nothing-here").code == 2
 
     def test_a_table_goes_to_the_shared_directory_and_back(self, cluster: Cluster) -> None:
         table = "/user/spark/primes-1000000.parquet"
@@ -296,7 +322,7 @@ class Interrupted(Storage):
         for _ in range(2):  # an update that Swarm has given up is tried again, and quoted again
             ran = bad.run("deploy")
             assert ran.code == 1
-            assert "worker-node: task: non-zero exit (1)" in ran.err and "spark.worker.cleanup.interval" in ran.err
+            assert ": task: non-zero exit (1)" in ran.err and "spark.worker.cleanup.interval" in ran.err
             assert "`invoke deploy` again" in ran.err
         cluster.ok("deploy")
 
@@ -438,6 +464,11 @@ class TestShared:
         result = shared.ok("notebook", "primes", "--max-value", "100000", "--json").json["result"]
         assert (result["count"], result["matches"]) == (9592, True)
         assert result["path"].startswith("file:///data/shared/")
+
+    def test_verify_claims_nothing_of_storage_without_places(self, shared: Cluster) -> None:
+        small = ("verify", "--mib", "8", "--files", "2", "--reads", "1", "--json")
+        assert shared.ok(*small).json["verdict"]["state"] == "no locality"
+        assert shared.run(*small, "--max-remote", "0.05").code == 1
 
     def test_down_leaves_the_files(self, shared: Cluster) -> None:
         shared.ok("down")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.facts import StorageFact, StorageLayout, parse_hdfs
-from sparkqfs.plan.storage.seam import Backend, Master, Words, disk_mounts, servers_unready
+from sparkqfs.plan.storage.seam import ONE_PLACE_A_PARTITION, Backend, Master, Words, disk_mounts, servers_unready
 
 ROOT = f"hdfs://{topology.HDFS_NAMENODE}:{topology.NAMENODE_PORT}"
 METADATA_SCRIPT = r"""
@@ -74,6 +74,7 @@ class Hdfs(Backend):
             "spark.hadoop.dfs.client.retry.policy.enabled": "true",
             "spark.hadoop.dfs.client.retry.policy.spec": "2000,30,10000,6",
             "spark.hadoop.ipc.client.connect.timeout": "5000",
+            **ONE_PLACE_A_PARTITION,
         }
 
     def daemon_configs(self, config: ClusterConfig) -> dict[str, dict[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.facts import StorageFact, StorageLayout, parse_qfs
-from sparkqfs.plan.storage.seam import Backend, Master, Words, disk_mounts, servers_unready
+from sparkqfs.plan.storage.seam import ONE_PLACE_A_PARTITION, Backend, Master, Words, disk_mounts, servers_unready
 
 ROOT = f"qfs://{topology.QFS_MASTER}:{topology.META_CLIENT_PORT}"
 METADATA_SCRIPT = r"""
@@ -51,6 +51,7 @@ class Qfs(Backend):
     worker_configs = ("ChunkServer.prp",)
     worker_secrets = ("cluster-key",)
     client_configs = ()
+    remote_reads = "QFS's client reads a random copy"
 
     def disk_directories(self, first: bool) -> tuple[str, ...]:
         """Chunks on every disk; the logs directory on the first."""
@@ -79,6 +80,7 @@ class Qfs(Backend):
             "spark.hadoop.fs.defaultFS": ROOT,
             "spark.sql.hive.metastore.sharedPrefixes": "com.quantcast.qfs,sparkqfs.fs",
             "spark.executorEnv.QFS_CLIENT_CONFIG": "client.useOsResolver=1",
+            **ONE_PLACE_A_PARTITION,
         }
 
     def daemon_configs(self, config: ClusterConfig) -> dict[str, dict[str, str]]:

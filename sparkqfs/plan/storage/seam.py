@@ -58,6 +58,8 @@ class Backend(ABC):
     worker_configs: tuple[str, ...] = ()
     worker_secrets: tuple[str, ...] = ()
     client_configs: tuple[str, ...] = ()
+    remote_reads: str | None = None
+    """What its client does instead of reading the nearest copy; `None` where it reads that."""
 
     @abstractmethod
     def root_uri(self, config: ClusterConfig) -> str:
@@ -125,6 +127,18 @@ def disk_mounts(node: NodeConfig, top: str) -> list[dict[str, object]]:
         {"type": "bind", "source": str(disk / top), "target": f"/data/{top}{number or ''}"}
         for number, disk in enumerate(node.data_dirs)
     ]
+
+
+ONE_PLACE_A_PARTITION = {
+    "spark.sql.files.maxPartitionBytes": "64m",
+    "spark.sql.files.openCostInBytes": "64m",
+    "spark.sql.files.maxPartitionNum": "20000",
+}
+"""Spark lines for a storage whose blocks have places: no partition mixes files or blocks of several nodes.
+
+A block of 64 or 128 MiB is a whole number of partitions. An open cost as high as a partition keeps files apart; above
+20,000 partitions Spark packs again.
+"""
 
 
 SHARED_TARGET = PurePosixPath("/data/shared")

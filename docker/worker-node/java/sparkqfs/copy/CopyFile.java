@@ -7,10 +7,12 @@ import java.io.OutputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.SparkEnv;
 import org.apache.spark.deploy.SparkHadoopUtil;
 import org.apache.spark.sql.api.java.UDF3;
 
@@ -26,11 +28,16 @@ public final class CopyFile implements UDF3<String, String, Boolean, String> {
     @Override
     public String call(String source, String target, Boolean overwrite) {
         try {
-            return copy(new Path(source), new Path(target), overwrite, SparkHadoopUtil.get().conf());
+            return copy(new Path(source), new Path(target), overwrite, configuration());
         } catch (Exception error) {
             String why = error.getClass().getSimpleName() + ": " + error.getMessage();
             return answer("failed", 0, "", why.replaceAll("\\s+", " "));
         }
+    }
+
+    /** The cluster's settings: an executor's own Hadoop configuration lacks the lines spark.hadoop.*. */
+    private static Configuration configuration() {
+        return SparkHadoopUtil.get().newConfiguration(SparkEnv.get().conf());
     }
 
     static String copy(Path source, Path target, boolean overwrite, Configuration conf) throws IOException {
@@ -51,7 +58,7 @@ public final class CopyFile implements UDF3<String, String, Boolean, String> {
         if (there != null && !overwrite) {
             return answer("differs", before.getLen(), "", "another file of this name is there");
         }
-        Path part = new Path(target.getParent(), "." + target.getName() + ".copying");
+        Path part = beside(target, UUID.randomUUID() + ".copying"); // another attempt may be at work on the same target
         boolean whole = false;
         try {
             String sum = transfer(from, source, to, part);
@@ -62,12 +69,7 @@ public final class CopyFile implements UDF3<String, String, Boolean, String> {
             if (after.getLen() != before.getLen() || after.getModificationTime() != before.getModificationTime()) {
                 throw new IOException("the file changed while it was copied");
             }
-            if (there != null && !to.delete(target, false)) {
-                throw new IOException("the old file cannot be removed");
-            }
-            if (!to.rename(part, target)) {
-                throw new IOException("cannot be renamed from " + part.getName());
-            }
+            replace(to, part, target, there != null);
             whole = true;
             return answer("copied", before.getLen(), sum, "");
         } finally {
@@ -75,6 +77,28 @@ public final class CopyFile implements UDF3<String, String, Boolean, String> {
                 to.delete(part, false);
             }
         }
+    }
+
+    /** Gives the part its name; the file that has it comes back when that fails. */
+    private static void replace(FileSystem to, Path part, Path target, boolean isThere) throws IOException {
+        Path old = beside(target, UUID.randomUUID() + ".old");
+        if (isThere && !to.rename(target, old)) {
+            throw new IOException("the old file cannot be moved away");
+        }
+        if (!to.rename(part, target)) {
+            if (isThere) {
+                to.rename(old, target);
+            }
+            throw new IOException("cannot be renamed from " + part.getName());
+        }
+        if (isThere) {
+            to.delete(old, false);
+        }
+    }
+
+    /** A hidden file in the target's directory. Made of parts, because a name may hold a colon. */
+    private static Path beside(Path target, String end) {
+        return new Path(target.getParent(), new Path(null, null, "." + target.getName() + "." + end));
     }
 
     private static String answer(String state, long bytes, String sum, String message) {

@@ -1,0 +1,282 @@
+"""checks.judge_locality and the page: measurements as `verify` prints them, and what is said of them."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparkqfs.checks import Expected, Verdict, judge_locality
+from sparkqfs.errors import ClusterError
+from sparkqfs.report_page import bars, page, write_page
+
+A, B, C = "10.20.30.2", "10.20.30.3", "10.20.30.4"
+EXPECTED = Expected(
+    server="chunkserver",
+    blocks="chunks",
+    nodes=("node1", "node2", "node3"),
+    workers={A: "node1", B: "node2", C: "node3"},
+    up_hosts=(A, B, C),
+    replication=2,
+)
+PLACEMENT: dict[str, Any] = {
+    "files": 12,
+    "files_asked": 12,
+    "bytes_asked": 360_000_000,
+    "blocks": 12,
+    "largest_block_bytes": 30_000_000,
+    "copies": {"2": 12},
+    "striped_blocks": 0,
+    "bytes_by_host": {A: 240_000_000, B: 240_000_000, C: 240_000_000},
+    "blocks_by_host": {A: 8, B: 8, C: 8},
+    "largest_host_share": 0.3333,
+}
+SCAN: dict[str, Any] = {
+    "partitions": 12,
+    "partitions_asked": 12,
+    "splits": 12,
+    "files_per_partition": 1.0,
+    "mixed_partitions": 0,
+    "bytes_per_partition": 30_000_000,
+    "bytes_judged": 1_080_000_000,
+    "bytes_elsewhere": 0,
+}
+
+
+def measured(
+    *, placement: dict[str, Any] | None = None, scan: dict[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
+    """A document of `verify`: 36 local tasks on three nodes, 1,080 MB read, 1 MB received."""
+    found: dict[str, Any] = {
+        "schema": 1,
+        "path": "qfs://qfs-master:20000/tmp/t",
+        "format": "parquet",
+        "files": 12,
+        "average_file_bytes": 30_000_000,
+        "reads": 3,
+        "bytes_read": 1_080_000_000,
+        "read_seconds": 9.5,
+        "tasks": {"NODE_LOCAL": 36},
+        "levels_by_host": {host: {"NODE_LOCAL": 12} for host in (A, B, C)},
+        "read_by_host": dict.fromkeys((A, B, C), 360_000_000),
+        "received_bytes": {A: 400_000, B: 300_000, C: 300_000},
+        "received_total": 1_000_000,
+        "hosts": [A, B, C],
+        "placement": PLACEMENT | (placement or {}),
+        "scan": SCAN | (scan or {}),
+        "reader": None,
+    } | changes
+    return found | {"remote_share": round(found["received_total"] / found["bytes_read"], 4)}
+
+
+def judge(found: dict[str, Any], **changes: Any) -> Verdict:
+    return judge_locality(found, replace(EXPECTED, **changes))
+
+
+def said(verdict: Verdict) -> str:
+    return "\n".join(map(str, (*verdict.problems, *verdict.notes)))
+
+
+REMOTE = {"received_total": 540_000_000}
+
+
+def test_local_reads_are_called_local_without_a_problem() -> None:
+    verdict = judge(measured())
+    assert (verdict.state, verdict.problems, verdict.notes) == ("local", (), ())
+    assert verdict.text == "local: 0.1% of 1,080 MB came over the network"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "words"),
+    [
+        (
+            REMOTE,
+            {"remote_reads": "the client reads a random copy"},
+            ["50.0% of the bytes", "a random copy of 2: about 50%", "local reading is off", "spark.conf"],
+        ),
+        (
+            {**REMOTE, "hosts": [A, B, "worker-3"]},
+            {},
+            ["executor host worker-3 ≠ chunkserver host 10.20.30.4", "must be the container's address"],
+        ),
+        ({**REMOTE, "hosts": [A, B]}, {"up_hosts": (A, B)}, ["[node3] no chunkserver is up at 10.20.30.4"]),
+        ({**REMOTE, "hosts": [A, B, C, "worker-4"]}, {}, ["executor host worker-4 has no data"]),
+        (
+            {**REMOTE, "scan": {"files_per_partition": 3.0, "bytes_elsewhere": 300_000_000}},
+            {},
+            ["3 files of 30 MB per partition: 28% of the bytes", "spark.sql.files.openCostInBytes"],
+        ),
+        (
+            {
+                **REMOTE,
+                "scan": {"bytes_per_partition": 128 << 20, "bytes_elsewhere": 300_000_000},
+                "placement": {"largest_block_bytes": 64 << 20},
+            },
+            {},
+            ["partitions of 134 MB over chunks of 67 MB", "spark.sql.files.maxPartitionBytes"],
+        ),
+        (
+            {**REMOTE, "placement": {"striped_blocks": 12, "copies": {"6": 12}}},
+            {},
+            ["12 of 12 chunks are striped", "plain copies"],
+        ),
+        (
+            {**REMOTE, "placement": {"copies": {"1": 4, "2": 8}}},
+            {},
+            ["4 of 12 chunks have fewer than 2 copies, 4 of them one", "storage.replication"],
+        ),
+        ({**REMOTE, "placement": {"copies": {"1": 12}}}, {"replication": 1}, ["12 chunks with a single copy"]),
+        ({**REMOTE, "placement": {"copies": {"2": 12}}}, {"replication": 3}, ["12 of 12 chunks have fewer than 3"]),
+        ({**REMOTE, "placement": {"copies": {"0": 1, "2": 11}}}, {}, ["1 of 12 chunks have no copy on a live"]),
+        (
+            {**REMOTE, "hosts": [A, B]},
+            {"up_hosts": (A, B), "workers": {A: "node1", B: "node2"}},
+            ["[node3] no worker runs there", "8 of 12 chunks have a copy on 10.20.30.4, which is no live chunkserver"],
+        ),
+        (
+            REMOTE,
+            {"up_hosts": (A, B)},
+            ["[node3] no chunkserver is up at 10.20.30.4", "[node3] 8 of 12 chunks have a copy on 10.20.30.4, which"],
+        ),
+        ({**REMOTE, "hosts": [A, B]}, {}, ["[node3] 8 of 12 chunks have a copy on 10.20.30.4, where no executor"]),
+        (
+            {"tasks": {"ANY": 6, "NODE_LOCAL": 30}},
+            {},
+            ["30 of 36 tasks ran where their data is", "6 of 36 tasks ran elsewhere", "spark.locality.wait"],
+        ),
+        (
+            {
+                **REMOTE,
+                "reader": {
+                    "local_bytes": 5,
+                    "remote_bytes": 5,
+                    "fallback_bytes": 90_000_000,
+                    "fallbacks": {"checksum": 3, "no such file": 1},
+                },
+            },
+            {"remote_reads": "the client reads a random copy"},
+            ["90 MB of local chunks were read through the chunkserver: checksum 3, no such file 1"],
+        ),
+        (REMOTE, {}, ["no reason can be seen from here"]),
+    ],
+)
+def test_reads_that_are_not_local_fail_with_the_reason(
+    changes: dict[str, Any], expected: dict[str, Any], words: list[str]
+) -> None:
+    verdict = judge(measured(**changes), **expected)
+    assert verdict.state == "not local" and verdict.problems and verdict.notes == ()
+    assert [word for word in words if word not in said(verdict)] == []
+    if not words[0].startswith("no reason"):
+        assert "no reason" not in said(verdict)
+
+
+def test_a_reason_is_a_note_where_the_thresholds_are_met() -> None:
+    verdict = judge(measured(placement={"copies": {"1": 2, "2": 10}}))
+    assert (verdict.state, verdict.problems) == ("local", ())
+    assert "fewer than 2 copies" in said(verdict)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "missed"),
+    [
+        ({}, 0),
+        ({"max_remote": 0.05}, 0),
+        ({"max_remote": 0.02}, 1),
+        ({"min_local": 0.99}, 0),
+        ({"min_local": 1.0}, 1),
+        ({"max_remote": 0.0, "min_local": 1.0}, 2),
+    ],
+)
+def test_thresholds_decide_and_a_fraction_of_a_task_counts_as_a_whole_one(
+    thresholds: dict[str, float], missed: int
+) -> None:
+    found = measured(received_total=40_000_000, tasks={"ANY": 1, "NODE_LOCAL": 35})
+    verdict = judge(found, **thresholds)
+    assert len([one for one in verdict.problems if str(one.hint).startswith("--m")]) == missed
+    assert (verdict.state == "not local") is bool(missed)
+
+
+@pytest.mark.parametrize(
+    ("received", "state"), [(2_000_000, "too little data"), (7_000_000, "too little data"), (9_000_000, "not local")]
+)
+def test_of_little_data_nothing_good_is_claimed_and_the_overhead_is_allowed(received: int, state: str) -> None:
+    verdict = judge(measured(bytes_read=20_000_000, received_total=received, tasks={"NODE_LOCAL": 4}))
+    assert verdict.state == state
+
+
+SHARED = {
+    "path": "file:///data/shared/tmp/t",
+    "tasks": {"PROCESS_LOCAL": 36},
+    "placement": {"bytes_by_host": {}, "blocks_by_host": {}, "copies": {"0": 12}},
+}
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "problems"),
+    [({}, 0), ({"max_remote": 1.0, "min_local": 0.0}, 0), ({"max_remote": 0.05}, 1), ({"min_local": 0.95}, 1)],
+)
+def test_on_shared_storage_nothing_is_claimed_and_only_a_wanted_threshold_fails(
+    thresholds: dict[str, float], problems: int
+) -> None:
+    verdict = judge(measured(**SHARED), **thresholds)
+    assert verdict.state == "no locality" and len(verdict.problems) == problems
+    assert verdict.text.startswith("no locality on shared storage")
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+EVIL = '</text><script>alert("1")</script>&'
+
+
+def a_document(**changes: Any) -> dict[str, Any]:
+    verdict = {"state": "not local", "text": "not local", "problems": [], "notes": []}
+    return {**measured(), "nodes": EXPECTED.workers, "verdict": verdict, **changes}
+
+
+def test_bars_are_scaled_to_the_longest_and_parse_as_xml() -> None:
+    root = ElementTree.fromstring(bars([("a", ((1.0, "red"), (3.0, "blue")), "four"), ("b", ((2.0, "red"),), "two")]))
+    widths = [float(rect.attrib["width"]) for rect in root.iter("rect")]
+    assert widths == [105.0, 315.0, 210.0]
+    assert [text.text for text in root.iter("text")] == ["a", "four", "b", "two"]
+
+
+def test_bars_of_nothing_are_drawn_too() -> None:
+    assert "rect" not in bars([])
+    assert 'width="0.0"' in bars([("a", ((0.0, "red"),), "none")])
+
+
+def test_the_page_shows_every_node_and_needs_nothing_else() -> None:
+    text = page(a_document())
+    assert all(f"{node} ({host})" in text for host, node in EXPECTED.workers.items())
+    assert text.count("<svg") == 3
+    assert not re.search(r"<script|<link|src=|@import|https?://", text)
+
+
+def test_nothing_of_the_cluster_reaches_the_page_unescaped() -> None:
+    problem = {"node": EVIL, "what": EVIL, "hint": EVIL}
+    text = page(
+        a_document(
+            path=EVIL,
+            nodes={A: EVIL},
+            levels_by_host={EVIL: {EVIL: 1}},
+            read_by_host={EVIL: 1},
+            placement=PLACEMENT | {"bytes_by_host": {EVIL: 1}, "copies": {EVIL: 1}},
+            verdict={"state": "not local", "text": EVIL, "problems": [problem], "notes": [problem]},
+        )
+    )
+    assert "<script" not in text and "&lt;script&gt;" in text
+    for picture in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
+        ElementTree.fromstring(picture)
+
+
+def test_storage_without_places_has_a_page_that_says_so() -> None:
+    assert "The storage names no places." in page(a_document(placement=PLACEMENT | {"bytes_by_host": {}}))
+
+
+def test_a_page_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match="cannot be written"):
+        write_page(tmp_path, a_document())

@@ -1,0 +1,75 @@
+"""jobs/storage.py: what stands against a new file system, and the script that erases, run for real on directories."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import a_cluster
+from facts_builders import a_node, prepared, with_path
+
+from sparkqfs.config import StorageConfig
+from sparkqfs.errors import ConfigError, ExitCode
+from sparkqfs.facts import NodeFacts
+from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.storage import ERASE_SCRIPT, init, refusals
+
+HDFS = a_cluster(storage=StorageConfig(kind="hdfs", replication=2))
+
+
+def a_session(facts: dict[str, NodeFacts], **more: Any) -> Session:
+    return Session(more.pop("config", HDFS), None, lambda _text: None, _facts=facts, **more)  # type: ignore[arg-type]
+
+
+def erase(top: str, *directories: Path) -> subprocess.CompletedProcess[str]:
+    command = ["sh", "-s", "--", top, *map(str, directories)]
+    return subprocess.run(command, input=ERASE_SCRIPT, capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_a_prepared_cluster_has_nothing_against_a_file_system() -> None:
+    facts = {name: with_path(fact, "/mnt/data/hdfs/name", empty=True) for name, fact in prepared(HDFS).items()}
+    assert refusals(a_session(facts)) == ()
+
+
+def test_a_name_directory_left_by_a_format_that_was_broken_off_is_refused() -> None:
+    facts = prepared(HDFS, node1=with_path(a_node("node1", HDFS), "/mnt/data/hdfs/name", empty=False))
+    (problem,) = refusals(a_session(facts))
+    assert (problem.node, problem.code) == ("node1", ExitCode.REFUSED)
+    assert "/mnt/data/hdfs/name is not empty" in problem.what and "init-storage --erase spark" in str(problem.hint)
+
+
+@pytest.mark.parametrize("kind", ["qfs", "hdfs", "shared"])
+def test_a_wrong_name_is_bad_input_whatever_the_storage(kind: Any) -> None:
+    config = a_cluster(storage=StorageConfig(kind=kind))
+    with pytest.raises(ConfigError, match="this cluster is called spark"):
+        init(a_session(prepared(config), config=config), erase_name="other")
+
+
+def test_erasing_empties_directories_with_any_name_and_keeps_them(tmp_path: Path) -> None:
+    data = tmp_path / "it's a disk" / "hdfs" / "data"
+    (data / "current" / "deep").mkdir(parents=True)
+    (data / "current" / "blk_1").write_text("x")
+    (data / ".hidden").write_text("x")
+    beside = data.parent / ".cluster-id"
+    beside.write_text("id")
+    done = erase("hdfs", data, tmp_path / "absent")
+    assert (done.returncode, done.stdout) == (0, f"erased\t{data}\n")
+    assert list(data.iterdir()) == [] and beside.exists()
+
+
+@pytest.mark.parametrize("linked", ["hdfs", "hdfs/data"])
+def test_erasing_follows_no_link_and_erases_nothing_then(tmp_path: Path, linked: str) -> None:
+    elsewhere = tmp_path / "elsewhere" / "data"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "precious").write_text("x")
+    (tmp_path / "disk2" / "hdfs" / "data").mkdir(parents=True)
+    other = tmp_path / "disk2" / "hdfs" / "data"
+    (other / "blk_1").write_text("x")
+    link = tmp_path / "disk" / linked
+    link.parent.mkdir(parents=True)
+    link.symlink_to(elsewhere if linked == "hdfs/data" else elsewhere.parent)
+    done = erase("hdfs", other, tmp_path / "disk" / "hdfs" / "data")
+    assert done.returncode == 1 and "symbolic link" in done.stderr
+    assert (elsewhere / "precious").exists() and (other / "blk_1").exists()
