@@ -1,12 +1,11 @@
 """Our Hadoop file system against upstream's, on a real metaserver and chunkservers, while the files are disturbed.
 
-Needs a JDK, the QFS tarball (SPARKQFS_QFS_TARBALL or the download cache) and Spark's jars (SPARKQFS_SPARK_JARS or an
-installed pyspark); is skipped with the reason otherwise.
+Needs a JDK, the QFS tarball (SPARKQFS_QFS_TARBALL or the download cache) and Hadoop's client of Maven Central; is
+skipped with the reason otherwise.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -24,12 +23,14 @@ from pathlib import Path
 import pytest
 from qfs_cluster import QfsCluster
 
+from sparkqfs.clients.download import fetch_jars
+from sparkqfs.errors import ClusterError
+
 HERE = Path(__file__).parent
 SOURCES = HERE.parent / "docker" / "worker-node" / "java"
 NODE = "127.0.0.2"
 SIZE = 3_000_000
 CHUNK_HEADER = 16_384
-JARS = ("hadoop-client-api-*", "hadoop-client-runtime-*", "slf4j-api-*", "commons-logging-*")
 WANTED = re.compile(r"[^/]+/(lib/[^/]*\.(so[.0-9]*|jar)|bin/(metaserver|chunkserver)|bin/tools/(qfs|qfsping))")
 
 
@@ -41,13 +42,12 @@ class Kit:
     class_path: str
 
 
-def find_spark_jars() -> list[Path]:
-    """Hadoop's client and what it logs with; empty when there is none."""
-    spec = importlib.util.find_spec("pyspark")
-    installed = str(Path(spec.origin).parent / "jars") if spec and spec.origin else ""
-    directory = os.environ.get("SPARKQFS_SPARK_JARS") or installed
-    found = [jar for pattern in JARS for jar in Path(directory).glob(f"{pattern}.jar")] if directory else []
-    return found if len(found) >= len(JARS) else []
+def find_jars() -> tuple[Path, ...]:
+    """Hadoop's client of Spark's own version and what it logs with, from the download cache or Maven Central."""
+    try:
+        return fetch_jars(HERE / "java" / "jars.lock", offline=None, on_progress=lambda _done, _total: None)
+    except ClusterError as error:
+        pytest.skip(f"no Hadoop client: {error}")
 
 
 def find_tarball() -> Path | None:
@@ -60,13 +60,12 @@ def find_tarball() -> Path | None:
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
     """Our classes and the tests' driver, compiled as in the image."""
-    jars, tarball = find_spark_jars(), find_tarball()
+    tarball = find_tarball()
     if shutil.which("javac") is None:
         pytest.skip("no JDK (javac)")
     if tarball is None:
         pytest.skip("no QFS tarball in the download cache or SPARKQFS_QFS_TARBALL")
-    if not jars:
-        pytest.skip("no Spark jars: set SPARKQFS_SPARK_JARS or install pyspark")
+    jars = find_jars()
     top = tmp_path_factory.mktemp("kit")
     with tarfile.open(tarball) as archive:
         for member in archive:
