@@ -254,10 +254,13 @@ def test_an_open_file_that_is_replaced_or_deleted_reads_as_upstream_reads_it(
 def test_a_damaged_replica_is_seen_and_left_to_upstream(
     cluster: QfsCluster, reader: Reader, reason: str, damage: Callable[[Path], None]
 ) -> None:
-    path = f"/{reason}{time.monotonic_ns()}"
-    damage(put(cluster, reader, path))
-    reader.open(path)
-    gained = reader.during(lambda: reader.same(path, 400, 1))
+    for _ in range(3):  # when upstream reads the damaged replica first, the chunkserver takes it away
+        path = f"/{reason}{time.monotonic_ns()}"
+        damage(put(cluster, reader, path))
+        reader.open(path)
+        gained = reader.during(lambda path=path: reader.same(path, 400, 1))
+        if gained[reason]:
+            break
     assert gained[reason] >= 1
     assert gained["fallback"] > 0
     assert "differences 0" in reader("scan", path)
