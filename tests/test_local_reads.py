@@ -259,9 +259,9 @@ def test_a_damaged_replica_is_seen_and_left_to_upstream(
         damage(put(cluster, reader, path))
         reader.open(path)
         gained = reader.during(lambda path=path: reader.same(path, 400, 1))
-        if gained[reason]:
+        if reason in gained:
             break
-    assert gained[reason] >= 1
+    assert gained.get(reason, 0) >= 1, gained
     assert gained["fallback"] > 0
     assert "differences 0" in reader("scan", path)
 
