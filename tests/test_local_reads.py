@@ -386,3 +386,15 @@ def test_the_disk_of_a_chunkserver_that_is_gone_is_not_read_for_long(cluster: Qf
     finally:
         cluster.start_server(NODE)
         cluster.wait_for_servers(3)
+
+
+def test_a_scheduler_is_told_of_the_hosts_that_have_most_of_the_neighbouring_chunks(
+    cluster: QfsCluster, reader: Reader
+) -> None:
+    reader("write", "/large", 5 * 67_108_864, 7, 2)
+    ours, theirs = ([block.split(",") for block in part.split()] for part in reader("hosts", "/large").split(" | "))
+    assert [len(set(block)) for block in theirs] == [2] * 5
+    for index, block in enumerate(theirs):
+        beside = [theirs[other] for other in (index - 1, index + 1) if 0 <= other < len(theirs)]
+        held = {host: sum(host in other for other in beside) for host in block}
+        assert sorted(ours[index]) == sorted(host for host in block if held[host] == max(held.values()))

@@ -228,7 +228,9 @@ class Files:
         jvm = spark.sparkContext._jvm
         assert jvm is not None
         self.path = jvm.org.apache.hadoop.fs.Path(uri)
-        self.system = self.path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+        settings = jvm.org.apache.hadoop.conf.Configuration(spark.sparkContext._jsc.hadoopConfiguration())
+        settings.setBoolean("fs.qfs.allHosts", True)  # not only those that a scheduler is told of
+        self.system = jvm.org.apache.hadoop.fs.FileSystem.newInstance(self.path.toUri(), settings)
 
     def exists(self) -> bool:
         """Whether there is something."""

@@ -16,6 +16,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import com.quantcast.qfs.access.KfsAccess;
 import com.quantcast.qfs.access.KfsOutputChannel;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.BlockLocation;
 import org.apache.hadoop.fs.CreateFlag;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
@@ -102,6 +103,8 @@ public final class ReadDifference {
             case "status":
                 FileStatus status = ours.getFileStatus(new Path(words[1]));
                 return status.getLen() + " " + status.getReplication();
+            case "hosts":
+                return hosts(ours, new Path(words[1])) + " | " + hosts(theirs, new Path(words[1]));
             case "open":
                 forget();
                 return both(words[1], words[2]);
@@ -132,6 +135,16 @@ public final class ReadDifference {
             default:
                 throw new IllegalArgumentException(words[0]);
         }
+    }
+
+    /** The hosts of each block, as a scheduler is told. */
+    private static String hosts(FileSystem system, Path path) throws IOException {
+        FileStatus status = system.getFileStatus(path);
+        List<String> blocks = new ArrayList<>();
+        for (BlockLocation block : system.getFileBlockLocations(status, 0, status.getLen())) {
+            blocks.add(String.join(",", block.getHosts()));
+        }
+        return String.join(" ", blocks);
     }
 
     private static byte[] pattern(int length, long seed) {

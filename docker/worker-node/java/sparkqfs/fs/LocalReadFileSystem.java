@@ -6,8 +6,10 @@ import java.net.URI;
 import com.quantcast.qfs.access.KfsFileAttr;
 import com.quantcast.qfs.hadoop.OpenQuantcastFileSystem;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.BlockLocation;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.permission.FsPermission;
 import org.apache.hadoop.util.Progressable;
@@ -19,16 +21,19 @@ import org.apache.hadoop.util.Progressable;
 public class LocalReadFileSystem extends OpenQuantcastFileSystem {
     private static final String LOCAL_READ = "fs.qfs.localRead";
     private static final String CREATE_PARAMS = "fs.qfs.createParams";
+    private static final String ALL_HOSTS = "fs.qfs.allHosts";
     private static final short UPSTREAM_COPIES = 2;
 
     /** Null where nothing is read from the disk: no chunkserver here, or switched off. */
     private LocalReplicas replicas;
     private String createParams;
+    private boolean namesAllHosts;
 
     @Override
     public void initialize(URI name, Configuration conf) throws IOException {
         super.initialize(name, conf);
         createParams = conf.getTrimmed(CREATE_PARAMS, "");
+        namesAllHosts = conf.getBoolean(ALL_HOSTS, !conf.getBoolean(LOCAL_READ, true));
         if (conf.getBoolean(LOCAL_READ, true) && LocalReplicas.areHere()) {
             boolean isNamed = name.getHost() != null;
             String host = isNamed ? name.getHost() : conf.get("fs.qfs.metaServerHost", "");
@@ -63,6 +68,13 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
             upstream.close();
             throw failure;
         }
+    }
+
+    /** For schedulers: see {@link Neighbours}. {@code fs.qfs.allHosts=true} gives every host that has a chunk. */
+    @Override
+    public BlockLocation[] getFileBlockLocations(FileStatus file, long start, long length) throws IOException {
+        BlockLocation[] found = super.getFileBlockLocations(file, start, length);
+        return namesAllHosts || found == null ? found : Neighbours.prefer(found);
     }
 
     /** The copies of {@code fs.qfs.createParams}, which upstream does not look at. */
