@@ -273,15 +273,15 @@ class Beginning(Storage):
         assert cluster.run("verify", "--path", "/tmp/nothing-here").code == 2
 
     def test_a_table_goes_to_the_shared_directory_and_back(self, cluster: Cluster) -> None:
-        table = "/user/spark/primes-1000000.parquet"
-        there = cluster.ok("copy", table, "shared:/primes", "--json").json["copy"]
+        table, shared = "/user/spark/primes-1000000.parquet", f"shared:/primes-{self.kind.name}"
+        there = cluster.ok("copy", table, shared, "--json").json["copy"]
         assert there["copied"] == there["files"] > 0
-        again = cluster.ok("copy", table, "shared:/primes", "--json").json["copy"]
+        again = cluster.ok("copy", table, shared, "--json").json["copy"]
         assert (again["copied"], again["unchanged"]) == (0, there["files"])
-        back = cluster.ok("copy", "shared:/primes", "/tmp/primes", "--json").json["copy"]
+        back = cluster.ok("copy", shared, "/tmp/primes", "--json").json["copy"]
         assert (back["copied"], back["copied_bytes"]) == (there["files"], there["copied_bytes"])
-        on_node(1, "sh", "-c", "for f in /mnt/shared/spark/primes/*.parquet; do echo x >> $f; done")
-        differs = cluster.run("copy", "shared:/primes", "/tmp/primes", "--json")
+        on_node(1, "sh", "-c", f"for f in /mnt/shared/spark/primes-{self.kind.name}/*.parquet; do echo x >> $f; done")
+        differs = cluster.run("copy", shared, "/tmp/primes", "--json")
         assert differs.code == 5 and differs.json["copy"]["copied"] == 0
 
 
