@@ -322,7 +322,7 @@ def _worker_node(common: _Common, node: NodeConfig, class_name: str) -> Service:
         topology.WORKER_NODE,
         secrets=("spark-secret", *common.backend.worker_secrets),
         configs=(*common.backend.worker_configs, "spark-defaults.conf"),
-        mounts=[*common.backend.worker_mounts(config, node), *shared_mounts(config), _spark_mount(node)],
+        mounts=[*common.backend.worker_mounts(node), *shared_mounts(config), _spark_mount(node)],
         constraints=[f"node.labels.{CLASS_LABEL} == {class_name}"],
         ports=[],
         extra_environment={

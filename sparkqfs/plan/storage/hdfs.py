@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sparkqfs import topology
-from sparkqfs.config import ClusterConfig, NodeConfig
+from sparkqfs.config import ClusterConfig
 from sparkqfs.facts import StorageFact, StorageLayout, parse_hdfs
-from sparkqfs.plan.storage.seam import ONE_PLACE_A_PARTITION, Backend, Master, Words, disk_mounts, servers_unready
+from sparkqfs.plan.storage.seam import ONE_PLACE_A_PARTITION, Backend, Master, Words, servers_unready
 
 ROOT = f"hdfs://{topology.HDFS_NAMENODE}:{topology.NAMENODE_PORT}"
 METADATA_SCRIPT = r"""
@@ -91,10 +91,6 @@ class Hdfs(Backend):
         """Where the blocks are."""
         dirs = ["/data/hdfs/data", *(f"/data/hdfs{number}/data" for number in range(1, node_disks))]
         return {"SPARKQFS_REPLICATION": str(config.storage.replication), "SPARKQFS_DATA_DIRS": " ".join(dirs)}
-
-    def worker_mounts(self, config: ClusterConfig, node: NodeConfig) -> list[dict[str, object]]:
-        """One mount a disk."""
-        return disk_mounts(node, "hdfs")
 
     def status(self, answer: object) -> StorageFact:
         """The namenode's JMX beans."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sparkqfs import topology
-from sparkqfs.config import ClusterConfig, NodeConfig
+from sparkqfs.config import ClusterConfig
 from sparkqfs.facts import StorageFact, StorageLayout, parse_qfs
-from sparkqfs.plan.storage.seam import ONE_PLACE_A_PARTITION, Backend, Master, Words, disk_mounts, servers_unready
+from sparkqfs.plan.storage.seam import ONE_PLACE_A_PARTITION, Backend, Master, Words, servers_unready
 
 ROOT = f"qfs://{topology.QFS_MASTER}:{topology.META_CLIENT_PORT}"
 METADATA_SCRIPT = r"""
@@ -104,10 +104,6 @@ class Qfs(Backend):
             "SPARKQFS_REPLICATION": str(config.storage.replication),
             "SPARKQFS_CHUNK_DIRS": " ".join(dirs),
         }
-
-    def worker_mounts(self, config: ClusterConfig, node: NodeConfig) -> list[dict[str, object]]:
-        """One mount a disk."""
-        return disk_mounts(node, "qfs")
 
     def status(self, answer: object) -> StorageFact:
         """The status server's `/query/meta`."""

@@ -93,9 +93,9 @@ class Backend(ABC):
         """Environment of every container."""
         return {}
 
-    def worker_mounts(self, config: ClusterConfig, node: NodeConfig) -> list[dict[str, object]]:
-        """Bind mounts of the storage in a worker-node container, besides `shared_mounts`."""
-        return []
+    def worker_mounts(self, node: NodeConfig) -> list[dict[str, object]]:
+        """Bind mounts of the storage in a worker-node container, one a disk, besides `shared_mounts`."""
+        return disk_mounts(node, self.layout.top) if self.layout is not None else []
 
     def status(self, answer: object) -> StorageFact:
         """What the master's web UI says. Raises `ValueError` on another shape."""
