@@ -25,6 +25,7 @@ from sparkqfs.jobs import deploy as deploy_jobs
 from sparkqfs.jobs import prep as prep_jobs
 from sparkqfs.jobs import status as status_jobs
 from sparkqfs.jobs import swarm as swarm_jobs
+from sparkqfs.jobs import top as top_jobs
 from sparkqfs.jobs import verify as verify_jobs
 from sparkqfs.jobs.base import Session, cluster_lock
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -350,6 +351,39 @@ def status(
             os._exit(int(ExitCode.INTERRUPTED))
 
 
+@task(
+    auto_shortflags=False,
+    help=shared_help(
+        "only", once="one look, then end", interval="seconds between two looks; with --json one document a line"
+    ),
+)
+def top(
+    c: Context,
+    hosts: str | None = None,
+    only: str | None = None,
+    once: bool = False,
+    interval: float = 2.0,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """CPU, memory, disk, network, temperature of the machines; progress of what runs on Spark. Until Ctrl-C."""
+    with reporting(json, verbose, "top") as reporter:
+        if not 0.2 <= interval <= 3600:
+            raise ConfigError(Problem(what=f"--interval {interval}: 0.2 to 3600 seconds"))
+        config = load_config(hosts_file(hosts))
+        result: JobResult | None = None
+        try:
+            with open_clients(config, sudo_password(sudo_password_file)) as clients:
+                looks = top_jobs.watch(Session(config, clients, lambda _: None), only=names(only), interval_s=interval)
+                for result in itertools.islice(looks, 1 if once else None):
+                    reporter.watched(result)
+        except KeyboardInterrupt:  # the usual end, and no line of JSON more
+            os._exit(int(ExitCode.INTERRUPTED))
+    if result is not None and result.exit_code:
+        raise Exit(code=int(result.exit_code))
+
+
 @task(auto_shortflags=False, help=shared_help(service="one service", tail="lines of each container", only=HELP["only"]))
 def logs(
     c: Context,
@@ -586,6 +620,7 @@ ns = Collection(
     init_storage,
     deploy,
     status,
+    top,
     verify,
     notebook,
     token,

@@ -59,7 +59,7 @@ def single_services(session: Session) -> tuple[str, ...]:
     return (*([master.name] if master is not None else []), topology.SPARK_MASTER, topology.JUPYTER_SERVER)
 
 
-def _place(session: Session, tasks: tuple[TaskFact, ...], service: str) -> str | None:
+def place_of(session: Session, tasks: tuple[TaskFact, ...], service: str) -> str | None:
     """Address of the machine that runs a service."""
     for task in running(tasks, service):
         for node in session.config.nodes:
@@ -71,7 +71,7 @@ def _place(session: Session, tasks: tuple[TaskFact, ...], service: str) -> str |
 def _ask(
     session: Session, tasks: tuple[TaskFact, ...], service: str, port: int, path: str, parse: Callable[[object], T]
 ) -> T | str:
-    host = _place(session, tasks, service)
+    host = place_of(session, tasks, service)
     if host is None:
         return "not running"
     try:
@@ -120,7 +120,7 @@ def _urls(session: Session, tasks: tuple[TaskFact, ...]) -> dict[str, str]:
     backend = session.backend
     if backend.master is not None:
         wanted[backend.words.storage] = (backend.master.name, backend.ui_port(session.config))
-    places = {name: (_place(session, tasks, service), port) for name, (service, port) in wanted.items()}
+    places = {name: (place_of(session, tasks, service), port) for name, (service, port) in wanted.items()}
     return {name: f"http://{host}:{port}" for name, (host, port) in places.items() if host is not None}
 
 

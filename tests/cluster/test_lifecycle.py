@@ -233,6 +233,11 @@ class Beginning(Storage):
         assert found["spark"]["workers_alive"] == found["storage"]["servers_up"] == 3
         assert found["spark"]["worker_hosts"] == found["storage"]["server_hosts"]
 
+    def test_top_sees_every_machine(self, cluster: Cluster) -> None:
+        nodes = cluster.ok("top", "--once", "--json").json["nodes"]
+        assert set(nodes) == {"node1", "node2", "node3"}
+        assert all(0 < node["memory_used_bytes"] < node["memory_bytes"] and node["cpu"] > 0 for node in nodes.values())
+
     def test_logs_of_a_service_that_is_not_there_name_those_that_are(self, cluster: Cluster) -> None:
         ran = cluster.run("logs", "--service", "nope")
         services = sorted(("jupyter-server", self.kind.master, "spark-master"))
@@ -398,6 +403,7 @@ class Ending(Storage):
         assert found["spark"]["worker_hosts"] == found["storage"]["server_hosts"] == machines
         result = on_host.ok("notebook", "primes", "--max-value", "100_000", "--json").json["result"]
         assert (result["count"], result["matches"]) == (9592, True)
+        assert on_host.ok("verify", "--mib", "96", "--files", "6", "--json").json["verdict"]["state"] == "local"
         assert set(on_host.ok("deploy", "--json").states().values()) == {"unchanged"}
         on_host.ok("down")
 
