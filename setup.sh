@@ -70,3 +70,16 @@ setup_engine() {
     sleep 1
   done
 }
+
+# Programs that tests start themselves. Where they cannot be had the tests that need them are skipped, and say so.
+# An sshd that comes with a package would be started by systemd: there it is left to the user.
+setup_test_programs() {
+  local wanted=()
+  command -v shellcheck >/dev/null 2>&1 || wanted+=(shellcheck)
+  command -v javac >/dev/null 2>&1 || wanted+=(openjdk-17-jdk-headless)
+  if [ ! -x /usr/sbin/sshd ] && [ ! -d /run/systemd/system ]; then wanted+=(openssh-server); fi
+  if [ ${#wanted[@]} = 0 ] || ! as_root_on_debian; then return 0; fi
+  echo "installing ${wanted[*]}" >&2
+  apt-get update -qq || return 1
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
+}

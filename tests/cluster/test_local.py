@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,57 @@ def test_lost_keys_are_replaced_on_all_nodes(cluster: LocalCluster) -> None:
     state_directory(NAME).remove()
     again, _ = up(cluster)
     assert [ssh(cluster, address, "hostname") for address in addresses(again)] == [f"{NAME}-node1", f"{NAME}-node2"]
+
+
+def prep(hosts: Path, password: Path) -> tuple[int, dict[str, Any], str]:
+    """`invoke prep` with a sudo password: exit code, JSON, standard error."""
+    root = Path(__file__).resolve().parent.parent.parent
+    words = [sys.executable, "-m", "invoke", "--search-root", str(root), "prep", "--json", "--hosts", str(hosts)]
+    done = subprocess.run(
+        [*words, "--sudo-password-file", str(password)],
+        cwd=hosts.parent,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+def test_a_user_whose_sudo_asks_for_a_password_prepares_the_machines(
+    cluster: LocalCluster, engine: Any, tmp_path: Path
+) -> None:
+    password = "p'a $s\"wörd"
+    account = (
+        "useradd -m -s /bin/sh -G sudo,docker admin && "
+        "printf 'admin:%s\n' \"$PASSWORD\" | chpasswd && "
+        "install -d -m 0700 -o admin -g admin ~admin/.ssh && "
+        "install -m 0600 -o admin -g admin /root/.ssh/authorized_keys ~admin/.ssh/"
+    )
+    for number in (1, 2):
+        node = engine.containers.get(f"{NAME}-node{number}")
+        made = node.exec_run(["sh", "-c", account], environment={"PASSWORD": password})
+        assert made.exit_code == 0, made.output
+    settings = yaml.safe_load(cluster.file.read_text())
+    settings["ssh"]["user"] = "admin"
+    settings["data_dir"] = "/mnt/data/by-sudo"
+    hosts = tmp_path / "sudo.yml"
+    hosts.write_text(yaml.safe_dump(settings))
+    right, wrong = tmp_path / "right", tmp_path / "wrong"
+    right.write_text(password + "\n")
+    wrong.write_text("guess\n")
+
+    code, found, said = prep(hosts, wrong)
+    assert code == 1
+    assert {problem["node"] for problem in found["problems"]} == {"node1", "node2"}
+    assert "sudo" in found["problems"][0]["what"] and "guess" not in said + json.dumps(found)
+
+    code, found, said = prep(hosts, right)
+    assert code == 0, said
+    assert {one["state"] for one in found["outcomes"]} == {"changed"}
+    assert password not in said + json.dumps(found, ensure_ascii=False)
+    assert ssh(cluster, cluster.nodes[1].address, "stat -c %u /mnt/data/by-sudo/spark") == "6700"
+    assert {one["state"] for one in prep(hosts, right)[1]["outcomes"]} == {"unchanged"}
 
 
 def test_sshd_stays_off_until_it_is_switched_on(cluster: LocalCluster, engine: Any) -> None:
