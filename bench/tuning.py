@@ -1,0 +1,205 @@
+"""Settings of Spark and the storage, each beside the cluster's defaults: the figures of docs/tuning.md.
+
+    .venv/bin/python bench/tuning.py --hosts hosts.yml --mib 384 --rounds 3 --out tuning.json
+
+Every setting gets Spark applications of its own, as most are read once. Rounds go A B C, then C B A. This file is also
+the program that runs in the jupyter-server container.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+SETTINGS: dict[str, dict[str, str]] = {
+    "defaults": {},
+    "locality.wait 0": {"spark.locality.wait": "0s"},
+    "locality.wait 10s": {"spark.locality.wait": "10s"},
+    "adaptive off": {"spark.sql.adaptive.enabled": "false"},
+    "committer 2": {"spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2"},
+    "row groups 64m": {"spark.hadoop.parquet.block.size": str(64 << 20)},
+    "partitions 128m/4m": {
+        "spark.sql.files.maxPartitionBytes": "128m",
+        "spark.sql.files.openCostInBytes": "4m",
+    },
+    "replication 1": {"spark.hadoop.fs.qfs.createParams": "1", "spark.hadoop.dfs.replication": "1"},
+    "replication 3": {"spark.hadoop.fs.qfs.createParams": "3", "spark.hadoop.dfs.replication": "3"},
+    "upstream's reader": {"spark.hadoop.fs.qfs.localRead": "false"},
+}
+FILES = 6
+ROW_BYTES = 1024
+
+
+# --- in the jupyter-server container -------------------------------------------------------------------------------
+
+
+def application(conf: dict[str, str], mib: int) -> dict[str, Any]:
+    """One Spark application: write, scan, aggregate, sort; seconds, and Spark's own sums over the tasks of each."""
+    from pyspark.sql import SparkSession
+    from pyspark.sql import functions as F
+
+    builder = SparkSession.builder.appName("tuning")
+    for key, value in conf.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    path = f"{os.environ['SPARKQFS_ROOT']}/tmp/sparkqfs-tuning"
+    rows = mib * (1 << 20) // ROW_BYTES
+    spark.range(0, 64, 1, 8).selectExpr("sha2(cast(id as string), 512)").collect()
+
+    def table(count: int, parts: int) -> Any:
+        texts = [F.sha2(F.concat(F.col("id").cast("string"), F.lit(str(n))), 512) for n in range(7)]
+        return spark.range(0, count, 1, parts).select("id", F.concat(*texts).alias("text"))
+
+    def write() -> None:
+        table(rows, FILES).write.mode("overwrite").option("compression", "none").parquet(path)
+
+    def scan() -> None:
+        spark.read.parquet(path).agg(F.sum("id"), F.sum(F.crc32("text"))).collect()
+
+    def aggregate() -> None:
+        found = spark.read.parquet(path).groupBy(F.substring("text", 1, 4)).agg(F.count("*"), F.max("text"))
+        found.write.format("noop").mode("overwrite").save()
+
+    def sort() -> None:
+        spark.read.parquet(path).orderBy("text").write.format("noop").mode("overwrite").save()
+
+    found: dict[str, Any] = {}
+    try:
+        table(2048, 4).write.mode("overwrite").parquet(path)
+        scan()
+        for name, work in (("write", write), ("scan", scan), ("aggregate", aggregate), ("sort", sort)):
+            before = stages(spark)
+            started = time.monotonic()
+            work()
+            seconds = time.monotonic() - started
+            found[name] = {"seconds": seconds, **difference(before, stages(spark))}
+    finally:
+        hadoop = spark.sparkContext._jvm.org.apache.hadoop.fs
+        hadoop.Path(path).getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()).delete(hadoop.Path(path), True)
+        spark.stop()
+    return found
+
+
+def stages(spark: Any) -> dict[str, float]:
+    """Sums over all stages so far, seconds and bytes."""
+    found = spark.sparkContext._jsc.sc().statusStore().stageList(None, False, False, [], None)
+    sums = dict.fromkeys(("run_s", "cpu_s", "gc_s", "input_bytes", "output_bytes", "shuffle_bytes"), 0.0)
+    for number in range(found.size()):
+        stage = found.apply(number)
+        sums["run_s"] += stage.executorRunTime() / 1e3
+        sums["cpu_s"] += stage.executorCpuTime() / 1e9
+        sums["gc_s"] += stage.jvmGcTime() / 1e3
+        sums["input_bytes"] += stage.inputBytes()
+        sums["output_bytes"] += stage.outputBytes()
+        sums["shuffle_bytes"] += stage.shuffleWriteBytes()
+    return sums
+
+
+def difference(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """What an operation added."""
+    return {name: after[name] - before[name] for name in after}
+
+
+def run_in_container(wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """All rounds, an application of its own for each sample."""
+    samples = []
+    names = wanted["settings"]
+    for turn in range(wanted["rounds"]):
+        for name in names if turn % 2 == 0 else names[::-1]:
+            words = [json.dumps({"conf": SETTINGS[name], "mib": wanted["mib"]})]
+            done = subprocess.run(
+                [sys.executable, "-c", os.environ["TUNING_PROGRAM"], "--application", *words],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode != 0:
+                print(f"{name}: {done.stderr[-1500:]}", file=sys.stderr, flush=True)
+                continue
+            found = json.loads(done.stdout.splitlines()[-1])
+            for operation, figures in found.items():
+                samples.append({"round": turn, "setting": name, "operation": operation, **figures})
+            seconds = ", ".join(f"{operation} {one['seconds']:.1f} s" for operation, one in found.items())
+            print(f"round {turn + 1}: {name}: {seconds}", file=sys.stderr, flush=True)
+    return samples
+
+
+# --- on the control machine ----------------------------------------------------------------------------------------
+
+
+def measure(hosts: Path, wanted: dict[str, Any], timeout_s: float) -> list[dict[str, Any]]:
+    """Run this file in the jupyter-server container of the cluster."""
+    from sparkqfs import topology
+    from sparkqfs.clients.connect import open_clients
+    from sparkqfs.config import load_config
+    from sparkqfs.jobs.base import Session
+    from sparkqfs.jobs.deploy import exec_in
+
+    config = load_config(hosts)
+    program = Path(__file__).read_text(encoding="utf-8")
+    argv = ["/usr/bin/env", f"TUNING_PROGRAM={program}", "/opt/venv/bin/python", "-c", program]
+    with open_clients(config) as clients:
+        session = Session(config, clients, lambda text: print(text, file=sys.stderr, flush=True))
+        out = exec_in(session, topology.JUPYTER_SERVER, [*argv, "--container", json.dumps(wanted)], timeout_s=timeout_s)
+    found: list[dict[str, Any]] = json.loads(out.splitlines()[-1])
+    return found
+
+
+def table(samples: list[dict[str, Any]]) -> list[str]:
+    """A Markdown table: medians, least to most, and the ratio to the defaults."""
+
+    def seconds(setting: str, operation: str) -> list[float]:
+        return [s["seconds"] for s in samples if (s["setting"], s["operation"]) == (setting, operation)]
+
+    operations = list(dict.fromkeys(s["operation"] for s in samples))
+    lines = [f"| Setting | {' | '.join(operations)} |", f"|---|{'---|' * len(operations)}"]
+    for setting in dict.fromkeys(s["setting"] for s in samples):
+        cells = []
+        for operation in operations:
+            mine, base = seconds(setting, operation), seconds("defaults", operation)
+            ratio = statistics.median(mine) / statistics.median(base) if base else 1.0
+            cells.append(f"{statistics.median(mine):.1f} s ({min(mine):.1f}–{max(mine):.1f}), × {ratio:.2f}")
+        lines.append(f"| {setting} | {' | '.join(cells)} |")
+    lines += ["", "| Of the defaults' task time | CPU | garbage collection | waiting |", "|---|---|---|---|"]
+    for operation in operations:
+        mine_all = [s for s in samples if (s["setting"], s["operation"]) == ("defaults", operation)]
+        run = sum(s["run_s"] for s in mine_all) or 1.0
+        cpu, gc = sum(s["cpu_s"] for s in mine_all) / run, sum(s["gc_s"] for s in mine_all) / run
+        lines.append(f"| {operation} | {cpu:.0%} | {gc:.0%} | {max(0.0, 1 - cpu - gc):.0%} |")
+    return lines
+
+
+def main() -> int:
+    """Exit code."""
+    if sys.argv[1:2] == ["--application"]:
+        given = json.loads(sys.argv[2])
+        print(json.dumps(application(given["conf"], given["mib"])))
+        return 0
+    if sys.argv[1:2] == ["--container"]:
+        print(json.dumps(run_in_container(json.loads(sys.argv[2]))))
+        return 0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hosts", type=Path, default=Path("hosts.yml"))
+    parser.add_argument("--mib", type=int, default=384)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--settings", default=",".join(SETTINGS), help="comma-separated")
+    parser.add_argument("--timeout", type=float, default=7200)
+    parser.add_argument("--out", type=Path, default=Path("tuning.json"))
+    given = parser.parse_args()
+    names = given.settings.split(",")
+    samples = measure(given.hosts, {"settings": names, "mib": given.mib, "rounds": given.rounds}, given.timeout)
+    given.out.write_text(json.dumps(samples, indent=1) + "\n", encoding="utf-8")
+    print("\n".join(table(samples)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
