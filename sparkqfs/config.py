@@ -15,6 +15,7 @@ import yaml
 
 from sparkqfs import config_yaml as read
 from sparkqfs import topology
+from sparkqfs.config_layout import Redundancy, fitting, redundancy_of, spark_setting
 from sparkqfs.config_yaml import Faults, Scalar, Section, Table
 from sparkqfs.errors import ExitCode, Problem
 
@@ -242,6 +243,11 @@ class ClusterConfig:
         path = self.storage.shared.path
         return path / self.name if path is not None else None
 
+    @property
+    def redundancy(self) -> Redundancy:
+        """What is kept of a file that Spark writes."""
+        return redundancy_of(self.storage.kind, self.storage.replication, self.spark.conf)
+
     def node(self, name: str) -> NodeConfig:
         """The node of this name; `KeyError` if there is none."""
         for node in self.nodes:
@@ -294,6 +300,7 @@ def load_config(path: Path, env: Mapping[str, str] | None = None) -> ClusterConf
     _check_addresses(config, faults)
     _check_ports(config, faults)
     _check_paths(config, faults)
+    _check_layout(config, faults)
     faults.stop_if_any()
     return config
 
@@ -433,10 +440,10 @@ def _notebooks(section: Section) -> NotebooksConfig:
 
 def _storage(section: Section, base: Path, env: Mapping[str, str], node_count: int) -> StorageConfig:
     default = _DEFAULT.storage
-    replication = section.take("replication", read.integer(1, 64), max(1, min(default.replication, node_count)))
+    copies = replace(read.integer(1, 64), hint=fitting(node_count) if node_count else None)
+    replication = section.take("replication", copies, max(1, min(default.replication, node_count)))
     if replication > node_count > 0:
-        what = f"{replication} copies need {replication} nodes; there {'is' if node_count == 1 else 'are'} {node_count}"
-        section.faults.add("storage.replication", what)
+        section.faults.add("storage.replication", _too_many(Redundancy(replication), node_count), fitting(node_count))
     return StorageConfig(
         kind=section.take("kind", read.choice(*get_args(StorageKind)), default.kind),
         replication=replication,
@@ -444,6 +451,11 @@ def _storage(section: Section, base: Path, env: Mapping[str, str], node_count: i
         hdfs=HdfsConfig(jars=section.section("hdfs").take("jars", read.local_path(base), default.hdfs.jars)),
         shared=SharedConfig(path=section.section("shared").take("path", read.node_path(), None)),
     )
+
+
+def _too_many(wanted: Redundancy, node_count: int) -> str:
+    what = f"{wanted.copies} copies need" if not wanted.data else f"{wanted.name} needs"
+    return f"{what} {wanted.nodes} nodes; there {'is' if node_count == 1 else 'are'} {node_count}"
 
 
 def _qfs(section: Section, base: Path, override: str | None) -> QfsConfig:
@@ -586,6 +598,19 @@ def _check_paths(config: ClusterConfig, faults: Faults) -> None:
         ours = (data_dir / "qfs", data_dir / "hdfs", data_dir / "spark")
         if notebooks is not None and (data_dir.is_relative_to(notebooks) or any(map(notebooks.is_relative_to, ours))):
             faults.add("notebooks.path", f"{notebooks} holds or is in what the daemons write in {data_dir}")
+
+
+def _check_layout(config: ClusterConfig, faults: Faults) -> None:
+    """What `spark.conf` asks of the storage must be something that this many nodes can hold."""
+    path = f"spark.conf.{spark_setting(config.storage.kind)}"
+    nodes = len(config.nodes)
+    try:
+        wanted = config.redundancy
+    except ValueError as error:
+        faults.add(path, str(error))
+        return
+    if wanted != Redundancy(config.storage.replication) and wanted.nodes > nodes > 0:
+        faults.add(path, _too_many(wanted, nodes), f"remove it: storage.replication counts then; {fitting(nodes)}")
 
 
 def _has_fault(faults: Faults, path: str) -> bool:

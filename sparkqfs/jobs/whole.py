@@ -10,6 +10,7 @@ from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.jobs import deploy, images, prep, storage, swarm
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.shared_path import shared_path_problems
+from sparkqfs.plan.layout import layout_document, layout_line, layout_table
 from sparkqfs.plan.nodes import is_initialised
 from sparkqfs.plan.steps import JobResult, Outcome
 
@@ -75,7 +76,14 @@ def plan(session: Session) -> JobResult:
         ]
         if result.changed or result.problems:
             waits_for = name
-    return JobResult(task="plan", outcomes=tuple(outcomes), problems=tuple(problems))
+    config = session.config
+    return JobResult(
+        task="plan",
+        outcomes=tuple(outcomes),
+        problems=tuple(problems),
+        notes=(f"layout: {layout_line(config)}",),
+        document={"layout": layout_document(config), "layouts": layout_table(config)},
+    )
 
 
 def _deploy_plan(session: Session) -> JobResult:

@@ -51,6 +51,7 @@ class Qfs(Backend):
     worker_configs = ("ChunkServer.prp",)
     worker_secrets = ("cluster-key",)
     client_configs = ()
+    stripes = ((6, 3),)
     remote_reads = "QFS's client reads a random copy"
 
     def disk_directories(self, first: bool) -> tuple[str, ...]:

@@ -58,6 +58,8 @@ class Backend(ABC):
     worker_configs: tuple[str, ...] = ()
     worker_secrets: tuple[str, ...] = ()
     client_configs: tuple[str, ...] = ()
+    stripes: tuple[tuple[int, int], ...] = ()
+    """Reed-Solomon, as far as it is offered: (data, recovery) pieces."""
     remote_reads: str | None = None
     """What its client does instead of reading the nearest copy; `None` where it reads that."""
 
