@@ -40,7 +40,7 @@ class SshConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
-    """One machine. `cores` and `memory_mib` are what Spark may use; `None` means what the machine reports."""
+    """One machine. What is not set is reckoned from what the machine reports: docs/sizing.md."""
 
     name: str
     """The key under `nodes`: lower-case letters, digits and dashes, at most 63."""
@@ -55,9 +55,17 @@ class NodeConfig:
     data_dirs: tuple[PurePosixPath, ...] = (PurePosixPath("/mnt/data"),)
     """One directory a disk; Spark's work directory and the metaserver's state are on the first."""
     cores: int | None = None
-    """Cores for Spark, 1 to 1024; `None` means all that the machine has."""
+    """Cores for executors, 1 to 1024; `None` means all that the machine has."""
     memory_mib: int | None = None
-    """Memory for Spark, for example `24g` or `512m`, at least `256m`."""
+    """Memory for executors, Python included, at least `256m`; `None` means what the others below leave."""
+    executors: int | None = None
+    """Executors here, 1 to 64; `None` means `spark.executors_per_worker`, more where there is room for more."""
+    system_memory_mib: int | None = None
+    """Memory for the system; `None` means a tenth of the machine's, from `320m` to `4g`."""
+    services_memory_mib: int | None = None
+    """Memory for what may run here beside the worker; `None` means what each of these services needs."""
+    daemons_memory_mib: int | None = None
+    """Memory for the daemons beside the executors in the worker's container; `None` means what each of them needs."""
     cpu_share: float = 1.0
     """Share of the cores' time that a worker-node container may use, 0 < share ≤ 1."""
 
@@ -137,7 +145,7 @@ class SparkConfig:
     """Spark's sizes; `conf` are extra lines for spark-defaults.conf and win over ours."""
 
     executors_per_worker: int = 2
-    """Executors a node, 1 to 64; they share its cores and memory."""
+    """Executors a node, 1 to 64; they share its cores and memory. Fewer where a node has fewer cores."""
     driver_memory_mib: int = 1024
     """Memory of a driver, for example `1g`, at least `512m`."""
     conf: tuple[tuple[str, str], ...] = ()
@@ -407,6 +415,10 @@ def _node(nodes: Section, name: str, common: tuple[PurePosixPath, ...]) -> NodeC
         data_dirs=_data_dirs(section, common),
         cores=section.take("cores", read.integer(1, 1024), default.cores),
         memory_mib=section.take("memory", read.mebibytes(256), default.memory_mib),
+        executors=section.take("executors", read.integer(1, 64), default.executors),
+        system_memory_mib=section.take("system_memory", read.mebibytes(64), default.system_memory_mib),
+        services_memory_mib=section.take("services_memory", read.mebibytes(0), default.services_memory_mib),
+        daemons_memory_mib=section.take("daemons_memory", read.mebibytes(256), default.daemons_memory_mib),
         cpu_share=section.take("cpu_share", read.share(), default.cpu_share),
     )
 

@@ -47,7 +47,8 @@ class Qfs(Backend):
     parts = "qfs-tarball"
     init_task = "init-qfs"
     probe_host = topology.QFS_MASTER
-    server_mib = 512
+    server_mib = 320
+    master_mib = 320
     worker_configs = ("ChunkServer.prp",)
     worker_secrets = ("cluster-key",)
     client_configs = ()

@@ -55,6 +55,8 @@ class Backend(ABC):
     """Service whose route decides a container's address."""
     server_mib: int = 0
     """Memory of the data server in a worker-node container."""
+    master_mib: int = 0
+    """Memory of the master's container."""
     worker_configs: tuple[str, ...] = ()
     worker_secrets: tuple[str, ...] = ()
     client_configs: tuple[str, ...] = ()
