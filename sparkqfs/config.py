@@ -16,6 +16,7 @@ import yaml
 from sparkqfs import config_yaml as read
 from sparkqfs import topology
 from sparkqfs.config_layout import Redundancy, fitting, redundancy_of, spark_setting
+from sparkqfs.config_packages import take_requirements
 from sparkqfs.config_yaml import Faults, Scalar, Section, Table
 from sparkqfs.errors import ExitCode, Problem
 
@@ -193,6 +194,22 @@ class BuildConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """What is in the image of the workers, and so of every driver."""
+
+    requirements: tuple[str, ...] = ()
+    """pip requirements, or the path of a file with them; docs/packages.md."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JupyterConfig:
+    """What is in the image of Jupyter besides."""
+
+    requirements: tuple[str, ...] = ()
+    """pip requirements, or the path of a file with them, for drivers in notebooks alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimeoutsConfig:
     """Deadlines: `10s`, `5m`, `1h`, or a number of seconds."""
 
@@ -228,6 +245,8 @@ class ClusterConfig:
     ports: PortsConfig = PortsConfig()
     registry: RegistryConfig = RegistryConfig()
     build: BuildConfig = BuildConfig()
+    worker: WorkerConfig = WorkerConfig()
+    jupyter: JupyterConfig = JupyterConfig()
     timeouts: TimeoutsConfig = TimeoutsConfig()
 
     @property
@@ -352,6 +371,8 @@ def _cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterConfig
         ports=_ports(root.section("ports")),
         registry=_registry(root.section("registry")),
         build=_build(root.section("build"), base),
+        worker=WorkerConfig(requirements=take_requirements(root.section("worker"), base)),
+        jupyter=JupyterConfig(requirements=take_requirements(root.section("jupyter"), base)),
         timeouts=_timeouts(root.section("timeouts")),
     )
 

@@ -200,7 +200,7 @@ def test_the_number_of_executors_of_a_node_can_be_set() -> None:
 def test_memory_that_the_machine_does_not_have_is_refused_with_the_arithmetic() -> None:
     [problem] = refused((8, 16384), nodes={0: {"memory_mib": 16384}})
     assert problem.config_path == "nodes.node1.memory"
-    assert "16384 MiB as set, of 16384 MiB - system 1365 - metaserver 320" in problem.what
+    assert "16384 MiB as set; 16384 MiB - system 1365 - metaserver 320" in problem.what
     assert "set memory to 12043m or less" in (problem.hint or "")
 
 

@@ -98,8 +98,8 @@ class NodeSize:
         """For people: the machine's memory, less each share."""
         taken = " ".join(f"- {share.what} {share.mib}" for share in (*self.outside, *self.inside))
         if self.is_set:
-            machine = f"{self.machine_mib} MiB" if self.machine_mib else "a machine of unknown size"
-            return f"{self.memory_mib} MiB as set, of {machine} {taken} = {self.machine_mib - self.reserved_mib}"
+            most = f"{self.machine_mib} MiB {taken} = {self.machine_mib - self.reserved_mib} at most"
+            return f"{self.memory_mib} MiB as set; " + (most if self.machine_mib else "the machine did not say its own")
         if not self.machine_mib:
             return f"{self.memory_mib} MiB assumed: the machine did not say how much it has"
         return f"{self.machine_mib} MiB {taken} = {self.machine_mib - self.reserved_mib} for executors"
