@@ -15,6 +15,8 @@ import yaml
 
 from sparkqfs import config_yaml as read
 from sparkqfs import topology
+from sparkqfs.config_layout import Redundancy, fitting, redundancy_of, spark_setting
+from sparkqfs.config_packages import take_requirements
 from sparkqfs.config_yaml import Faults, Scalar, Section, Table
 from sparkqfs.errors import ExitCode, Problem
 
@@ -39,7 +41,7 @@ class SshConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
-    """One machine. `cores` and `memory_mib` are what Spark may use; `None` means what the machine reports."""
+    """One machine. What is not set is reckoned from what the machine reports: docs/sizing.md."""
 
     name: str
     """The key under `nodes`: lower-case letters, digits and dashes, at most 63."""
@@ -54,9 +56,17 @@ class NodeConfig:
     data_dirs: tuple[PurePosixPath, ...] = (PurePosixPath("/mnt/data"),)
     """One directory a disk; Spark's work directory and the metaserver's state are on the first."""
     cores: int | None = None
-    """Cores for Spark, 1 to 1024; `None` means all that the machine has."""
+    """Cores for executors, 1 to 1024; `None` means all that the machine has."""
     memory_mib: int | None = None
-    """Memory for Spark, for example `24g` or `512m`, at least `256m`."""
+    """Memory for executors, Python included, at least `256m`; `None` means what the others below leave."""
+    executors: int | None = None
+    """Executors here, 1 to 64; `None` means `spark.executors_per_worker`, more where there is room for more."""
+    system_memory_mib: int | None = None
+    """Memory for the system; `None` means a tenth of the machine's, from `320m` to `4g`."""
+    services_memory_mib: int | None = None
+    """Memory for what may run here beside the worker; `None` means what each of these services needs."""
+    daemons_memory_mib: int | None = None
+    """Memory for the daemons beside the executors in the worker's container; `None` means what each of them needs."""
     cpu_share: float = 1.0
     """Share of the cores' time that a worker-node container may use, 0 < share ≤ 1."""
 
@@ -136,7 +146,7 @@ class SparkConfig:
     """Spark's sizes; `conf` are extra lines for spark-defaults.conf and win over ours."""
 
     executors_per_worker: int = 2
-    """Executors a node, 1 to 64; they share its cores and memory."""
+    """Executors a node, 1 to 64; they share its cores and memory. Fewer where a node has fewer cores."""
     driver_memory_mib: int = 1024
     """Memory of a driver, for example `1g`, at least `512m`."""
     conf: tuple[tuple[str, str], ...] = ()
@@ -184,6 +194,22 @@ class BuildConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """What is in the image of the workers, and so of every driver."""
+
+    requirements: tuple[str, ...] = ()
+    """pip requirements, or the path of a file with them; docs/packages.md."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JupyterConfig:
+    """What is in the image of Jupyter besides."""
+
+    requirements: tuple[str, ...] = ()
+    """pip requirements, or the path of a file with them, for drivers in notebooks alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimeoutsConfig:
     """Deadlines: `10s`, `5m`, `1h`, or a number of seconds."""
 
@@ -219,6 +245,8 @@ class ClusterConfig:
     ports: PortsConfig = PortsConfig()
     registry: RegistryConfig = RegistryConfig()
     build: BuildConfig = BuildConfig()
+    worker: WorkerConfig = WorkerConfig()
+    jupyter: JupyterConfig = JupyterConfig()
     timeouts: TimeoutsConfig = TimeoutsConfig()
 
     @property
@@ -241,6 +269,11 @@ class ClusterConfig:
         """This cluster's own directory on the shared file system; `None` where none is configured."""
         path = self.storage.shared.path
         return path / self.name if path is not None else None
+
+    @property
+    def redundancy(self) -> Redundancy:
+        """What is kept of a file that Spark writes."""
+        return redundancy_of(self.storage.kind, self.storage.replication, self.spark.conf)
 
     def node(self, name: str) -> NodeConfig:
         """The node of this name; `KeyError` if there is none."""
@@ -294,6 +327,7 @@ def load_config(path: Path, env: Mapping[str, str] | None = None) -> ClusterConf
     _check_addresses(config, faults)
     _check_ports(config, faults)
     _check_paths(config, faults)
+    _check_layout(config, faults)
     faults.stop_if_any()
     return config
 
@@ -337,6 +371,8 @@ def _cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterConfig
         ports=_ports(root.section("ports")),
         registry=_registry(root.section("registry")),
         build=_build(root.section("build"), base),
+        worker=WorkerConfig(requirements=take_requirements(root.section("worker"), base)),
+        jupyter=JupyterConfig(requirements=take_requirements(root.section("jupyter"), base)),
         timeouts=_timeouts(root.section("timeouts")),
     )
 
@@ -400,6 +436,10 @@ def _node(nodes: Section, name: str, common: tuple[PurePosixPath, ...]) -> NodeC
         data_dirs=_data_dirs(section, common),
         cores=section.take("cores", read.integer(1, 1024), default.cores),
         memory_mib=section.take("memory", read.mebibytes(256), default.memory_mib),
+        executors=section.take("executors", read.integer(1, 64), default.executors),
+        system_memory_mib=section.take("system_memory", read.mebibytes(64), default.system_memory_mib),
+        services_memory_mib=section.take("services_memory", read.mebibytes(0), default.services_memory_mib),
+        daemons_memory_mib=section.take("daemons_memory", read.mebibytes(256), default.daemons_memory_mib),
         cpu_share=section.take("cpu_share", read.share(), default.cpu_share),
     )
 
@@ -433,10 +473,10 @@ def _notebooks(section: Section) -> NotebooksConfig:
 
 def _storage(section: Section, base: Path, env: Mapping[str, str], node_count: int) -> StorageConfig:
     default = _DEFAULT.storage
-    replication = section.take("replication", read.integer(1, 64), max(1, min(default.replication, node_count)))
+    copies = replace(read.integer(1, 64), hint=fitting(node_count) if node_count else None)
+    replication = section.take("replication", copies, max(1, min(default.replication, node_count)))
     if replication > node_count > 0:
-        what = f"{replication} copies need {replication} nodes; there {'is' if node_count == 1 else 'are'} {node_count}"
-        section.faults.add("storage.replication", what)
+        section.faults.add("storage.replication", _too_many(Redundancy(replication), node_count), fitting(node_count))
     return StorageConfig(
         kind=section.take("kind", read.choice(*get_args(StorageKind)), default.kind),
         replication=replication,
@@ -444,6 +484,11 @@ def _storage(section: Section, base: Path, env: Mapping[str, str], node_count: i
         hdfs=HdfsConfig(jars=section.section("hdfs").take("jars", read.local_path(base), default.hdfs.jars)),
         shared=SharedConfig(path=section.section("shared").take("path", read.node_path(), None)),
     )
+
+
+def _too_many(wanted: Redundancy, node_count: int) -> str:
+    what = f"{wanted.copies} copies need" if not wanted.data else f"{wanted.name} needs"
+    return f"{what} {wanted.nodes} nodes; there {'is' if node_count == 1 else 'are'} {node_count}"
 
 
 def _qfs(section: Section, base: Path, override: str | None) -> QfsConfig:
@@ -586,6 +631,19 @@ def _check_paths(config: ClusterConfig, faults: Faults) -> None:
         ours = (data_dir / "qfs", data_dir / "hdfs", data_dir / "spark")
         if notebooks is not None and (data_dir.is_relative_to(notebooks) or any(map(notebooks.is_relative_to, ours))):
             faults.add("notebooks.path", f"{notebooks} holds or is in what the daemons write in {data_dir}")
+
+
+def _check_layout(config: ClusterConfig, faults: Faults) -> None:
+    """What `spark.conf` asks of the storage must be something that this many nodes can hold."""
+    path = f"spark.conf.{spark_setting(config.storage.kind)}"
+    nodes = len(config.nodes)
+    try:
+        wanted = config.redundancy
+    except ValueError as error:
+        faults.add(path, str(error))
+        return
+    if wanted != Redundancy(config.storage.replication) and wanted.nodes > nodes > 0:
+        faults.add(path, _too_many(wanted, nodes), f"remove it: storage.replication counts then; {fitting(nodes)}")
 
 
 def _has_fault(faults: Faults, path: str) -> bool:

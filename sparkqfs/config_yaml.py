@@ -124,6 +124,7 @@ class Reader(Generic[T_co]):
     allowed: str
     read: Callable[[Scalar], T_co | None]
     nearest: tuple[str, ...] = ()
+    hint: str | None = None
 
 
 @dataclass(slots=True)
@@ -181,12 +182,12 @@ class Section:
 
     def _read(self, path: str, value: Value, reader: Reader[T], default: T) -> T:
         line = None if isinstance(value, Table | Items) and path in self.faults.lines else value.line
-        hint = None
+        hint = reader.hint
         try:
             read = reader.read(value) if isinstance(value, Scalar) else None
             what = f"found {found(value)}; must be {reader.allowed}"
             if isinstance(value, Scalar):
-                hint = _meant(value.text, reader.nearest)
+                hint = _meant(value.text, reader.nearest) or hint
         except Fault as fault:
             read, what = None, str(fault)
         if read is None:

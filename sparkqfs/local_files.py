@@ -17,7 +17,10 @@ from sparkqfs import config
 from sparkqfs.errors import ClusterError, ConfigError, Problem, RefusedError
 
 STATE_ROOT = Path("~/.local/share/sparkqfs/local")
+MIN_NODE_MEMORY_MIB = 1024
 MAX_NODE_MEMORY_MIB = 3072
+SMALL_MIB = 8192
+"""On a computer with less, drivers are small."""
 MEMORY_SHARE = 0.6
 """Of this computer's memory, what Spark may use on all nodes together."""
 _HEADER = "# Written by `local.up` for the local cluster {name!r}; `local.down` removes it. Content: {digest}\n"
@@ -94,7 +97,7 @@ def hosts_data(
     count = len(addresses)
     cores = max(1, (os.cpu_count() or 1) // count)
     total_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    memory = f"{min(MAX_NODE_MEMORY_MIB, int(total_mib * MEMORY_SHARE) // count)}m"
+    memory = f"{max(MIN_NODE_MEMORY_MIB, min(MAX_NODE_MEMORY_MIB, int(total_mib * MEMORY_SHARE) // count))}m"
     nodes: dict[str, object] = {
         node: {"address": address, **({"manager": True} if not index else {}), "cores": cores, "memory": memory}
         for index, (node, address) in enumerate(addresses.items())
@@ -119,7 +122,7 @@ def hosts_data(
         "data_dir": "/mnt/data",
         "subnet": overlay,
         "storage": kept,
-        "spark": {"executors_per_worker": 1, "driver_memory": "1g"},
+        "spark": {"executors_per_worker": 1, "driver_memory": "512m" if total_mib < SMALL_MIB else "1g"},
         "build": build,
     }
 

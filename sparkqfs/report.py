@@ -74,6 +74,8 @@ class Reporter:
             self.out.print(Text(plain(result.text)))
         elif result.outcomes:
             self._outcomes(result)
+        for note in result.notes:
+            self.out.print(Text(plain(note)))
         if result.task != "status" or not result.document.get("spark"):
             self.problems(result.problems)
 
@@ -149,6 +151,9 @@ class Reporter:
             add("  space", f"{used:.2f} GiB used, {free:.2f} GiB free")
             add("  files", f"{storage['files']} in {storage['blocks']} blocks")
             add("  replication", f"{storage['replication']} copies, {storage['replications_pending']} pending")
+            layout = storage.get("layout")
+            if isinstance(layout, dict):
+                add("  layout", str(layout["text"]))
         else:
             add("Storage", f"{storage['kind']} {storage.get('error', '')}")
         urls = document.get("urls")

@@ -199,6 +199,7 @@ def test_the_search_for_compared_kinds_finds_them() -> None:
 NAMES_OF_BACKENDS = re.compile(r"(?<!spark)(qfs|hdfs|hadoop|metaserver|chunk|namenode|datanode)", re.IGNORECASE)
 MAY_NAME_BACKENDS = {
     "config.py": "the settings of each storage",
+    "config_layout.py": "Spark's settings for each storage",
     "topology.py": "names, ports and versions",
     "facts.py": "parsers of each storage's answer",
     "clients/context.py": "what goes into the images",

@@ -15,10 +15,12 @@ import pytest
 from builders import a_cluster
 
 from sparkqfs.config import ClusterConfig, NodeConfig, dump_config, load_config, resolved
+from sparkqfs.config_layout import Redundancy
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 
 ROOT = Path(__file__).parent.parent
 BAD = ROOT / "tests" / "badconfig"
+CREATE_PARAMS = "spark.hadoop.fs.qfs.createParams"
 TWO_NODES = "nodes: {node1: {address: 192.168.1.11, manager: true}, node2: 192.168.1.12}\n"
 
 FULL = """\
@@ -298,6 +300,10 @@ BAD_FILES: dict[str, tuple[int | None, str]] = {
     "port-twice": (3, "ports.jupyter: port 8080 is ports.spark_ui's already"),
     "proxy": (2, "build.proxy: not an address; must start with http:// or https:// and have no blanks"),
     "registry-port": (2, "registry.port: port 4040 is ports.app_ui's already"),
+    "reed-solomon": (5, f"spark.conf.{CREATE_PARAMS}: Reed-Solomon 6+3 needs 9 nodes; there are 2"),
+    "create-params": (5, f"spark.conf.{CREATE_PARAMS}: found '2,6'; must be copies, or copies,data,recovery"),
+    "dfs-replication": (4, "spark.conf.spark.hadoop.dfs.replication: 5 copies need 5 nodes; there are 2"),
+    "replication-negative": (2, "storage.replication: found the number -1; must be a whole number from 1 to 64"),
     "replication-too-high": (3, "storage.replication: 3 copies need 3 nodes; there are 2"),
     "replication-zero": (2, "storage.replication: found the number 0; must be a whole number from 1 to 64"),
     "scalar": (1, "found 'node1'; the file must be a mapping (key: value) with `nodes`"),
@@ -353,6 +359,31 @@ def test_a_bad_file_is_one_message_with_its_line(name: str, monkeypatch: pytest.
     assert any(message.startswith(f"{where}: {fragment}") for message in messages), messages
     assert raised.value.exit_code == ExitCode.USAGE
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("replication", [0, -1, 3])
+def test_a_replication_that_does_not_fit_says_what_does(tmp_path: Path, replication: int) -> None:
+    [problem] = faults(tmp_path, TWO_NODES + f"storage: {{replication: {replication}}}\n")
+    assert problem.config_path == "storage.replication"
+    assert problem.hint == "1 to 2 fit on 2 nodes; 2 is advised"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2", Redundancy(2)),
+        ("'1,0,0,0,1'", Redundancy(1)),
+        ("S", Redundancy(1, 6, 3)),
+        ("'1,6,3,65536,2,15,15'", Redundancy(1, 6, 3)),
+    ],
+)
+def test_what_spark_conf_asks_of_qfs_is_what_the_layout_is_judged_by(
+    tmp_path: Path, text: str, expected: Redundancy
+) -> None:
+    nodes = "nodes:\n  n0: {address: 192.168.1.10, manager: true}\n"
+    nodes += "".join(f"  n{number}: 192.168.1.{10 + number}\n" for number in range(1, 9))
+    config = load(tmp_path, f"{nodes}spark: {{conf: {{{CREATE_PARAMS}: {text}}}}}\n")
+    assert config.redundancy == expected
 
 
 def test_every_bad_file_has_its_message() -> None:

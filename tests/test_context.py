@@ -8,7 +8,7 @@ from pathlib import Path
 from builders import a_cluster
 
 from sparkqfs import topology
-from sparkqfs.clients.context import StorageParts, make_context, tar_of
+from sparkqfs.clients.context import StorageParts, make_context, packages_context, tar_of
 
 LOCK = "0" * 64
 
@@ -39,3 +39,15 @@ def test_parts_count_by_their_digest_before_they_are_fetched(tmp_path: Path) -> 
 
 def test_what_the_lock_says_does_not_count_without_its_jars() -> None:
     assert not {name for name in names(topology.WORKER_NODE, None) if name.startswith("hadoop.")}
+
+
+def test_the_users_packages_are_a_file_of_their_context_and_no_part_of_its_digest() -> None:
+    context = packages_context(a_cluster(), ("polars==1.9.0", "seaborn"), ("polars",))
+    texts: dict[str, str] = {}
+    with tar_of(context) as file, tarfile.open(fileobj=file) as tar:
+        for name in tar.getnames():
+            handle = tar.extractfile(name)
+            texts[name] = handle.read().decode() if handle is not None else ""
+    assert set(texts) == {"Dockerfile", "requirements.txt", "free.txt", "ca/.keep"}
+    assert texts["requirements.txt"] == "polars==1.9.0\nseaborn\n" and texts["free.txt"] == "polars\n"
+    assert context.digest == packages_context(a_cluster()).digest

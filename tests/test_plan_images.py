@@ -6,11 +6,20 @@ import pytest
 from builders import a_cluster
 
 from sparkqfs import topology
-from sparkqfs.config import BuildConfig, OwnerConfig, StorageConfig, StorageKind
+from sparkqfs.config import (
+    BuildConfig,
+    ClusterConfig,
+    JupyterConfig,
+    OwnerConfig,
+    StorageConfig,
+    StorageKind,
+    WorkerConfig,
+)
+from sparkqfs.jobs.images import pip_errors
 from sparkqfs.plan.images import image_refs, network_arguments, stack_images
 
 NAMES = [topology.REGISTRY, *(image.name for image in stack_images(a_cluster()))]
-CONTEXTS = {name: f"digest of {name}" for name in NAMES}
+CONTEXTS = {name: f"digest of {name}" for name in [*NAMES, topology.PACKAGES]}
 REFS = image_refs(a_cluster(), CONTEXTS)
 
 
@@ -81,3 +90,69 @@ def test_all_other_images_are_named_by_registry_cluster_and_tag() -> None:
 def test_an_image_is_built_on_its_parents_reference() -> None:
     assert REFS["worker-node"].parent == "debian:bookworm-slim"
     assert REFS["jupyter-server"].parent == REFS["worker-node"].reference
+
+
+# --- the user's packages ---
+
+POLARS = a_cluster(worker=WorkerConfig(requirements=("polars==1.9.0",)))
+SEABORN = a_cluster(jupyter=JupyterConfig(requirements=("Sea_Born",)))
+
+
+def test_packages_of_workers_change_the_images_of_workers_and_drivers_and_no_masters() -> None:
+    refs = image_refs(POLARS, CONTEXTS)
+    assert changed(dict(refs)) == {"worker-node", "jupyter-server"}
+    assert refs["jupyter-server"].requirements == refs["worker-node"].requirements == ("polars==1.9.0",)
+
+
+def test_packages_of_jupyter_change_its_image_alone() -> None:
+    refs = image_refs(SEABORN, CONTEXTS)
+    assert changed(dict(refs)) == {"jupyter-server"}
+    assert refs["jupyter-server"].free == ("sea-born",)
+
+
+@pytest.mark.parametrize("config", [POLARS, SEABORN])
+def test_packages_are_the_last_layer_of_the_image_that_there_is_without_them(config: ClusterConfig) -> None:
+    refs = image_refs(config, CONTEXTS)
+    for name in NAMES:
+        assert refs[name].plain == REFS[name].reference and refs[name].parent == REFS[name].parent
+        assert (refs[name].reference != refs[name].plain) is bool(refs[name].requirements)
+
+
+def test_without_packages_their_recipe_does_not_count() -> None:
+    other = CONTEXTS | {topology.PACKAGES: "another recipe"}
+    assert changed(dict(image_refs(a_cluster(), other))) == set()
+    assert image_refs(POLARS, other) != image_refs(POLARS, CONTEXTS)
+
+
+def test_another_version_gives_another_tag() -> None:
+    other = a_cluster(worker=WorkerConfig(requirements=("polars==1.9.1",)))
+    tags = {image_refs(config, CONTEXTS)["worker-node"].tag for config in (POLARS, other, a_cluster())}
+    assert len(tags) == 3
+
+
+def test_of_the_drivers_packages_only_jupyters_own_are_free_to_change() -> None:
+    both = a_cluster(worker=POLARS.worker, jupyter=JupyterConfig(requirements=("seaborn",)))
+    refs = image_refs(both, CONTEXTS)
+    assert refs["jupyter-server"].free == ("seaborn",) and refs["worker-node"].free == ("polars",)
+
+
+LOG = """\
+Collecting nonsense==9
+  ERROR: Could not find a version that satisfies the requirement nonsense==9 (from versions: none)
+ERROR: No matching distribution found for nonsense==9
+Removing intermediate container 12ab
+"""
+CONFLICT = """\
+INFO: pip is looking at multiple versions of pandas to determine which version is compatible
+ERROR: Cannot install old and pandas==2.2.3 because these package versions have conflicting dependencies.
+
+The conflict is caused by:
+    old 1.0 depends on pandas<2
+    The user requested (constraint) pandas==2.2.3
+"""
+
+
+def test_of_a_failed_install_pips_own_error_lines_are_quoted() -> None:
+    assert pip_errors(LOG.splitlines()) == [line for line in LOG.splitlines() if "ERROR" in line]
+    assert len(pip_errors(CONFLICT.splitlines())) == 4
+    assert pip_errors(["Step 3/9 : RUN pip install", "Successfully installed polars-1.9.0"]) == []

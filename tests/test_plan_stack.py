@@ -21,9 +21,9 @@ from sparkqfs.config import (
     StorageKind,
 )
 from sparkqfs.errors import ClusterError
-from sparkqfs.facts import NodeFacts
 from sparkqfs.plan.images import stack_images
-from sparkqfs.plan.stack import StackFile, StackInput, build_stack, executor_sizes, node_labels
+from sparkqfs.plan.sizes import sizing
+from sparkqfs.plan.stack import StackFile, StackInput, build_stack, node_labels
 
 STACK = Path(__file__).parent.parent / "stack"
 TEMPLATES = {path.name: path.read_text() for path in STACK.iterdir() if path.is_file()}
@@ -151,7 +151,7 @@ def test_every_disk_is_mounted_and_named_as_a_chunk_directory() -> None:
 
 
 def test_machines_with_other_limits_get_a_service_of_their_own() -> None:
-    nodes = (a_node_config("node1", 0), a_node_config("node2", 1), a_node_config("node3", 2, memory_mib=4096))
+    nodes = (a_node_config("node1", 0), a_node_config("node2", 1), a_node_config("node3", 2, executors=1))
     config = a_cluster(nodes=nodes)
     found = services(config)
     workers = {name: service for name, service in found.items() if name.startswith("worker-node")}
@@ -180,58 +180,41 @@ def test_only_a_share_of_the_cpu_limits_the_container() -> None:
     assert limits(0.75)["cpus"] == "6.0"  # of 8 cores
 
 
-def test_the_memory_limit_has_room_for_the_daemons_above_what_spark_gets() -> None:
-    nodes = (a_node_config("node1", 0, memory_mib=4096),)
-    worker = services(a_cluster("node1", nodes=nodes))["worker-node"]
-    assert worker["deploy"]["resources"]["limits"]["memory"] == f"{4096 + 512 + 768}M"
-    assert worker["environment"]["SPARK_WORKER_MEMORY"] == "3072m"  # a quarter stays outside the heaps
-
-
 # --- executors ------------------------------------------------------------------------------------
 
 
-def sized(count: int, *machines: tuple[int, int]) -> tuple[ClusterConfig, dict[str, NodeFacts]]:
-    """A cluster of machines with (cores, MiB) set in hosts.yml."""
-    names = tuple(f"node{number + 1}" for number in range(len(machines)))
-    nodes = tuple(
-        a_node_config(name, number, cores=machines[number][0], memory_mib=machines[number][1])
-        for number, name in enumerate(names)
-    )
-    config = a_cluster(*names, nodes=nodes, spark=SparkConfig(executors_per_worker=count))
-    return config, prepared(config)
-
-
-def test_executors_share_a_machines_cores_and_three_quarters_of_its_memory() -> None:
-    assert executor_sizes(*sized(2, (8, 8192))) == (4, 3072)
-
-
-def test_the_smallest_machine_decides_how_large_an_executor_is() -> None:
-    assert executor_sizes(*sized(2, (16, 8192), (4, 65536))) == (2, 3072)
-
-
-def test_machines_without_settings_give_all_cores_and_seven_tenths_of_their_memory() -> None:
-    config = a_cluster("node1", spark=SparkConfig(executors_per_worker=1))
-    facts = {"node1": replace(a_node("node1", config), cores=6, memory_mib=10000)}
-    assert executor_sizes(config, facts) == (6, 5250)
-
-
 def test_every_worker_offers_room_for_exactly_its_executors() -> None:
-    config, facts = sized(3, (8, 12288))
+    node = a_node_config("node1", 0, cores=8, memory_mib=12288)
+    config = a_cluster("node1", nodes=(node,), spark=SparkConfig(executors_per_worker=3))
+    facts = {"node1": replace(a_node("node1", config), memory_mib=32768)}
+    size = sizing(config, facts)
     stack = build(config, facts=facts)
-    worker = yaml.safe_load(stack.text)["services"]["worker-node"]["environment"]
-    assert (worker["SPARK_WORKER_CORES"], worker["SPARK_WORKER_MEMORY"]) == ("6", "9216m")
+    worker = yaml.safe_load(stack.text)["services"]["worker-node"]
+    heap = size.executor.heap_mib
+    assert worker["environment"]["SPARK_WORKER_CORES"] == "6"
+    assert worker["environment"]["SPARK_WORKER_MEMORY"] == f"{3 * heap}m"
+    assert worker["deploy"]["resources"]["limits"]["memory"] == f"{size.limit_mib(size.of('node1'))}M"
     assert "spark.executor.cores                           2\n" in defaults(stack)
-    assert "spark.executor.memory                          3072m\n" in defaults(stack)
+    assert f"spark.executor.memory                          {heap}m\n" in defaults(stack)
 
 
-@pytest.mark.parametrize("machine", [(1, 8192), (8, 1024)])
-def test_a_machine_that_is_too_small_is_an_error_that_names_it_and_the_setting(machine: tuple[int, int]) -> None:
-    config, facts = sized(2, (8, 8192), machine)
-    with pytest.raises(ClusterError) as caught:
-        build(config, facts=facts)
-    (problem,) = caught.value.problems
-    assert problem.node == "node2" and problem.config_path == "nodes.node2"
-    assert "spark.executors_per_worker" in (problem.hint or "")
+def test_unequal_machines_offer_as_many_executors_as_each_has_room_for() -> None:
+    config = a_cluster("node1", "node2")
+    facts = {
+        "node1": replace(a_node("node1", config), cores=2, memory_mib=6144),
+        "node2": replace(a_node("node2", config), cores=1, memory_mib=2048),
+    }
+    found = services(config, facts=facts)
+    workers = [service["environment"] for name, service in found.items() if name.startswith("worker-node")]
+    assert sorted(worker["SPARK_WORKER_CORES"] for worker in workers) == ["1", "2"]
+    constraints = found["spark-master"]["deploy"]["placement"]["constraints"]
+    assert "node.labels.sparkqfs.node != node2" in constraints and len(constraints) == 2
+
+
+def test_a_machine_that_is_too_small_is_an_error() -> None:
+    nodes = (a_node_config("node1", 0), a_node_config("node2", 1, memory_mib=512))
+    with pytest.raises(ClusterError):
+        build(a_cluster("node1", "node2", nodes=nodes))
 
 
 def test_the_users_spark_settings_come_last_and_win() -> None:

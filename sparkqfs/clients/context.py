@@ -6,6 +6,7 @@ import hashlib
 import io
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -77,6 +78,18 @@ def make_context(config: ClusterConfig, name: str, parts: StorageParts | None) -
     for number, certificate in enumerate(config.build.ca_certificates):
         members.append((f"ca/{number}.crt", certificate, 0o644))
     return Context(name, tuple(members), hasher.hexdigest())
+
+
+def packages_context(config: ClusterConfig, requirements: Sequence[str] = (), free: Sequence[str] = ()) -> Context:
+    """The context of the layer with the user's packages; its digest is that of the recipe alone."""
+    recipe = ROOT / "docker" / topology.PACKAGES / "Dockerfile"
+    members: list[tuple[str, Path | bytes, int]] = [("Dockerfile", recipe, 0o644), ("ca/.keep", b"", 0o644)]
+    members += [
+        (f"{name}.txt", "".join(f"{line}\n" for line in lines).encode(), 0o644)
+        for name, lines in (("requirements", requirements), ("free", free))
+    ]
+    members += [(f"ca/{number}.crt", path, 0o644) for number, path in enumerate(config.build.ca_certificates)]
+    return Context(topology.PACKAGES, tuple(members), hashlib.sha256(recipe.read_bytes()).hexdigest())
 
 
 def tar_of(context: Context) -> IO[bytes]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 from sparkqfs import topology
 from sparkqfs.clients import download
-from sparkqfs.clients.context import HADOOP_LOCK, Context, StorageParts, make_context, tar_of
+from sparkqfs.clients.context import HADOOP_LOCK, Context, StorageParts, make_context, packages_context, tar_of
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.jobs.base import Session
 from sparkqfs.plan.images import ImageRef, build_arguments, image_refs, network_arguments, stack_images
 from sparkqfs.plan.steps import JobResult, Outcome
+
+_PIP_ERROR = re.compile(
+    r"(ERROR|error)\b|The conflict is caused by|The user requested|.+ (depends on|requires) .+|note: This error"
+)
 
 
 def architecture(session: Session) -> str:
@@ -68,25 +73,31 @@ def contexts(session: Session, parts: StorageParts | None) -> dict[str, Context]
     }
 
 
+def _digests(session: Session, made: dict[str, Context]) -> dict[str, str]:
+    """Digests of the contexts, and of the recipe for the user's packages."""
+    recipe = packages_context(session.config).digest
+    return {**{name: context.digest for name, context in made.items()}, topology.PACKAGES: recipe}
+
+
 def references(session: Session) -> dict[str, ImageRef]:
     """Every image's reference by content, without fetching anything; worked out once a command."""
     if not session.references:
         made = contexts(session, parts_here(session))
-        session.references.update(image_refs(session.config, {name: one.digest for name, one in made.items()}))
+        session.references.update(image_refs(session.config, _digests(session, made)))
     return session.references
 
 
 def build_one(session: Session, ref: ImageRef, context: Context) -> bool:
-    """Build an image on the manager's engine unless it is there; True when it was built."""
+    """Build an image without the user's packages, unless it is on the manager's engine; True when it was built."""
     config = session.config
     engine = session.clients.engine()
-    if engine.image_labels(ref.reference) is not None:
+    if engine.image_labels(ref.plain) is not None:
         return False
     session.on_event(f"[{ref.image.name}] building")
     with tar_of(context) as tar:
         engine.build(
             tar,
-            tag=ref.reference,
+            tag=ref.plain,
             buildargs={
                 "BASE": ref.parent,
                 **build_arguments(config, ref.image),
@@ -98,6 +109,55 @@ def build_one(session: Session, ref: ImageRef, context: Context) -> bool:
             on_line=lambda line: session.on_event(f"[{ref.image.name}] {line}"),
         )
     return True
+
+
+def add_packages(session: Session, ref: ImageRef, worker: ImageRef) -> bool:
+    """Add the user's packages to an image as its last layer, unless it is there; True when it was built.
+
+    Raises `ClusterError` with pip's own words when they cannot be installed.
+    """
+    config = session.config
+    engine = session.clients.engine()
+    if not ref.requirements or engine.image_labels(ref.reference) is not None:
+        return False
+    session.on_event(f"[{ref.image.name}] building")
+    is_worker = ref.image.name == worker.image.name
+    lines: list[str] = []
+
+    def on_line(line: str) -> None:
+        lines.append(line)
+        session.on_event(f"[{ref.image.name}] {line}")
+
+    context = packages_context(config, ref.requirements, ref.free)
+    try:
+        with tar_of(context) as tar:
+            engine.build(
+                tar,
+                tag=ref.reference,
+                buildargs={
+                    "BASE": ref.plain,
+                    "WORKER": ref.plain if is_worker else worker.reference,
+                    **network_arguments(config, ref.image),
+                },
+                labels={topology.CONTEXT_LABEL: context.digest, "sparkqfs.cluster": config.name},
+                timeout_s=config.timeouts.build_s,
+                network="host",
+                on_line=on_line,
+            )
+    except ClusterError as error:
+        said = pip_errors(lines)
+        if not said:
+            raise
+        where = "worker.requirements" if is_worker else "jupyter.requirements"
+        what = f"{ref.image.name}: pip cannot install the packages:\n  " + "\n  ".join(said)
+        hint = "mend the list; nothing that runs was changed"
+        raise ClusterError(Problem(node=config.manager.name, what=what, config_path=where, hint=hint)) from error
+    return True
+
+
+def pip_errors(lines: list[str]) -> list[str]:
+    """pip's own error lines, with what it says on the conflict above them."""
+    return [line for line in lines if _PIP_ERROR.match(line.strip())][-12:]
 
 
 def missing(session: Session) -> dict[str, str]:
@@ -119,7 +179,7 @@ def build(session: Session) -> JobResult:
         planned = [Outcome(subject=name, state="planned", changes=(todo[name],)) for name in names if name in todo]
         return JobResult(task="build", outcomes=tuple([*planned, *same]))
     made = contexts(session, fetch_parts(session))
-    session.references = image_refs(session.config, {name: context.digest for name, context in made.items()})
+    session.references = image_refs(session.config, _digests(session, made))
     refs = session.references
     done: list[str] = []
     waves = ((topology.WORKER_NODE,), tuple(name for name in names if name != topology.WORKER_NODE))
@@ -132,6 +192,7 @@ def build(session: Session) -> JobResult:
             raise
         pool.shutdown()
         done += [name for name, built in results if built]
+    done += [name for name in names if add_packages(session, refs[name], refs[topology.WORKER_NODE])]
     outcomes = [
         Outcome(subject=name, state="changed", changes=(refs[name].reference,))
         if name in done

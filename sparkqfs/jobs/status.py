@@ -13,6 +13,7 @@ from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
 from sparkqfs.facts import SparkFact, StorageFact, TaskFact, parse_spark
 from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs.base import Session
+from sparkqfs.plan.layout import incomplete, layout_document
 from sparkqfs.plan.steps import JobResult
 
 SCHEMA = 1
@@ -155,7 +156,12 @@ def _storage_problems(session: Session, status: ClusterStatus) -> list[Problem]:
         return [Problem(what=f"{backend.words.storage}: {status.storage}", hint=hint)]
     hosts = () if isinstance(status.spark, str) else status.spark.alive_hosts
     why = backend.unready(session.config, status.storage, hosts or status.storage.up_hosts)
-    return [Problem(what=why)] if why is not None else []
+    problems = [Problem(what=why)] if why is not None else []
+    lacking = incomplete(session.config, len(status.storage.up_hosts))
+    if lacking is not None:
+        hint = "the missing copies are made when they are back"
+        problems.append(Problem(what=lacking, config_path="storage.replication", hint=hint))
+    return problems
 
 
 def _task_problems(session: Session, status: ClusterStatus) -> list[Problem]:
@@ -208,6 +214,7 @@ def document(session: Session, status: ClusterStatus, problems: tuple[Problem, .
         storage |= {
             "answers": True,
             "replication": config.storage.replication,
+            "layout": layout_document(config),
             "server_name": session.backend.words.servers,
             "servers_up": len(found.up_hosts),
             "servers_expected": len(config.nodes),

@@ -10,7 +10,9 @@ from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.jobs import deploy, images, prep, storage, swarm
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.shared_path import shared_path_problems
+from sparkqfs.plan.layout import layout_document, layout_line, layout_table
 from sparkqfs.plan.nodes import is_initialised
+from sparkqfs.plan.sizes import Sizing, sizing, sizing_document, sizing_lines
 from sparkqfs.plan.steps import JobResult, Outcome
 
 
@@ -36,6 +38,9 @@ def _init_if_new(session: Session) -> JobResult:
 
 def up(session: Session, on_stage: Callable[[str, JobResult, float], None]) -> JobResult:
     """Do what is not yet so; stops at the first stage with a problem."""
+    _, unfit = _sizes(session)
+    if unfit:
+        raise ClusterError(*unfit)
     outcomes: list[Outcome] = []
     timings: list[dict[str, object]] = []
     for name, stage in stages():
@@ -63,7 +68,11 @@ def plan(session: Session) -> JobResult:
     outcomes: list[Outcome] = []
     problems: list[Problem] = []
     waits_for: str | None = None
+    sizes, unfit = _sizes(session)
+    problems += unfit
     for name, stage in stages():
+        if name == "deploy" and unfit:
+            continue
         if waits_for is not None:
             why = f"after {waits_for}; looked at then"
             outcomes.append(Outcome(subject=name, state="planned", changes=(why,)))
@@ -75,7 +84,26 @@ def plan(session: Session) -> JobResult:
         ]
         if result.changed or result.problems:
             waits_for = name
-    return JobResult(task="plan", outcomes=tuple(outcomes), problems=tuple(problems))
+    config = session.config
+    document: dict[str, object] = {"layout": layout_document(config), "layouts": layout_table(config), "sizing": None}
+    notes = [f"layout: {layout_line(config)}"]
+    if sizes is not None:
+        notes += sizing_lines(sizes)
+        document["sizing"] = sizing_document(sizes)
+    return JobResult(
+        task="plan", outcomes=tuple(outcomes), problems=tuple(problems), notes=tuple(notes), document=document
+    )
+
+
+def _sizes(session: Session) -> tuple[Sizing | None, tuple[Problem, ...]]:
+    """The sizing, or why there is none; neither while a machine has not said what it has."""
+    facts, unreachable = session.facts()
+    if unreachable:
+        return None, ()
+    try:
+        return sizing(session.config, facts), ()
+    except ClusterError as error:
+        return None, error.problems
 
 
 def _deploy_plan(session: Session) -> JobResult:
@@ -101,6 +129,7 @@ def doctor(session: Session, only: tuple[str, ...] = ()) -> JobResult:
         problems += made.problems
         if not unreachable:
             problems += [one for one in shared_path_problems(session, prepared=False) if one.node in names]
+        problems += [one for one in _sizes(session)[1] if one.node is None or one.node in names]
     except ClusterError as error:
         problems += error.problems
     bad = {problem.node for problem in problems}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
+from sparkqfs.config_packages import package_name
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.topology import Image
 
@@ -27,6 +28,11 @@ class ImageRef:
     reference: str
     parent: str
     """Reference that its Dockerfile's BASE gets."""
+    plain: str
+    """Reference of the image without the user's packages; `reference` where there are none."""
+    requirements: tuple[str, ...] = ()
+    free: tuple[str, ...] = ()
+    """Names of packages that may get another version than the image has."""
 
 
 def build_arguments(config: ClusterConfig, image: Image) -> dict[str, str]:
@@ -52,16 +58,39 @@ def network_arguments(config: ClusterConfig, image: Image) -> dict[str, str]:
     return arguments
 
 
+def requirements_of(config: ClusterConfig, name: str) -> tuple[str, ...]:
+    """The packages that hosts.yml adds to an image: drivers have what executors have."""
+    if name == topology.WORKER_NODE:
+        return config.worker.requirements
+    return (*config.worker.requirements, *config.jupyter.requirements) if name == topology.JUPYTER_SERVER else ()
+
+
 def image_refs(config: ClusterConfig, contexts: dict[str, str]) -> dict[str, ImageRef]:
-    """Every image of the stack with its content tag; `contexts` maps image names to context digests (sha256)."""
+    """Every image of the stack with its content tag; `contexts` maps image names to context digests (sha256).
+
+    Images are built on their parents without the user's packages, which come last: other packages change one layer,
+    and no master's image.
+    """
     refs: dict[str, ImageRef] = {}
     for image in (topology.REGISTRY_IMAGE, *stack_images(config)):
-        parent = refs[image.parent].reference if image.parent else config.build.base
-        parent_tag = refs[image.parent].tag if image.parent else config.build.base
+        parent = refs[image.parent].plain if image.parent else config.build.base
+        parent_tag = parent.rpartition(":")[2] if image.parent else config.build.base
         arguments = sorted(build_arguments(config, image).items())
         text = repr((image.name, contexts[image.name], parent_tag, arguments))
         tag = hashlib.sha256(text.encode()).hexdigest()[:16]
         # the registry's own image cannot come from the registry
         where = "sparkqfs" if image is topology.REGISTRY_IMAGE else f"{config.registry_address}/{config.name}"
-        refs[image.name] = ImageRef(image=image, tag=tag, reference=f"{where}/{image.name}:{tag}", parent=parent)
+        reference = f"{where}/{image.name}:{tag}"
+        ref = ImageRef(image=image, tag=tag, reference=reference, parent=parent, plain=reference)
+        wanted = requirements_of(config, image.name)
+        refs[image.name] = _with_packages(config, ref, wanted, contexts[topology.PACKAGES]) if wanted else ref
     return refs
+
+
+def _with_packages(config: ClusterConfig, ref: ImageRef, wanted: tuple[str, ...], context: str) -> ImageRef:
+    is_worker = ref.image.name == topology.WORKER_NODE
+    free = tuple(map(package_name, wanted if is_worker else config.jupyter.requirements))
+    below = () if is_worker else config.worker.requirements
+    tag = hashlib.sha256(repr((ref.tag, context, wanted, below)).encode()).hexdigest()[:16]
+    reference = ref.plain.rpartition(":")[0] + f":{tag}"
+    return replace(ref, tag=tag, reference=reference, requirements=wanted, free=free)

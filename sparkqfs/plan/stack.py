@@ -11,8 +11,8 @@ import yaml
 
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig, NodeConfig
-from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts import NodeFacts
+from sparkqfs.plan.sizes import SPARK_WORKER_HEAP_MIB, sizing
 from sparkqfs.plan.steps import Secret
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Master, disk_mounts, shared_mounts
@@ -22,20 +22,8 @@ NODE_LABEL = "sparkqfs.node"
 CLASS_LABEL = "sparkqfs.class"
 SECRETS = {"spark-secret": "spark_secret", "jupyter-token": "jupyter_token", "cluster-key": "cluster_key"}
 """File in the container → name in the cluster's secrets."""
-DAEMONS_MIB = 768
-"""Spark worker daemon, supervisor and what the JVMs need outside their heaps."""
 
 Service = dict[str, object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """What one machine gives to Spark. Memory is MiB."""
-
-    cores: int
-    memory_mib: int
-    cpus: float | None
-    """Limit of the container in CPUs; `None` is no limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,21 +40,13 @@ class StackFile:
     warnings: tuple[str, ...] = ()
 
 
-def sizes_of(config: ClusterConfig, node: NodeConfig, fact: NodeFacts | None) -> Sizes:
-    """hosts.yml first, then what the machine reports: all cores, 70 % of the memory."""
-    cores = node.cores or (fact.cores if fact else 0) or 1
-    memory = node.memory_mib or int((fact.memory_mib if fact else 0) * 0.7) or 1024
-    reported = (fact.cores if fact else 0) or cores
-    cpus = round(reported * node.cpu_share, 2) if node.cpu_share < 1 else None
-    return Sizes(cores=cores, memory_mib=memory, cpus=cpus)
-
-
 def node_labels(config: ClusterConfig, facts: dict[str, NodeFacts]) -> dict[str, dict[str, str]]:
     """Labels of every swarm node: cluster, name in hosts.yml, and class (machines with equal limits and disks)."""
     labels = {}
+    found = sizing(config, facts)
     for node in config.nodes:
-        sizes = sizes_of(config, node, facts.get(node.name))
-        text = repr((sizes.cores, sizes.memory_mib, sizes.cpus, [str(d) for d in node.data_dirs]))
+        size = found.of(node.name)
+        text = repr((found.counts[node.name], found.limit_mib(size), size.cpus, [str(d) for d in node.data_dirs]))
         labels[node.name] = {
             CLUSTER_LABEL: config.name,
             NODE_LABEL: node.name,
@@ -140,35 +120,15 @@ def _named(config: ClusterConfig, name: str, content: str) -> str:
     return f"{config.name}_{name.replace('.', '-')}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def executor_sizes(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[int, int]:
-    """(cores, heap MiB) of one executor: Spark has one size for all, so the smallest machine decides.
-
-    A quarter of an executor's memory stays outside the heap: JVM overhead, Python workers, Arrow buffers.
-    Raises `ClusterError` when a machine has fewer cores than executors or too little memory.
-    """
-    count = config.spark.executors_per_worker
-    cores = []
-    heaps = []
-    for node in config.nodes:
-        sizes = sizes_of(config, node, facts.get(node.name))
-        heap = int(sizes.memory_mib / count * 0.75)
-        if sizes.cores < count or heap < 512:
-            what = f"{sizes.cores} cores and {sizes.memory_mib} MiB are too little for {count} executors"
-            hint = "lower spark.executors_per_worker, or raise cores and memory of this node"
-            raise ClusterError(Problem(node=node.name, what=what, config_path=f"nodes.{node.name}", hint=hint))
-        cores.append(sizes.cores // count)
-        heaps.append(heap)
-    return min(cores), min(heaps)
-
-
 def _configs(given: StackInput) -> dict[str, str]:
     config = given.config
     backend = backend_of(config)
-    cores, heap = executor_sizes(config, given.facts)
-    total = cores * config.spark.executors_per_worker * len(config.nodes)
+    found = sizing(config, given.facts)
+    total = found.cores
     values = {
-        "executor_cores": str(cores),
-        "executor_memory_mib": str(heap),
+        "executor_cores": str(found.executor.cores),
+        "executor_memory_mib": str(found.executor.heap_mib),
+        "python_worker_mib": str(found.executor.python_worker_mib),
         "driver_memory_mib": str(config.spark.driver_memory_mib),
         "parallelism": str(max(2, 2 * total)),
         "root": backend.root_uri(config),
@@ -275,6 +235,11 @@ class _Common:
             names.append(self.backend.master.name)
         return [f"{name}:{self.config.manager.advertise}" for name in names]
 
+    def not_on_small_machines(self) -> list[str]:
+        """The machines whose memory is not reckoned with a Spark master."""
+        small = [size.name for size in sizing(self.config, self.given.facts).nodes if not size.hosts_master]
+        return [f"node.labels.{NODE_LABEL} != {name}" for name in small]
+
     def pinned_to_manager(self) -> list[str]:
         """To the one machine, not to the role."""
         return [f"node.labels.{NODE_LABEL} == {self.config.manager.name}"]
@@ -303,7 +268,7 @@ def _spark_master(common: _Common) -> Service:
         secrets=("spark-secret",),
         configs=("spark-defaults.conf", *common.backend.client_configs),
         mounts=shared_mounts(common.config),
-        constraints=common.pinned_to_manager() if common.on_host else [],
+        constraints=common.pinned_to_manager() if common.on_host else common.not_on_small_machines(),
         ports=[(topology.SPARK_UI_PORT, common.config.ports.spark_ui)],
         extra_environment={"SPARKQFS_PROBE_HOST": ""},  # its own name is in no DNS before it is healthy
     )
@@ -311,13 +276,11 @@ def _spark_master(common: _Common) -> Service:
 
 def _worker_node(common: _Common, node: NodeConfig, class_name: str) -> Service:
     config = common.config
-    sizes = sizes_of(config, node, common.given.facts.get(node.name))
-    cores, heap = executor_sizes(config, common.given.facts)
-    count = config.spark.executors_per_worker
-    extra = common.backend.server_mib + DAEMONS_MIB
-    limits = {"memory": f"{sizes.memory_mib + extra}M"}
-    if sizes.cpus is not None:
-        limits["cpus"] = str(sizes.cpus)
+    found = sizing(config, common.given.facts)
+    size, executor, count = found.of(node.name), found.executor, found.counts[node.name]
+    limits = {"memory": f"{found.limit_mib(size)}M"}
+    if size.cpus is not None:
+        limits["cpus"] = str(size.cpus)
     return common.service(
         topology.WORKER_NODE,
         secrets=("spark-secret", *common.backend.worker_secrets),
@@ -326,8 +289,9 @@ def _worker_node(common: _Common, node: NodeConfig, class_name: str) -> Service:
         constraints=[f"node.labels.{CLASS_LABEL} == {class_name}"],
         ports=[],
         extra_environment={
-            "SPARK_WORKER_CORES": str(cores * count),
-            "SPARK_WORKER_MEMORY": f"{heap * count}m",
+            "SPARK_WORKER_CORES": str(executor.cores * count),
+            "SPARK_WORKER_MEMORY": f"{executor.heap_mib * count}m",
+            "SPARK_DAEMON_MEMORY": f"{SPARK_WORKER_HEAP_MIB}m",
             "SPARK_WORKER_DIR": "/data/spark/work",
             "SPARK_LOCAL_DIRS": "/data/spark/local",
         },

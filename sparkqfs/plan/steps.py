@@ -68,6 +68,8 @@ class JobResult:
     document: dict[str, object] = field(default_factory=dict)
     text: str = ""
     """For people, on standard output, instead of the table of outcomes."""
+    notes: tuple[str, ...] = ()
+    """For people, below the table of outcomes."""
     code: ExitCode = ExitCode.OK
 
     @property

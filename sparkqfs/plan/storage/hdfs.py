@@ -46,6 +46,7 @@ class Hdfs(Backend):
     init_task = "init-storage"
     probe_host = topology.HDFS_NAMENODE
     server_mib = 512
+    master_mib = 768
     worker_configs = ("core-site.xml", "hdfs-site.xml")
     worker_secrets = ()
     client_configs = ("core-site.xml", "hdfs-site.xml")

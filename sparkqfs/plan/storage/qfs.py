@@ -47,10 +47,12 @@ class Qfs(Backend):
     parts = "qfs-tarball"
     init_task = "init-qfs"
     probe_host = topology.QFS_MASTER
-    server_mib = 512
+    server_mib = 320
+    master_mib = 320
     worker_configs = ("ChunkServer.prp",)
     worker_secrets = ("cluster-key",)
     client_configs = ()
+    stripes = ((6, 3),)
     remote_reads = "QFS's client reads a random copy"
 
     def disk_directories(self, first: bool) -> tuple[str, ...]:

@@ -55,9 +55,13 @@ class Backend(ABC):
     """Service whose route decides a container's address."""
     server_mib: int = 0
     """Memory of the data server in a worker-node container."""
+    master_mib: int = 0
+    """Memory of the master's container."""
     worker_configs: tuple[str, ...] = ()
     worker_secrets: tuple[str, ...] = ()
     client_configs: tuple[str, ...] = ()
+    stripes: tuple[tuple[int, int], ...] = ()
+    """Reed-Solomon, as far as it is offered: (data, recovery) pieces."""
     remote_reads: str | None = None
     """What its client does instead of reading the nearest copy; `None` where it reads that."""
 
