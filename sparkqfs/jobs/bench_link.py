@@ -1,0 +1,134 @@
+"""A slower network for the workers, as long as a block runs: Linux's token bucket filter on their interfaces."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import paramiko
+
+from sparkqfs import topology
+from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.facts import TaskFact
+from sparkqfs.jobs import status
+from sparkqfs.jobs.base import Session
+from sparkqfs.plan.bench import Link
+
+BURST_S = 0.01
+"""Worth of traffic that may go at full speed: more than one tick of any kernel."""
+LEAST_BURST = 32 * 1024
+START_S = 30.0
+END_S = 20.0
+HANDLE = "5af:"
+SCRIPT = r"""
+container=$1 address=$2 network=$3 rate=$4 burst=$5 limit=$6 handle=$7
+for program in tc ip nsenter; do
+  command -v "$program" >/dev/null || { [ "$rate" = 0 ] && exit 0; echo "no $program here" >&2; exit 9; }
+done
+pid=$(docker inspect -f '{{.State.Pid}}' "$container") || exit 9
+id=$(docker network inspect -f '{{.Id}}' "$network") || exit 9
+inside() { nsenter -t "$pid" -n -- "$@"; }
+outside() { nsenter --net="/var/run/docker/netns/1-$(printf %.10s "$id")" -- "$@"; }
+device=$(inside ip -4 -o addr show | awk -v "a=$address/" 'index($4, a) == 1 {print $2; exit}')
+[ -n "$device" ] || { echo "no interface with $address in the container" >&2; exit 9; }
+peer=$(inside ip -o link show dev "$device" | sed -n 's/^[0-9]*: [^@:]*@if\([0-9]*\):.*/\1/p')
+port=$(outside ip -o link show | sed -n "s/^$peer: \([^@:]*\)[@:].*/\1/p")
+[ -n "$peer" ] && [ -n "$port" ] || { echo "the other end of $device is not found" >&2; exit 9; }
+free() { case "$("$1" tc qdisc show dev "$2" root)" in "qdisc tbf $handle "*) "$1" tc qdisc del dev "$2" root;; esac; }
+free_both() { free inside "$device"; free outside "$port"; }
+shape() { "$1" tc qdisc replace dev "$2" root handle "$handle" tbf rate "${rate}bit" burst "$burst" latency 50ms; }
+free_both
+[ "$rate" = 0 ] && exit 0
+trap free_both EXIT
+trap 'exit 143' HUP INT TERM
+shape inside "$device" && shape outside "$port" || exit 9
+printf 'shaped\n'
+timeout "$limit" cat >/dev/null
+"""
+"""Both ends of the container's link to the overlay, so both directions. It ends with its standard input: whatever ends
+the run ends the shaping too. A filter that an earlier run left has the same handle and goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    node: str
+    channel: paramiko.Channel
+
+
+def _arguments(session: Session, task: TaskFact, link: Link | None, limit_s: float) -> list[str]:
+    bits = link.bits_per_s if link is not None else 0
+    burst = max(LEAST_BURST, int(bits / 8 * BURST_S))
+    network = f"{session.config.name}_{topology.NETWORK}"
+    address = task.addresses[0] if task.addresses else ""
+    return [task.container_id, address, network, str(bits), str(burst), str(int(limit_s)), HANDLE]
+
+
+def _workers(session: Session) -> list[TaskFact]:
+    seen = status.gather_status(session)
+    return [task for task in seen.tasks if status.is_worker(task.service) and task.is_up and task.container_id]
+
+
+def remove_leftovers(session: Session) -> None:
+    """Take away what a run that died could not; nothing to do as a rule."""
+    if session.config.network == "host":
+        return
+    tasks = {task.node: task for task in _workers(session)}
+
+    def remove(name: str) -> None:
+        session.clients.node(name).script(SCRIPT, *_arguments(session, tasks[name], None, 0))
+
+    session.clients.on(tuple(tasks), remove).raise_failures()
+
+
+@contextlib.contextmanager
+def shaped(session: Session, link: Link, limit_s: float) -> Iterator[None]:
+    """Hold every worker to `link`, both ways, while the block runs.
+
+    Raises `ClusterError` when a machine cannot do it, and when it did not last to the block's end.
+    """
+    tasks = {task.node: task for task in _workers(session)}
+    held: list[_Held] = []
+    try:
+        for node, task in tasks.items():
+            session.on_event(f"[{node}] holding the worker's link to {link.text}")
+            held.append(_start(session, node, _arguments(session, task, link, limit_s)))
+        yield
+        ended = [one.node for one in held if one.channel.exit_status_ready() or one.channel.closed]
+        if ended:
+            what = f"the link was not held to {link.text} until the end on {', '.join(ended)}: not measured"
+            raise ClusterError(Problem(what=what))
+    finally:
+        _end(session, held)
+
+
+def _start(session: Session, node: str, arguments: list[str]) -> _Held:
+    channel = session.clients.node(node).exec_channel(["sh", "-c", SCRIPT, "sh", *arguments])
+    channel.settimeout(START_S)
+    try:
+        answer = channel.makefile("r").readline()
+    except OSError as error:
+        channel.close()
+        raise ClusterError(Problem(node=node, what=f"shaping the link: no answer within {START_S:.0f} s")) from error
+    if answer.strip() != "shaped":
+        said = channel.makefile_stderr("r").read()
+        channel.close()
+        lines = [line for line in said.splitlines() if line and not line.startswith("sparkqfs-pid")]
+        hint = (
+            "iproute2 and util-linux must be installed there, and the kernel needs sch_tbf; or measure without --link"
+        )
+        raise ClusterError(Problem(node=node, what=f"shaping the link: {'; '.join(lines) or 'failed'}", hint=hint))
+    return _Held(node, channel)
+
+
+def _end(session: Session, held: list[_Held]) -> None:
+    """Close all standard inputs, then wait for each."""
+    for one in held:
+        with contextlib.suppress(OSError):
+            one.channel.shutdown_write()
+    deadline = time.monotonic() + END_S
+    for one in held:
+        if not one.channel.status_event.wait(max(0.1, deadline - time.monotonic())):
+            session.on_event(f"[{one.node}] the link is freed when this connection ends")
+        one.channel.close()
