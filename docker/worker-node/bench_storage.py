@@ -34,6 +34,7 @@ from pyspark.sql import functions as F
 
 OURS = "sparkqfs-bench"
 GROUPS = 1000
+WARM_ROWS = 8192
 SETTLE_S = 1.0
 """Between an operation and its sample: counters of the network, and of processes that are just ending."""
 DISK_DEADLINE_S = 60.0
@@ -134,15 +135,15 @@ class Bench:
         self.counted: dict[str, tuple[int, float]] | None = None
         """The last counters, while nothing has run since."""
         say(f"{self.executors} executors with {self.cores} cores on {', '.join(self.hosts)}; warming up")
-        self.expected = self.generated().agg(*verify.sums()).collect()[0].asDict()
+        self.expected = self.generated(self.rows).agg(*verify.sums()).collect()[0].asDict()
         if self.expected["id"] != self.rows * (self.rows - 1) // 2:
             raise RuntimeError("the rows that are made here have the wrong sums")
 
-    def generated(self) -> DataFrame:
-        """The table, from no storage at all."""
+    def generated(self, rows: int) -> DataFrame:
+        """A table, from no storage at all."""
         files = self.spec["files"]
         numbers = self.spark.range(0, files, 1, files)
-        return numbers.mapInArrow(verify.make_rows(self.rows, files), verify.SCHEMA)
+        return numbers.mapInArrow(verify.make_rows(rows, files), verify.SCHEMA)
 
     def ask(self, question: Callable[[Iterator[int]], Iterator[Any]]) -> list[Any]:
         """The answers of all executors."""
@@ -211,11 +212,20 @@ class Bench:
         """Where a table of a round is. In the first round nothing is deleted: so its bytes on disk can be counted."""
         return f"{table['uri']}/round-{turn + 1}"
 
-    def write(self, table: dict[str, Any], turn: int) -> bool:
+    def write(self, uri: str, rows: int) -> bool:
         """Makes the rows and writes them."""
-        frame = self.generated().write.mode("overwrite").option("compression", "none")
-        frame.parquet(self.uri(table, turn))
+        self.generated(rows).write.mode("overwrite").option("compression", "none").parquet(uri)
         return True  # the reads look at what is in it
+
+    def warm_up(self) -> None:
+        """All that is measured, with a small table: the first of everything is slow. Deleted with the last round."""
+        for table in self.spec["tables"]:
+            self.use(table["settings"])
+            self.write(f"{table['uri']}/warm-up", WARM_ROWS)
+        for variant in self.spec["variants"]:
+            self.use(variant["settings"])
+            for run in self.reads(f"{self.tables[variant['table']]['uri']}/warm-up").values():
+                run()
 
     def look(self, table: dict[str, Any], turn: int, before: int) -> None:
         """What the first round's table takes, and in how many copies."""
@@ -238,13 +248,11 @@ class Bench:
             "disk_bytes": max(0, held - before) if table["is_counted"] else None,
         }
 
-    def reads(self, variant: dict[str, Any], turn: int) -> dict[str, Callable[[], bool]]:
+    def reads(self, uri: str) -> dict[str, Callable[[], bool]]:
         """The operations that read, by name; each says whether all of the table came back."""
-        schema = verify.SCHEMA
-        uri = self.uri(self.tables[variant["table"]], turn)
 
         def table() -> DataFrame:
-            return self.spark.read.schema(schema).parquet(uri)
+            return self.spark.read.schema(verify.SCHEMA).parquet(uri)
 
         def scan() -> bool:
             return bool(table().agg(*verify.sums()).collect()[0].asDict() == self.expected)
@@ -269,12 +277,13 @@ class Bench:
             self.use(table["settings"])
             writer = next(one for one in variants.values() if one["table"] == table["name"])
             before = self.disk() if turn == 0 and table["is_counted"] else 0
-            self.sample(turn, writer, "write", lambda table=table: self.write(table, turn))  # type: ignore[misc]
+            uri = self.uri(table, turn)
+            self.sample(turn, writer, "write", lambda uri=uri: self.write(uri, self.rows))  # type: ignore[misc]
             if turn == 0:
                 self.look(table, turn, before)
         for variant in alternating(self.spec["variants"], turn):
             self.use(variant["settings"])
-            for operation, run in self.reads(variant, turn).items():
+            for operation, run in self.reads(self.uri(self.tables[variant["table"]], turn)).items():
                 self.sample(turn, variant, operation, run)
         for table in self.spec["tables"]:
             verify.Files(self.spark, self.uri(table, turn)).delete()
@@ -288,6 +297,7 @@ class Bench:
         """All rounds; the document of the last line."""
         self.clean()
         try:
+            self.warm_up()
             for turn in range(self.spec["rounds"]):
                 self.round(turn)
         finally:

@@ -30,6 +30,7 @@ class Wanted:
     rounds: int | None
     quick: bool
     link: bench.Link | None
+    baseline: str | None
     timeout_s: float
 
 
@@ -42,13 +43,21 @@ class Report:
     result: JobResult
 
 
-def storage(session: Session, wanted: Wanted) -> JobResult:
-    """Measure every form of this cluster's storage, with what it has beside it."""
+def at_least_one(flag: str, value: int) -> int | None:
+    """`None` for 0, the default. Raises `ConfigError` for less."""
+    if value < 0:
+        raise ConfigError(Problem(what=f"{flag} {value}: a number from 1 on is wanted"))
+    return value or None
+
+
+def storage(session: Session, wanted: Wanted) -> Report | JobResult:
+    """Measure every form of this cluster's storage, with what it has beside it; with --dry-run say what."""
     config = session.config
     if wanted.link is not None:
         bench.check_link(config)
     forms = bench.forms_of(config, wanted.link)
     variants = bench.variants_of(forms)
+    bench.check_baseline(wanted.baseline, variants)
     sizes = bench.sizes_of_bench(
         config, session.all_facts(), forms, mib=wanted.mib, rounds=wanted.rounds, quick=wanted.quick
     )
@@ -81,7 +90,9 @@ def storage(session: Session, wanted: Wanted) -> JobResult:
         ],
         **measured,
     }
-    return dataclasses.replace(result_of((document,), None).result, task="bench.storage", document=document)
+    made = report_of((document,), wanted.baseline)
+    result = dataclasses.replace(made.result, task="bench.storage", document={**document, **made.result.document})
+    return dataclasses.replace(made, result=result)
 
 
 def _check_healthy(session: Session) -> None:
@@ -91,8 +102,9 @@ def _check_healthy(session: Session) -> None:
         raise ClusterError(*problems)
 
 
-def default_name(document: dict[str, Any]) -> str:
-    """`bench-spark-qfs`, `bench-spark-qfs-1gbit`: the next run of the same kind replaces the file."""
+def default_name(report: Report) -> str:
+    """`bench-CLUSTER-STORAGE`, `bench-CLUSTER-STORAGE-1gbit`: the next run of the same kind replaces the file."""
+    document = report.documents[0]
     parts = ["bench", document["cluster"], document["storage"], document["link"]]
     return "-".join(str(part) for part in parts if part)
 
@@ -120,7 +132,20 @@ def load(file: Path) -> dict[str, Any]:
     return document
 
 
-def result_of(documents: tuple[dict[str, Any], ...], baseline: str | None) -> Report:
+def saved(result: JobResult, *files: Path) -> JobResult:
+    """The result, with the names of what was written."""
+    text = "\n".join([str(result.text), "", *(f"saved {file}" for file in files)])
+    return dataclasses.replace(result, text=text, document={**result.document, "files_saved": [str(f) for f in files]})
+
+
+def report(files: tuple[Path, ...], baseline: str | None) -> Report:
+    """Result files together. Raises `ConfigError` for what is none."""
+    if not files:
+        raise ConfigError(Problem(what="no result file is named", hint="`invoke bench.storage` writes one to results/"))
+    return report_of(tuple(load(file) for file in files), baseline)
+
+
+def report_of(documents: tuple[dict[str, Any], ...], baseline: str | None) -> Report:
     """Tables and problems of one or more result documents. Raises `ConfigError` for an unknown baseline."""
     try:
         comparison = compare(documents, baseline)

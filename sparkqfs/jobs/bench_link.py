@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-
-import paramiko
 
 from sparkqfs import topology
+from sparkqfs.clients.hold import Hold
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts import TaskFact
 from sparkqfs.jobs import status
@@ -51,12 +49,6 @@ timeout "$limit" cat >/dev/null
 the run ends the shaping too. A filter that an earlier run left has the same handle and goes first."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    node: str
-    channel: paramiko.Channel
-
-
 def _arguments(session: Session, task: TaskFact, link: Link | None, limit_s: float) -> list[str]:
     bits = link.bits_per_s if link is not None else 0
     burst = max(LEAST_BURST, int(bits / 8 * BURST_S))
@@ -89,46 +81,34 @@ def shaped(session: Session, link: Link, limit_s: float) -> Iterator[None]:
     Raises `ClusterError` when a machine cannot do it, and when it did not last to the block's end.
     """
     tasks = {task.node: task for task in _workers(session)}
-    held: list[_Held] = []
+    holds: list[Hold] = []
     try:
         for node, task in tasks.items():
             session.on_event(f"[{node}] holding the worker's link to {link.text}")
-            held.append(_start(session, node, _arguments(session, task, link, limit_s)))
+            holds.append(
+                Hold(
+                    session.clients.node(node),
+                    ["sh", "-c", SCRIPT, "sh", *_arguments(session, task, link, limit_s)],
+                    word="shaped",
+                    what="shaping the link",
+                    hint="it needs iproute2, util-linux and the kernel's sch_tbf; or measure without --link",
+                    timeout_s=START_S,
+                )
+            )
         yield
-        ended = [one.node for one in held if one.channel.exit_status_ready() or one.channel.closed]
+        ended = [hold.node for hold in holds if not hold.lasts]
         if ended:
             what = f"the link was not held to {link.text} until the end on {', '.join(ended)}: not measured"
             raise ClusterError(Problem(what=what))
     finally:
-        _end(session, held)
+        _free(session, holds)
 
 
-def _start(session: Session, node: str, arguments: list[str]) -> _Held:
-    channel = session.clients.node(node).exec_channel(["sh", "-c", SCRIPT, "sh", *arguments])
-    channel.settimeout(START_S)
-    try:
-        answer = channel.makefile("r").readline()
-    except OSError as error:
-        channel.close()
-        raise ClusterError(Problem(node=node, what=f"shaping the link: no answer within {START_S:.0f} s")) from error
-    if answer.strip() != "shaped":
-        said = channel.makefile_stderr("r").read()
-        channel.close()
-        lines = [line for line in said.splitlines() if line and not line.startswith("sparkqfs-pid")]
-        hint = (
-            "iproute2 and util-linux must be installed there, and the kernel needs sch_tbf; or measure without --link"
-        )
-        raise ClusterError(Problem(node=node, what=f"shaping the link: {'; '.join(lines) or 'failed'}", hint=hint))
-    return _Held(node, channel)
-
-
-def _end(session: Session, held: list[_Held]) -> None:
-    """Close all standard inputs, then wait for each."""
-    for one in held:
-        with contextlib.suppress(OSError):
-            one.channel.shutdown_write()
+def _free(session: Session, holds: list[Hold]) -> None:
+    """All at once, then wait for each."""
+    for hold in holds:
+        hold.let_go()
     deadline = time.monotonic() + END_S
-    for one in held:
-        if not one.channel.status_event.wait(max(0.1, deadline - time.monotonic())):
-            session.on_event(f"[{one.node}] the link is freed when this connection ends")
-        one.channel.close()
+    for hold in holds:
+        if not hold.end(max(0.1, deadline - time.monotonic())):
+            session.on_event(f"[{hold.node}] the link is freed when this connection ends")

@@ -108,6 +108,13 @@ def baseline_of(config: ClusterConfig, variants: tuple[Variant, ...]) -> str:
     return own if own in names else names[0]
 
 
+def check_baseline(name: str | None, variants: tuple[Variant, ...]) -> None:
+    """Before an hour of measuring. Raises `ConfigError` for a variant that there is not."""
+    names = [variant.name for variant in variants]
+    if name is not None and name not in names:
+        raise ConfigError(Problem(what=f"--baseline {name}: no variant here", hint=f"there are {', '.join(names)}"))
+
+
 def sizes_of_bench(
     config: ClusterConfig,
     facts: dict[str, NodeFacts],
