@@ -83,8 +83,8 @@ def shaped(session: Session, link: Link, limit_s: float) -> Iterator[None]:
     tasks = {task.node: task for task in _workers(session)}
     holds: list[Hold] = []
     try:
+        session.on_event(f"holding each worker's link to {link.text}")
         for node, task in tasks.items():
-            session.on_event(f"[{node}] holding the worker's link to {link.text}")
             holds.append(
                 Hold(
                     session.clients.node(node),
