@@ -9,7 +9,7 @@ from typing import Any
 
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.plan.bench import OPERATIONS
-from sparkqfs.plan.bench_results import Cell, Comparison, Spread, ratio_text
+from sparkqfs.plan.bench_results import Cell, Comparison, Spread, floor_text, ratio_text
 from sparkqfs.report_page import AMBER, BLUE, GREEN, GREY, LABEL, ROW, STYLE, VALUE, WIDTH
 
 PALETTE = (GREEN, BLUE, AMBER, GREY)
@@ -69,6 +69,8 @@ def bench_page(documents: Sequence[dict[str, Any]], comparison: Comparison) -> s
         f"<p>Bars are medians of {comparison.rounds} rounds, lines the least and the most. Ratios are times over that "
         f"of <b>{base}</b>; ~ where the spreads overlap, so that the difference may be chance.</p>"
     )
+    if comparison.floor is not None:
+        parts.append(f"<p>In all figures: {escape(floor_text(comparison.floor))}.</p>")
     for operation in OPERATIONS:
         parts.append(
             f"<h2>{operation.capitalize()}</h2>\n<p>{MEANINGS[operation]}</p>\n{_table(comparison, operation)}"

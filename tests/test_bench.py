@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -164,6 +165,9 @@ def a_result(seconds: dict[str, list[float]] | None = None, **changes: Any) -> d
         for number, value in enumerate(values)
     ]
     samples.append({**samples[0], "operation": "write", "seconds": 30.0})
+    samples.append(
+        {**samples[0], "variant": "", "operation": "nothing", "received_bytes": 2_000_000, "cpu_seconds": 0.4}
+    )
     variants = [{"name": name, "table": "qfs-2", "text": f"text of {name}", "is_counted": True} for name in seconds]
     return {
         "schema": 1,
@@ -235,6 +239,12 @@ def test_the_text_has_a_table_for_each_operation() -> None:
     assert any(line.split()[:3] == [UPSTREAM, "21.0", "(20.0-22.0)"] for line in lines)
 
 
+def test_what_measuring_costs_is_said() -> None:
+    found = compare([a_result()])
+    said = "nothing at all shows 0.002 network/byte and 0.4 CPU s/GB"
+    assert said in table_lines(found)[-1] and "0.002" in bench_page([a_result()], found)
+
+
 def test_the_page_shows_every_variant_and_runs_nothing() -> None:
     document = a_result({"qfs-2": [10.0], "<script>": [5.0]})
     page = bench_page([document], compare([document]))
@@ -294,3 +304,10 @@ def test_a_count_below_one_is_bad_input() -> None:
     assert (jobs.at_least_one("--mib", 0), jobs.at_least_one("--mib", 5)) == (None, 5)
     with pytest.raises(ConfigError, match="--mib -1"):
         jobs.at_least_one("--mib", -1)
+
+
+def test_bench_md_names_every_key_of_the_result_file() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "bench.md").read_text(encoding="utf-8")
+    rows = [line for line in page.partition("## The result file (schema 1)")[2].splitlines() if line.startswith("| `")]
+    named = {code for row in rows for code in re.findall(r"`([^`]+)`", row.split("|")[1])}
+    assert named == (set(a_result()) | {"hosts", "rows"}) - {"schema"}

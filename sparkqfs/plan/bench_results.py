@@ -11,6 +11,8 @@ from sparkqfs.errors import ConfigError, Problem
 from sparkqfs.plan.bench import OPERATIONS
 
 SCHEMA = 1
+NOTHING = "nothing"
+"""The operation of a sample that only measures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,8 @@ class Comparison:
     rows: tuple[Row, ...]
     baseline: Row
     rounds: int
+    floor: Cell | None
+    """What measuring nothing at all costs, per byte and GB of the smallest table; in every other cell too."""
     wrong: tuple[str, ...]
     """Operations that gave other data back than was written."""
 
@@ -98,7 +102,14 @@ def compare(documents: Sequence[Mapping[str, Any]], baseline: str | None = None)
         if not one["is_right"]
     )
     rounds = min(document["rounds"] for document in documents)
-    return Comparison(rows=tuple(rows), baseline=found[0], rounds=rounds, wrong=wrong)
+    return Comparison(rows=tuple(rows), baseline=found[0], rounds=rounds, floor=_floor(documents), wrong=wrong)
+
+
+def _floor(documents: Sequence[Mapping[str, Any]]) -> Cell | None:
+    smallest = min(documents, key=lambda document: min(table["bytes"] for table in document["tables"].values()))
+    samples = [one for one in smallest["samples"] if one["operation"] == NOTHING]
+    size = min(table["bytes"] for table in smallest["tables"].values())
+    return _cell(samples, size, True) if samples else None
 
 
 def _rows(document: Mapping[str, Any], mark: str) -> list[Row]:
@@ -159,7 +170,15 @@ def table_lines(comparison: Comparison) -> list[str]:
         if "write" in row.cells:
             lines.append(f"{row.name:{width}}  {f'{row.disk:.2f}' if row.disk is not None else '-':>22}")
     lines += ["", f"ratio: time over that of {comparison.baseline.name}; ~ where the spreads overlap"]
+    if comparison.floor is not None:
+        lines.append(floor_text(comparison.floor))
     return lines[1:]
+
+
+def floor_text(floor: Cell) -> str:
+    """What every figure has too much of, about."""
+    network = floor.network.median if floor.network is not None else 0.0
+    return f"measuring nothing at all shows {network:.3f} network/byte and {floor.cpu.median:.1f} CPU s/GB"
 
 
 def ratio_text(comparison: Comparison, row: Row, operation: str) -> str:
