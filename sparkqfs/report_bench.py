@@ -128,6 +128,6 @@ def _runs(documents: Sequence[dict[str, Any]]) -> str:
             f"network {one['network']}, {link}; {one['mib']} MiB in {one['files']} files, {one['rounds']} rounds; "
             f"CPU time from {one['cpu_source']}"
         )
-        name = f"{one['cluster']}, {one['when']}"
+        name = f"{one['cluster']}, {one['storage']}, {one['when']}"
         rows.append(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>")
     return f"<table>{''.join(rows)}</table>"

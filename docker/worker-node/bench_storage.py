@@ -21,6 +21,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ SETTLE_S = 1.0
 """Between an operation and its sample: counters of the network, and of processes that are just ending."""
 DISK_DEADLINE_S = 60.0
 CLOSE = "java_method('org.apache.hadoop.fs.FileSystem', 'closeAll') AS done"
+READER = "java_method('sparkqfs.fs.ReadCounters', 'snapshot') AS reader"
+COUNTED = "address string, received long, seconds double, source string, reader string"
 
 
 def say(text: str) -> None:
@@ -87,24 +90,37 @@ def disk_bytes() -> int:
     return total
 
 
-def count_in_barrier(_: Iterator[int]) -> Iterator[tuple[str, int, float, str]]:
-    """Barrier tasks start together, one a core: so every executor is asked."""
-    BarrierTaskContext.get().barrier()
-    address, _, received = verify.received_bytes()
-    yield address, received, *cpu_seconds()
+def count_in_barrier(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """One row a task. Barrier tasks start together, one a core: so every executor is asked."""
+    for batch in batches:
+        BarrierTaskContext.get().barrier()
+        address, _, received = verify.received_bytes()
+        seconds, source = cpu_seconds()
+        yield pa.RecordBatch.from_pydict(
+            {
+                "address": [address],
+                "received": [received],
+                "seconds": [seconds],
+                "source": [source],
+                "reader": batch.column("reader"),
+            }
+        )
 
 
 def disk_in_barrier(_: Iterator[int]) -> Iterator[tuple[str, int]]:
-    """The same for `disk_bytes`, which looks at every block there is."""
+    """`disk_bytes` of every executor."""
     BarrierTaskContext.get().barrier()
     yield os.environ["NODE_IP"], disk_bytes()
 
 
-def pass_in_barrier(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """What comes in, once every executor has its task."""
-    for batch in batches:
-        BarrierTaskContext.get().barrier()
-        yield batch
+@dataclass(frozen=True)
+class Counters:
+    """What all executors have counted since they started."""
+
+    workers: dict[str, tuple[int, float]]
+    """Address → (bytes received, CPU seconds). Executors of one container say the same."""
+    readers: dict[str, dict[str, Any]] | None
+    """As `verify.reader_counters` takes them."""
 
 
 # --- in the driver ---------------------------------------------------------------------------------------------------
@@ -129,11 +145,12 @@ class Bench:
         self.rows = max(1, spec["mib"] * (1 << 20) // verify.ROW_BYTES)
         self.tables = {table["name"]: table for table in spec["tables"]}
         self.samples: list[dict[str, Any]] = []
-        self.readers: dict[str, dict[str, Any]] | None = None
         self.facts: dict[str, dict[str, Any]] = {}
         self.cpu_source = ""
-        self.counted: dict[str, tuple[int, float]] | None = None
-        """The last counters, while nothing has run since."""
+        reader = str(spark.sparkContext._jsc.hadoopConfiguration().get("fs.qfs.impl") or "")
+        self.has_reader = reader.startswith("sparkqfs.fs.")
+        self.counted = self.count()
+        """The last counters; nothing has run since."""
         say(f"{self.executors} executors with {self.cores} cores on {', '.join(self.hosts)}; warming up")
         self.expected = self.generated(self.rows).agg(*verify.sums()).collect()[0].asDict()
         if self.expected["id"] != self.rows * (self.rows - 1) // 2:
@@ -145,42 +162,36 @@ class Bench:
         numbers = self.spark.range(0, files, 1, files)
         return numbers.mapInArrow(verify.make_rows(rows, files), verify.SCHEMA)
 
-    def ask(self, question: Callable[[Iterator[int]], Iterator[Any]]) -> list[Any]:
-        """The answers of all executors."""
-        context = self.spark.sparkContext
-        context.setJobGroup("bench", "counters")
-        answers = context.parallelize(range(self.cores), self.cores).barrier().mapPartitions(question).collect()
-        return list(answers)
-
-    def count(self) -> dict[str, tuple[int, float]]:
-        """Address → (bytes received, CPU seconds) so far. Executors of one container say the same."""
-        answers = self.ask(count_in_barrier)
-        self.cpu_source = ", ".join(sorted({answer[3] for answer in answers}))
-        return {address: (received, seconds) for address, received, seconds, _ in answers}
+    def count(self, *columns: str) -> Counters:
+        """All counters. `columns` are worked out by each executor before."""
+        self.spark.sparkContext.setJobGroup("bench", "counters")
+        reader = READER if self.has_reader else "'' AS reader"
+        asked = self.spark.range(0, self.cores, 1, self.cores).selectExpr(*columns, reader)
+        rows = asked.mapInArrow(count_in_barrier, COUNTED, barrier=True).collect()
+        self.cpu_source = ", ".join(sorted({row["source"] for row in rows}))
+        answers = [json.loads(row["reader"]) for row in rows if row["reader"]]
+        readers = {answer["process"]: answer for answer in answers} if self.has_reader else None
+        return Counters({row["address"]: (row["received"], row["seconds"]) for row in rows}, readers)
 
     def disk(self) -> int:
         """Bytes on disk of the storage's blocks, on all nodes."""
-        return sum(dict(self.ask(disk_in_barrier)).values())
+        context = self.spark.sparkContext
+        context.setJobGroup("bench", "bytes on disk")
+        answers = context.parallelize(range(self.cores), self.cores).barrier().mapPartitions(disk_in_barrier).collect()
+        return sum(dict(answers).values())
 
     def use(self, settings: dict[str, str]) -> None:
         """From here on all file systems have these settings: those that are open keep theirs, so they are closed."""
         for name, value in settings.items():
             self.spark.conf.set(name, value)
-        self.counted = None
-        self.spark.sparkContext.setJobGroup("bench", "closing file systems")
         jvm = self.spark.sparkContext._jvm
         assert jvm is not None
         jvm.org.apache.hadoop.fs.FileSystem.closeAll()
-        everywhere = self.spark.range(0, self.cores, 1, self.cores).selectExpr(CLOSE)
-        everywhere.mapInArrow(pass_in_barrier, "done string", barrier=True).collect()
+        self.counted = self.count(CLOSE)
 
-    def sample(self, turn: int, variant: dict[str, Any] | None, operation: str, run: Callable[[], bool]) -> None:
-        """Runs one operation between two looks at the counters."""
-        name = variant["name"] if variant else ""
-        uri = self.tables[variant["table"]]["uri"] if variant else ""
-        if self.counted is None:
-            self.readers = verify.reader_snapshots(self.spark, uri, self.cores)
-        before, reader = self.counted or self.count(), self.readers
+    def sample(self, turn: int, name: str, operation: str, run: Callable[[], bool]) -> None:
+        """Runs one operation of a variant between two looks at the counters; the first one is there already."""
+        before = self.counted
         group = f"bench-{len(self.samples)}"
         self.spark.sparkContext.setJobGroup(group, f"{name} {operation}")
         started = time.monotonic()
@@ -188,18 +199,20 @@ class Bench:
         seconds = time.monotonic() - started
         time.sleep(SETTLE_S)
         self.counted = after = self.count()
-        if reader is not None:
-            self.readers = verify.reader_snapshots(self.spark, uri, self.cores)
-            self.counted = self.count()  # what the question cost is not the next operation's
+        grown = [
+            (count - before.workers[host][0], cpu - before.workers[host][1])
+            for host, (count, cpu) in after.workers.items()
+            if host in before.workers
+        ]
         sample = {
             "round": turn + 1,
             "variant": name,
             "operation": operation,
             "seconds": round(seconds, 3),
-            "received_bytes": sum(after[host][0] - before[host][0] for host in after if host in before),
-            "cpu_seconds": round(sum(after[host][1] - before[host][1] for host in after if host in before), 3),
+            "received_bytes": sum(count for count, _ in grown),
+            "cpu_seconds": round(sum(cpu for _, cpu in grown), 3),
             "is_right": right,
-            "reader": verify.reader_counters(reader, self.readers),
+            "reader": verify.reader_counters(before.readers, after.readers),
         }
         if operation == "scan":
             levels = Counter(task["taskLocality"] for task in self.driver.scan_tasks(group))
@@ -229,7 +242,6 @@ class Bench:
 
     def look(self, table: dict[str, Any], turn: int, before: int) -> None:
         """What the first round's table takes, and in how many copies."""
-        self.counted = None
         files = verify.Files(self.spark, self.uri(table, turn))
         listed = files.list()
         placed = verify.placement(files, listed)
@@ -271,12 +283,12 @@ class Bench:
 
     def round(self, turn: int) -> None:
         """Each table is written, each variant read, in the order of this round."""
-        self.sample(turn, None, "nothing", lambda: True)
-        variants = {variant["name"]: variant for variant in self.spec["variants"]}
+        self.use({})
+        self.sample(turn, "", "nothing", lambda: True)
         for table in alternating(self.spec["tables"], turn):
-            self.use(table["settings"])
-            writer = next(one for one in variants.values() if one["table"] == table["name"])
+            writer = next(one["name"] for one in self.spec["variants"] if one["table"] == table["name"])
             before = self.disk() if turn == 0 and table["is_counted"] else 0
+            self.use(table["settings"])
             uri = self.uri(table, turn)
             self.sample(turn, writer, "write", lambda uri=uri: self.write(uri, self.rows))  # type: ignore[misc]
             if turn == 0:
@@ -284,7 +296,7 @@ class Bench:
         for variant in alternating(self.spec["variants"], turn):
             self.use(variant["settings"])
             for operation, run in self.reads(self.uri(self.tables[variant["table"]], turn)).items():
-                self.sample(turn, variant, operation, run)
+                self.sample(turn, variant["name"], operation, run)
         for table in self.spec["tables"]:
             verify.Files(self.spark, self.uri(table, turn)).delete()
 
@@ -336,6 +348,7 @@ def main(argv: list[str]) -> int:
     except (ValueError, KeyError) as error:
         say(str(error))
         return 2
+    os.environ.setdefault("QFS_CLIENT_LOG_LEVEL", "NOTICE")  # a line for each file system that is opened
     register_pickle_by_value(verify)  # a module of this container only
     spark = (
         SparkSession.builder.appName(OURS)
