@@ -19,6 +19,7 @@ from sparkqfs import local as local_cluster
 from sparkqfs.clients.connect import open_clients
 from sparkqfs.config import load_config
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
+from sparkqfs.jobs import bench as bench_jobs
 from sparkqfs.jobs import compute, images, storage, whole
 from sparkqfs.jobs import copy as copy_jobs
 from sparkqfs.jobs import deploy as deploy_jobs
@@ -28,8 +29,10 @@ from sparkqfs.jobs import swarm as swarm_jobs
 from sparkqfs.jobs import top as top_jobs
 from sparkqfs.jobs import verify as verify_jobs
 from sparkqfs.jobs.base import Session, cluster_lock
+from sparkqfs.plan.bench import parse_link
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.report import Reporter
+from sparkqfs.report_bench import write_bench_page
 from sparkqfs.report_page import write_page
 
 Job = Callable[[Session], JobResult]
@@ -541,6 +544,93 @@ def copy(
     run("copy", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run))
 
 
+@task(
+    name="storage",
+    auto_shortflags=False,
+    help=shared_help(
+        "dry_run",
+        quick="96 MiB and two rounds: does it run, not how fast it is",
+        mib="size of the table; decided from memory and disks otherwise",
+        rounds="how often each operation is measured (3; 2 with --quick)",
+        link="hold every worker's link to this rate meanwhile, such as 1gbit",
+        baseline="variant that the ratios compare with (the cluster's own)",
+        out="directory of the result file and the page",
+        timeout="seconds",
+    ),
+)
+def bench_storage(
+    c: Context,
+    hosts: str | None = None,
+    quick: bool = False,
+    mib: int = 0,
+    rounds: int = 0,
+    link: str | None = None,
+    baseline: str | None = None,
+    out: str = "results",
+    timeout: int = 14400,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """The same writes, scans, aggregations and sorts on each form of the storage: time, network, CPU, disk."""
+    with reporting(json, verbose, "bench.storage"):
+        wanted = bench_jobs.Wanted(
+            mib=bench_jobs.at_least_one("--mib", mib),
+            rounds=bench_jobs.at_least_one("--rounds", rounds),
+            quick=quick,
+            link=parse_link(link) if link is not None else None,
+            baseline=baseline,
+            timeout_s=timeout,
+        )
+
+    def job(session: Session) -> JobResult:
+        made = bench_jobs.storage(session, wanted)
+        return made if isinstance(made, JobResult) else bench_files(made, Path(out) / bench_jobs.default_name(made))
+
+    run("bench.storage", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, lock=True))
+
+
+def bench_files(report: bench_jobs.Report, name: Path) -> JobResult:
+    """Write a measurement's result file and its page."""
+    file, page = name.with_name(name.name + ".json"), name.with_name(name.name + ".html")
+    bench_jobs.save(file, report.documents[0])
+    write_bench_page(page, report.documents, report.comparison)
+    return bench_jobs.saved(report.result, file, page)
+
+
+@task(
+    name="report",
+    positional=["files"],
+    auto_shortflags=False,
+    help={
+        "files": "result files, comma-separated",
+        "baseline": "variant that the ratios compare with (the first file's own)",
+        "page": "write an HTML page there",
+        "json": HELP["json"],
+        "verbose": HELP["verbose"],
+    },
+)
+def bench_report(
+    c: Context,
+    files: str,
+    baseline: str | None = None,
+    page: str | None = None,
+    json: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Result files of bench.storage together: one table and one page. Needs no cluster."""
+    with reporting(json, verbose, "bench.report") as reporter:
+        report = bench_jobs.report(tuple(Path(name) for name in names(files)), baseline)
+        result = report.result
+        if page is not None:
+            write_bench_page(Path(page), report.documents, report.comparison)
+            result = bench_jobs.saved(result, Path(page))
+        reporter.result(result)
+    if result.exit_code:
+        raise Exit(code=int(result.exit_code))
+
+
 LOCAL_HELP = {
     "name": "name of the local cluster",
     "file": "cluster file it writes",
@@ -632,4 +722,5 @@ ns = Collection(
     up,
     doctor,
 )
+ns.add_collection(Collection("bench", bench_storage, bench_report))
 ns.add_collection(Collection("local", local_up, local_down, local_status))

@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checks": {"config", "errors", "facts", "topology"},
     "gather": {"clients", "config", "errors", "facts", "topology"},
     "jobs": {"checks", "clients", "config", "errors", "facts", "gather", "jobs", "plan", "topology"},
-    "report": {"errors", "facts", "plan"},
+    "report": {"errors", "facts", "plan", "report"},
     "local": {"config", "errors", "local", "topology"},
     "program": {"errors"},
 }

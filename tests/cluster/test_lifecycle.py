@@ -172,6 +172,15 @@ class Storage:
         master = container_of(1, f"spark_{self.kind.master}")
         return on_node(1, "docker", "exec", "-i", master, "/opt/sparkqfs/bin/with-env", *argv, stdin=stdin)
 
+    def shaped(self) -> list[int]:
+        """Nodes whose worker-node container has a token bucket filter."""
+        script = "nsenter -t $(docker inspect -f '{{.State.Pid}}' $1) -n tc qdisc show"
+        shown = {
+            number: on_node(number, "sh", "-c", script, "sh", container_of(number, "spark_worker-node"))
+            for number in (1, 2, 3)
+        }
+        return [number for number, text in shown.items() if "qdisc tbf" in text]
+
 
 class Beginning(Storage):
     """From bare machines to work that is done."""
@@ -267,6 +276,20 @@ class Beginning(Storage):
             assert reader["local_bytes"] > 0.9 * (reader["local_bytes"] + reader["remote_bytes"]), reader
             assert (reader["fallback_bytes"], reader["fallbacks"]) == (0, {})
 
+    def test_the_benchmark_measures_every_form_over_a_slower_link_and_frees_it(self, cluster: Cluster) -> None:
+        words = ("--mib", "8", "--rounds", "1", "--link", "100mbit", "--json")
+        found = cluster.ok("bench.storage", *words).json
+        copies = [int(name.rpartition("-")[2]) for name in found["tables"]]
+        assert copies == [1, 2, 3]
+        for table, count in zip(found["tables"].values(), copies, strict=True):
+            assert list(table["copies"]) == [str(count)] and table["disk_bytes"] > 0.9 * count * table["bytes"]
+        assert all(sample["is_right"] for sample in found["samples"])
+        assert {one["variant"] for one in found["samples"]} == {"", *(one["name"] for one in found["variants"])}
+        assert all(Path(cluster.hosts.parent / name).stat().st_size > 0 for name in found["files_saved"])
+        assert self.shaped() == []
+        alone = cluster.ok("bench.report", found["files_saved"][0], "--json").json
+        assert alone["rows"] == found["rows"]
+
     def test_verify_reads_what_is_there_and_leaves_it(self, cluster: Cluster) -> None:
         payload = os.urandom(3 << 20)
         self.in_master(*self.kind.put, "/tmp/any.bin", stdin=payload)
@@ -292,6 +315,17 @@ class Beginning(Storage):
 
 class Interrupted(Storage):
     """What an interrupt leaves behind."""
+
+    @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+    def test_a_link_is_free_again_after_a_benchmark_that_was_broken_off(
+        self, cluster: Cluster, sent: signal.Signals
+    ) -> None:
+        words = ("bench.storage", "--quick", "--link", "100mbit", "--verbose")
+        assert cluster.ended(*words, said="waiting for executors", sent=sent) == (130 if sent == 2 else -sent)
+        end = time.monotonic() + 15
+        while self.shaped():
+            assert time.monotonic() < end, "the link is still held"
+            time.sleep(0.5)
 
     @pytest.mark.parametrize(
         ("words", "said", "sent"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
 from sparkqfs.facts import StorageFact, StorageLayout, parse_hdfs
-from sparkqfs.plan.storage.seam import ONE_PLACE_A_PARTITION, Backend, Master, Words, servers_unready
+from sparkqfs.plan.storage.seam import ONE_PLACE_A_PARTITION, Backend, Form, Master, Words, servers_unready
 
 ROOT = f"hdfs://{topology.HDFS_NAMENODE}:{topology.NAMENODE_PORT}"
 METADATA_SCRIPT = r"""
@@ -100,6 +100,19 @@ class Hdfs(Backend):
     def unready(self, config: ClusterConfig, fact: StorageFact | None, hosts: tuple[str, ...]) -> str | None:
         """Every datanode up, out of safe mode, under the workers' addresses."""
         return servers_unready(self.words, config, fact, hosts)
+
+    def forms(self, config: ClusterConfig) -> tuple[Form, ...]:
+        """One to three copies."""
+        return tuple(
+            Form(
+                name=f"hdfs-{copies}",
+                text=f"HDFS, replication {copies}",
+                root=ROOT,
+                settings={"dfs.replication": str(copies)},
+                space=copies,
+            )
+            for copies in range(1, min(3, len(config.nodes)) + 1)
+        )
 
     def prepare_commands(self, config: ClusterConfig) -> tuple[str, tuple[str, ...]]:
         """As on QFS, with as few starts of a JVM as it takes: one where nothing is missing."""

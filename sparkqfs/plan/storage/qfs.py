@@ -5,9 +5,20 @@ from __future__ import annotations
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
 from sparkqfs.facts import StorageFact, StorageLayout, parse_qfs
-from sparkqfs.plan.storage.seam import ONE_PLACE_A_PARTITION, Backend, Master, Words, servers_unready
+from sparkqfs.plan.storage.seam import (
+    ONE_PLACE_A_PARTITION,
+    Backend,
+    Form,
+    Master,
+    Reading,
+    Words,
+    servers_unready,
+)
 
 ROOT = f"qfs://{topology.QFS_MASTER}:{topology.META_CLIENT_PORT}"
+REED_SOLOMON = "1,6,3,65536,2"
+"""createParams: copies, data and recovery stripes, bytes of a stripe, the striper's number for Reed-Solomon."""
+REED_SOLOMON_NODES = 9
 METADATA_SCRIPT = r"""
 cp=$base/checkpoint lg=$base/logs
 if [ -d "$cp" ]; then
@@ -114,6 +125,36 @@ class Qfs(Backend):
     def unready(self, config: ClusterConfig, fact: StorageFact | None, hosts: tuple[str, ...]) -> str | None:
         """Every chunkserver up, out of recovery, under the workers' addresses."""
         return servers_unready(self.words, config, fact, hosts)
+
+    def forms(self, config: ClusterConfig) -> tuple[Form, ...]:
+        """One to three copies, each read by our reader and by upstream's; Reed-Solomon where each part has a node."""
+        readings = (
+            Reading(suffix="", text="our reader", settings={"fs.qfs.localRead": "true"}),
+            Reading(suffix="-upstream", text="upstream's reader", settings={"fs.qfs.localRead": "false"}),
+        )
+        found = [
+            Form(
+                name=f"qfs-{copies}",
+                text=f"QFS, replication {copies}",
+                root=ROOT,
+                settings={"fs.qfs.createParams": str(copies)},
+                space=copies,
+                readings=readings,
+            )
+            for copies in range(1, min(3, len(config.nodes)) + 1)
+        ]
+        if len(config.nodes) >= REED_SOLOMON_NODES:
+            found.append(
+                Form(
+                    name="qfs-rs-6-3",
+                    text="QFS, Reed-Solomon 6+3",
+                    root=ROOT,
+                    settings={"fs.qfs.createParams": REED_SOLOMON},
+                    space=1.5,
+                    readings=(Reading(suffix="", text="upstream's reader", settings={"fs.qfs.localRead": "true"}),),
+                )
+            )
+        return tuple(found)
 
     def prepare_commands(self, config: ClusterConfig) -> tuple[str, tuple[str, ...]]:
         """User directory, /tmp and the event log directory, owned by the service user."""

@@ -39,6 +39,34 @@ class Master:
     secrets: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One way to read a file of a `Form`."""
+
+    suffix: str
+    """Of the form's name; empty for the way that the cluster reads."""
+    text: str
+    settings: dict[str, str]
+    """Hadoop's, for the reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """One way to keep a file on the storage, as the benchmark compares them."""
+
+    name: str
+    text: str
+    root: str
+    """URI of the file system."""
+    settings: dict[str, str]
+    """Hadoop's, for the writes."""
+    space: float
+    """Bytes on the nodes' disks per byte of data, about."""
+    readings: tuple[Reading, ...] = (Reading(suffix="", text="", settings={}),)
+    is_counted: bool = True
+    """Whether its traffic and its space are seen from the containers."""
+
+
 class Backend(ABC):
     """What a storage backend says; every function is pure. The defaults are those of a storage without daemons."""
 
@@ -96,6 +124,10 @@ class Backend(ABC):
     def container_environment(self, config: ClusterConfig, node_disks: int) -> dict[str, str]:
         """Environment of every container."""
         return {}
+
+    def forms(self, config: ClusterConfig) -> tuple[Form, ...]:
+        """The ways to keep a file that this cluster has nodes for."""
+        return ()
 
     def worker_mounts(self, node: NodeConfig) -> list[dict[str, object]]:
         """Bind mounts of the storage in a worker-node container, one a disk, besides `shared_mounts`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
-from sparkqfs.plan.storage.seam import SHARED_TARGET, Backend, Words
+from sparkqfs.plan.storage.seam import SHARED_TARGET, Backend, Form, Words
 
 
 class Shared(Backend):
@@ -17,6 +17,13 @@ class Shared(Backend):
     def root_uri(self, config: ClusterConfig) -> str:
         """A plain path, the same in every container."""
         return f"file://{SHARED_TARGET}"
+
+    def forms(self, config: ClusterConfig) -> tuple[Form, ...]:
+        """As it is. What it sends and keeps is below the containers."""
+        if config.shared_directory is None:
+            return ()
+        text = "the shared file system"
+        return (Form(name="shared", text=text, root=self.root_uri(config), settings={}, space=0, is_counted=False),)
 
     def prepare_commands(self, config: ClusterConfig) -> tuple[str, tuple[str, ...]]:
         """The same directories as on a file system of our own."""

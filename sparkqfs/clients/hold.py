@@ -1,0 +1,47 @@
+"""A program on a machine that does something for as long as its standard input is open, and undoes it then."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+from sparkqfs.clients.ssh import NodeClient
+from sparkqfs.errors import ClusterError, Problem
+
+
+class Hold:
+    """Starts the program and waits for its first line, which must be `word`.
+
+    Raises `ClusterError` with what it said instead, after `timeout_s` seconds at the latest.
+    """
+
+    def __init__(self, client: NodeClient, argv: Sequence[str], *, word: str, what: str, hint: str, timeout_s: float):
+        self.node = client.node.name
+        self._channel = client.exec_channel(argv)
+        self._channel.settimeout(timeout_s)
+        try:
+            answer = self._channel.makefile("r").readline().strip()
+            said = b"" if answer == word else bytes(self._channel.makefile_stderr("rb").read())
+        except OSError as error:
+            self._channel.close()
+            raise ClusterError(Problem(node=self.node, what=f"{what}: no answer in {timeout_s:.0f} s")) from error
+        if answer != word:
+            self._channel.close()
+            lines = [line for line in said.decode(errors="replace").splitlines() if not line.startswith("sparkqfs-pid")]
+            raise ClusterError(Problem(node=self.node, what=f"{what}: {'; '.join(lines) or 'failed'}", hint=hint))
+
+    @property
+    def lasts(self) -> bool:
+        """False once it has ended, for whatever reason."""
+        return not (self._channel.exit_status_ready() or self._channel.closed)
+
+    def let_go(self) -> None:
+        """Close its standard input; do not wait."""
+        with contextlib.suppress(OSError):
+            self._channel.shutdown_write()
+
+    def end(self, timeout_s: float) -> bool:
+        """Wait for its end; whether it came. The connection's end is that of its standard input in any case."""
+        ended = self._channel.status_event.wait(timeout_s)
+        self._channel.close()
+        return bool(ended)
