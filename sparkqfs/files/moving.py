@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,7 +40,7 @@ def put(access: Access, source: str, target: Place, *, overwrite: bool, stdin: i
     storage = access.connect(0)
     try:
         work = _work_of_put(access, storage, source, target)
-        subject = f"{visible(source)} to {visible(str(target))}"
+        subject = f"{'standard input' if source == STREAM else visible(source)} to {visible(str(target))}"
         return _run(access, "put", storage, work, subject, _sender(overwrite, stdin))
     finally:
         storage.close()
@@ -65,7 +66,7 @@ def get_stream(access: Access, source: Place, out: BinaryIO) -> Result:
             raise ConfigError(Problem(what=what, hint=f"{len(found)} files or directories are there under this name"))
 
         def one(transfer: Transfer, storage: Storage, item: Item) -> str:
-            counting = local.Counting(out, transfer.count)
+            counting = local.Counting(out, partial(transfer.count, item))
             try:
                 counting.finish(storage.get(item.place.uri, counting.write))
             except OSError as error:  # not once more: the first bytes are written
@@ -197,12 +198,12 @@ def _sender(overwrite: bool, stdin: int | None) -> One:
     def one(transfer: Transfer, storage: Storage, item: Item) -> str:
         if item.exists and item.size >= 0:
             if item.same_size and _is_equal(transfer, storage, item):
-                transfer.count(item.size)
+                transfer.count(item, item.size)
                 return "unchanged"
             if not overwrite:
                 return "differs"
         is_stream = str(item.local) == STREAM and stdin is not None
-        reading = local.Reading(stdin if is_stream and stdin is not None else item.local, transfer.count)
+        reading = local.Reading(stdin if is_stream and stdin is not None else item.local, partial(transfer.count, item))
         return storage.put(item.place.uri, reading.blocks(), reading.finish, overwrite=overwrite)
 
     return one
@@ -285,11 +286,11 @@ def _fetcher(overwrite: bool) -> One:
     def one(transfer: Transfer, storage: Storage, item: Item) -> str:
         if item.exists:
             if item.same_size and _is_equal(transfer, storage, item):
-                transfer.count(item.size)
+                transfer.count(item, item.size)
                 return "unchanged"
             if not overwrite:
                 return "differs"
-        part = local.Part(item.local, transfer.count)
+        part = local.Part(item.local, partial(transfer.count, item))
         try:
             digest = storage.get(item.place.uri, part.write)
             part.finish(digest, overwrite=overwrite)
@@ -317,14 +318,20 @@ def _run(access: Access, verb: str, storage: Storage, work: Work, subject: str, 
     started = time.monotonic()
     tally = Transfer(access, verb, work.items, one).run(storage)
     seconds = time.monotonic() - started
+    total += tally.streamed_bytes
+    tally.copied_bytes += tally.streamed_bytes if tally.copied else 0
     tally.failed = work.failed | tally.failed
     problems = problems_of(tally)
-    changes = [counted, f"{tally.copied} copied and read back, {tally.unchanged} there already and equal"]
+    changes = [
+        f"{len(work.items)} files, {total:,} bytes",
+        f"{tally.copied} copied and read back, {tally.unchanged} there already and equal",
+    ]
     if work.directories:
         changes.append(f"{work.directories} directories made")
     if tally.copied_bytes:
         changes.append(f"{seconds:.1f} s, {tally.copied_bytes / max(seconds, 1e-9) / 1e6:,.1f} MB/s")
     document |= {
+        "bytes": total,
         "copied": tally.copied,
         "copied_bytes": tally.copied_bytes,
         "unchanged": tally.unchanged,

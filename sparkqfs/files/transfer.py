@@ -51,6 +51,8 @@ class Tally:
 
     copied: int = 0
     copied_bytes: int = 0
+    streamed_bytes: int = 0
+    """Of sources whose size nobody knew."""
     unchanged: int = 0
     differs: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
@@ -83,10 +85,12 @@ class Transfer:
         self._defect: BaseException | None = None
         self.tally = Tally()
 
-    def count(self, size: int) -> None:
+    def count(self, item: Item, size: int) -> None:
         """So many bytes more. Raises `Stopped` when the run was given up."""
         with self._lock:
             self._bytes += size
+            if item.size < 0:
+                self.tally.streamed_bytes += size
         self.check()
 
     def check(self) -> None:
