@@ -36,6 +36,8 @@ def read() -> tuple[list[str] | None, bytes]:
         raise EOFError
     kind, size = struct.unpack(">cI", head)
     payload = IN.read(size)
+    if len(payload) < size:
+        raise EOFError
     if kind == b"D":
         return None, payload
     at, texts = 4, []
@@ -100,6 +102,14 @@ def answer(verb: str, path: Path, more: list[str]) -> None:
         send("ok", str(len(old)))
 
 
+def read_or_remove(part: Path) -> tuple[list[str] | None, bytes]:
+    try:
+        return read()
+    except EOFError:
+        part.unlink(missing_ok=True)
+        raise
+
+
 def put(path: Path, overwrite: bool) -> None:
     told = False
     part = path.parent / f".sparkqfs-part-{int(time.time()) + 60}-{secrets.token_hex(4)}"
@@ -111,7 +121,7 @@ def put(path: Path, overwrite: bool) -> None:
     except OSError as error:
         send("error", "failed", error.strerror or str(error))
         told = True
-    texts, data = read()
+    texts, data = read_or_remove(part)
     while texts is None:
         if not told:
             with part.open("ab") as file:
@@ -120,7 +130,7 @@ def put(path: Path, overwrite: bool) -> None:
             print("no space left for living", file=sys.stderr, flush=True)
             part.unlink()
             os._exit(3)
-        texts, data = read()
+        texts, data = read_or_remove(part)
     if told:
         return
     if texts[0] == "abort" or digest(part) != texts[1]:
@@ -150,11 +160,13 @@ def main() -> None:
         assert texts is not None
         if FAULT == "hangs":
             time.sleep(60)
-        if texts[0] == "put":
-            put(local(texts[1]), texts[2] == "1")
-            continue
         try:
+            if texts[0] == "put":
+                put(local(texts[1]), texts[2] == "1")
+                continue
             answer(texts[0], local(texts[1]), texts[2:])
+        except EOFError:
+            return
         except FileNotFoundError as error:
             send("error", "absent", str(error))
         except OSError as error:

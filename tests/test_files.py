@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 STAND_IN = HERE / "file_server.py"
 JAVA = HERE.parent / "docker" / "worker-node" / "java" / "sparkqfs" / "files"
 NODE = "127.0.0.2"
-NAMES = ("a b", "ä", "sub/deep/x", "sub/y", ".hidden", "[x]*", "100%", "-n")
+NAMES = ("a b", "xäöx", "sub/deep/x", "sub/y", ".hidden", "[x]*", "100%", "-n")
 
 
 @dataclass
@@ -119,6 +119,7 @@ def qfs(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with QfsCluster(kit.qfs_home, tmp_path_factory.mktemp("qfs")) as running:
         environment = {
             "LD_LIBRARY_PATH": running.environment["LD_LIBRARY_PATH"],
+            "LANG": "C.UTF-8",
             "SPARKQFS_REPLICATION": "2",
             "SPARKQFS_ROOT": running.uri,
             "NODE_IP": NODE,
@@ -307,6 +308,19 @@ def test_a_name_that_the_storage_cannot_hold_is_one_clear_error(world: World, tr
     assert "/tree/?: not copied: the name is no UTF-8" in failed
     assert len(failed) <= 2
     assert set(NAMES) <= set(world.names("/tree"))
+
+
+def test_a_name_that_qfs_does_not_take_says_what_it_would_take(qfs: World, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("t", "tä", "öt", "t ", " t", "t\nt"):
+        (tree / name).write_bytes(name.encode())
+    for _ in range(2):
+        failed = [problem.what for problem in qfs.put(tree, "/odd").problems]
+        assert len(failed) == 5 and all("QFS takes no name" in what for what in failed)
+        assert qfs.names("/odd") == ["t"]
+    qfs.get("/odd/t", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == b"t"
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------

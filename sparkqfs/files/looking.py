@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
-from sparkqfs.files.moving import find
+from sparkqfs.files.moving import find, opened
 from sparkqfs.files.places import Place, Places
 from sparkqfs.files.results import Result, table, visible
 from sparkqfs.files.storage import Entry, Storage, StorageError
@@ -15,14 +15,11 @@ from sparkqfs.files.transfer import Access
 
 def ls(access: Access, place: Place, *, recursive: bool) -> Result:
     """What a place names; of a directory what is in it."""
-    storage = access.connect(0)
-    try:
-        entries: list[Entry] = []
+    entries: list[Entry] = []
+    with opened(access) as storage:
         for top in find(storage, place):
             shown = list(_walk(storage, place, top, recursive))
             entries += shown[1:] if top.kind == "d" else shown
-    finally:
-        storage.close()
     entries.sort(key=lambda entry: entry.path)
     rows = [_row(place, entry) for entry in entries]
     size = sum(entry.size for entry in entries if entry.is_file)
@@ -70,21 +67,16 @@ def _described(place: Place, entry: Entry) -> dict[str, object]:
 
 def du(access: Access, place: Place) -> Result:
     """Bytes, and bytes with all copies: of each thing in a directory, and together."""
-    storage = access.connect(0)
     sums: dict[str, list[int]] = {}
-    try:
+    with opened(access) as storage:
         found = find(storage, place)
         for top in found:
             for entry in _walk(storage, place, top, True):
-                if not entry.is_file:
-                    sums.setdefault(_share(found, top, entry), [0, 0, 0])
-                    continue
                 one = sums.setdefault(_share(found, top, entry), [0, 0, 0])
-                one[0] += entry.size
-                one[1] += entry.size * max(1, entry.copies)
-                one[2] += 1
-    finally:
-        storage.close()
+                if entry.is_file:
+                    one[0] += entry.size
+                    one[1] += entry.size * max(1, entry.copies)
+                    one[2] += 1
     single = found[0].path if len(found) == 1 and found[0].kind == "d" else None
     if single is not None and len(sums) > 1 and sums[single][2] == 0:
         del sums[single]  # the directory itself, where everything is in something else
@@ -119,8 +111,7 @@ def _sizes(one: list[int], name: str) -> tuple[str, ...]:
 def rm(access: Access, places: Places, place: Place, *, recursive: bool, if_there: bool) -> Result:
     """Removes what a place names, for good. Raises `RefusedError` before anything is removed."""
     places.check_removable(place)
-    storage = access.connect(0)
-    try:
+    with opened(access) as storage:
         try:
             found = find(storage, place)
         except ConfigError:
@@ -135,8 +126,6 @@ def rm(access: Access, places: Places, place: Place, *, recursive: bool, if_ther
                 hint = "--recursive removes it with all that is in it"
                 raise RefusedError(Problem(what=what, code=ExitCode.REFUSED, hint=hint))
         return _remove(access, storage, place, found)
-    finally:
-        storage.close()
 
 
 def _remove(access: Access, storage: Storage, place: Place, found: list[Entry]) -> Result:

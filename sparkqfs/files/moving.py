@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,31 +36,37 @@ class Work:
     """Directories that were looked through for what killed runs left."""
 
 
-def put(access: Access, source: str, target: Place, *, overwrite: bool, stdin: int | None = None) -> Result:
-    """Files of this machine to the storage; the source `-` is the stream `stdin`."""
+@contextlib.contextmanager
+def opened(access: Access) -> Iterator[Storage]:
+    """The first file server, closed at the end. A connection that ends before the files' turn is a `ClusterError`."""
     storage = access.connect(0)
     try:
+        yield storage
+    except OSError as error:
+        said = storage.pipe.last_words() or str(error) or type(error).__name__
+        raise ClusterError(Problem(node=storage.pipe.where or None, what=f"file server: {said}")) from error
+    finally:
+        storage.close()
+
+
+def put(access: Access, source: str, target: Place, *, overwrite: bool, stdin: int | None = None) -> Result:
+    """Files of this machine to the storage; the source `-` is the stream `stdin`."""
+    with opened(access) as storage:
         work = _work_of_put(access, storage, source, target)
         subject = f"{'standard input' if source == STREAM else visible(source)} to {visible(str(target))}"
         return _run(access, "put", storage, work, subject, _sender(overwrite, stdin))
-    finally:
-        storage.close()
 
 
 def get(access: Access, source: Place, target: str, *, overwrite: bool) -> Result:
     """Files of the storage to this machine."""
-    storage = access.connect(0)
-    try:
+    with opened(access) as storage:
         work = _work_of_get(access, storage, source, target)
         return _run(access, "get", storage, work, f"{visible(str(source))} to {visible(target)}", _fetcher(overwrite))
-    finally:
-        storage.close()
 
 
 def get_stream(access: Access, source: Place, out: BinaryIO) -> Result:
     """One file to a stream; wrong bytes are an error after they were written."""
-    storage = access.connect(0)
-    try:
+    with opened(access) as storage:
         found = find(storage, source)
         if len(found) != 1 or not found[0].is_file:
             what = f"{source}: only one file can go to standard output"
@@ -76,8 +83,6 @@ def get_stream(access: Access, source: Place, out: BinaryIO) -> Result:
         place = source.at(found[0].path)
         item = Item(local=Path(STREAM), place=place, size=found[0].size, exists=False)
         return _run(access, "get", storage, Work([item]), f"{visible(str(place))} to standard output", one)
-    finally:
-        storage.close()
 
 
 def find(storage: Storage, place: Place) -> list[Entry]:

@@ -94,7 +94,7 @@ public final class FileServer {
             case "get" -> get(system, path);
             case "mkdirs" -> {
                 if (!system.mkdirs(path)) {
-                    throw new IOException("cannot be made");
+                    throw new IOException(Names.whyNot(path));
                 }
                 wire.send("ok");
             }
@@ -125,7 +125,7 @@ public final class FileServer {
     private FileSystem system(Path path) throws IOException {
         FileSystem system = path.getFileSystem(conf);
         if (system instanceof ChecksumFileSystem && path.getName().contains(":")) {
-            throw new IOException("Hadoop knows no colon in a file's name on a local or shared file system");
+            throw new IOException(Names.NO_COLON);
         }
         system.setWriteChecksum(false); // no .crc files beside what is written on a local file system
         return system;

@@ -80,7 +80,7 @@ final class Part implements AutoCloseable {
             if (replaces) {
                 system.rename(old, target);
             }
-            throw new IOException("cannot be given its name");
+            throw new IOException(Names.whyNot(target));
         }
         if (replaces) {
             system.delete(old, false);
