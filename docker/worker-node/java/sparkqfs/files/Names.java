@@ -11,7 +11,7 @@ final class Names {
 
     static String whyNot(Path path) {
         String name = path.getName();
-        boolean isOdd = !isInner(name.charAt(0)) || !isInner(name.charAt(name.length() - 1)) || name.contains("\n");
+        boolean isOdd = name.isEmpty() || !isInner(name.charAt(0)) || !isInner(name.charAt(name.length() - 1)) || name.contains("\n");
         if ("qfs".equals(path.toUri().getScheme()) && isOdd) {
             return "QFS takes no name with a line end, nor one that begins or ends with a blank or a letter beyond ASCII";
         }
