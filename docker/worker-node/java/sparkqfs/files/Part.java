@@ -52,7 +52,7 @@ final class Part implements AutoCloseable {
         if (there != null && there.isDirectory()) {
             throw new IOException("a directory of this name is there");
         }
-        if (there != null && there.getLen() == size && sum.equals(Digests.of(system, target, wire))) {
+        if (there != null && there.getLen() == size && hasSum(sum, wire)) {
             return "unchanged";
         }
         if (there != null && !overwrite) {
@@ -64,6 +64,16 @@ final class Part implements AutoCloseable {
         rename(there != null);
         isThere = false;
         return "copied";
+    }
+
+    /** Of the file that is there. One that cannot be read is another one, and may be replaced. */
+    private boolean hasSum(String sum, Wire wire) {
+        try {
+            return sum.equals(Digests.of(system, target, wire));
+        } catch (IOException unreadable) {
+            System.err.println("file-server: " + target + ": " + unreadable.getMessage());
+            return false;
+        }
     }
 
     long size() {
