@@ -28,6 +28,7 @@ from sparkqfs.jobs import status as status_jobs
 from sparkqfs.jobs import swarm as swarm_jobs
 from sparkqfs.jobs import top as top_jobs
 from sparkqfs.jobs import verify as verify_jobs
+from sparkqfs.jobs import files as files_jobs
 from sparkqfs.jobs.base import Session, cluster_lock
 from sparkqfs.plan.bench import parse_link
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -544,6 +545,143 @@ def copy(
     run("copy", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run))
 
 
+FILES_HELP = {
+    "path": "/path on the storage, shared:/path, or a whole URI; a pattern in quotes",
+    "overwrite": "replace files that differ",
+    "timeout": "seconds",
+}
+
+
+@task(
+    positional=["local", "path"],
+    auto_shortflags=False,
+    help=shared_help(
+        "dry_run", **FILES_HELP | {"local": "file, directory or pattern on this computer; - is standard input"}
+    ),
+)
+def put(
+    c: Context,
+    local: str,
+    path: str,
+    overwrite: bool = False,
+    timeout: int = 86400,
+    hosts: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Files of this computer to the storage, in parallel and verified; what is there and equal is left alone."""
+
+    def job(session: Session) -> JobResult:
+        return files_jobs.put(session, local, path, overwrite=overwrite, stdin=0, timeout_s=timeout)
+
+    run("put", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run))
+
+
+@task(
+    positional=["path", "local"],
+    auto_shortflags=False,
+    help=shared_help("dry_run", **FILES_HELP | {"local": "its name on this computer; - is standard output"}),
+)
+def get(
+    c: Context,
+    path: str,
+    local: str,
+    overwrite: bool = False,
+    timeout: int = 86400,
+    hosts: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Files of the storage to this computer, in parallel and verified; what is there and equal is left alone."""
+    with reporting(json and local != "-", verbose, "get"):
+        if json and local == "-":
+            raise ConfigError(Problem(what="--json and the file itself cannot both go to standard output"))
+
+    def job(session: Session) -> JobResult:
+        return files_jobs.get(session, path, local, overwrite=overwrite, out=sys.stdout.buffer, timeout_s=timeout)
+
+    run("get", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run))
+
+
+@task(
+    positional=["path"],
+    auto_shortflags=False,
+    help=shared_help(path=FILES_HELP["path"], recursive="all that is below, too", timeout="seconds"),
+)
+def ls(
+    c: Context,
+    path: str,
+    recursive: bool = False,
+    timeout: int = 600,
+    hosts: str | None = None,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """What is in a directory of the storage: mode, copies, owner, group, bytes, time, path."""
+
+    def job(session: Session) -> JobResult:
+        return files_jobs.ls(session, path, recursive=recursive, timeout_s=timeout)
+
+    run("ls", job, flags(c, hosts, json, verbose, sudo_password_file))
+
+
+@task(
+    positional=["path"],
+    auto_shortflags=False,
+    help=shared_help(
+        "dry_run",
+        "yes",
+        path=FILES_HELP["path"],
+        yes="remove without a question",
+        recursive="directories too, with all that is in them",
+        if_there="what is not there is no error",
+        timeout="seconds",
+    ),
+)
+def rm(
+    c: Context,
+    path: str,
+    recursive: bool = False,
+    if_there: bool = False,
+    timeout: int = 3600,
+    hosts: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+    yes: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Remove files of the storage, for good; asks first. Directories that the cluster needs are refused."""
+
+    def job(session: Session) -> JobResult:
+        return files_jobs.rm(session, path, recursive=recursive, if_there=if_there, timeout_s=timeout)
+
+    run("rm", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run, yes=yes))
+
+
+@task(positional=["path"], auto_shortflags=False, help=shared_help(path=FILES_HELP["path"], timeout="seconds"))
+def du(
+    c: Context,
+    path: str,
+    timeout: int = 600,
+    hosts: str | None = None,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Bytes of each thing in a directory of the storage, and with all copies."""
+
+    def job(session: Session) -> JobResult:
+        return files_jobs.du(session, path, timeout_s=timeout)
+
+    run("du", job, flags(c, hosts, json, verbose, sudo_password_file))
+
+
 @task(
     name="storage",
     auto_shortflags=False,
@@ -715,6 +853,11 @@ ns = Collection(
     notebook,
     token,
     copy,
+    put,
+    get,
+    ls,
+    rm,
+    du,
     logs,
     down,
     purge,

@@ -16,7 +16,7 @@ from sparkqfs.clients.login import close_connection, load_ssh_config, open_conne
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
 
-_PID_LINE = b"sparkqfs-pid "
+PID_LINE = b"sparkqfs-pid "
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,11 @@ class NodeClient:
 
     # -- channels ---------------------------------------------------------------------------------------------------
 
-    def exec_channel(self, argv: Sequence[str]) -> paramiko.Channel:
-        """A channel that runs `argv` as root, its pid on the first line of stderr. For byte streams (Engine API)."""
+    def exec_channel(self, argv: Sequence[str], *, window_bytes: int | None = None) -> paramiko.Channel:
+        """A channel that runs `argv` as root, its pid on the first line of stderr. For byte streams.
+
+        So many bytes may be on their way to us; paramiko's own number without.
+        """
         connection = self.open()
         command = shlex.join(argv)
         first = b""
@@ -124,7 +127,8 @@ class NodeClient:
             if password is not None:
                 first = password.encode() + b"\n"
         try:
-            channel: paramiko.Channel = connection.transport.open_session(timeout=self._config.timeouts.connect_s)
+            limit = self._config.timeouts.connect_s
+            channel: paramiko.Channel = connection.transport.open_session(window_size=window_bytes, timeout=limit)
             _exec(channel, f"echo sparkqfs-pid $$ >&2; exec {command}", self._config.timeouts.connect_s)
             if first:
                 channel.sendall(first)
@@ -267,8 +271,8 @@ class _Reader:
             self._take_error_line(line)
 
     def _take_error_line(self, line: bytes) -> None:
-        if self.pid == 0 and line.startswith(_PID_LINE):
-            self.pid = int(line[len(_PID_LINE) :])
+        if self.pid == 0 and line.startswith(PID_LINE):
+            self.pid = int(line[len(PID_LINE) :])
             return
         text = line.decode(errors="replace")
         self._err_kept.append(text)

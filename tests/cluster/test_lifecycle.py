@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -160,6 +161,26 @@ def shared(machines: Path) -> Cluster:
     return Cluster(with_storage(machines, "shared", **more), "plain")
 
 
+def files_there_and_back(cluster: Cluster) -> None:
+    """Puts a small tree to /tmp/files, gets it back, and puts it again."""
+    tree = cluster.hosts.parent / "files"
+    (tree / "sub").mkdir(parents=True, exist_ok=True)
+    (tree / "a").write_bytes(os.urandom(1_000_000))
+    (tree / "sub" / "b").write_bytes(os.urandom(70 << 20))
+    first = cluster.ok("put", "files", "/tmp/files", "--json").json["put"]
+    assert (first["copied"], first["failed"], first["differs"]) == (2, [], [])
+    again = cluster.ok("put", "files", "/tmp/files", "--json").json
+    assert (again["put"]["unchanged"], again["outcomes"][0]["state"]) == (2, "unchanged")
+    cluster.ok("get", "/tmp/files", "files-back")
+    for name in ("a", "sub/b"):
+        assert (cluster.hosts.parent / "files-back" / name).read_bytes() == (tree / name).read_bytes()
+    sizes = cluster.ok("du", "/tmp/files", "--json").json["du"]
+    assert (sizes["bytes"], sizes["files"]) == (1_000_000 + (70 << 20), 2)
+    (tree / "a").write_bytes(b"differs")
+    assert cluster.run("put", "files", "/tmp/files").code == 5
+    shutil.rmtree(cluster.hosts.parent / "files-back")
+
+
 class Storage:
     """A storage with daemons of ours; the classes below say what holds for every one, in the order of a life."""
 
@@ -299,6 +320,23 @@ class Beginning(Storage):
         kept = self.in_master("sh", "-c", f"{self.kind.cat} /tmp/any.bin | sha256sum")
         assert kept.split()[0] == hashlib.sha256(payload).hexdigest()
         assert cluster.run("verify", "--path", "/tmp/nothing-here").code == 2
+
+    def test_files_go_to_the_storage_and_back(self, cluster: Cluster) -> None:
+        files_there_and_back(cluster)
+        text = self.in_master("/opt/sparkqfs/bin/sls", "/tmp/files", "-R")
+        assert [line.split()[-1] for line in text.splitlines()] == [
+            "/tmp/files/a",
+            "/tmp/files/sub",
+            "/tmp/files/sub/b",
+        ]
+        master = container_of(1, f"spark_{self.kind.master}")
+        on_node(
+            1, "docker", "exec", "-i", master, "/opt/sparkqfs/bin/sput", "-", "/tmp/files/in", stdin=b"from a shell"
+        )
+        assert cluster.ok("get", "/tmp/files/in", "-").out == "from a shell"
+        assert cluster.run("rm", "/tmp/files").code == 5
+        cluster.ok("rm", "/tmp/files", "--recursive", "--yes")
+        assert cluster.run("ls", "/tmp/files").code == 2
 
     def test_a_table_goes_to_the_shared_directory_and_back(self, cluster: Cluster) -> None:
         table, shared = "/user/spark/primes-1000000.parquet", f"shared:/primes-{self.kind.name}"
@@ -504,6 +542,10 @@ class TestShared:
         result = shared.ok("notebook", "primes", "--max-value", "100000", "--json").json["result"]
         assert (result["count"], result["matches"]) == (9592, True)
         assert result["path"].startswith("file:///data/shared/")
+
+    def test_files_go_to_the_storage_and_back(self, shared: Cluster) -> None:
+        files_there_and_back(shared)
+        shared.ok("rm", "/tmp/files", "--recursive", "--yes")
 
     def test_verify_claims_nothing_of_storage_without_places(self, shared: Cluster) -> None:
         small = ("verify", "--mib", "8", "--files", "2", "--reads", "1", "--json")

@@ -1,0 +1,532 @@
+"""put, get, ls, du and rm through real file servers: a stand-in, our Java one on plain files, and that on real QFS."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from qfs_cluster import QfsCluster
+from test_local_reads import Kit, find_jars, kit
+
+from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, ExitCode, RefusedError
+from sparkqfs.files import local, looking, moving
+from sparkqfs.files.places import Place, Places
+from sparkqfs.files.results import Result
+from sparkqfs.files.storage import LocalError, Storage
+from sparkqfs.files.transfer import Access
+from sparkqfs.files.wire import ProcessPipe
+
+__all__ = ["kit"]
+HERE = Path(__file__).parent
+STAND_IN = HERE / "file_server.py"
+JAVA = HERE.parent / "docker" / "worker-node" / "java" / "sparkqfs" / "files"
+NODE = "127.0.0.2"
+NAMES = ("a b", "xäöx", "sub/deep/x", "sub/y", ".hidden", "[x]*", "100%", "-n")
+
+
+@dataclass
+class World:
+    """A storage and how its server is started."""
+
+    argv: list[str]
+    root: str
+    environment: dict[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    yes: bool = True
+    servers: list[str] = field(default_factory=list)
+
+    def access(self, *, width: int = 2, timeout_s: float = 120, dry_run: bool = False) -> Access:
+        def connect(number: int) -> Storage:
+            self.servers.append(str(number))
+            settings = [f"{key}={value}" for key, value in self.environment.items()]
+            return Storage(ProcessPipe(["env", *settings, *self.argv, str(int(timeout_s))], "node1"))
+
+        def confirm(question: str) -> bool:
+            self.asked.append(question)
+            return self.yes
+
+        return Access(
+            connect=connect,
+            width=width,
+            on_event=self.said.append,
+            confirm=confirm,
+            timeout_s=timeout_s,
+            dry_run=dry_run,
+        )
+
+    @property
+    def places(self) -> Places:
+        return Places(root=self.root, shared=None, user="spark")
+
+    def place(self, path: str) -> Place:
+        return self.places.read(path)
+
+    def put(self, source: object, path: str, *, overwrite: bool = False, stdin: int | None = None) -> Result:
+        return moving.put(self.access(), str(source), self.place(path), overwrite=overwrite, stdin=stdin)
+
+    def get(self, path: str, target: object, *, overwrite: bool = False) -> Result:
+        return moving.get(self.access(), self.place(path), str(target), overwrite=overwrite)
+
+    def names(self, path: str) -> list[str]:
+        """Everything below a directory."""
+        found = looking.ls(self.access(), self.place(path), recursive=True).document["ls"]
+        assert isinstance(found, dict)
+        return [one["path"].removeprefix(path + "/") for one in found["entries"]]
+
+    def rm(self, path: str, *, recursive: bool = False, if_there: bool = False) -> Result:
+        access = self.access()
+        return looking.rm(access, self.places, self.place(path), recursive=recursive, if_there=if_there)
+
+
+def stand_in(folder: Path, fault: str = "") -> World:
+    folder.mkdir(exist_ok=True)
+    return World([sys.executable, "-I", str(STAND_IN), *([fault] if fault else [])], f"file://{folder}")
+
+
+def compiled(class_path: str, folder: Path) -> str:
+    """The class path with our file server, compiled as in the image."""
+    sources = [str(path) for path in sorted(JAVA.glob("*.java"))]
+    argv = ["javac", "-Xlint:all,-classfile,-path", "-Werror", "-cp", class_path, "-d", str(folder), *sources]
+    subprocess.run(argv, check=True)
+    return f"{folder}:{class_path}"
+
+
+def java(class_path: str) -> list[str]:
+    return ["java", "-Xmx256m", "-cp", class_path, "sparkqfs.files.FileServer"]
+
+
+@pytest.fixture(scope="module")
+def java_server(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    if shutil.which("javac") is None:
+        pytest.skip("no JDK (javac)")
+    jars = ":".join(str(jar) for jar in find_jars())
+    return java(compiled(jars, tmp_path_factory.mktemp("classes")))
+
+
+@pytest.fixture(scope="module")
+def qfs(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    class_path = compiled(kit.class_path, tmp_path_factory.mktemp("classes"))
+    with QfsCluster(kit.qfs_home, tmp_path_factory.mktemp("qfs")) as running:
+        environment = {
+            "LD_LIBRARY_PATH": running.environment["LD_LIBRARY_PATH"],
+            "LANG": "C.UTF-8",
+            "SPARKQFS_REPLICATION": "2",
+            "SPARKQFS_ROOT": running.uri,
+            "NODE_IP": NODE,
+            "SPARKQFS_CHUNK_DIRS": " ".join(str(path) for path in running.chunk_dirs(NODE)),
+        }
+        yield World(java(class_path), running.uri, environment)
+
+
+def on_plain_files(java_server: list[str], folder: Path) -> World:
+    folder.mkdir()
+    return World(java_server, f"file://{folder}")
+
+
+@pytest.fixture(params=["stand-in", "java"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    """An empty storage, or an empty directory of one. The Java server is that of QFS where its tarball is there."""
+    if request.param == "stand-in":
+        return stand_in(tmp_path / "storage")
+    try:
+        whole: World = request.getfixturevalue("qfs")
+    except pytest.skip.Exception:
+        return on_plain_files(request.getfixturevalue("java_server"), tmp_path / "storage")
+    return replace(whole, root=f"{whole.root}/{tmp_path.name}", said=[], asked=[], servers=[])
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Names that need care, an empty directory, a link, an empty file and one of some size."""
+    top = tmp_path / "tree"
+    for name in NAMES:
+        path = top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode() * 100)
+    (top / "empty").mkdir()
+    (top / "zero").touch()
+    (top / "big").write_bytes(os.urandom(3_000_001))
+    (top / "link").symlink_to("zero")
+    return top
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two trees have the same files, apart from links."""
+
+    def contents(top: Path) -> dict[str, bytes | None]:
+        found = [path for path in top.rglob("*") if not path.is_symlink()]
+        return {str(path.relative_to(top)): None if path.is_dir() else path.read_bytes() for path in found}
+
+    return contents(one) == contents(other)
+
+
+# --- on every kind of server ------------------------------------------------------------------------------------------
+
+
+def test_a_tree_goes_there_and_back_whole_and_the_second_time_nothing_is_done(
+    world: World, tree: Path, tmp_path: Path
+) -> None:
+    first = world.put(tree, "/tree")
+    assert first.state == "changed", first.problems
+    document = first.document["put"]
+    assert isinstance(document, dict)
+    assert (document["files"], document["copied"], document["links"]) == (len(NAMES) + 2, len(NAMES) + 2, 1)
+    assert world.put(tree, "/tree").state == "unchanged"
+    back = tmp_path / "back"
+    assert world.get("/tree", back).state == "changed"
+    assert same(tree, back)
+    assert world.get("/tree", back).state == "unchanged"
+    assert sorted(world.names("/tree")) == sorted([*NAMES, "big", "empty", "sub", "sub/deep", "zero"])
+
+
+def test_a_file_that_differs_is_refused_unless_it_may_be_replaced(world: World, tree: Path, tmp_path: Path) -> None:
+    world.put(tree, "/tree")
+    (tree / "a b").write_bytes(b"x" * 300)  # the same size
+    (tree / "zero").write_bytes(b"longer")
+    refused = world.put(tree, "/tree")
+    assert {problem.code for problem in refused.problems} == {ExitCode.REFUSED}
+    assert sorted(problem.what.split(":")[0] for problem in refused.problems) == ["/tree/a b", "/tree/zero"]
+    assert world.put(tree, "/tree", overwrite=True).state == "changed"
+    back = tmp_path / "back"
+    world.get("/tree", back)
+    assert same(tree, back)
+    (back / "big").write_bytes(b"mine")
+    refused = world.get("/tree", back)
+    assert [problem.code for problem in refused.problems] == [ExitCode.REFUSED]
+    assert (back / "big").read_bytes() == b"mine"
+    world.get("/tree", back, overwrite=True)
+    assert same(tree, back)
+    assert not [name for name in world.names("/tree") if ".sparkqfs-" in name]
+
+
+def test_standard_input_goes_there_and_standard_output_gets_it_back(world: World, tmp_path: Path) -> None:
+    payload = os.urandom(1_500_000)
+    source = tmp_path / "stream"
+    source.write_bytes(payload)
+
+    def put() -> Result:
+        with source.open("rb") as file:
+            return world.put("-", "/stream", stdin=file.fileno())
+
+    assert (put().state, put().state) == ("changed", "unchanged")
+    out = tmp_path / "out"
+    with out.open("wb") as file:
+        assert moving.get_stream(world.access(), world.place("/stream"), file).problems == ()
+    assert out.read_bytes() == payload
+    source.write_bytes(b"others")
+    assert [problem.code for problem in put().problems] == [ExitCode.REFUSED]
+
+
+def test_patterns_name_several_on_both_sides(world: World, tree: Path, tmp_path: Path) -> None:
+    assert world.put(tree / "?[ i]?", "/some").state == "changed"
+    assert world.names("/some") == ["a b", "big"]
+    world.put(tree / "[x]*", "/some/")  # there as it is written
+    assert world.names("/some") == ["[x]*", "a b", "big"]
+    back = tmp_path / "back"
+    world.get("/some/?[ i]?", back)
+    assert sorted(path.name for path in back.iterdir()) == ["a b", "big"]
+    with pytest.raises(ConfigError, match="is not there"):
+        world.get("/some/z*", back)
+
+
+def test_a_file_goes_into_a_directory_that_is_there(world: World, tree: Path, tmp_path: Path) -> None:
+    world.put(tree / "empty", "/dir")
+    for _ in range(2):
+        world.put(tree / "big", "/dir")
+        assert world.names("/dir") == ["big"]
+    world.put(tree / "zero", "/new/")
+    assert world.names("/new") == ["zero"]
+    world.get("/dir/big", tmp_path)
+    assert (tmp_path / "big").read_bytes() == (tree / "big").read_bytes()
+
+
+def test_a_file_and_a_directory_do_not_take_each_others_place(world: World, tree: Path, tmp_path: Path) -> None:
+    world.put(tree / "zero", "/taken")
+    inside = world.put(tree, "/taken")
+    assert inside.problems and inside.problems[0].what.startswith("/taken: not copied: a file of this name")
+    world.put(tree, "/tree")
+    shutil.rmtree(tree / "sub")
+    (tree / "sub").write_bytes(b"now a file")
+    assert [problem.what for problem in world.put(tree, "/tree").problems] == [
+        "/tree/sub: not copied: a directory of this name is there"
+    ]
+    world.get("/taken", tmp_path / "tree" / "empty" / "x")
+    assert (tree / "empty" / "x").read_bytes() == b""
+
+
+def test_du_counts_each_thing_in_a_directory(world: World, tree: Path) -> None:
+    world.put(tree, "/tree")
+    found = looking.du(world.access(), world.place("/tree")).document["du"]
+    assert isinstance(found, dict)
+    sizes = {one["path"]: one["bytes"] for one in found["entries"]}
+    assert sizes["/tree/big"] == 3_000_001 and sizes["/tree/sub"] == 100 * len("sub/deep/xsub/y")
+    assert found["bytes"] == sum(path.stat().st_size for path in tree.rglob("*") if path.is_file())
+    copies = int(world.environment.get("SPARKQFS_REPLICATION", "1"))
+    assert found["bytes_with_copies"] == copies * found["bytes"]
+
+
+def test_rm_asks_and_then_removes(world: World, tree: Path) -> None:
+    world.put(tree, "/tree")
+    with pytest.raises(RefusedError, match="is a directory"):
+        world.rm("/tree")
+    world.yes = False
+    with pytest.raises(RefusedError, match="not removed"):
+        world.rm("/tree", recursive=True)
+    assert "11 files" in world.asked[-1] or f"{len(NAMES) + 2} files" in world.asked[-1]
+    world.yes = True
+    assert world.rm("/tree/?[ i]?").state == "changed"
+    assert "big" not in world.names("/tree") and "zero" in world.names("/tree")
+    assert world.rm("/tree", recursive=True).state == "changed"
+    with pytest.raises(ConfigError, match="/tree is not there"):
+        world.rm("/tree", recursive=True)
+    assert world.rm("/tree", if_there=True).state == "unchanged"
+
+
+def test_what_a_writer_that_was_killed_long_ago_left_is_removed_and_what_is_being_written_stays(
+    world: World, tree: Path, tmp_path: Path
+) -> None:
+    world.put(tree, "/tree")
+    now = int(time.time())
+    names = [f".sparkqfs-part-{now - 9000}-0123abcd", f".sparkqfs-part-{now}-0123abcd"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"half")
+        world.put(tmp_path / name, f"/tree/{name}")
+    world.put(tree, "/tree")
+    assert [name for name in world.names("/tree") if "part" in name] == names[1:]
+
+
+def test_a_name_that_the_storage_cannot_hold_is_one_clear_error(world: World, tree: Path) -> None:
+    (tree / os.fsdecode(b"\xff")).touch()
+    (tree / ("n" * 255)).touch()
+    failed = {problem.what for problem in world.put(tree, "/tree").problems}
+    assert "/tree/?: not copied: the name is no UTF-8" in failed
+    assert len(failed) <= 2
+    assert set(NAMES) <= set(world.names("/tree"))
+
+
+def test_a_name_that_qfs_does_not_take_says_what_it_would_take(qfs: World, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("t", "tä", "öt", "t ", " t", "t\nt"):
+        (tree / name).write_bytes(name.encode())
+    for _ in range(2):
+        failed = [problem.what for problem in qfs.put(tree, "/odd").problems]
+        assert len(failed) == 5 and all("QFS takes no name" in what for what in failed)
+        assert qfs.names("/odd") == ["t"]
+    qfs.get("/odd/t", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == b"t"
+
+
+def test_on_plain_files_a_colon_is_refused_and_checksum_files_of_hadoop_do_not_outlive_their_file(
+    java_server: list[str], tmp_path: Path
+) -> None:
+    world = on_plain_files(java_server, tmp_path / "storage")
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("a:b", "c"):
+        (tree / name).write_bytes(b"new")
+    stored = tmp_path / "storage" / "t"
+    stored.mkdir()
+    (stored / "c").write_bytes(b"old")
+    (stored / ".c.crc").write_bytes(b"crc\0\0\0\2\0" + bytes(4))  # of other bytes
+    failed = [problem.what for problem in world.put(tree, "/t", overwrite=True).problems]
+    assert len(failed) == 1 and "no colon" in failed[0] and "/t/a:b" in failed[0]
+    assert [path.name for path in stored.iterdir()] == ["c"]
+    world.get("/t/c", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == b"new"
+
+
+# --- faults -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_ends_in_the_middle_is_tried_once_more_and_its_last_words_are_told(
+    tmp_path: Path, tree: Path
+) -> None:
+    world = stand_in(tmp_path / "storage", "dies")
+    result = world.put(tree / "big", "/big")
+    assert [problem.what for problem in result.problems] == ["/big: not copied: no space left for living"]
+    assert any("once more" in text for text in world.said) and len(world.servers) == 2
+    assert list((tmp_path / "storage").iterdir()) == []
+
+
+def test_bytes_that_changed_on_the_way_are_not_given_the_files_name(tmp_path: Path, tree: Path) -> None:
+    good, bad = stand_in(tmp_path / "storage"), stand_in(tmp_path / "storage", "lies")
+    assert "other bytes arrived" in bad.put(tree / "big", "/big").problems[0].what
+    assert good.names("/") == []
+    good.put(tree / "big", "/big")
+    back = tmp_path / "back"
+    assert "other bytes arrived" in bad.get("/big", back).problems[0].what
+    assert not back.exists() and not list(tmp_path.glob(".sparkqfs*"))
+    with (tmp_path / "out").open("wb") as file:
+        result = moving.get_stream(bad.access(), bad.place("/big"), file)
+    assert "do not use" in result.problems[0].what
+
+
+def test_a_server_of_another_version_says_so(tmp_path: Path, tree: Path) -> None:
+    with pytest.raises(ClusterError, match="another version"):
+        stand_in(tmp_path / "storage", "version").put(tree, "/x")
+
+
+def test_a_program_that_is_no_file_server_is_quoted(tmp_path: Path, tree: Path) -> None:
+    with pytest.raises(ClusterError, match=r"node1.*no file server: it broke"):
+        World(["sh", "-c", "echo it broke >&2"], f"file://{tmp_path}").put(tree, "/x")
+
+
+def test_a_run_that_takes_too_long_is_given_up_with_exit_code_4(tmp_path: Path, tree: Path) -> None:
+    world = stand_in(tmp_path / "storage")
+    read, write = os.pipe()
+    started = time.monotonic()
+    try:
+        with pytest.raises(DeadlineError) as caught:
+            access = world.access(timeout_s=1)
+            moving.put(access, "-", world.place("/x"), overwrite=False, stdin=read)
+    finally:
+        os.close(write)
+    assert caught.value.exit_code == ExitCode.TIMEOUT and time.monotonic() - started < 15
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_copied(tmp_path: Path) -> None:
+    path = tmp_path / "growing"
+    path.write_bytes(b"x" * 600_000)
+    reading = local.Reading(path, lambda _size: None)
+    blocks = reading.blocks()
+    next(blocks)
+    with path.open("ab") as file:
+        file.write(b"more")
+    list(blocks)
+    with pytest.raises(LocalError, match="changed"):
+        reading.finish()
+
+
+def test_of_a_killed_get_nothing_stays_that_nobody_writes(tmp_path: Path) -> None:
+    (tmp_path / ".sparkqfs-part-dead").write_bytes(b"half")
+    alive = local.Part(tmp_path / "target", lambda _size: None)
+    assert local.sweep(tmp_path) == 1
+    alive.write(b"whole")
+    alive.finish(hashlib.sha256(b"whole").hexdigest(), overwrite=False)
+    alive.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+def test_a_reader_of_standard_output_that_goes_away_is_one_error(tmp_path: Path, tree: Path) -> None:
+    world = stand_in(tmp_path / "storage")
+    world.put(tree / "big", "/big")
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "wb", buffering=0) as out:  # noqa: PTH123 - a number
+        result = moving.get_stream(world.access(), world.place("/big"), out)
+    assert "standard output" in result.problems[0].what
+
+
+def test_progress_names_bytes_files_and_rate(tmp_path: Path) -> None:
+    world = stand_in(tmp_path / "storage")
+    read, write = os.pipe()
+
+    def feed() -> None:
+        with open(write, "wb") as file:  # noqa: PTH123 - a number
+            for _ in range(5):
+                file.write(b"x" * 1_000_000)
+                time.sleep(0.6)
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    assert world.put("-", "/x", stdin=read).state == "changed"
+    thread.join()
+    assert 1 <= len(world.said) <= 2 and world.said[0].startswith("put: ") and world.said[0].endswith(" MB/s")
+
+
+def test_a_dry_run_counts_and_does_nothing(tmp_path: Path, tree: Path) -> None:
+    world = stand_in(tmp_path / "storage")
+    world.put(tree / "big", "/tree/big")
+    access = world.access(dry_run=True)
+    result = moving.put(access, str(tree), world.place("/tree"), overwrite=False)
+    assert result.state == "planned" and world.names("/tree") == ["big"]
+    found = result.document["put"]
+    assert isinstance(found, dict) and (found["new"], found["same_size"]) == (len(NAMES) + 1, 1)
+    result = moving.get(access, world.place("/tree"), str(tmp_path / "back"), overwrite=False)
+    assert result.state == "planned" and not (tmp_path / "back").exists()
+    assert looking.rm(access, world.places, world.place("/tree"), recursive=True, if_there=False).state == "planned"
+    assert world.names("/tree") == ["big"]
+
+
+# --- places -----------------------------------------------------------------------------------------------------------
+
+PLACES = Places(root="qfs://qfs-master:20000", shared="file:///data/shared", user="spark")
+
+
+@pytest.mark.parametrize(
+    ("written", "uri"),
+    [
+        ("/user//spark/a b", "qfs://qfs-master:20000/user/spark/a b"),
+        ("shared:/x/", "file:///data/shared/x/"),
+        ("file:///data/shared/x", "file:///data/shared/x"),
+        ("hdfs://other:8020/x", "hdfs://other:8020/x"),
+        ("hdfs://other:8020", "hdfs://other:8020/"),
+    ],
+)
+def test_a_place_is_written_as_in_copy(written: str, uri: str) -> None:
+    assert PLACES.read(written).uri == uri
+
+
+@pytest.mark.parametrize("written", ["relative", "", "/a/../b", "shared:x", "hdfs://h/a/../b", "/a\0b", "/\udcff"])
+def test_what_names_no_place_is_bad_input(written: str) -> None:
+    with pytest.raises(ConfigError):
+        PLACES.read(written)
+
+
+@pytest.mark.parametrize(
+    "written", ["file:///etc", "file:///data/sharedx", "file:///data/qfs/chunk", "file://host/data/shared"]
+)
+def test_a_path_in_the_containers_is_no_place_for_files(written: str) -> None:
+    with pytest.raises(ConfigError, match="another place on each machine"):
+        PLACES.read(written)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["/", "/user", "/user/", "/tmp", "//tmp//", "/history/spark-events", "/user/spark", "shared:/", "hdfs://other/tmp"],
+)
+def test_what_the_cluster_needs_is_not_removed(written: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        PLACES.check_removable(PLACES.read(written))
+    assert caught.value.exit_code == ExitCode.REFUSED
+
+
+def test_a_pattern_that_takes_in_what_the_cluster_needs_removes_nothing(tmp_path: Path) -> None:
+    world = stand_in(tmp_path / "storage")
+    (tmp_path / "storage" / "tmp").mkdir()
+    (tmp_path / "storage" / "x").touch()
+    with pytest.raises(RefusedError, match="/tmp: the cluster needs"):
+        world.rm("/*", recursive=True)
+    assert world.names("/") == ["/tmp", "/x"] or sorted(world.names("/")) == ["tmp", "x"]
+
+
+def test_control_characters_in_a_name_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    world = stand_in(tmp_path / "storage")
+    (tmp_path / "storage" / "a\nb\x1b[2J").touch()
+    assert looking.ls(world.access(), world.place("/"), recursive=False).text.endswith("/a\\nb\\x1b[2J")
+
+
+CALLS: list[Callable[[World], object]] = [
+    lambda world: world.get("/none", "x"),
+    lambda world: world.rm("/none"),
+    lambda world: looking.ls(world.access(), world.place("/none"), recursive=False),
+    lambda world: looking.du(world.access(), world.place("/none")),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_what_is_not_there_is_bad_input_with_a_hint(call: Callable[[World], object], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        call(stand_in(tmp_path / "storage"))
+    assert caught.value.problems[0].what == "/none is not there" and caught.value.problems[0].hint

@@ -1,0 +1,115 @@
+"""clients/pipe.py over a real SSH server: bytes both ways, noise, and what is left when we are gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from servers import Sshd, sshd
+
+from sparkqfs.clients.pipe import NodePipe
+from sparkqfs.clients.ssh import NodeClient
+from sparkqfs.errors import ClusterError, ExitCode
+from sparkqfs.files import moving
+from sparkqfs.files.places import Places
+from sparkqfs.files.storage import Storage
+from sparkqfs.files.transfer import Access
+
+HERE = Path(__file__).parent
+STAND_IN = [sys.executable, "-I", str(HERE / "file_server.py")]
+KILLED = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{root!r}, {tests!r}]
+from servers import Sshd
+from test_pipe import access, place
+from sparkqfs.files import moving
+server = Sshd(port={port}, key=Path({key!r}), host_key="")
+moving.put(access(server, Path({home!r})), "-", place(Path({home!r}), "/x"), overwrite=False, stdin=0)
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with sshd(tmp_path_factory.mktemp("sshd")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _no_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+
+
+def access(server: Sshd, home: Path, *more: str, stall_s: float = 20) -> Access:
+    config = server.cluster(home / "known_hosts")
+    client = NodeClient(config, config.nodes[0])
+
+    def connect(_number: int) -> Storage:
+        return Storage(NodePipe(client, [*STAND_IN, *more, "60"], stall_s=stall_s))
+
+    said: Callable[[str], None] = lambda _text: None  # noqa: E731
+    return Access(connect=connect, width=3, on_event=said, confirm=lambda _question: True, timeout_s=60)
+
+
+def place(home: Path, path: str) -> moving.Place:
+    return Places(root=f"file://{home}/storage", shared=None, user="spark").read(path)
+
+
+def test_many_files_go_over_several_channels_and_come_back(server: Sshd, tmp_path: Path) -> None:
+    (tmp_path / "storage").mkdir()
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for number in range(12):
+        (tree / str(number)).write_bytes(os.urandom(400_000 * number))
+    opened = access(server, tmp_path)
+    assert moving.put(opened, str(tree), place(tmp_path, "/t"), overwrite=False).state == "changed"
+    assert moving.put(opened, str(tree), place(tmp_path, "/t"), overwrite=False).state == "unchanged"
+    assert moving.get(opened, place(tmp_path, "/t"), str(tmp_path / "back"), overwrite=False).state == "changed"
+    for number in range(12):
+        assert (tree / str(number)).read_bytes() == (tmp_path / "back" / str(number)).read_bytes()
+
+
+def test_three_megabytes_on_standard_error_hold_up_nothing(server: Sshd, tmp_path: Path) -> None:
+    (tmp_path / "storage").mkdir()
+    (tmp_path / "file").write_bytes(os.urandom(5_000_000))
+    opened = access(server, tmp_path, "noisy")
+    assert moving.put(opened, str(tmp_path / "file"), place(tmp_path, "/x"), overwrite=False).state == "changed"
+
+
+def test_a_server_that_says_nothing_is_given_up(server: Sshd, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    opened = access(server, tmp_path, "hangs", stall_s=1)
+    with pytest.raises(ClusterError, match=r"\[node1\] .*no answer in time") as caught:
+        moving.put(opened, str(tmp_path / "file"), place(tmp_path, "/x"), overwrite=False)
+    assert caught.value.exit_code == ExitCode.FAILED
+
+
+def test_of_a_put_that_was_killed_nothing_is_left_and_the_next_one_does_it(server: Sshd, tmp_path: Path) -> None:
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    values = {"root": str(HERE.parent), "tests": str(HERE), "port": server.port, "key": str(server.key)}
+    program = KILLED.format(**values, home=str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(os.urandom(2_000_000))
+        process.stdin.flush()
+        wait(lambda: any(path.stat().st_size > 1_000_000 for path in storage.iterdir()))
+        process.send_signal(signal.SIGKILL)
+    wait(lambda: not list(storage.iterdir()))
+    (tmp_path / "file").write_bytes(os.urandom(2_000_000))
+    assert moving.put(
+        access(server, tmp_path), str(tmp_path / "file"), place(tmp_path, "/x"), overwrite=False
+    ).state == ("changed")
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
