@@ -106,6 +106,7 @@ def build_stack(given: StackInput) -> StackFile:
         service = topology.WORKER_NODE if len(classes) == 1 else f"{topology.WORKER_NODE}-{number + 1}"
         services[service] = _worker_node(common, members[0], name)
     services[topology.JUPYTER_SERVER] = _jupyter_server(common)
+    services[topology.HISTORY_SERVER] = _history_server(common)
     document: dict[str, object] = {
         "version": "3.9",
         "services": services,
@@ -161,6 +162,11 @@ def executor_sizes(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[
     return min(cores), min(heaps)
 
 
+def default_cores(executor_cores: int, executors: int) -> int:
+    """Cores of an application that asks for no number: half of the executors, so that two run side by side."""
+    return executor_cores * max(1, executors // 2)
+
+
 def _configs(given: StackInput) -> dict[str, str]:
     config = given.config
     backend = backend_of(config)
@@ -171,6 +177,7 @@ def _configs(given: StackInput) -> dict[str, str]:
         "executor_memory_mib": str(heap),
         "driver_memory_mib": str(config.spark.driver_memory_mib),
         "parallelism": str(max(2, 2 * total)),
+        "default_cores": str(default_cores(cores, total // cores)),
         "root": backend.root_uri(config),
     }
     lines = [Template(given.templates["spark-defaults.conf"]).substitute(values).rstrip()]
@@ -238,7 +245,7 @@ class _Common:
             deploy["resources"] = {"limits": limits}
         tmpfs: dict[str, object] = {"type": "tmpfs", "target": "/run/sparkqfs", "tmpfs": {"size": 16 * 1024 * 1024}}
         service: Service = {
-            "image": self.given.images[role],
+            "image": self.given.images[topology.IMAGE_OF.get(role, role)],
             "environment": environment,
             "networks": [topology.NETWORK],
             "volumes": [*mounts, tmpfs],
@@ -351,5 +358,24 @@ def _jupyter_server(common: _Common) -> Service:
         mounts=[*shared_mounts(config), notebooks, _spark_mount(config.manager)],
         constraints=[] if config.notebooks.shared else common.pinned_to_manager(),
         ports=[(topology.JUPYTER_PORT, config.ports.jupyter), (topology.APP_UI_PORT, config.ports.app_ui)],
-        extra_environment={"SPARK_LOCAL_DIRS": "/data/spark/local"},
+        extra_environment={"SPARK_LOCAL_DIRS": "/data/spark/local", "SPARKQFS_CORES": str(_all_cores(common))},
     )
+
+
+def _all_cores(common: _Common) -> int:
+    """Cores that Spark offers in the whole cluster: for those of our own programs that use all nodes."""
+    cores, _ = executor_sizes(common.config, common.given.facts)
+    return cores * common.config.spark.executors_per_worker * len(common.config.nodes)
+
+
+def _history_server(common: _Common) -> Service:
+    """What ended applications did, from their event logs on the storage; a service of its own restarts alone."""
+    service = common.service(
+        topology.HISTORY_SERVER,
+        secrets=("spark-secret",),
+        configs=("spark-defaults.conf", *common.backend.client_configs),
+        mounts=shared_mounts(common.config),
+        constraints=common.pinned_to_manager(),
+        ports=[(topology.HISTORY_PORT, common.config.ports.history)],
+    )
+    return {**service, "command": ["/opt/sparkqfs/bin/supervise", topology.HISTORY_SERVER]}
