@@ -179,6 +179,7 @@ def _configs(given: StackInput) -> dict[str, str]:
         "parallelism": str(max(2, 2 * total)),
         "default_cores": str(default_cores(cores, total // cores)),
         "root": backend.root_uri(config),
+        "history_url": f"http://{config.manager.advertise}:{config.ports.history}",
     }
     lines = [Template(given.templates["spark-defaults.conf"]).substitute(values).rstrip()]
     extra = {**backend.spark_conf(config), **dict(config.spark.conf)}
