@@ -138,7 +138,6 @@ def _urls(session: Session, tasks: tuple[TaskFact, ...]) -> dict[str, str]:
     wanted = {
         "Spark master": (topology.SPARK_MASTER, ports.spark_ui),
         "Jupyter": (topology.JUPYTER_SERVER, ports.jupyter),
-        "Spark application": (topology.JUPYTER_SERVER, ports.app_ui),
         "History server": (topology.HISTORY_SERVER, ports.history),
     }
     backend = session.backend

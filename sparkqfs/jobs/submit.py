@@ -26,14 +26,14 @@ from sparkqfs.plan.apps import (
     ENDED_STATES,
     FOLDER,
     GRACE_S,
-    Chunk,
+    Piece,
     Parcel,
     Program,
     driver_labels,
     driver_task,
     is_uri,
     pack,
-    parse_chunk,
+    parse_piece,
     service_name,
 )
 from sparkqfs.plan.stack import CLUSTER_LABEL
@@ -199,9 +199,9 @@ def clear_ended(session: Session) -> None:
 # --- following ---
 
 
-def read(session: Session, submission: str, out: int, err: int) -> Chunk:
+def read(session: Session, submission: str, out: int, err: int) -> Piece:
     """What the driver wrote after so many bytes."""
-    return parse_chunk(on_manager(session, READ_SCRIPT, submission, str(out + 1), str(err + 1)).stdout)
+    return parse_piece(on_manager(session, READ_SCRIPT, submission, str(out + 1), str(err + 1)).stdout)
 
 
 def follow(session: Session, submission: str, output: OnOutput, timeout_s: float) -> Ended:
@@ -213,28 +213,28 @@ def follow(session: Session, submission: str, output: OnOutput, timeout_s: float
     watch = _Watch(session, submission)
     while True:
         try:
-            chunk = read(session, submission, out, err)
-            gone = None if chunk.ended is not None else watch.gone()
+            piece = read(session, submission, out, err)
+            gone = None if piece.ended is not None else watch.gone()
             patience.renew()
         except UnreachableError as error:
             patience.wait(error, submission)
             continue
-        for name, data in (("stdout", chunk.stdout), ("stderr", chunk.stderr)):
+        for name, data in (("stdout", piece.stdout), ("stderr", piece.stderr)):
             if data:
                 output(name, data)
-        out, err = out + len(chunk.stdout), err + len(chunk.stderr)
-        if chunk.app_id != app_id:
-            app_id = chunk.app_id
+        out, err = out + len(piece.stdout), err + len(piece.stderr)
+        if piece.app_id != app_id:
+            app_id = piece.app_id
             session.on_event(f"application {app_id}")
-        if not chunk.stdout and not chunk.stderr:
-            if chunk.ended is not None:
-                return Ended(code=chunk.ended[0], word=chunk.ended[1], app_id=app_id)
+        if not piece.stdout and not piece.stderr:
+            if piece.ended is not None:
+                return Ended(code=piece.ended[0], word=piece.ended[1], app_id=app_id)
             if gone is not None:
                 return Ended(code=1, word="lost", app_id=app_id, why=gone)
         if time.monotonic() > deadline:
             what = f"{submission} did not end within {timeout_s:.0f} s"
             raise DeadlineError(Problem(what=what, code=ExitCode.TIMEOUT, hint="`--timeout SECONDS`, or `--detach`"))
-        time.sleep(QUICK_S if chunk.stdout or chunk.stderr else CALM_S)
+        time.sleep(QUICK_S if piece.stdout or piece.stderr else CALM_S)
 
 
 class _Patience:

@@ -146,7 +146,7 @@ def driver_task(jupyter: Mapping[str, Any], cluster: str, manager: str, submissi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class Piece:
     """What is new of a driver's output."""
 
     stdout: bytes
@@ -162,10 +162,10 @@ def parse_exit(text: str) -> tuple[int, str] | None:
     return (int(found[1]), found[2]) if found else None
 
 
-def parse_chunk(text: str) -> Chunk:
+def parse_piece(text: str) -> Piece:
     """Read the lines `key<TAB>value` of jobs/submit.READ_SCRIPT."""
     values = {key: value for key, _, value in (line.partition("\t") for line in text.splitlines())}
-    return Chunk(
+    return Piece(
         stdout=base64.b64decode(values.get("stdout", "")),
         stderr=base64.b64decode(values.get("stderr", "")),
         app_id=_app_id(values.get("app", "")),

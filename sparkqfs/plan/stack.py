@@ -373,7 +373,7 @@ def _history_server(common: _Common) -> Service:
     """What ended applications did, from their event logs on the storage; a service of its own restarts alone."""
     service = common.service(
         topology.HISTORY_SERVER,
-        secrets=("spark-secret",),
+        secrets=(),
         configs=("spark-defaults.conf", *common.backend.client_configs),
         mounts=shared_mounts(common.config),
         constraints=common.pinned_to_manager(),
