@@ -27,6 +27,7 @@ STATUS: dict[str, object] = {
         "memory_mib": 1000,
         "memory_used_mib": 10,
         "applications": ["pi"],
+        "running": [{"id": "app-1", "name": "pi", "state": "RUNNING", "link": None}],
     },
     "storage": {
         "kind": "qfs",

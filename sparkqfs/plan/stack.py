@@ -163,8 +163,8 @@ def executor_sizes(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[
 
 
 def default_cores(executor_cores: int, executors: int) -> int:
-    """Cores of an application that asks for no number: half of the executors, so that two run side by side."""
-    return executor_cores * max(1, executors // 2)
+    """Cores of an application that asks for no number: half of the executors, rounded up; two run side by side."""
+    return executor_cores * ((executors + 1) // 2)
 
 
 def _configs(given: StackInput) -> dict[str, str]:
