@@ -154,8 +154,8 @@ def test_what_is_sent_arrives_with_its_argument_list(sent: Path) -> None:
     known = json.loads((sent / "app.json").read_text())
     assert known["argv"] == ["--name", "count.py", f"{PLACE}/count.py"]
     assert sent.stat().st_mode & 0o007 == 0
-    names = tarfile.open(fileobj=io.BytesIO(submit.tar_of(pack(Program(program="x://a.py"), ID)))).getnames()
-    assert names == ["app.json"]
+    with tarfile.open(fileobj=io.BytesIO(submit.tar_of(pack(Program(program="x://a.py"), ID)))) as tar:
+        assert tar.getnames() == ["app.json"]
 
 
 def test_sending_removes_what_ended_a_week_ago_and_nothing_else(sent: Path) -> None:
@@ -185,7 +185,7 @@ def test_output_is_read_from_where_it_was_left_byte_for_byte(sent: Path) -> None
     assert (piece.stdout, piece.stderr) == ("üße\r\x00\xff".encode("latin-1"), b"bad\n")
     assert (piece.app_id, piece.ended) == (APP, None)
     (sent / "exit").write_text("3 ended\n")
-    last = parse_piece(run(submit.READ_SCRIPT, ID, "8", "5", cwd=top))
+    last = parse_piece(run(submit.READ_SCRIPT, ID, "9", "5", cwd=top))
     assert (last.stdout, last.stderr, last.ended) == (b"", b"", (3, "ended"))
     assert parse_piece(run(submit.READ_SCRIPT, "submit-nothing", "1", "1", cwd=top)).app_id is None
 
