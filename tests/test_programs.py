@@ -26,9 +26,7 @@ SUBMIT = """\
 import json, os, signal, sys, time
 print("argv", sys.argv[1:], "cwd", os.getcwd(), flush=True)
 print("conf", os.environ["SPARK_CONF_DIR"], file=sys.stderr, flush=True)
-if sys.argv[1] == "deaf":
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if sys.argv[1] in ("sleep", "deaf"):
+if sys.argv[1] == "sleep":
     print("asleep", flush=True)
     time.sleep(60)
 if sys.argv[1] == "killed":
@@ -152,7 +150,10 @@ def terminal() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
 
 
 def type_in(process: subprocess.Popen[bytes], data: bytes) -> None:
