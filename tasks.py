@@ -19,17 +19,21 @@ from sparkqfs import local as local_cluster
 from sparkqfs.clients.connect import open_clients
 from sparkqfs.config import load_config
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
+from sparkqfs.jobs import apps as app_jobs
 from sparkqfs.jobs import bench as bench_jobs
 from sparkqfs.jobs import compute, images, storage, whole
 from sparkqfs.jobs import copy as copy_jobs
 from sparkqfs.jobs import deploy as deploy_jobs
+from sparkqfs.jobs import files as files_jobs
 from sparkqfs.jobs import prep as prep_jobs
+from sparkqfs.jobs import shell as shell_jobs
 from sparkqfs.jobs import status as status_jobs
+from sparkqfs.jobs import submit as submit_jobs
 from sparkqfs.jobs import swarm as swarm_jobs
 from sparkqfs.jobs import top as top_jobs
 from sparkqfs.jobs import verify as verify_jobs
-from sparkqfs.jobs import files as files_jobs
 from sparkqfs.jobs.base import Session, cluster_lock
+from sparkqfs.plan.apps import Program
 from sparkqfs.plan.bench import parse_link
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.report import Reporter
@@ -545,6 +549,174 @@ def copy(
     run("copy", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run))
 
 
+def passed_words() -> tuple[str, ...]:
+    """What follows `--` on the command line, word by word: Invoke itself would join it."""
+    words = sys.argv[1:]
+    return tuple(words[words.index("--") + 1 :]) if "--" in words else ()
+
+
+@task(
+    positional=["program"],
+    auto_shortflags=False,
+    help=shared_help(
+        "dry_run",
+        program="a .py or .jar file of this computer, or a URI; its own arguments follow --",
+        name="name of the application (default: the file's)",
+        class_="main class of a .jar",
+        py_files="modules it imports: .py, .zip, .whl or .egg, comma-separated",
+        jars="jars for driver and executors, comma-separated",
+        files="files for every executor's working directory, comma-separated",
+        conf="spark.NAME=VALUE, more than one allowed",
+        cores="cores to use, or all (default: half of the cluster's)",
+        driver_memory="heap of the driver, 2g or 512m",
+        detach="leave it running and say its id",
+        timeout="seconds, then it is ended",
+    ),
+    iterable=["conf"],
+)
+def submit(
+    c: Context,
+    program: str,
+    name: str | None = None,
+    class_: str | None = None,
+    py_files: str | None = None,
+    jars: str | None = None,
+    files: str | None = None,
+    conf: list[str] | None = None,
+    cores: str | None = None,
+    driver_memory: str | None = None,
+    detach: bool = False,
+    timeout: int = 86400,
+    hosts: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Run a program on the cluster: its output here, its exit code ours, Ctrl-C ends it."""
+    reporter = Reporter(as_json=json, verbose=verbose)
+
+    def job(session: Session) -> JobResult:
+        wanted = Program(
+            program=program,
+            arguments=passed_words(),
+            name=name,
+            main_class=class_,
+            py_files=names(py_files),
+            jars=names(jars),
+            files=names(files),
+            conf=tuple(conf or ()),
+            cores=cores_of(cores),
+            driver_memory_mib=memory_of(driver_memory),
+        )
+        return submit_jobs.submit(
+            session, wanted, output=reporter.passed_on, detach=detach, take_all=cores == "all", timeout_s=timeout
+        )
+
+    run("submit", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run))
+
+
+@task(
+    auto_shortflags=False, help=shared_help(timeout="seconds, then what came from standard input is ended; no terminal")
+)
+def shell(
+    c: Context,
+    timeout: int = 86400,
+    hosts: str | None = None,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Spark's Python shell on the cluster; without a terminal it runs what standard input gives."""
+    reporter = Reporter(as_json=json, verbose=verbose)
+
+    def job(session: Session) -> JobResult:
+        read = None if sys.stdin.isatty() and sys.stdout.isatty() else sys.stdin.read
+        return shell_jobs.shell(session, read=read, output=reporter.passed_on, timeout_s=timeout)
+
+    run("shell", job, flags(c, hosts, json, verbose, sudo_password_file))
+
+
+@task(auto_shortflags=False, help=shared_help(last="ended applications to show"))
+def apps(
+    c: Context,
+    last: int = 20,
+    hosts: str | None = None,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """The cluster's applications, running and ended, with their links."""
+
+    def job(session: Session) -> JobResult:
+        return app_jobs.apps(session, last=last)
+
+    run("apps", job, flags(c, hosts, json, verbose, sudo_password_file))
+
+
+@task(positional=["application"], auto_shortflags=False, help=shared_help("dry_run", application="its id"))
+def kill(
+    c: Context,
+    application: str,
+    hosts: str | None = None,
+    dry_run: bool = False,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """End a running application; one that has ended is left as it is."""
+
+    def job(session: Session) -> JobResult:
+        return app_jobs.kill(session, application)
+
+    run("kill", job, flags(c, hosts, json, verbose, sudo_password_file, dry_run=dry_run))
+
+
+@task(
+    name="logs",
+    positional=["application"],
+    auto_shortflags=False,
+    help=shared_help(application="its id", tail="lines of each file", follow="what submit would show, to its end"),
+)
+def app_logs(
+    c: Context,
+    application: str,
+    tail: int = 50,
+    follow: bool = False,
+    hosts: str | None = None,
+    json: bool = False,
+    verbose: bool = False,
+    sudo_password_file: str | None = None,
+) -> None:
+    """Output of an application: of its driver, and of its executors on every node."""
+    reporter = Reporter(as_json=json, verbose=verbose)
+
+    def job(session: Session) -> JobResult:
+        if follow:
+            return app_jobs.follow(session, application, output=reporter.passed_on)
+        return app_jobs.logs(session, application, tail=tail)
+
+    run("app.logs", job, flags(c, hosts, json, verbose, sudo_password_file))
+
+
+def cores_of(text: str | None) -> int | None:
+    """A number of cores; `None` for the default and for `all`. Raises `ConfigError`."""
+    if text is None or text == "all":
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise ConfigError(Problem(what=f"--cores {text}: a number from 1 on, or all"))
+    return int(text)
+
+
+def memory_of(text: str | None) -> int | None:
+    """MiB of `2g` or `512m`. Raises `ConfigError`."""
+    if text is None:
+        return None
+    if not text[:-1].isdigit() or text[-1] not in "mg":
+        raise ConfigError(Problem(what=f"--driver-memory {text}: 2g or 512m is wanted"))
+    return int(text[:-1]) * (1024 if text[-1] == "g" else 1)
+
+
 FILES_HELP = {
     "path": "/path on the storage, shared:/path, or a whole URI; a pattern in quotes",
     "overwrite": "replace files that differ",
@@ -858,6 +1030,10 @@ ns = Collection(
     ls,
     rm,
     du,
+    submit,
+    shell,
+    apps,
+    kill,
     logs,
     down,
     purge,
@@ -867,3 +1043,4 @@ ns = Collection(
 )
 ns.add_collection(Collection("bench", bench_storage, bench_report))
 ns.add_collection(Collection("local", local_up, local_down, local_status))
+ns.add_collection(Collection("app", app_logs))

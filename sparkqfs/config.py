@@ -167,6 +167,8 @@ class PortsConfig:
     """The QFS status page."""
     hdfs_ui: int = 9870
     """The HDFS status page."""
+    history: int = 18080
+    """Spark's history server, on the manager."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -537,6 +539,7 @@ def _ports(section: Section) -> PortsConfig:
         app_ui=section.take("app_ui", _PORT, default.app_ui),
         qfs_ui=section.take("qfs_ui", _PORT, default.qfs_ui),
         hdfs_ui=section.take("hdfs_ui", _PORT, default.hdfs_ui),
+        history=section.take("history", _PORT, default.history),
     )
 
 

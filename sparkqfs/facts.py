@@ -161,6 +161,20 @@ class TaskFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppFact:
+    """One Spark application, in the words of the master or of the history server. Times are seconds."""
+
+    id: str
+    name: str
+    user: str
+    state: str
+    started_s: float
+    duration_s: float
+    cores: int | None = None
+    """`None` where the history server alone knows it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SparkFact:
     """The Spark master's answer. Memory is MiB."""
 
@@ -172,6 +186,9 @@ class SparkFact:
     memory_used_mib: int
     applications: tuple[str, ...]
     status: str
+    active: tuple[AppFact, ...] = ()
+    completed: tuple[AppFact, ...] = ()
+    """Since the master's start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,6 +367,42 @@ def _mapping(item: object, key: str) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
+def parse_app(item: dict[str, object]) -> AppFact:
+    """One of `activeapps` and `completedapps` of the Spark master's answer."""
+    return AppFact(
+        id=str(item["id"]),
+        name=str(item["name"]),
+        user=str(item["user"]),
+        state=str(item["state"]),
+        started_s=_number(item["starttime"]) / 1000,
+        duration_s=_number(item["duration"]) / 1000,
+        cores=_number(item["cores"]),
+    )
+
+
+def parse_history(body: object) -> tuple[AppFact, ...]:
+    """Read the history server's `/api/v1/applications`. Source: Spark 4.1, status/api/v1. Raises `ValueError`.
+
+    A log without an end is `RUNNING` here: whether the application still runs only the master knows.
+    """
+    if not isinstance(body, list):
+        raise ValueError("no list of applications in the history server's answer")
+    found = []
+    for item in body:
+        last = item["attempts"][0]
+        found.append(
+            AppFact(
+                id=str(item["id"]),
+                name=str(item["name"]),
+                user=str(last["sparkUser"]),
+                state="FINISHED" if last["completed"] else "RUNNING",
+                started_s=_number(last["startTimeEpoch"]) / 1000,
+                duration_s=_number(last["duration"]) / 1000,
+            )
+        )
+    return tuple(found)
+
+
 def parse_spark(body: object) -> SparkFact:
     """Read the Spark master's `/json/`. Source: Spark 4.1, deploy/JsonProtocol.scala. Raises `ValueError`."""
     if not isinstance(body, dict) or "workers" not in body or "status" not in body:
@@ -363,6 +416,8 @@ def parse_spark(body: object) -> SparkFact:
         memory_mib=int(body["memory"]),
         memory_used_mib=int(body["memoryused"]),
         applications=tuple(str(app["name"]) for app in body["activeapps"]),
+        active=tuple(parse_app(app) for app in body["activeapps"]),
+        completed=tuple(parse_app(app) for app in body["completedapps"]),
         status=str(body["status"]),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import threading
@@ -79,6 +80,12 @@ class Reporter:
         if result.task != "status" or not result.document.get("spark"):
             self.problems(result.problems)
 
+    def passed_on(self, stream: str, data: bytes) -> None:
+        """A program's own output, byte for byte; beside a JSON document all of it is standard error."""
+        number = 1 if stream == "stdout" and not self.as_json else 2
+        while data:
+            data = data[os.write(number, data) :]
+
     def watched(self, result: JobResult) -> None:
         """One look of `status --watch`: a fresh screen on a terminal, one JSON document a line otherwise."""
         if self.as_json:
@@ -138,7 +145,9 @@ class Reporter:
             add("Spark workers", f"{spark['workers_alive']} of {spark['workers_expected']} alive")
             add("  cores", f"{spark['cores_used']} of {spark['cores']} used")
             add("  memory", f"{spark['memory_used_mib']} of {spark['memory_mib']} MiB used")
-            add("  applications", ", ".join(map(str, spark["applications"])) or "none")
+            add("  applications", "" if spark["running"] else "none")
+            for app in spark["running"]:
+                add(f"    {app['state'].lower()}", f"{app['name']}  {app['link'] or app['id']}")
         else:
             add("Spark", str(spark.get("error")))
         if storage.get("answers"):
@@ -156,6 +165,9 @@ class Reporter:
                 add("  layout", str(layout["text"]))
         else:
             add("Storage", f"{storage['kind']} {storage.get('error', '')}")
+        history = document.get("history")
+        for app in history.get("finished", ()) if isinstance(history, dict) else ():
+            add("Ended" if app["state"] == "FINISHED" else "Lost", f"{app['name']}  {app['link'] or app['id']}")
         urls = document.get("urls")
         for name, url in urls.items() if isinstance(urls, dict) else ():
             add(name, str(url))

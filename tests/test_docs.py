@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from invoke.parser import Parser
 from sparkqfs import topology
 from sparkqfs.config import load_config
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts import SparkFact, StorageFact, TaskFact
+from sparkqfs.facts import AppFact, SparkFact, StorageFact, TaskFact
 from sparkqfs.jobs import status
 from tests.builders import a_cluster
 
@@ -229,6 +230,9 @@ def paths_of(value: object, prefix: str = "") -> Iterator[str]:
         yield prefix
 
 
+APP = AppFact(id="app-1", name="pi", user="spark", state="RUNNING", started_s=1.0, duration_s=1.0, cores=1)
+
+
 def a_status(**overrides: Any) -> status.ClusterStatus:
     """The status of a healthy cluster."""
     task = {"node": "node1", "state": "running", "desired": "running", "error": "", "container_id": "c"}
@@ -242,8 +246,9 @@ def a_status(**overrides: Any) -> status.ClusterStatus:
             cores_used=0,
             memory_mib=1024,
             memory_used_mib=0,
-            applications=(),
+            applications=("pi",),
             status="ALIVE",
+            active=(APP,),
         ),
         "storage": StorageFact(
             up_hosts=("10.0.0.2",),
@@ -259,6 +264,7 @@ def a_status(**overrides: Any) -> status.ClusterStatus:
         ),
         "jupyter": None,
         "urls": {"Jupyter": "http://192.168.1.11:7777"},
+        "history": (replace(APP, id="app-2"),),
     }
     return status.ClusterStatus(**(values | overrides))
 
@@ -268,7 +274,7 @@ def test_status_md_names_exactly_the_keys_of_the_json_document() -> None:
     problem = Problem(what="something")
     documents = [
         status.document(session, a_status(), (problem,)),
-        status.document(session, a_status(spark="no", storage="no", jupyter="no"), (problem,)),
+        status.document(session, a_status(spark="no", storage="no", jupyter="no", history="no"), (problem,)),
     ]
     keys = {"exit_code", *(path for document in documents for path in paths_of(document))}
     section = (ROOT / "docs" / "status.md").read_text(encoding="utf-8").partition("## The JSON document")[2]

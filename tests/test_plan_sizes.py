@@ -65,7 +65,7 @@ def test_equal_machines_run_as_many_executors_as_are_set(count: int, cores: int)
 
 
 MACHINES = [
-    [(1, 4608)],
+    [(1, 5120)],
     [(2, 6144), (1, 2048)],
     [(2, 6000), (1, 1968)],
     [(4, 8192), (4, 8192), (4, 8192)],
@@ -126,7 +126,7 @@ def test_cores_stay_idle_rather_than_that_executors_starve() -> None:
 
 
 def test_fewer_executors_than_set_run_where_the_memory_is_too_little_for_more() -> None:
-    found = sized((2, 4608), storage=StorageConfig(replication=1))
+    found = sized((2, 5120), storage=StorageConfig(replication=1))
     assert used(found) == {"node1": (1, 2)}
 
 
@@ -144,7 +144,12 @@ def shares(found: Sizing, name: str) -> set[str]:
 
 def test_the_manager_keeps_memory_for_what_runs_there_alone() -> None:
     found = sized((8, 16384), (8, 16384))
-    assert shares(found, "node1") - shares(found, "node2") == {"metaserver", "registry", "Jupyter and a driver"}
+    assert shares(found, "node1") - shares(found, "node2") == {
+        "metaserver",
+        "registry",
+        "history server",
+        "Jupyter and a driver",
+    }
     assert {"system", "Spark master", "Spark worker", "chunkserver"} <= shares(found, "node2")
 
 
@@ -201,7 +206,7 @@ def test_memory_that_the_machine_does_not_have_is_refused_with_the_arithmetic() 
     [problem] = refused((8, 16384), nodes={0: {"memory_mib": 16384}})
     assert problem.config_path == "nodes.node1.memory"
     assert "16384 MiB as set; 16384 MiB - system 1365 - metaserver 320" in problem.what
-    assert "set memory to 12043m or less" in (problem.hint or "")
+    assert "set memory to 11531m or less" in (problem.hint or "")
 
 
 def test_a_machine_without_room_for_one_executor_is_refused_with_the_arithmetic() -> None:

@@ -68,10 +68,10 @@ def defaults(stack: StackFile) -> str:
 # --- the file -------------------------------------------------------------------------------------
 
 
-def test_the_file_is_version_3_9_with_four_services_on_one_network() -> None:
+def test_the_file_is_version_3_9_with_five_services_on_one_network() -> None:
     found = load()
     assert found["version"] == "3.9"
-    assert set(found["services"]) == {"qfs-master", "spark-master", "worker-node", "jupyter-server"}
+    assert set(found["services"]) == {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server"}
     network = found["networks"]["cluster_network"]
     assert network["driver"] == "overlay" and network["ipam"]["config"] == [{"subnet": "10.20.30.0/24"}]
     assert all(service["networks"] == ["cluster_network"] for service in found["services"].values())
@@ -89,13 +89,13 @@ def test_every_service_is_reached_without_a_virtual_address_and_publishes_on_its
 
 
 def test_ports_are_published_as_configured() -> None:
-    ports = PortsConfig(jupyter=17777, spark_ui=18080, app_ui=14040, qfs_ui=12050)
+    ports = PortsConfig(jupyter=17777, spark_ui=18080, app_ui=14040, qfs_ui=12050, history=11808)
     found = {
         (port["target"], port["published"])
         for service in services(a_cluster(ports=ports)).values()
         for port in service.get("ports", [])
     }
-    assert found == {(7777, 17777), (8080, 18080), (4040, 14040), (20050, 12050)}
+    assert found == {(7777, 17777), (8080, 18080), (4040, 14040), (20050, 12050), (18080, 11808)}
 
 
 def test_every_service_runs_only_on_machines_of_this_cluster() -> None:
@@ -248,6 +248,7 @@ def test_each_service_gets_only_the_secrets_it_needs() -> None:
         "spark-master": {"spark-secret"},
         "worker-node": {"spark-secret", "cluster-key"},
         "jupyter-server": {"spark-secret", "jupyter-token"},
+        "history-server": set(),
     }
 
 
@@ -357,4 +358,4 @@ def test_qfs_storage_asks_for_plain_copies_and_half_of_the_chunkservers_before_i
 
 def test_a_cluster_of_one_machine_has_everything_on_it() -> None:
     found = services(a_cluster("node1"))
-    assert set(found) == {"qfs-master", "spark-master", "worker-node", "jupyter-server"}
+    assert set(found) == {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server"}

@@ -27,6 +27,7 @@ STATUS: dict[str, object] = {
         "memory_mib": 1000,
         "memory_used_mib": 10,
         "applications": ["pi"],
+        "running": [{"id": "app-1", "name": "pi", "state": "RUNNING", "link": None}],
     },
     "storage": {
         "kind": "qfs",
@@ -216,8 +217,10 @@ def test_a_daemon_that_does_not_answer_says_why_beside_the_one_that_does(capsys:
 
 @pytest.mark.parametrize("name", ["copy [/tmp]", "copy [tmp]"])
 def test_any_name_of_an_application_can_be_shown(capsys: pytest.CaptureFixture[str], name: str) -> None:
-    spark = {**dict(STATUS["spark"]), "applications": [name]}  # type: ignore[call-overload]
-    assert name in shown(capsys, status(spark=spark))[0]
+    app = {"id": "app-1", "name": name, "state": "RUNNING", "link": "http://192.168.1.11:8080/proxy/app-1/"}
+    spark = {**dict(STATUS["spark"]), "running": [app]}  # type: ignore[call-overload]
+    out, _ = shown(capsys, status(spark=spark, history={"answers": True, "finished": [app | {"state": "FINISHED"}]}))
+    assert out.count(name) == 2 and out.count("/proxy/app-1/") == 2
 
 
 def test_an_unreachable_manager_shows_the_problem_once(capsys: pytest.CaptureFixture[str]) -> None:

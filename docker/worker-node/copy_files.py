@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import threading
@@ -170,6 +171,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     spark = (
         SparkSession.builder.appName("sparkqfs-copy")
+        .config("spark.cores.max", os.environ.get("SPARKQFS_CORES") or "1000000")  # on every node, whatever the default
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.speculation", "false")  # two tasks must not write one file
         .getOrCreate()

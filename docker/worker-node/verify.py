@@ -550,6 +550,7 @@ def main(argv: list[str]) -> int:
     options = parse(argv)
     spark = (
         SparkSession.builder.appName("sparkqfs-verify")
+        .config("spark.cores.max", os.environ.get("SPARKQFS_CORES") or "1000000")  # on every node, whatever the default
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.scheduler.minRegisteredResourcesRatio", "1.0")
         .config("spark.scheduler.maxRegisteredResourcesWaitingTime", "60s")

@@ -185,6 +185,32 @@ class Engine:
         with self._faults("listing tasks"):
             return list(self._api.tasks(filters=self._in_stack(stack)))
 
+    def labelled_services(self, label: str) -> list[dict[str, Any]]:
+        """Services with a label, of any stack or none."""
+        with self._faults("listing services"):
+            return list(self._api.services(filters={"label": label}))
+
+    def service_tasks(self, name: str) -> list[dict[str, Any]]:
+        """The tasks of one service, oldest first; none when there is no such service."""
+        with self._faults(f"listing the tasks of {name}"):
+            try:
+                found = list(self._api.tasks(filters={"service": name}))
+            except docker.errors.NotFound:
+                return []
+        return sorted(found, key=lambda task: str(task["CreatedAt"]))
+
+    def create_service(self, name: str, task: Mapping[str, Any], labels: Mapping[str, str]) -> None:
+        """Make a service of one task, outside any stack; its name has no address of its own."""
+        with self._faults(f"making service {name}"):
+            self._api.create_service(
+                dict(task), name=name, labels=dict(labels), mode="replicated", endpoint_spec={"Mode": "dnsrr"}
+            )
+
+    def remove_service(self, name: str) -> None:
+        """Remove a service, whose task gets its stop signal; nothing to do when it is gone."""
+        with self._faults(f"removing service {name}"), contextlib.suppress(docker.errors.NotFound):
+            self._api.remove_service(name)
+
     def networks(self, stack: str) -> list[dict[str, Any]]:
         """The stack's networks."""
         with self._faults("listing networks"):

@@ -17,7 +17,7 @@ from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 from sparkqfs.facts import TaskFact
 from sparkqfs.gather import gather_tasks
-from sparkqfs.jobs import images, status
+from sparkqfs.jobs import images, status, submit
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.shared_path import check_shared_path
 from sparkqfs.plan.images import stack_images
@@ -133,6 +133,7 @@ def run(session: Session) -> JobResult:
     made = _prepare_storage(session)
     if made:
         outcomes.append(Outcome(subject="storage", state="changed", changes=made))
+    _wait_for_history(session)
     removed = engine.remove_unused(config.name, [*stack.configs, *stack.secrets])
     if removed:
         outcomes.append(Outcome(subject="old configs and secrets", state="changed", changes=tuple(removed)))
@@ -296,6 +297,24 @@ def _prepare_storage(session: Session) -> tuple[str, ...]:
     return tuple(line for line in output.splitlines() if line.startswith("made"))
 
 
+def _wait_for_history(session: Session) -> None:
+    """It comes last: its directory was only just made."""
+    last = {"why": "nothing yet"}
+
+    def answers() -> bool:
+        found = status.gather_status(session).history
+        last["why"] = found if isinstance(found, str) else ""
+        return not isinstance(found, str)
+
+    wait_until(
+        answers,
+        what="the history server to answer",
+        timeout_s=session.config.timeouts.deploy_s,
+        hint="`invoke logs --service history-server`",
+        detail=lambda: last["why"],
+    )
+
+
 def find_container(session: Session, service: str) -> TaskFact:
     """The running task of a service. Raises `ClusterError` when there is none."""
     found = status.running(gather_tasks(session.config, session.clients), service)
@@ -360,6 +379,8 @@ def down(session: Session) -> JobResult:
 def _remove(session: Session) -> None:
     """`docker stack rm`, again and again: it fails while an earlier one, or a task, still holds the network."""
     config = session.config
+    for name in submit.end_all(session):  # they hold the network
+        session.on_event(f"ending {name}")
     session.on_event(f"[{config.manager.name}] removing stack {config.name}")
     said = {"left": "", "error": ""}
 
@@ -390,11 +411,13 @@ def _left_over(session: Session) -> list[str]:
     results = session.clients.on(
         tuple(node.name for node in config.nodes), lambda name: len(session.clients.engine(name).containers(label))
     )
+    drivers = submit.services(session)
     if results.failures:
         raise ClusterError(*results.problems)  # what cannot be seen is not gone
     counts = {
         "services": len(engine.services(config.name)),
         "containers": sum(results.values.values()),
         "networks": len(engine.networks(config.name)),
+        "submitted applications": len(drivers),
     }
     return [f"{count} {kind}" for kind, count in counts.items() if count]

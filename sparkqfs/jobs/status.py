@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,7 +10,7 @@ from typing import TypeVar
 from sparkqfs import topology
 from sparkqfs.clients.web import WebError, get_json
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
-from sparkqfs.facts import SparkFact, StorageFact, TaskFact, parse_spark
+from sparkqfs.facts import AppFact, SparkFact, StorageFact, TaskFact, parse_history, parse_spark
 from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs.base import Session
 from sparkqfs.plan.layout import incomplete, layout_document
@@ -18,6 +18,9 @@ from sparkqfs.plan.steps import JobResult
 
 SCHEMA = 1
 WEB_TIMEOUT_S = 5.0
+HISTORY_PATH = "/api/v1/applications?limit=100"
+SHOWN = 5
+"""Ended applications in the report."""
 T = TypeVar("T")
 
 
@@ -33,6 +36,8 @@ class ClusterStatus:
     jupyter: str | None
     """Why Jupyter does not answer; `None` when it does."""
     urls: dict[str, str]
+    history: tuple[AppFact, ...] | str = ()
+    """The latest applications of the history server, or why it does not answer."""
 
 
 def running(tasks: tuple[TaskFact, ...], service: str) -> tuple[TaskFact, ...]:
@@ -58,6 +63,11 @@ def single_services(session: Session) -> tuple[str, ...]:
     """The services that run once in the cluster."""
     master = session.backend.master
     return (*([master.name] if master is not None else []), topology.SPARK_MASTER, topology.JUPYTER_SERVER)
+
+
+def links(status: ClusterStatus) -> tuple[str | None, str | None]:
+    """Addresses of the master's page and of the history server; `None` where none runs."""
+    return status.urls.get("Spark master"), status.urls.get("History server")
 
 
 def place_of(session: Session, tasks: tuple[TaskFact, ...], service: str) -> str | None:
@@ -90,8 +100,11 @@ def gather_status(session: Session) -> ClusterStatus:
     if session.clients.engine().info().get("Swarm", {}).get("ControlAvailable"):
         tasks = gather_tasks(config, session.clients)
         deployed = bool(tasks) or bool(session.clients.engine().services(config.name))
-    with ThreadPoolExecutor(max_workers=3) as pool:
-        spark = pool.submit(_ask, session, tasks, topology.SPARK_MASTER, config.ports.spark_ui, "/json/", parse_spark)
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        spark = pool.submit(_ask_spark, session, tasks)
+        history = pool.submit(
+            _ask, session, tasks, topology.HISTORY_SERVER, config.ports.history, HISTORY_PATH, parse_history
+        )
         backend, master = session.backend, session.backend.master
         storage = (
             pool.submit(_ask, session, tasks, master.name, backend.ui_port(config), master.status_path, backend.status)
@@ -108,7 +121,17 @@ def gather_status(session: Session) -> ClusterStatus:
             storage=storage.result() if storage is not None else None,
             jupyter=jupyter.result(),
             urls=_urls(session, tasks),
+            history=history.result(),
         )
+
+
+def _ask_spark(session: Session, tasks: tuple[TaskFact, ...]) -> SparkFact | str:
+    return _ask(session, tasks, topology.SPARK_MASTER, session.config.ports.spark_ui, "/json/", parse_spark)
+
+
+def ask_spark(session: Session) -> SparkFact | str:
+    """The Spark master alone."""
+    return _ask_spark(session, gather_tasks(session.config, session.clients))
 
 
 def _urls(session: Session, tasks: tuple[TaskFact, ...]) -> dict[str, str]:
@@ -116,7 +139,7 @@ def _urls(session: Session, tasks: tuple[TaskFact, ...]) -> dict[str, str]:
     wanted = {
         "Spark master": (topology.SPARK_MASTER, ports.spark_ui),
         "Jupyter": (topology.JUPYTER_SERVER, ports.jupyter),
-        "Spark application": (topology.JUPYTER_SERVER, ports.app_ui),
+        "History server": (topology.HISTORY_SERVER, ports.history),
     }
     backend = session.backend
     if backend.master is not None:
@@ -133,6 +156,9 @@ def find_problems(session: Session, status: ClusterStatus) -> tuple[Problem, ...
     found = [*_spark_problems(session, status), *_storage_problems(session, status)]
     if status.jupyter is not None:
         found.append(Problem(what=f"Jupyter: {status.jupyter}", hint="`invoke logs --service jupyter-server`"))
+    if isinstance(status.history, str):
+        hint = "`invoke logs --service history-server`"
+        found.append(Problem(what=f"history server: {status.history}", hint=hint))
     found += _task_problems(session, status)
     return tuple(found)
 
@@ -170,7 +196,7 @@ def _task_problems(session: Session, status: ClusterStatus) -> list[Problem]:
     wanted = {node.name for node in session.config.nodes}
     up = {task.node for task in status.tasks if is_worker(task.service) and task.is_up}
     places = [(topology.WORKER_NODE, name) for name in sorted(wanted - up)]
-    for service in single_services(session):
+    for service in (*single_services(session), topology.HISTORY_SERVER):
         if not running(status.tasks, service):
             places.append((service, ""))
     for service, node in places:
@@ -205,6 +231,7 @@ def document(session: Session, status: ClusterStatus, problems: tuple[Problem, .
             "memory_mib": fact.memory_mib,
             "memory_used_mib": fact.memory_used_mib,
             "applications": list(fact.applications),
+            "running": _applications(fact.active, links(status)[0], "proxy"),
         }
     storage: dict[str, object] = {"kind": config.storage.kind}
     if isinstance(status.storage, str):
@@ -236,10 +263,28 @@ def document(session: Session, status: ClusterStatus, problems: tuple[Problem, .
         "spark": spark,
         "storage": storage,
         "jupyter": {"answers": status.jupyter is None, **({"error": status.jupyter} if status.jupyter else {})},
+        "history": {"answers": False, "error": status.history}
+        if isinstance(status.history, str)
+        else {"answers": True, "finished": _applications(_ended(status)[:SHOWN], links(status)[1], "history")},
         "services": _services(session, status),
         "urls": status.urls,
         "problems": [{"node": problem.node, "what": problem.what, "hint": problem.hint} for problem in problems],
     }
+
+
+def _ended(status: ClusterStatus) -> list[AppFact]:
+    """Ended applications, the latest first; one that the master still has is not among them."""
+    active = () if isinstance(status.spark, str) else status.spark.active
+    names = {app.id for app in active}
+    found = [] if isinstance(status.history, str) else [app for app in status.history if app.id not in names]
+    return sorted(found, key=lambda app: -app.started_s)
+
+
+def _applications(apps: Iterable[AppFact], url: str | None, way: str) -> list[dict[str, object]]:
+    return [
+        {"id": app.id, "name": app.name, "state": app.state, "link": f"{url}/{way}/{app.id}/" if url else None}
+        for app in apps
+    ]
 
 
 def _services(session: Session, status: ClusterStatus) -> list[dict[str, object]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sparkqfs.config import ClusterConfig
 from sparkqfs.errors import ConfigError, Problem, RefusedError
 from sparkqfs.facts import NodeFacts
-from sparkqfs.plan.stack import executor_sizes
+from sparkqfs.plan.sizes import sizing
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Form
 from sparkqfs.plan.storage.shared import Shared
@@ -125,12 +125,11 @@ def sizes_of_bench(
     quick: bool,
 ) -> Sizes:
     """How much: what is asked for, or what memory and disks say. Raises `ConfigError` where it does not fit."""
-    cores, heap = executor_sizes(config, facts)
-    executors = config.spark.executors_per_worker * len(config.nodes)
+    found = sizing(config, facts)
     free = sum(disk.free_bytes for node in facts.values() for disk in node.disks)
     copies = sum(form.space for form in forms) or 1.0
     room = int(free * DISK_SHARE / copies / MIB)
-    memory = int(heap * executors * MEMORY_SHARE)
+    memory = int(found.executor.heap_mib * sum(found.counts.values()) * MEMORY_SHARE)
     if mib is not None:
         wanted, why = mib, "as asked for"
     elif quick:
@@ -147,7 +146,7 @@ def sizes_of_bench(
             f"{wanted} MiB in {len(forms)} forms take {wanted * copies / 1024:.1f} GiB; {free / 2**30:.1f} GiB are free"
         )
         raise ConfigError(Problem(what=what, hint=f"--mib {max(1, room)} fits, with --quick or without"))
-    files = max(2 * cores * executors, math.ceil(wanted / 512), 6)
+    files = max(2 * found.cores, math.ceil(wanted / 512), 6)
     return Sizes(mib=wanted, files=files, rounds=rounds or (QUICK_ROUNDS if quick else 3), why=why)
 
 

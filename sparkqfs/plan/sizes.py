@@ -15,6 +15,7 @@ JUPYTER_MIB = 256
 """Jupyter's server and a kernel's Python, without the driver's JVM."""
 DRIVER = "Jupyter and a driver"
 REGISTRY_MIB = 64
+HISTORY_SERVER_MIB = 512
 SPARK_WORKER_MIB = 384
 """The Spark worker's own JVM, its heap a part of it, and the supervisor."""
 SPARK_WORKER_HEAP_MIB = 256
@@ -180,7 +181,7 @@ def _outside(config: ClusterConfig, node: NodeConfig, machine: int, hosts_master
     if node.manager and backend.master is not None:
         shares.append(Share(backend.words.master, backend.master_mib))
     if node.manager:
-        shares.append(Share("registry", REGISTRY_MIB))
+        shares += [Share("registry", REGISTRY_MIB), Share("history server", HISTORY_SERVER_MIB)]
     if hosts_master and (node.manager or config.network == "overlay"):
         shares.append(Share("Spark master", SPARK_MASTER_MIB))
     if node.manager or config.notebooks.shared:

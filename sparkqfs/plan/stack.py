@@ -12,7 +12,7 @@ import yaml
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.facts import NodeFacts
-from sparkqfs.plan.sizes import SPARK_WORKER_HEAP_MIB, sizing
+from sparkqfs.plan.sizes import HISTORY_SERVER_MIB, SPARK_WORKER_HEAP_MIB, sizing
 from sparkqfs.plan.steps import Secret
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Master, disk_mounts, shared_mounts
@@ -86,6 +86,7 @@ def build_stack(given: StackInput) -> StackFile:
         service = topology.WORKER_NODE if len(classes) == 1 else f"{topology.WORKER_NODE}-{number + 1}"
         services[service] = _worker_node(common, members[0], name)
     services[topology.JUPYTER_SERVER] = _jupyter_server(common)
+    services[topology.HISTORY_SERVER] = _history_server(common)
     document: dict[str, object] = {
         "version": "3.9",
         "services": services,
@@ -120,6 +121,15 @@ def _named(config: ClusterConfig, name: str, content: str) -> str:
     return f"{config.name}_{name.replace('.', '-')}_{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
+def default_cores(executor_cores: int, executors: int, nodes: int) -> int:
+    """Cores of an application that asks for no number: half of the executors, and one on each node at least.
+
+    With a node left out its data would be read over the network. Where there are two executors a node, two
+    applications run side by side.
+    """
+    return executor_cores * max(nodes, (executors + 1) // 2)
+
+
 def _configs(given: StackInput) -> dict[str, str]:
     config = given.config
     backend = backend_of(config)
@@ -131,7 +141,9 @@ def _configs(given: StackInput) -> dict[str, str]:
         "python_worker_mib": str(found.executor.python_worker_mib),
         "driver_memory_mib": str(config.spark.driver_memory_mib),
         "parallelism": str(max(2, 2 * total)),
+        "default_cores": str(default_cores(found.executor.cores, total // found.executor.cores, len(config.nodes))),
         "root": backend.root_uri(config),
+        "history_url": f"http://{config.manager.advertise}:{config.ports.history}",
     }
     lines = [Template(given.templates["spark-defaults.conf"]).substitute(values).rstrip()]
     extra = {**backend.spark_conf(config), **dict(config.spark.conf)}
@@ -198,7 +210,7 @@ class _Common:
             deploy["resources"] = {"limits": limits}
         tmpfs: dict[str, object] = {"type": "tmpfs", "target": "/run/sparkqfs", "tmpfs": {"size": 16 * 1024 * 1024}}
         service: Service = {
-            "image": self.given.images[role],
+            "image": self.given.images[topology.IMAGE_OF.get(role, role)],
             "environment": environment,
             "networks": [topology.NETWORK],
             "volumes": [*mounts, tmpfs],
@@ -315,5 +327,22 @@ def _jupyter_server(common: _Common) -> Service:
         mounts=[*shared_mounts(config), notebooks, _spark_mount(config.manager)],
         constraints=[] if config.notebooks.shared else common.pinned_to_manager(),
         ports=[(topology.JUPYTER_PORT, config.ports.jupyter), (topology.APP_UI_PORT, config.ports.app_ui)],
-        extra_environment={"SPARK_LOCAL_DIRS": "/data/spark/local"},
+        extra_environment={
+            "SPARK_LOCAL_DIRS": "/data/spark/local",
+            "SPARKQFS_CORES": str(sizing(config, common.given.facts).cores),
+        },
     )
+
+
+def _history_server(common: _Common) -> Service:
+    """What ended applications did, from their event logs on the storage; a service of its own restarts alone."""
+    service = common.service(
+        topology.HISTORY_SERVER,
+        secrets=(),
+        configs=("spark-defaults.conf", *common.backend.client_configs),
+        mounts=shared_mounts(common.config),
+        constraints=common.pinned_to_manager(),
+        ports=[(topology.HISTORY_PORT, common.config.ports.history)],
+        extra_environment={"SPARK_DAEMON_MEMORY": f"{HISTORY_SERVER_MIB - 128}m"},
+    )
+    return {**service, "command": ["/opt/sparkqfs/bin/supervise", topology.HISTORY_SERVER]}

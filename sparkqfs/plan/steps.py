@@ -71,10 +71,14 @@ class JobResult:
     notes: tuple[str, ...] = ()
     """For people, below the table of outcomes."""
     code: ExitCode = ExitCode.OK
+    program_code: int | None = None
+    """Exit code of a user's program that came to its end: it goes before ours."""
 
     @property
-    def exit_code(self) -> ExitCode:
-        """Of several the highest."""
+    def exit_code(self) -> int:
+        """The program's, else of several the highest."""
+        if self.program_code is not None:
+            return self.program_code
         return max([self.code, *(problem.code for problem in self.problems)])
 
     @property

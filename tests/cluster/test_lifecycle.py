@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,11 +58,18 @@ class Cluster:
     hosts: Path
     name: str
 
-    def run(self, *words: str, timeout_s: float = 1200) -> Ran:
+    def run(self, *words: str, timeout_s: float = 1200, stdin: str = "") -> Ran:
         command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
         env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts)}
         done = subprocess.run(
-            command, cwd=self.hosts.parent, env=env, capture_output=True, text=True, timeout=timeout_s, check=False
+            command,
+            cwd=self.hosts.parent,
+            env=env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
@@ -70,7 +78,7 @@ class Cluster:
         assert ran.code == 0, f"{words}: exit {ran.code}\n{ran.out[-3000:]}\n{ran.err[-3000:]}"
         return ran
 
-    def ended(self, *words: str, said: str, sent: signal.Signals) -> int:
+    def ended(self, *words: str, said: str, sent: signal.Signals, within_s: float = 8) -> int:
         """Start a command, send it a signal once it has said something; its exit code."""
         command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
         env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts)}
@@ -82,8 +90,8 @@ class Cluster:
             process.send_signal(sent)
             started = time.monotonic()
             assert "Traceback" not in process.stderr.read()
-            code = process.wait(10)
-            assert time.monotonic() - started < 8
+            code = process.wait(within_s)
+            assert time.monotonic() - started < within_s
         return code
 
     def until_healthy(self, deadline_s: float = 240) -> None:
@@ -114,6 +122,13 @@ def container_of(number: int, service: str) -> str:
     found = on_node(number, "docker", "ps", "-q", "--filter", f"label=com.docker.swarm.service.name={service}").split()
     assert found, f"no container of {service} on node {number}"
     return found[0]
+
+
+def fetch(url: str) -> str:
+    """A page, as a browser of the user would get it."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=60) as answer:
+        return str(answer.read().decode())
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +249,8 @@ class Beginning(Storage):
 
     def test_the_stack_file_can_be_seen_before_any_image_exists(self, cluster: Cluster) -> None:
         stack = yaml.safe_load(cluster.ok("deploy", "--dry-run").out)
-        assert set(stack["services"]) == {self.kind.master, "spark-master", "worker-node", "jupyter-server"}
+        services = {self.kind.master, "spark-master", "worker-node", "jupyter-server", "history-server"}
+        assert set(stack["services"]) == services
 
     def test_deploy_before_init_is_refused_with_a_hint(self, cluster: Cluster) -> None:
         cluster.ok("swarm")
@@ -270,7 +286,7 @@ class Beginning(Storage):
 
     def test_logs_of_a_service_that_is_not_there_name_those_that_are(self, cluster: Cluster) -> None:
         ran = cluster.run("logs", "--service", "nope")
-        services = sorted(("jupyter-server", self.kind.master, "spark-master"))
+        services = sorted(("history-server", "jupyter-server", self.kind.master, "spark-master"))
         assert ran.code == 1 and f"services: {', '.join(services)}" in ran.err
 
     def test_the_notebook_counts_primes_from_a_table_on_the_storage(self, cluster: Cluster) -> None:
@@ -349,6 +365,109 @@ class Beginning(Storage):
         on_node(1, "sh", "-c", f"for f in /mnt/shared/spark/primes-{self.kind.name}/*.parquet; do echo x >> $f; done")
         differs = cluster.run("copy", shared, "/tmp/primes", "--json")
         assert differs.code == 5 and differs.json["copy"]["copied"] == 0
+
+
+WORD_COUNT = """\
+import sys
+
+import counted
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.appName("words").getOrCreate()
+rows = int(sys.argv[1])
+lines = spark.range(rows).selectExpr("'w' || (id % 1000) || ' every ' || repeat('f', 50) AS value")
+lines.write.mode("overwrite").text(sys.argv[2])
+words = spark.read.text(sys.argv[2]).selectExpr("explode(split(value, ' ')) AS word").groupBy("word").count()
+found = {row["word"]: row["count"] for row in words.collect()}
+print(found["every"], all(found[f"w{n}"] == counted.times(rows, n) for n in range(1000)), sys.argv[3], flush=True)
+print("counted", file=sys.stderr)
+sys.exit(int(sys.argv[4]))
+"""
+COUNTED = "def times(rows, rest):\n    return len(range(rest, rows, 1000))\n"
+SLEEPER = """\
+import time
+
+from pyspark.sql import SparkSession
+
+print(SparkSession.builder.appName("sleeper").getOrCreate().range(10).count(), flush=True)
+time.sleep(600)
+"""
+
+
+class Programs(Storage):
+    """Users' programs, their ends, and what is known of them afterwards."""
+
+    words = "/tmp/words"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def folder(cls, cluster: Cluster) -> Path:
+        folder = cluster.hosts.parent
+        for name, text in (("words.py", WORD_COUNT), ("counted.py", COUNTED), ("sleeper.py", SLEEPER)):
+            (folder / name).write_text(text)
+        (folder / "raises.py").write_text("raise RuntimeError('on purpose')\n")
+        return folder
+
+    def nothing_left(self, cluster: Cluster) -> None:
+        spark = cluster.ok("status", "--json").json["spark"]
+        assert (spark["running"], spark["cores_used"]) == ([], 0)
+        assert on_node(1, "docker", "ps", "-q", "--filter", "label=sparkqfs.app") == ""
+
+    @pytest.mark.parametrize("code", [0, 7])
+    def test_a_word_count_is_right_and_its_exit_code_is_ours(self, cluster: Cluster, folder: Path, code: int) -> None:
+        words = ("--", "2000000", self.words, "two words", str(code))
+        ran = cluster.run("submit", "words.py", "--py-files", "counted.py", "--cores", "all", *words)
+        assert (ran.code, ran.out) == (code, "2000000 True two words\n"), ran.err[-3000:]
+        assert "counted\n" in ran.err
+        self.nothing_left(cluster)
+
+    def test_an_exception_is_exit_code_1_and_its_words_are_kept(self, cluster: Cluster, folder: Path) -> None:
+        ran = cluster.run("submit", "raises.py", "--json")
+        assert ran.code == 1 and "on purpose" in ran.err
+        assert "on purpose" in cluster.ok("app.logs", ran.json["submission"]).out
+
+    def test_ctrl_c_ends_the_application_on_the_cluster(self, cluster: Cluster, folder: Path) -> None:
+        assert cluster.ended("submit", "sleeper.py", said="application app-", sent=signal.SIGINT, within_s=40) == 130
+        self.nothing_left(cluster)
+        assert cluster.ok("apps", "--json").json["applications"][0]["state"] == "KILLED"
+
+    def test_two_share_the_cores_and_one_is_killed_and_one_lost(self, cluster: Cluster, folder: Path) -> None:
+        ids = [cluster.ok("submit", "sleeper.py", "--detach").out.strip() for _ in range(2)]
+        end = time.monotonic() + 120
+        while True:
+            rows = cluster.ok("apps", "--json").json["applications"]
+            cores = {row["submission"]: row["cores"] for row in rows if row["state"] == "RUNNING"}
+            if set(cores) == set(ids) and all(cores.values()):
+                break
+            assert time.monotonic() < end, rows
+            time.sleep(2)
+        cluster.ok("kill", ids[0])
+        assert cluster.ok("kill", ids[0], "--json").json["outcomes"][0]["state"] == "unchanged"
+        (left,) = on_node(1, "docker", "ps", "-q", "--filter", f"label=sparkqfs.app={ids[1]}").split()
+        on_node(1, "docker", "kill", left)
+        ran = cluster.run("app.logs", ids[1], "--follow")
+        assert ran.code == 1 and "was lost" in ran.err and ran.out == "10\n"
+        states = {row["submission"]: row["state"] for row in cluster.ok("apps", "--json").json["applications"]}
+        assert (states[ids[0]], states[ids[1]]) == ("KILLED", "LOST")
+        self.nothing_left(cluster)
+
+    def test_the_shell_runs_what_standard_input_gives(self, cluster: Cluster) -> None:
+        ran = cluster.run("shell", stdin="print(spark.range(1000).count())\nraise SystemExit(3)\n")
+        assert (ran.code, ran.out) == (3, "1000\n"), ran.err[-3000:]
+
+    def test_the_history_is_there_after_down_and_deploy(self, cluster: Cluster) -> None:
+        before = {row["id"] for row in cluster.ok("apps", "--json").json["applications"]}
+        cluster.ok("down")
+        cluster.ok("deploy")
+        rows = {row["id"]: row for row in cluster.ok("apps", "--json").json["applications"]}
+        assert before <= set(rows)
+        words = next(row for row in rows.values() if row["name"] == "words")
+        assert "words" in fetch(words["link"])
+        host = words["link"].partition("/history/")[0]
+        executors = json.loads(fetch(f"{host}/api/v1/applications/{words['id']}/allexecutors"))
+        links = [one["executorLogs"]["stderr"] for one in executors if one["executorLogs"]]
+        assert links
+        assert all("Spark Executor Command" in fetch(host + link) for link in links)
 
 
 class Interrupted(Storage):
@@ -488,7 +607,7 @@ class Ending(Storage):
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class TestQfs(Ending, Beginning):
+class TestQfs(Ending, Programs, Beginning):
     """Real QFS."""
 
     kind = QFS

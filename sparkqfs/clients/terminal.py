@@ -1,0 +1,81 @@
+"""The user's terminal, connected with a program that docker/worker-node/terminal runs in a container."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import struct
+import sys
+import termios
+import tty
+from collections.abc import Callable, Iterator
+
+import paramiko
+
+PIECE = 65536
+_PID_LINE = b"sparkqfs-pid "
+
+
+def size() -> tuple[int, int]:
+    """(rows, columns) of this terminal."""
+    found = os.get_terminal_size(sys.stdin.fileno())
+    return found.lines, found.columns
+
+
+def frame(kind: bytes, content: bytes) -> bytes:
+    """One frame of docker/worker-node/terminal."""
+    return kind + struct.pack(">I", len(content)) + content
+
+
+@contextlib.contextmanager
+def _raw(descriptor: int) -> Iterator[int]:
+    """Every key goes to the program, Ctrl-C too; yields a descriptor that is readable when the window has changed."""
+    before = termios.tcgetattr(descriptor)
+    changed, change = os.pipe()
+    os.set_blocking(change, False)
+
+    def note(_number: int, _frame: object) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(change, b"w")
+
+    old = signal.signal(signal.SIGWINCH, note)
+    tty.setraw(descriptor)
+    try:
+        yield changed
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        signal.signal(signal.SIGWINCH, old)
+        os.close(changed)
+        os.close(change)
+
+
+def talk(channel: paramiko.Channel, output: Callable[[str, bytes], None]) -> int | None:
+    """Keys there, output here, until the program ends; its exit code, `None` when the connection broke."""
+    keys = sys.stdin.fileno()
+    errors = b""
+    with _raw(keys) as changed:
+        while True:
+            ready, _, _ = select.select([keys, changed, channel], [], [], 1.0)
+            if keys in ready:
+                typed = os.read(keys, PIECE)
+                if not typed:
+                    channel.shutdown_write()
+                    break
+                channel.sendall(frame(b"d", typed))
+            if changed in ready:
+                os.read(changed, PIECE)
+                channel.sendall(frame(b"w", b"%d %d" % size()))
+            while channel.recv_stderr_ready():
+                errors += channel.recv_stderr(PIECE)
+            while channel.recv_ready():
+                output("stdout", channel.recv(PIECE))
+            if channel.exit_status_ready() or channel.closed:
+                break
+        while not channel.closed and (data := channel.recv(PIECE)):
+            output("stdout", data)
+    lines = [line for line in errors.splitlines() if not line.startswith(_PID_LINE)]
+    if lines:
+        output("stderr", b"\n".join(lines) + b"\n")
+    return channel.recv_exit_status() if channel.exit_status_ready() else None

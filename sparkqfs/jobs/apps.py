@@ -1,0 +1,232 @@
+"""invoke apps, kill, app.logs: the applications of the cluster, running and ended."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import time
+
+from sparkqfs import topology
+from sparkqfs.clients.web import WebError, get_json
+from sparkqfs.errors import ClusterError, ConfigError, Problem
+from sparkqfs.facts import SparkFact, TaskFact
+from sparkqfs.jobs import status, submit
+from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.deploy import find_container
+from sparkqfs.plan.apps import APP_ID, FOLDER, SUBMISSION_ID, Application, choose, list_applications, parse_submissions
+from sparkqfs.plan.steps import JobResult, Outcome
+
+LIST_SCRIPT = rf"""
+for d in {FOLDER}/submit-*/; do
+  [ -f "$d/app.json" ] || continue
+  printf '%s\t%s\t%s\t%s\t' "$(basename "$d")" "$(head -c 40 "$d/exit" 2>/dev/null | head -n 1)" \
+    "$(stat -c %Y "$d/exit" 2>/dev/null)" "$(grep -m 1 -s 'app ID app-' "$d/spark.log")"
+  head -n 1 "$d/app.json"; echo
+done
+"""
+LOGS_SCRIPT = r"""
+cd "$1" 2>/dev/null || exit 0
+for f in stderr stdout */stderr */stdout; do
+  [ ! -f "$f" ] || printf '%s\t%s\n' "$f" "$(tail -n "$2" "$f" | tail -c 1000000 | base64 -w 0)"
+done
+"""
+END_LISTENER = """
+import os, signal, sys
+port = "%04X" % int(sys.argv[1])
+rows = [line.split() for name in ("tcp", "tcp6") for line in open("/proc/net/" + name)]
+inodes = {"socket:[%s]" % row[9] for row in rows if row[3] == "0A" and row[1].rpartition(":")[2] == port}
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        held = {os.readlink("/proc/%s/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%s/fd" % pid)}
+    except OSError:
+        continue
+    if held & inodes:
+        os.kill(int(pid), signal.SIGTERM)
+        print(pid)
+"""
+"""In the container of a driver that is no submission: ends the JVM that listens on the driver's port."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The applications, and which of those that know of them did not answer."""
+
+    rows: tuple[Application, ...]
+    problems: tuple[Problem, ...]
+
+
+def gather(session: Session) -> Seen:
+    """Ask the master, the history server and the manager's files; one that is down does not hide the others."""
+    seen = status.gather_status(session)
+    problems = []
+    if isinstance(seen.spark, str):
+        problems.append(Problem(what=f"Spark master: {seen.spark}", hint="`invoke logs --service spark-master`"))
+    if isinstance(seen.history, str):
+        what = f"history server: {seen.history}; applications from before the master's start are missing"
+        problems.append(Problem(what=what, hint="`invoke logs --service history-server`"))
+    sent = parse_submissions(submit.on_manager(session, LIST_SCRIPT).stdout)
+    spark = seen.spark if isinstance(seen.spark, SparkFact) else None
+    rows = list_applications(
+        active=spark.active if spark is not None else (),
+        completed=spark.completed if spark is not None else (),
+        history=seen.history if not isinstance(seen.history, str) else (),
+        submissions=sent,
+        living=submit.living(session),
+        now_s=time.time(),
+        links=status.links(seen),
+    )
+    return Seen(rows=rows, problems=tuple(problems))
+
+
+def apps(session: Session, *, last: int) -> JobResult:
+    """Every running application and the latest `last` ended ones."""
+    seen = gather(session)
+    running = [row for row in seen.rows if row.is_running]
+    rows = running + [row for row in seen.rows if not row.is_running][:last]
+    document: dict[str, object] = {"schema": 1, "applications": [_entry(row) for row in rows]}
+    text = "\n".join(_lines(rows)) or "no applications"
+    return JobResult(task="apps", text=text, document=document, problems=seen.problems)
+
+
+def _entry(row: Application) -> dict[str, object]:
+    return {**dataclasses.asdict(row), "started": _when(row.started_s, "%Y-%m-%dT%H:%M:%SZ")}
+
+
+def _when(seconds: float, form: str) -> str:
+    return time.strftime(form, time.gmtime(seconds))
+
+
+def _lines(rows: list[Application]) -> list[str]:
+    """A table with columns as wide as they need; the link is last because it is long."""
+    if not rows:
+        return []
+    cells = [("ID", "STATE", "NAME", "USER", "CORES", "STARTED (UTC)", "TOOK", "EXIT", "LINK")]
+    for row in rows:
+        cells.append(
+            (
+                row.id,
+                row.state,
+                row.name if len(row.name) <= 32 else row.name[:31] + "…",
+                row.user,
+                "" if row.cores is None else str(row.cores),
+                _when(row.started_s, "%Y-%m-%d %H:%M:%S"),
+                _took(row.duration_s),
+                "" if row.exit_code is None else str(row.exit_code),
+                row.link or "",
+            )
+        )
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+
+
+def _took(seconds: float) -> str:
+    whole = int(seconds)
+    if whole < 60:
+        return f"{seconds:.1f}s"
+    return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
+
+
+# --- kill ---
+
+
+def kill(session: Session, wanted: str) -> JobResult:
+    """End an application: a submission by its service, any other one by the program that drives it."""
+    row = choose(wanted, gather(session).rows)
+    if not row.is_running:
+        return JobResult(task="kill", outcomes=(Outcome(subject=row.id, state="unchanged", changes=(row.state,)),))
+    if session.dry_run:
+        return JobResult(task="kill", outcomes=(Outcome(subject=row.id, state="planned", changes=(row.name,)),))
+    app_id = row.id if APP_ID.fullmatch(row.id) else None
+    session.on_event(f"ending {row.id}")
+    if row.submission is None or not submit.stop(session, row.submission, app_id):
+        _end_driver(session, row.id)
+        submit.wait_until_gone(session, row.id)
+    return JobResult(task="kill", outcomes=(Outcome(subject=row.id, state="changed", changes=("ended",)),))
+
+
+def _end_driver(session: Session, app_id: str) -> None:
+    """End the driver of a notebook, a shell or the like: the JVM that listens on its port in jupyter-server."""
+    host, port = _driver_address(session, app_id)
+    task = find_container(session, topology.JUPYTER_SERVER)
+    if host not in _addresses(session, task):
+        what = f"the driver of {app_id} is at {host}, outside the cluster's containers"
+        raise ClusterError(Problem(what=what, hint="end the program there"))
+    client = session.clients.node(task.node)
+    argv = ["docker", "exec", task.container_id, "/usr/bin/python3", "-I", "-c", END_LISTENER, port]
+    if not client.run(argv).stdout.strip():
+        raise ClusterError(Problem(node=task.node, what=f"nothing listens on the driver's port {port} any more"))
+
+
+def _addresses(session: Session, task: TaskFact) -> tuple[str, ...]:
+    if session.config.network == "host":
+        return (session.config.node(task.node).advertise,)
+    return task.addresses
+
+
+def _driver_address(session: Session, app_id: str) -> tuple[str, str]:
+    """Host and port of a running driver, as its own page tells them. Raises `ClusterError`."""
+    master = find_container(session, topology.SPARK_MASTER)
+    where = session.config.node(master.node).advertise
+    path = f"/proxy/{app_id}/api/v1/applications/{app_id}/environment"
+    try:
+        found = get_json(session.clients.manager, where, session.config.ports.spark_ui, path, timeout_s=10.0)
+        known = {str(key): str(value) for key, value in found["sparkProperties"]}
+        return known["spark.driver.host"], str(int(known["spark.driver.port"]))
+    except (WebError, KeyError, TypeError, ValueError) as error:
+        what = f"cannot ask the driver of {app_id} where it is: {error}"
+        raise ClusterError(Problem(what=what, hint="end the program that started it")) from error
+
+
+# --- logs ---
+
+
+def logs(session: Session, wanted: str, *, tail: int) -> JobResult:
+    """The last lines of a driver's output and of its executors' on every node; it may have ended long ago."""
+    sent = parse_submissions(submit.on_manager(session, LIST_SCRIPT).stdout)
+    mine = [one for one in sent if wanted in (one.id, one.app_id)]
+    if not mine and not APP_ID.fullmatch(wanted) and not SUBMISSION_ID.fullmatch(wanted):
+        raise ConfigError(Problem(what=f"{wanted} is no application's id", hint="`invoke apps` lists them"))
+    app_id = mine[0].app_id if mine else wanted
+    config = session.config
+    parts: list[tuple[str, str, bytes]] = []
+    if mine:
+        found = submit.on_manager(session, LOGS_SCRIPT, f"{FOLDER}/{mine[0].id}", str(tail)).stdout
+        parts += [(config.manager.name, f"driver/{name}", data) for name, data in _files(found)]
+    problems: tuple[Problem, ...] = ()
+    if app_id is not None:
+        nodes = tuple(node.name for node in config.nodes)
+        results = session.clients.on(
+            nodes,
+            lambda node: submit.in_spark_directory(session, node, LOGS_SCRIPT, f"work/{app_id}", str(tail)).stdout,
+        )
+        parts += [(node, name, data) for node, text in results.values.items() for name, data in _files(text)]
+        problems = results.problems
+    if not parts and not problems:
+        what = f"no output of {wanted} is left"
+        hint = "output is kept for seven days; a notebook's own is in the notebook"
+        raise ClusterError(Problem(what=what, hint=hint))
+    entries: list[dict[str, object]] = []
+    lines: list[str] = []
+    for node, name, data in parts:
+        content = data.decode(errors="replace").splitlines()
+        lines += [f"[{node}] {name}: {line}" for line in content]
+        entries.append({"node": node, "file": name, "lines": content})
+    document: dict[str, object] = {"schema": 1, "application": app_id, "logs": entries}
+    return JobResult(task="app.logs", text="\n".join(lines), document=document, problems=problems)
+
+
+def follow(session: Session, wanted: str, *, output: submit.OnOutput) -> JobResult:
+    """A submission's output from its beginning to its end, and its exit code; Ctrl-C leaves it running."""
+    sent = parse_submissions(submit.on_manager(session, LIST_SCRIPT).stdout)
+    mine = [one.id for one in sent if wanted in (one.id, one.app_id)]
+    if not mine:
+        hint = "only what `invoke submit` sent can be followed; `invoke apps` lists it"
+        raise ConfigError(Problem(what=f"no submission {wanted}", hint=hint))
+    ended = submit.follow(session, mine[0], output, submit.FOLLOW_S)
+    return submit.result_of(session, mine[0], ended, "app.logs")
+
+
+def _files(text: str) -> list[tuple[str, bytes]]:
+    """Lines `name<TAB>base64` of LOGS_SCRIPT."""
+    pairs = (line.partition("\t") for line in text.splitlines())
+    return [(name, base64.b64decode(encoded)) for name, _, encoded in pairs]

@@ -1,0 +1,329 @@
+"""Users' programs on the cluster: what they are sent with, the service that runs them, and the list of applications."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from sparkqfs.errors import ConfigError, Problem
+from sparkqfs.facts import AppFact
+from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
+
+APP_LABEL = "sparkqfs.app"
+FOLDER = "apps"
+"""Of the drivers, one directory each, under the manager's `spark` directory."""
+IN_CONTAINER = PurePosixPath("/data/spark") / FOLDER
+GRACE_S = 30
+"""For a driver to take its leave from the master; DRIVER_DEADLINE_S of docker/worker-node/supervise is less."""
+APP_ID = re.compile(r"app-\d{14}-\d{4,}")
+SUBMISSION_ID = re.compile(r"submit-\d{14}-[0-9a-f]{4}")
+ENDED_STATES = frozenset({"complete", "failed", "rejected", "orphaned", "shutdown", "remove"})
+"""Of a Swarm task."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What the user wants to run. A file is a path on this computer, or a URI that Spark reads itself."""
+
+    program: str
+    arguments: tuple[str, ...] = ()
+    name: str | None = None
+    main_class: str | None = None
+    py_files: tuple[str, ...] = ()
+    jars: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    """For the driver alone: they lie beside the program."""
+    conf: tuple[str, ...] = ()
+    cores: int | None = None
+    driver_memory_mib: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """What goes to the manager: spark-submit's arguments, and the files under their names there."""
+
+    name: str
+    argv: tuple[str, ...]
+    files: dict[str, str]
+    """Name under `files/` → path on this computer."""
+
+
+def is_uri(text: str) -> bool:
+    """True for what Spark fetches by itself."""
+    return re.match(r"[a-z][a-z0-9+.-]*://", text) is not None
+
+
+def pack(program: Program, submission: str) -> Parcel:
+    """The parcel of a program. Raises `ConfigError` with everything that is wrong with the words, files unseen."""
+    faults = [Problem(what=f"--conf {text}: spark.NAME=VALUE is wanted") for text in program.conf if not _is_conf(text)]
+    if not re.search(r"\.(py|jar)$", program.program):
+        hint = "a Python program's name ends with .py, a Java or Scala one's with .jar"
+        faults.append(Problem(what=f"{program.program} is no program that Spark can run", hint=hint))
+    if program.program.endswith(".jar") and program.main_class is None:
+        faults.append(Problem(what=f"{program.program}: which class?", hint="name its main class with --class"))
+    files: dict[str, str] = {}
+
+    def place(text: str) -> str:
+        if is_uri(text):
+            return text
+        name = PurePosixPath(text).name
+        if "," in name or files.get(name, text) != text:
+            faults.append(Problem(what=f"{text}: two files are called {name}, or it has a comma in its name"))
+        files[name] = text
+        return str(IN_CONTAINER / submission / "files" / name)
+
+    name = program.name or PurePosixPath(program.program).name
+    argv = ["--name", name]
+    if program.main_class is not None:
+        argv += ["--class", program.main_class]
+    if program.cores is not None:
+        argv += ["--conf", f"spark.cores.max={program.cores}"]
+    if program.driver_memory_mib is not None:
+        argv += ["--driver-memory", f"{program.driver_memory_mib}m"]
+    for setting in program.conf:
+        argv += ["--conf", setting]
+    for flag, texts in (("--py-files", program.py_files), ("--jars", program.jars), ("--files", program.files)):
+        if texts:
+            argv += [flag, ",".join(map(place, texts))]
+    argv += [place(program.program), *program.arguments]
+    for text in program.beside:
+        place(text)
+    if faults:
+        raise ConfigError(*faults)
+    return Parcel(name=name, argv=tuple(argv), files=files)
+
+
+def _is_conf(text: str) -> bool:
+    return re.fullmatch(r"spark\.[A-Za-z0-9._-]+=.*", text, re.DOTALL) is not None
+
+
+# --- the driver's service ---
+
+
+def service_name(cluster: str, submission: str) -> str:
+    """Of the Swarm service that runs a driver."""
+    return f"{cluster}-{submission}"
+
+
+def driver_labels(cluster: str, submission: str) -> dict[str, str]:
+    """By which the service, and its container, are found again."""
+    return {CLUSTER_LABEL: cluster, APP_LABEL: submission}
+
+
+def driver_task(jupyter: Mapping[str, Any], cluster: str, manager: str, submission: str) -> dict[str, Any]:
+    """The task of a driver's service, from what the engine says of the deployed jupyter-server.
+
+    It has that one's image, network, settings, mounts and secrets but the token: a session there and here is the same.
+    It is pinned to the manager, where its files are, is known under no name, and is never started twice.
+    """
+    template = jupyter["Spec"]["TaskTemplate"]
+    container = dict(template["ContainerSpec"])
+    container["Labels"] = driver_labels(cluster, submission)
+    container["Args"] = ["/opt/sparkqfs/bin/supervise", "driver"]
+    container["Env"] = [*container.get("Env", []), f"SPARKQFS_APP={submission}"]
+    container["Secrets"] = [
+        one for one in container.get("Secrets") or [] if one["File"]["Name"].rpartition("/")[2] != "jupyter-token"
+    ]
+    container["Healthcheck"] = {"Test": ["NONE"]}
+    container["StopGracePeriod"] = GRACE_S * 10**9
+    constraints = [f"node.labels.{CLUSTER_LABEL} == {cluster}", f"node.labels.{NODE_LABEL} == {manager}"]
+    return {
+        "ContainerSpec": container,
+        "Resources": template.get("Resources") or {},
+        "RestartPolicy": {"Condition": "none"},
+        "Placement": {"Constraints": constraints},
+        "Networks": [{"Target": one["Target"]} for one in template.get("Networks") or []],
+    }
+
+
+# --- what the manager says of it ---
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """What is new of a driver's output."""
+
+    stdout: bytes
+    stderr: bytes
+    app_id: str | None
+    ended: tuple[int, str] | None
+    """(exit code, `ended`, `stopped` or `lost`), when it is no more."""
+
+
+def parse_exit(text: str) -> tuple[int, str] | None:
+    """Read the file `exit`, `code word`; nothing of another form is believed."""
+    found = re.fullmatch(r"(\d{1,3}) (ended|stopped|lost)", text.strip())
+    return (int(found[1]), found[2]) if found else None
+
+
+def parse_piece(text: str) -> Piece:
+    """Read the lines `key<TAB>value` of jobs/submit.READ_SCRIPT."""
+    values = {key: value for key, _, value in (line.partition("\t") for line in text.splitlines())}
+    return Piece(
+        stdout=base64.b64decode(values.get("stdout", "")),
+        stderr=base64.b64decode(values.get("stderr", "")),
+        app_id=_app_id(values.get("app", "")),
+        ended=parse_exit(values.get("exit", "")),
+    )
+
+
+def _app_id(text: str) -> str | None:
+    found = APP_ID.search(text)
+    return found[0] if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One program sent by `submit`, from its directory on the manager. Times are seconds since the epoch."""
+
+    id: str
+    name: str
+    user: str
+    submitted_s: float
+    app_id: str | None
+    ended: tuple[int, str] | None
+    ended_s: float | None
+
+
+def parse_submissions(text: str) -> tuple[Submission, ...]:
+    """Read the lines `id<TAB>exit<TAB>when<TAB>app<TAB>app.json` of jobs/apps.LIST_SCRIPT; others are left out."""
+    found = []
+    for line in text.splitlines():
+        words = line.split("\t", 4)
+        if len(words) < 5 or SUBMISSION_ID.fullmatch(words[0]) is None:
+            continue
+        try:
+            known = json.loads(words[4])
+            submitted = float(known["submitted"])
+            name, user = str(known["name"]), str(known["user"])
+        except (ValueError, KeyError, TypeError):
+            continue
+        found.append(
+            Submission(
+                id=words[0],
+                name=name,
+                user=user,
+                submitted_s=submitted,
+                app_id=_app_id(words[3]),
+                ended=parse_exit(words[1]),
+                ended_s=float(words[2]) if words[2].isdigit() else None,
+            )
+        )
+    return tuple(found)
+
+
+# --- the list ---
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """One row of `invoke apps`."""
+
+    id: str
+    """Spark's; the submission's before Spark has given one."""
+    submission: str | None
+    name: str
+    user: str
+    state: str
+    """WAITING, RUNNING, FINISHED, FAILED, KILLED, LOST, STARTING."""
+    started_s: float
+    duration_s: float
+    cores: int | None
+    exit_code: int | None
+    link: str | None
+
+    @property
+    def is_running(self) -> bool:
+        """True while it holds, or waits for, cores."""
+        return self.state in ("STARTING", "WAITING", "RUNNING")
+
+
+def list_applications(
+    *,
+    active: Sequence[AppFact],
+    completed: Sequence[AppFact],
+    history: Sequence[AppFact],
+    submissions: Sequence[Submission],
+    living: frozenset[str],
+    now_s: float,
+    links: tuple[str | None, str | None],
+) -> tuple[Application, ...]:
+    """Running ones first, then ended ones, the latest first; each application once.
+
+    The master knows best while it lives; the history server remembers what was before; a submission adds who sent it
+    and how it ended. `living` are the submissions whose driver still runs; `links` are the addresses of the master's
+    page and of the history server.
+    """
+    rows: dict[str, Application] = {}
+    master_url, history_url = links
+    for facts, page in ((history, False), (completed, False), (active, True)):
+        for fact in facts:
+            state = "LOST" if facts is history and fact.state == "RUNNING" else fact.state
+            link = f"{master_url}/proxy/{fact.id}/" if page and master_url else None
+            if not page and history_url:
+                link = f"{history_url}/history/{fact.id}/"
+            rows[fact.id] = Application(
+                id=fact.id,
+                submission=None,
+                name=fact.name,
+                user=fact.user,
+                state=state,
+                started_s=fact.started_s,
+                duration_s=max(0.0, fact.duration_s or (now_s - fact.started_s if page else 0.0)),
+                cores=fact.cores,
+                exit_code=None,
+                link=link,
+            )
+    running = {fact.id for fact in active}
+    for one in submissions:
+        row = rows.pop(one.app_id, None) if one.app_id is not None else None
+        row = row or _row_of(one, now_s)
+        state = row.state if one.app_id in running else _state_of(one, row.state, one.id in living)
+        code = one.ended[0] if one.ended is not None else None
+        rows[one.app_id or one.id] = replace(row, submission=one.id, user=one.user, state=state, exit_code=code)
+    return tuple(sorted(rows.values(), key=lambda row: (not row.is_running, -row.started_s)))
+
+
+def _row_of(one: Submission, now_s: float) -> Application:
+    end = one.ended_s if one.ended_s is not None else now_s
+    return Application(
+        id=one.app_id or one.id,
+        submission=one.id,
+        name=one.name,
+        user=one.user,
+        state="STARTING",
+        started_s=one.submitted_s,
+        duration_s=max(0.0, end - one.submitted_s),
+        cores=None,
+        exit_code=None,
+        link=None,
+    )
+
+
+def _state_of(one: Submission, known: str, is_living: bool) -> str:
+    """The driver's end says more than Spark's: for Spark a program that raised is FINISHED too."""
+    if one.ended is None:
+        return "STARTING" if is_living else "LOST"
+    code, word = one.ended
+    if word == "lost":
+        return "LOST"
+    if word == "stopped":
+        return "KILLED"
+    if code:
+        return "FAILED"
+    return "FINISHED" if known in ("STARTING", "LOST") else known
+
+
+def choose(wanted: str, rows: Sequence[Application]) -> Application:
+    """The application of this id, Spark's or the submission's. Raises `ConfigError`."""
+    for row in rows:
+        if wanted in (row.id, row.submission):
+            return row
+    known = ", ".join(row.id for row in rows[:5]) or "none"
+    raise ConfigError(Problem(what=f"no application {wanted}", hint=f"`invoke apps` lists them; the latest: {known}"))
