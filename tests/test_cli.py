@@ -209,6 +209,29 @@ def test_every_task_on_a_dead_machine_gives_json_and_exit_code_3(folder: Path) -
         assert [problem["node"] for problem in document["problems"]] == ["node1"], done.args
 
 
+def test_files_that_cannot_be_meant_are_refused_before_any_machine_is_asked(folder: Path) -> None:
+    commands = {
+        ("put", "none", "/x"): "none is not there",
+        ("put", "dead.yml", "x"): "'x' names no place",
+        ("get", "shared:/x", "y"): "this cluster has no shared path",
+        ("get", "/x", "-", "--json"): "standard output",
+        ("ls", "file:///etc"): "another place on each machine",
+        ("du", "/a/../b"): "names no place",
+    }
+    for done, said in zip(together(folder, *map(list, commands)), commands.values(), strict=True):
+        plain(done)
+        assert done.returncode == 2 and said in done.stderr, done.args
+        assert done.stdout == ""
+
+
+def test_files_on_a_dead_machine_are_exit_code_3(folder: Path) -> None:
+    tasks = (["put", "dead.yml", "/x"], ["get", "/x", "-"], ["ls", "/x"], ["rm", "/x", "--yes"], ["du", "/x"])
+    for done in together(folder, *tasks):
+        plain(done)
+        assert (done.returncode, done.stdout) == (3, ""), done.args
+        assert "[node1]" in done.stderr
+
+
 # --- help -----------------------------------------------------------------------------------------
 
 

@@ -111,6 +111,8 @@ def run(options: argparse.Namespace, say: Callable[[str], None]) -> Result:
     shared = f"file://{SHARED}" if SHARED.is_mount() else None
     places = Places(root=os.environ["SPARKQFS_ROOT"].rstrip("/"), shared=shared, user=pwd.getpwuid(os.getuid()).pw_name)
     place = places.read(options.path)
+    if options.command == "put":
+        moving.check_source(options.local)
     opened = access(options, say)
     if options.command == "put":
         return moving.put(opened, options.local, place, overwrite=options.overwrite, stdin=0)

@@ -49,6 +49,12 @@ def opened(access: Access) -> Iterator[Storage]:
         storage.close()
 
 
+def check_source(source: str) -> None:
+    """Raises `ConfigError` for what is not there."""
+    if source != STREAM:
+        local.sources(source)
+
+
 def put(access: Access, source: str, target: Place, *, overwrite: bool, stdin: int | None = None) -> Result:
     """Files of this machine to the storage; the source `-` is the stream `stdin`."""
     with opened(access) as storage:

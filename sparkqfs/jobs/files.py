@@ -79,6 +79,7 @@ def _run(session: Session, name: str, path: str, timeout_s: float, job: Callable
 
 def put(session: Session, source: str, path: str, *, overwrite: bool, stdin: int, timeout_s: float) -> JobResult:
     """Files of this machine, or the stream `stdin` for `-`, to the storage."""
+    moving.check_source(source)
 
     def job(access: Access, place: Place) -> Result:
         return moving.put(access, source, place, overwrite=overwrite, stdin=stdin)
