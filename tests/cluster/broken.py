@@ -174,7 +174,9 @@ class Broken(Machines):
     def deploy_broken(self, cluster: Any) -> None:
         """The stack with other supervisors: a worker under its host's name on node1, two containers on node2."""
         stack = yaml.safe_load(cluster.ok("deploy", "--dry-run").out)
-        self.on(1, "docker", "config", "create", "broken-supervise", "-", stdin=broken_supervisor().encode())
+        label = f"sparkqfs.cluster={cluster.name}"  # `invoke down` removes it
+        create = ("docker", "config", "create", "--label", label, "broken-supervise", "-")
+        self.on(1, *create, stdin=broken_supervisor().encode())
         stack["configs"]["broken-supervise"] = {"external": True, "name": "broken-supervise"}
         mount = {"source": "broken-supervise", "target": "/opt/sparkqfs/bin/supervise", "mode": 0o555}
         worker = stack["services"]["worker-node"]
