@@ -119,7 +119,7 @@ class Broken(Machines):
             self.on(number, "kill", "-KILL", server)
             yield
         finally:
-            self.on(number, "kill", "-CONT", supervisor)
+            self.on(number, "sh", "-c", f"kill -CONT {supervisor} || echo it was ended meanwhile")
 
     def test_verify_names_a_data_server_that_is_down_and_does_not_hang(self, cluster: Any) -> None:
         address = self.address_on(3)
@@ -169,7 +169,8 @@ class Broken(Machines):
         assert said.count("≠") == 2 and "[node3]" not in said and "is up at" not in said, said
         assert "`invoke down deploy`" in said, said
         cluster.ok("down", "deploy")
-        assert cluster.ok("verify", "--mib", "96", "--files", "12", "--reads", "2", "--json").json["sum_ok"] is True
+        whole = cluster.ok("status", "--json").json
+        assert whole["spark"]["worker_hosts"] == whole["storage"]["server_hosts"]
 
     def deploy_broken(self, cluster: Any) -> None:
         """The stack with other supervisors: a worker under its host's name on node1, two containers on node2."""
