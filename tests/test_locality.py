@@ -1,4 +1,4 @@
-"""checks.judge_locality and the page: measurements as `verify` prints them, and what is said of them."""
+"""checks_locality.judge_locality and the page: measurements as `verify` prints them, and what is said of them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.checks import Expected, Verdict, judge_locality
+from sparkqfs.checks_locality import Expected, Verdict, find_faults, judge_locality
 from sparkqfs.errors import ClusterError
 from sparkqfs.report_page import bars, page, write_page
 
-A, B, C = "10.20.30.2", "10.20.30.3", "10.20.30.4"
+A, B, C, D = "10.20.30.2", "10.20.30.3", "10.20.30.4", "10.20.30.5"
 EXPECTED = Expected(
     server="chunkserver",
     blocks="chunks",
     nodes=("node1", "node2", "node3"),
     workers={A: "node1", B: "node2", C: "node3"},
+    containers={A: "node1", B: "node2", C: "node3", "10.20.30.9": "node1"},
     up_hosts=(A, B, C),
     replication=2,
 )
@@ -42,6 +43,8 @@ SCAN: dict[str, Any] = {
     "files_per_partition": 1.0,
     "mixed_partitions": 0,
     "bytes_per_partition": 30_000_000,
+    "max_partition_bytes": 64 << 20,
+    "open_cost_bytes": 64 << 20,
     "bytes_judged": 1_080_000_000,
     "bytes_elsewhere": 0,
 }
@@ -66,9 +69,11 @@ def measured(
         "received_bytes": {A: 400_000, B: 300_000, C: 300_000},
         "received_total": 1_000_000,
         "hosts": [A, B, C],
+        "addresses": {A: A, B: B, C: C},
         "placement": PLACEMENT | (placement or {}),
         "scan": SCAN | (scan or {}),
         "reader": None,
+        "reader_off": None,
     } | changes
     return found | {"remote_share": round(found["received_total"] / found["bytes_read"], 4)}
 
@@ -94,21 +99,65 @@ def test_local_reads_are_called_local_without_a_problem() -> None:
     ("changes", "expected", "words"),
     [
         (
-            REMOTE,
+            {**REMOTE, "reader_off": "spark.hadoop.fs.qfs.localRead=false"},
             {"remote_reads": "the client reads a random copy"},
-            ["50.0% of the bytes", "a random copy of 2: about 50%", "local reading is off", "spark.conf"],
+            [
+                "50.0% of the bytes",
+                "a random copy of 2: about 50%",
+                "local reading is off: spark.hadoop.fs.qfs.localRead=false",
+                "take spark.hadoop.fs.qfs.localRead out of spark.conf, then `invoke deploy`",
+            ],
+        ),
+        (
+            {**REMOTE, "hosts": [A, B, "worker-3"], "addresses": {A: A, B: B, "worker-3": C}},
+            {},
+            [
+                "[node3] executor host worker-3 ≠ chunkserver host 10.20.30.4, the address of the same container",
+                "start the worker with `--host 10.20.30.4`",
+                "invoke down deploy",
+            ],
         ),
         (
             {**REMOTE, "hosts": [A, B, "worker-3"]},
             {},
-            ["executor host worker-3 ≠ chunkserver host 10.20.30.4", "must be the container's address"],
+            ["executor host worker-3 ≠ chunkserver host 10.20.30.4, its node is not known", "container's address"],
+        ),
+        (
+            {**REMOTE, "hosts": [A, B, D], "addresses": {A: A, B: B, D: D}},
+            {"workers": {A: "node1", B: "node2", C: "node3", D: "node3"}},
+            [
+                f"[node3] executor host {D} ≠ chunkserver host {C}, another container of that node",
+                "share the container, and so the address, of its chunkserver",
+            ],
+        ),
+        (
+            {**REMOTE, "hosts": [A, B, D], "addresses": {A: A, B: B, D: D}},
+            {"workers": {A: "node1", B: "node2", D: "node3"}, "containers": {C: "node3"}},
+            [f"[node3] executor host {D} ≠ chunkserver host {C}, another container of that node"],
         ),
         ({**REMOTE, "hosts": [A, B]}, {"up_hosts": (A, B)}, ["[node3] no chunkserver is up at 10.20.30.4"]),
-        ({**REMOTE, "hosts": [A, B, C, "worker-4"]}, {}, ["executor host worker-4 has no data"]),
+        ({**REMOTE, "hosts": [A, B, C, "worker-4"]}, {}, ["executor host worker-4 has no chunkserver"]),
+        (
+            {
+                **REMOTE,
+                "scan": {
+                    "files_per_partition": 3.0,
+                    "bytes_elsewhere": 300_000_000,
+                    "max_partition_bytes": 128 << 20,
+                    "open_cost_bytes": 4 << 20,
+                },
+            },
+            {},
+            [
+                "3 files of 30 MB per partition: 28% of the bytes",
+                "spark.sql.files.openCostInBytes is 4.2 MB, maxPartitionBytes 134 MB",
+                "take spark.sql.files.* out of spark.conf, then `invoke deploy`; or write larger files",
+            ],
+        ),
         (
             {**REMOTE, "scan": {"files_per_partition": 3.0, "bytes_elsewhere": 300_000_000}},
             {},
-            ["3 files of 30 MB per partition: 28% of the bytes", "spark.sql.files.openCostInBytes"],
+            ["3 files of 30 MB per partition: 28% of the bytes", "hint: write larger files"],
         ),
         (
             {
@@ -122,7 +171,7 @@ def test_local_reads_are_called_local_without_a_problem() -> None:
         (
             {**REMOTE, "placement": {"striped_blocks": 12, "copies": {"6": 12}}},
             {},
-            ["12 of 12 chunks are striped", "plain copies"],
+            ["12 of 12 chunks are of striped files (erasure coding) on 3 hosts", "plain copies"],
         ),
         (
             {**REMOTE, "placement": {"copies": {"1": 4, "2": 8}}},
@@ -159,7 +208,7 @@ def test_local_reads_are_called_local_without_a_problem() -> None:
                 },
             },
             {"remote_reads": "the client reads a random copy"},
-            ["90 MB of local chunks were read through the chunkserver: checksum 3, no such file 1"],
+            ["docs/locality.md", "90 MB of local chunks were read through the chunkserver: checksum 3, no such file 1"],
         ),
         (REMOTE, {}, ["no reason can be seen from here"]),
     ],
@@ -172,6 +221,50 @@ def test_reads_that_are_not_local_fail_with_the_reason(
     assert [word for word in words if word not in said(verdict)] == []
     if not words[0].startswith("no reason"):
         assert "no reason" not in said(verdict)
+
+
+STRIPED = {"striped_blocks": 12, "copies": {"3": 12}}
+
+
+def test_of_striped_files_neither_the_reader_nor_its_switch_is_to_blame() -> None:
+    reader = {"local_bytes": 0, "remote_bytes": 0, "fallback_bytes": 9, "fallbacks": {"STRIPED": 12}}
+    for more in ({"reader": reader}, {"reader_off": "spark.hadoop.fs.qfs.localRead=false"}):
+        verdict = judge(measured(**REMOTE, placement=STRIPED, **more), remote_reads="the client reads a random copy")
+        assert len(verdict.problems) == 2
+        assert "STRIPED" not in said(verdict) and "random copy" not in said(verdict)
+
+
+def test_workers_under_other_names_are_paired_with_their_own_data_server_and_nothing_else_is_blamed() -> None:
+    addresses = {"w-1": A, "w-2": B, "w-3": C}
+    found = measured(**REMOTE, hosts=list(addresses), addresses=addresses, tasks={"ANY": 36})
+    problems = judge(found).problems
+    assert [problem.node for problem in problems] == [None, None, "node1", "node2", "node3"]
+    assert all(f"{host} ≠ chunkserver host {addresses[host]}," in said(judge(found)) for host in addresses)
+
+
+LOST = {"placement": {"copies": {"1": 8, "2": 4}, "blocks_by_host": {A: 8, B: 8}, "bytes_by_host": {A: 8, B: 8}}}
+
+
+@pytest.mark.parametrize("read", [1_080_000_000, 20_000_000])
+def test_a_data_server_that_is_down_is_a_problem_although_the_reads_were_local(read: int) -> None:
+    verdict = judge(measured(bytes_read=read, **LOST), up_hosts=(A, B))
+    assert (verdict.state, [str(one.node) for one in verdict.problems]) == ("degraded", ["node3"])
+    assert "[node3] no chunkserver is up at 10.20.30.4\n" in said(verdict)
+    assert verdict.text.startswith("the cluster is not whole; ")
+    assert "≠" not in said(verdict) and "has no chunkserver" not in said(verdict)
+    assert "8 of 12 chunks have fewer than 2 copies" in said(verdict)
+
+
+def test_of_data_elsewhere_no_data_server_is_expected_on_the_nodes() -> None:
+    assert judge(measured(**LOST), up_hosts=None).state == "local"
+
+
+def test_a_cluster_that_cannot_be_measured_is_judged_by_the_hosts_of_its_workers() -> None:
+    assert find_faults((A, B, C), {}, EXPECTED) == ()
+    (only,) = find_faults((A, B, "w-3"), {}, EXPECTED)
+    assert "executor host w-3 ≠ chunkserver host 10.20.30.4" in str(only)
+    without = replace(EXPECTED, workers={A: "node1", B: "node2"})
+    assert [one.node for one in find_faults((A, B), {}, without)] == ["node3"]
 
 
 def test_a_reason_is_a_note_where_the_thresholds_are_met() -> None:

@@ -151,7 +151,7 @@ class Driver:
         found = get_json(f"{self.base}/executors")
         return [item for item in found if item["id"] != "driver" and item["isActive"]]
 
-    def scan_tasks(self, group: str) -> list[dict[str, Any]]:
+    def tasks(self, group: str, *, all_stages: bool = False) -> list[dict[str, Any]]:
         """The successful tasks of a job group's stages that read files. Raises TimeoutError if they do not settle."""
         end = time.monotonic() + REST_DEADLINE_S
         while time.monotonic() < end:
@@ -164,7 +164,7 @@ class Driver:
                         if attempt["status"] == "SKIPPED":
                             continue
                         settled &= attempt["status"] == "COMPLETE"
-                        if attempt["inputRecords"] == 0 and attempt["inputBytes"] == 0:
+                        if not all_stages and attempt["inputRecords"] == 0 and attempt["inputBytes"] == 0:
                             continue
                         number = attempt["attemptId"]
                         listed = get_json(f"{self.base}/stages/{stage}/{number}/taskList?length=1000000")
@@ -174,7 +174,7 @@ class Driver:
                 if settled and tasks:
                     return tasks
             time.sleep(0.3)
-        raise TimeoutError(f"the driver's REST service shows no finished scan of {group}")
+        raise TimeoutError(f"the driver's REST service shows no finished tasks of {group}")
 
 
 def granted_cores(spark: SparkSession) -> tuple[int | None, str]:
@@ -215,10 +215,14 @@ def wait_for_executors(spark: SparkSession, driver: Driver) -> int:
         time.sleep(0.5)
 
 
+def ask_executors(spark: SparkSession, cores: int) -> list[tuple[str, str, int]]:
+    """`received_bytes` of every executor, one answer a core, in the order of the partitions."""
+    return spark.sparkContext.parallelize(range(cores), cores).barrier().mapPartitions(count_in_barrier).collect()
+
+
 def received(spark: SparkSession, cores: int) -> dict[str, int]:
-    """Bytes received so far, by executor host. Several executors of one container show the same counter."""
-    answers = spark.sparkContext.parallelize(range(cores), cores).barrier().mapPartitions(count_in_barrier).collect()
-    return {address: count for address, _, count in answers}
+    """Bytes received so far, by container. Several executors of one container show the same counter."""
+    return {address: count for address, _, count in ask_executors(spark, cores)}
 
 
 class Files:
@@ -318,6 +322,9 @@ class Scan:
     """The partitions that Spark makes of a table's files."""
 
     def __init__(self, frame: DataFrame) -> None:
+        settings = frame.sparkSession._jsparkSession.sessionState().conf()
+        self.max_partition = int(settings.filesMaxPartitionBytes())
+        self.open_cost = int(settings.filesOpenCostInBytes())
         partitions = list(frame._jdf.queryExecution().toRdd().partitions())
         asked = evenly(partitions, MOST_PARTITIONS)
         self.partitions, self.asked = len(partitions), len(asked)
@@ -348,6 +355,8 @@ class Scan:
             "files_per_partition": round(self.files / self.asked, 2) if self.asked else 0.0,
             "mixed_partitions": self.mixed,
             "bytes_per_partition": sum(self.sizes.values()) // self.asked if self.asked else 0,
+            "max_partition_bytes": self.max_partition,
+            "open_cost_bytes": self.open_cost,
             "bytes_judged": sum(sizes),
             "bytes_elsewhere": sum(sizes) - sum(near),
         }
@@ -361,11 +370,20 @@ class Scan:
         return dict(sorted(found.items()))
 
 
+def reader_off(spark: SparkSession, uri: str) -> str | None:
+    """The setting, as `spark.conf` has it, that keeps our reader from reading local chunks; `None` without one."""
+    if not uri.startswith("qfs:"):
+        return None
+    settings = spark.sparkContext._jsc.hadoopConfiguration()
+    reader = str(settings.get("fs.qfs.impl") or "")
+    if not reader.startswith("sparkqfs.fs."):
+        return f"spark.hadoop.fs.qfs.impl={reader}"
+    return None if settings.getBoolean("fs.qfs.localRead", True) else "spark.hadoop.fs.qfs.localRead=false"
+
+
 def reader_snapshots(spark: SparkSession, uri: str, cores: int) -> dict[str, dict[str, Any]] | None:
     """What each executor's reader of ours has counted since its start, by process; `None` where there is none."""
-    settings = spark.sparkContext._jsc.hadoopConfiguration()
-    ours = str(settings.get("fs.qfs.impl") or "").startswith("sparkqfs.fs.")
-    if not (uri.startswith("qfs:") and ours and settings.getBoolean("fs.qfs.localRead", True)):
+    if not uri.startswith("qfs:") or reader_off(spark, uri) is not None:
         return None
     tasks = 8 * cores  # so that every executor answers
     call = "java_method('sparkqfs.fs.ReadCounters', 'snapshot') AS answer"
@@ -406,7 +424,11 @@ class Measurement:
         spark.range(0, 200_000, 1, 2 * self.cores).selectExpr(
             "id", "id * 0.5 as value", "repeat(cast(id as string), 20) as text"
         ).agg(*sums()).collect()
-        received(spark, self.cores)
+        spark.sparkContext.setJobGroup("verify-addresses", "addresses")
+        answers = ask_executors(spark, self.cores)
+        asked = self.driver.tasks("verify-addresses", all_stages=True)
+        # Executor's host as Spark calls it → its container's address, under which its storage knows it.
+        self.addresses = {task["host"]: answers[task["partitionId"]][0] for task in asked}
 
     def table(self) -> dict[str, Any]:
         """Writes a table, reads it, deletes it."""
@@ -490,7 +512,7 @@ class Measurement:
         spark.sparkContext.setJobGroup("verify", "received bytes")
         after = received(spark, self.cores)
 
-        tasks = [task for number in range(reads) for task in self.driver.scan_tasks(f"verify-read-{number}")]
+        tasks = [task for number in range(reads) for task in self.driver.tasks(f"verify-read-{number}")]
         by_host = {host: after[host] - before[host] for host in sorted(after) if host in before}
         levels: dict[str, Counter[str]] = {}
         for task in tasks:
@@ -520,9 +542,11 @@ class Measurement:
             "remote_share": round(total / (size * reads), 4) if size else 0.0,
             "executors": self.executors,
             "hosts": self.hosts,
+            "addresses": dict(sorted(self.addresses.items())),
             "placement": places,
             "scan": scan.facts(tasks),
             "reader": reader_counters(counted, reader_snapshots(spark, uri, self.cores)),
+            "reader_off": reader_off(spark, uri),
         }
 
 

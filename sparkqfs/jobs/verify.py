@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from typing import Any
 
 from sparkqfs import topology
-from sparkqfs.checks import LOCAL_LEVELS, Expected, Verdict, judge_locality
-from sparkqfs.errors import ConfigError, Problem
+from sparkqfs.checks_locality import LOCAL_LEVELS, Expected, Verdict, find_faults, judge_locality
+from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts import StorageFact
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
@@ -38,11 +39,14 @@ def verify(
     else:
         what = ["--data", uri_of(session, path), "--reads", str(reads or 1)]
     argv = ["/opt/venv/bin/python", "/opt/sparkqfs/bin/verify", *what]
-    out = exec_in(session, topology.JUPYTER_SERVER, argv, timeout_s=timeout_s)
+    try:
+        out = exec_in(session, topology.JUPYTER_SERVER, argv, timeout_s=timeout_s)
+    except ClusterError as error:
+        raise type(error)(*error.problems, *_faults(session)) from error
     found: dict[str, Any] = json.loads(out.strip().splitlines()[-1])
     if "problem" in found:
         raise ConfigError(Problem(what=str(found["problem"])))
-    expected = _expected(session, str(found["path"]), max_remote, min_local)
+    expected = _expected(session, status.gather_status(session), str(found["path"]), max_remote, min_local)
     verdict = judge_locality(found, expected)
     problems = list(verdict.problems)
     if found["sum_ok"] is False or found["expected_rows"] not in (None, found["rows"]):
@@ -63,9 +67,20 @@ def verify(
     return JobResult(task="verify", text=text, document=document, problems=tuple(problems))
 
 
-def _expected(session: Session, path: str, max_remote: float | None, min_local: float | None) -> Expected:
+def _faults(session: Session) -> tuple[Problem, ...]:
+    """What is broken in a cluster that could not be measured, as its masters see it."""
+    with contextlib.suppress(ClusterError):
+        seen = status.gather_status(session)
+        hosts = () if isinstance(seen.spark, str) else seen.spark.alive_hosts
+        root = session.backend.root_uri(session.config)
+        return find_faults(hosts, {}, _expected(session, seen, root, None, None))
+    return ()
+
+
+def _expected(
+    session: Session, seen: status.ClusterStatus, path: str, max_remote: float | None, min_local: float | None
+) -> Expected:
     """What the cluster should be, and which of it is up."""
-    seen = status.gather_status(session)
     backend, config = session.backend, session.config
     ours = path.startswith(backend.root_uri(config))
     return Expected(
@@ -73,6 +88,7 @@ def _expected(session: Session, path: str, max_remote: float | None, min_local: 
         blocks=backend.words.blocks,
         nodes=tuple(node.name for node in config.nodes),
         workers=status.worker_addresses(session, seen.tasks),
+        containers={address: task.node for task in seen.tasks if task.is_up for address in task.addresses},
         up_hosts=seen.storage.up_hosts if ours and isinstance(seen.storage, StorageFact) else None,
         replication=config.storage.replication if ours else 1,
         remote_reads=backend.remote_reads if ours else None,

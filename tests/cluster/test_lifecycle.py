@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 import yaml
+from broken import Broken, Machines
 
 from sparkqfs.clients.download import find_tarball
 from sparkqfs.config import load_config
@@ -155,9 +156,43 @@ class Kind:
     has_reader: bool = False
     """Whether a reader of ours takes local copies from the disk, and counts."""
 
+    server: str = ""
+    """What the command line of the daemon that keeps data has in it."""
+    put_striped: str = ""
+    """Shell: standard input to a striped file in /tmp/striped."""
+    remove_striped: str = ""
 
-QFS = Kind("qfs", "init-qfs", "qfs-master", "qfs", "checkpoint", ("qfs", "-put", "-"), "qcat", has_reader=True)
-HDFS = Kind("hdfs", "init-storage", "hdfs-namenode", "hdfs", "name", ("hdfs", "dfs", "-put", "-"), "hcat")
+
+QFS = Kind(
+    "qfs",
+    "init-qfs",
+    "qfs-master",
+    "qfs",
+    "checkpoint",
+    ("qfs", "-put", "-"),
+    "qcat",
+    has_reader=True,
+    server="/chunkserver",
+    put_striped="qmkdir /tmp/striped; qfs -D fs.createParams=1,6,3,65536,2 -put - /tmp/striped/file",
+    remove_striped="qfs -rmr /tmp/striped",
+)
+EC_ADMIN = (
+    "ec() { java -cp /run/sparkqfs/hadoop:/opt/hadoop/etc:/opt/hadoop:'/opt/hadoop/lib/*' "
+    'org.apache.hadoop.hdfs.tools.ECAdmin "$@"; }; '
+)
+HDFS = Kind(
+    "hdfs",
+    "init-storage",
+    "hdfs-namenode",
+    "hdfs",
+    "name",
+    ("hdfs", "dfs", "-put", "-"),
+    "hcat",
+    server="DataNode",
+    put_striped=EC_ADMIN + "hmkdir /tmp/striped; ec -enablePolicy -policy XOR-2-1-1024k; "
+    "ec -setPolicy -path /tmp/striped -policy XOR-2-1-1024k; hdfs dfs -put - /tmp/striped/file",
+    remove_striped="hdfs dfs -rm -r /tmp/striped",
+)
 
 
 def with_storage(machines: Path, kind: str, **more: object) -> Path:
@@ -196,7 +231,7 @@ def files_there_and_back(cluster: Cluster) -> None:
     shutil.rmtree(cluster.hosts.parent / "files-back")
 
 
-class Storage:
+class Storage(Machines):
     """A storage with daemons of ours; the classes below say what holds for every one, in the order of a life."""
 
     kind: Kind
@@ -216,6 +251,14 @@ class Storage:
             for number in (1, 2, 3)
         }
         return [number for number, text in shown.items() if "qdisc tbf" in text]
+
+    def on(self, number: int, *argv: str, stdin: bytes = b"") -> str:
+        """Run a command on a machine."""
+        return on_node(number, *argv, stdin=stdin)
+
+    def worker_on(self, number: int) -> str:
+        """The worker-node container of a machine."""
+        return container_of(number, "spark_worker-node")
 
 
 class Beginning(Storage):
@@ -607,7 +650,7 @@ class Ending(Storage):
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class TestQfs(Ending, Programs, Beginning):
+class TestQfs(Ending, Broken, Programs, Beginning):
     """Real QFS."""
 
     kind = QFS
@@ -620,7 +663,7 @@ class TestQfs(Ending, Programs, Beginning):
         return Cluster(with_storage(machines, "qfs"), "spark")
 
 
-class TestHdfs(Ending, Interrupted, Beginning):
+class TestHdfs(Ending, Interrupted, Broken, Beginning):
     """Real HDFS."""
 
     kind = HDFS

@@ -1,0 +1,308 @@
+"""Pure: a measurement of `verify` and what the cluster should be in, a verdict out, each reason with what mends it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sparkqfs.errors import Problem
+
+MAX_REMOTE = 0.05
+MIN_LOCAL = 0.95
+OVERHEAD_BYTES = 2_000_000
+"""Per worker: what Spark itself sends while files are read (tasks, broadcasts, heartbeats, our own counting)."""
+TASK_OVERHEAD_BYTES = 20_000
+"""Per task: its description and its answer."""
+LITTLE = 0.05
+"""Where the overhead may be more than this share of what is read, its bytes say nothing."""
+MIXED = 0.01
+"""The share of bytes without a copy on the host of their task from which on partitions are named as a reason."""
+LOCAL_LEVELS = ("PROCESS_LOCAL", "NODE_LOCAL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What `judge_locality` holds a measurement against."""
+
+    server: str
+    """One daemon that keeps data."""
+    blocks: str
+    """What it keeps, plural."""
+    nodes: tuple[str, ...]
+    """Names of all nodes."""
+    workers: dict[str, str]
+    """Address of each running worker container → its node."""
+    containers: dict[str, str] = field(default_factory=dict)
+    """Address of every running container of the stack → its node."""
+    up_hosts: tuple[str, ...] | None
+    """Data servers that are up; `None` where none of ours keep this data."""
+    replication: int
+    remote_reads: str | None = None
+    """Why the storage's own client does not read the nearest copy; `None` when it does."""
+    max_remote: float | None = None
+    """Greatest share of bytes received over the network; `None` for the default."""
+    min_local: float | None = None
+    """Least share of tasks that run where their data is; `None` for the default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a measurement proves."""
+
+    state: Literal["local", "degraded", "not local", "no locality", "too little data"]
+    text: str
+    problems: tuple[Problem, ...] = ()
+    """Thresholds that are missed, then the reasons that can be seen."""
+    notes: tuple[Problem, ...] = ()
+    """The same reasons, where the thresholds are met."""
+
+
+def judge_locality(found: dict[str, Any], expected: Expected) -> Verdict:
+    """Whether what `found` (the document of `verify`) measured is local, and why not."""
+    faults = find_faults(tuple(found["hosts"]), found["addresses"], expected)
+    if not found["placement"]["bytes_by_host"]:
+        return _no_locality(found, expected, faults)
+    missed = _missed(found, expected)
+    reasons = _reasons(found, expected, explained=bool(faults))
+    if missed:
+        if not faults and not reasons:
+            what = "no reason can be seen from here"
+            hint = "other applications at the same time? Their bytes are in the same counters: `invoke status`"
+            reasons = (Problem(what=what, hint=hint),)
+        return Verdict(state="not local", text="not local", problems=(*missed, *faults, *reasons))
+    state, text = _good(found, expected)
+    if faults:
+        return Verdict(state="degraded", text=f"the cluster is not whole; {text}", problems=faults, notes=reasons)
+    return Verdict(state=state, text=text, notes=reasons)
+
+
+def _good(found: dict[str, Any], expected: Expected) -> tuple[Literal["local", "too little data"], str]:
+    """State and text where no threshold is missed."""
+    overhead, read = _overhead(found), int(found["bytes_read"])
+    if overhead > LITTLE * read:
+        text = (
+            f"too little data for a judgement: {_mb(read)} were read, and Spark's own messages may be {_mb(overhead)}; "
+            f"{_mb(overhead / LITTLE)} would do"
+        )
+        return "too little data", text
+    text = f"local: {found['remote_share']:.1%} of {_mb(read)} came over the network"
+    if int(found["received_total"]) > (MAX_REMOTE if expected.max_remote is None else expected.max_remote) * read:
+        text += f", up to {_mb(overhead)} of them Spark's own messages"
+    return "local", text
+
+
+def _no_locality(found: dict[str, Any], expected: Expected, faults: tuple[Problem, ...]) -> Verdict:
+    where = "shared storage" if str(found["path"]).startswith("file:") else f"the storage of {found['path']}"
+    text = f"no locality on {where}: it names no places, and its bytes cross the network below the containers' counters"
+    wanted = [
+        f"--max-remote {expected.max_remote:g}" if expected.max_remote is not None and expected.max_remote < 1 else "",
+        f"--min-local {expected.min_local:g}" if expected.min_local is not None and expected.min_local > 0 else "",
+    ]
+    problems = [
+        Problem(what=f"no locality on {where}: {flag} cannot be met", hint="a storage that keeps data on the nodes")
+        for flag in wanted
+        if flag
+    ]
+    return Verdict(state="no locality", text=text, problems=(*problems, *faults))
+
+
+def _missed(found: dict[str, Any], expected: Expected) -> tuple[Problem, ...]:
+    """The thresholds that the measurement misses. A fraction of a task counts as a whole one."""
+    max_remote = MAX_REMOTE if expected.max_remote is None else expected.max_remote
+    min_local = MIN_LOCAL if expected.min_local is None else expected.min_local
+    missed = []
+    read, received = int(found["bytes_read"]), int(found["received_total"])
+    if received - _overhead(found) > max_remote * read:
+        what = f"{received / read:.1%} of the bytes read came over the network ({_mb(received)} of {_mb(read)})"
+        missed.append(Problem(what=what, hint=f"--max-remote allows {max_remote:g}"))
+    total = sum(found["tasks"].values())
+    local = sum(found["tasks"].get(level, 0) for level in LOCAL_LEVELS)
+    if total - local > math.ceil((1 - min_local) * total - 1e-9):
+        what = f"{local} of {total} tasks ran where their data is"
+        missed.append(Problem(what=what, hint=f"--min-local wants {min_local:g}"))
+    return tuple(missed)
+
+
+def _overhead(found: dict[str, Any]) -> int:
+    tasks = sum(int(count) for count in found["tasks"].values())
+    return OVERHEAD_BYTES * len(found["hosts"]) + TASK_OVERHEAD_BYTES * tasks
+
+
+def find_faults(hosts: tuple[str, ...], addresses: dict[str, str], expected: Expected) -> tuple[Problem, ...]:
+    """What is broken whatever was measured: nodes without a daemon, executors and data under different hosts.
+
+    `hosts` are the executors' as Spark calls them, or the workers'; `addresses` those of their containers, as far as
+    they are known.
+    """
+    idle = [
+        Problem(node=name, what="no worker runs there", hint="`invoke status`; `invoke logs --service worker-node`")
+        for name in expected.nodes
+        if name not in expected.workers.values()
+    ]
+    if expected.up_hosts is None:
+        return tuple(idle)
+    unlike = _unlike_hosts(hosts, addresses, expected)
+    named = {problem.node for problem in unlike}
+    down = [
+        Problem(
+            node=name,
+            what=f"no {expected.server} is up at {host}",
+            hint="it hangs, or its container is just starting again: `invoke logs --service worker-node`",
+        )
+        for host, name in expected.workers.items()
+        if host not in expected.up_hosts and name not in named
+    ]
+    return (*idle, *down, *unlike)
+
+
+def _unlike_hosts(hosts: tuple[str, ...], addresses: dict[str, str], expected: Expected) -> list[Problem]:
+    """Executors under another host than the data beside them: Spark compares strings."""
+    up = set(expected.up_hosts or ())
+    unlike = sorted(set(hosts) - up)
+    free = sorted(up - set(hosts))
+    places = {**expected.containers, **expected.workers}
+    problems = []
+    for host in unlike:
+        address = addresses.get(host, host)
+        node = places.get(address)
+        beside = [one for one in free if node is not None and places.get(one) == node]
+        if address != host and address in up:
+            why, server = "the address of the same container", address
+            hint = f"Spark compares strings: start the worker with `--host {address}`"
+        elif beside:
+            why, server = "another container of that node", beside[0]
+            hint = f"the worker has to share the container, and so the address, of its {expected.server}"
+        elif address in expected.workers:
+            continue  # its data server is down, or its node has none
+        elif free:
+            why, server = "its node is not known", ", ".join(free)
+            hint = "Spark compares strings: both must be the container's address"
+        else:
+            problems.append(Problem(what=f"executor host {host} has no {expected.server}", hint="`invoke status`"))
+            continue
+        what = f"executor host {host} ≠ {expected.server} host {server}, {why}"
+        problems.append(Problem(node=node, what=what, hint=f"{hint}; ours does: `invoke down deploy`"))
+    return problems
+
+
+def _reasons(found: dict[str, Any], expected: Expected, *, explained: bool) -> tuple[Problem, ...]:
+    """What keeps reads of this data remote. `explained`: faults of the cluster say already why tasks ran elsewhere."""
+    return (
+        *_lost_hosts(found, expected, explained=explained),
+        *_copies(found, expected),
+        *_mixed_partitions(found, expected),
+        *_remote_reader(found, expected),
+        *([] if explained else _busy_cores(found)),
+    )
+
+
+def _lost_hosts(found: dict[str, Any], expected: Expected, *, explained: bool) -> list[Problem]:
+    """Hosts with blocks that are not up, or on which nothing of ours reads."""
+    executors = set(found["hosts"])
+    placed = found["placement"]
+    held: dict[str, int] = placed["blocks_by_host"]
+    problems = []
+    for host in sorted(held):
+        node = expected.workers.get(host)
+        what = f"{held[host]} of {placed['blocks']} {expected.blocks} have a copy on {host}, "
+        if expected.up_hosts is not None and host not in expected.up_hosts:
+            what += f"which is no live {expected.server}"
+            hint = "`invoke status`; lost copies are made anew by themselves"
+            problems.append(Problem(node=node, what=what, hint=hint))
+        elif host not in executors and not explained:
+            what += "where no executor of ours runs"
+            hint = "another application has its cores, or its worker is down: `invoke status`"
+            problems.append(Problem(node=node, what=what, hint=hint))
+    return problems
+
+
+def _copies(found: dict[str, Any], expected: Expected) -> list[Problem]:
+    """Blocks that too few nodes can read locally."""
+    placed = found["placement"]
+    copies = {int(count): number for count, number in placed["copies"].items()}
+    problems = []
+    if placed["striped_blocks"]:
+        count = len(placed["bytes_by_host"])
+        what = (
+            f"{placed['striped_blocks']} of {placed['blocks']} {expected.blocks} are of striped files (erasure coding) "
+            f"on {count} hosts: each host has a part only"
+        )
+        hint = "write the files again as plain copies, as Spark does with the cluster's own settings"
+        problems.append(Problem(what=what, hint=hint))
+        return problems
+    if copies.get(0):
+        what = f"{copies[0]} of {placed['blocks']} {expected.blocks} have no copy on a live {expected.server}"
+        problems.append(Problem(what=what, hint="`invoke status`"))
+    few = sum(number for count, number in copies.items() if 0 < count < expected.replication)
+    if few:
+        one = copies.get(1, 0)
+        what = f"{few} of {placed['blocks']} {expected.blocks} have fewer than {expected.replication} copies"
+        what += f", {one} of them one: only its node's cores are near it" if one else ""
+        hint = "copies are made anew after a lost node; files written with fewer keep them: write them again"
+        problems.append(Problem(what=what, config_path="storage.replication", hint=hint))
+    elif copies.get(1) and expected.replication == 1:
+        what = f"{copies[1]} {expected.blocks} with a single copy: only its node's cores are near it"
+        problems.append(Problem(what=what, config_path="storage.replication", hint="two copies or more"))
+    return problems
+
+
+def _mixed_partitions(found: dict[str, Any], expected: Expected) -> list[Problem]:
+    """Partitions of pieces that lie on different nodes."""
+    scan = found["scan"]
+    size = int(scan["bytes_judged"])
+    if scan["bytes_elsewhere"] <= MIXED * size:
+        return []
+    away = f"{scan['bytes_elsewhere'] / size:.0%} of the bytes have no copy where their NODE_LOCAL task ran"
+    if scan["files_per_partition"] > 1:
+        what = f"{scan['files_per_partition']:.3g} files of {_mb(found['average_file_bytes'])} per partition: {away}"
+        hint = "write larger files"
+        if scan["open_cost_bytes"] < scan["max_partition_bytes"]:
+            what += (
+                f"; spark.sql.files.openCostInBytes is {_mb(scan['open_cost_bytes'])}, "
+                f"maxPartitionBytes {_mb(scan['max_partition_bytes'])}"
+            )
+            hint = "take spark.sql.files.* out of spark.conf, then `invoke deploy`; or " + hint
+        return [Problem(what=what, hint=hint)]
+    block = found["placement"]["largest_block_bytes"]
+    what = f"partitions of {_mb(scan['bytes_per_partition'])} over {expected.blocks} of {_mb(block)}: {away}"
+    hint = "spark.sql.files.maxPartitionBytes under spark.conf: a whole part of that; then `invoke deploy`"
+    return [Problem(what=what, hint=hint)]
+
+
+def _remote_reader(found: dict[str, Any], expected: Expected) -> list[Problem]:
+    """A reader that does not take the copy beside it. Of striped files there is none."""
+    reader, placed = found["reader"], found["placement"]
+    if placed["striped_blocks"]:
+        return []
+    if reader is not None:
+        if not reader["fallback_bytes"]:
+            return []
+        why = ", ".join(f"{reason} {count}" for reason, count in sorted(reader["fallbacks"].items()))
+        what = (
+            f"{_mb(reader['fallback_bytes'])} of local {expected.blocks} were read through the {expected.server}: {why}"
+        )
+        return [Problem(what=what, hint="docs/locality.md has a line for each reason")]
+    most = max((int(count) for count in placed["copies"]), default=0)
+    if expected.remote_reads is None or most < 2:
+        return []
+    setting: str = found["reader_off"] or "it does not know this file system"
+    what = (
+        f"{expected.remote_reads} of {most}: about {1 - 1 / most:.0%} of the bytes come from another node; "
+        f"local reading is off: {setting}"
+    )
+    return [Problem(what=what, hint=f"take {setting.partition('=')[0]} out of spark.conf, then `invoke deploy`")]
+
+
+def _busy_cores(found: dict[str, Any]) -> list[Problem]:
+    """Tasks that went elsewhere although executors stood beside their data."""
+    away = sum(count for level, count in found["tasks"].items() if level not in LOCAL_LEVELS)
+    if not away or not set(found["hosts"]) & set(found["placement"]["bytes_by_host"]):
+        return []
+    total = sum(found["tasks"].values())
+    what = f"{away} of {total} tasks ran elsewhere: the cores near their data were busy longer than spark.locality.wait"
+    return [Problem(what=what, hint="let other work end, or set a longer spark.locality.wait")]
+
+
+def _mb(count: float) -> str:
+    return f"{count / 1e6:,.1f} MB" if count < 10e6 else f"{count / 1e6:,.0f} MB"
