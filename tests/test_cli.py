@@ -363,3 +363,36 @@ def test_invokes_own_dry_run_counts_too(machine: tuple[Path, Sshd]) -> None:
     done = invoke(folder, "--dry", "prep")
     assert done.returncode == 0 and "node1: planned" in done.stdout
     assert not (folder / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["submit", "nothing.py"], "nothing.py: no such file on this computer"),
+        (["submit", "dead.yml"], "no program that Spark can run"),
+        (["submit", "a.py", "--cores", "many"], "--cores many: a number from 1 on, or all"),
+        (["submit", "a.py", "--driver-memory", "2"], "--driver-memory 2: 2g or 512m is wanted"),
+        (["submit", "a.py", "--conf", "x=1"], "--conf x=1: spark.NAME=VALUE is wanted"),
+    ],
+)
+def test_a_wrong_submit_is_told_before_any_machine_is_asked(folder: Path, words: list[str], said: str) -> None:
+    (folder / "a.py").write_text("")
+    done = invoke(folder, *words, SPARKQFS_HOSTS="dead.yml")
+    assert done.returncode == 2 and said in done.stderr
+    plain(done)
+
+
+def test_what_follows_two_dashes_is_the_programs(folder: Path) -> None:
+    (folder / "a.py").write_text("")
+    words = ["submit", "a.py", "--dry-run", "--json", "--", "--hosts", "two words", "--json"]
+    done = invoke(folder, *words, SPARKQFS_HOSTS="dead.yml")
+    assert done.returncode == 0, done.stderr
+    (planned,) = json.loads(done.stdout)["outcomes"]
+    assert planned["changes"][-1].endswith("files/a.py --hosts 'two words' --json")
+
+
+def test_a_program_that_cannot_be_sent_is_exit_code_3(folder: Path) -> None:
+    (folder / "a.py").write_text("")
+    done = invoke(folder, "submit", "a.py", SPARKQFS_HOSTS="dead.yml")
+    assert done.returncode == 3
+    plain(done)

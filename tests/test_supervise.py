@@ -605,3 +605,28 @@ def test_over_http_the_guard_passes_pages_on_and_refuses_the_rest() -> None:
             finally:
                 server.shutdown()
                 thread.join()
+
+
+def test_the_history_server_waits_for_its_directory_and_knows_no_secret(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    shared, port = container.root / "shared", closed_port()
+    process = container.start(
+        "history-server",
+        SPARKQFS_STORAGE="shared",
+        SPARKQFS_ROOT=f"file://{shared}",
+        SPARKQFS_UI_PORT=str(port),
+        SPARKQFS_SECRETS_DIR=str(container.root / "nothing"),
+    )
+    running.append(process)
+    assert process.stdout is not None
+    assert any("waiting for /history/spark-events" in line for line in process.stdout)
+    assert container.notes() == []
+    (shared / "history" / "spark-events").mkdir(parents=True)
+    container.wait_for("spark-class started")
+    (argv,) = [note for note in container.notes() if note.startswith("spark-class argv")]
+    assert "org.apache.spark.deploy.history.HistoryServer" in argv
+    settings = (container.run_dir / "conf" / "spark-defaults.conf").read_text()
+    assert "spark.authenticate false" in settings and "secret" not in settings
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0

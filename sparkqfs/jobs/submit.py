@@ -6,6 +6,7 @@ import getpass
 import io
 import json
 import secrets
+import shlex
 import socket
 import tarfile
 import time
@@ -151,8 +152,8 @@ def new_id() -> str:
 
 def send(session: Session, program: Program, submission: str) -> None:
     """Copy the program to the manager and start its driver."""
-    check_files(program)
     parcel = pack(program, submission)
+    check_files(program)
     config, engine = session.config, session.clients.engine()
     name = f"{config.name}_{topology.JUPYTER_SERVER}"
     found = [one for one in engine.services(config.name) if one["Spec"]["Name"] == name]
@@ -349,7 +350,7 @@ def submit(
     if session.dry_run:
         parcel = pack(program, "submit-ID")
         check_files(program)
-        changes = (f"{len(parcel.files)} files", f"spark-submit {' '.join(parcel.argv)}")
+        changes = (f"{len(parcel.files)} files", f"spark-submit {shlex.join(parcel.argv)}")
         return JobResult(task="submit", outcomes=(Outcome(subject=parcel.name, state="planned", changes=changes),))
     submission = new_id()
     session.on_event(f"{submission}: sending {program.name or program.program}")
