@@ -203,6 +203,8 @@ def test_a_ratio_says_when_the_spreads_overlap() -> None:
     assert ratio_text(apart, apart.rows[1], "scan") == "1.91"
     assert ratio_text(close, close.rows[1], "scan") == "~1.16"
     assert ratio_text(apart, apart.baseline, "scan") == "1.00"
+    once = compare([a_result({"qfs-2": [10.0], UPSTREAM: [20.0]})])
+    assert ratio_text(once, once.rows[1], "scan") == "~2.00"
     assert ratio_text(apart, apart.rows[1], "write") == "-"
 
 
