@@ -194,7 +194,7 @@ def a_result(seconds: dict[str, list[float]] | None = None, **changes: Any) -> d
 def test_a_cell_is_the_median_with_the_least_and_the_most() -> None:
     ours = compare([a_result()]).rows[0]
     assert (ours.cells["scan"].seconds, ours.disk) == (spread([10.0, 11.0, 12.0]), 2.0)
-    assert ours.cells["scan"].network == spread([0.5]) and ours.cells["scan"].cpu.median == 7.0
+    assert ours.cells["scan"].network == spread([0.5] * 3) and ours.cells["scan"].cpu.median == 7.0
     assert ours.local_share == 0.75
 
 
