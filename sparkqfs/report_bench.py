@@ -20,7 +20,8 @@ MEANINGS = {
     "write": "Rows are made in the executors and written as Parquet.",
     "scan": "Every byte of every column is read and summed.",
     "aggregate": "The same, in 1,000 groups.",
-    "sort": "All rows are read, ordered by a hash and thrown away; the shuffle is on the workers' own disks.",
+    "sort": "All is read twice, first to find the borders, ordered by a hash and thrown away; "
+    "the shuffle is on the workers' own disks.",
 }
 
 Measured = tuple[str, Spread, str]
