@@ -20,7 +20,8 @@ MEANINGS = {
     "write": "Rows are made in the executors and written as Parquet.",
     "scan": "Every byte of every column is read and summed.",
     "aggregate": "The same, in 1,000 groups.",
-    "sort": "All rows are read, ordered by a hash and thrown away; the shuffle is on the workers' own disks.",
+    "sort": "All is read twice, first to find the borders, ordered by a hash and thrown away; "
+    "the shuffle is on the workers' own disks.",
 }
 
 Measured = tuple[str, Spread, str]
@@ -67,7 +68,7 @@ def bench_page(documents: Sequence[dict[str, Any]], comparison: Comparison) -> s
     base = escape(comparison.baseline.name)
     parts.append(
         f"<p>Bars are medians of {comparison.rounds} rounds, lines the least and the most. Ratios are times over that "
-        f"of <b>{base}</b>; ~ where the spreads overlap, so that the difference may be chance.</p>"
+        f"of <b>{base}</b>; ~ where the spreads overlap, or there is one round only: it may be chance.</p>"
     )
     if comparison.floor is not None:
         parts.append(f"<p>In all figures: {escape(floor_text(comparison.floor))}.</p>")

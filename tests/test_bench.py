@@ -194,7 +194,7 @@ def a_result(seconds: dict[str, list[float]] | None = None, **changes: Any) -> d
 def test_a_cell_is_the_median_with_the_least_and_the_most() -> None:
     ours = compare([a_result()]).rows[0]
     assert (ours.cells["scan"].seconds, ours.disk) == (spread([10.0, 11.0, 12.0]), 2.0)
-    assert ours.cells["scan"].network == spread([0.5]) and ours.cells["scan"].cpu.median == 7.0
+    assert ours.cells["scan"].network == spread([0.5] * 3) and ours.cells["scan"].cpu.median == 7.0
     assert ours.local_share == 0.75
 
 
@@ -203,6 +203,8 @@ def test_a_ratio_says_when_the_spreads_overlap() -> None:
     assert ratio_text(apart, apart.rows[1], "scan") == "1.91"
     assert ratio_text(close, close.rows[1], "scan") == "~1.16"
     assert ratio_text(apart, apart.baseline, "scan") == "1.00"
+    once = compare([a_result({"qfs-2": [10.0], UPSTREAM: [20.0]})])
+    assert ratio_text(once, once.rows[1], "scan") == "~2.00"
     assert ratio_text(apart, apart.rows[1], "write") == "-"
 
 

@@ -145,7 +145,7 @@ def sizes_of_bench(
         what = (
             f"{wanted} MiB in {len(forms)} forms take {wanted * copies / 1024:.1f} GiB; {free / 2**30:.1f} GiB are free"
         )
-        raise ConfigError(Problem(what=what, hint=f"--mib {max(1, room)} fits, with --quick or without"))
+        raise ConfigError(Problem(what=what, hint=f"--mib {max(1, room)} leaves enough room"))
     files = max(2 * found.cores, math.ceil(wanted / 512), 6)
     return Sizes(mib=wanted, files=files, rounds=rounds or (QUICK_ROUNDS if quick else 3), why=why)
 

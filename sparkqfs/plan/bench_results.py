@@ -22,10 +22,12 @@ class Spread:
     median: float
     low: float
     high: float
+    count: int = 1
+    """Rounds."""
 
     def overlaps(self, other: Spread) -> bool:
-        """True where a value of the one lies within the other: the difference may be chance."""
-        return self.low <= other.high and other.low <= self.high
+        """True where the difference may be chance: one reaches into the other, or a single round says nothing."""
+        return min(self.count, other.count) < 2 or (self.low <= other.high and other.low <= self.high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ def spread(values: Iterable[float]) -> Spread:
     found = list(values)
     if not found:
         raise ValueError("nothing was measured")
-    return Spread(median=statistics.median(found), low=min(found), high=max(found))
+    return Spread(median=statistics.median(found), low=min(found), high=max(found), count=len(found))
 
 
 def compare(documents: Sequence[Mapping[str, Any]], baseline: str | None = None) -> Comparison:
@@ -169,7 +171,7 @@ def table_lines(comparison: Comparison) -> list[str]:
     for row in comparison.rows:
         if "write" in row.cells:
             lines.append(f"{row.name:{width}}  {f'{row.disk:.2f}' if row.disk is not None else '-':>22}")
-    lines += ["", f"ratio: time over that of {comparison.baseline.name}; ~ where the spreads overlap"]
+    lines += ["", f"ratio: time over that of {comparison.baseline.name}; ~ where it may be chance"]
     if comparison.floor is not None:
         lines.append(floor_text(comparison.floor))
     return lines[1:]
