@@ -90,17 +90,20 @@ def test_a_server_that_says_nothing_is_given_up(server: Sshd, tmp_path: Path) ->
     assert caught.value.exit_code == ExitCode.FAILED
 
 
-def test_of_a_put_that_was_killed_nothing_is_left_and_the_next_one_does_it(server: Sshd, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_of_a_put_that_was_ended_nothing_is_left_and_the_next_one_does_it(
+    server: Sshd, tmp_path: Path, sent: signal.Signals
+) -> None:
     storage = tmp_path / "storage"
     storage.mkdir()
     values = {"root": str(HERE.parent), "tests": str(HERE), "port": server.port, "key": str(server.key)}
     program = KILLED.format(**values, home=str(tmp_path))
-    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdin is not None
         process.stdin.write(os.urandom(2_000_000))
         process.stdin.flush()
         wait(lambda: any(path.stat().st_size > 1_000_000 for path in storage.iterdir()))
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(sent)
     wait(lambda: not list(storage.iterdir()))
     (tmp_path / "file").write_bytes(os.urandom(2_000_000))
     assert moving.put(

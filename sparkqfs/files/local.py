@@ -89,14 +89,14 @@ def _take(tree: LocalTree, name: str, item: os.DirEntry[str]) -> list[str]:
     return []
 
 
-def digest_of(path: Path, check: Callable[[], None]) -> str:
-    """SHA-256 of a file; `check` is called again and again and may raise. Raises `LocalError`."""
+def digest_of(path: Path, on_bytes: Callable[[int], None]) -> str:
+    """SHA-256 of a file; `on_bytes` may raise. Raises `LocalError`."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
             while block := file.read(READ_BYTES):
                 digest.update(block)
-                check()
+                on_bytes(len(block))
     except OSError as error:
         raise LocalError(error.strerror or str(error)) from error
     return digest.hexdigest()
@@ -194,7 +194,7 @@ class Part:
             os.fsync(self._file.fileno())
             if self._digest.hexdigest() != digest:
                 raise LocalError("other bytes arrived than were sent")
-            if digest_of(self._path, lambda: None) != digest:
+            if digest_of(self._path, lambda _size: None) != digest:
                 raise LocalError("the copy reads back with other bytes")
             if os.path.lexists(self._target) and not overwrite:
                 raise LocalError("another file of this name has appeared")

@@ -209,7 +209,6 @@ def _sender(overwrite: bool, stdin: int | None) -> One:
     def one(transfer: Transfer, storage: Storage, item: Item) -> str:
         if item.exists and item.size >= 0:
             if item.same_size and _is_equal(transfer, storage, item):
-                transfer.count(item, item.size)
                 return "unchanged"
             if not overwrite:
                 return "differs"
@@ -225,10 +224,12 @@ def _is_equal(transfer: Transfer, storage: Storage, item: Item) -> bool:
     storage.start_sum(item.place.uri)
     there = ""
     try:
-        here = local.digest_of(item.local, transfer.check)
+        here = local.digest_of(item.local, partial(transfer.count, item))
     finally:
         with contextlib.suppress(StorageError):
             there = storage.answer()[0]
+    if here != there:
+        transfer.count(item, -item.size)  # its bytes are still to come
     return here == there
 
 
@@ -299,7 +300,6 @@ def _fetcher(overwrite: bool) -> One:
     def one(transfer: Transfer, storage: Storage, item: Item) -> str:
         if item.exists:
             if item.same_size and _is_equal(transfer, storage, item):
-                transfer.count(item, item.size)
                 return "unchanged"
             if not overwrite:
                 return "differs"

@@ -91,10 +91,6 @@ class Transfer:
             self._bytes += size
             if item.size < 0:
                 self.tally.streamed_bytes += size
-        self.check()
-
-    def check(self) -> None:
-        """Raises `Stopped` when the run was given up."""
         if self._stop.is_set():
             raise Stopped
 
