@@ -235,3 +235,12 @@ def test_long_output_of_a_build_is_thinned_out_unless_all_is_wanted(capsys: pyte
         for number in range(50):
             reporter.event(f"[worker-node] Step {number}/50")
         assert len(capsys.readouterr().err.splitlines()) == lines
+
+
+def test_a_programs_own_output_is_passed_on_byte_for_byte(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    data = b"\x1b[1mbold\r\xff\n"
+    Reporter().passed_on("stdout", data)
+    Reporter().passed_on("stderr", b"bad")
+    assert capfdbinary.readouterr() == (data, b"bad")
+    Reporter(as_json=True).passed_on("stdout", data)
+    assert capfdbinary.readouterr() == (b"", data)

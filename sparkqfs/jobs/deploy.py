@@ -133,7 +133,7 @@ def run(session: Session) -> JobResult:
     made = _prepare_storage(session)
     if made:
         outcomes.append(Outcome(subject="storage", state="changed", changes=made))
-    _wait_for_history(session)
+    status.wait_for_history(session)
     removed = engine.remove_unused(config.name, [*stack.configs, *stack.secrets])
     if removed:
         outcomes.append(Outcome(subject="old configs and secrets", state="changed", changes=tuple(removed)))
@@ -295,24 +295,6 @@ def _prepare_storage(session: Session) -> tuple[str, ...]:
     session.on_event("directories on the file system")
     output = exec_in(session, service, ["sh", "-ec", "\n".join(lines)])
     return tuple(line for line in output.splitlines() if line.startswith("made"))
-
-
-def _wait_for_history(session: Session) -> None:
-    """It comes last: its directory was only just made."""
-    last = {"why": "nothing yet"}
-
-    def answers() -> bool:
-        found = status.gather_status(session).history
-        last["why"] = found if isinstance(found, str) else ""
-        return not isinstance(found, str)
-
-    wait_until(
-        answers,
-        what="the history server to answer",
-        timeout_s=session.config.timeouts.deploy_s,
-        hint="`invoke logs --service history-server`",
-        detail=lambda: last["why"],
-    )
 
 
 def find_container(session: Session, service: str) -> TaskFact:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sparkqfs import topology
+from sparkqfs.clients.wait import wait_until
 from sparkqfs.clients.web import WebError, get_json
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
 from sparkqfs.facts import AppFact, SparkFact, StorageFact, TaskFact, parse_history, parse_spark
@@ -132,6 +133,24 @@ def _ask_spark(session: Session, tasks: tuple[TaskFact, ...]) -> SparkFact | str
 def ask_spark(session: Session) -> SparkFact | str:
     """The Spark master alone."""
     return _ask_spark(session, gather_tasks(session.config, session.clients))
+
+
+def wait_for_history(session: Session) -> None:
+    """The last thing of a deploy: its directory was only just made."""
+    last = {"why": "nothing yet"}
+
+    def answers() -> bool:
+        found = gather_status(session).history
+        last["why"] = found if isinstance(found, str) else ""
+        return not isinstance(found, str)
+
+    wait_until(
+        answers,
+        what="the history server to answer",
+        timeout_s=session.config.timeouts.deploy_s,
+        hint="`invoke logs --service history-server`",
+        detail=lambda: last["why"],
+    )
 
 
 def _urls(session: Session, tasks: tuple[TaskFact, ...]) -> dict[str, str]:
