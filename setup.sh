@@ -78,8 +78,19 @@ setup_test_programs() {
   command -v shellcheck >/dev/null 2>&1 || wanted+=(shellcheck)
   command -v javac >/dev/null 2>&1 || wanted+=(openjdk-17-jdk-headless)
   if [ ! -x /usr/sbin/sshd ] && [ ! -d /run/systemd/system ]; then wanted+=(openssh-server); fi
-  if [ ${#wanted[@]} = 0 ] || ! as_root_on_debian; then return 0; fi
-  echo "installing ${wanted[*]}" >&2
+  # Of Debian only: Ubuntu's is another kind of package. By itself, so that without it the others are there.
+  local browser=()
+  if grep -qs '^ID=debian$' /etc/os-release; then
+    command -v chromium >/dev/null 2>&1 && command -v chromedriver >/dev/null 2>&1 || browser=(chromium chromium-driver)
+  fi
+  if [ $((${#wanted[@]} + ${#browser[@]})) = 0 ] || ! as_root_on_debian; then return 0; fi
+  echo "installing ${wanted[*]} ${browser[*]}" >&2
   apt-get update -qq || return 1
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${wanted[@]}" >/dev/null
+  local part rc=0
+  for part in "${wanted[*]}" "${browser[*]}"; do
+    [ -n "$part" ] || continue
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $part >/dev/null || rc=1
+  done
+  return $rc
 }

@@ -22,8 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 from broken import Broken, Machines
+from browser import browser, why_not
+from jupyter_page import Jupyter
 
 from sparkqfs.clients.download import find_tarball
 from sparkqfs.config import load_config
@@ -231,6 +234,22 @@ def files_there_and_back(cluster: Cluster) -> None:
     shutil.rmtree(cluster.hosts.parent / "files-back")
 
 
+NOTEBOOKS = {
+    "csv_to_sql": ("STATIONS=3", "DAYS=60"),
+    "locality": ("MIB=24", "FILES=6", "READS=1"),
+    "stream": ("EVENTS=1800", "FILES=2"),
+}
+"""Notebooks that headless tests run, with parameters for a small machine."""
+
+
+def run_small(cluster: Cluster, name: str) -> dict[str, Any]:
+    """A notebook's result, once it has found no fault with itself."""
+    words = [word for parameter in NOTEBOOKS[name] for word in ("--param", parameter)]
+    result: dict[str, Any] = cluster.ok("notebook", name, *words, "--json").json["result"]
+    assert result["summary"] and result["faults"] == []
+    return result
+
+
 class Storage(Machines):
     """A storage with daemons of ours; the classes below say what holds for every one, in the order of a life."""
 
@@ -339,6 +358,23 @@ class Beginning(Storage):
         assert result["matches"] is True
         assert result["path"].startswith(f"{self.kind.name}://")
         assert all(Path(cluster.hosts.parent / name).stat().st_size > 0 for name in ran.json["files"])
+        assert {"sieve", "save", "reload", "aggregate", "trial"} == set(result["seconds"])
+        if self.kind.has_reader:
+            assert result["local_share"] > 0.9
+
+    def test_the_locality_notebook_reads_with_our_reader_and_without_where_there_is_one(self, cluster: Cluster) -> None:
+        result = run_small(cluster, "locality")
+        if self.kind.has_reader:
+            on, off = result["runs"]["reader on"], result["runs"]["reader off"]
+            assert on["received_share"] < off["received_share"]
+        else:
+            assert set(result["runs"]) == {self.kind.name}
+            assert f"storage {self.kind.name} has no switch for local reads: read once" in result["summary"]
+
+    def test_the_stream_notebook_goes_on_from_a_checkpoint_on_the_storage(self, cluster: Cluster) -> None:
+        result = run_small(cluster, "stream")
+        assert (result["rows"], result["windows"]) == ([1800, 1800, 0], 15)
+        assert result["path"].startswith(f"{self.kind.name}://")
 
     def test_verify_reads_back_what_it_wrote_and_counts_the_network(self, cluster: Cluster) -> None:
         words = ("--mib", "96", "--files", "12", "--reads", "3", "--report", "local.html")
@@ -700,10 +736,32 @@ class TestShared:
         assert found["storage"] == {"kind": "shared"}
         assert found["spark"]["workers_alive"] == 3
 
+    def test_a_browser_with_the_token_runs_a_notebook(self, shared: Cluster) -> None:
+        if reason := why_not():
+            pytest.skip(reason)
+        jupyter = Jupyter.of(shared.ok("token", "--json").json["url"])
+        jupyter.copy_with("pandas_udf.ipynb", "browser.ipynb", "ROWS = 50_000\nGROUPS = 3")
+        try:
+            with browser() as page:
+                result = jupyter.run_all(page, "browser.ipynb", ROOT / "results" / "browser.png", timeout_s=600)
+        finally:
+            jupyter.close("browser.ipynb")
+        assert (result["rows"], result["groups"], result["faults"]) == (50_000, 3, [])
+
+    def test_without_the_token_jupyter_shows_nothing(self, shared: Cluster) -> None:
+        jupyter = Jupyter.of(shared.ok("token", "--json").json["url"])
+        with pytest.raises(requests.HTTPError, match="403"):
+            Jupyter(jupyter.url, "wrong").api("GET", "contents")
+
     def test_the_notebook_counts_primes(self, shared: Cluster) -> None:
         result = shared.ok("notebook", "primes", "--max-value", "100000", "--json").json["result"]
         assert (result["count"], result["matches"]) == (9592, True)
         assert result["path"].startswith("file:///data/shared/")
+        assert result["local_share"] is None
+
+    def test_the_csv_notebook_finds_every_broken_line(self, shared: Cluster) -> None:
+        result = run_small(shared, "csv_to_sql")
+        assert (result["rows"], result["broken"]) == (3 * 1439, 3)
 
     def test_files_go_to_the_storage_and_back(self, shared: Cluster) -> None:
         files_there_and_back(shared)
