@@ -473,7 +473,21 @@ time.sleep(600)
 """
 
 
-class Programs(Storage):
+def has_qfs(machines: Path) -> bool:
+    """Whether QFS's tarball is to be had here."""
+    return find_tarball(load_config(machines), platform.machine()) is not None
+
+
+class Once(Storage):
+    """What takes long: on QFS where it is to be had, else on HDFS."""
+
+    @pytest.fixture(autouse=True)
+    def _once(self, machines: Path) -> None:
+        if self.kind is not QFS and has_qfs(machines):
+            pytest.skip("was run on QFS; without QFS's tarball it runs here")
+
+
+class Programs(Once):
     """Users' programs, their ends, and what is known of them afterwards."""
 
     words = "/tmp/words"
@@ -686,7 +700,11 @@ class Ending(Storage):
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class TestQfs(Ending, Broken, Programs, Beginning):
+class Faults(Once, Broken):
+    """Clusters that are broken on purpose."""
+
+
+class TestQfs(Ending, Faults, Programs, Beginning):
     """Real QFS."""
 
     kind = QFS
@@ -694,12 +712,12 @@ class TestQfs(Ending, Broken, Programs, Beginning):
     @pytest.fixture(scope="class")
     @classmethod
     def cluster(cls, machines: Path) -> Cluster:
-        if find_tarball(load_config(machines), platform.machine()) is None:
+        if not has_qfs(machines):
             pytest.skip("no QFS tarball: set SPARKQFS_QFS_TARBALL, or put it into the cache (docs/qfs-tarball.md)")
         return Cluster(with_storage(machines, "qfs"), "spark")
 
 
-class TestHdfs(Ending, Interrupted, Broken, Beginning):
+class TestHdfs(Ending, Interrupted, Faults, Programs, Beginning):
     """Real HDFS."""
 
     kind = HDFS
