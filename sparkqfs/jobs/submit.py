@@ -18,7 +18,7 @@ from typing import Any
 from sparkqfs import topology
 from sparkqfs.clients.ssh import Output
 from sparkqfs.clients.wait import wait_until
-from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, ExitCode, Problem, UnreachableError
+from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, ExitCode, Problem
 from sparkqfs.facts import SparkFact
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
@@ -57,11 +57,13 @@ done
 mkdir "{FOLDER}/$1"
 tar -x -f - -C "{FOLDER}/$1"
 """
+PIECE_BYTES = 400_000
+"""Of a driver's output, read at once."""
 READ_SCRIPT = rf"""
 cd "{FOLDER}/$1" 2>/dev/null || exit 0
 [ ! -f exit ] || printf 'exit\t%s\n' "$(head -c 40 exit)"
 [ ! -f spark.log ] || printf 'app\t%s\n' "$(grep -m 1 'app ID app-' spark.log)"
-piece() {{ [ ! -f "$1" ] || printf '%s\t%s\n' "$1" "$(tail -c "+$2" "$1" | head -c 400000 | base64 -w 0)"; }}
+piece() {{ [ ! -f "$1" ] || printf '%s\t%s\n' "$1" "$(tail -c "+$2" "$1" | head -c {PIECE_BYTES} | base64 -w 0)"; }}
 piece stdout "$2"
 piece stderr "$3"
 """
@@ -217,7 +219,7 @@ def follow(session: Session, submission: str, output: OnOutput, timeout_s: float
             piece = read(session, submission, out, err)
             gone = None if piece.ended is not None else watch.gone()
             patience.renew()
-        except UnreachableError as error:
+        except ClusterError as error:  # a connection that breaks in the middle of something has many faces
             patience.wait(error, submission)
             continue
         for name, data in (("stdout", piece.stdout), ("stderr", piece.stderr)):
@@ -235,7 +237,8 @@ def follow(session: Session, submission: str, output: OnOutput, timeout_s: float
         if time.monotonic() > deadline:
             what = f"{submission} did not end within {timeout_s:.0f} s"
             raise DeadlineError(Problem(what=what, code=ExitCode.TIMEOUT, hint="`--timeout SECONDS`, or `--detach`"))
-        time.sleep(QUICK_S if piece.stdout or piece.stderr else CALM_S)
+        most = max(len(piece.stdout), len(piece.stderr))
+        time.sleep(0 if most >= PIECE_BYTES else QUICK_S if most else CALM_S)
 
 
 class _Patience:
@@ -249,15 +252,15 @@ class _Patience:
         """It answered."""
         self._since = None
 
-    def wait(self, error: UnreachableError, submission: str) -> None:
+    def wait(self, error: ClusterError, submission: str) -> None:
         """A pause; raises the error when it has been too long."""
         now = time.monotonic()
         if self._since is None:
             self._since = now
-            self._session.on_event(f"[{self._session.config.manager.name}] the connection broke; trying again")
+            self._session.on_event(f"[{self._session.config.manager.name}] no answer; trying again")
         if now - self._since > PATIENCE_S:
             hint = f"{submission} goes on there: `invoke apps`, `invoke app.logs {submission}`"
-            raise UnreachableError(*[replace(one, hint=hint) for one in error.problems]) from error
+            raise type(error)(*[replace(one, hint=hint) for one in error.problems]) from error
         time.sleep(2.0)
 
 
