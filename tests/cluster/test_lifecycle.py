@@ -700,7 +700,7 @@ class Ending(Storage):
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class Faults(Once, Broken):
+class Faults(Broken, Once):
     """Clusters that are broken on purpose."""
 
 
