@@ -65,6 +65,7 @@ def hosts_file(hosts: str | None) -> Path:
     Raises `ConfigError` when the command line names two.
     """
     words = sys.argv[1:]
+    words = words[: words.index("--")] if "--" in words else words
     named = [word.partition("=")[2] for word in words if word.startswith("--hosts=")]
     named += [value for flag, value in itertools.pairwise(words) if flag == "--hosts"]
     different = sorted({*named, *([hosts] if hosts is not None else [])})
@@ -567,7 +568,7 @@ def passed_words() -> tuple[str, ...]:
         jars="jars for driver and executors, comma-separated",
         files="files for every executor's working directory, comma-separated",
         conf="spark.NAME=VALUE, more than one allowed",
-        cores="cores to use, or all (default: half of the cluster's)",
+        cores="cores to use, or all (default: half of the executors, one on each node at least)",
         driver_memory="heap of the driver, 2g or 512m",
         detach="leave it running and say its id",
         timeout="seconds, then it is ended",

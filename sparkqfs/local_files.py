@@ -19,8 +19,10 @@ from sparkqfs.errors import ClusterError, ConfigError, Problem, RefusedError
 STATE_ROOT = Path("~/.local/share/sparkqfs/local")
 MIN_NODE_MEMORY_MIB = 1024
 MAX_NODE_MEMORY_MIB = 3072
+BESIDE_MIB = 2816
+"""Of this computer's memory, what is left to the rest."""
 SMALL_MIB = 8192
-"""On a computer with less, drivers are small."""
+"""On a computer with less, drivers are small, and what runs beside the executors is reckoned tighter."""
 MEMORY_SHARE = 0.6
 """Of this computer's memory, what Spark may use on all nodes together."""
 _HEADER = "# Written by `local.up` for the local cluster {name!r}; `local.down` removes it. Content: {digest}\n"
@@ -84,6 +86,26 @@ def state_directory(name: str) -> StateDirectory:
     return StateDirectory((STATE_ROOT / name).expanduser())
 
 
+def sized_nodes(addresses: Mapping[str, str], cores: int, total_mib: int) -> dict[str, object]:
+    """`nodes` of the hosts file, the first the manager, on a computer of so many cores and MiB.
+
+    Each node sees all of the computer's memory. On a small one what runs beside the executors is reckoned tighter than
+    docs/sizing.md does for machines of their own.
+    """
+    count = len(addresses)
+    share = min(int(total_mib * MEMORY_SHARE) // count, total_mib - BESIDE_MIB)
+    memory = max(MIN_NODE_MEMORY_MIB, min(MAX_NODE_MEMORY_MIB, share))
+    sizes: dict[str, object] = {"cores": max(1, cores // count), "memory": f"{memory}m"}
+    of_manager: dict[str, object] = {"manager": True}
+    if total_mib < SMALL_MIB:
+        sizes["system_memory"] = "256m"
+        of_manager["services_memory"] = "1536m"
+    return {
+        node: {"address": address, **(of_manager if not index else {}), **sizes}
+        for index, (node, address) in enumerate(addresses.items())
+    }
+
+
 def hosts_data(
     *,
     addresses: Mapping[str, str],
@@ -95,13 +117,8 @@ def hosts_data(
 ) -> dict[str, object]:
     """The content of the hosts file. Nodes are sized to this computer: its cores shared out, at most 60 % of memory."""
     count = len(addresses)
-    cores = max(1, (os.cpu_count() or 1) // count)
     total_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    memory = f"{max(MIN_NODE_MEMORY_MIB, min(MAX_NODE_MEMORY_MIB, int(total_mib * MEMORY_SHARE) // count))}m"
-    nodes: dict[str, object] = {
-        node: {"address": address, **({"manager": True} if not index else {}), "cores": cores, "memory": memory}
-        for index, (node, address) in enumerate(addresses.items())
-    }
+    nodes = sized_nodes(addresses, os.cpu_count() or 1, total_mib)
     kept: dict[str, object] = {"kind": storage, "replication": min(2, count)}
     if storage == "shared":
         kept["shared"] = {"path": "/mnt/shared"}

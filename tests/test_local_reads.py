@@ -298,6 +298,8 @@ def test_a_striped_file_is_upstreams(cluster: QfsCluster, reader: Reader, tmp_pa
     cluster.run("-D", "fs.createParams=1,6,3,65536,2", "-put", str(tmp_path / "blob"), "/striped")
     assert reader.during(lambda: reader("open", "/striped", "/striped")) == {"STRIPED": 1}
     reader.same("/striped", 200, 1)
+    put(cluster, reader, "/plain")
+    assert (reader("striped", "/striped"), reader("striped", "/plain")) == ("true", "false")
 
 
 def test_a_hole_is_upstreams(reader: Reader) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import a_cluster, a_node_config
 from facts_builders import a_node
 
-from sparkqfs.config import ClusterConfig, NotebooksConfig, SparkConfig, StorageConfig
+from sparkqfs.config import ClusterConfig, NotebooksConfig, SparkConfig, StorageConfig, dump_config, load_config
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts import NodeFacts
 from sparkqfs.jobs import whole
 from sparkqfs.jobs.base import Session
+from sparkqfs.local_files import SMALL_MIB, sized_nodes
 from sparkqfs.plan.sizes import HEAP_MIN_MIB, Sizing, sizing, sizing_document, sizing_lines
 
 Machine = tuple[int, int]
@@ -276,6 +278,19 @@ def test_a_machine_that_was_not_asked_is_taken_for_small() -> None:
     config, _ = cluster((8, 16384))
     found = sizing(config, {})
     assert used(found) == {"node1": (1, 1)} and "assumed" in found.of("node1").arithmetic
+
+
+@pytest.mark.parametrize("total_mib", [3900, 6000, 7900, 8192, 16000, 64000])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_local_cluster_fits_on_a_computer_of_4_gb_and_more(tmp_path: Path, total_mib: int, count: int) -> None:
+    addresses = {f"node{number + 1}": f"192.168.1.{11 + number}" for number in range(count)}
+    driver = "512m" if total_mib < SMALL_MIB else "1g"
+    file = tmp_path / "hosts.yml"
+    spark_data = {"executors_per_worker": 1, "driver_memory": driver}
+    file.write_text(dump_config({"nodes": sized_nodes(addresses, 4, total_mib), "spark": spark_data}))
+    config = load_config(file, {})
+    facts = {name: replace(a_node(name, config), cores=4, memory_mib=total_mib) for name in addresses}
+    assert set(sizing(config, facts).counts.values()) == {1}
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

@@ -23,7 +23,7 @@ from sparkqfs.config import (
 from sparkqfs.errors import ClusterError
 from sparkqfs.plan.images import stack_images
 from sparkqfs.plan.sizes import sizing
-from sparkqfs.plan.stack import StackFile, StackInput, build_stack, node_labels
+from sparkqfs.plan.stack import StackFile, StackInput, build_stack, default_cores, node_labels
 
 STACK = Path(__file__).parent.parent / "stack"
 TEMPLATES = {path.name: path.read_text() for path in STACK.iterdir() if path.is_file()}
@@ -359,3 +359,10 @@ def test_qfs_storage_asks_for_plain_copies_and_half_of_the_chunkservers_before_i
 def test_a_cluster_of_one_machine_has_everything_on_it() -> None:
     found = services(a_cluster("node1"))
     assert set(found) == {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server"}
+
+
+@pytest.mark.parametrize(("executors", "nodes", "cores"), [(6, 3, 6), (3, 3, 6), (8, 2, 8), (7, 2, 8), (1, 1, 2)])
+def test_an_application_gets_half_of_the_executors_and_leaves_no_node_out(
+    executors: int, nodes: int, cores: int
+) -> None:
+    assert default_cores(2, executors, nodes) == cores

@@ -353,6 +353,7 @@ def main(argv: list[str]) -> int:
     register_pickle_by_value(verify)  # a module of this container only
     spark = (
         SparkSession.builder.appName(OURS)
+        .config("spark.cores.max", os.environ.get("SPARKQFS_CORES") or "1000000")  # on every node, whatever the default
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.scheduler.minRegisteredResourcesRatio", "1.0")
         .config("spark.scheduler.maxRegisteredResourcesWaitingTime", "60s")

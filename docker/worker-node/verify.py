@@ -53,6 +53,8 @@ NO_PLACE = "localhost"
 ALPHABET = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", dtype=np.uint8)
 
 
+OUR_CLASSES = "sparkqfs.fs."
+"""Where the Hadoop file system of docker/worker-node/java is."""
 READER_KEYS = ("local", "remote", "fallback")
 """Where the reader of docker/worker-node/java takes bytes from, as it calls them."""
 
@@ -235,6 +237,7 @@ class Files:
         settings = jvm.org.apache.hadoop.conf.Configuration(spark.sparkContext._jsc.hadoopConfiguration())
         settings.setBoolean("fs.qfs.allHosts", True)  # not only those that a scheduler is told of
         self.system = jvm.org.apache.hadoop.fs.FileSystem.newInstance(self.path.toUri(), settings)
+        self.is_ours = str(self.system.getClass().getName()).startswith(OUR_CLASSES)
 
     def exists(self) -> bool:
         """Whether there is something."""
@@ -273,6 +276,12 @@ class Files:
             found.append((int(length), hosts))
         return found
 
+    def is_striped(self, status: Any) -> bool | None:
+        """Whether a host has a part of each block only; `None` where the file system does not know."""
+        if self.is_ours:
+            return bool(self.system.isStriped(status.getPath()))
+        return True if status.isErasureCoded() else None
+
     def delete(self) -> None:
         """All of it, without a trash."""
         self.system.delete(self.path, True)
@@ -286,8 +295,8 @@ def evenly(items: list[Any], most: int) -> list[Any]:
 def placement(files: Files, listed: list[tuple[Any, int]]) -> dict[str, Any]:
     """Where the blocks are, as the file system says.
 
-    `striped_blocks`: erasure-coded ones, whose hosts hold a part each. Where the file system does not say so, many more
-    hosts than copies do.
+    `striped_blocks`: erasure-coded ones, whose hosts hold a part each. Where the file system does not say whether they
+    are, many more hosts than copies do.
     """
     asked = evenly(listed, MOST_FILES)
     copies: Counter[int] = Counter()
@@ -295,12 +304,13 @@ def placement(files: Files, listed: list[tuple[Any, int]]) -> dict[str, Any]:
     blocks_by_host: Counter[str] = Counter()
     largest = striped = 0
     for status, _ in asked:
-        coded, replication = bool(status.isErasureCoded()), int(status.getReplication())
+        coded, replication = files.is_striped(status), int(status.getReplication())
         for length, named in files.blocks(status):
             hosts = set(named) - {NO_PLACE}
             copies[len(hosts)] += 1
             largest = max(largest, length)
-            striped += coded or len(named) > len(set(named)) or len(named) > max(1, replication) + 2
+            many = len(named) > len(set(named)) or len(named) > max(1, replication) + 2
+            striped += many if coded is None else coded
             by_host.update(dict.fromkeys(hosts, length))
             blocks_by_host.update(hosts)
     held = sum(by_host.values())
@@ -376,7 +386,7 @@ def reader_off(spark: SparkSession, uri: str) -> str | None:
         return None
     settings = spark.sparkContext._jsc.hadoopConfiguration()
     reader = str(settings.get("fs.qfs.impl") or "")
-    if not reader.startswith("sparkqfs.fs."):
+    if not reader.startswith(OUR_CLASSES):
         return f"spark.hadoop.fs.qfs.impl={reader}"
     return None if settings.getBoolean("fs.qfs.localRead", True) else "spark.hadoop.fs.qfs.localRead=false"
 

@@ -174,10 +174,10 @@ def _make_directory(work: Work, storage: Storage, place: Place, there: Entry | N
     if there is not None and there.kind != "d":
         work.failed[str(place)] = "a file of this name is there"
     elif there is None:
-        work.directories += 1
         try:
             if not dry_run:
                 storage.make_directory(place.uri)
+            work.directories += 1
         except StorageError as error:
             work.failed[str(place)] = str(error)
     elif not dry_run:

@@ -15,7 +15,9 @@ JUPYTER_MIB = 256
 """Jupyter's server and a kernel's Python, without the driver's JVM."""
 DRIVER = "Jupyter and a driver"
 REGISTRY_MIB = 64
-HISTORY_SERVER_MIB = 512
+HISTORY_SERVER_MIB = 512, 256
+"""On a machine from LARGE_MIB on, and on a smaller one."""
+LARGE_MIB = 6144
 SPARK_WORKER_MIB = 384
 """The Spark worker's own JVM, its heap a part of it, and the supervisor."""
 SPARK_WORKER_HEAP_MIB = 256
@@ -171,6 +173,11 @@ def _least(cores: int) -> ExecutorSize:
     return ExecutorSize(cores=cores, heap_mib=HEAP_MIN_MIB, overhead_mib=overhead, python_mib=PYTHON_CORE_MIB * cores)
 
 
+def history_server_mib(machine: int) -> int:
+    """What the history server may have on a machine of so much memory; 0 is unknown."""
+    return HISTORY_SERVER_MIB[0 < machine < LARGE_MIB]
+
+
 def _outside(config: ClusterConfig, node: NodeConfig, machine: int, hosts_master: bool) -> tuple[Share, ...]:
     least, most = SYSTEM_MIB
     system = node.system_memory_mib if node.system_memory_mib is not None else max(least, min(most, machine // 12))
@@ -181,7 +188,7 @@ def _outside(config: ClusterConfig, node: NodeConfig, machine: int, hosts_master
     if node.manager and backend.master is not None:
         shares.append(Share(backend.words.master, backend.master_mib))
     if node.manager:
-        shares += [Share("registry", REGISTRY_MIB), Share("history server", HISTORY_SERVER_MIB)]
+        shares += [Share("registry", REGISTRY_MIB), Share("history server", history_server_mib(machine))]
     if hosts_master and (node.manager or config.network == "overlay"):
         shares.append(Share("Spark master", SPARK_MASTER_MIB))
     if node.manager or config.notebooks.shared:

@@ -12,7 +12,7 @@ import yaml
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.facts import NodeFacts
-from sparkqfs.plan.sizes import HISTORY_SERVER_MIB, SPARK_WORKER_HEAP_MIB, sizing
+from sparkqfs.plan.sizes import SPARK_WORKER_HEAP_MIB, history_server_mib, sizing
 from sparkqfs.plan.steps import Secret
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Master, disk_mounts, shared_mounts
@@ -336,6 +336,7 @@ def _jupyter_server(common: _Common) -> Service:
 
 def _history_server(common: _Common) -> Service:
     """What ended applications did, from their event logs on the storage; a service of its own restarts alone."""
+    fact = common.given.facts.get(common.config.manager.name)
     service = common.service(
         topology.HISTORY_SERVER,
         secrets=(),
@@ -343,6 +344,6 @@ def _history_server(common: _Common) -> Service:
         mounts=shared_mounts(common.config),
         constraints=common.pinned_to_manager(),
         ports=[(topology.HISTORY_PORT, common.config.ports.history)],
-        extra_environment={"SPARK_DAEMON_MEMORY": f"{HISTORY_SERVER_MIB - 128}m"},
+        extra_environment={"SPARK_DAEMON_MEMORY": f"{history_server_mib(fact.memory_mib if fact else 0) - 128}m"},
     )
     return {**service, "command": ["/opt/sparkqfs/bin/supervise", topology.HISTORY_SERVER]}

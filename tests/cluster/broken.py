@@ -128,7 +128,7 @@ class Broken(Machines):
             while cluster.run("status", "--json").json["storage"].get("servers_up") != 2:
                 assert time.monotonic() < end, "the storage's master has not noticed"
                 time.sleep(1)
-            found, said = self.verified(cluster, "--mib", "48", "--files", "12", "--reads", "2")
+            found, said = self.verified(cluster, "--mib", "24", "--files", "6", "--reads", "1")
         assert found["sum_ok"] is True
         server = {"qfs": "chunkserver", "hdfs": "datanode"}[self.kind.name]
         assert f"[node3] no {server} is up at {address} | " in said, said

@@ -525,7 +525,7 @@ class Programs(Once):
         assert cluster.ok("apps", "--json").json["applications"][0]["state"] == "KILLED"
 
     def test_two_share_the_cores_and_one_is_killed_and_one_lost(self, cluster: Cluster, folder: Path) -> None:
-        ids = [cluster.ok("submit", "sleeper.py", "--detach").out.strip() for _ in range(2)]
+        ids = [cluster.ok("submit", "sleeper.py", "--cores", "1", "--detach").out.strip() for _ in range(2)]
         end = time.monotonic() + 120
         while True:
             rows = cluster.ok("apps", "--json").json["applications"]
@@ -700,7 +700,7 @@ class Ending(Storage):
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class Faults(Once, Broken):
+class Faults(Broken, Once):
     """Clusters that are broken on purpose."""
 
 

@@ -25,6 +25,7 @@ import org.apache.hadoop.fs.FileRange;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import sparkqfs.fs.LocalReadFileSystem;
 import sparkqfs.fs.ReadCounters;
 
 /**
@@ -103,6 +104,8 @@ public final class ReadDifference {
             case "status":
                 FileStatus status = ours.getFileStatus(new Path(words[1]));
                 return status.getLen() + " " + status.getReplication();
+            case "striped":
+                return "" + ((LocalReadFileSystem) ours).isStriped(new Path(words[1]));
             case "hosts":
                 return hosts(ours, new Path(words[1])) + " | " + hosts(theirs, new Path(words[1]));
             case "open":

@@ -58,7 +58,7 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
                 ReadCounters.count(Doubt.Reason.FILE);
                 return upstream;
             }
-            if (after.striperType != KfsFileAttr.STRIPED_FILE_TYPE_NONE || after.replication <= 0) {
+            if (isStriped(after)) {
                 ReadCounters.count(Doubt.Reason.STRIPED);
                 return upstream;
             }
@@ -68,6 +68,15 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
             upstream.close();
             throw failure;
         }
+    }
+
+    /** Whether a host has a part of a block only: Reed-Solomon, or blocks in an object store. */
+    public boolean isStriped(Path path) throws IOException {
+        return isStriped(attributes(path));
+    }
+
+    private static boolean isStriped(KfsFileAttr file) {
+        return file.striperType != KfsFileAttr.STRIPED_FILE_TYPE_NONE || file.replication <= 0;
     }
 
     /** For schedulers: see {@link Neighbours}. {@code fs.qfs.allHosts=true} gives every host that has a chunk. */
