@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from dataclasses import replace
@@ -313,3 +314,29 @@ def test_bench_md_names_every_key_of_the_result_file() -> None:
     rows = [line for line in page.partition("## The result file (schema 1)")[2].splitlines() if line.startswith("| `")]
     named = {code for row in rows for code in re.findall(r"`([^`]+)`", row.split("|")[1])}
     assert named == (set(a_result()) | {"hosts", "rows"}) - {"schema"}
+
+
+PROGRAMS = Path(__file__).parent.parent / "docker" / "worker-node"
+
+
+def test_the_program_uses_only_what_verify_has() -> None:
+    verify = ast.parse((PROGRAMS / "verify.py").read_text(encoding="utf-8"))
+    classes = {node.name: node for node in verify.body if isinstance(node, ast.ClassDef)}
+    names = {node.name for node in verify.body if isinstance(node, ast.FunctionDef)} | set(classes)
+    names |= {ast.unparse(target) for node in verify.body if isinstance(node, ast.Assign) for target in node.targets}
+    methods = {
+        f"{name}.{node.name}"
+        for name, found in classes.items()
+        for node in found.body
+        if isinstance(node, ast.FunctionDef)
+    }
+    used = set()
+    for node in ast.walk(ast.parse((PROGRAMS / "bench_storage.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "verify":
+            used.add(node.attr)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self.driver":
+            used.add(f"Driver.{node.attr}")
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).startswith(("files", "verify.Files(")):
+            used.add(f"Files.{node.attr}")
+    assert {"Driver.tasks", "Files.list", "Files.delete", "make_rows"} <= used
+    assert used - names - methods == set()

@@ -215,7 +215,7 @@ class Bench:
             "reader": verify.reader_counters(before.readers, after.readers),
         }
         if operation == "scan":
-            levels = Counter(task["taskLocality"] for task in self.driver.scan_tasks(group))
+            levels = Counter(task["taskLocality"] for task in self.driver.tasks(group))
             sample["tasks"] = dict(sorted(levels.items()))
         self.samples.append(sample)
         wrong = "" if right else ", WRONG SUMS"
