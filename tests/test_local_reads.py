@@ -25,12 +25,14 @@ from qfs_cluster import QfsCluster
 
 from sparkqfs.clients.download import fetch_jars
 from sparkqfs.errors import ClusterError
+from sparkqfs.plan.storage.qfs import CLIENT_ENVIRONMENT
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parent / "docker" / "worker-node" / "java"
 NODE = "127.0.0.2"
 SIZE = 3_000_000
 CHUNK_HEADER = 16_384
+NO_MEMORY = "QFS_CLIENT_DEFAULT_FATTR_REVALIDATE_TIME"
 WANTED = re.compile(r"[^/]+/(lib/[^/]*\.(so[.0-9]*|jar)|bin/(metaserver|chunkserver)|bin/tools/(qfs|qfsping))")
 
 
@@ -86,6 +88,7 @@ class Reader:
 
     def __init__(self, kit: Kit, cluster: QfsCluster, user: str = "") -> None:
         environment = cluster.environment | {
+            NO_MEMORY: CLIENT_ENVIRONMENT[NO_MEMORY],
             "NODE_IP": NODE,
             "SPARKQFS_CHUNK_DIRS": " ".join(str(path) for path in cluster.chunk_dirs(NODE)),
         }
@@ -313,6 +316,16 @@ def test_a_missing_path_and_a_directory_open_as_upstream_opens_them(reader: Read
     assert ours == upstreams
     assert ours.startswith("java.io.FileNotFoundException")
     assert reader("open", "/", "directory") == "QFSInputStream | QFSInputStream"
+
+
+def test_a_directory_that_another_client_has_made_anew_is_written_to_at_once(
+    cluster: QfsCluster, reader: Reader
+) -> None:
+    """As when one job after the other appends to a table: the driver removes `_temporary`, executors remember it."""
+    for number in range(3):
+        reader("write", f"/anew/_temporary/0/task-{number}/file", 1000, number, 1)
+        cluster.run("-rmr", "-skipTrash", "/anew/_temporary")
+        cluster.run("-mkdir", "/anew/_temporary/0")
 
 
 def test_a_silent_metaserver_is_not_waited_for_long(cluster: QfsCluster, reader: Reader) -> None:

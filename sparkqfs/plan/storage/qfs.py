@@ -19,6 +19,16 @@ ROOT = f"qfs://{topology.QFS_MASTER}:{topology.META_CLIENT_PORT}"
 REED_SOLOMON = "1,6,3,65536,2"
 """createParams: copies, data and recovery stripes, bytes of a stripe, the striper's number for Reed-Solomon."""
 REED_SOLOMON_NODES = 9
+CLIENT_ENVIRONMENT = {
+    "QFS_CLIENT_CONFIG": "client.useOsResolver=1",
+    "QFS_CLIENT_DEFAULT_FATTR_REVALIDATE_TIME": "-1",
+}
+"""Of every program that uses QFS's client.
+
+The OS resolver, as QFS's own cannot live with Docker's. And no memory of directories: by default a client goes on for
+30 seconds with what it knows of a path; an executor that knows a `_temporary` which the driver has removed and made
+again cannot write into it. Source: QFS 2.2.8, src/cc/libclient/KfsClient.cc.
+"""
 METADATA_SCRIPT = r"""
 cp=$base/checkpoint lg=$base/logs
 if [ -d "$cp" ]; then
@@ -92,7 +102,7 @@ class Qfs(Backend):
             "spark.hadoop.fs.qfs.createParams": str(config.storage.replication),
             "spark.hadoop.fs.defaultFS": ROOT,
             "spark.sql.hive.metastore.sharedPrefixes": "com.quantcast.qfs,sparkqfs.fs",
-            "spark.executorEnv.QFS_CLIENT_CONFIG": "client.useOsResolver=1",
+            **{f"spark.executorEnv.{name}": value for name, value in CLIENT_ENVIRONMENT.items()},
             **ONE_PLACE_A_PARTITION,
         }
 
@@ -110,10 +120,10 @@ class Qfs(Backend):
         }
 
     def container_environment(self, config: ClusterConfig, node_disks: int) -> dict[str, str]:
-        """The OS resolver everywhere: QFS's own cannot live with Docker's."""
+        """What QFS's client reads from it, everywhere."""
         dirs = ["/data/qfs/chunk", *(f"/data/qfs{number}/chunk" for number in range(1, node_disks))]
         return {
-            "QFS_CLIENT_CONFIG": "client.useOsResolver=1",
+            **CLIENT_ENVIRONMENT,
             "SPARKQFS_REPLICATION": str(config.storage.replication),
             "SPARKQFS_CHUNK_DIRS": " ".join(dirs),
         }
