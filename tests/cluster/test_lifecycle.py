@@ -236,7 +236,7 @@ def files_there_and_back(cluster: Cluster) -> None:
 
 NOTEBOOKS = {
     "csv_to_sql": ("STATIONS=3", "DAYS=60"),
-    "locality": ("MIB=24", "FILES=6", "READS=1"),
+    "locality": ("MIB=24", "FILES=12", "READS=1"),  # a copy is chosen for each file: more files, less chance
     "stream": ("EVENTS=1800", "FILES=2"),
 }
 """Notebooks that headless tests run, with parameters for a small machine."""
