@@ -862,7 +862,7 @@ def du(
         "dry_run",
         quick="96 MiB and two rounds: does it run, not how fast it is",
         mib="size of the table; decided from memory and disks otherwise",
-        rounds="how often each operation is measured (3; 2 with --quick)",
+        rounds="how often each operation is measured (4; 2 with --quick)",
         link="hold every worker's link to this rate meanwhile, such as 1gbit",
         baseline="variant that the ratios compare with (the cluster's own)",
         out="directory of the result file and the page",

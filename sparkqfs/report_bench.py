@@ -68,7 +68,7 @@ def bench_page(documents: Sequence[dict[str, Any]], comparison: Comparison) -> s
     base = escape(comparison.baseline.name)
     parts.append(
         f"<p>Bars are medians of {comparison.rounds} rounds, lines the least and the most. Ratios are times over that "
-        f"of <b>{base}</b>; ~ where the spreads overlap, or there is one round only: it may be chance.</p>"
+        f"of <b>{base}</b>; ~ where it may be chance: the spreads overlap, or there are fewer than four rounds.</p>"
     )
     if comparison.floor is not None:
         parts.append(f"<p>In all figures: {escape(floor_text(comparison.floor))}.</p>")

@@ -199,13 +199,14 @@ def test_a_cell_is_the_median_with_the_least_and_the_most() -> None:
     assert ours.local_share == 0.75
 
 
-def test_a_ratio_says_when_the_spreads_overlap() -> None:
-    apart, close = compare([a_result()]), compare([a_result({"qfs-2": [10.0, 12.0], UPSTREAM: [11.5, 14.0]})])
+def test_a_ratio_says_when_it_may_be_chance() -> None:
+    apart = compare([a_result({"qfs-2": [10.0, 11.0, 11.0, 12.0], UPSTREAM: [20.0, 21.0, 21.0, 22.0]})])
+    close = compare([a_result({"qfs-2": [10.0, 11.0, 11.0, 12.0], UPSTREAM: [11.5, 14.0, 14.0, 15.0]})])
     assert ratio_text(apart, apart.rows[1], "scan") == "1.91"
-    assert ratio_text(close, close.rows[1], "scan") == "~1.16"
+    assert ratio_text(close, close.rows[1], "scan") == "~1.27"
     assert ratio_text(apart, apart.baseline, "scan") == "1.00"
-    once = compare([a_result({"qfs-2": [10.0], UPSTREAM: [20.0]})])
-    assert ratio_text(once, once.rows[1], "scan") == "~2.00"
+    few = compare([a_result({"qfs-2": [10.0] * 3, UPSTREAM: [20.0] * 3})])
+    assert ratio_text(few, few.rows[1], "scan") == "~2.00"
     assert ratio_text(apart, apart.rows[1], "write") == "-"
 
 

@@ -18,6 +18,8 @@ DIRECTORY = "tmp/sparkqfs-bench"
 """Below the root of each storage; all of it is ours."""
 OPERATIONS = ("write", "scan", "aggregate", "sort")
 QUICK_MIB, QUICK_ROUNDS = 96, 2
+ROUNDS = 4
+"""An even number: each variant comes first as often as last."""
 LEAST_MIB, MOST_MIB = 256, 8192
 MEMORY_SHARE = 0.25
 """Of the executors' heaps together: a sort of that much does not spill."""
@@ -147,7 +149,7 @@ def sizes_of_bench(
         )
         raise ConfigError(Problem(what=what, hint=f"--mib {max(1, room)} leaves enough room"))
     files = max(2 * found.cores, math.ceil(wanted / 512), 6)
-    return Sizes(mib=wanted, files=files, rounds=rounds or (QUICK_ROUNDS if quick else 3), why=why)
+    return Sizes(mib=wanted, files=files, rounds=rounds or (QUICK_ROUNDS if quick else ROUNDS), why=why)
 
 
 def specification(forms: tuple[Form, ...], variants: tuple[Variant, ...], sizes: Sizes) -> dict[str, object]:
