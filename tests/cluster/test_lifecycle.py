@@ -362,20 +362,6 @@ class Beginning(Storage):
         if self.kind.has_reader:
             assert result["local_share"] > 0.9
 
-    def test_the_locality_notebook_reads_with_our_reader_and_without_where_there_is_one(self, cluster: Cluster) -> None:
-        result = run_small(cluster, "locality")
-        if self.kind.has_reader:
-            on, off = result["runs"]["reader on"], result["runs"]["reader off"]
-            assert on["received_share"] < off["received_share"]
-        else:
-            assert set(result["runs"]) == {self.kind.name}
-            assert f"storage {self.kind.name} has no switch for local reads: read once" in result["summary"]
-
-    def test_the_stream_notebook_goes_on_from_a_checkpoint_on_the_storage(self, cluster: Cluster) -> None:
-        result = run_small(cluster, "stream")
-        assert (result["rows"], result["windows"]) == ([1800, 1800, 0], 15)
-        assert result["path"].startswith(f"{self.kind.name}://")
-
     def test_verify_reads_back_what_it_wrote_and_counts_the_network(self, cluster: Cluster) -> None:
         words = ("--mib", "96", "--files", "12", "--reads", "3", "--report", "local.html")
         found = cluster.ok("verify", *words, "--json").json
@@ -391,20 +377,6 @@ class Beginning(Storage):
             reader = found["reader"]
             assert reader["local_bytes"] > 0.9 * (reader["local_bytes"] + reader["remote_bytes"]), reader
             assert (reader["fallback_bytes"], reader["fallbacks"]) == (0, {})
-
-    def test_the_benchmark_measures_every_form_over_a_slower_link_and_frees_it(self, cluster: Cluster) -> None:
-        words = ("--mib", "8", "--rounds", "1", "--link", "100mbit", "--json")
-        found = cluster.ok("bench.storage", *words).json
-        copies = [int(name.rpartition("-")[2]) for name in found["tables"]]
-        assert copies == [1, 2, 3]
-        for table, count in zip(found["tables"].values(), copies, strict=True):
-            assert list(table["copies"]) == [str(count)] and table["disk_bytes"] > 0.9 * count * table["bytes"]
-        assert all(sample["is_right"] for sample in found["samples"])
-        assert {one["variant"] for one in found["samples"]} == {"", *(one["name"] for one in found["variants"])}
-        assert all(Path(cluster.hosts.parent / name).stat().st_size > 0 for name in found["files_saved"])
-        assert self.shaped() == []
-        alone = cluster.ok("bench.report", found["files_saved"][0], "--json").json
-        assert alone["rows"] == found["rows"]
 
     def test_verify_reads_what_is_there_and_leaves_it(self, cluster: Cluster) -> None:
         payload = os.urandom(3 << 20)
@@ -473,21 +445,50 @@ time.sleep(600)
 """
 
 
-def has_qfs(machines: Path) -> bool:
-    """Whether QFS's tarball is to be had here."""
-    return find_tarball(load_config(machines), platform.machine()) is not None
+class Measured(Storage):
+    """Notebooks and benchmarks that read the same data in more than one way."""
+
+    def test_the_locality_notebook_reads_with_our_reader_and_without_where_there_is_one(self, cluster: Cluster) -> None:
+        result = run_small(cluster, "locality")
+        if self.kind.has_reader:
+            on, off = result["runs"]["reader on"], result["runs"]["reader off"]
+            assert on["received_share"] < off["received_share"]
+        else:
+            assert set(result["runs"]) == {self.kind.name}
+            assert f"storage {self.kind.name} has no switch for local reads: read once" in result["summary"]
+
+    def test_the_stream_notebook_goes_on_from_a_checkpoint_on_the_storage(self, cluster: Cluster) -> None:
+        result = run_small(cluster, "stream")
+        assert (result["rows"], result["windows"]) == ([1800, 1800, 0], 15)
+        assert result["path"].startswith(f"{self.kind.name}://")
+
+    def test_the_benchmark_measures_every_form_over_a_slower_link_and_frees_it(self, cluster: Cluster) -> None:
+        words = ("--mib", "8", "--rounds", "1", "--link", "100mbit", "--json")
+        found = cluster.ok("bench.storage", *words).json
+        copies = [int(name.rpartition("-")[2]) for name in found["tables"]]
+        assert copies == [1, 2, 3]
+        for table, count in zip(found["tables"].values(), copies, strict=True):
+            assert list(table["copies"]) == [str(count)] and table["disk_bytes"] > 0.9 * count * table["bytes"]
+        assert all(sample["is_right"] for sample in found["samples"])
+        assert {one["variant"] for one in found["samples"]} == {"", *(one["name"] for one in found["variants"])}
+        assert all(Path(cluster.hosts.parent / name).stat().st_size > 0 for name in found["files_saved"])
+        assert self.shaped() == []
+        alone = cluster.ok("bench.report", found["files_saved"][0], "--json").json
+        assert alone["rows"] == found["rows"]
+
+    @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+    def test_a_link_is_free_again_after_a_benchmark_that_was_broken_off(
+        self, cluster: Cluster, sent: signal.Signals
+    ) -> None:
+        words = ("bench.storage", "--quick", "--link", "100mbit", "--verbose")
+        assert cluster.ended(*words, said="waiting for executors", sent=sent) == (130 if sent == 2 else -sent)
+        end = time.monotonic() + 15
+        while self.shaped():
+            assert time.monotonic() < end, "the link is still held"
+            time.sleep(0.5)
 
 
-class Once(Storage):
-    """What takes long: on QFS where it is to be had, else on HDFS."""
-
-    @pytest.fixture(autouse=True)
-    def _once(self, machines: Path) -> None:
-        if self.kind is not QFS and has_qfs(machines):
-            pytest.skip("was run on QFS; without QFS's tarball it runs here")
-
-
-class Programs(Once):
+class Programs(Storage):
     """Users' programs, their ends, and what is known of them afterwards."""
 
     words = "/tmp/words"
@@ -565,17 +566,6 @@ class Programs(Once):
 
 class Interrupted(Storage):
     """What an interrupt leaves behind."""
-
-    @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-    def test_a_link_is_free_again_after_a_benchmark_that_was_broken_off(
-        self, cluster: Cluster, sent: signal.Signals
-    ) -> None:
-        words = ("bench.storage", "--quick", "--link", "100mbit", "--verbose")
-        assert cluster.ended(*words, said="waiting for executors", sent=sent) == (130 if sent == 2 else -sent)
-        end = time.monotonic() + 15
-        while self.shaped():
-            assert time.monotonic() < end, "the link is still held"
-            time.sleep(0.5)
 
     @pytest.mark.parametrize(
         ("words", "said", "sent"),
@@ -700,11 +690,7 @@ class Ending(Storage):
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class Faults(Broken, Once):
-    """Clusters that are broken on purpose."""
-
-
-class TestQfs(Ending, Faults, Programs, Beginning):
+class TestQfs(Ending, Broken, Programs, Measured, Beginning):
     """Real QFS."""
 
     kind = QFS
@@ -712,12 +698,12 @@ class TestQfs(Ending, Faults, Programs, Beginning):
     @pytest.fixture(scope="class")
     @classmethod
     def cluster(cls, machines: Path) -> Cluster:
-        if not has_qfs(machines):
+        if find_tarball(load_config(machines), platform.machine()) is None:
             pytest.skip("no QFS tarball: set SPARKQFS_QFS_TARBALL, or put it into the cache (docs/qfs-tarball.md)")
         return Cluster(with_storage(machines, "qfs"), "spark")
 
 
-class TestHdfs(Ending, Interrupted, Faults, Programs, Beginning):
+class TestHdfs(Ending, Interrupted, Beginning):
     """Real HDFS."""
 
     kind = HDFS
