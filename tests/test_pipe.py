@@ -104,6 +104,7 @@ def test_of_a_put_that_was_ended_nothing_is_left_and_the_next_one_does_it(
         process.stdin.flush()
         wait(lambda: any(path.stat().st_size > 1_000_000 for path in storage.iterdir()))
         process.send_signal(sent)
+        process.wait(30)  # before its standard input ends: an end is the end of the file
     wait(lambda: not list(storage.iterdir()))
     (tmp_path / "file").write_bytes(os.urandom(2_000_000))
     assert moving.put(

@@ -39,7 +39,9 @@ BATCH_ROWS = 8192
 OURS = "sparkqfs-verify"
 """A path that exists is overwritten only where its last part begins so."""
 EXECUTOR_DEADLINE_S = 90.0
-REST_DEADLINE_S = 20.0
+REST_DEADLINE_S = 60.0
+REST_ANSWER_S = 60.0
+"""On a machine that is busy with starting executors the first answer takes its time."""
 CALM_S = 2.0
 MOST_FILES = 4000
 """More are not asked for their blocks one by one: an even sample of so many is."""
@@ -67,7 +69,7 @@ def say(text: str) -> None:
 def get_json(url: str) -> Any:
     """One answer of a web service inside the cluster. Raises OSError, ValueError."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=10) as answer:
+    with opener.open(url, timeout=REST_ANSWER_S) as answer:
         return json.load(answer)
 
 
