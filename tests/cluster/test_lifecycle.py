@@ -177,7 +177,7 @@ QFS = Kind(
     has_reader=True,
     server="/chunkserver",
     put_striped="qmkdir /tmp/striped; qfs -D fs.createParams=1,6,3,65536,2 -put - /tmp/striped/file",
-    remove_striped="qfs -rmr /tmp/striped",
+    remove_striped="qfs -rmr -skipTrash /tmp/striped",
 )
 EC_ADMIN = (
     "ec() { java -cp /run/sparkqfs/hadoop:/opt/hadoop/etc:/opt/hadoop:'/opt/hadoop/lib/*' "
