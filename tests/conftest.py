@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import os
 import shutil
 import subprocess
 from typing import Any
@@ -18,12 +19,16 @@ def has_engine() -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Cluster tests last, and skipped with the reason where there is no engine."""
+    """Cluster tests last; what cannot run here, or takes long and is not asked for, is skipped with the reason."""
     items.sort(key=lambda item: item.get_closest_marker("cluster") is not None)
     if any(item.get_closest_marker("cluster") for item in items) and not has_engine():
         for item in items:
             if item.get_closest_marker("cluster"):
                 item.add_marker(pytest.mark.skip(reason="no Docker Engine answers on this machine"))
+    if not os.environ.get("SPARKQFS_LONG_TESTS"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes long: SPARKQFS_LONG_TESTS=1 ./test runs it"))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 SUPERVISOR = Path(__file__).resolve().parent.parent.parent / "docker" / "worker-node" / "supervise"
@@ -66,6 +67,7 @@ class Machines(ABC):
         """The worker-node container of a machine."""
 
 
+@pytest.mark.long
 class Broken(Machines):
     """What `verify` says of a cluster that is not as it should be."""
 

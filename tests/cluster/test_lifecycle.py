@@ -445,6 +445,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.long
 class Measured(Storage):
     """Notebooks and benchmarks that read the same data in more than one way."""
 
@@ -488,6 +489,7 @@ class Measured(Storage):
             time.sleep(0.5)
 
 
+@pytest.mark.long
 class Programs(Storage):
     """Users' programs, their ends, and what is known of them afterwards."""
 
@@ -740,6 +742,7 @@ class TestShared:
         assert found["storage"] == {"kind": "shared"}
         assert found["spark"]["workers_alive"] == 3
 
+    @pytest.mark.long
     def test_a_browser_with_the_token_runs_a_notebook(self, shared: Cluster) -> None:
         if reason := why_not():
             pytest.skip(reason)
@@ -752,6 +755,7 @@ class TestShared:
             jupyter.close("browser.ipynb")
         assert (result["rows"], result["groups"], result["faults"]) == (50_000, 3, [])
 
+    @pytest.mark.long
     def test_without_the_token_jupyter_shows_nothing(self, shared: Cluster) -> None:
         jupyter = Jupyter.of(shared.ok("token", "--json").json["url"])
         with pytest.raises(requests.HTTPError, match="403"):
@@ -763,6 +767,7 @@ class TestShared:
         assert result["path"].startswith("file:///data/shared/")
         assert result["local_share"] is None
 
+    @pytest.mark.long
     def test_the_csv_notebook_finds_every_broken_line(self, shared: Cluster) -> None:
         result = run_small(shared, "csv_to_sql")
         assert (result["rows"], result["broken"]) == (3 * 1439, 3)
