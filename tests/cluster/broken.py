@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
+from long import takes_long
 
 SUPERVISOR = Path(__file__).resolve().parent.parent.parent / "docker" / "worker-node" / "supervise"
 HOST = '"--host", address, "--port", "8881"'
@@ -67,7 +67,7 @@ class Machines(ABC):
         """The worker-node container of a machine."""
 
 
-@pytest.mark.long
+@takes_long
 class Broken(Machines):
     """What `verify` says of a cluster that is not as it should be."""
 

@@ -27,6 +27,7 @@ import yaml
 from broken import Broken, Machines
 from browser import browser, why_not
 from jupyter_page import Jupyter
+from long import takes_long
 
 from sparkqfs.clients.download import find_tarball
 from sparkqfs.config import load_config
@@ -445,7 +446,7 @@ time.sleep(600)
 """
 
 
-@pytest.mark.long
+@takes_long
 class Measured(Storage):
     """Notebooks and benchmarks that read the same data in more than one way."""
 
@@ -489,7 +490,7 @@ class Measured(Storage):
             time.sleep(0.5)
 
 
-@pytest.mark.long
+@takes_long
 class Programs(Storage):
     """Users' programs, their ends, and what is known of them afterwards."""
 
