@@ -150,10 +150,8 @@ class Broken(Machines):
         assert "take spark.sql.files.* out of spark.conf, then `invoke deploy`" in said, said
         if self.kind.has_reader:
             assert "local reading is off: spark.hadoop.fs.qfs.localRead=false" in said, said
-            found, said = self.verified(broken, "--mib", "96", "--files", "3", "--reads", "2")
             assert "a random copy of 2: about 50% of the bytes come from another node" in said, said
             assert "take spark.hadoop.fs.qfs.localRead out of spark.conf, then `invoke deploy`" in said, said
-            assert "per partition" not in said, said
 
     def test_verify_names_workers_under_another_host_than_their_data_and_the_fix_it_names_mends_them(
         self, cluster: Any
@@ -176,10 +174,13 @@ class Broken(Machines):
 
     def deploy_broken(self, cluster: Any) -> None:
         """The stack with other supervisors: a worker under its host's name on node1, two containers on node2."""
-        stack = yaml.safe_load(cluster.ok("deploy", "--dry-run").out)
-        label = f"sparkqfs.cluster={cluster.name}"  # `invoke down` removes it
-        create = ("docker", "config", "create", "--label", label, "broken-supervise", "-")
-        self.on(1, *create, stdin=broken_supervisor().encode())
+        plan = cluster.ok("deploy", "--dry-run", "--json").json
+        stack = yaml.safe_load(plan["stack"])
+        there = self.on(1, "docker", "config", "ls", "--format", "{{.Name}}").split()
+        label = f"sparkqfs.cluster={cluster.name}"  # `invoke down` removes them
+        for name, text in {**plan["configs"], "broken-supervise": broken_supervisor()}.items():
+            if name not in there:
+                self.on(1, "docker", "config", "create", "--label", label, name, "-", stdin=text.encode())
         stack["configs"]["broken-supervise"] = {"external": True, "name": "broken-supervise"}
         mount = {"source": "broken-supervise", "target": "/opt/sparkqfs/bin/supervise", "mode": 0o555}
         worker = stack["services"]["worker-node"]
