@@ -5,10 +5,14 @@ from __future__ import annotations
 import collections
 import os
 import shutil
+import signal
 import subprocess
 from typing import Any
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background, and whatever it starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def has_engine() -> bool:
