@@ -62,7 +62,7 @@ class NodeConfig:
     executors: int | None = None
     """Executors here, 1 to 64; `None` means `spark.executors_per_worker`, more where there is room for more."""
     system_memory_mib: int | None = None
-    """Memory for the system; `None` means a tenth of the machine's, from `320m` to `4g`."""
+    """Memory for the system; `None` means a twelfth of the machine's, from `320m` to `4g`."""
     services_memory_mib: int | None = None
     """Memory for what may run here beside the worker; `None` means what each of these services needs."""
     daemons_memory_mib: int | None = None
