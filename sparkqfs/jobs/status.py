@@ -103,9 +103,7 @@ def gather_status(session: Session) -> ClusterStatus:
         deployed = bool(tasks) or bool(session.clients.engine().services(config.name))
     with ThreadPoolExecutor(max_workers=4) as pool:
         spark = pool.submit(_ask_spark, session, tasks)
-        history = pool.submit(
-            _ask, session, tasks, topology.HISTORY_SERVER, config.ports.history, HISTORY_PATH, parse_history
-        )
+        history = pool.submit(_ask_history, session, tasks)
         backend, master = session.backend, session.backend.master
         storage = (
             pool.submit(_ask, session, tasks, master.name, backend.ui_port(config), master.status_path, backend.status)
@@ -130,6 +128,10 @@ def _ask_spark(session: Session, tasks: tuple[TaskFact, ...]) -> SparkFact | str
     return _ask(session, tasks, topology.SPARK_MASTER, session.config.ports.spark_ui, "/json/", parse_spark)
 
 
+def _ask_history(session: Session, tasks: tuple[TaskFact, ...]) -> tuple[AppFact, ...] | str:
+    return _ask(session, tasks, topology.HISTORY_SERVER, session.config.ports.history, HISTORY_PATH, parse_history)
+
+
 def ask_spark(session: Session) -> SparkFact | str:
     """The Spark master alone."""
     return _ask_spark(session, gather_tasks(session.config, session.clients))
@@ -140,7 +142,7 @@ def wait_for_history(session: Session) -> None:
     last = {"why": "nothing yet"}
 
     def answers() -> bool:
-        found = gather_status(session).history
+        found = _ask_history(session, gather_tasks(session.config, session.clients))
         last["why"] = found if isinstance(found, str) else ""
         return not isinstance(found, str)
 
