@@ -95,6 +95,14 @@ def _check_storage(session: Session) -> None:
                 raise ClusterError(Problem(node=name, what=what, hint="mount it, then deploy again"))
 
 
+def deployed(session: Session) -> set[str]:
+    """Names of the stack's services that Swarm has."""
+    prefix = f"{session.config.name}_"
+    return {
+        item["Spec"]["Name"].removeprefix(prefix) for item in session.clients.engine().services(session.config.name)
+    }
+
+
 def is_current(session: Session, stack: StackFile) -> bool:
     """True when every service of this very stack file is deployed, and no other, and no update was given up."""
     services = session.clients.engine().services(session.config.name)

@@ -214,9 +214,20 @@ def digests(session: Session) -> dict[str, str | None]:
     return found
 
 
+def _held_so_far(session: Session) -> dict[str, str | None]:
+    """As `digests`; a registry that is still to be started holds nothing."""
+    nothing: dict[str, str | None] = dict.fromkeys(references(session))
+    if not session.manager_facts().has_secrets:
+        return nothing
+    try:
+        return digests(session)
+    except ClusterError:
+        return nothing
+
+
 def push(session: Session) -> JobResult:
     """Push what the registry does not hold."""
-    held = digests(session)
+    held = _held_so_far(session) if session.dry_run else digests(session)
     names = [image.name for image in stack_images(session.config)]
     todo = [name for name in names if held[name] is None]
     same = [Outcome(subject=name, state="unchanged") for name in names if name not in todo]

@@ -63,27 +63,29 @@ def up(session: Session, on_stage: Callable[[str, JobResult, float], None]) -> J
 
 
 def plan(session: Session) -> JobResult:
-    """Everything that `up` would do, with reasons. A stage that stands on an earlier one says so."""
+    """Everything that `up` would do, with reasons, each stage as if those before it were done."""
     session.dry_run = True
     outcomes: list[Outcome] = []
     problems: list[Problem] = []
-    waits_for: str | None = None
+    changing: str | None = None
     sizes, unfit = _sizes(session)
     problems += unfit
+    planners = {"init-storage": _init_plan, "deploy": _deploy_plan}
     for name, stage in stages():
         if name == "deploy" and unfit:
             continue
-        if waits_for is not None:
-            why = f"after {waits_for}; looked at then"
-            outcomes.append(Outcome(subject=name, state="planned", changes=(why,)))
-            continue
-        result = _deploy_plan(session) if name == "deploy" else stage(session)
-        problems += result.problems
+        try:
+            result = planners.get(name, stage)(session)
+        except ClusterError as error:
+            if changing is None:
+                raise
+            result = _not_seen_yet(name, changing, error)
+        problems += [problem for problem in result.problems if problem not in problems]
         outcomes += [
             Outcome(subject=f"{name}: {one.subject}", state=one.state, changes=one.changes) for one in result.outcomes
         ]
-        if result.changed or result.problems:
-            waits_for = name
+        if changing is None and (result.problems or any(one.state == "planned" for one in result.outcomes)):
+            changing = name
     config = session.config
     document: dict[str, object] = {"layout": layout_document(config), "layouts": layout_table(config), "sizing": None}
     notes = [f"layout: {layout_line(config)}"]
@@ -93,6 +95,22 @@ def plan(session: Session) -> JobResult:
     return JobResult(
         task="plan", outcomes=tuple(outcomes), problems=tuple(problems), notes=tuple(notes), document=document
     )
+
+
+def _not_seen_yet(name: str, changing: str, error: ClusterError) -> JobResult:
+    """A stage that cannot be looked at before an earlier one is done."""
+    why = f"can be seen after {changing}: {error.problems[0].what}"
+    return JobResult(task=name, outcomes=(Outcome(subject=name, state="planned", changes=(why,)),))
+
+
+def _init_plan(session: Session) -> JobResult:
+    """What `up` would do about the file system; markers that are missing are prep's, which comes before."""
+    subject = f"file system of {session.config.name}"
+    if session.backend.layout is None or is_initialised(session.config, session.facts()[0]):
+        return JobResult(task="init-storage", outcomes=(Outcome(subject=subject, state="unchanged"),))
+    against = storage.refusals(session)
+    planned = Outcome(subject=subject, state="planned", changes=("create: there is none",))
+    return JobResult(task="init-storage", outcomes=() if against else (planned,), problems=against)
 
 
 def _sizes(session: Session) -> tuple[Sizing | None, tuple[Problem, ...]]:
@@ -109,9 +127,13 @@ def _sizes(session: Session) -> tuple[Sizing | None, tuple[Problem, ...]]:
 def _deploy_plan(session: Session) -> JobResult:
     stack = deploy.make_stack(session)
     subject = f"stack {session.config.name}"
-    if deploy.is_current(session, stack):
-        return JobResult(task="deploy", outcomes=(Outcome(subject=subject, state="unchanged"),))
-    why = "its services are missing or differ from the stack file"
+    there: set[str] = set()
+    if session.manager_facts().swarm_state == "active":
+        if deploy.is_current(session, stack):
+            return JobResult(task="deploy", outcomes=(Outcome(subject=subject, state="unchanged"),))
+        there = deploy.deployed(session)
+    missing = sorted(set(stack.services) - there)
+    why = f"not there yet: {', '.join(missing)}" if missing else "what is deployed is not what hosts.yml says now"
     return JobResult(task="deploy", outcomes=(Outcome(subject=subject, state="planned", changes=(why,)),))
 
 

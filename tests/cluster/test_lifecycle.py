@@ -288,6 +288,14 @@ class Beginning(Storage):
         ran = cluster.ok("doctor", "--json")
         assert set(ran.states().values()) == {"ok"}
 
+    def test_the_plan_of_bare_machines_shows_every_stage(self, cluster: Cluster) -> None:
+        planned = [name for name, state in cluster.ok("plan", "--json").states().items() if state == "planned"]
+        images = ("worker-node", self.kind.master, "spark-master", "jupyter-server")
+        machines = [f"prep: node{number}" for number in (1, 2, 3)]
+        assert planned[:3] == machines and planned[-2:] == ["init-storage: file system of spark", "deploy: stack spark"]
+        assert {f"push: {name}" for name in images} <= set(planned)
+        assert self.kind.top not in on_node(1, "ls", "/mnt/data").split()
+
     def test_a_dry_run_of_prep_changes_nothing(self, cluster: Cluster) -> None:
         assert set(cluster.ok("prep", "--dry-run", "--json").states().values()) == {"planned"}
         assert self.kind.top not in on_node(1, "ls", "/mnt/data").split()
@@ -330,6 +338,13 @@ class Beginning(Storage):
         assert [stage["stage"] for stage in first.json["stages"] if stage["changed"]] == ["init-storage", "deploy"]
         second = cluster.ok("up", "--json")
         assert not any(stage["changed"] for stage in second.json["stages"])
+
+    def test_the_plan_shows_what_little_is_left_to_do(self, cluster: Cluster) -> None:
+        assert set(cluster.ok("plan", "--json").states().values()) == {"unchanged"}
+        on_node(3, "chmod", "0700", f"/mnt/data/{self.kind.top}")
+        states = cluster.ok("plan", "--json").states()
+        assert [name for name, state in states.items() if state != "unchanged"] == ["prep: node3"]
+        cluster.ok("prep")
 
     def test_init_refuses_an_initialised_cluster(self, cluster: Cluster) -> None:
         ran = cluster.run(self.kind.init, "--yes")
