@@ -80,7 +80,7 @@ setup_test_programs() {
   if [ ! -x /usr/sbin/sshd ] && [ ! -d /run/systemd/system ]; then wanted+=(openssh-server); fi
   # Of Debian only: Ubuntu's is another kind of package. By itself, so that without it the others are there.
   local browser=()
-  if [ -n "${SPARKQFS_LONG_TESTS:-}" ] && grep -qs '^ID=debian$' /etc/os-release; then
+  if grep -qs '^ID=debian$' /etc/os-release; then
     command -v chromium >/dev/null 2>&1 && command -v chromedriver >/dev/null 2>&1 || browser=(chromium chromium-driver)
   fi
   if [ $((${#wanted[@]} + ${#browser[@]})) = 0 ] || ! as_root_on_debian; then return 0; fi

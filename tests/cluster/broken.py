@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from long import takes_long
+from marks import takes_long
 
 SUPERVISOR = Path(__file__).resolve().parent.parent.parent / "docker" / "worker-node" / "supervise"
 HOST = '"--host", address, "--port", "8881"'

@@ -6,6 +6,7 @@ storage in a short form. The tests of a class stand on each other, in the order 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -27,7 +28,7 @@ import yaml
 from broken import Broken, Machines
 from browser import browser, why_not
 from jupyter_page import Jupyter
-from long import takes_long
+from marks import on_one_storage, takes_long
 
 from sparkqfs.clients.download import find_tarball
 from sparkqfs.config import load_config
@@ -461,9 +462,25 @@ time.sleep(600)
 """
 
 
-@takes_long
-class Measured(Storage):
-    """Notebooks and benchmarks that read the same data in more than one way."""
+@functools.cache  # the tarball's checksum takes its time
+def has_qfs(machines: Path) -> bool:
+    """Whether QFS's tarball is to be had, and so all of its tests."""
+    return find_tarball(load_config(machines), platform.machine()) is not None
+
+
+@pytest.fixture(autouse=True)
+def _on_one_storage(request: pytest.FixtureRequest) -> None:
+    """What is the same for every storage is tested on one: QFS where its tarball is, else HDFS."""
+    if request.node.get_closest_marker("one_storage") is None or os.environ.get("SPARKQFS_LONG_TESTS"):
+        return
+    first = QFS if has_qfs(request.getfixturevalue("machines")) else HDFS
+    if request.cls.kind is not first:
+        pytest.skip(f"runs on {first.name} here; SPARKQFS_LONG_TESTS=1 ./test runs it on {request.cls.kind.name} too")
+
+
+@on_one_storage
+class Notebooks(Storage):
+    """The notebooks that use what a data-local storage has."""
 
     def test_the_locality_notebook_reads_with_our_reader_and_without_where_there_is_one(self, cluster: Cluster) -> None:
         result = run_small(cluster, "locality")
@@ -478,6 +495,11 @@ class Measured(Storage):
         result = run_small(cluster, "stream")
         assert (result["rows"], result["windows"]) == ([1800, 1800, 0], 15)
         assert result["path"].startswith(f"{self.kind.name}://")
+
+
+@takes_long
+class Benchmarks(Storage):
+    """The same work on each form of the storage."""
 
     def test_the_benchmark_measures_every_form_over_a_slower_link_and_frees_it(self, cluster: Cluster) -> None:
         words = ("--mib", "8", "--rounds", "1", "--link", "100mbit", "--json")
@@ -505,7 +527,7 @@ class Measured(Storage):
             time.sleep(0.5)
 
 
-@takes_long
+@on_one_storage
 class Programs(Storage):
     """Users' programs, their ends, and what is known of them afterwards."""
 
@@ -708,7 +730,7 @@ class Ending(Storage):
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class TestQfs(Ending, Broken, Programs, Measured, Beginning):
+class TestQfs(Ending, Broken, Programs, Benchmarks, Notebooks, Beginning):
     """Real QFS."""
 
     kind = QFS
@@ -716,12 +738,12 @@ class TestQfs(Ending, Broken, Programs, Measured, Beginning):
     @pytest.fixture(scope="class")
     @classmethod
     def cluster(cls, machines: Path) -> Cluster:
-        if find_tarball(load_config(machines), platform.machine()) is None:
+        if not has_qfs(machines):
             pytest.skip("no QFS tarball: set SPARKQFS_QFS_TARBALL, or put it into the cache (docs/qfs-tarball.md)")
         return Cluster(with_storage(machines, "qfs"), "spark")
 
 
-class TestHdfs(Ending, Interrupted, Beginning):
+class TestHdfs(Ending, Interrupted, Programs, Notebooks, Beginning):
     """Real HDFS."""
 
     kind = HDFS
@@ -758,7 +780,6 @@ class TestShared:
         assert found["storage"] == {"kind": "shared"}
         assert found["spark"]["workers_alive"] == 3
 
-    @pytest.mark.long
     def test_a_browser_with_the_token_runs_a_notebook(self, shared: Cluster) -> None:
         if reason := why_not():
             pytest.skip(reason)
@@ -771,7 +792,6 @@ class TestShared:
             jupyter.close("browser.ipynb")
         assert (result["rows"], result["groups"], result["faults"]) == (50_000, 3, [])
 
-    @pytest.mark.long
     def test_without_the_token_jupyter_shows_nothing(self, shared: Cluster) -> None:
         jupyter = Jupyter.of(shared.ok("token", "--json").json["url"])
         with pytest.raises(requests.HTTPError, match="403"):
@@ -783,7 +803,6 @@ class TestShared:
         assert result["path"].startswith("file:///data/shared/")
         assert result["local_share"] is None
 
-    @pytest.mark.long
     def test_the_csv_notebook_finds_every_broken_line(self, shared: Cluster) -> None:
         result = run_small(shared, "csv_to_sql")
         assert (result["rows"], result["broken"]) == (3 * 1439, 3)
