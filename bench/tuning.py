@@ -32,6 +32,14 @@ SETTINGS: dict[str, dict[str, str]] = {
     "replication 1": {"spark.hadoop.fs.qfs.createParams": "1", "spark.hadoop.dfs.replication": "1"},
     "replication 3": {"spark.hadoop.fs.qfs.createParams": "3", "spark.hadoop.dfs.replication": "3"},
     "upstream's reader": {"spark.hadoop.fs.qfs.localRead": "false"},
+    "upstream's, read-ahead 4m": {
+        "spark.hadoop.fs.qfs.localRead": "false",
+        "spark.executorEnv.QFS_CLIENT_CONFIG": f"client.useOsResolver=1 client.defaultReadAheadSize={4 << 20}",
+    },
+    "write buffer 4m": {
+        "spark.executorEnv.QFS_CLIENT_CONFIG": f"client.useOsResolver=1 client.defaultIoBufferSize={4 << 20}",
+    },
+    "shuffle not compressed": {"spark.shuffle.compress": "false", "spark.shuffle.spill.compress": "false"},
 }
 FILES = 6
 ROW_BYTES = 1024
@@ -81,11 +89,68 @@ def application(conf: dict[str, str], mib: int) -> dict[str, Any]:
             work()
             seconds = time.monotonic() - started
             found[name] = {"seconds": seconds, **difference(before, stages(spark))}
+        if not conf:
+            found["raw"] = {"seconds": 0.0, **raw_speeds(spark)}
     finally:
         hadoop = spark.sparkContext._jvm.org.apache.hadoop.fs
         hadoop.Path(path).getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()).delete(hadoop.Path(path), True)
         spark.stop()
     return found
+
+
+RAW_MIB = 256
+
+
+def raw(_rows: Any) -> Any:
+    """In one barrier task a node: MB/s of its disk, and of a plain connection from the second node to the first."""
+    import pathlib
+    import socket
+    import tempfile
+    import time
+
+    from pyspark import BarrierTaskContext
+
+    context = BarrierTaskContext.get()
+    block, found = os.urandom(1 << 20), {}
+    with tempfile.NamedTemporaryFile(dir=os.environ["SPARK_LOCAL_DIRS"].split(",")[0]) as file:
+        started = time.monotonic()
+        for _ in range(RAW_MIB):
+            file.write(block)
+        os.fsync(file.fileno())
+        found["disk write"] = RAW_MIB * 1.048576 / (time.monotonic() - started)
+        started = time.monotonic()
+        with pathlib.Path(file.name).open("rb", buffering=0) as again:
+            while again.read(1 << 20):
+                pass
+        found["page cache read"] = RAW_MIB * 1.048576 / (time.monotonic() - started)
+    context.barrier()
+    rank = context.partitionId()
+    server = socket.create_server((os.environ["SPARK_LOCAL_IP"], 0)) if rank == 0 else None
+    addresses = context.allGather(json.dumps(server.getsockname()[:2] if server else None))
+    if server is not None:
+        server.settimeout(60)
+        connection = server.accept()[0]
+        started, got = time.monotonic(), 0
+        while piece := connection.recv(1 << 20):
+            got += len(piece)
+        found["link"] = got / 1e6 / (time.monotonic() - started)
+    elif rank == 1:
+        with socket.create_connection(tuple(json.loads(addresses[0])), timeout=60) as connection:
+            for _ in range(RAW_MIB):
+                connection.sendall(block)
+    context.barrier()
+    yield found
+
+
+def raw_speeds(spark: Any) -> dict[str, float]:
+    """Medians over the nodes, MB/s: what the machines do without Spark and without the storage."""
+    executors = spark.sparkContext._jsc.sc().statusTracker().getExecutorInfos()
+    nodes = sum(1 for _ in executors) - 1
+    if nodes < 2:
+        return {}
+    rows = spark.sparkContext.parallelize(range(nodes), nodes).barrier().mapPartitions(raw).collect()
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: statistics.median(row[name] for row in rows if name in row) for name in names}
 
 
 def stages(spark: Any) -> dict[str, float]:
@@ -127,7 +192,7 @@ def run_in_container(wanted: dict[str, Any]) -> list[dict[str, Any]]:
             found = json.loads(done.stdout.splitlines()[-1])
             for operation, figures in found.items():
                 samples.append({"round": turn, "setting": name, "operation": operation, **figures})
-            seconds = ", ".join(f"{operation} {one['seconds']:.1f} s" for operation, one in found.items())
+            seconds = ", ".join(f"{name} {one['seconds']:.1f} s" for name, one in found.items() if name != "raw")
             print(f"round {turn + 1}: {name}: {seconds}", file=sys.stderr, flush=True)
     return samples
 
@@ -159,7 +224,7 @@ def table(samples: list[dict[str, Any]]) -> list[str]:
     def seconds(setting: str, operation: str) -> list[float]:
         return [s["seconds"] for s in samples if (s["setting"], s["operation"]) == (setting, operation)]
 
-    operations = list(dict.fromkeys(s["operation"] for s in samples))
+    operations = list(dict.fromkeys(s["operation"] for s in samples if s["operation"] != "raw"))
     lines = [f"| Setting | {' | '.join(operations)} |", f"|---|{'---|' * len(operations)}"]
     for setting in dict.fromkeys(s["setting"] for s in samples):
         cells = []
@@ -174,6 +239,11 @@ def table(samples: list[dict[str, Any]]) -> list[str]:
         run = sum(s["run_s"] for s in mine_all) or 1.0
         cpu, gc = sum(s["cpu_s"] for s in mine_all) / run, sum(s["gc_s"] for s in mine_all) / run
         lines.append(f"| {operation} | {cpu:.0%} | {gc:.0%} | {max(0.0, 1 - cpu - gc):.0%} |")
+    lines += ["", "| MB/s without Spark's work and without the storage | median | least to most |", "|---|---|---|"]
+    raws = [s for s in samples if s["operation"] == "raw"]
+    for name in ("disk write", "page cache read", "link"):
+        if values := [s[name] for s in raws if name in s]:
+            lines.append(f"| {name} | {statistics.median(values):,.0f} | {min(values):,.0f}–{max(values):,.0f} |")
     return lines
 
 
