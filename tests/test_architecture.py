@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": {"checks", "clients", "config", "errors", "facts", "files", "gather", "jobs", "plan", "topology"},
     "report": {"errors", "facts", "plan", "report"},
     "local": {"config", "errors", "local", "topology"},
+    "cli": {"cli", "clients", "config", "errors", "jobs", "local", "plan", "report"},
     "program": {"errors"},
 }
 ONLY_IN = {
@@ -36,7 +37,7 @@ ONLY_IN = {
     "cryptography": ("clients/",),
     "yaml": ("config.py", "config_yaml.py", "plan/stack.py", "local"),
     "rich": ("report.py",),
-    "invoke": ("program.py",),
+    "invoke": ("program.py", "cli/"),
 }
 FORBIDDEN_IN_PURE = {
     "os",
@@ -116,6 +117,21 @@ def test_a_third_party_library_is_used_in_one_place(path: Path) -> None:
     assert not wrong
 
 
+CLI = [path for path in MODULES if layer_of(path) == "cli"]
+
+
+@pytest.mark.parametrize("path", CLI, ids=names_of(CLI))
+def test_a_task_opens_clients_and_knows_none_of_them(path: Path) -> None:
+    found = {name for name, _ in imported(ast.parse(path.read_text())) if name.startswith("sparkqfs.clients")}
+    assert found <= {"sparkqfs.clients.connect.open_clients"}
+
+
+def test_the_tasks_file_only_names_the_tasks() -> None:
+    tree = ast.parse((ROOT / "tasks.py").read_text())
+    assert {name.rpartition(".")[0] for name, _ in imported(tree)} == {"__future__", "invoke", "sparkqfs.cli"}
+    assert not [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda))]
+
+
 def test_every_third_party_library_in_use_is_a_declared_dependency() -> None:
     declared = (ROOT / "pyproject.toml").read_text()
     package_of = {"yaml": "pyyaml", "urllib3": "requests"}
@@ -145,10 +161,11 @@ PRINTING = [path for path in MODULES if short(path) not in ("report.py", "progra
 @pytest.mark.parametrize("path", PRINTING, ids=names_of(PRINTING))
 def test_only_the_reporter_prints_or_ends_the_process(path: Path) -> None:
     wrong = []
+    streams = () if layer_of(path) == "cli" else ("stdout", "stderr")  # tasks hand them to their jobs
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Name) and node.id == "print":
             wrong.append(f"line {node.lineno}: print")
-        if isinstance(node, ast.Attribute) and node.attr in ("stdout", "stderr", "exit"):
+        if isinstance(node, ast.Attribute) and node.attr in (*streams, "exit"):
             owner = node.value
             if isinstance(owner, ast.Name) and owner.id == "sys":
                 wrong.append(f"line {node.lineno}: sys.{node.attr}")
@@ -203,6 +220,8 @@ MAY_NAME_BACKENDS = {
     "config_layout.py": "Spark's settings for each storage",
     "topology.py": "names, ports and versions",
     "facts.py": "parsers of each storage's answer",
+    "cli/storage.py": "the task init-qfs",
+    "cli/local.py": "the help of --storage",
     "clients/context.py": "what goes into the images",
     "clients/download.py": "where that comes from",
     "jobs/images.py": "which of it a storage's images need",

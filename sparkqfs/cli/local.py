@@ -1,0 +1,67 @@
+"""The local cluster: container machines on this computer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sparkqfs import local as local_cluster
+from sparkqfs.cli.flags import Flags, offline_task
+from sparkqfs.cli.running import reporting
+from sparkqfs.plan.steps import JobResult, Outcome
+
+HELP = {"name": "name of the local cluster", "file": "cluster file it writes"}
+
+
+def local_result(name: str, made: local_cluster.LocalCluster | None, state: str) -> JobResult:
+    """A local cluster as a result."""
+    nodes = made.nodes if made is not None else ()
+    outcomes = [Outcome(subject=node.name, state=state or node.state, changes=(node.address,)) for node in nodes]
+    return JobResult(task=name, outcomes=tuple(outcomes) or (Outcome(subject="local cluster", state=state or "none"),))
+
+
+@offline_task(
+    name="up",
+    help={
+        **HELP,
+        "nodes": "number of nodes",
+        "storage": "qfs, hdfs or shared",
+        "shared_mount": "what /mnt/shared is: glusterfs (default with --storage shared), or bind, a smoke test",
+        "base": "base image",
+    },
+)
+def local_up(
+    given: Flags,
+    nodes: int = 3,
+    name: str = "local",
+    file: str = "hosts.local.yml",
+    storage: str = "qfs",
+    shared_mount: str | None = None,
+    base: str | None = None,
+) -> None:
+    """Three container machines with sshd and dockerd on this computer, written to hosts.local.yml."""
+    with reporting(given, "local.up") as reporter:
+        made = local_cluster.local_up(
+            name=name,
+            nodes=nodes,
+            file=Path(file),
+            storage=storage,
+            shared_mount=shared_mount,
+            base=base,
+            on_event=reporter.event,
+        )
+        reporter.result(local_result("local.up", made, ""))
+
+
+@offline_task(name="down", help=HELP)
+def local_down(given: Flags, name: str = "local", file: str = "hosts.local.yml") -> None:
+    """Remove the local cluster, its data included: exactly what local.up made."""
+    with reporting(given, "local.down") as reporter:
+        removed = local_cluster.local_down(name=name, file=Path(file), on_event=reporter.event)
+        reporter.result(local_result("local.down", None, "changed" if removed else "unchanged"))
+
+
+@offline_task(name="status", help=HELP)
+def local_status(given: Flags, name: str = "local", file: str = "hosts.local.yml") -> None:
+    """The local cluster's machines and their state."""
+    with reporting(given, "local.status") as reporter:
+        reporter.result(local_result("local.status", local_cluster.local_status(name=name, file=Path(file)), ""))

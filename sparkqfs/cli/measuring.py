@@ -1,0 +1,144 @@
+"""What the cluster is measured with: locality of reads, and the storage's speed."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from sparkqfs.cli.flags import Flags, cluster_task, names, offline_task
+from sparkqfs.cli.running import end_with, reporting, run
+from sparkqfs.errors import ConfigError, Problem
+from sparkqfs.jobs import bench as bench_jobs
+from sparkqfs.jobs import verify as verify_jobs
+from sparkqfs.jobs.base import Session
+from sparkqfs.plan.bench import parse_link
+from sparkqfs.plan.steps import JobResult
+from sparkqfs.report_bench import write_bench_page
+from sparkqfs.report_page import write_page
+
+
+@cluster_task(
+    help={
+        "path": "measure what is there instead of a table of our own: /path, shared:/path or a URI; only read",
+        "mib": "size of the table",
+        "files": "files it is written in",
+        "reads": "times it is read (3; 1 with --path)",
+        "max_remote": "share of bytes that may come over the network (0.05); more is exit 1",
+        "min_local": "share of tasks that must run where their data is (0.95); fewer is exit 1",
+        "report": "write an HTML page there",
+        "timeout": "seconds",
+    }
+)
+def verify(
+    given: Flags,
+    path: str | None = None,
+    mib: int = 256,
+    files: int = 12,
+    reads: int = 0,
+    max_remote: str | None = None,
+    min_local: str | None = None,
+    report: str | None = None,
+    timeout: int = 1800,
+) -> None:
+    """Proof of locality: read through Spark; tasks by locality, bytes over the network, a verdict."""
+    with reporting(given, "verify"):
+        allowed, wanted = _share("--max-remote", max_remote), _share("--min-local", min_local)
+        if report is not None and (not Path(report).parent.is_dir() or Path(report).is_dir()):
+            raise ConfigError(Problem(what=f"--report {report}: a file in a directory that is there is wanted"))
+
+    def job(session: Session) -> JobResult:
+        result = verify_jobs.verify(
+            session,
+            mib=mib,
+            files=files,
+            reads=reads or None,
+            path=path,
+            max_remote=allowed,
+            min_local=wanted,
+            timeout_s=timeout,
+        )
+        if report is not None:
+            write_page(Path(report), result.document)
+        return result
+
+    run("verify", job, given)
+
+
+def _share(flag: str, text: str | None) -> float | None:
+    """A share from 0 to 1. Raises `ConfigError`."""
+    if text is None:
+        return None
+    with contextlib.suppress(ValueError):
+        if 0 <= (share := float(text)) <= 1:
+            return share
+    raise ConfigError(Problem(what=f"{flag} {text}: a share from 0 to 1 is wanted, 0.05 for 5 %"))
+
+
+@cluster_task(
+    "dry_run",
+    name="storage",
+    help={
+        "quick": "96 MiB and two rounds: does it run, not how fast it is",
+        "mib": "size of the table; decided from memory and disks otherwise",
+        "rounds": "how often each operation is measured (4; 2 with --quick)",
+        "link": "hold every worker's link to this rate meanwhile, such as 1gbit",
+        "baseline": "variant that the ratios compare with (the cluster's own)",
+        "out": "directory of the result file and the page",
+        "timeout": "seconds",
+    },
+)
+def bench_storage(
+    given: Flags,
+    quick: bool = False,
+    mib: int = 0,
+    rounds: int = 0,
+    link: str | None = None,
+    baseline: str | None = None,
+    out: str = "results",
+    timeout: int = 14400,
+) -> None:
+    """The same writes, scans, aggregations and sorts on each form of the storage: time, network, CPU, disk."""
+    with reporting(given, "bench.storage"):
+        wanted = bench_jobs.Wanted(
+            mib=bench_jobs.at_least_one("--mib", mib),
+            rounds=bench_jobs.at_least_one("--rounds", rounds),
+            quick=quick,
+            link=parse_link(link) if link is not None else None,
+            baseline=baseline,
+            timeout_s=timeout,
+        )
+
+    def job(session: Session) -> JobResult:
+        made = bench_jobs.storage(session, wanted)
+        return made if isinstance(made, JobResult) else bench_files(made, Path(out) / bench_jobs.default_name(made))
+
+    run("bench.storage", job, given, lock=True)
+
+
+def bench_files(report: bench_jobs.Report, name: Path) -> JobResult:
+    """Write a measurement's result file and its page."""
+    file, page = name.with_name(name.name + ".json"), name.with_name(name.name + ".html")
+    bench_jobs.save(file, report.documents[0])
+    write_bench_page(page, report.documents, report.comparison)
+    return bench_jobs.saved(report.result, file, page)
+
+
+@offline_task(
+    name="report",
+    positional=["files"],
+    help={
+        "files": "result files, comma-separated",
+        "baseline": "variant that the ratios compare with (the first file's own)",
+        "page": "write an HTML page there",
+    },
+)
+def bench_report(given: Flags, files: str, baseline: str | None = None, page: str | None = None) -> None:
+    """Result files of bench.storage together: one table and one page. Needs no cluster."""
+    with reporting(given, "bench.report") as reporter:
+        report = bench_jobs.report(tuple(Path(name) for name in names(files)), baseline)
+        result = report.result
+        if page is not None:
+            write_bench_page(Path(page), report.documents, report.comparison)
+            result = bench_jobs.saved(result, Path(page))
+        reporter.result(result)
+    end_with(result)

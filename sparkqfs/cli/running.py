@@ -1,0 +1,115 @@
+"""One job from its flags to its report and exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from invoke import Exit
+
+from sparkqfs.cli.flags import Flags
+from sparkqfs.clients.connect import open_clients
+from sparkqfs.config import load_config
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
+from sparkqfs.jobs.base import Session, cluster_lock
+from sparkqfs.plan.steps import JobResult
+from sparkqfs.report import Reporter
+
+Job = Callable[[Session], JobResult]
+
+
+def hosts_file(hosts: str | None) -> Path:
+    """The one cluster of this command line: `build push --hosts X` means X for both tasks.
+
+    Raises `ConfigError` when the command line names two.
+    """
+    words = sys.argv[1:]
+    words = words[: words.index("--")] if "--" in words else words
+    named = [word.partition("=")[2] for word in words if word.startswith("--hosts=")]
+    named += [value for flag, value in itertools.pairwise(words) if flag == "--hosts"]
+    different = sorted({*named, *([hosts] if hosts is not None else [])})
+    if len(different) > 1:
+        what = f"--hosts {' and --hosts '.join(different)} in one command line: one cluster at a time"
+        raise ConfigError(Problem(what=what))
+    return Path(different[0] if different else os.environ.get("SPARKQFS_HOSTS") or "hosts.yml")
+
+
+def ask(yes: bool) -> Callable[[str], bool]:
+    """y/N with default N; `--yes` answers; without a terminal the answer is no."""
+
+    def confirm(question: str) -> bool:
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            return False
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+    return confirm
+
+
+def sudo_password(path: str | None) -> str | None:
+    """The password of `--sudo-password-file`; `-` asks for it once."""
+    if path is None:
+        return None
+    if path == "-":
+        return getpass.getpass("sudo password: ")
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\n")
+    except OSError as error:
+        raise ConfigError(Problem(what=f"--sudo-password-file {path}: {error.strerror}")) from error
+
+
+def reporter_of(given: Flags) -> Reporter:
+    """Where this command's output goes."""
+    return Reporter(as_json=given.json, verbose=given.verbose)
+
+
+@contextlib.contextmanager
+def reporting(given: Flags, name: str) -> Iterator[Reporter]:
+    """Errors become a report and an exit code, in one place."""
+    reporter = reporter_of(given)
+    try:
+        yield reporter
+    except ClusterError as error:
+        if given.verbose:
+            reporter.err.print_exception()
+        reporter.result(JobResult(task=name, problems=error.problems, code=error.exit_code))
+        raise Exit(code=int(error.exit_code)) from None
+    except Exit:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last place before the user
+        if given.verbose:
+            reporter.err.print_exception()
+        what = f"unexpected {type(error).__name__}: {error}"
+        problem = Problem(what=what, hint="this is a defect of sparkqfs; --verbose shows where")
+        reporter.result(JobResult(task=name, problems=(problem,), code=ExitCode.FAILED))
+        raise Exit(code=int(ExitCode.FAILED)) from None
+    except KeyboardInterrupt:
+        interrupted = Problem(what="interrupted", code=ExitCode.INTERRUPTED)
+        reporter.result(JobResult(task=name, problems=(interrupted,)))
+        sys.stderr.flush()
+        os._exit(int(ExitCode.INTERRUPTED))  # a thread that still waits for a machine must not hold up the end
+
+
+def run(name: str, job: Job, given: Flags, *, lock: bool = False) -> None:
+    """Load, open, run one job, report, exit. `lock`: other runs that change the cluster are kept out meanwhile."""
+    with reporting(given, name) as reporter:
+        config = load_config(hosts_file(given.hosts))
+        with open_clients(config, sudo_password(given.sudo_password_file)) as clients:
+            session = Session(config, clients, reporter.event, dry_run=given.dry_run, confirm=ask(given.yes))
+            locked = lock and not given.dry_run
+            with cluster_lock(session, name) if locked else contextlib.nullcontext():
+                result = job(session)
+        reporter.result(result)
+    end_with(result)
+
+
+def end_with(result: JobResult) -> None:
+    """The exit code of a result that is no success."""
+    if result.exit_code:
+        raise Exit(code=int(result.exit_code))

@@ -1,0 +1,46 @@
+"""Making the storage, and erasing it: only the cluster's name erases, `--yes` never."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sparkqfs.cli.flags import Flags, cluster_task
+from sparkqfs.cli.running import Job, run
+from sparkqfs.jobs import storage
+from sparkqfs.jobs.base import Session
+from sparkqfs.plan.steps import JobResult
+
+
+def run_guarded(name: str, job: Job, given: Flags, *, lock: bool) -> None:
+    """As `run`, but `--yes` answers no question."""
+    run(name, job, replace(given, yes=False), lock=lock)
+
+
+@cluster_task("dry_run", "yes", help={"erase": "the cluster's name: erases"})
+def init_qfs(given: Flags, erase: str | None = None) -> None:
+    """Make an empty QFS file system; refuses (exit 5) when there is one, or a chunk anywhere."""
+
+    def job(session: Session) -> JobResult:
+        return storage.init(session, erase_name=erase, task="init-qfs")
+
+    run_guarded("init-qfs", job, given, lock=True)
+
+
+@cluster_task("dry_run", "yes", help={"erase": "the cluster's name: erases"})
+def init_storage(given: Flags, erase: str | None = None) -> None:
+    """Make the storage ready for its first use, whatever its kind; refuses (exit 5) when there is data anywhere."""
+
+    def job(session: Session) -> JobResult:
+        return storage.init(session, erase_name=erase)
+
+    run_guarded("init-storage", job, given, lock=True)
+
+
+@cluster_task("dry_run", "yes", help={"erase": "the cluster's name"})
+def purge(given: Flags, erase: str | None = None) -> None:
+    """Erase the file system's data on every node; needs the cluster's name and a stack that is down."""
+
+    def job(session: Session) -> JobResult:
+        return storage.purge(session, erase_name=erase)
+
+    run_guarded("purge", job, given, lock=erase is not None)

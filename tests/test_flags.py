@@ -1,0 +1,113 @@
+"""Shared flags: what Invoke reads of a task, and what the task's body gets."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke import Argument, Collection, Config, Context, Program
+
+from sparkqfs.cli.flags import OF_A_CLUSTER, OF_A_REPORT, SHARED, Body, Flags, cluster_task, names, offline_task
+
+Got = list[tuple[Flags, dict[str, Any]]]
+
+
+@pytest.fixture
+def got() -> Got:
+    """Every call of a `recording` body."""
+    return []
+
+
+def recording(got: Got) -> Body:
+    """A body with one flag of its own that must be given, and one that may."""
+
+    def body(given: Flags, path: str, driver_memory: str | None = None) -> None:
+        """What it does."""
+        got.append((given, {"path": path, "driver_memory": driver_memory}))
+
+    return body
+
+
+def arguments(made: Any) -> dict[str, Argument]:
+    """The flags that Invoke reads of a task."""
+    return {argument.name: argument for argument in made.get_arguments()}
+
+
+def test_a_task_has_its_own_flags_and_the_shared_ones_that_it_names(got: Got) -> None:
+    found = arguments(cluster_task("dry_run", "only")(recording(got)))
+    assert set(found) == {"path", "driver_memory", "dry_run", "only", *OF_A_CLUSTER}
+    assert [name for name, argument in found.items() if argument.positional] == ["path"]
+
+
+def test_a_task_without_a_cluster_asks_for_none(got: Got) -> None:
+    assert set(arguments(offline_task()(recording(got)))) == {"path", "driver_memory", *OF_A_REPORT}
+
+
+def test_no_flag_has_a_short_name(got: Got) -> None:
+    found = arguments(cluster_task(*sorted(set(SHARED) - set(OF_A_CLUSTER)))(recording(got)))
+    assert len(found) == len(SHARED) + 2
+    assert [argument.nicknames for argument in found.values() if argument.nicknames] == []
+
+
+def test_every_shared_flag_has_its_help_and_a_task_may_say_it_better(got: Got) -> None:
+    found = arguments(cluster_task("dry_run", "yes", help={"yes": "remove it", "path": "where"})(recording(got)))
+    assert found["dry_run"].help == SHARED["dry_run"].metadata["help"]
+    assert (found["yes"].help, found["path"].help) == ("remove it", "where")
+
+
+def test_help_for_a_flag_that_is_not_there_is_an_error(got: Got) -> None:
+    with pytest.raises(ValueError, match="nonsense"):
+        arguments(cluster_task(help={"nonsense": "no such flag"})(recording(got)))
+
+
+def test_a_shared_flag_that_nobody_knows_is_an_error(got: Got) -> None:
+    with pytest.raises(KeyError, match="nonsense"):
+        cluster_task("nonsense")(recording(got))
+
+
+@pytest.fixture
+def play(got: Got, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Got]:
+    """Invoke's own program on a command line."""
+    monkeypatch.chdir(tmp_path)
+    made = cluster_task("dry_run", name="go")(recording(got))
+
+    def run(*words: str) -> Got:
+        got.clear()
+        monkeypatch.setattr(sys, "stdin", io.StringIO())
+        Program(namespace=Collection(made), version="0").run(["invoke", *words], exit=False)
+        return got
+
+    return run
+
+
+def test_a_body_gets_the_shared_flags_apart_from_its_own(play: Callable[..., Got]) -> None:
+    assert play("go", "/x", "--hosts", "h.yml", "--dry-run", "--json") == [
+        (Flags(hosts="h.yml", dry_run=True, json=True), {"path": "/x", "driver_memory": None})
+    ]
+    assert play("go", "/x", "--driver-memory", "2g") == [(Flags(), {"path": "/x", "driver_memory": "2g"})]
+
+
+def test_the_dry_flag_of_invoke_counts_as_dry_run(play: Callable[..., Got]) -> None:
+    assert play("--dry", "go", "/x") == [(Flags(dry_run=True), {"path": "/x", "driver_memory": None})]
+
+
+def test_two_tasks_of_one_name_in_different_groups_both_run(got: Got) -> None:
+    first, second = (make(name="status")(recording(got)) for make in (cluster_task, offline_task))
+    space = Collection(first)
+    space.add_collection(Collection("local", second))
+    Program(namespace=space, version="0").run(["invoke", "status", "/x", "local.status", "/x"], exit=False)
+    assert [own["path"] for _, own in got] == ["/x", "/x"]
+
+
+def test_a_task_called_by_another_has_the_defaults(got: Got) -> None:
+    cluster_task("yes")(recording(got))(Context(Config()), path="/x")
+    assert got == [(Flags(), {"path": "/x", "driver_memory": None})]
+
+
+def test_names_are_cut_at_commas() -> None:
+    assert names("a, b,,c ") == ("a", "b", "c")
+    assert names(None) == ()
