@@ -12,6 +12,8 @@ import pytest
 from invoke import Argument, Collection, Config, Context, Program
 
 from sparkqfs.cli.flags import OF_A_CLUSTER, OF_A_REPORT, SHARED, Body, Flags, cluster_task, names, offline_task
+from sparkqfs.cli.running import sudo_password
+from sparkqfs.errors import ConfigError
 
 Got = list[tuple[Flags, dict[str, Any]]]
 
@@ -111,3 +113,32 @@ def test_a_task_called_by_another_has_the_defaults(got: Got) -> None:
 def test_names_are_cut_at_commas() -> None:
     assert names("a, b,,c ") == ("a", "b", "c")
     assert names(None) == ()
+
+
+@pytest.mark.parametrize("task", ["first", "second"])
+def test_a_dry_run_of_one_task_is_one_of_all_tasks_of_the_command_line(
+    got: Got, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    words = [word for name in ("first", "second") for word in (name, *(["--dry-run"] if name == task else []))]
+    monkeypatch.setattr(sys, "argv", ["sparkqfs", *words])
+    first, second = (cluster_task("dry_run")(lambda given: got.append((given, {}))) for _ in range(2))
+    first(Context(), dry_run=task == "first")
+    second(Context(), dry_run=task == "second")
+    assert [flags.dry_run for flags, _ in got] == [True, True]
+
+
+def test_a_flag_of_the_program_that_is_submitted_is_none_of_ours(got: Got, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["sparkqfs", "submit", "app.py", "--", "--dry-run", "--json"])
+    cluster_task("dry_run")(lambda given: got.append((given, {})))(Context())
+    assert [(flags.dry_run, flags.json) for flags, _ in got] == [(False, False)]
+
+
+def test_a_password_file_counts_for_every_task_and_two_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("right\n")
+    monkeypatch.setattr(sys, "argv", ["sparkqfs", "build", "push", "--sudo-password-file", str(file)])
+    assert sudo_password(None) == "right"
+    with pytest.raises(ConfigError, match="one password at a time"):
+        sudo_password("other")

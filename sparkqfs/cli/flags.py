@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -31,6 +33,8 @@ class Flags:
 
 
 SHARED = {one.name: one for one in fields(Flags)}
+FOR_ALL = ("dry_run", "json", "verbose")
+"""What is said for one task of a command line is said for all: `down purge --dry-run` takes nothing down."""
 OF_A_REPORT = ("json", "verbose")
 OF_A_CLUSTER = ("hosts", "sudo_password_file", *OF_A_REPORT)
 
@@ -62,7 +66,8 @@ def with_shared(body: Body, shared: tuple[str, ...]) -> Body:
 
     @functools.wraps(body)
     def called(c: Context, **values: Any) -> None:
-        given = Flags(**{name: values.pop(name) for name in shared if name in values})
+        own_values = {name: values.pop(name) for name in shared if name in values}
+        given = Flags(**(own_values | said_for_all(sys.argv[1:], shared)))
         body(replace(given, dry_run=given.dry_run or bool(c.config.run.dry)), **values)
 
     context = inspect.Parameter("c", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -70,6 +75,24 @@ def with_shared(body: Body, shared: tuple[str, ...]) -> Body:
     added = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=SHARED[name].default) for name in shared]
     called.__signature__ = inspect.Signature([context, *own, *added])  # type: ignore[attr-defined]
     return called
+
+
+def words_of_tasks(words: list[str]) -> list[str]:
+    """A command line without the words that `submit` passes on to a program."""
+    return words[: words.index("--")] if "--" in words else words
+
+
+def said_for_all(words: list[str], shared: tuple[str, ...]) -> dict[str, bool]:
+    """Those of a task's shared flags that some task of this command line was given."""
+    said = set(words_of_tasks(words))
+    return {name: True for name in FOR_ALL if name in shared and f"--{name.replace('_', '-')}" in said}
+
+
+def values_of(words: list[str], flag: str) -> list[str]:
+    """All values that a flag gets in a command line."""
+    words = words_of_tasks(words)
+    named = [word.partition("=")[2] for word in words if word.startswith(f"{flag}=")]
+    return named + [value for name, value in itertools.pairwise(words) if name == flag]
 
 
 def names(text: str | None) -> tuple[str, ...]:

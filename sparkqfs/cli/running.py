@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import getpass
-import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from invoke import Exit
 
-from sparkqfs.cli.flags import Flags
+from sparkqfs.cli.flags import Flags, values_of
 from sparkqfs.clients.connect import open_clients
 from sparkqfs.config import load_config
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
@@ -28,15 +28,15 @@ def hosts_file(hosts: str | None) -> Path:
 
     Raises `ConfigError` when the command line names two.
     """
-    words = sys.argv[1:]
-    words = words[: words.index("--")] if "--" in words else words
-    named = [word.partition("=")[2] for word in words if word.startswith("--hosts=")]
-    named += [value for flag, value in itertools.pairwise(words) if flag == "--hosts"]
-    different = sorted({*named, *([hosts] if hosts is not None else [])})
+    return Path(_only_value("--hosts", hosts, "one cluster") or os.environ.get("SPARKQFS_HOSTS") or "hosts.yml")
+
+
+def _only_value(flag: str, given: str | None, one: str) -> str | None:
+    different = sorted({*values_of(sys.argv[1:], flag), *([given] if given is not None else [])})
     if len(different) > 1:
-        what = f"--hosts {' and --hosts '.join(different)} in one command line: one cluster at a time"
+        what = f"{flag} {f' and {flag} '.join(different)} in one command line: {one} at a time"
         raise ConfigError(Problem(what=what))
-    return Path(different[0] if different else os.environ.get("SPARKQFS_HOSTS") or "hosts.yml")
+    return different[0] if different else None
 
 
 def ask(yes: bool) -> Callable[[str], bool]:
@@ -53,9 +53,13 @@ def ask(yes: bool) -> Callable[[str], bool]:
 
 
 def sudo_password(path: str | None) -> str | None:
-    """The password of `--sudo-password-file`; `-` asks for it once."""
-    if path is None:
-        return None
+    """The password of `--sudo-password-file`, of whichever task; `-` asks for it, once a command line."""
+    path = _only_value("--sudo-password-file", path, "one password")
+    return None if path is None else _read_password(path)
+
+
+@functools.cache
+def _read_password(path: str) -> str:
     if path == "-":
         return getpass.getpass("sudo password: ")
     try:
