@@ -26,7 +26,11 @@ say memory_kib "$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)"
 if command -v docker >/dev/null 2>&1; then
   answer=$(timeout --foreground 20 docker info --format "{{.ServerVersion}}${tab}{{json .Swarm}}${tab}{{json .RegistryConfig}}" 2>/dev/null)
   say engine "${answer%%"$tab"*}"
-  case "$answer" in *"$tab"*) say swarm "${answer#*"$tab"}";; esac
+  case "$answer" in *"$tab"*)
+    say swarm "${answer#*"$tab"}"
+    timeout --foreground 20 docker ps --no-trunc --format "container${tab}{{.Names}}${tab}{{.Label \"com.docker.stack.namespace\"}}${tab}{{.Mounts}}" 2>/dev/null &&
+      say containers listed;;
+  esac
 fi
 say user_name "$(getent passwd "$user")"
 say user_id "$(getent passwd "$uid")"
@@ -43,14 +47,15 @@ path() {
   set -- "$1" $(stat -c '%u %g %a' "$1")
   say path "$1" "$kind" "$2" "$3" "$4" "$empty"
 }
+id_in() { [ -f "$1" ] && [ ! -L "$1" ] && head -n 1 "$1" | tr -cd 'a-z0-9-'; }
 first=$1
 for d in "$@"; do
   path "$d"
   marker= count=0 kib=0
+  cluster=$(id_in "$d/${top:-spark}/.cluster-name")
   if [ -n "$top" ]; then
     path "$d/$top"; path "$d/$top/$blocks"
-    [ -f "$d/$top/.cluster-id" ] && [ ! -L "$d/$top/.cluster-id" ] &&
-      marker=$(head -n 1 "$d/$top/.cluster-id" | tr -cd 'a-z0-9-')
+    marker=$(id_in "$d/$top/.cluster-id")
     if [ -d "$d/$top/$blocks" ]; then
       set -f; count=$(find -H "$d/$top/$blocks" -type f $block_files | wc -l); set +f
       kib=$(du -skH "$d/$top/$blocks" | awk '{print $1}')
@@ -58,7 +63,7 @@ for d in "$@"; do
   fi
   at=$d; while [ ! -d "$at" ]; do at=$(dirname "$at"); done
   set_df=$(df -Pk "$at" | awk 'NR==2 {print $2, $4}')
-  say disk "$d" "$marker" "${set_df% *}" "${set_df#* }" "$count" "$kib"
+  say disk "$d" "$marker" "$cluster" "${set_df% *}" "${set_df#* }" "$count" "$kib"
 done
 [ -z "$top" ] || path "$first/$top/logs"
 path "$first/spark"

@@ -14,6 +14,7 @@ from servers import payload
 
 from sparkqfs.config import StorageConfig, StorageKind
 from sparkqfs.facts import (
+    ContainerFact,
     MetaFact,
     NodeFacts,
     PathFact,
@@ -114,6 +115,26 @@ def test_an_engine_that_does_not_answer_is_no_engine(tmp_path: Path, answer: str
     assert facts.engine_version is None and facts.swarm_state == "inactive"
 
 
+def test_an_engine_says_what_runs_and_which_directories_that_has(tmp_path: Path) -> None:
+    tools = fake_docker(tmp_path / "bin", f"20.10.24\t{json.dumps(SWARM)}\n")
+    lines = "container\\tspark_qfs.1.x\\tspark\\t/mnt/data/qfs,volume,/mnt/data/spark\\ncontainer\\tmine\\t\\t\\n"
+    with (tools / "docker").open("w") as program:
+        program.write(f'#!/bin/sh\nif [ "$1" = ps ]; then printf "{lines}"; else cat "{tools}/answer"; fi\n')
+    sources = (PurePosixPath("/mnt/data/qfs"), PurePosixPath("/mnt/data/spark"))
+    assert ask(tmp_path, tools=tools).containers == (
+        ContainerFact(name="spark_qfs.1.x", stack="spark", sources=sources),
+        ContainerFact(name="mine", stack="", sources=()),
+    )
+
+
+def test_an_engine_that_does_not_list_its_containers_is_not_one_without_any(tmp_path: Path) -> None:
+    tools = fake_docker(tmp_path / "bin", f"20.10.24\t{json.dumps(SWARM)}\n")
+    program = tools / "docker"
+    program.write_text(program.read_text().replace("\n", '\n[ "$1" != ps ] || exit 1\n', 1))
+    assert ask(tmp_path, tools=tools).containers is None
+    assert ask(tmp_path).containers is None
+
+
 # --- directories ----------------------------------------------------------------------------------
 
 
@@ -178,6 +199,14 @@ def test_marker_and_chunks_of_every_disk_are_found(tmp_path: Path) -> None:
     facts = ask(one, two)
     assert [(disk.marker, disk.blocks) for disk in facts.disks] == [("11111111-2222", 3), (None, 0)]
     assert facts.disks[0].block_bytes >= 15000
+
+
+@pytest.mark.parametrize(("storage", "directory"), [("qfs", "qfs"), ("hdfs", "hdfs"), ("shared", "spark")])
+def test_the_clusters_name_lies_beside_its_id(tmp_path: Path, storage: StorageKind, directory: str) -> None:
+    assert ask(tmp_path, storage=storage).disks[0].cluster is None
+    (tmp_path / directory).mkdir()
+    (tmp_path / directory / ".cluster-name").write_text("lab-2\n")
+    assert ask(tmp_path, storage=storage).disks[0].cluster == "lab-2"
 
 
 def test_a_marker_that_is_a_link_does_not_count(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 from sparkqfs.facts import TaskFact
 from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs import images, status, submit
-from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.base import Session, check_cluster_name
 from sparkqfs.jobs.shared_path import check_shared_path
 from sparkqfs.plan.images import stack_images
 from sparkqfs.plan.nodes import is_initialised, marker_path
@@ -112,6 +112,8 @@ def is_current(session: Session, stack: StackFile) -> bool:
 def run(session: Session) -> JobResult:
     """Deploy, wait until the cluster works, make the directories that need a running file system."""
     config = session.config
+    if not session.dry_run:
+        check_cluster_name(session, session.all_facts())
     stack = make_stack(session)
     if session.dry_run:
         document: dict[str, object] = {"schema": 1, "stack": stack.text, "configs": stack.configs}

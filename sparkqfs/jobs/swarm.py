@@ -19,6 +19,7 @@ from sparkqfs.gather import gather_swarm_nodes
 from sparkqfs.jobs import images
 from sparkqfs.jobs.base import Session
 from sparkqfs.plan.nodes import private_directory
+from sparkqfs.plan.ownership import name_problems
 from sparkqfs.plan.stack import node_labels
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Step
 
@@ -51,7 +52,7 @@ def plan(session: Session) -> Plan:
     config = session.config
     facts = session.all_facts()
     manager = facts[config.manager.name]
-    problems = _swarm_problems(session, facts)
+    problems = [*name_problems(config, facts), *_swarm_problems(session, facts)]
     if problems:
         return Plan(problems=tuple(problems))
     steps: list[Step] = []

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts import DiskFact, NodeFacts, PathFact
+from sparkqfs.plan.ownership import WORK, name_problems, name_steps
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.trust import plan_trust
@@ -47,6 +48,9 @@ def plan_prep(
     problems: list[Problem] = []
     unchanged: list[str] = []
     cluster_id, id_problems = _cluster_id(config, facts, fresh)
+    misnamed = name_problems(config, facts)
+    if _is_unnamed(config, facts):
+        id_problems += misnamed
     problems += id_problems
     manager_applied = _manager_is_applied(config, facts, only)
     if cluster_id == fresh.cluster_id and not manager_applied:
@@ -58,6 +62,7 @@ def plan_prep(
         fact = facts[node.name]
         trust_steps, trust_problems = plan_trust(config, fact, fresh.ca_pem if has_ca else None)
         faults = [*_owner_problems(config, fact), *_path_problems(config, node, fact), *trust_problems]
+        faults += [problem for problem in misnamed if problem.node == node.name and problem not in id_problems]
         marker_steps: list[Step] = []
         if cluster_id is not None:
             marker_steps, marker_problems = _marker(config, node, facts, cluster_id, node.name in adopt)
@@ -71,6 +76,7 @@ def plan_prep(
             *_directory_steps(config, node, fact),
             *_shared_notebooks(config, node, fact),
             *marker_steps,
+            *(name_steps(config, fact) if cluster_id is not None or backend_of(config).layout is None else []),
             *_manager_steps(config, node, fact, fresh),
             *trust_steps,
         ]
@@ -94,6 +100,12 @@ def _manager_is_applied(config: ClusterConfig, facts: dict[str, NodeFacts], only
     fact = facts[node.name]
     _, trust_problems = plan_trust(config, fact, None)
     return not [*_owner_problems(config, fact), *_path_problems(config, node, fact), *trust_problems]
+
+
+def _is_unnamed(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
+    """True unless the manager carries the name of hosts.yml: then a wrong name anywhere stops all machines."""
+    manager = facts.get(config.manager.name)
+    return manager is None or not manager.disks or manager.disks[0].cluster != config.name
 
 
 def _first_marker(fact: NodeFacts) -> str | None:
@@ -245,7 +257,7 @@ def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePos
     found: list[PurePosixPath] = []
     for number, disk in enumerate(node.data_dirs):
         found += [disk / name for name in backend.disk_directories(number == 0)]
-    found.append(node.data_dirs[0] / "spark")
+    found.append(node.data_dirs[0] / WORK)
     if node.manager:
         found += [node.data_dirs[0] / name for name in backend.manager_directories()]
         if config.shared_directory is not None:
