@@ -19,6 +19,7 @@ class PathFact:
     gid: int = -1
     mode: int = 0
     empty: bool = True
+    """Nothing is in it, but for the `lost+found` of a new file system."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ path() {
   elif [ -e "$1" ]; then kind=other
   else say path "$1" missing "" "" "" yes; return; fi
   empty=yes
-  if [ "$kind" = directory ] && [ -n "$(ls -A "$1" 2>/dev/null | head -n 1)" ]; then empty=no; fi
+  if [ "$kind" = directory ] && [ -n "$(ls -A "$1" 2>/dev/null | grep -vxF lost+found | head -n 1)" ]; then empty=no; fi
   set -- "$1" $(stat -c '%u %g %a' "$1")
   say path "$1" "$kind" "$2" "$3" "$4" "$empty"
 }

@@ -167,6 +167,13 @@ def test_a_hidden_file_is_enough_for_a_directory_not_to_be_empty(tmp_path: Path)
     assert not ask(tmp_path).paths[PurePosixPath(tmp_path / "spark")].empty
 
 
+def test_a_new_file_system_is_empty_with_its_lost_and_found(tmp_path: Path) -> None:
+    (tmp_path / "spark" / "lost+found").mkdir(parents=True)
+    assert ask(tmp_path).paths[PurePosixPath(tmp_path / "spark")].empty
+    (tmp_path / "spark" / "lost-found").mkdir()
+    assert not ask(tmp_path).paths[PurePosixPath(tmp_path / "spark")].empty
+
+
 def test_a_link_a_file_and_a_pipe_are_told_apart_from_a_directory(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "spark").symlink_to(tmp_path / "elsewhere")

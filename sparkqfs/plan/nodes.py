@@ -14,6 +14,7 @@ from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.trust import plan_trust
 
 DIRECTORY_MODE = 0o750
+PRIVATE_MODE = 0o700
 NO_SECRET = Secret()
 
 
@@ -284,14 +285,50 @@ def _path_problems(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> 
         if found is None or found.kind == "missing":
             continue
         if found.kind != "directory":
-            what = f"{path} is a {'symbolic link' if found.kind == 'link' else found.kind}, a directory is wanted"
-            hint = "links out of data_dir are not followed; move it away, or set data_dir to where it points"
-            problems.append(Problem(node=fact.name, what=what, config_path=f"nodes.{node.name}.data_dir", hint=hint))
-        elif found.uid not in (0, config.owner.uid) and not found.empty:
-            what = f"{path} belongs to user number {found.uid} and is not empty"
-            hint = f"if its content is this cluster's: chown -R {config.owner.uid}:{config.owner.gid} {path}"
-            problems.append(Problem(node=fact.name, what=what, hint=hint))
+            problems.append(_kind_problem(node, found))
+        elif not _may_be_taken(config, fact, found):
+            want = f"{config.owner.uid}:{config.owner.gid}"
+            problems.append(_foreign_problem(config, node, found, want))
+    private = fact.paths.get(private_directory(config)) if node.manager else None
+    if private is not None and private.kind not in ("directory", "missing"):
+        problems.append(_kind_problem(node, private))
+    elif private is not None and not _may_be_private(config, fact, private):
+        problems.append(_foreign_problem(config, node, private, "0:0"))
     return problems
+
+
+def _may_be_taken(config: ClusterConfig, fact: NodeFacts, found: PathFact) -> bool:
+    """True for an empty directory, the service user's, and root's where it has been this cluster's before.
+
+    Directories that hosts.yml names by themselves may hold anything; the others lie in a data directory, and its
+    marker or name says whose they are.
+    """
+    if found.empty or found.uid == config.owner.uid:
+        return True
+    ours = [disk.path for disk in fact.disks if disk.marker is not None or disk.cluster is not None]
+    is_named = found.path in (config.notebooks.path, config.shared_directory)
+    return found.uid == 0 and not is_named and any(map(found.path.is_relative_to, ours))
+
+
+def _may_be_private(config: ClusterConfig, fact: NodeFacts, found: PathFact) -> bool:
+    """True for an empty directory, one that prep has begun, and one with the secrets in it."""
+    is_begun = found.uid == 0 and found.mode == PRIVATE_MODE
+    return found.empty or is_begun or (fact.has_secrets and found.uid in (0, config.owner.uid))
+
+
+def _kind_problem(node: NodeConfig, found: PathFact) -> Problem:
+    what = f"{found.path} is a {'symbolic link' if found.kind == 'link' else found.kind}, a directory is wanted"
+    hint = "links out of data_dir are not followed; move it away, or set data_dir to where it points"
+    return Problem(node=node.name, what=what, config_path=f"nodes.{node.name}.data_dir", hint=hint)
+
+
+def _foreign_problem(config: ClusterConfig, node: NodeConfig, found: PathFact, want: str) -> Problem:
+    setting = {config.notebooks.path: "notebooks.path", config.shared_directory: "storage.shared.path"}
+    owner = "root" if found.uid == 0 else f"user number {found.uid}"
+    what = f"{found.path} belongs to {owner} and is not empty"
+    hint = f"choose another directory; only if all that is in it is this cluster's: chown -R {want} {found.path}"
+    path = setting.get(found.path, f"nodes.{node.name}.data_dir")
+    return Problem(node=node.name, what=what, config_path=path, hint=hint)
 
 
 def _directory_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> list[Step]:
@@ -329,9 +366,9 @@ def _manager_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts, fre
         return []
     private = private_directory(config)
     steps: list[Step] = []
-    why = _directory_fault(fact.paths.get(private), 0, 0, 0o700)
+    why = _directory_fault(fact.paths.get(private), 0, 0, PRIVATE_MODE)
     if why is not None:
-        steps.append(make_directory(node.name, private, uid=0, gid=0, mode=0o700, why=why))
+        steps.append(make_directory(node.name, private, uid=0, gid=0, mode=PRIVATE_MODE, why=why))
 
     def root_file(name: str, content: str, mode: int, what: str, why: str) -> Step:
         return write_file(node.name, private / name, content, uid=0, gid=0, mode=mode, what=what, why=why)
