@@ -182,6 +182,20 @@ def test_a_symbolic_link_in_place_of_a_directory_is_refused() -> None:
     assert plan.of("node2") == ()
 
 
+def test_a_data_directory_that_is_a_link_is_refused_before_anything_is_made_behind_it() -> None:
+    odd = with_path(a_fresh_node("node2"), "/mnt/data", kind="link", uid=0, gid=0, mode=0o777)
+    plan = planned(CLUSTER, prepared(CLUSTER, node2=odd))
+    assert [(p.what, p.config_path) for p in plan.problems] == [
+        ("/mnt/data is a symbolic link, a directory is wanted", "nodes.node2.data_dir")
+    ]
+    assert plan.of("node2") == ()
+
+
+def test_a_data_directory_may_be_anybodys() -> None:
+    odd = with_path(a_node("node2"), "/mnt/data", uid=1000, gid=1000, mode=0o755, empty=False)
+    assert planned(CLUSTER, prepared(CLUSTER, node2=odd)) == Plan(unchanged=ALL)
+
+
 def test_a_file_in_place_of_a_directory_is_refused() -> None:
     odd = with_path(a_node("node2"), "/mnt/data/spark", kind="file")
     plan = planned(CLUSTER, prepared(CLUSTER, node2=odd))

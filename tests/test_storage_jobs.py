@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 from builders import a_cluster
 from facts_builders import a_node, prepared, with_path
 
-from sparkqfs.config import StorageConfig
-from sparkqfs.errors import ConfigError, ExitCode
+from sparkqfs.config import NotebooksConfig, SharedConfig, StorageConfig
+from sparkqfs.errors import ConfigError, ExitCode, RefusedError
 from sparkqfs.facts import NodeFacts
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.storage import ERASE_SCRIPT, init, refusals
@@ -38,6 +38,27 @@ def test_a_name_directory_left_by_a_format_that_was_broken_off_is_refused() -> N
     (problem,) = refusals(a_session(facts))
     assert (problem.node, problem.code) == ("node1", ExitCode.REFUSED)
     assert "/mnt/data/hdfs/name is not empty" in problem.what and "init-storage --erase spark" in str(problem.hint)
+
+
+NOTEBOOKS = PurePosixPath("/mnt/nfs/notebooks")
+SHARED = SharedConfig(path=PurePosixPath("/mnt/nfs"))
+
+
+@pytest.mark.parametrize("path", [str(NOTEBOOKS), "/mnt/nfs", "/mnt/nfs/spark"])
+def test_a_link_to_what_no_task_erases_is_no_reason_to_refuse(path: str) -> None:
+    config = a_cluster(
+        notebooks=NotebooksConfig(path=NOTEBOOKS, shared=True), storage=StorageConfig(kind="hdfs", shared=SHARED)
+    )
+    facts = prepared(config, node1=with_path(a_node("node1", config), path, kind="link"))
+    assert refusals(a_session(facts, config=config)) == ()
+
+
+@pytest.mark.parametrize("path", ["/mnt/data", "/mnt/data/hdfs", "/mnt/data/hdfs/data"])
+def test_a_link_on_the_way_to_the_data_is_refused_past_the_name_too(path: str) -> None:
+    facts = prepared(HDFS, node2=with_path(a_node("node2", HDFS), path, kind="link"))
+    for name in (None, "spark"):
+        with pytest.raises(RefusedError, match=f"{path} is a symbolic link"):
+            init(a_session(facts), erase_name=name)
 
 
 @pytest.mark.parametrize("kind", ["qfs", "hdfs", "shared"])

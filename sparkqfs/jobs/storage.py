@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+from pathlib import PurePosixPath
 from string import Template
 
 from sparkqfs.clients.context import templates
@@ -81,16 +82,22 @@ def refusals(session: Session) -> tuple[Problem, ...]:
             for part in left:  # a format or an erasure that was broken off
                 what = f"{top / part} is not empty"
                 problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
-        for path in fact.paths.values():
-            if path.kind == "link":
-                what = f"{path.path} is a symbolic link: what is behind it is not looked at"
-                problems.append(Problem(node=name, what=what, hint="`invoke prep` says more", code=ExitCode.REFUSED))
+        for path in _links(session, fact):
+            what = f"{path} is a symbolic link: what is behind it is not looked at"
+            problems.append(Problem(node=name, what=what, hint="`invoke prep` says more", code=ExitCode.REFUSED))
         for disk in fact.disks:
             if disk.blocks:
                 where = f"{disk.path}/{layout.top}/{layout.blocks}"
                 what = f"{where} holds {disk.blocks} {words.blocks}, {disk.block_bytes} bytes"
                 problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
     return tuple(problems)
+
+
+def _links(session: Session, fact: NodeFacts) -> list[PurePosixPath]:
+    """Links among the directories of the data; what else was looked at (notebooks, a shared path) is not erased."""
+    config = session.config
+    others = (config.notebooks_path, config.shared_directory, config.storage.shared.path)
+    return [path for path, found in fact.paths.items() if found.kind == "link" and path not in others]
 
 
 def _marker_problems(session: Session, facts: dict[str, NodeFacts]) -> tuple[Problem, ...]:
@@ -187,7 +194,7 @@ def init(session: Session, *, erase_name: str | None = None, task: str = "init-s
     assert layout is not None
     against = refusals(session)
     facts, unreachable = session.facts()
-    linked = any(path.kind == "link" for fact in facts.values() for path in fact.paths.values())
+    linked = any(_links(session, fact) for fact in facts.values())
     if against and (erase_name is None or unreachable or linked):
         raise RefusedError(*against)
     markers = _marker_problems(session, facts)

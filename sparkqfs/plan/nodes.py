@@ -280,13 +280,13 @@ def _path_problems(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> 
         what = f"{shared} is missing: is the shared file system mounted?"
         hint = "mount it on every node; a directory made here would lie on this machine's own disk"
         problems.append(Problem(node=fact.name, what=what, config_path="storage.shared.path", hint=hint))
-    for path in wanted_directories(config, node):
+    for path in (*node.data_dirs, *wanted_directories(config, node)):
         found = fact.paths.get(path)
         if found is None or found.kind == "missing":
             continue
         if found.kind != "directory":
             problems.append(_kind_problem(node, found))
-        elif not _may_be_taken(config, fact, found):
+        elif path not in node.data_dirs and not _may_be_taken(config, fact, found):
             want = f"{config.owner.uid}:{config.owner.gid}"
             problems.append(_foreign_problem(config, node, found, want))
     private = fact.paths.get(private_directory(config)) if node.manager else None
