@@ -32,9 +32,11 @@ class DiskFact:
     """Name of the cluster whose data this is, as it lies beside the id."""
     free_bytes: int
     total_bytes: int
-    blocks: int
-    """Files that hold the storage's data."""
-    block_bytes: int
+    has_blocks: bool
+    """There are files that hold the storage's data."""
+    blocks: int = 0
+    """Their number, and below it their size: only where it was asked for that they are counted."""
+    block_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,13 +308,14 @@ def _path_fact(row: list[str]) -> PathFact:
 
 
 def _disk_fact(row: list[str]) -> DiskFact:
-    path, marker, cluster, total_kib, free_kib, blocks, block_kib = row
+    path, marker, cluster, total_kib, free_kib, has_blocks, blocks, block_kib = row
     return DiskFact(
         path=PurePosixPath(path),
         marker=marker or None,
         cluster=cluster or None,
         total_bytes=int(total_kib or 0) * 1024,
         free_bytes=int(free_kib or 0) * 1024,
+        has_blocks=has_blocks == "yes",
         blocks=int(blocks or 0),
         block_bytes=int(block_kib or 0) * 1024,
     )

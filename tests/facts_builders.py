@@ -77,6 +77,7 @@ def a_node(
                 cluster=config.name if marker is not None else None,
                 free_bytes=100 << 30,
                 total_bytes=200 << 30,
+                has_blocks=blocks > 0,
                 blocks=blocks,
                 block_bytes=blocks << 20,
             )

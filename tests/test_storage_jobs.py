@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 from builders import a_cluster
 from facts_builders import a_node, prepared, with_path
 
+from sparkqfs.clients.parallel import Results
 from sparkqfs.config import NotebooksConfig, SharedConfig, StorageConfig
 from sparkqfs.errors import ConfigError, ExitCode, RefusedError
 from sparkqfs.facts import NodeFacts
+from sparkqfs.jobs import base
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.storage import ERASE_SCRIPT, init, refusals
 
@@ -59,6 +62,21 @@ def test_a_link_on_the_way_to_the_data_is_refused_past_the_name_too(path: str) -
     for name in (None, "spark"):
         with pytest.raises(RefusedError, match=f"{path} is a symbolic link"):
             init(a_session(facts), erase_name=name)
+
+
+def test_blocks_are_counted_for_a_refusal_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def gather(_config: Any, _clients: Any, _layout: Any, *, counted: bool) -> Results[NodeFacts]:
+        asked.append(counted)
+        return Results(prepared(HDFS, node3=a_node("node3", HDFS, blocks=7 if counted else 0)), {})
+
+    monkeypatch.setattr(base, "gather_nodes", gather)
+    assert refusals(a_session(prepared(HDFS))) == () and asked == []
+    (disk,) = a_node("node3", HDFS).disks
+    unknown = prepared(HDFS, node3=a_node("node3", HDFS, disks=(replace(disk, has_blocks=True),)))
+    (problem,) = refusals(a_session(unknown))
+    assert asked == [True] and "/mnt/data/hdfs/data holds 7 blocks, 7340032 bytes" in problem.what
 
 
 @pytest.mark.parametrize("kind", ["qfs", "hdfs", "shared"])

@@ -38,6 +38,7 @@ class Session:
     confirm: Callable[[str], bool] = lambda _question: False
     _facts: dict[str, NodeFacts] | None = None
     _problems: tuple[Problem, ...] = ()
+    _is_counted: bool = False
     references: dict[str, ImageRef] = field(default_factory=dict)
     """Image references, worked out once: hashing the contexts reads files."""
     _secrets: dict[str, str] = field(default_factory=dict, repr=False)
@@ -47,12 +48,12 @@ class Session:
         """The storage backend."""
         return backend_of(self.config)
 
-    def facts(self, *, fresh: bool = False) -> tuple[dict[str, NodeFacts], tuple[Problem, ...]]:
-        """Facts of every node that could be asked, and the problems of the others."""
-        if self._facts is None or fresh:
-            self.on_event(f"asking {len(self.config.nodes)} machines")
-            results = gather_nodes(self.config, self.clients, self.backend.layout)
-            self._facts, self._problems = results.values, results.problems
+    def facts(self, *, fresh: bool = False, counted: bool = False) -> tuple[dict[str, NodeFacts], tuple[Problem, ...]]:
+        """Facts of every node that could be asked, and the problems of the others; `counted` with numbers of blocks."""
+        if self._facts is None or fresh or (counted and not self._is_counted):
+            self.on_event(f"{'counting the blocks of' if counted else 'asking'} {len(self.config.nodes)} machines")
+            results = gather_nodes(self.config, self.clients, self.backend.layout, counted=counted)
+            self._facts, self._problems, self._is_counted = results.values, results.problems, counted
         return self._facts, self._problems
 
     def all_facts(self) -> dict[str, NodeFacts]:

@@ -58,6 +58,8 @@ def refusals(session: Session) -> tuple[Problem, ...]:
     """Everything that stands against a new file system: metadata, data, machines that cannot be looked at."""
     config = session.config
     facts, unreachable = session.facts()
+    if any(disk.has_blocks for fact in facts.values() for disk in fact.disks):
+        facts, unreachable = session.facts(counted=True)
     problems = [
         dataclasses.replace(problem, what=f"cannot be looked at: {problem.what}", code=ExitCode.REFUSED)
         for problem in unreachable
@@ -86,7 +88,7 @@ def refusals(session: Session) -> tuple[Problem, ...]:
             what = f"{path} is a symbolic link: what is behind it is not looked at"
             problems.append(Problem(node=name, what=what, hint="`invoke prep` says more", code=ExitCode.REFUSED))
         for disk in fact.disks:
-            if disk.blocks:
+            if disk.has_blocks:
                 where = f"{disk.path}/{layout.top}/{layout.blocks}"
                 what = f"{where} holds {disk.blocks} {words.blocks}, {disk.block_bytes} bytes"
                 problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))

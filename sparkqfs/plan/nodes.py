@@ -134,12 +134,13 @@ def _cluster_id(
         (fact.name, disk)
         for fact in facts.values()
         for disk in fact.disks
-        if disk.marker is not None or disk.blocks > 0
+        if disk.marker is not None or disk.has_blocks
     ]
     if found:
         name, disk = found[0]
+        has = blocks if disk.has_blocks else f"no {blocks}"
         what = (
-            f"no .cluster-id under {first}/{layout.top}, but {name} has {disk.blocks} {blocks} and the marker "
+            f"no .cluster-id under {first}/{layout.top}, but {name} has {has} and the marker "
             f"{disk.marker or 'none'} in {disk.path}: a disk of the manager that is not mounted looks like this"
         )
         return None, [Problem(node=manager.name, what=what, hint=hint, code=ExitCode.REFUSED)]
@@ -170,7 +171,7 @@ def _marker(
             what = f"{path} says {disk.marker}, this cluster is {cluster_id}"
             hint = "this disk belongs to another cluster; it is not touched"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
-        elif (is_initialised(config, facts) and not adopt) or disk.blocks > 0:
+        elif (is_initialised(config, facts) and not adopt) or disk.has_blocks:
             what = f"{path} is missing although the cluster is initialised: is the disk at {disk.path} mounted?"
             hint = f"mount it; for a machine or disk that is new, `invoke prep --add {node.name}`"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
