@@ -31,7 +31,8 @@ nodes:
 - Paths on this computer (`ssh.key`, `ssh.known_hosts`, `storage.qfs.tarball`, `build.ca_certificates`) may start with
   `~`; relative ones start at the file's directory.
 - Directories on the nodes are absolute, outside the system's own directories, and have only letters, digits and
-  `._+@=~-` in their names.
+  `._+@=~-` in their names. They are the cluster's alone: not `/mnt`, `/srv`, `/home`, `/root`, `/tmp`,
+  `/var` and the like, but a directory in these; `storage.shared.path` may be `/mnt`, `/media` or `/srv`.
 - Passwords, tokens and keys do not belong in the file: they are made on first use.
 - Aliases, anchors and tags of YAML are not read. The file is UTF-8 and at most 1 MiB.
 """

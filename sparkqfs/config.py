@@ -295,6 +295,7 @@ _CLUSTER = read.matching(r"[a-z][a-z0-9-]{0,30}", "a name of a-z, 0-9 and -, sta
 _VERSION = read.matching(r"[0-9]+(\.[0-9]+){1,3}([-+.][A-Za-z0-9.]{1,20})?", "a version such as 2.2.8", numbers=True)
 _SHA256 = read.matching(r"[0-9a-fA-F]{64}", "64 hexadecimal digits")
 _IMAGE = read.matching(r"[a-z0-9][A-Za-z0-9._/:@-]{0,254}", "an image name such as debian:bookworm-slim")
+_SHARED_PATH = read.node_path("/media", "/mnt", "/srv")  # only a directory in it is made and owned
 _BOOLEAN = read.choice(True, False)
 _NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SPARK_KEY = re.compile(r"spark\.[A-Za-z0-9._-]+", re.ASCII)
@@ -484,7 +485,7 @@ def _storage(section: Section, base: Path, env: Mapping[str, str], node_count: i
         replication=replication,
         qfs=_qfs(section.section("qfs"), base, env.get(TARBALL_VARIABLE) or None),
         hdfs=HdfsConfig(jars=section.section("hdfs").take("jars", read.local_path(base), default.hdfs.jars)),
-        shared=SharedConfig(path=section.section("shared").take("path", read.node_path(), None)),
+        shared=SharedConfig(path=section.section("shared").take("path", _SHARED_PATH, None)),
     )
 
 

@@ -22,6 +22,13 @@ MAX_EVENTS = 50_000
 SECRET = re.compile(r"password|passwd|passphrase|secret|token|(private|api)_?key", re.IGNORECASE)
 SECRET_HINT = "remove it: passwords, tokens and keys are made on the manager on first use"
 _SYSTEM_DIRECTORIES = frozenset({"bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr"})
+_COMMON_DIRECTORIES = frozenset(
+    {
+        *("/home", "/lost+found", "/media", "/mnt", "/opt", "/root", "/snap", "/srv", "/tmp", "/var"),
+        *("/var/cache", "/var/lib", "/var/lib/docker", "/var/log", "/var/mail", "/var/spool", "/var/tmp"),
+    }
+)
+"""Others have their things in these; they are fine as parents."""
 _PRIVATE = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 
 T = TypeVar("T")
@@ -475,8 +482,11 @@ def subnet() -> Reader[str]:
     return Reader("a private IPv4 network such as 10.20.30.0/24", read)
 
 
-def node_path() -> Reader[PurePosixPath]:
-    """An absolute directory on a node, of characters that mount specifications and shells leave alone."""
+def node_path(*mount_points: str) -> Reader[PurePosixPath]:
+    """An absolute directory on a node, of characters that mount specifications and shells leave alone.
+
+    Not one that others use too, unless it is one of `mount_points`.
+    """
 
     def read(scalar: Scalar) -> PurePosixPath | None:
         text = scalar.text
@@ -487,6 +497,8 @@ def node_path() -> Reader[PurePosixPath]:
             return None
         if path.parts[1] in _SYSTEM_DIRECTORIES:
             raise Fault(f"{path} belongs to the system; must be a directory for data, such as /mnt/data")
+        if str(path) in _COMMON_DIRECTORIES.difference(mount_points):
+            raise Fault(f"{path} is not for a cluster alone; must be a directory of its own, such as /mnt/data")
         return path
 
     return Reader("an absolute path other than `/`, of letters, digits and ._+@=~- only, without `..`", read)

@@ -19,6 +19,7 @@ class PathFact:
     gid: int = -1
     mode: int = 0
     empty: bool = True
+    """Nothing is in it, but for the `lost+found` of a new file system."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +28,25 @@ class DiskFact:
 
     path: PurePosixPath
     marker: str | None
+    cluster: str | None = None
+    """Name of the cluster whose data this is, as it lies beside the id."""
     free_bytes: int
     total_bytes: int
-    blocks: int
-    """Files that hold the storage's data."""
-    block_bytes: int
+    has_blocks: bool
+    """There are files that hold the storage's data."""
+    blocks: int = 0
+    """Their number, and below it their size: only where it was asked for that they are counted."""
+    block_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerFact:
+    """One running container. `stack` is empty for one outside any stack."""
+
+    name: str
+    stack: str
+    sources: tuple[PurePosixPath, ...]
+    """Directories of the machine that are mounted in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +104,8 @@ class NodeFacts:
     group_by_id: tuple[str, int] | None = None
     paths: dict[PurePosixPath, PathFact] = field(default_factory=dict)
     disks: tuple[DiskFact, ...] = ()
+    containers: tuple[ContainerFact, ...] | None = None
+    """What runs there; `None` where no engine lists it."""
     meta: MetaFact = MetaFact()
     trusted_ca: str | None = None
     """SHA-256 of the registry certificate that this machine's engine trusts."""
@@ -240,6 +257,7 @@ def parse_node(name: str, text: str) -> NodeFacts:
         group_by_id=_account(one("group_id")),
         paths=paths,
         disks=tuple(_disk_fact(row) for row in values.get("disk", [])),
+        containers=tuple(map(_container_fact, values.get("container", []))) if "containers" in values else None,
         meta=_meta_fact(values.get("meta", [[]])[0]),
         trusted_ca=one("trusted_ca") or None,
         ca_pem="\n".join(row[0] for row in values.get("ca", [])) + "\n" if "ca" in values else None,
@@ -290,15 +308,24 @@ def _path_fact(row: list[str]) -> PathFact:
 
 
 def _disk_fact(row: list[str]) -> DiskFact:
-    path, marker, total_kib, free_kib, blocks, block_kib = row
+    path, marker, cluster, total_kib, free_kib, has_blocks, blocks, block_kib = row
     return DiskFact(
         path=PurePosixPath(path),
         marker=marker or None,
+        cluster=cluster or None,
         total_bytes=int(total_kib or 0) * 1024,
         free_bytes=int(free_kib or 0) * 1024,
+        has_blocks=has_blocks == "yes",
         blocks=int(blocks or 0),
         block_bytes=int(block_kib or 0) * 1024,
     )
+
+
+def _container_fact(row: list[str]) -> ContainerFact:
+    """Of `docker ps`: a mounted volume is there by its name, a directory by its path."""
+    name, stack, mounts = row
+    sources = tuple(PurePosixPath(source) for source in mounts.split(",") if source.startswith("/"))
+    return ContainerFact(name=name, stack=stack, sources=sources)
 
 
 def _meta_fact(row: list[str]) -> MetaFact:

@@ -11,11 +11,13 @@ from sparkqfs.config import ClusterConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts import NodeFacts, StorageLayout, SwarmNode, TaskFact, parse_node, parse_swarm_nodes, parse_tasks
 
+COUNT_TIMEOUT_S = 3600.0
+"""Counting millions of files takes its time."""
 FACTS_SCRIPT = r"""
 user=$1 group=$2 uid=$3 gid=$4 registry=$5 manager=$6 more=$7 top=$8 blocks=$9
 shift 9
-block_files=$1 metadata=$2
-shift 2
+block_files=$1 metadata=$2 counted=$3
+shift 3
 tab=$(printf '\t')
 say() { printf '%s' "$1"; shift; for v in "$@"; do printf '\t%s' "$v"; done; printf '\n'; }
 say clock "$(date +%s.%N)"
@@ -26,7 +28,11 @@ say memory_kib "$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)"
 if command -v docker >/dev/null 2>&1; then
   answer=$(timeout --foreground 20 docker info --format "{{.ServerVersion}}${tab}{{json .Swarm}}${tab}{{json .RegistryConfig}}" 2>/dev/null)
   say engine "${answer%%"$tab"*}"
-  case "$answer" in *"$tab"*) say swarm "${answer#*"$tab"}";; esac
+  case "$answer" in *"$tab"*)
+    say swarm "${answer#*"$tab"}"
+    timeout --foreground 20 docker ps --no-trunc --format "container${tab}{{.Names}}${tab}{{.Label \"com.docker.stack.namespace\"}}${tab}{{.Mounts}}" 2>/dev/null &&
+      say containers listed;;
+  esac
 fi
 say user_name "$(getent passwd "$user")"
 say user_id "$(getent passwd "$uid")"
@@ -39,26 +45,32 @@ path() {
   elif [ -e "$1" ]; then kind=other
   else say path "$1" missing "" "" "" yes; return; fi
   empty=yes
-  if [ "$kind" = directory ] && [ -n "$(ls -A "$1" 2>/dev/null | head -n 1)" ]; then empty=no; fi
+  if [ "$kind" = directory ] && [ -n "$(ls -A "$1" 2>/dev/null | grep -vxF lost+found | head -n 1)" ]; then empty=no; fi
   set -- "$1" $(stat -c '%u %g %a' "$1")
   say path "$1" "$kind" "$2" "$3" "$4" "$empty"
 }
+id_in() { [ -f "$1" ] && [ ! -L "$1" ] && head -n 1 "$1" | tr -cd 'a-z0-9-'; }
 first=$1
 for d in "$@"; do
   path "$d"
-  marker= count=0 kib=0
+  marker= has=no count=0 kib=0
+  cluster=$(id_in "$d/${top:-spark}/.cluster-name")
   if [ -n "$top" ]; then
     path "$d/$top"; path "$d/$top/$blocks"
-    [ -f "$d/$top/.cluster-id" ] && [ ! -L "$d/$top/.cluster-id" ] &&
-      marker=$(head -n 1 "$d/$top/.cluster-id" | tr -cd 'a-z0-9-')
+    marker=$(id_in "$d/$top/.cluster-id")
     if [ -d "$d/$top/$blocks" ]; then
-      set -f; count=$(find -H "$d/$top/$blocks" -type f $block_files | wc -l); set +f
-      kib=$(du -skH "$d/$top/$blocks" | awk '{print $1}')
+      set -f
+      [ -z "$(find -H "$d/$top/$blocks" -type f $block_files -print -quit)" ] || has=yes
+      if [ "$counted" = yes ]; then
+        count=$(find -H "$d/$top/$blocks" -type f $block_files | wc -l)
+        kib=$(du -skH "$d/$top/$blocks" | awk '{print $1}')
+      fi
+      set +f
     fi
   fi
   at=$d; while [ ! -d "$at" ]; do at=$(dirname "$at"); done
   set_df=$(df -Pk "$at" | awk 'NR==2 {print $2, $4}')
-  say disk "$d" "$marker" "${set_df% *}" "${set_df#* }" "$count" "$kib"
+  say disk "$d" "$marker" "$cluster" "${set_df% *}" "${set_df#* }" "$has" "$count" "$kib"
 done
 [ -z "$top" ] || path "$first/$top/logs"
 path "$first/spark"
@@ -95,13 +107,20 @@ def layout_arguments(layout: StorageLayout | None) -> tuple[str, str, str, str]:
     return layout.top, layout.blocks, layout.block_files, ":".join(layout.metadata)
 
 
-def gather_nodes(config: ClusterConfig, clients: Clients, layout: StorageLayout | None) -> Results[NodeFacts]:
-    """Facts of each node, one exchange a node, in parallel; a node that cannot be asked is among the failures."""
+def gather_nodes(
+    config: ClusterConfig, clients: Clients, layout: StorageLayout | None, *, counted: bool = False
+) -> Results[NodeFacts]:
+    """Facts of each node, one exchange a node, in parallel; a node that cannot be asked is among the failures.
+
+    With `counted` the blocks are counted and measured: that reads every directory of them.
+    """
     names = tuple(node.name for node in config.nodes)
-    return clients.on(names, lambda name: _gather_node(config, clients, layout, name))
+    return clients.on(names, lambda name: _gather_node(config, clients, layout, name, counted))
 
 
-def _gather_node(config: ClusterConfig, clients: Clients, layout: StorageLayout | None, name: str) -> NodeFacts:
+def _gather_node(
+    config: ClusterConfig, clients: Clients, layout: StorageLayout | None, name: str, counted: bool
+) -> NodeFacts:
     node = config.node(name)
     owner = config.owner
     client = clients.node(name)
@@ -119,7 +138,9 @@ def _gather_node(config: ClusterConfig, clients: Clients, layout: StorageLayout 
         if node.manager
         else "",
         *layout_arguments(layout),
+        "yes" if counted else "no",
         *map(str, node.data_dirs),
+        timeout_s=max(COUNT_TIMEOUT_S, config.timeouts.command_s) if counted else None,
     )
     try:
         facts = parse_node(name, output.stdout)

@@ -74,14 +74,17 @@ def a_node(
             DiskFact(
                 path=disk,
                 marker=marker,
+                cluster=config.name if marker is not None else None,
                 free_bytes=100 << 30,
                 total_bytes=200 << 30,
+                has_blocks=blocks > 0,
                 blocks=blocks,
                 block_bytes=blocks << 20,
             )
             for disk in node.data_dirs
         ),
         "trusted_ca": hashlib.sha256(CA_PEM.encode()).hexdigest(),
+        "containers": (),
         "ca_pem": CA_PEM if node.manager else None,
         "insecure_registries": ("127.0.0.0/8", *([] if config.registry.tls else [config.registry_address])),
         "has_secrets": node.manager,

@@ -314,7 +314,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Ss
             f"ssh: {{port: {server.port}, user: root, key: {server.key}, known_hosts: known}}\n"
         )
         yield folder, server
-    Path(f"/run/lock/sparkqfs-{name}.lock").unlink(missing_ok=True)
+    for lock in Path("/run/lock").glob("sparkqfs-*.lock"):
+        if lock.stem in (f"sparkqfs-{name}", f"sparkqfs-{folder}/data".replace("/", "+")):
+            lock.unlink()
 
 
 def test_purge_without_the_clusters_name_is_refused_and_says_what_to_type(machine: tuple[Path, Sshd]) -> None:
@@ -332,9 +334,11 @@ def test_purge_with_another_name_erases_nothing_and_is_bad_input(machine: tuple[
     assert done.returncode == 2 and "nothing was erased" in done.stderr
 
 
-def test_a_run_that_finds_the_lock_taken_is_refused_and_names_the_holder(machine: tuple[Path, Sshd]) -> None:
+@pytest.mark.parametrize("kind", ["name", "data directory"])
+def test_a_run_that_finds_a_lock_taken_is_refused_and_names_the_holder(machine: tuple[Path, Sshd], kind: str) -> None:
     folder, _ = machine
-    lock = Path(f"/run/lock/sparkqfs-test-{os.getpid()}.lock")
+    locked = f"test-{os.getpid()}" if kind == "name" else f"{folder}/data".replace("/", "+")
+    lock = Path(f"/run/lock/sparkqfs-{locked}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     lock.write_text("ann@laptop pid 7, deploy, since 12:00:00\n")
     with subprocess.Popen(["flock", str(lock), "sh", "-c", "echo locked; exec cat"], stdin=-1, stdout=-1) as holder:

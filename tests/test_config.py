@@ -113,6 +113,25 @@ def test_every_key_arrives_in_its_field(full: ClusterConfig, tmp_path: Path) -> 
     assert (times.connect_s, times.command_s, times.build_s, times.deploy_s) == (2.5, 30.0, 7200.0, 600.0)
 
 
+@pytest.mark.parametrize("path", ["/home", "/root", "/tmp", "/var", "/var/lib", "/opt", "/srv", "/mnt", "//mnt/"])
+def test_a_directory_that_others_use_is_neither_for_data_nor_for_notebooks(tmp_path: Path, path: str) -> None:
+    text = f"data_dir: {path}\nnotebooks: {{path: {path}}}\n"
+    assert [p.config_path for p in faults(tmp_path, TWO_NODES + text)] == ["data_dir", "notebooks.path"]
+    below = f"data_dir: {path}/data\nnotebooks: {{path: {path}/me/notebooks}}\n"
+    assert load(tmp_path, TWO_NODES + below).notebooks.path == PurePosixPath("/" + path.strip("/"), "me/notebooks")
+
+
+@pytest.mark.parametrize(
+    ("path", "is_fine"), [("/mnt", True), ("/srv", True), ("/media", True), ("/home", False), ("/var", False)]
+)
+def test_a_shared_file_system_may_be_mounted_where_one_mounts(tmp_path: Path, path: str, is_fine: bool) -> None:
+    text = TWO_NODES + f"data_dir: /disk\nstorage: {{shared: {{path: {path}}}}}\n"
+    if is_fine:
+        assert load(tmp_path, text).storage.shared.path == PurePosixPath(path)
+    else:
+        assert [p.config_path for p in faults(tmp_path, text)] == ["storage.shared.path"]
+
+
 def test_null_and_an_empty_section_mean_the_default(tmp_path: Path) -> None:
     plain = load(tmp_path, TWO_NODES)
     assert load(tmp_path, TWO_NODES + "ssh:\nbuild: {pip_index: null}\nsubnet: ~\nspark:\n  conf: {}\n") == plain
@@ -233,6 +252,7 @@ BAD_FILES: dict[str, tuple[int | None, str]] = {
     "data-dir-comma": (2, "data_dir: found '/mnt/a,b'; must be an absolute path other than `/`"),
     "data-dir-control": (2, "data_dir: found '/mnt/a\\nb'; must be an absolute path other than `/`"),
     "data-dir-empty": (2, "data_dir: found an empty list; must be an absolute path other than `/`"),
+    "data-dir-home": (2, "data_dir: /home is not for a cluster alone; must be a directory of its own"),
     "data-dir-list": (4, "data_dir[1]: found 'disk2'; must be an absolute path other than `/`"),
     "data-dir-nested": (2, "data_dir: /mnt/disk1/more and /mnt/disk1 are not apart"),
     "data-dir-relative": (2, "data_dir: found 'mnt/data'; must be an absolute path other than `/`"),

@@ -14,6 +14,7 @@ from servers import payload
 
 from sparkqfs.config import StorageConfig, StorageKind
 from sparkqfs.facts import (
+    ContainerFact,
     MetaFact,
     NodeFacts,
     PathFact,
@@ -39,13 +40,14 @@ def ask(
     uid: int = 0,
     tools: Path | None = None,
     storage: StorageKind = "qfs",
+    counted: bool = False,
 ) -> NodeFacts:
     """What this machine answers, as prep would ask it; `tools` is a directory that goes before PATH."""
     path = f"{tools}:{os.environ['PATH']}" if tools else os.environ["PATH"]
     layout = backend_of(a_cluster(storage=StorageConfig(kind=storage))).layout
     arguments = [user, user, str(uid), str(uid), "192.0.2.1:5000", "yes" if manager else "no", notebooks]
     done = subprocess.run(
-        ["/bin/sh", "-s", "--", *arguments, *layout_arguments(layout), *map(str, disks)],
+        ["/bin/sh", "-s", "--", *arguments, *layout_arguments(layout), "yes" if counted else "no", *map(str, disks)],
         input=facts_script(layout),
         capture_output=True,
         text=True,
@@ -114,6 +116,26 @@ def test_an_engine_that_does_not_answer_is_no_engine(tmp_path: Path, answer: str
     assert facts.engine_version is None and facts.swarm_state == "inactive"
 
 
+def test_an_engine_says_what_runs_and_which_directories_that_has(tmp_path: Path) -> None:
+    tools = fake_docker(tmp_path / "bin", f"20.10.24\t{json.dumps(SWARM)}\n")
+    lines = "container\\tspark_qfs.1.x\\tspark\\t/mnt/data/qfs,volume,/mnt/data/spark\\ncontainer\\tmine\\t\\t\\n"
+    with (tools / "docker").open("w") as program:
+        program.write(f'#!/bin/sh\nif [ "$1" = ps ]; then printf "{lines}"; else cat "{tools}/answer"; fi\n')
+    sources = (PurePosixPath("/mnt/data/qfs"), PurePosixPath("/mnt/data/spark"))
+    assert ask(tmp_path, tools=tools).containers == (
+        ContainerFact(name="spark_qfs.1.x", stack="spark", sources=sources),
+        ContainerFact(name="mine", stack="", sources=()),
+    )
+
+
+def test_an_engine_that_does_not_list_its_containers_is_not_one_without_any(tmp_path: Path) -> None:
+    tools = fake_docker(tmp_path / "bin", f"20.10.24\t{json.dumps(SWARM)}\n")
+    program = tools / "docker"
+    program.write_text(program.read_text().replace("\n", '\n[ "$1" != ps ] || exit 1\n', 1))
+    assert ask(tmp_path, tools=tools).containers is None
+    assert ask(tmp_path).containers is None
+
+
 # --- directories ----------------------------------------------------------------------------------
 
 
@@ -121,7 +143,7 @@ def test_a_disk_that_is_not_there_is_missing_and_its_space_is_that_of_the_neares
     facts = ask(tmp_path / "not" / "there")
     (disk,) = facts.disks
     assert kind(facts, tmp_path / "not" / "there") == "missing"
-    assert (disk.marker, disk.blocks) == (None, 0)
+    assert (disk.marker, disk.has_blocks) == (None, False)
     assert 0 < disk.free_bytes <= disk.total_bytes
 
 
@@ -143,6 +165,13 @@ def test_directories_say_owner_mode_and_whether_they_are_empty(tmp_path: Path) -
 def test_a_hidden_file_is_enough_for_a_directory_not_to_be_empty(tmp_path: Path) -> None:
     (tmp_path / "spark").mkdir()
     (tmp_path / "spark" / ".hidden").touch()
+    assert not ask(tmp_path).paths[PurePosixPath(tmp_path / "spark")].empty
+
+
+def test_a_new_file_system_is_empty_with_its_lost_and_found(tmp_path: Path) -> None:
+    (tmp_path / "spark" / "lost+found").mkdir(parents=True)
+    assert ask(tmp_path).paths[PurePosixPath(tmp_path / "spark")].empty
+    (tmp_path / "spark" / "lost-found").mkdir()
     assert not ask(tmp_path).paths[PurePosixPath(tmp_path / "spark")].empty
 
 
@@ -175,9 +204,32 @@ def test_marker_and_chunks_of_every_disk_are_found(tmp_path: Path) -> None:
     (one / "qfs" / "chunk" / "0-fsid-4611").touch()
     for name in ("10.11.1", "10.12.1", "lost+found/10.13.1"):
         (one / "qfs" / "chunk" / name).write_bytes(b"x" * 5000)
-    facts = ask(one, two)
-    assert [(disk.marker, disk.blocks) for disk in facts.disks] == [("11111111-2222", 3), (None, 0)]
-    assert facts.disks[0].block_bytes >= 15000
+    asked, counted = ask(one, two), ask(one, two, counted=True)
+    for facts in (asked, counted):
+        assert [(disk.marker, disk.has_blocks) for disk in facts.disks] == [("11111111-2222", True), (None, False)]
+    assert [(disk.blocks, disk.block_bytes) for disk in asked.disks] == [(0, 0), (0, 0)]
+    assert [disk.blocks for disk in counted.disks] == [3, 0] and counted.disks[0].block_bytes >= 15000
+
+
+def test_blocks_are_neither_counted_nor_measured_unless_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("du", "find"):
+        program = tmp_path / "bin" / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/calls\nexec /usr/bin/{name} "$@"\n')
+        program.chmod(0o755)
+    (tmp_path / "qfs" / "chunk").mkdir(parents=True)
+    (tmp_path / "qfs" / "chunk" / "10.11.1").touch()
+    assert ask(tmp_path, tools=tmp_path / "bin").disks[0].has_blocks
+    (call,) = (tmp_path / "calls").read_text().splitlines()
+    assert call.startswith("find ") and call.endswith("-print -quit")
+
+
+@pytest.mark.parametrize(("storage", "directory"), [("qfs", "qfs"), ("hdfs", "hdfs"), ("shared", "spark")])
+def test_the_clusters_name_lies_beside_its_id(tmp_path: Path, storage: StorageKind, directory: str) -> None:
+    assert ask(tmp_path, storage=storage).disks[0].cluster is None
+    (tmp_path / directory).mkdir()
+    (tmp_path / directory / ".cluster-name").write_text("lab-2\n")
+    assert ask(tmp_path, storage=storage).disks[0].cluster == "lab-2"
 
 
 def test_a_marker_that_is_a_link_does_not_count(tmp_path: Path) -> None:
@@ -198,7 +250,8 @@ def test_chunks_behind_a_linked_chunk_directory_are_counted(tmp_path: Path) -> N
     (tmp_path / "elsewhere" / "10.11.1").write_bytes(b"x")
     (tmp_path / "qfs").mkdir()
     (tmp_path / "qfs" / "chunk").symlink_to(tmp_path / "elsewhere")
-    assert ask(tmp_path).disks[0].blocks == 1
+    assert ask(tmp_path).disks[0].has_blocks
+    assert ask(tmp_path, counted=True).disks[0].blocks == 1
 
 
 # --- the manager's metadata -----------------------------------------------------------------------
@@ -256,7 +309,7 @@ def test_a_namenodes_directory_is_a_file_system_and_only_block_files_are_data(tm
     for name in ("blk_1073741825", "blk_1073741825_1001.meta", "VERSION"):
         (blocks / name).write_bytes(b"x" * 5000)
     (tmp_path / "hdfs" / ".cluster-id").write_text("1111-2222\n")
-    facts = ask(tmp_path, manager=True, storage="hdfs")
+    facts = ask(tmp_path, manager=True, storage="hdfs", counted=True)
     assert (facts.meta.checkpoints, facts.meta.logs, facts.meta.latest) == (1, 1, True)
     assert facts.meta.file_system_id == "BP-1-172.20.0.2-1700000000000" and facts.meta.date
     assert [(disk.marker, disk.blocks) for disk in facts.disks] == [("1111-2222", 1)]
@@ -268,7 +321,7 @@ def test_a_storage_without_daemons_is_not_looked_for(tmp_path: Path) -> None:
     (tmp_path / "qfs" / ".cluster-id").write_text("1111-2222\n")
     facts = ask(tmp_path, manager=True, storage="shared")
     assert facts.meta == MetaFact()
-    assert [(disk.marker, disk.blocks) for disk in facts.disks] == [(None, 0)]
+    assert [(disk.marker, disk.has_blocks) for disk in facts.disks] == [(None, False)]
 
 
 def test_a_worker_is_not_asked_for_metadata_or_secrets(tmp_path: Path) -> None:

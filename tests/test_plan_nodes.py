@@ -87,6 +87,7 @@ def test_a_fresh_machine_gets_its_user_directories_marker_and_trust_in_this_orde
         "directory /mnt/data/qfs/logs (6700:6700, 750)",
         "directory /mnt/data/spark (6700:6700, 750)",
         "marker /mnt/data/qfs/.cluster-id",
+        "name /mnt/data/qfs/.cluster-name",
         "registry trust /etc/docker/certs.d/192.168.1.11:5000/ca.crt",
     ]
     assert all(step.why == "missing" for step in plan.of("node2"))
@@ -181,6 +182,20 @@ def test_a_symbolic_link_in_place_of_a_directory_is_refused() -> None:
     assert plan.of("node2") == ()
 
 
+def test_a_data_directory_that_is_a_link_is_refused_before_anything_is_made_behind_it() -> None:
+    odd = with_path(a_fresh_node("node2"), "/mnt/data", kind="link", uid=0, gid=0, mode=0o777)
+    plan = planned(CLUSTER, prepared(CLUSTER, node2=odd))
+    assert [(p.what, p.config_path) for p in plan.problems] == [
+        ("/mnt/data is a symbolic link, a directory is wanted", "nodes.node2.data_dir")
+    ]
+    assert plan.of("node2") == ()
+
+
+def test_a_data_directory_may_be_anybodys() -> None:
+    odd = with_path(a_node("node2"), "/mnt/data", uid=1000, gid=1000, mode=0o755, empty=False)
+    assert planned(CLUSTER, prepared(CLUSTER, node2=odd)) == Plan(unchanged=ALL)
+
+
 def test_a_file_in_place_of_a_directory_is_refused() -> None:
     odd = with_path(a_node("node2"), "/mnt/data/spark", kind="file")
     plan = planned(CLUSTER, prepared(CLUSTER, node2=odd))
@@ -193,6 +208,74 @@ def test_another_users_directory_with_something_in_it_is_left_alone() -> None:
     assert [p.what for p in plan.problems] == ["/mnt/data/spark belongs to user number 1000 and is not empty"]
     assert "chown -R 6700:6700 /mnt/data/spark" in (plan.problems[0].hint or "")
     assert plan.of("node2") == ()
+
+
+def foreign(path: str, uid: int, fact: NodeFacts, config: ClusterConfig = CLUSTER, **more: Any) -> Plan:
+    """The plan when the manager has a directory of this user with something in it."""
+    odd = with_path(fact, path, uid=uid, gid=uid, empty=False, **({"mode": 0o755} | more))
+    others = prepared(config) if fact.disks[0].marker else {name: a_fresh_node(name, config) for name in ALL}
+    return planned(config, {**others, "node1": odd})
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_a_directory_that_hosts_yml_names_is_not_taken_from_root_or_from_a_user(uid: int) -> None:
+    path = PurePosixPath("/srv/www")
+    config = a_cluster(notebooks=NotebooksConfig(path=path))
+    plan = foreign(str(path), uid, a_node("node1", config), config)
+    owner = "root" if uid == 0 else "user number 1000"
+    assert [(p.what, p.config_path) for p in plan.problems] == [
+        (f"/srv/www belongs to {owner} and is not empty", "notebooks.path")
+    ]
+    assert plan.of("node1") == () and "another directory" in (plan.problems[0].hint or "")
+
+
+def test_a_directory_of_the_shared_file_system_with_our_name_is_not_taken_from_root() -> None:
+    storage = StorageConfig(kind="shared", shared=SharedConfig(path=PurePosixPath("/mnt")))
+    config = a_cluster(storage=storage)
+    plan = foreign("/mnt/spark", 0, a_node("node1", config), config)
+    assert [(p.what, p.config_path) for p in plan.problems] == [
+        ("/mnt/spark belongs to root and is not empty", "storage.shared.path")
+    ]
+
+
+@pytest.mark.parametrize("path", ["/mnt/data/spark", "/mnt/data/qfs/chunk", "/mnt/data/notebooks"])
+def test_roots_directory_in_a_data_directory_is_taken_only_where_it_has_been_ours(path: str) -> None:
+    assert [p.what for p in foreign(path, 0, a_fresh_node("node1")).problems][:1] == [
+        f"{path} belongs to root and is not empty"
+    ]
+    plan = foreign(path, 0, a_node("node1"))
+    assert not plan.problems
+    assert [step.why for step in plan.of("node1")] == ["owner is 0:0, want 6700:6700"]
+
+
+def test_an_empty_directory_of_root_is_taken() -> None:
+    path = PurePosixPath("/srv/notebooks")
+    config = a_cluster(notebooks=NotebooksConfig(path=path))
+    odd = with_path(a_node("node1", config), str(path), uid=0, gid=0, mode=0o755, empty=True)
+    plan = planned(config, prepared(config, node1=odd))
+    assert not plan.problems and [step.why for step in plan.of("node1")] == ["owner is 0:0, want 6700:6700"]
+
+
+PRIVATE = "/mnt/data/sparkqfs"
+
+
+def test_the_directory_for_secrets_is_not_taken_from_anybody() -> None:
+    for uid, who in ((0, "root"), (1000, "user number 1000"), (6700, "user number 6700")):
+        plan = foreign(PRIVATE, uid, a_fresh_node("node1"))
+        assert [p.what for p in plan.problems][:1] == [f"{PRIVATE} belongs to {who} and is not empty"]
+        assert plan.of("node1") == ()
+    assert foreign(PRIVATE, 1000, a_node("node1")).problems
+
+
+def test_the_directory_for_secrets_is_ours_with_the_secrets_and_when_prep_was_broken_off() -> None:
+    assert [s.why for s in foreign(PRIVATE, 6700, a_node("node1")).of("node1")][:1] == ["owner is 6700:6700, want 0:0"]
+    begun = foreign(PRIVATE, 0, a_node("node1", has_secrets=False), mode=0o700)
+    assert not begun.problems and "secrets of the cluster" in whats(begun.of("node1"))
+
+
+def test_a_link_in_place_of_the_directory_for_secrets_is_refused() -> None:
+    plan = foreign(PRIVATE, 0, a_node("node1"), kind="link")
+    assert [p.what for p in plan.problems] == [f"{PRIVATE} is a symbolic link, a directory is wanted"]
 
 
 def test_another_users_empty_directory_is_taken_over() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 from builders import a_cluster
 from facts_builders import a_node, prepared, with_path
 
-from sparkqfs.config import StorageConfig
-from sparkqfs.errors import ConfigError, ExitCode
+from sparkqfs.clients.parallel import Results
+from sparkqfs.config import NotebooksConfig, SharedConfig, StorageConfig
+from sparkqfs.errors import ConfigError, ExitCode, RefusedError
 from sparkqfs.facts import NodeFacts
+from sparkqfs.jobs import base
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.storage import ERASE_SCRIPT, init, refusals
 
@@ -38,6 +41,42 @@ def test_a_name_directory_left_by_a_format_that_was_broken_off_is_refused() -> N
     (problem,) = refusals(a_session(facts))
     assert (problem.node, problem.code) == ("node1", ExitCode.REFUSED)
     assert "/mnt/data/hdfs/name is not empty" in problem.what and "init-storage --erase spark" in str(problem.hint)
+
+
+NOTEBOOKS = PurePosixPath("/mnt/nfs/notebooks")
+SHARED = SharedConfig(path=PurePosixPath("/mnt/nfs"))
+
+
+@pytest.mark.parametrize("path", [str(NOTEBOOKS), "/mnt/nfs", "/mnt/nfs/spark"])
+def test_a_link_to_what_no_task_erases_is_no_reason_to_refuse(path: str) -> None:
+    config = a_cluster(
+        notebooks=NotebooksConfig(path=NOTEBOOKS, shared=True), storage=StorageConfig(kind="hdfs", shared=SHARED)
+    )
+    facts = prepared(config, node1=with_path(a_node("node1", config), path, kind="link"))
+    assert refusals(a_session(facts, config=config)) == ()
+
+
+@pytest.mark.parametrize("path", ["/mnt/data", "/mnt/data/hdfs", "/mnt/data/hdfs/data"])
+def test_a_link_on_the_way_to_the_data_is_refused_past_the_name_too(path: str) -> None:
+    facts = prepared(HDFS, node2=with_path(a_node("node2", HDFS), path, kind="link"))
+    for name in (None, "spark"):
+        with pytest.raises(RefusedError, match=f"{path} is a symbolic link"):
+            init(a_session(facts), erase_name=name)
+
+
+def test_blocks_are_counted_for_a_refusal_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def gather(_config: Any, _clients: Any, _layout: Any, *, counted: bool) -> Results[NodeFacts]:
+        asked.append(counted)
+        return Results(prepared(HDFS, node3=a_node("node3", HDFS, blocks=7 if counted else 0)), {})
+
+    monkeypatch.setattr(base, "gather_nodes", gather)
+    assert refusals(a_session(prepared(HDFS))) == () and asked == []
+    (disk,) = a_node("node3", HDFS).disks
+    unknown = prepared(HDFS, node3=a_node("node3", HDFS, disks=(replace(disk, has_blocks=True),)))
+    (problem,) = refusals(a_session(unknown))
+    assert asked == [True] and "/mnt/data/hdfs/data holds 7 blocks, 7340032 bytes" in problem.what
 
 
 @pytest.mark.parametrize("kind", ["qfs", "hdfs", "shared"])

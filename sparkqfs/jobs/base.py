@@ -18,6 +18,7 @@ from sparkqfs.facts import NodeFacts
 from sparkqfs.gather import gather_nodes
 from sparkqfs.plan.images import ImageRef
 from sparkqfs.plan.nodes import private_directory
+from sparkqfs.plan.ownership import name_problems
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Backend
 
@@ -37,6 +38,7 @@ class Session:
     confirm: Callable[[str], bool] = lambda _question: False
     _facts: dict[str, NodeFacts] | None = None
     _problems: tuple[Problem, ...] = ()
+    _is_counted: bool = False
     references: dict[str, ImageRef] = field(default_factory=dict)
     """Image references, worked out once: hashing the contexts reads files."""
     _secrets: dict[str, str] = field(default_factory=dict, repr=False)
@@ -46,12 +48,12 @@ class Session:
         """The storage backend."""
         return backend_of(self.config)
 
-    def facts(self, *, fresh: bool = False) -> tuple[dict[str, NodeFacts], tuple[Problem, ...]]:
-        """Facts of every node that could be asked, and the problems of the others."""
-        if self._facts is None or fresh:
-            self.on_event(f"asking {len(self.config.nodes)} machines")
-            results = gather_nodes(self.config, self.clients, self.backend.layout)
-            self._facts, self._problems = results.values, results.problems
+    def facts(self, *, fresh: bool = False, counted: bool = False) -> tuple[dict[str, NodeFacts], tuple[Problem, ...]]:
+        """Facts of every node that could be asked, and the problems of the others; `counted` with numbers of blocks."""
+        if self._facts is None or fresh or (counted and not self._is_counted):
+            self.on_event(f"{'counting the blocks of' if counted else 'asking'} {len(self.config.nodes)} machines")
+            results = gather_nodes(self.config, self.clients, self.backend.layout, counted=counted)
+            self._facts, self._problems, self._is_counted = results.values, results.problems, counted
         return self._facts, self._problems
 
     def all_facts(self) -> dict[str, NodeFacts]:
@@ -92,12 +94,21 @@ class Session:
         }
 
 
+def check_cluster_name(session: Session, facts: dict[str, NodeFacts]) -> None:
+    """Raises `RefusedError` when the data directories are another cluster's than hosts.yml names."""
+    problems = name_problems(session.config, facts)
+    if problems:
+        raise RefusedError(*problems)
+
+
 LOCK_SCRIPT = r"""
-file=/run/lock/sparkqfs-$1.lock
-owner=$2
-exec 9>>"$file"
-if ! flock -w 3 9; then printf 'held\t%s\n' "$(cat "$file")"; exit 9; fi
-printf '%s\n' "$owner" > "$file"
+owner=$1 name=/run/lock/sparkqfs-$2.lock place=/run/lock/sparkqfs-$3.lock
+lock() { flock -w 3 "$1" || { printf 'held\t%s\n' "$(cat "$2")"; exit 9; }; }
+exec 8>>"$name" 9>>"$place"
+lock 8 "$name"
+lock 9 "$place"
+printf '%s\n' "$owner" > "$name"
+printf '%s\n' "$owner" > "$place"
 printf 'locked\n'
 cat > /dev/null
 """
@@ -105,14 +116,15 @@ cat > /dev/null
 
 @contextlib.contextmanager
 def cluster_lock(session: Session, task: str) -> Iterator[None]:
-    """Hold the cluster's lock on the manager while the block runs.
+    """Hold the cluster's lock on the manager while the block runs: that of its name, and that of its data directory.
 
     The lock lives as long as the SSH channel: a run that dies leaves none behind. Raises `RefusedError` naming the
     holder when another run has it; three seconds are given to one that is just ending.
     """
     config = session.config
     owner = f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}, {task}, since {time.strftime('%H:%M:%S')}"
-    channel = session.clients.manager.exec_channel(["sh", "-c", LOCK_SCRIPT, "sh", config.name, owner])
+    place = str(config.manager.data_dirs[0]).replace("/", "+")
+    channel = session.clients.manager.exec_channel(["sh", "-c", LOCK_SCRIPT, "sh", owner, config.name, place])
     channel.settimeout(config.timeouts.connect_s)
     try:
         try:

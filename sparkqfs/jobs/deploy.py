@@ -1,4 +1,4 @@
-"""invoke deploy and down: the stack, and waiting until the cluster really works, or is really gone."""
+"""invoke deploy: the stack, and waiting until the cluster really works."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Any
 
 from sparkqfs import topology
 from sparkqfs.clients.context import templates
-from sparkqfs.clients.engine import STACK_LABEL
 from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 from sparkqfs.facts import TaskFact
 from sparkqfs.gather import gather_tasks
-from sparkqfs.jobs import images, status, submit
-from sparkqfs.jobs.base import Session
+from sparkqfs.jobs import images, status
+from sparkqfs.jobs.base import Session, check_cluster_name
+from sparkqfs.jobs.down import down as down
+from sparkqfs.jobs.down import left_over, remove
 from sparkqfs.jobs.shared_path import check_shared_path
 from sparkqfs.plan.images import stack_images
 from sparkqfs.plan.nodes import is_initialised, marker_path
@@ -120,6 +121,8 @@ def is_current(session: Session, stack: StackFile) -> bool:
 def run(session: Session) -> JobResult:
     """Deploy, wait until the cluster works, make the directories that need a running file system."""
     config = session.config
+    if not session.dry_run:
+        check_cluster_name(session, session.all_facts())
     stack = make_stack(session)
     if session.dry_run:
         document: dict[str, object] = {"schema": 1, "stack": stack.text, "configs": stack.configs}
@@ -131,8 +134,8 @@ def run(session: Session) -> JobResult:
     if is_current(session, stack):
         outcomes = [Outcome(subject=subject, state="unchanged")]
     else:
-        if not engine.services(config.name) and _left_over(session):
-            _remove(session)  # a `down` that did not come to its end: its network would vanish under our services
+        if not engine.services(config.name) and left_over(session).things:
+            _finish_removal(session)
         _create_configs(session, stack)
         session.on_event(f"[{config.manager.name}] deploying stack {config.name}")
         _stack_deploy(session, stack)
@@ -146,6 +149,13 @@ def run(session: Session) -> JobResult:
     if removed:
         outcomes.append(Outcome(subject="old configs and secrets", state="changed", changes=tuple(removed)))
     return JobResult(task="deploy", outcomes=tuple(outcomes))
+
+
+def _finish_removal(session: Session) -> None:
+    """End a `down` that did not come to its end: its network would vanish under our services."""
+    silent = remove(session).silent
+    if silent:
+        raise ClusterError(*silent)  # what cannot be seen is not gone
 
 
 def _utc(text: str) -> str:
@@ -347,67 +357,3 @@ def exec_in(session: Session, service: str, argv: list[str], *, timeout_s: float
     if output.exit_code != 0:
         raise client.failure(command, output)
     return output.stdout
-
-
-def down(session: Session) -> JobResult:
-    """Remove the stack; wait until its tasks, containers and network are gone everywhere. Data is kept."""
-    config = session.config
-    engine = session.clients.engine()
-    subject = f"stack {config.name}"
-    if not engine.info().get("Swarm", {}).get("ControlAvailable"):
-        return JobResult(task="down", outcomes=(Outcome(subject=subject, state="unchanged"),))
-    left = _left_over(session)
-    if not left:
-        return JobResult(task="down", outcomes=(Outcome(subject=subject, state="unchanged"),))
-    if session.dry_run:
-        return JobResult(task="down", outcomes=(Outcome(subject=subject, state="planned", changes=tuple(left)),))
-    _remove(session)
-    engine.remove_unused(config.name, ())
-    return JobResult(task="down", outcomes=(Outcome(subject=subject, state="changed", changes=("removed",)),))
-
-
-def _remove(session: Session) -> None:
-    """`docker stack rm`, again and again: it fails while an earlier one, or a task, still holds the network."""
-    config = session.config
-    for name in submit.end_all(session):  # they hold the network
-        session.on_event(f"ending {name}")
-    session.on_event(f"[{config.manager.name}] removing stack {config.name}")
-    said = {"left": "", "error": ""}
-
-    def gone() -> bool:
-        left = _left_over(session)
-        if any("containers" not in one for one in left):
-            output = session.clients.manager.run(["docker", "stack", "rm", config.name], check=False)
-            said["error"] = output.last_lines(3) if output.exit_code else ""
-        text = f"{', '.join(left)} left" if left else ""
-        if text and text != said["left"]:
-            session.on_event(f"waiting: {text}")
-        said["left"] = text
-        return not left
-
-    wait_until(
-        gone,
-        what=f"stack {config.name} to be gone",
-        timeout_s=config.timeouts.deploy_s,
-        detail=lambda: "\n".join(filter(None, said.values())),
-    )
-
-
-def _left_over(session: Session) -> list[str]:
-    """What of the stack still exists, counted by kind."""
-    config = session.config
-    engine = session.clients.engine()
-    label = f"{STACK_LABEL}={config.name}"
-    results = session.clients.on(
-        tuple(node.name for node in config.nodes), lambda name: len(session.clients.engine(name).containers(label))
-    )
-    drivers = submit.services(session)
-    if results.failures:
-        raise ClusterError(*results.problems)  # what cannot be seen is not gone
-    counts = {
-        "services": len(engine.services(config.name)),
-        "containers": sum(results.values.values()),
-        "networks": len(engine.networks(config.name)),
-        "submitted applications": len(drivers),
-    }
-    return [f"{count} {kind}" for kind, count in counts.items() if count]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+from pathlib import PurePosixPath
 from string import Template
 
 from sparkqfs.clients.context import templates
-from sparkqfs.clients.engine import STACK_LABEL
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
 from sparkqfs.facts import NodeFacts
 from sparkqfs.jobs import images
-from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.base import Session, check_cluster_name
 from sparkqfs.jobs.shared_path import check_shared_path
 from sparkqfs.plan.nodes import marker_path
+from sparkqfs.plan.ownership import cluster_directories, users_of
 from sparkqfs.plan.stack import SECRETS
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage.seam import Master, disk_mounts
@@ -57,6 +58,8 @@ def refusals(session: Session) -> tuple[Problem, ...]:
     """Everything that stands against a new file system: metadata, data, machines that cannot be looked at."""
     config = session.config
     facts, unreachable = session.facts()
+    if any(disk.has_blocks for fact in facts.values() for disk in fact.disks):
+        facts, unreachable = session.facts(counted=True)
     problems = [
         dataclasses.replace(problem, what=f"cannot be looked at: {problem.what}", code=ExitCode.REFUSED)
         for problem in unreachable
@@ -81,16 +84,22 @@ def refusals(session: Session) -> tuple[Problem, ...]:
             for part in left:  # a format or an erasure that was broken off
                 what = f"{top / part} is not empty"
                 problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
-        for path in fact.paths.values():
-            if path.kind == "link":
-                what = f"{path.path} is a symbolic link: what is behind it is not looked at"
-                problems.append(Problem(node=name, what=what, hint="`invoke prep` says more", code=ExitCode.REFUSED))
+        for path in _links(session, fact):
+            what = f"{path} is a symbolic link: what is behind it is not looked at"
+            problems.append(Problem(node=name, what=what, hint="`invoke prep` says more", code=ExitCode.REFUSED))
         for disk in fact.disks:
-            if disk.blocks:
+            if disk.has_blocks:
                 where = f"{disk.path}/{layout.top}/{layout.blocks}"
                 what = f"{where} holds {disk.blocks} {words.blocks}, {disk.block_bytes} bytes"
                 problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
     return tuple(problems)
+
+
+def _links(session: Session, fact: NodeFacts) -> list[PurePosixPath]:
+    """Links among the directories of the data; what else was looked at (notebooks, a shared path) is not erased."""
+    config = session.config
+    others = (config.notebooks_path, config.shared_directory, config.storage.shared.path)
+    return [path for path, found in fact.paths.items() if found.kind == "link" and path not in others]
 
 
 def _marker_problems(session: Session, facts: dict[str, NodeFacts]) -> tuple[Problem, ...]:
@@ -107,32 +116,30 @@ def _marker_problems(session: Session, facts: dict[str, NodeFacts]) -> tuple[Pro
     return tuple(problems)
 
 
-def _check_name(session: Session, erase: str | None, flag: str) -> None:
+def _check_erase_name(session: Session, erase: str | None, flag: str) -> None:
     if erase is not None and erase != session.config.name:
         what = f"{flag} {erase}: this cluster is called {session.config.name}; nothing was erased"
         raise ConfigError(Problem(what=what))
 
 
 def _refuse_while_running(session: Session) -> None:
-    """No daemon may run while its data is erased: services and containers are looked at, on every machine."""
+    """Nothing may use the data while it is erased: services, and containers of any name, on every machine."""
     config = session.config
-    label = f"{STACK_LABEL}={config.name}"
     for name, fact in session.all_facts().items():
-        if fact.engine_version is None:
+        if fact.containers is None:
             what = "no Docker Engine answers: what runs there cannot be seen"
             raise RefusedError(Problem(node=name, what=what, hint="start it first", code=ExitCode.REFUSED))
-
-    def running(name: str) -> int:
-        found = session.clients.engine(name).containers(label)
-        return sum(1 for container in found if container["State"] not in ("exited", "dead", "created"))
-
-    left = session.clients.on(tuple(node.name for node in config.nodes), running).raise_failures()
+        if any(container.stack == config.name for container in fact.containers):
+            raise _running(name, f"stack {config.name} is running", "`invoke down` first")
+        for container, path in users_of(config, config.node(name), fact):
+            raise _running(name, f"container {container.name} has {path} mounted", "stop it first")
     is_swarm = session.manager_facts().swarm_state == "active"
-    if any(left.values()) or (is_swarm and session.clients.engine().services(config.name)):
-        what = f"stack {config.name} is running"
-        raise RefusedError(
-            Problem(node=config.manager.name, what=what, hint="`invoke down` first", code=ExitCode.REFUSED)
-        )
+    if is_swarm and session.clients.engine().services(config.name):
+        raise _running(config.manager.name, f"stack {config.name} is running", "`invoke down` first")
+
+
+def _running(node: str, what: str, hint: str) -> RefusedError:
+    return RefusedError(Problem(node=node, what=what, hint=hint, code=ExitCode.REFUSED))
 
 
 def data_directories(session: Session, name: str, *, everything: bool) -> list[str]:
@@ -146,9 +153,7 @@ def data_directories(session: Session, name: str, *, everything: bool) -> list[s
         if node.manager:
             found += [str(node.data_dirs[0] / layout.top / part) for part in layout.metadata]
     if everything:  # by name, never from a list that holds the user's own directories too
-        found.append(str(node.data_dirs[0] / "spark"))
-        if layout is not None:
-            found += [str(disk / layout.top) for disk in node.data_dirs]
+        found += map(str, cluster_directories(config, node))
     return list(dict.fromkeys(found))
 
 
@@ -180,7 +185,8 @@ def init(session: Session, *, erase_name: str | None = None, task: str = "init-s
     if task not in ("init-storage", session.backend.init_task):
         what = f"{task} is not for a cluster whose storage is {session.backend.words.storage}"
         raise ConfigError(Problem(what=what, config_path="storage.kind", hint="`invoke init-storage`"))
-    _check_name(session, erase_name, "--erase")
+    _check_erase_name(session, erase_name, "--erase")
+    check_cluster_name(session, session.facts()[0])
     if master is None:
         if not session.dry_run:
             check_shared_path(session)
@@ -190,7 +196,7 @@ def init(session: Session, *, erase_name: str | None = None, task: str = "init-s
     assert layout is not None
     against = refusals(session)
     facts, unreachable = session.facts()
-    linked = any(path.kind == "link" for fact in facts.values() for path in fact.paths.values())
+    linked = any(_links(session, fact) for fact in facts.values())
     if against and (erase_name is None or unreachable or linked):
         raise RefusedError(*against)
     markers = _marker_problems(session, facts)
@@ -249,8 +255,8 @@ def purge(session: Session, *, erase_name: str | None) -> JobResult:
         what = f"purge erases all data of cluster {session.config.name}"
         hint = f"to do that: invoke purge --erase {session.config.name}"
         raise RefusedError(Problem(what=what, hint=hint, code=ExitCode.REFUSED))
-    _check_name(session, erase_name, "--erase")
-    session.all_facts()
+    _check_erase_name(session, erase_name, "--erase")
+    check_cluster_name(session, session.all_facts())
     _refuse_while_running(session)
     if session.dry_run:
         planned = [

@@ -13,13 +13,14 @@ import bcrypt
 from sparkqfs import topology
 from sparkqfs.clients.context import make_context
 from sparkqfs.clients.wait import wait_until
-from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.errors import ClusterError, ExitCode, Problem
 from sparkqfs.facts import NodeFacts, SwarmNode
 from sparkqfs.gather import gather_swarm_nodes
 from sparkqfs.jobs import images
 from sparkqfs.jobs.base import Session
 from sparkqfs.plan.nodes import private_directory
-from sparkqfs.plan.stack import node_labels
+from sparkqfs.plan.ownership import name_problems
+from sparkqfs.plan.stack import CLUSTER_LABEL, node_labels
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Step
 
 REGISTRY_SCRIPT = r"""
@@ -51,7 +52,7 @@ def plan(session: Session) -> Plan:
     config = session.config
     facts = session.all_facts()
     manager = facts[config.manager.name]
-    problems = _swarm_problems(session, facts)
+    problems = [*name_problems(config, facts), *_swarm_problems(session, facts)]
     if problems:
         return Plan(problems=tuple(problems))
     steps: list[Step] = []
@@ -59,6 +60,9 @@ def plan(session: Session) -> Plan:
     seen: dict[str, SwarmNode] = {}
     if manager.swarm_state == "active":
         seen = {node.id: node for node in gather_swarm_nodes(session.clients)}
+        taken = _taken_problems(session, facts, seen)
+        if taken:
+            return Plan(problems=taken)
     else:
         steps.append(Step(node=manager.name, what="new swarm", why="the manager is in none"))
     labels = node_labels(config, facts)
@@ -103,6 +107,33 @@ def _swarm_problems(session: Session, facts: dict[str, NodeFacts]) -> list[Probl
             what = f"its swarm state is {fact.swarm_state}"
             problems.append(Problem(node=name, what=what, hint="`docker info` on that machine says why"))
     return problems
+
+
+def _taken_problems(session: Session, facts: dict[str, NodeFacts], seen: dict[str, SwarmNode]) -> tuple[Problem, ...]:
+    """Machines that are labelled for another cluster while services of that are in the swarm.
+
+    Without services a label is only left over: clusters may use the same machines one after the other.
+    """
+    mine = session.config.name
+    labels = {name: seen[fact.swarm_node_id].labels for name, fact in facts.items() if fact.swarm_node_id in seen}
+    owners = {name: found[CLUSTER_LABEL] for name, found in labels.items() if CLUSTER_LABEL in found}
+    engine = session.clients.engine()
+    working = {
+        other
+        for other in set(owners.values()) - {mine}
+        if engine.services(other) or engine.labelled_services(f"{CLUSTER_LABEL}={other}")
+    }
+    return tuple(
+        Problem(
+            node=name,
+            what=f"this machine works for cluster {other}, which has services in the swarm: not for {mine}",
+            config_path="cluster",
+            hint=f"`invoke down` with the hosts.yml of {other}; or take the machine out of one of the two files",
+            code=ExitCode.REFUSED,
+        )
+        for name, other in owners.items()
+        if other in working
+    )
 
 
 def registry_config(session: Session) -> str:

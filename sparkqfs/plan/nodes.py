@@ -8,11 +8,13 @@ from pathlib import PurePosixPath
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts import DiskFact, NodeFacts, PathFact
+from sparkqfs.plan.ownership import WORK, name_problems, name_steps
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.trust import plan_trust
 
 DIRECTORY_MODE = 0o750
+PRIVATE_MODE = 0o700
 NO_SECRET = Secret()
 
 
@@ -47,6 +49,9 @@ def plan_prep(
     problems: list[Problem] = []
     unchanged: list[str] = []
     cluster_id, id_problems = _cluster_id(config, facts, fresh)
+    misnamed = name_problems(config, facts)
+    if _is_unnamed(config, facts):
+        id_problems += misnamed
     problems += id_problems
     manager_applied = _manager_is_applied(config, facts, only)
     if cluster_id == fresh.cluster_id and not manager_applied:
@@ -58,6 +63,7 @@ def plan_prep(
         fact = facts[node.name]
         trust_steps, trust_problems = plan_trust(config, fact, fresh.ca_pem if has_ca else None)
         faults = [*_owner_problems(config, fact), *_path_problems(config, node, fact), *trust_problems]
+        faults += [problem for problem in misnamed if problem.node == node.name and problem not in id_problems]
         marker_steps: list[Step] = []
         if cluster_id is not None:
             marker_steps, marker_problems = _marker(config, node, facts, cluster_id, node.name in adopt)
@@ -71,6 +77,7 @@ def plan_prep(
             *_directory_steps(config, node, fact),
             *_shared_notebooks(config, node, fact),
             *marker_steps,
+            *(name_steps(config, fact) if cluster_id is not None or backend_of(config).layout is None else []),
             *_manager_steps(config, node, fact, fresh),
             *trust_steps,
         ]
@@ -94,6 +101,12 @@ def _manager_is_applied(config: ClusterConfig, facts: dict[str, NodeFacts], only
     fact = facts[node.name]
     _, trust_problems = plan_trust(config, fact, None)
     return not [*_owner_problems(config, fact), *_path_problems(config, node, fact), *trust_problems]
+
+
+def _is_unnamed(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
+    """True unless the manager carries the name of hosts.yml: then a wrong name anywhere stops all machines."""
+    manager = facts.get(config.manager.name)
+    return manager is None or not manager.disks or manager.disks[0].cluster != config.name
 
 
 def _first_marker(fact: NodeFacts) -> str | None:
@@ -121,12 +134,13 @@ def _cluster_id(
         (fact.name, disk)
         for fact in facts.values()
         for disk in fact.disks
-        if disk.marker is not None or disk.blocks > 0
+        if disk.marker is not None or disk.has_blocks
     ]
     if found:
         name, disk = found[0]
+        has = blocks if disk.has_blocks else f"no {blocks}"
         what = (
-            f"no .cluster-id under {first}/{layout.top}, but {name} has {disk.blocks} {blocks} and the marker "
+            f"no .cluster-id under {first}/{layout.top}, but {name} has {has} and the marker "
             f"{disk.marker or 'none'} in {disk.path}: a disk of the manager that is not mounted looks like this"
         )
         return None, [Problem(node=manager.name, what=what, hint=hint, code=ExitCode.REFUSED)]
@@ -157,7 +171,7 @@ def _marker(
             what = f"{path} says {disk.marker}, this cluster is {cluster_id}"
             hint = "this disk belongs to another cluster; it is not touched"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
-        elif (is_initialised(config, facts) and not adopt) or disk.blocks > 0:
+        elif (is_initialised(config, facts) and not adopt) or disk.has_blocks:
             what = f"{path} is missing although the cluster is initialised: is the disk at {disk.path} mounted?"
             hint = f"mount it; for a machine or disk that is new, `invoke prep --add {node.name}`"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
@@ -245,7 +259,7 @@ def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePos
     found: list[PurePosixPath] = []
     for number, disk in enumerate(node.data_dirs):
         found += [disk / name for name in backend.disk_directories(number == 0)]
-    found.append(node.data_dirs[0] / "spark")
+    found.append(node.data_dirs[0] / WORK)
     if node.manager:
         found += [node.data_dirs[0] / name for name in backend.manager_directories()]
         if config.shared_directory is not None:
@@ -267,19 +281,55 @@ def _path_problems(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> 
         what = f"{shared} is missing: is the shared file system mounted?"
         hint = "mount it on every node; a directory made here would lie on this machine's own disk"
         problems.append(Problem(node=fact.name, what=what, config_path="storage.shared.path", hint=hint))
-    for path in wanted_directories(config, node):
+    for path in (*node.data_dirs, *wanted_directories(config, node)):
         found = fact.paths.get(path)
         if found is None or found.kind == "missing":
             continue
         if found.kind != "directory":
-            what = f"{path} is a {'symbolic link' if found.kind == 'link' else found.kind}, a directory is wanted"
-            hint = "links out of data_dir are not followed; move it away, or set data_dir to where it points"
-            problems.append(Problem(node=fact.name, what=what, config_path=f"nodes.{node.name}.data_dir", hint=hint))
-        elif found.uid not in (0, config.owner.uid) and not found.empty:
-            what = f"{path} belongs to user number {found.uid} and is not empty"
-            hint = f"if its content is this cluster's: chown -R {config.owner.uid}:{config.owner.gid} {path}"
-            problems.append(Problem(node=fact.name, what=what, hint=hint))
+            problems.append(_kind_problem(node, found))
+        elif path not in node.data_dirs and not _may_be_taken(config, fact, found):
+            want = f"{config.owner.uid}:{config.owner.gid}"
+            problems.append(_foreign_problem(config, node, found, want))
+    private = fact.paths.get(private_directory(config)) if node.manager else None
+    if private is not None and private.kind not in ("directory", "missing"):
+        problems.append(_kind_problem(node, private))
+    elif private is not None and not _may_be_private(config, fact, private):
+        problems.append(_foreign_problem(config, node, private, "0:0"))
     return problems
+
+
+def _may_be_taken(config: ClusterConfig, fact: NodeFacts, found: PathFact) -> bool:
+    """True for an empty directory, the service user's, and root's where it has been this cluster's before.
+
+    Directories that hosts.yml names by themselves may hold anything; the others lie in a data directory, and its
+    marker or name says whose they are.
+    """
+    if found.empty or found.uid == config.owner.uid:
+        return True
+    ours = [disk.path for disk in fact.disks if disk.marker is not None or disk.cluster is not None]
+    is_named = found.path in (config.notebooks.path, config.shared_directory)
+    return found.uid == 0 and not is_named and any(map(found.path.is_relative_to, ours))
+
+
+def _may_be_private(config: ClusterConfig, fact: NodeFacts, found: PathFact) -> bool:
+    """True for an empty directory, one that prep has begun, and one with the secrets in it."""
+    is_begun = found.uid == 0 and found.mode == PRIVATE_MODE
+    return found.empty or is_begun or (fact.has_secrets and found.uid in (0, config.owner.uid))
+
+
+def _kind_problem(node: NodeConfig, found: PathFact) -> Problem:
+    what = f"{found.path} is a {'symbolic link' if found.kind == 'link' else found.kind}, a directory is wanted"
+    hint = "links out of data_dir are not followed; move it away, or set data_dir to where it points"
+    return Problem(node=node.name, what=what, config_path=f"nodes.{node.name}.data_dir", hint=hint)
+
+
+def _foreign_problem(config: ClusterConfig, node: NodeConfig, found: PathFact, want: str) -> Problem:
+    setting = {config.notebooks.path: "notebooks.path", config.shared_directory: "storage.shared.path"}
+    owner = "root" if found.uid == 0 else f"user number {found.uid}"
+    what = f"{found.path} belongs to {owner} and is not empty"
+    hint = f"choose another directory; only if all that is in it is this cluster's: chown -R {want} {found.path}"
+    path = setting.get(found.path, f"nodes.{node.name}.data_dir")
+    return Problem(node=node.name, what=what, config_path=path, hint=hint)
 
 
 def _directory_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> list[Step]:
@@ -317,9 +367,9 @@ def _manager_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts, fre
         return []
     private = private_directory(config)
     steps: list[Step] = []
-    why = _directory_fault(fact.paths.get(private), 0, 0, 0o700)
+    why = _directory_fault(fact.paths.get(private), 0, 0, PRIVATE_MODE)
     if why is not None:
-        steps.append(make_directory(node.name, private, uid=0, gid=0, mode=0o700, why=why))
+        steps.append(make_directory(node.name, private, uid=0, gid=0, mode=PRIVATE_MODE, why=why))
 
     def root_file(name: str, content: str, mode: int, what: str, why: str) -> Step:
         return write_file(node.name, private / name, content, uid=0, gid=0, mode=mode, what=what, why=why)

@@ -313,8 +313,9 @@ class Beginning(Storage):
 
     def test_prep_does_only_what_is_left_and_then_nothing(self, cluster: Cluster) -> None:
         second = {one["subject"]: one["changes"] for one in cluster.ok("prep", "--json").json["outcomes"]}
-        # a new id waits until every machine was asked
-        marker = [f"marker /mnt/data/{self.kind.top}/.cluster-id: missing"]
+        # a new id waits until every machine was asked, and the name with it
+        top = f"/mnt/data/{self.kind.top}"
+        marker = [f"marker {top}/.cluster-id: missing", f"name {top}/.cluster-name: missing"]
         assert (second["node1"], second["node2"]) == (marker, marker)
         assert len(second["node3"]) >= 3
         assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}
@@ -724,6 +725,11 @@ class Ending(Storage):
     def test_purge_needs_the_clusters_name_and_then_erases(self, cluster: Cluster) -> None:
         assert cluster.run("purge", "--yes").code == 5
         assert cluster.run("purge", "--erase", "other").code == 2
+        other = Cluster(cluster.hosts.with_name("other.yml"), "other")
+        other.hosts.write_text(yaml.safe_dump(yaml.safe_load(cluster.hosts.read_text()) | {"cluster": "other"}))
+        for words in (("purge", "--erase", "other"), (self.kind.init, "--erase", "other"), ("prep",), ("swarm",)):
+            ran = other.run(*words)
+            assert ran.code == 5 and "says spark, hosts.yml says other" in ran.err
         assert on_node(1, "ls", f"/mnt/data/{self.kind.top}/{self.kind.metadata}") != ""
         cluster.ok("purge", "--erase", "spark")
         for number in (1, 2, 3):
