@@ -13,7 +13,7 @@ from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts import StorageFact
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.copy import uri_of
+from sparkqfs.jobs.copy import is_of_cluster, uri_of
 from sparkqfs.jobs.deploy import exec_in
 from sparkqfs.plan.steps import JobResult
 
@@ -82,7 +82,7 @@ def _expected(
 ) -> Expected:
     """What the cluster should be, and which of it is up."""
     backend, config = session.backend, session.config
-    ours = path.startswith(backend.root_uri(config))
+    ours = is_of_cluster(session, path)
     return Expected(
         server=backend.words.servers.removesuffix("s"),
         blocks=backend.words.blocks,
