@@ -50,7 +50,7 @@ class Expected:
 class Verdict:
     """What a measurement proves."""
 
-    state: Literal["local", "degraded", "not local", "no locality", "too little data"]
+    state: Literal["local", "degraded", "not local", "no locality", "too little data", "not measured"]
     text: str
     problems: tuple[Problem, ...] = ()
     """Thresholds that are missed, then the reasons that can be seen."""
@@ -61,6 +61,9 @@ class Verdict:
 def judge_locality(found: dict[str, Any], expected: Expected) -> Verdict:
     """Whether what `found` (the document of `verify`) measured is local, and why not."""
     faults = find_faults(tuple(found["hosts"]), found["addresses"], expected)
+    if replaced := _replaced(found, expected):
+        text = "a worker was replaced while measuring; measure again"
+        return Verdict(state="not measured", text=text, problems=(*replaced, *faults))
     if not found["placement"]["bytes_by_host"]:
         return _no_locality(found, expected, faults)
     missed = _missed(found, expected)
@@ -75,6 +78,19 @@ def judge_locality(found: dict[str, Any], expected: Expected) -> Verdict:
     if faults:
         return Verdict(state="degraded", text=f"the cluster is not whole; {text}", problems=faults, notes=reasons)
     return Verdict(state=state, text=text, notes=reasons)
+
+
+def _replaced(found: dict[str, Any], expected: Expected) -> tuple[Problem, ...]:
+    """Hosts whose bytes are not all counted."""
+    hint = "measure again; `invoke logs --service worker-node` may say why it ended"
+    return tuple(
+        Problem(
+            node=expected.workers.get(host),
+            what=f"the counters of {host} did not go on: its worker or an executor was replaced while measuring",
+            hint=hint,
+        )
+        for host in found.get("replaced", ())
+    )
 
 
 def _good(found: dict[str, Any], expected: Expected) -> tuple[Literal["local", "too little data"], str]:

@@ -64,6 +64,7 @@ def measured(
         "addresses": {A: A, B: B, C: C},
         "placement": PLACEMENT | (placement or {}),
         "scan": SCAN | (scan or {}),
+        "replaced": [],
         "reader": None,
         "reader_off": None,
     } | changes

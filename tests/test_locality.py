@@ -239,6 +239,16 @@ def test_of_little_data_nothing_good_is_claimed_and_the_overhead_is_allowed(rece
     assert verdict.state == state
 
 
+@pytest.mark.parametrize("changes", [{}, REMOTE, {"placement": {"bytes_by_host": {}, "copies": {"0": 12}}}])
+def test_a_measurement_in_which_a_worker_was_replaced_is_no_measurement(changes: dict[str, Any]) -> None:
+    verdict = judge(measured(**changes, replaced=[C, D]))
+    assert (verdict.state, verdict.text) == ("not measured", "a worker was replaced while measuring; measure again")
+    assert [(one.node, one.what) for one in verdict.problems] == [
+        ("node3", f"the counters of {C} did not go on: its worker or an executor was replaced while measuring"),
+        (None, f"the counters of {D} did not go on: its worker or an executor was replaced while measuring"),
+    ]
+
+
 SHARED = {
     "path": "file:///data/shared/tmp/t",
     "tasks": {"PROCESS_LOCAL": 36},

@@ -105,6 +105,13 @@ def count_in_barrier(_: Iterator[int]) -> Iterator[tuple[str, str, int]]:
     yield received_bytes()
 
 
+def answer_in_barrier(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """What comes in, from every executor."""
+    for batch in batches:
+        BarrierTaskContext.get().barrier()
+        yield batch
+
+
 def make_rows(rows: int, files: int) -> Any:
     """The generator of one file: the same rows for the same arguments, in text that does not compress."""
 
@@ -397,10 +404,29 @@ def reader_snapshots(spark: SparkSession, uri: str, cores: int) -> dict[str, dic
     """What each executor's reader of ours has counted since its start, by process; `None` where there is none."""
     if not uri.startswith("qfs:") or reader_off(spark, uri) is not None:
         return None
-    tasks = 8 * cores  # so that every executor answers
-    call = "java_method('sparkqfs.fs.ReadCounters', 'snapshot') AS answer"
-    answers = [json.loads(row["answer"]) for row in spark.range(0, tasks, 1, tasks).selectExpr(call).collect()]
+    asked = spark.range(0, cores, 1, cores).selectExpr("java_method('sparkqfs.fs.ReadCounters', 'snapshot') AS answer")
+    rows = asked.mapInArrow(answer_in_barrier, "answer string", barrier=True).collect()
+    answers = [json.loads(row["answer"]) for row in rows]
     return {answer["process"]: answer for answer in answers}
+
+
+def replaced_hosts(
+    before: dict[str, int],
+    after: dict[str, int],
+    readers_before: dict[str, dict[str, Any]] | None,
+    readers_after: dict[str, dict[str, Any]] | None,
+) -> list[str]:
+    """Hosts whose counters did not go on: their container, or an executor with its reader, was replaced.
+
+    The first two are bytes received by host, the others `reader_snapshots`. An executor that is only new loses nothing.
+    """
+    found = before.keys() ^ after.keys()
+    found |= {host for host in before.keys() & after.keys() if after[host] < before[host]}
+    for process, old in (readers_before or {}).items():
+        now = (readers_after or {}).get(process)
+        if now is None or any(now[key] < old[key] for key in READER_KEYS):
+            found.add(old["host"])
+    return sorted(found)
 
 
 def reader_counters(
@@ -523,6 +549,7 @@ class Measurement:
             say(f"read {number + 1} of {reads}: {seconds[-1]:.1f} s{'' if right else ', WRONG SUMS'}")
         spark.sparkContext.setJobGroup("verify", "received bytes")
         after = received(spark, self.cores)
+        counted_after = reader_snapshots(spark, uri, self.cores)
 
         tasks = [task for number in range(reads) for task in self.driver.tasks(f"verify-read-{number}")]
         by_host = {host: after[host] - before[host] for host in sorted(after) if host in before}
@@ -557,7 +584,8 @@ class Measurement:
             "addresses": dict(sorted(self.addresses.items())),
             "placement": places,
             "scan": scan.facts(tasks),
-            "reader": reader_counters(counted, reader_snapshots(spark, uri, self.cores)),
+            "replaced": replaced_hosts(before, after, counted, counted_after),
+            "reader": reader_counters(counted, counted_after),
             "reader_off": reader_off(spark, uri),
         }
 
