@@ -35,8 +35,13 @@ class Expected:
     """Address of each running worker container → its node."""
     containers: dict[str, str] = field(default_factory=dict)
     """Address of every running container of the stack → its node."""
+    master: str = "master"
+    """The daemon that knows which of them are up."""
+    master_service: str = ""
     up_hosts: tuple[str, ...] | None
-    """Data servers that are up; `None` where none of ours keep this data."""
+    """Data servers that are up; `None` where none of ours keep this data, or where that is not known."""
+    unseen: str | None = None
+    """Why it is not known which are up; `None` where it is, or where none of ours keep this data."""
     replication: int
     remote_reads: str | None = None
     """Why the storage's own client does not read the nearest copy; `None` when it does."""
@@ -67,7 +72,8 @@ def judge_locality(found: dict[str, Any], expected: Expected) -> Verdict:
     if not found["placement"]["bytes_by_host"]:
         return _no_locality(found, expected, faults)
     missed = _missed(found, expected)
-    reasons = _reasons(found, expected, explained=bool(faults))
+    only_unseen = expected.unseen is not None and len(faults) == 1
+    reasons = _reasons(found, expected, explained=bool(faults) and not only_unseen)
     if missed:
         if not faults and not reasons:
             what = "no reason can be seen from here"
@@ -76,7 +82,8 @@ def judge_locality(found: dict[str, Any], expected: Expected) -> Verdict:
         return Verdict(state="not local", text="not local", problems=(*missed, *faults, *reasons))
     state, text = _good(found, expected)
     if faults:
-        return Verdict(state="degraded", text=f"the cluster is not whole; {text}", problems=faults, notes=reasons)
+        seen = "the cluster was not checked" if only_unseen else "the cluster is not whole"
+        return Verdict(state="degraded", text=f"{seen}; {text}", problems=faults, notes=reasons)
     return Verdict(state=state, text=text, notes=reasons)
 
 
@@ -156,6 +163,10 @@ def find_faults(hosts: tuple[str, ...], addresses: dict[str, str], expected: Exp
         for name in expected.nodes
         if name not in expected.workers.values()
     ]
+    if expected.unseen is not None:
+        what = f"the {expected.master}'s page does not answer: {expected.server}s were not checked ({expected.unseen})"
+        hint = f"`invoke status`; `invoke logs --service {expected.master_service}`"
+        return (*idle, Problem(what=what, hint=hint))
     if expected.up_hosts is None:
         return tuple(idle)
     unlike = _unlike_hosts(hosts, addresses, expected)

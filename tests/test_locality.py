@@ -197,6 +197,11 @@ def test_of_data_elsewhere_no_data_server_is_expected_on_the_nodes() -> None:
     assert judge(measured(**LOST), up_hosts=None).state == "local"
 
 
+def test_a_cluster_that_was_not_checked_and_lacks_a_worker_is_not_whole() -> None:
+    verdict = judge(measured(), up_hosts=None, unseen="not running", workers={A: "node1", B: "node2"})
+    assert verdict.text.startswith("the cluster is not whole; ") and len(verdict.problems) == 2
+
+
 def test_a_cluster_that_cannot_be_measured_is_judged_by_the_hosts_of_its_workers() -> None:
     assert find_faults((A, B, C), {}, EXPECTED) == ()
     (only,) = find_faults((A, B, "w-3"), {}, EXPECTED)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from builders import a_cluster
 from locality_builders import EXPECTED, A, B, C, measured
 
-from sparkqfs.errors import ExitCode
+from sparkqfs.errors import ClusterError, ExitCode, Problem
 from sparkqfs.facts import StorageFact, TaskFact
 from sparkqfs.jobs import verify as jobs
 from sparkqfs.jobs.base import Session
@@ -30,8 +31,18 @@ TWO_UP = StorageFact(
 )
 
 
-def verified(monkeypatch: pytest.MonkeyPatch, path: str | None, storage: StorageFact | str = TWO_UP) -> JobResult:
-    """What `invoke verify --path` makes of reads that were all local."""
+def local_reads(_session: Session, _service: str, argv: list[str], **_more: Any) -> str:
+    """What the program prints of reads that were all local."""
+    return "noise\n" + json.dumps(measured(rows=1, expected_rows=None, sum_ok=None, path=argv[3])) + "\n"
+
+
+def verified(
+    monkeypatch: pytest.MonkeyPatch,
+    path: str | None,
+    storage: StorageFact | str = TWO_UP,
+    program: Callable[..., str] = local_reads,
+) -> JobResult:
+    """What `invoke verify --path` makes of what the program prints."""
     session = Session(a_cluster(), None, lambda _text: None)  # type: ignore[arg-type]
     tasks = tuple(
         TaskFact(
@@ -46,9 +57,6 @@ def verified(monkeypatch: pytest.MonkeyPatch, path: str | None, storage: Storage
         for host, node in EXPECTED.workers.items()
     )
     seen = ClusterStatus(tasks=tasks, deployed=True, spark="not asked", storage=storage, jupyter=None, urls={})
-
-    def program(_session: Session, _service: str, argv: list[str], **_more: Any) -> str:
-        return "noise\n" + json.dumps(measured(rows=1, expected_rows=None, sum_ok=None, path=argv[3])) + "\n"
 
     monkeypatch.setattr(jobs, "exec_in", program)
     monkeypatch.setattr(jobs.status, "gather_status", lambda _session: seen)
@@ -67,3 +75,29 @@ def test_data_of_the_clusters_storage_is_judged_with_its_daemons_however_it_is_w
 @pytest.mark.parametrize("path", ["qfs://qfs-master:200001/x", "hdfs://qfs-master:20000/x"])
 def test_data_elsewhere_is_judged_without_them(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     assert verified(monkeypatch, path).problems == ()
+
+
+def test_a_metaserver_whose_page_does_not_answer_is_no_proof_of_whole_chunkservers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    result = verified(monkeypatch, "/x", storage="timed out")
+    assert (result.exit_code, len(result.problems)) == (ExitCode.FAILED, 1)
+    assert result.problems[0].what == (
+        "the metaserver's page does not answer: chunkservers were not checked (timed out)"
+    )
+    assert "`invoke logs --service qfs-master`" in str(result.problems[0].hint)
+    verdict: Any = result.document["verdict"]
+    assert (verdict["state"], verdict["text"].partition(";")[0]) == ("degraded", "the cluster was not checked")
+
+
+def test_of_data_elsewhere_the_metaserver_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert verified(monkeypatch, "hdfs://other:8020/x", storage="timed out").problems == ()
+
+
+def test_a_failed_measurement_says_too_that_the_metaserver_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_args: object, **_more: object) -> str:
+        raise ClusterError(Problem(what="no executor within 90 s"))
+
+    with pytest.raises(ClusterError) as caught:
+        verified(monkeypatch, None, storage="timed out", program=fails)
+    assert [one.what[:15] for one in caught.value.problems] == ["no executor wit", "the metaserver'"]
