@@ -14,8 +14,8 @@ OVERHEAD_BYTES = 2_000_000
 """Per worker: what Spark itself sends while files are read (tasks, broadcasts, heartbeats, our own counting)."""
 TASK_OVERHEAD_BYTES = 20_000
 """Per task: its description and its answer."""
-LITTLE = 0.05
-"""Where the overhead may be more than this share of what is read, its bytes say nothing."""
+LITTLE = 0.5
+"""Where the overhead may be more than this part of the threshold, received bytes above the threshold say nothing."""
 MIXED = 0.01
 """The share of bytes without a copy on the host of their task from which on partitions are named as a reason."""
 LOCAL_LEVELS = ("PROCESS_LOCAL", "NODE_LOCAL")
@@ -102,17 +102,22 @@ def _replaced(found: dict[str, Any], expected: Expected) -> tuple[Problem, ...]:
 
 def _good(found: dict[str, Any], expected: Expected) -> tuple[Literal["local", "too little data"], str]:
     """State and text where no threshold is missed."""
-    overhead, read = _overhead(found), int(found["bytes_read"])
-    if overhead > LITTLE * read:
+    overhead, read, received = _overhead(found), int(found["bytes_read"]), int(found["received_total"])
+    allowed = _max_remote(expected) * read
+    text = f"local: {found['remote_share']:.1%} of {_mb(read)} came over the network"
+    if received <= allowed:
+        return "local", text
+    if overhead > LITTLE * allowed:
         text = (
-            f"too little data for a judgement: {_mb(read)} were read, and Spark's own messages may be {_mb(overhead)}; "
-            f"{_mb(overhead / LITTLE)} would do"
+            f"too little data for a judgement: {_mb(read)} were read, {_mb(received)} received, "
+            f"and of these Spark's own messages may be {_mb(overhead)}"
         )
         return "too little data", text
-    text = f"local: {found['remote_share']:.1%} of {_mb(read)} came over the network"
-    if int(found["received_total"]) > (MAX_REMOTE if expected.max_remote is None else expected.max_remote) * read:
-        text += f", up to {_mb(overhead)} of them Spark's own messages"
-    return "local", text
+    return "local", f"{text}, up to {_mb(overhead)} of them Spark's own messages"
+
+
+def _max_remote(expected: Expected) -> float:
+    return MAX_REMOTE if expected.max_remote is None else expected.max_remote
 
 
 def _no_locality(found: dict[str, Any], expected: Expected, faults: tuple[Problem, ...]) -> Verdict:
@@ -132,7 +137,7 @@ def _no_locality(found: dict[str, Any], expected: Expected, faults: tuple[Proble
 
 def _missed(found: dict[str, Any], expected: Expected) -> tuple[Problem, ...]:
     """The thresholds that the measurement misses. A fraction of a task counts as a whole one."""
-    max_remote = MAX_REMOTE if expected.max_remote is None else expected.max_remote
+    max_remote = _max_remote(expected)
     min_local = MIN_LOCAL if expected.min_local is None else expected.min_local
     missed = []
     read, received = int(found["bytes_read"]), int(found["received_total"])

@@ -244,6 +244,29 @@ def test_of_little_data_nothing_good_is_claimed_and_the_overhead_is_allowed(rece
     assert verdict.state == state
 
 
+SMALL = {"average_file_bytes": 450_000, "bytes_read": 4_500_000_000, "tasks": {"NODE_LOCAL": 10_000}}
+
+
+@pytest.mark.parametrize(
+    ("received", "max_remote", "state"),
+    [
+        (0.04, None, "local"),
+        (0.093, None, "too little data"),
+        (0.097, None, "not local"),
+        (0.015, 0.02, "local"),
+        (0.064, 0.02, "too little data"),
+        (0.068, 0.02, "not local"),
+        (0.09, 0.1, "local"),
+        (0.14, 0.1, "local"),
+        (0.15, 0.1, "not local"),
+    ],
+)
+def test_what_spark_itself_may_have_sent_is_allowed_up_to_half_of_the_threshold_only(
+    received: float, max_remote: float | None, state: str
+) -> None:
+    assert judge(measured(**SMALL, received_total=int(4.5e9 * received)), max_remote=max_remote).state == state
+
+
 @pytest.mark.parametrize("changes", [{}, REMOTE, {"placement": {"bytes_by_host": {}, "copies": {"0": 12}}}])
 def test_a_measurement_in_which_a_worker_was_replaced_is_no_measurement(changes: dict[str, Any]) -> None:
     verdict = judge(measured(**changes, replaced=[C, D]))
