@@ -6,16 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sparkqfs.checks_bytes import crossed_bytes, mb, untold
 from sparkqfs.errors import Problem
 
 MAX_REMOTE = 0.05
 MIN_LOCAL = 0.95
-OVERHEAD_BYTES = 2_000_000
-"""Per worker: what Spark itself sends while files are read (tasks, broadcasts, heartbeats, our own counting)."""
-TASK_OVERHEAD_BYTES = 20_000
-"""Per task: its description and its answer."""
-LITTLE = 0.5
-"""Where the overhead may be more than this part of the threshold, received bytes above the threshold say nothing."""
 MIXED = 0.01
 """The share of bytes without a copy on the host of their task from which on partitions are named as a reason."""
 LOCAL_LEVELS = ("PROCESS_LOCAL", "NODE_LOCAL")
@@ -55,7 +50,9 @@ class Expected:
 class Verdict:
     """What a measurement proves."""
 
-    state: Literal["local", "degraded", "not local", "no locality", "too little data", "not measured"]
+    state: Literal[
+        "local", "degraded", "not local", "no locality", "too little data", "files too small", "not measured"
+    ]
     text: str
     problems: tuple[Problem, ...] = ()
     """Thresholds that are missed, then the reasons that can be seen."""
@@ -81,10 +78,11 @@ def judge_locality(found: dict[str, Any], expected: Expected) -> Verdict:
             reasons = (Problem(what=what, hint=hint),)
         return Verdict(state="not local", text="not local", problems=(*missed, *faults, *reasons))
     state, text = _good(found, expected)
+    unjudged = _unjudged(state, text, expected)
     if faults:
         seen = "the cluster was not checked" if only_unseen else "the cluster is not whole"
-        return Verdict(state="degraded", text=f"{seen}; {text}", problems=faults, notes=reasons)
-    return Verdict(state=state, text=text, notes=reasons)
+        return Verdict(state="degraded", text=f"{seen}; {text}", problems=(*faults, *unjudged), notes=reasons)
+    return Verdict(state=state, text=text, problems=unjudged, notes=reasons)
 
 
 def _replaced(found: dict[str, Any], expected: Expected) -> tuple[Problem, ...]:
@@ -100,20 +98,29 @@ def _replaced(found: dict[str, Any], expected: Expected) -> tuple[Problem, ...]:
     )
 
 
-def _good(found: dict[str, Any], expected: Expected) -> tuple[Literal["local", "too little data"], str]:
+def _good(
+    found: dict[str, Any], expected: Expected
+) -> tuple[Literal["local", "too little data", "files too small"], str]:
     """State and text where no threshold is missed."""
-    overhead, read, received = _overhead(found), int(found["bytes_read"]), int(found["received_total"])
-    allowed = _max_remote(expected) * read
-    text = f"local: {found['remote_share']:.1%} of {_mb(read)} came over the network"
-    if received <= allowed:
-        return "local", text
-    if overhead > LITTLE * allowed:
-        text = (
-            f"too little data for a judgement: {_mb(read)} were read, {_mb(received)} received, "
-            f"and of these Spark's own messages may be {_mb(overhead)}"
-        )
-        return "too little data", text
-    return "local", f"{text}, up to {_mb(overhead)} of them Spark's own messages"
+    crossed = crossed_bytes(found, _max_remote(expected))
+    if not crossed.is_told:
+        return untold(found, _max_remote(expected), crossed)
+    text = f"local: {crossed.most / crossed.read:.1%} of {mb(crossed.read)} came "
+    if crossed.most < crossed.received:
+        text += f"from other nodes, as the reader counts; received were {mb(crossed.received)} in all"
+    else:
+        text += "over the network"
+    if crossed.most > crossed.allowed:
+        text += f", up to {mb(crossed.overhead)} of them Spark's own messages"
+    return "local", text
+
+
+def _unjudged(state: str, text: str, expected: Expected) -> tuple[Problem, ...]:
+    """A threshold that was asked for and is neither met nor missed."""
+    if state == "local" or expected.max_remote is None or expected.max_remote >= 1:
+        return ()
+    what = f"--max-remote {expected.max_remote:g} cannot be judged: {text}"
+    return (Problem(what=what, hint="without --max-remote this is no failure"),)
 
 
 def _max_remote(expected: Expected) -> float:
@@ -137,24 +144,19 @@ def _no_locality(found: dict[str, Any], expected: Expected, faults: tuple[Proble
 
 def _missed(found: dict[str, Any], expected: Expected) -> tuple[Problem, ...]:
     """The thresholds that the measurement misses. A fraction of a task counts as a whole one."""
-    max_remote = _max_remote(expected)
     min_local = MIN_LOCAL if expected.min_local is None else expected.min_local
     missed = []
-    read, received = int(found["bytes_read"]), int(found["received_total"])
-    if received - _overhead(found) > max_remote * read:
-        what = f"{received / read:.1%} of the bytes read came over the network ({_mb(received)} of {_mb(read)})"
-        missed.append(Problem(what=what, hint=f"--max-remote allows {max_remote:g}"))
+    crossed = crossed_bytes(found, _max_remote(expected))
+    if crossed.least > crossed.allowed:
+        share, size = crossed.shown / crossed.read, f"{mb(crossed.shown)} of {mb(crossed.read)}"
+        what = f"{share:.1%} of the bytes read came over the network ({size})"
+        missed.append(Problem(what=what, hint=f"--max-remote allows {_max_remote(expected):g}"))
     total = sum(found["tasks"].values())
     local = sum(found["tasks"].get(level, 0) for level in LOCAL_LEVELS)
     if total - local > math.ceil((1 - min_local) * total - 1e-9):
         what = f"{local} of {total} tasks ran where their data is"
         missed.append(Problem(what=what, hint=f"--min-local wants {min_local:g}"))
     return tuple(missed)
-
-
-def _overhead(found: dict[str, Any]) -> int:
-    tasks = sum(int(count) for count in found["tasks"].values())
-    return OVERHEAD_BYTES * len(found["hosts"]) + TASK_OVERHEAD_BYTES * tasks
 
 
 def find_faults(hosts: tuple[str, ...], addresses: dict[str, str], expected: Expected) -> tuple[Problem, ...]:
@@ -225,6 +227,7 @@ def _reasons(found: dict[str, Any], expected: Expected, *, explained: bool) -> t
         *_copies(found, expected),
         *_mixed_partitions(found, expected),
         *_remote_reader(found, expected),
+        *_other_bytes(found, expected),
         *([] if explained else _busy_cores(found)),
     )
 
@@ -287,17 +290,17 @@ def _mixed_partitions(found: dict[str, Any], expected: Expected) -> list[Problem
         return []
     away = f"{scan['bytes_elsewhere'] / size:.0%} of the bytes have no copy where their NODE_LOCAL task ran"
     if scan["files_per_partition"] > 1:
-        what = f"{scan['files_per_partition']:.3g} files of {_mb(found['average_file_bytes'])} per partition: {away}"
+        what = f"{scan['files_per_partition']:.3g} files of {mb(found['average_file_bytes'])} per partition: {away}"
         hint = "write larger files"
         if scan["open_cost_bytes"] < scan["max_partition_bytes"]:
             what += (
-                f"; spark.sql.files.openCostInBytes is {_mb(scan['open_cost_bytes'])}, "
-                f"maxPartitionBytes {_mb(scan['max_partition_bytes'])}"
+                f"; spark.sql.files.openCostInBytes is {mb(scan['open_cost_bytes'])}, "
+                f"maxPartitionBytes {mb(scan['max_partition_bytes'])}"
             )
             hint = "take spark.sql.files.* out of spark.conf, then `invoke deploy`; or " + hint
         return [Problem(what=what, hint=hint)]
     block = found["placement"]["largest_block_bytes"]
-    what = f"partitions of {_mb(scan['bytes_per_partition'])} over {expected.blocks} of {_mb(block)}: {away}"
+    what = f"partitions of {mb(scan['bytes_per_partition'])} over {expected.blocks} of {mb(block)}: {away}"
     hint = "spark.sql.files.maxPartitionBytes under spark.conf: a whole part of that; then `invoke deploy`"
     return [Problem(what=what, hint=hint)]
 
@@ -312,7 +315,7 @@ def _remote_reader(found: dict[str, Any], expected: Expected) -> list[Problem]:
             return []
         why = ", ".join(f"{reason} {count}" for reason, count in sorted(reader["fallbacks"].items()))
         what = (
-            f"{_mb(reader['fallback_bytes'])} of local {expected.blocks} were read through the {expected.server}: {why}"
+            f"{mb(reader['fallback_bytes'])} of local {expected.blocks} were read through the {expected.server}: {why}"
         )
         return [Problem(what=what, hint="docs/locality.md has a line for each reason")]
     most = max((int(count) for count in placed["copies"]), default=0)
@@ -326,6 +329,16 @@ def _remote_reader(found: dict[str, Any], expected: Expected) -> list[Problem]:
     return [Problem(what=what, hint=f"take {setting.partition('=')[0]} out of spark.conf, then `invoke deploy`")]
 
 
+def _other_bytes(found: dict[str, Any], expected: Expected) -> list[Problem]:
+    """Received bytes that are neither Spark's own messages nor what the reader took from other nodes."""
+    crossed = crossed_bytes(found, _max_remote(expected))
+    if crossed.from_elsewhere is None or crossed.least <= max(crossed.allowed, crossed.most):
+        return []
+    what = f"{mb(crossed.received)} were received, and the reader took {mb(crossed.from_elsewhere)} from other nodes"
+    hint = "other applications at the same time? Their bytes are in the same counters: `invoke status`"
+    return [Problem(what=what, hint=hint)]
+
+
 def _busy_cores(found: dict[str, Any]) -> list[Problem]:
     """Tasks that went elsewhere although executors stood beside their data."""
     away = sum(count for level, count in found["tasks"].items() if level not in LOCAL_LEVELS)
@@ -334,7 +347,3 @@ def _busy_cores(found: dict[str, Any]) -> list[Problem]:
     total = sum(found["tasks"].values())
     what = f"{away} of {total} tasks ran elsewhere: the cores near their data were busy longer than spark.locality.wait"
     return [Problem(what=what, hint="let other work end, or set a longer spark.locality.wait")]
-
-
-def _mb(count: float) -> str:
-    return f"{count / 1e6:,.1f} MB" if count < 10e6 else f"{count / 1e6:,.0f} MB"

@@ -237,7 +237,8 @@ def test_thresholds_decide_and_a_fraction_of_a_task_counts_as_a_whole_one(
 
 
 @pytest.mark.parametrize(
-    ("received", "state"), [(2_000_000, "too little data"), (7_000_000, "too little data"), (9_000_000, "not local")]
+    ("received", "state"),
+    [(900_000, "local"), (2_000_000, "too little data"), (7_000_000, "too little data"), (9_000_000, "not local")],
 )
 def test_of_little_data_nothing_good_is_claimed_and_the_overhead_is_allowed(received: int, state: str) -> None:
     verdict = judge(measured(bytes_read=20_000_000, received_total=received, tasks={"NODE_LOCAL": 4}))
@@ -251,10 +252,10 @@ SMALL = {"average_file_bytes": 450_000, "bytes_read": 4_500_000_000, "tasks": {"
     ("received", "max_remote", "state"),
     [
         (0.04, None, "local"),
-        (0.093, None, "too little data"),
+        (0.093, None, "files too small"),
         (0.097, None, "not local"),
         (0.015, 0.02, "local"),
-        (0.064, 0.02, "too little data"),
+        (0.064, 0.02, "files too small"),
         (0.068, 0.02, "not local"),
         (0.09, 0.1, "local"),
         (0.14, 0.1, "local"),
@@ -265,6 +266,86 @@ def test_what_spark_itself_may_have_sent_is_allowed_up_to_half_of_the_threshold_
     received: float, max_remote: float | None, state: str
 ) -> None:
     assert judge(measured(**SMALL, received_total=int(4.5e9 * received)), max_remote=max_remote).state == state
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            SMALL | {"received_total": 400_000_000},
+            ["4,500 MB in tasks of 0.5 MB", "files of 1.6 MB and more", "480 MB in all"],
+        ),
+        ({"bytes_read": 40_000_000, "received_total": 3_000_000}, ["tasks of 1.1 MB", "files of 1.6 MB and more"]),
+        ({"bytes_read": 90_000_000, "received_total": 5_000_000, "tasks": {"NODE_LOCAL": 9}}, ["261 MB of such files"]),
+    ],
+)
+def test_advice_for_more_data_is_followed_by_a_judgement(changes: dict[str, Any], words: list[str]) -> None:
+    verdict = judge(measured(**changes))
+    assert [word for word in words if word not in verdict.text] == []
+    assert verdict.problems == ()
+
+
+def test_a_threshold_below_spark_s_own_messages_is_not_called_a_lack_of_data() -> None:
+    for wanted in (0.0, 0.0005):
+        verdict = judge(measured(), max_remote=wanted)
+        assert "no amount of data would do" in verdict.text and len(verdict.problems) == 1
+
+
+@pytest.mark.parametrize(("max_remote", "problems"), [(None, 0), (0.05, 1)])
+def test_a_threshold_that_was_asked_for_and_cannot_be_judged_fails(max_remote: float | None, problems: int) -> None:
+    found = measured(bytes_read=20_000_000, received_total=2_000_000)
+    verdict = judge(found, max_remote=max_remote)
+    assert verdict.state == "files too small" and len(verdict.problems) == problems
+    assert all(one.what.startswith("--max-remote 0.05 cannot be judged: ") for one in verdict.problems)
+    degraded = judge(found, max_remote=max_remote, up_hosts=(A, B))
+    assert degraded.state == "degraded" and len(degraded.problems) == problems + 1
+
+
+def test_a_threshold_that_allows_everything_never_fails() -> None:
+    verdict = judge(measured(bytes_read=10_000_000, received_total=11_000_000), max_remote=1.0)
+    assert verdict.state != "local" and verdict.problems == ()
+
+
+def a_reader(local: float, remote: float = 0, fallback: float = 0, **more: Any) -> dict[str, Any]:
+    """Counts in MB."""
+    counts = {"local": local, "remote": remote, "fallback": fallback}
+    return {f"{key}_bytes": int(count * 1e6) for key, count in counts.items()} | {"fallbacks": {}} | more
+
+
+@pytest.mark.parametrize(
+    ("read", "received", "reader", "max_remote", "state"),
+    [
+        (4500, 400, a_reader(4500), None, "local"),
+        (4500, 400, a_reader(4400, 100), 0.02, "not local"),
+        (4500, 250, a_reader(4400, 50, 50), 0.02, "files too small"),
+        (4500, 400, a_reader(4200, 300), None, "not local"),
+        (4500, 100, a_reader(0, 0, 4500), None, "local"),
+        (4500, 440, a_reader(4500), None, "not local"),
+        (4500, 400, a_reader(4000), None, "files too small"),
+    ],
+)
+def test_of_small_files_the_reader_knows_what_came_from_other_nodes(
+    read: float, received: float, reader: dict[str, Any], max_remote: float | None, state: str
+) -> None:
+    found = measured(**SMALL | {"bytes_read": int(read * 1e6)}, received_total=int(received * 1e6), reader=reader)
+    assert judge(found, max_remote=max_remote).state == state
+
+
+def test_a_gate_of_two_percent_works_for_360_mb_with_our_reader() -> None:
+    sizes: dict[str, Any] = {"bytes_read": 360_000_000, "tasks": {"NODE_LOCAL": 12}}
+    good = judge(measured(**sizes, received_total=7_000_000, reader=a_reader(355, 5)), max_remote=0.02)
+    assert (good.state, good.problems) == ("local", ())
+    assert good.text == "local: 1.4% of 360 MB came from other nodes, as the reader counts; received were 7.0 MB in all"
+    bad = judge(measured(**sizes, received_total=11_000_000, reader=a_reader(352, 8)), max_remote=0.02)
+    assert bad.state == "not local"
+    assert bad.problems[0].what == "2.2% of the bytes read came over the network (8.0 MB of 360 MB)"
+
+
+def test_bytes_that_neither_spark_nor_the_reader_explains_are_said_to_be_others() -> None:
+    verdict = judge(measured(received_total=100_000_000, reader=a_reader(1080)))
+    assert "9.3% of the bytes" in verdict.problems[0].what and verdict.state == "not local"
+    assert "100 MB were received, and the reader took 0.0 MB from other nodes" in said(verdict)
+    assert "no reason" not in said(verdict)
 
 
 @pytest.mark.parametrize("changes", [{}, REMOTE, {"placement": {"bytes_by_host": {}, "copies": {"0": 12}}}])
