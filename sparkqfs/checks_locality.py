@@ -14,6 +14,7 @@ MIN_LOCAL = 0.95
 MIXED = 0.01
 """The share of bytes without a copy on the host of their task from which on partitions are named as a reason."""
 LOCAL_LEVELS = ("PROCESS_LOCAL", "NODE_LOCAL")
+"""Spark says PROCESS_LOCAL of tasks without any preference, too: `count_local` leaves these out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,11 +153,25 @@ def _missed(found: dict[str, Any], expected: Expected) -> tuple[Problem, ...]:
         what = f"{share:.1%} of the bytes read came over the network ({size})"
         missed.append(Problem(what=what, hint=f"--max-remote allows {_max_remote(expected):g}"))
     total = sum(found["tasks"].values())
-    local = sum(found["tasks"].get(level, 0) for level in LOCAL_LEVELS)
+    local = count_local(found)
     if total - local > math.ceil((1 - min_local) * total - 1e-9):
         what = f"{local} of {total} tasks ran where their data is"
         missed.append(Problem(what=what, hint=f"--min-local wants {min_local:g}"))
     return tuple(missed)
+
+
+def count_local(found: dict[str, Any]) -> int:
+    """Tasks that ran where their data is, as far as Spark was told where that is."""
+    levels = LOCAL_LEVELS[1:] if _unplaced(found) else LOCAL_LEVELS
+    return sum(int(found["tasks"].get(level, 0)) for level in levels)
+
+
+def _unplaced(found: dict[str, Any]) -> int:
+    """Partitions of which Spark was told no place, on a storage that has places."""
+    if not found["placement"]["bytes_by_host"]:
+        return 0
+    asked = int(found["scan"]["partitions_asked"])
+    return asked - int(found["scan"].get("partitions_placed", asked))
 
 
 def find_faults(hosts: tuple[str, ...], addresses: dict[str, str], expected: Expected) -> tuple[Problem, ...]:
@@ -225,6 +240,7 @@ def _reasons(found: dict[str, Any], expected: Expected, *, explained: bool) -> t
     return (
         *_lost_hosts(found, expected, explained=explained),
         *_copies(found, expected),
+        *_no_places(found),
         *_mixed_partitions(found, expected),
         *_remote_reader(found, expected),
         *_other_bytes(found, expected),
@@ -280,6 +296,16 @@ def _copies(found: dict[str, Any], expected: Expected) -> list[Problem]:
         what = f"{copies[1]} {expected.blocks} with a single copy: only its node's cores are near it"
         problems.append(Problem(what=what, config_path="storage.replication", hint="two copies or more"))
     return problems
+
+
+def _no_places(found: dict[str, Any]) -> list[Problem]:
+    """Partitions that Spark could only place by chance."""
+    missing, asked = _unplaced(found), found["scan"]["partitions_asked"]
+    if not missing:
+        return []
+    what = "Spark was told of no places" + (f" for {missing} of {asked} partitions" if missing < asked else "")
+    hint = "take spark.sql.sources.ignoreDataLocality out of spark.conf, then `invoke deploy`"
+    return [Problem(what=what, hint=hint)]
 
 
 def _mixed_partitions(found: dict[str, Any], expected: Expected) -> list[Problem]:

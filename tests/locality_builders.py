@@ -31,6 +31,7 @@ PLACEMENT: dict[str, Any] = {
 SCAN: dict[str, Any] = {
     "partitions": 12,
     "partitions_asked": 12,
+    "partitions_placed": 12,
     "splits": 12,
     "files_per_partition": 1.0,
     "mixed_partitions": 0,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from locality_builders import EXPECTED, PLACEMENT, A, B, C, D, measured
 
-from sparkqfs.checks_locality import Verdict, find_faults, judge_locality
+from sparkqfs.checks_locality import Verdict, count_local, find_faults, judge_locality
 from sparkqfs.errors import ClusterError
 from sparkqfs.report_page import bars, page, write_page
 
@@ -243,6 +243,28 @@ def test_thresholds_decide_and_a_fraction_of_a_task_counts_as_a_whole_one(
 def test_of_little_data_nothing_good_is_claimed_and_the_overhead_is_allowed(received: int, state: str) -> None:
     verdict = judge(measured(bytes_read=20_000_000, received_total=received, tasks={"NODE_LOCAL": 4}))
     assert verdict.state == state
+
+
+@pytest.mark.parametrize(
+    ("placed", "told"), [(0, "Spark was told of no places"), (9, "Spark was told of no places for 3")]
+)
+def test_tasks_without_any_preference_are_not_local_where_the_storage_has_places(placed: int, told: str) -> None:
+    found = measured(tasks={"PROCESS_LOCAL": 36}, scan={"partitions_placed": placed})
+    verdict = judge(found)
+    assert verdict.problems[0].what == "0 of 36 tasks ran where their data is"
+    assert told in said(verdict) and "spark.sql.sources.ignoreDataLocality" in said(verdict)
+    assert "were busy" not in said(verdict) and "no reason" not in said(verdict)
+    assert count_local(found) == 0
+
+
+def test_tasks_in_the_process_of_their_data_are_local_where_spark_knows_the_places() -> None:
+    found = measured(tasks={"PROCESS_LOCAL": 6, "NODE_LOCAL": 30})
+    assert (judge(found).state, count_local(found)) == ("local", 36)
+
+
+def test_a_few_partitions_without_places_are_a_note_where_the_thresholds_are_met() -> None:
+    verdict = judge(measured(tasks={"PROCESS_LOCAL": 1, "NODE_LOCAL": 35}, scan={"partitions_placed": 11}))
+    assert verdict.state == "local" and "told of no places for 1 of 12 partitions" in said(verdict)
 
 
 SMALL = {"average_file_bytes": 450_000, "bytes_read": 4_500_000_000, "tasks": {"NODE_LOCAL": 10_000}}

@@ -102,3 +102,20 @@ def test_a_sample_of_the_benchmark_names_them_too(
     bench.sample(0, "qfs-2", "write", lambda: True)
     assert bench.samples[0]["replaced"] == replaced
     assert ("a worker was replaced" in capsys.readouterr().err) is bool(replaced)
+
+
+def a_partition(number: int, *locations: str) -> Any:
+    """One of Spark's file partitions, of one split of 10 bytes."""
+    split = SimpleNamespace(urlEncodedPath=lambda: f"f{number}", length=lambda: 10, locations=lambda: locations)
+    return SimpleNamespace(files=lambda: [split], index=lambda: number)
+
+
+def test_partitions_of_which_spark_was_told_a_place_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = load(monkeypatch, "verify")
+    partitions = [a_partition(0, A, B), a_partition(1), a_partition(2, "localhost"), a_partition(3, C)]
+    rdd = SimpleNamespace(partitions=lambda: partitions)
+    conf = SimpleNamespace(filesMaxPartitionBytes=lambda: 64, filesOpenCostInBytes=lambda: 4)
+    session = SimpleNamespace(_jsparkSession=SimpleNamespace(sessionState=lambda: SimpleNamespace(conf=lambda: conf)))
+    plan = SimpleNamespace(queryExecution=lambda: SimpleNamespace(toRdd=lambda: rdd))
+    facts = program.Scan(SimpleNamespace(sparkSession=session, _jdf=plan)).facts([])
+    assert (facts["partitions"], facts["partitions_placed"]) == (4, 2)

@@ -101,3 +101,12 @@ def test_a_failed_measurement_says_too_that_the_metaserver_does_not_answer(monke
     with pytest.raises(ClusterError) as caught:
         verified(monkeypatch, None, storage="timed out", program=fails)
     assert [one.what[:15] for one in caught.value.problems] == ["no executor wit", "the metaserver'"]
+
+
+def test_the_share_of_local_tasks_leaves_out_those_without_a_preference(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(_session: Session, _service: str, argv: list[str], **_more: Any) -> str:
+        found = measured(tasks={"PROCESS_LOCAL": 36}, scan={"partitions_placed": 0})
+        return json.dumps(found | {"rows": 1, "expected_rows": None, "sum_ok": None, "path": argv[3]})
+
+    result = verified(monkeypatch, "/x", program=nowhere)
+    assert result.document["local_share_of_tasks"] == 0.0

@@ -370,6 +370,7 @@ class Scan:
         return {
             "partitions": self.partitions,
             "partitions_asked": self.asked,
+            "partitions_placed": sum(bool(near.keys() - {NO_PLACE}) for near in self.near.values()),
             "splits": self.splits,
             "files_per_partition": round(self.files / self.asked, 2) if self.asked else 0.0,
             "mixed_partitions": self.mixed,

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from sparkqfs import topology
-from sparkqfs.checks_locality import LOCAL_LEVELS, Expected, Verdict, find_faults, judge_locality
+from sparkqfs.checks_locality import Expected, Verdict, count_local, find_faults, judge_locality
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts import StorageFact
 from sparkqfs.jobs import status
@@ -54,7 +54,7 @@ def verify(
     tasks: dict[str, int] = found["tasks"]
     document = {
         **found,
-        "local_share_of_tasks": sum(tasks.get(level, 0) for level in LOCAL_LEVELS) / (sum(tasks.values()) or 1),
+        "local_share_of_tasks": count_local(found) / (sum(tasks.values()) or 1),
         "nodes": expected.workers,
         "verdict": {
             "state": verdict.state,
