@@ -334,16 +334,18 @@ def _mixed_partitions(found: dict[str, Any], expected: Expected) -> list[Problem
 def _remote_reader(found: dict[str, Any], expected: Expected) -> list[Problem]:
     """A reader that does not take the copy beside it. Of striped files there is none."""
     reader, placed = found["reader"], found["placement"]
+    if reader is not None:
+        known = {"STRIPED"} if placed["striped_blocks"] else set()  # `_copies` has said so
+        why = ", ".join(f"{one} {count}" for one, count in sorted(reader["fallbacks"].items()) if one not in known)
+        if not why:
+            return []
+        what = f"the reader stepped aside: {why}"  # of FILE and STRIPED it counts no bytes
+        if reader["fallback_bytes"]:
+            size = mb(reader["fallback_bytes"])
+            what = f"{size} of local {expected.blocks} were read through the {expected.server}: {why}"
+        return [Problem(what=what, hint="docs/locality.md has a line for each reason")]
     if placed["striped_blocks"]:
         return []
-    if reader is not None:
-        if not reader["fallback_bytes"]:
-            return []
-        why = ", ".join(f"{reason} {count}" for reason, count in sorted(reader["fallbacks"].items()))
-        what = (
-            f"{mb(reader['fallback_bytes'])} of local {expected.blocks} were read through the {expected.server}: {why}"
-        )
-        return [Problem(what=what, hint="docs/locality.md has a line for each reason")]
     most = max((int(count) for count in placed["copies"]), default=0)
     if expected.remote_reads is None or most < 2:
         return []

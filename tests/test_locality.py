@@ -27,6 +27,12 @@ def said(verdict: Verdict) -> str:
 REMOTE = {"received_total": 540_000_000}
 
 
+def a_reader(local: float, remote: float = 0, fallback: float = 0, **more: Any) -> dict[str, Any]:
+    """Counts in MB."""
+    counts = {"local": local, "remote": remote, "fallback": fallback}
+    return {f"{key}_bytes": int(count * 1e6) for key, count in counts.items()} | {"fallbacks": {}} | more
+
+
 def test_local_reads_are_called_local_without_a_problem() -> None:
     verdict = judge(measured())
     assert (verdict.state, verdict.problems, verdict.notes) == ("local", (), ())
@@ -170,6 +176,22 @@ def test_of_striped_files_neither_the_reader_nor_its_switch_is_to_blame() -> Non
         verdict = judge(measured(**REMOTE, placement=STRIPED, **more), remote_reads="the client reads a random copy")
         assert len(verdict.problems) == 2
         assert "STRIPED" not in said(verdict) and "random copy" not in said(verdict)
+
+
+@pytest.mark.parametrize(
+    ("doubts", "placed", "words"),
+    [
+        ({"FILE": 3}, {}, "the reader stepped aside: FILE 3"),
+        ({"STRIPED": 2, "FILE": 3}, {}, "the reader stepped aside: FILE 3, STRIPED 2"),
+        ({"STRIPED": 2, "FILE": 3}, STRIPED, "the reader stepped aside: FILE 3"),
+        ({"METASERVER": 1}, {}, "the reader stepped aside: METASERVER 1"),
+    ],
+)
+def test_doubts_are_a_reason_also_where_no_bytes_of_them_are_counted(
+    doubts: dict[str, int], placed: dict[str, Any], words: str
+) -> None:
+    verdict = judge(measured(**REMOTE, placement=placed, reader=a_reader(540, fallbacks=doubts)))
+    assert words in [one.what for one in verdict.problems]
 
 
 def test_workers_under_other_names_are_paired_with_their_own_data_server_and_nothing_else_is_blamed() -> None:
@@ -326,12 +348,6 @@ def test_a_threshold_that_was_asked_for_and_cannot_be_judged_fails(max_remote: f
 def test_a_threshold_that_allows_everything_never_fails() -> None:
     verdict = judge(measured(bytes_read=10_000_000, received_total=11_000_000), max_remote=1.0)
     assert verdict.state != "local" and verdict.problems == ()
-
-
-def a_reader(local: float, remote: float = 0, fallback: float = 0, **more: Any) -> dict[str, Any]:
-    """Counts in MB."""
-    counts = {"local": local, "remote": remote, "fallback": fallback}
-    return {f"{key}_bytes": int(count * 1e6) for key, count in counts.items()} | {"fallbacks": {}} | more
 
 
 @pytest.mark.parametrize(
