@@ -444,6 +444,36 @@ def test_the_page_shows_every_node_and_needs_nothing_else() -> None:
     assert not re.search(r"<script|<link|src=|@import|https?://", text)
 
 
+def rows_of(text: str) -> list[list[str]]:
+    """The cells of the matrix."""
+    table = text.partition("Who read what from whom")[2].partition("</table>")[0]
+    return [re.findall(r"<t[hd][^>]*>([^<]*)", row) for row in table.split("<tr>")[1:]]
+
+
+def test_the_page_shows_who_read_what_from_whom() -> None:
+    reader = a_reader(
+        700,
+        30,
+        6,
+        local_by_host={A: 400_000_000, B: 300_000_000, C: 0},
+        sources={A: {B: 10_000_000, f"{B},{C}": 20_000_000}, C: {C: 2_000_000, f"{A},{C}": 4_000_000}},
+    )
+    heads, *rows = rows_of(page(a_document(reader=reader)))
+    assert heads[1:] == [f"{EXPECTED.workers[host]} ({host})" for host in (A, B, C)]
+    assert [row[1:] for row in rows] == [
+        ["400.0 MB", "≈ 20.0 MB", "≈ 10.0 MB"],
+        ["", "300.0 MB", ""],
+        ["≈ 2.0 MB", "", "≈ 4.0 MB"],
+    ]
+    assert "not known" not in page(a_document(reader=reader))
+
+
+def test_the_page_says_where_it_is_not_known_from_whom() -> None:
+    plain = a_reader(700, 30, 6)
+    assert "36.0 MB came from nodes that are not known" in page(a_document(reader=plain))
+    assert "from whom" not in page(a_document(reader=None))
+
+
 def test_nothing_of_the_cluster_reaches_the_page_unescaped() -> None:
     problem = {"node": EVIL, "what": EVIL, "hint": EVIL}
     text = page(
@@ -451,6 +481,7 @@ def test_nothing_of_the_cluster_reaches_the_page_unescaped() -> None:
             path=EVIL,
             nodes={A: EVIL},
             levels_by_host={EVIL: {EVIL: 1}},
+            reader=a_reader(1, 1, local_by_host={EVIL: 1}, sources={EVIL: {f"{EVIL},x": 2}}),
             read_by_host={EVIL: 1},
             placement=PLACEMENT | {"bytes_by_host": {EVIL: 1}, "copies": {EVIL: 1}},
             verdict={"state": "not local", "text": EVIL, "problems": [problem], "notes": [problem]},

@@ -80,6 +80,27 @@ def test_a_worker_whose_counters_began_anew_is_named(
     assert counted(monkeypatch, START, after)["replaced"] == replaced
 
 
+def test_bytes_are_summed_by_who_read_them_and_who_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = load(monkeypatch, "verify")
+    before = by_process(
+        a_snapshot(A, local=50, remote=5, sources={B: 5}), a_snapshot(B, sources={}), a_snapshot(C, local=7)
+    )
+    after = by_process(
+        a_snapshot(A, local=150, remote=25, sources={B: 15, f"{C},{B}": 10}),
+        a_snapshot(A, "2-2", local=10, remote=8, sources={f"{B},{C}": 8}),
+        a_snapshot(B, fallback=6, sources={f"{A},{B}": 6, C: 0}),
+        a_snapshot(C, local=7),
+    )
+    found = program.reader_counters(before, after)
+    assert found["sources"] == {A: {B: 10, f"{B},{C}": 18}, B: {f"{A},{B}": 6}}
+    assert found["local_by_host"] == {A: 110, B: 0, C: 0}
+
+
+def test_a_reader_that_does_not_know_owners_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = counted(monkeypatch, START, END)["reader"]
+    assert (found["sources"], found["local_by_host"]) == ({}, {A: 900, B: 0, C: 0})
+
+
 def test_without_a_reader_of_ours_the_containers_alone_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     found = counted(monkeypatch, (START[0], None), ({A: 105}, None))
     assert (found["replaced"], found["reader"]) == ([B, C], None)

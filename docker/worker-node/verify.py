@@ -433,18 +433,30 @@ def replaced_hosts(
 def reader_counters(
     before: dict[str, dict[str, Any]] | None, after: dict[str, dict[str, Any]] | None
 ) -> dict[str, Any] | None:
-    """{local_bytes, remote_bytes, fallback_bytes, fallbacks: {reason: n}} between two `reader_snapshots`."""
+    """What the readers took, from where and why, between two `reader_snapshots`.
+
+    `local_by_host` and `sources` are by the host that read: bytes from its own disks, and from elsewhere by the host
+    that has them, or by all that have, with commas, where it may have been any of these.
+    """
     if before is None or after is None:
         return None
     nothing: dict[str, Any] = {"doubts": {}}
     pairs = [(before.get(process, nothing), now) for process, now in after.items()]
     fallbacks: Counter[str] = Counter()
+    own: Counter[str] = Counter()
+    sources: dict[str, Counter[str]] = {}
     for old, now in pairs:
         for reason, count in now["doubts"].items():
             fallbacks[reason] += count - old["doubts"].get(reason, 0)
+        own[now["host"]] += now["local"] - old.get("local", 0)
+        for owners, count in now.get("sources", {}).items():
+            if more := count - old.get("sources", {}).get(owners, 0):
+                sources.setdefault(now["host"], Counter())[",".join(sorted(owners.split(",")))] += more
     return {
         **{f"{key}_bytes": sum(now[key] - old.get(key, 0) for old, now in pairs) for key in READER_KEYS},
         "fallbacks": {reason: count for reason, count in sorted(fallbacks.items()) if count},
+        "local_by_host": dict(sorted(own.items())),
+        "sources": {host: dict(sorted(sources[host].items())) for host in sorted(sources)},
     }
 
 
