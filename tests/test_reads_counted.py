@@ -140,3 +140,17 @@ def test_partitions_of_which_spark_was_told_a_place_are_counted(monkeypatch: pyt
     plan = SimpleNamespace(queryExecution=lambda: SimpleNamespace(toRdd=lambda: rdd))
     facts = program.Scan(SimpleNamespace(sparkSession=session, _jdf=plan)).facts([])
     assert (facts["partitions"], facts["partitions_placed"]) == (4, 2)
+
+
+def test_a_file_that_was_just_deleted_has_no_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = load(monkeypatch, "verify")
+    block = SimpleNamespace(toString=lambda: f"0,10,{A},{B}")
+    locations, striped = iter(([block], None)), iter((False,))  # nobody can say whether the second one is striped
+    files = program.Files.__new__(program.Files)
+    files.is_ours = True
+    files.system = SimpleNamespace(
+        getFileBlockLocations=lambda *_: next(locations), isStriped=lambda _path: next(striped)
+    )
+    status = SimpleNamespace(getLen=lambda: 10, getReplication=lambda: 2, getPath=lambda: "f")
+    placed = program.placement(files, [(status, 10), (status, 10)])
+    assert (placed["files"], placed["blocks"], placed["bytes_by_host"]) == (2, 1, {A: 10, B: 10})

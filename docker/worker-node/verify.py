@@ -278,9 +278,9 @@ class Files:
             stream.close()
 
     def blocks(self, status: Any) -> list[tuple[int, list[str]]]:
-        """(bytes, hosts) of each block of a file; one question to the file system."""
+        """(bytes, hosts) of each block of a file, none of one that is just deleted; one question to the file system."""
         found = []
-        for block in self.system.getFileBlockLocations(status, 0, status.getLen()):
+        for block in self.system.getFileBlockLocations(status, 0, status.getLen()) or ():  # QFS's gives null for those
             _, length, *hosts = str(block.toString()).replace("(corrupt)", "").split(",")  # "offset,length,host,host"
             found.append((int(length), hosts))
         return found
@@ -313,8 +313,11 @@ def placement(files: Files, listed: list[tuple[Any, int]]) -> dict[str, Any]:
     blocks_by_host: Counter[str] = Counter()
     largest = striped = 0
     for status, _ in asked:
+        blocks = files.blocks(status)
+        if not blocks:
+            continue
         coded, replication = files.is_striped(status), int(status.getReplication())
-        for length, named in files.blocks(status):
+        for length, named in blocks:
             hosts = set(named) - {NO_PLACE}
             copies[len(hosts)] += 1
             largest = max(largest, length)
