@@ -6,19 +6,15 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sparkqfs.checks_bytes import crossed_bytes, mb, untold
 from sparkqfs.errors import Problem
 
 MAX_REMOTE = 0.05
 MIN_LOCAL = 0.95
-OVERHEAD_BYTES = 2_000_000
-"""Per worker: what Spark itself sends while files are read (tasks, broadcasts, heartbeats, our own counting)."""
-TASK_OVERHEAD_BYTES = 20_000
-"""Per task: its description and its answer."""
-LITTLE = 0.05
-"""Where the overhead may be more than this share of what is read, its bytes say nothing."""
 MIXED = 0.01
 """The share of bytes without a copy on the host of their task from which on partitions are named as a reason."""
 LOCAL_LEVELS = ("PROCESS_LOCAL", "NODE_LOCAL")
+"""Spark says PROCESS_LOCAL of tasks without any preference, too: `count_local` leaves these out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +31,13 @@ class Expected:
     """Address of each running worker container → its node."""
     containers: dict[str, str] = field(default_factory=dict)
     """Address of every running container of the stack → its node."""
+    master: str = "master"
+    """The daemon that knows which of them are up."""
+    master_service: str = ""
     up_hosts: tuple[str, ...] | None
-    """Data servers that are up; `None` where none of ours keep this data."""
+    """Data servers that are up; `None` where none of ours keep this data, or where that is not known."""
+    unseen: str | None = None
+    """Why it is not known which are up; `None` where it is, or where none of ours keep this data."""
     replication: int
     remote_reads: str | None = None
     """Why the storage's own client does not read the nearest copy; `None` when it does."""
@@ -50,7 +51,9 @@ class Expected:
 class Verdict:
     """What a measurement proves."""
 
-    state: Literal["local", "degraded", "not local", "no locality", "too little data"]
+    state: Literal[
+        "local", "degraded", "not local", "no locality", "too little data", "files too small", "not measured"
+    ]
     text: str
     problems: tuple[Problem, ...] = ()
     """Thresholds that are missed, then the reasons that can be seen."""
@@ -61,10 +64,14 @@ class Verdict:
 def judge_locality(found: dict[str, Any], expected: Expected) -> Verdict:
     """Whether what `found` (the document of `verify`) measured is local, and why not."""
     faults = find_faults(tuple(found["hosts"]), found["addresses"], expected)
+    if replaced := _replaced(found, expected):
+        text = "a worker was replaced while measuring; measure again"
+        return Verdict(state="not measured", text=text, problems=(*replaced, *faults))
     if not found["placement"]["bytes_by_host"]:
         return _no_locality(found, expected, faults)
     missed = _missed(found, expected)
-    reasons = _reasons(found, expected, explained=bool(faults))
+    only_unseen = expected.unseen is not None and len(faults) == 1
+    reasons = _reasons(found, expected, explained=bool(faults) and not only_unseen)
     if missed:
         if not faults and not reasons:
             what = "no reason can be seen from here"
@@ -72,24 +79,53 @@ def judge_locality(found: dict[str, Any], expected: Expected) -> Verdict:
             reasons = (Problem(what=what, hint=hint),)
         return Verdict(state="not local", text="not local", problems=(*missed, *faults, *reasons))
     state, text = _good(found, expected)
+    unjudged = _unjudged(state, text, expected)
     if faults:
-        return Verdict(state="degraded", text=f"the cluster is not whole; {text}", problems=faults, notes=reasons)
-    return Verdict(state=state, text=text, notes=reasons)
+        seen = "the cluster was not checked" if only_unseen else "the cluster is not whole"
+        return Verdict(state="degraded", text=f"{seen}; {text}", problems=(*faults, *unjudged), notes=reasons)
+    return Verdict(state=state, text=text, problems=unjudged, notes=reasons)
 
 
-def _good(found: dict[str, Any], expected: Expected) -> tuple[Literal["local", "too little data"], str]:
-    """State and text where no threshold is missed."""
-    overhead, read = _overhead(found), int(found["bytes_read"])
-    if overhead > LITTLE * read:
-        text = (
-            f"too little data for a judgement: {_mb(read)} were read, and Spark's own messages may be {_mb(overhead)}; "
-            f"{_mb(overhead / LITTLE)} would do"
+def _replaced(found: dict[str, Any], expected: Expected) -> tuple[Problem, ...]:
+    """Hosts whose bytes are not all counted."""
+    hint = "measure again; `invoke logs --service worker-node` may say why it ended"
+    return tuple(
+        Problem(
+            node=expected.workers.get(host),
+            what=f"the counters of {host} did not go on: its worker or an executor was replaced while measuring",
+            hint=hint,
         )
-        return "too little data", text
-    text = f"local: {found['remote_share']:.1%} of {_mb(read)} came over the network"
-    if int(found["received_total"]) > (MAX_REMOTE if expected.max_remote is None else expected.max_remote) * read:
-        text += f", up to {_mb(overhead)} of them Spark's own messages"
+        for host in found.get("replaced", ())
+    )
+
+
+def _good(
+    found: dict[str, Any], expected: Expected
+) -> tuple[Literal["local", "too little data", "files too small"], str]:
+    """State and text where no threshold is missed."""
+    crossed = crossed_bytes(found, _max_remote(expected))
+    if not crossed.is_told:
+        return untold(found, _max_remote(expected), crossed)
+    text = f"local: {crossed.most / crossed.read:.1%} of {mb(crossed.read)} came "
+    if crossed.most < crossed.received:
+        text += f"from other nodes, as the reader counts; received were {mb(crossed.received)} in all"
+    else:
+        text += "over the network"
+    if crossed.most > crossed.allowed:
+        text += f", up to {mb(crossed.overhead)} of them Spark's own messages"
     return "local", text
+
+
+def _unjudged(state: str, text: str, expected: Expected) -> tuple[Problem, ...]:
+    """A threshold that was asked for and is neither met nor missed."""
+    if state == "local" or expected.max_remote is None or expected.max_remote >= 1:
+        return ()
+    what = f"--max-remote {expected.max_remote:g} cannot be judged: {text}"
+    return (Problem(what=what, hint="without --max-remote this is no failure"),)
+
+
+def _max_remote(expected: Expected) -> float:
+    return MAX_REMOTE if expected.max_remote is None else expected.max_remote
 
 
 def _no_locality(found: dict[str, Any], expected: Expected, faults: tuple[Problem, ...]) -> Verdict:
@@ -109,24 +145,33 @@ def _no_locality(found: dict[str, Any], expected: Expected, faults: tuple[Proble
 
 def _missed(found: dict[str, Any], expected: Expected) -> tuple[Problem, ...]:
     """The thresholds that the measurement misses. A fraction of a task counts as a whole one."""
-    max_remote = MAX_REMOTE if expected.max_remote is None else expected.max_remote
     min_local = MIN_LOCAL if expected.min_local is None else expected.min_local
     missed = []
-    read, received = int(found["bytes_read"]), int(found["received_total"])
-    if received - _overhead(found) > max_remote * read:
-        what = f"{received / read:.1%} of the bytes read came over the network ({_mb(received)} of {_mb(read)})"
-        missed.append(Problem(what=what, hint=f"--max-remote allows {max_remote:g}"))
+    crossed = crossed_bytes(found, _max_remote(expected))
+    if crossed.least > crossed.allowed:
+        share, size = crossed.shown / crossed.read, f"{mb(crossed.shown)} of {mb(crossed.read)}"
+        what = f"{share:.1%} of the bytes read came over the network ({size})"
+        missed.append(Problem(what=what, hint=f"--max-remote allows {_max_remote(expected):g}"))
     total = sum(found["tasks"].values())
-    local = sum(found["tasks"].get(level, 0) for level in LOCAL_LEVELS)
+    local = count_local(found)
     if total - local > math.ceil((1 - min_local) * total - 1e-9):
         what = f"{local} of {total} tasks ran where their data is"
         missed.append(Problem(what=what, hint=f"--min-local wants {min_local:g}"))
     return tuple(missed)
 
 
-def _overhead(found: dict[str, Any]) -> int:
-    tasks = sum(int(count) for count in found["tasks"].values())
-    return OVERHEAD_BYTES * len(found["hosts"]) + TASK_OVERHEAD_BYTES * tasks
+def count_local(found: dict[str, Any]) -> int:
+    """Tasks that ran where their data is, as far as Spark was told where that is."""
+    levels = LOCAL_LEVELS[1:] if _unplaced(found) else LOCAL_LEVELS
+    return sum(int(found["tasks"].get(level, 0)) for level in levels)
+
+
+def _unplaced(found: dict[str, Any]) -> int:
+    """Partitions of which Spark was told no place, on a storage that has places."""
+    if not found["placement"]["bytes_by_host"]:
+        return 0
+    asked = int(found["scan"]["partitions_asked"])
+    return asked - int(found["scan"].get("partitions_placed", asked))
 
 
 def find_faults(hosts: tuple[str, ...], addresses: dict[str, str], expected: Expected) -> tuple[Problem, ...]:
@@ -140,6 +185,10 @@ def find_faults(hosts: tuple[str, ...], addresses: dict[str, str], expected: Exp
         for name in expected.nodes
         if name not in expected.workers.values()
     ]
+    if expected.unseen is not None:
+        what = f"the {expected.master}'s page does not answer: {expected.server}s were not checked ({expected.unseen})"
+        hint = f"`invoke status`; `invoke logs --service {expected.master_service}`"
+        return (*idle, Problem(what=what, hint=hint))
     if expected.up_hosts is None:
         return tuple(idle)
     unlike = _unlike_hosts(hosts, addresses, expected)
@@ -191,8 +240,10 @@ def _reasons(found: dict[str, Any], expected: Expected, *, explained: bool) -> t
     return (
         *_lost_hosts(found, expected, explained=explained),
         *_copies(found, expected),
+        *_no_places(found),
         *_mixed_partitions(found, expected),
         *_remote_reader(found, expected),
+        *_other_bytes(found, expected),
         *([] if explained else _busy_cores(found)),
     )
 
@@ -247,6 +298,16 @@ def _copies(found: dict[str, Any], expected: Expected) -> list[Problem]:
     return problems
 
 
+def _no_places(found: dict[str, Any]) -> list[Problem]:
+    """Partitions that Spark could only place by chance."""
+    missing, asked = _unplaced(found), found["scan"]["partitions_asked"]
+    if not missing:
+        return []
+    what = "Spark was told of no places" + (f" for {missing} of {asked} partitions" if missing < asked else "")
+    hint = "take spark.sql.sources.ignoreDataLocality out of spark.conf, then `invoke deploy`"
+    return [Problem(what=what, hint=hint)]
+
+
 def _mixed_partitions(found: dict[str, Any], expected: Expected) -> list[Problem]:
     """Partitions of pieces that lie on different nodes."""
     scan = found["scan"]
@@ -255,17 +316,17 @@ def _mixed_partitions(found: dict[str, Any], expected: Expected) -> list[Problem
         return []
     away = f"{scan['bytes_elsewhere'] / size:.0%} of the bytes have no copy where their NODE_LOCAL task ran"
     if scan["files_per_partition"] > 1:
-        what = f"{scan['files_per_partition']:.3g} files of {_mb(found['average_file_bytes'])} per partition: {away}"
+        what = f"{scan['files_per_partition']:.3g} files of {mb(found['average_file_bytes'])} per partition: {away}"
         hint = "write larger files"
         if scan["open_cost_bytes"] < scan["max_partition_bytes"]:
             what += (
-                f"; spark.sql.files.openCostInBytes is {_mb(scan['open_cost_bytes'])}, "
-                f"maxPartitionBytes {_mb(scan['max_partition_bytes'])}"
+                f"; spark.sql.files.openCostInBytes is {mb(scan['open_cost_bytes'])}, "
+                f"maxPartitionBytes {mb(scan['max_partition_bytes'])}"
             )
             hint = "take spark.sql.files.* out of spark.conf, then `invoke deploy`; or " + hint
         return [Problem(what=what, hint=hint)]
     block = found["placement"]["largest_block_bytes"]
-    what = f"partitions of {_mb(scan['bytes_per_partition'])} over {expected.blocks} of {_mb(block)}: {away}"
+    what = f"partitions of {mb(scan['bytes_per_partition'])} over {expected.blocks} of {mb(block)}: {away}"
     hint = "spark.sql.files.maxPartitionBytes under spark.conf: a whole part of that; then `invoke deploy`"
     return [Problem(what=what, hint=hint)]
 
@@ -273,16 +334,18 @@ def _mixed_partitions(found: dict[str, Any], expected: Expected) -> list[Problem
 def _remote_reader(found: dict[str, Any], expected: Expected) -> list[Problem]:
     """A reader that does not take the copy beside it. Of striped files there is none."""
     reader, placed = found["reader"], found["placement"]
+    if reader is not None:
+        known = {"STRIPED"} if placed["striped_blocks"] else set()  # `_copies` has said so
+        why = ", ".join(f"{one} {count}" for one, count in sorted(reader["fallbacks"].items()) if one not in known)
+        if not why:
+            return []
+        what = f"the reader stepped aside: {why}"  # of FILE and STRIPED it counts no bytes
+        if reader["fallback_bytes"]:
+            size = mb(reader["fallback_bytes"])
+            what = f"{size} of local {expected.blocks} were read through the {expected.server}: {why}"
+        return [Problem(what=what, hint="docs/locality.md has a line for each reason")]
     if placed["striped_blocks"]:
         return []
-    if reader is not None:
-        if not reader["fallback_bytes"]:
-            return []
-        why = ", ".join(f"{reason} {count}" for reason, count in sorted(reader["fallbacks"].items()))
-        what = (
-            f"{_mb(reader['fallback_bytes'])} of local {expected.blocks} were read through the {expected.server}: {why}"
-        )
-        return [Problem(what=what, hint="docs/locality.md has a line for each reason")]
     most = max((int(count) for count in placed["copies"]), default=0)
     if expected.remote_reads is None or most < 2:
         return []
@@ -294,6 +357,16 @@ def _remote_reader(found: dict[str, Any], expected: Expected) -> list[Problem]:
     return [Problem(what=what, hint=f"take {setting.partition('=')[0]} out of spark.conf, then `invoke deploy`")]
 
 
+def _other_bytes(found: dict[str, Any], expected: Expected) -> list[Problem]:
+    """Received bytes that are neither Spark's own messages nor what the reader took from other nodes."""
+    crossed = crossed_bytes(found, _max_remote(expected))
+    if crossed.from_elsewhere is None or crossed.least <= max(crossed.allowed, crossed.most):
+        return []
+    what = f"{mb(crossed.received)} were received, and the reader took {mb(crossed.from_elsewhere)} from other nodes"
+    hint = "other applications at the same time? Their bytes are in the same counters: `invoke status`"
+    return [Problem(what=what, hint=hint)]
+
+
 def _busy_cores(found: dict[str, Any]) -> list[Problem]:
     """Tasks that went elsewhere although executors stood beside their data."""
     away = sum(count for level, count in found["tasks"].items() if level not in LOCAL_LEVELS)
@@ -302,7 +375,3 @@ def _busy_cores(found: dict[str, Any]) -> list[Problem]:
     total = sum(found["tasks"].values())
     what = f"{away} of {total} tasks ran elsewhere: the cores near their data were busy longer than spark.locality.wait"
     return [Problem(what=what, hint="let other work end, or set a longer spark.locality.wait")]
-
-
-def _mb(count: float) -> str:
-    return f"{count / 1e6:,.1f} MB" if count < 10e6 else f"{count / 1e6:,.0f} MB"

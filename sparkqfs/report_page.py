@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -104,12 +104,43 @@ def page(document: dict[str, Any]) -> str:
             "Who read what",
             f"<p>{_key(GREEN, 'read on the own node')}{_key(RED, 'received over the network')}</p>{bars(exchanged)}",
         ),
+        _section("Who read what from whom", _matrix(reader, named)) if reader is not None else "",
         _section("Where the tasks ran", bars(tasks)),
     ]
     body = "\n".join(part for part in parts if part)
     title = "How local the reads are"
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body><h1>{title}</h1>\n{body}\n</body></html>\n'
+
+
+def _matrix(reader: dict[str, Any], named: Callable[[str], str]) -> str:
+    """What each node read, by the node that has it. What may have come from several is shared out evenly."""
+    sources: dict[str, dict[str, int]] = reader.get("sources", {})
+    cells: dict[tuple[str, str], float] = {}
+    shared: set[tuple[str, str]] = set()
+    for host, count in reader.get("local_by_host", {}).items():
+        cells[host, host] = count
+    for host, found in sources.items():
+        for names, count in found.items():
+            owners = names.split(",")
+            for place in ((host, owner) for owner in owners):
+                cells[place] = cells.get(place, 0) + count / len(owners)
+                shared |= {place} if len(owners) > 1 else set()
+    hosts = sorted({host for place in cells for host in place})
+    rows = ["<tr><th>reads ↓ from →</th>" + "".join(f"<th>{escape(named(host))}</th>" for host in hosts) + "</tr>"]
+    for host in sorted({host for host, _ in cells}):
+        row = ""
+        for place in ((host, owner) for owner in hosts):
+            colour = GREEN if place[0] == place[1] else RED
+            text = ("≈ " if place in shared else "") + _mb(cells[place]) if cells.get(place) else ""
+            row += f'<td style="color:{colour}">{text}</td>'
+        rows.append(f"<tr><th>{escape(named(host))}</th>{row}</tr>")
+    unknown = reader["remote_bytes"] + reader["fallback_bytes"] - sum(sum(one.values()) for one in sources.values())
+    return (
+        f"<p>{_key(GREEN, 'on the own node')}{_key(RED, 'from another node')}</p><table>{''.join(rows)}</table>"
+        + ("<p>≈: it was one of several nodes that have it; shared out evenly.</p>" if shared else "")
+        + (f"<p>{_mb(unknown)} came from nodes that are not known.</p>" if unknown > 0 else "")
+    )
 
 
 def _where(problem: dict[str, Any]) -> str:

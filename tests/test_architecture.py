@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "clients": {"clients", "config", "errors", "topology"},
     "files": {"errors", "files"},
     "plan": {"config", "errors", "facts", "plan", "topology"},
-    "checks": {"config", "errors", "facts", "topology"},
+    "checks": {"checks", "config", "errors", "facts", "topology"},
     "gather": {"clients", "config", "errors", "facts", "topology"},
     "jobs": {"checks", "clients", "config", "errors", "facts", "files", "gather", "jobs", "plan", "topology"},
     "report": {"errors", "facts", "plan", "report"},

@@ -236,6 +236,21 @@ def test_wrong_data_is_a_failure_whatever_its_speed() -> None:
     assert "qfs-2 scan of round 2" in report.result.problems[0].what
 
 
+def test_a_sample_in_which_a_worker_was_replaced_counts_for_nothing_and_fails() -> None:
+    document = a_result({"qfs-2": [10.0, 12.0, 99.0], UPSTREAM: [20.0]})
+    for number in (2, 3):
+        document["samples"][number] |= {"received_bytes": -5, "replaced": ["10.20.30.4"]}
+    report = jobs.report_of((document,), None)
+    assert report.result.exit_code == ExitCode.FAILED
+    assert [one.what for one in report.result.problems] == [
+        "qfs-2 scan of round 3: a worker was replaced while measuring, left out",
+        f"{UPSTREAM} scan of round 1: a worker was replaced while measuring, left out",
+    ]
+    assert "measure again" in str(report.result.problems[0].hint)
+    assert report.comparison.rows[0].cells["scan"].seconds == spread([10.0, 12.0])
+    assert "scan" not in report.comparison.rows[1].cells
+
+
 def test_the_text_has_a_table_for_each_operation() -> None:
     lines = table_lines(compare([a_result()]))
     heads = [line.split()[0] for line in lines if "ratio" in line and "seconds" in line]

@@ -30,6 +30,12 @@ def a_session(kind: StorageKind = "qfs", shared: SharedConfig = WITH_SHARED) -> 
         ("shared", "/x", "file:///data/shared/x"),
         ("hdfs", "shared:/x", "file:///data/shared/x"),
         ("qfs", "hdfs://other:8020/x", "hdfs://other:8020/x"),
+        ("qfs", "qfs:///x/y", "qfs://qfs-master:20000/x/y"),
+        ("qfs", "qfs://QFS-Master:20000/x", "qfs://qfs-master:20000/x"),
+        ("qfs", "qfs://qfs-master:200001/x", "qfs://qfs-master:200001/x"),
+        ("hdfs", "hdfs:///x", "hdfs://hdfs-namenode:9820/x"),
+        ("qfs", "hdfs:///x", "hdfs:///x"),
+        ("shared", "file:///x", "file:///x"),
     ],
 )
 def test_a_place_is_a_path_a_path_on_the_shared_directory_or_a_uri(kind: StorageKind, written: str, uri: str) -> None:

@@ -6,7 +6,8 @@ Settings are Hadoop's, for one table's write or one variant's reads. Each `uri` 
 parent's name must begin with `sparkqfs-bench`. Progress goes to stderr; stdout gets one line of JSON.
 
 A sample is one operation of one variant in one round: seconds, bytes received and CPU seconds of all worker containers
-from just before to just after it. `nothing` is a sample of no operation: what the measuring itself costs.
+from just before to just after it; `replaced` names the hosts whose counters did not go on. `nothing` is a sample of no
+operation: what the measuring itself costs.
 
 Exit codes: 0 measured (each sample's `is_right` says whether the data came back whole), 1 failed, 2 wrong arguments,
 4 no executors in time.
@@ -199,6 +200,12 @@ class Bench:
         seconds = time.monotonic() - started
         time.sleep(SETTLE_S)
         self.counted = after = self.count()
+        replaced = verify.replaced_hosts(
+            {host: count for host, (count, _) in before.workers.items()},
+            {host: count for host, (count, _) in after.workers.items()},
+            before.readers,
+            after.readers,
+        )
         grown = [
             (count - before.workers[host][0], cpu - before.workers[host][1])
             for host, (count, cpu) in after.workers.items()
@@ -212,6 +219,7 @@ class Bench:
             "received_bytes": sum(count for count, _ in grown),
             "cpu_seconds": round(sum(cpu for _, cpu in grown), 3),
             "is_right": right,
+            "replaced": replaced,
             "reader": verify.reader_counters(before.readers, after.readers),
         }
         if operation == "scan":
@@ -220,6 +228,8 @@ class Bench:
         self.samples.append(sample)
         wrong = "" if right else ", WRONG SUMS"
         say(f"round {turn + 1} of {self.spec['rounds']}: {name} {operation}: {seconds:.1f} s{wrong}")
+        if replaced:
+            say(f"a worker was replaced while measuring that: {', '.join(replaced)}; it does not count")
 
     def uri(self, table: dict[str, Any], turn: int) -> str:
         """Where a table of a round is. In the first round nothing is deleted: so its bytes on disk can be counted."""

@@ -105,6 +105,13 @@ def count_in_barrier(_: Iterator[int]) -> Iterator[tuple[str, str, int]]:
     yield received_bytes()
 
 
+def answer_in_barrier(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """What comes in, from every executor."""
+    for batch in batches:
+        BarrierTaskContext.get().barrier()
+        yield batch
+
+
 def make_rows(rows: int, files: int) -> Any:
     """The generator of one file: the same rows for the same arguments, in text that does not compress."""
 
@@ -271,9 +278,9 @@ class Files:
             stream.close()
 
     def blocks(self, status: Any) -> list[tuple[int, list[str]]]:
-        """(bytes, hosts) of each block of a file; one question to the file system."""
+        """(bytes, hosts) of each block of a file, none of one that is just deleted; one question to the file system."""
         found = []
-        for block in self.system.getFileBlockLocations(status, 0, status.getLen()):
+        for block in self.system.getFileBlockLocations(status, 0, status.getLen()) or ():  # QFS's gives null for those
             _, length, *hosts = str(block.toString()).replace("(corrupt)", "").split(",")  # "offset,length,host,host"
             found.append((int(length), hosts))
         return found
@@ -306,8 +313,11 @@ def placement(files: Files, listed: list[tuple[Any, int]]) -> dict[str, Any]:
     blocks_by_host: Counter[str] = Counter()
     largest = striped = 0
     for status, _ in asked:
+        blocks = files.blocks(status)
+        if not blocks:
+            continue
         coded, replication = files.is_striped(status), int(status.getReplication())
-        for length, named in files.blocks(status):
+        for length, named in blocks:
             hosts = set(named) - {NO_PLACE}
             copies[len(hosts)] += 1
             largest = max(largest, length)
@@ -363,6 +373,7 @@ class Scan:
         return {
             "partitions": self.partitions,
             "partitions_asked": self.asked,
+            "partitions_placed": sum(bool(near.keys() - {NO_PLACE}) for near in self.near.values()),
             "splits": self.splits,
             "files_per_partition": round(self.files / self.asked, 2) if self.asked else 0.0,
             "mixed_partitions": self.mixed,
@@ -397,27 +408,58 @@ def reader_snapshots(spark: SparkSession, uri: str, cores: int) -> dict[str, dic
     """What each executor's reader of ours has counted since its start, by process; `None` where there is none."""
     if not uri.startswith("qfs:") or reader_off(spark, uri) is not None:
         return None
-    tasks = 8 * cores  # so that every executor answers
-    call = "java_method('sparkqfs.fs.ReadCounters', 'snapshot') AS answer"
-    answers = [json.loads(row["answer"]) for row in spark.range(0, tasks, 1, tasks).selectExpr(call).collect()]
+    asked = spark.range(0, cores, 1, cores).selectExpr("java_method('sparkqfs.fs.ReadCounters', 'snapshot') AS answer")
+    rows = asked.mapInArrow(answer_in_barrier, "answer string", barrier=True).collect()
+    answers = [json.loads(row["answer"]) for row in rows]
     return {answer["process"]: answer for answer in answers}
+
+
+def replaced_hosts(
+    before: dict[str, int],
+    after: dict[str, int],
+    readers_before: dict[str, dict[str, Any]] | None,
+    readers_after: dict[str, dict[str, Any]] | None,
+) -> list[str]:
+    """Hosts whose counters did not go on: their container, or an executor with its reader, was replaced.
+
+    The first two are bytes received by host, the others `reader_snapshots`. An executor that is only new loses nothing.
+    """
+    found = before.keys() ^ after.keys()
+    found |= {host for host in before.keys() & after.keys() if after[host] < before[host]}
+    for process, old in (readers_before or {}).items():
+        now = (readers_after or {}).get(process)
+        if now is None or any(now[key] < old[key] for key in READER_KEYS):
+            found.add(old["host"])
+    return sorted(found)
 
 
 def reader_counters(
     before: dict[str, dict[str, Any]] | None, after: dict[str, dict[str, Any]] | None
 ) -> dict[str, Any] | None:
-    """{local_bytes, remote_bytes, fallback_bytes, fallbacks: {reason: n}} between two `reader_snapshots`."""
+    """What the readers took, from where and why, between two `reader_snapshots`.
+
+    `local_by_host` and `sources` are by the host that read: bytes from its own disks, and from elsewhere by the host
+    that has them, or by all that have, with commas, where it may have been any of these.
+    """
     if before is None or after is None:
         return None
     nothing: dict[str, Any] = {"doubts": {}}
     pairs = [(before.get(process, nothing), now) for process, now in after.items()]
     fallbacks: Counter[str] = Counter()
+    own: Counter[str] = Counter()
+    sources: dict[str, Counter[str]] = {}
     for old, now in pairs:
         for reason, count in now["doubts"].items():
             fallbacks[reason] += count - old["doubts"].get(reason, 0)
+        own[now["host"]] += now["local"] - old.get("local", 0)
+        for owners, count in now.get("sources", {}).items():
+            if more := count - old.get("sources", {}).get(owners, 0):
+                sources.setdefault(now["host"], Counter())[",".join(sorted(owners.split(",")))] += more
     return {
         **{f"{key}_bytes": sum(now[key] - old.get(key, 0) for old, now in pairs) for key in READER_KEYS},
         "fallbacks": {reason: count for reason, count in sorted(fallbacks.items()) if count},
+        "local_by_host": dict(sorted(own.items())),
+        "sources": {host: dict(sorted(sources[host].items())) for host in sorted(sources)},
     }
 
 
@@ -523,6 +565,7 @@ class Measurement:
             say(f"read {number + 1} of {reads}: {seconds[-1]:.1f} s{'' if right else ', WRONG SUMS'}")
         spark.sparkContext.setJobGroup("verify", "received bytes")
         after = received(spark, self.cores)
+        counted_after = reader_snapshots(spark, uri, self.cores)
 
         tasks = [task for number in range(reads) for task in self.driver.tasks(f"verify-read-{number}")]
         by_host = {host: after[host] - before[host] for host in sorted(after) if host in before}
@@ -557,7 +600,8 @@ class Measurement:
             "addresses": dict(sorted(self.addresses.items())),
             "placement": places,
             "scan": scan.facts(tasks),
-            "reader": reader_counters(counted, reader_snapshots(spark, uri, self.cores)),
+            "replaced": replaced_hosts(before, after, counted, counted_after),
+            "reader": reader_counters(counted, counted_after),
             "reader_off": reader_off(spark, uri),
         }
 

@@ -151,8 +151,15 @@ def report_of(documents: tuple[dict[str, Any], ...], baseline: str | None) -> Re
         comparison = compare(documents, baseline)
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(Problem(what=f"a result file is damaged: {type(error).__name__} {error}")) from error
-    problems = tuple(Problem(what=f"{one}: what was read is not what was written") for one in comparison.wrong)
+    problems = [Problem(what=f"{one}: what was read is not what was written") for one in comparison.wrong]
+    hint = "measure again; `invoke logs --service worker-node` may say why it ended"
+    problems += [
+        Problem(what=f"{one}: a worker was replaced while measuring, left out", hint=hint)
+        for one in comparison.replaced
+    ]
     document = {"rows": [dataclasses.asdict(row) for row in comparison.rows], "baseline": comparison.baseline.name}
     text = "\n".join(table_lines(comparison))
-    result = JobResult(task="bench.report", text=text, document={"schema": SCHEMA, **document}, problems=problems)
+    result = JobResult(
+        task="bench.report", text=text, document={"schema": SCHEMA, **document}, problems=tuple(problems)
+    )
     return Report(documents, comparison, result)

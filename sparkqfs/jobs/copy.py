@@ -13,25 +13,38 @@ from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage.seam import SHARED_TARGET
 
 SHARED = "shared:"
+URI = re.compile(r"([a-z][a-z0-9]*)://([^/]*)")
+"""Scheme and authority."""
 LISTED = 20
 """Files that are named one by one in a report for people."""
 
 
 def uri_of(session: Session, text: str) -> str:
-    """The URI of `/path` on the cluster's storage, of `shared:/path`, or of a URI. Raises `ConfigError`."""
+    """The URI of `/path` on the cluster's storage, of `shared:/path`, or of a URI. Raises `ConfigError`.
+
+    A URI of the storage's scheme that names no server means the cluster's, as in Spark.
+    """
     path = text.removeprefix(SHARED)
-    if re.match(r"[a-z][a-z0-9]*://", text):
-        return text
+    root = session.backend.root_uri(session.config)
+    if uri := URI.match(text):
+        server = URI.match(root)
+        same = server and server[2] and uri[1] == server[1] and uri[2].lower() in ("", server[2])
+        return root + text[uri.end() :] if same else text
     if not path.startswith("/") or ".." in path.split("/"):
         hint = "/path on the storage, shared:/path, or a whole URI"
         raise ConfigError(Problem(what=f"{text!r} names no place", hint=hint))
     if path == text:
-        return session.backend.root_uri(session.config) + path
+        return root + path
     if session.config.shared_directory is None:
         what = f"{text}: this cluster has no shared path"
         hint = "set storage.shared.path to a directory that every node mounts, then `invoke up`"
         raise ConfigError(Problem(what=what, config_path="storage.shared.path", hint=hint))
     return f"file://{SHARED_TARGET}{path}"
+
+
+def is_of_cluster(session: Session, uri: str) -> bool:
+    """Whether a URI, as `uri_of` writes it, is on the cluster's storage."""
+    return f"{uri}/".startswith(f"{session.backend.root_uri(session.config)}/")
 
 
 def copy(session: Session, source: str, target: str, *, overwrite: bool, timeout_s: float) -> JobResult:

@@ -8,12 +8,12 @@ import json
 from typing import Any
 
 from sparkqfs import topology
-from sparkqfs.checks_locality import LOCAL_LEVELS, Expected, Verdict, find_faults, judge_locality
+from sparkqfs.checks_locality import Expected, Verdict, count_local, find_faults, judge_locality
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts import StorageFact
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.copy import uri_of
+from sparkqfs.jobs.copy import is_of_cluster, uri_of
 from sparkqfs.jobs.deploy import exec_in
 from sparkqfs.plan.steps import JobResult
 
@@ -54,7 +54,7 @@ def verify(
     tasks: dict[str, int] = found["tasks"]
     document = {
         **found,
-        "local_share_of_tasks": sum(tasks.get(level, 0) for level in LOCAL_LEVELS) / (sum(tasks.values()) or 1),
+        "local_share_of_tasks": count_local(found) / (sum(tasks.values()) or 1),
         "nodes": expected.workers,
         "verdict": {
             "state": verdict.state,
@@ -82,14 +82,17 @@ def _expected(
 ) -> Expected:
     """What the cluster should be, and which of it is up."""
     backend, config = session.backend, session.config
-    ours = path.startswith(backend.root_uri(config))
+    ours = is_of_cluster(session, path)
     return Expected(
         server=backend.words.servers.removesuffix("s"),
         blocks=backend.words.blocks,
         nodes=tuple(node.name for node in config.nodes),
         workers=status.worker_addresses(session, seen.tasks),
         containers={address: task.node for task in seen.tasks if task.is_up for address in task.addresses},
+        master=backend.words.master,
+        master_service=backend.master.name if backend.master is not None else "",
         up_hosts=seen.storage.up_hosts if ours and isinstance(seen.storage, StorageFact) else None,
+        unseen=seen.storage if ours and isinstance(seen.storage, str) else None,
         replication=config.storage.replication if ours else 1,
         remote_reads=backend.remote_reads if ours else None,
         max_remote=max_remote,

@@ -68,6 +68,8 @@ class Comparison:
     """What measuring nothing at all costs, per byte and GB of the smallest table; in every other cell too."""
     wrong: tuple[str, ...]
     """Operations that gave other data back than was written."""
+    replaced: tuple[str, ...] = ()
+    """Operations during which a worker was replaced; they are in none of the figures."""
 
     def ratio(self, row: Row, operation: str) -> tuple[float, bool] | None:
         """(time over the baseline's time, whether the difference may be chance); `None` where one was not measured."""
@@ -99,19 +101,32 @@ def compare(documents: Sequence[Mapping[str, Any]], baseline: str | None = None)
     if not found:
         names = ", ".join(row.name for row in rows)
         raise ConfigError(Problem(what=f"--baseline {wanted}: not measured", hint=f"there are {names}"))
-    wrong = tuple(
-        f"{one['variant']} {one['operation']} of round {one['round']}"
-        for document in documents
-        for one in document["samples"]
-        if not one["is_right"]
-    )
+    samples = [one for document in documents for one in document["samples"]]
+    wrong = tuple(_sample_text(one) for one in samples if not one["is_right"])
+    replaced = tuple(_sample_text(one) for one in samples if one.get("replaced"))
     rounds = min(document["rounds"] for document in documents)
-    return Comparison(rows=tuple(rows), baseline=found[0], rounds=rounds, floor=_floor(documents), wrong=wrong)
+    return Comparison(
+        rows=tuple(rows),
+        baseline=found[0],
+        rounds=rounds,
+        floor=_floor(documents),
+        wrong=wrong,
+        replaced=replaced,
+    )
+
+
+def _sample_text(sample: Mapping[str, Any]) -> str:
+    return f"{sample['variant']} {sample['operation']} of round {sample['round']}".strip()
+
+
+def _counting(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The samples whose counters went on from before to after."""
+    return [one for one in document["samples"] if not one.get("replaced")]
 
 
 def _floor(documents: Sequence[Mapping[str, Any]]) -> Cell | None:
     smallest = min(documents, key=lambda document: min(table["bytes"] for table in document["tables"].values()))
-    samples = [one for one in smallest["samples"] if one["operation"] == NOTHING]
+    samples = [one for one in _counting(smallest) if one["operation"] == NOTHING]
     size = min(table["bytes"] for table in smallest["tables"].values())
     return _cell(samples, size, True) if samples else None
 
@@ -121,7 +136,7 @@ def _rows(document: Mapping[str, Any], mark: str) -> list[Row]:
     for variant in document["variants"]:
         table = document["tables"][variant["table"]]
         size = table["bytes"]
-        mine = [sample for sample in document["samples"] if sample["variant"] == variant["name"]]
+        mine = [sample for sample in _counting(document) if sample["variant"] == variant["name"]]
         cells = {
             operation: _cell([one for one in mine if one["operation"] == operation], size, variant["is_counted"])
             for operation in OPERATIONS
