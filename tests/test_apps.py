@@ -15,8 +15,9 @@ import pytest
 from sparkqfs.errors import ConfigError
 from sparkqfs.facts import AppFact, parse_history, parse_spark
 from sparkqfs.jobs import apps as jobs
-from sparkqfs.jobs import submit
+from sparkqfs.jobs import drivers, submit
 from sparkqfs.plan.apps import (
+    GRACE_S,
     Application,
     Program,
     Submission,
@@ -129,7 +130,7 @@ def test_a_driver_is_jupyter_servers_container_without_its_name_its_token_and_it
 def test_a_driver_has_more_time_to_end_than_its_supervisor_takes() -> None:
     source = (Path(__file__).parent.parent / "docker" / "worker-node" / "supervise").read_text()
     (line,) = [line for line in source.splitlines() if line.startswith("DRIVER_DEADLINE_S = ")]
-    assert float(line.partition(" = ")[2]) < submit.GRACE_S
+    assert float(line.partition(" = ")[2]) < GRACE_S
 
 
 # --- the scripts on the manager -------------------------------------------------------------------
@@ -177,24 +178,24 @@ def test_sending_removes_what_ended_a_week_ago_and_nothing_else(sent: Path) -> N
 
 def test_output_is_read_from_where_it_was_left_byte_for_byte(sent: Path) -> None:
     top = sent.parent.parent
-    assert parse_piece(run(submit.READ_SCRIPT, ID, "1", "1", cwd=top)).ended is None
+    assert parse_piece(run(drivers.READ_SCRIPT, ID, "1", "1", cwd=top)).ended is None
     (sent / "stdout").write_bytes("grüße\r\x00\xff".encode("latin-1"))
     (sent / "stderr").write_bytes(b"bad\n")
     (sent / "spark.log").write_text(f"Connected to Spark cluster with app ID {APP}\nmore\n")
-    piece = parse_piece(run(submit.READ_SCRIPT, ID, "3", "1", cwd=top))
+    piece = parse_piece(run(drivers.READ_SCRIPT, ID, "3", "1", cwd=top))
     assert (piece.stdout, piece.stderr) == ("üße\r\x00\xff".encode("latin-1"), b"bad\n")
     assert (piece.app_id, piece.ended) == (APP, None)
     (sent / "exit").write_text("3 ended\n")
-    last = parse_piece(run(submit.READ_SCRIPT, ID, "9", "5", cwd=top))
+    last = parse_piece(run(drivers.READ_SCRIPT, ID, "9", "5", cwd=top))
     assert (last.stdout, last.stderr, last.ended) == (b"", b"", (3, "ended"))
-    assert parse_piece(run(submit.READ_SCRIPT, "submit-nothing", "1", "1", cwd=top)).app_id is None
+    assert parse_piece(run(drivers.READ_SCRIPT, "submit-nothing", "1", "1", cwd=top)).app_id is None
 
 
 def test_the_end_that_the_driver_wrote_is_not_replaced(sent: Path) -> None:
     top = sent.parent.parent
-    run(submit.MARK_SCRIPT, ID, "1 lost", cwd=top)
-    run(submit.MARK_SCRIPT, ID, "143 stopped", cwd=top)
-    run(submit.MARK_SCRIPT, "submit-nothing", "1 lost", cwd=top)
+    run(drivers.MARK_SCRIPT, ID, "1 lost", cwd=top)
+    run(drivers.MARK_SCRIPT, ID, "143 stopped", cwd=top)
+    run(drivers.MARK_SCRIPT, "submit-nothing", "1 lost", cwd=top)
     assert (sent / "exit").read_text() == "1 lost\n"
 
 

@@ -163,7 +163,7 @@ def parse_exit(text: str) -> tuple[int, str] | None:
 
 
 def parse_piece(text: str) -> Piece:
-    """Read the lines `key<TAB>value` of jobs/submit.READ_SCRIPT."""
+    """Read the lines `key<TAB>value` of jobs/drivers.READ_SCRIPT."""
     values = {key: value for key, _, value in (line.partition("\t") for line in text.splitlines())}
     return Piece(
         stdout=base64.b64decode(values.get("stdout", "")),
