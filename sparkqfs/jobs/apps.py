@@ -68,7 +68,7 @@ def gather(session: Session) -> Seen:
     sent = parse_submissions(drivers.on_manager(session, LIST_SCRIPT).stdout)
     spark = seen.spark if isinstance(seen.spark, SparkFact) else None
     rows = list_applications(
-        active=spark.active if spark is not None else (),
+        active=spark.active if spark is not None else None,
         completed=spark.completed if spark is not None else (),
         history=seen.history if not isinstance(seen.history, str) else (),
         submissions=sent,
@@ -132,7 +132,7 @@ def _took(seconds: float) -> str:
 
 def kill(session: Session, wanted: str) -> JobResult:
     """End an application: a submission by its service, any other one by the program that drives it."""
-    row = choose(wanted, gather(session).rows)
+    row = _known(wanted, gather(session))
     if not row.is_running:
         return JobResult(task="kill", outcomes=(Outcome(subject=row.id, state="unchanged", changes=(row.state,)),))
     if session.dry_run:
@@ -143,6 +143,19 @@ def kill(session: Session, wanted: str) -> JobResult:
         _end_driver(session, row.id)
         drivers.wait_until_gone(session, row.id)
     return JobResult(task="kill", outcomes=(Outcome(subject=row.id, state="changed", changes=("ended",)),))
+
+
+def _known(wanted: str, seen: Seen) -> Application:
+    """The application. Raises `ClusterError` with those that do not answer when they would have to be asked."""
+    try:
+        row = choose(wanted, seen.rows)
+    except ConfigError as error:
+        if seen.problems:
+            raise ClusterError(*error.problems, *seen.problems) from error
+        raise
+    if row.state == "UNKNOWN":
+        raise ClusterError(Problem(what=f"whether {row.id} runs is not known; nothing was ended"), *seen.problems)
+    return row
 
 
 def _end_driver(session: Session, app_id: str) -> None:

@@ -101,20 +101,32 @@ def stop(session: Session, submission: str, app_id: str | None) -> bool:
             interval_s=0.5,
         )
     app_id = app_id or read(session, submission, 0, 0).app_id
+    on_manager(session, MARK_SCRIPT, submission, "143 stopped")
     if app_id is not None:
         wait_until_gone(session, app_id)
-    on_manager(session, MARK_SCRIPT, submission, "143 stopped")
     return name is not None
 
 
 def wait_until_gone(session: Session, app_id: str) -> None:
-    """Until the master knows of no such running application; a master that does not answer knows of none."""
+    """Until the master says that no such application runs, or there is no master in the stack."""
+    last = {"why": ""}
 
     def gone() -> bool:
         spark = status.ask_spark(session)
-        return not isinstance(spark, SparkFact) or app_id not in {app.id for app in spark.active}
+        if isinstance(spark, SparkFact):
+            last["why"] = "the master still has it"
+            return app_id not in {app.id for app in spark.active}
+        last["why"] = spark
+        return not status.has_master(session)
 
-    wait_until(gone, what=f"{app_id} to leave the Spark master", timeout_s=MASTER_S, interval_s=0.5)
+    wait_until(
+        gone,
+        what=f"{app_id} to leave the Spark master",
+        timeout_s=MASTER_S,
+        interval_s=0.5,
+        hint="its driver is ended; `invoke apps` shows when its cores are free",
+        detail=lambda: last["why"],
+    )
 
 
 def end_all(session: Session) -> list[str]:

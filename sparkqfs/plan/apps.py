@@ -231,7 +231,7 @@ class Application:
     name: str
     user: str
     state: str
-    """WAITING, RUNNING, FINISHED, FAILED, KILLED, LOST, STARTING."""
+    """WAITING, RUNNING, FINISHED, FAILED, KILLED, LOST, STARTING, UNKNOWN."""
     started_s: float
     duration_s: float
     cores: int | None
@@ -246,7 +246,7 @@ class Application:
 
 def list_applications(
     *,
-    active: Sequence[AppFact],
+    active: Sequence[AppFact] | None,
     completed: Sequence[AppFact],
     history: Sequence[AppFact],
     submissions: Sequence[Submission],
@@ -257,14 +257,16 @@ def list_applications(
     """Running ones first, then ended ones, the latest first; each application once.
 
     The master knows best while it lives; the history server remembers what was before; a submission adds who sent it
-    and how it ended. `living` are the submissions whose driver still runs; `links` are the addresses of the master's
-    page and of the history server.
+    and how it ended. `active` is `None` when the master does not answer: whether a log without an end is one of an
+    application that runs is not known then. `living` are the submissions whose driver still runs; `links` are the
+    addresses of the master's page and of the history server.
     """
     rows: dict[str, Application] = {}
     master_url, history_url = links
-    for facts, page in ((history, False), (completed, False), (active, True)):
+    without_end = "LOST" if active is not None else "UNKNOWN"
+    for facts, page in ((history, False), (completed, False), (active or (), True)):
         for fact in facts:
-            state = "LOST" if facts is history and fact.state == "RUNNING" else fact.state
+            state = without_end if facts is history and fact.state == "RUNNING" else fact.state
             link = f"{master_url}/proxy/{fact.id}/" if page and master_url else None
             if not page and history_url:
                 link = f"{history_url}/history/{fact.id}/"
@@ -280,7 +282,7 @@ def list_applications(
                 exit_code=None,
                 link=link,
             )
-    running = {fact.id for fact in active}
+    running = {fact.id for fact in active or ()}
     for one in submissions:
         row = rows.pop(one.app_id, None) if one.app_id is not None else None
         row = row or _row_of(one, now_s)
@@ -317,7 +319,7 @@ def _state_of(one: Submission, known: str, is_living: bool) -> str:
         return "KILLED"
     if code:
         return "FAILED"
-    return "FINISHED" if known in ("STARTING", "LOST") else known
+    return "FINISHED" if known in ("STARTING", "LOST", "UNKNOWN") else known
 
 
 def choose(wanted: str, rows: Sequence[Application]) -> Application:

@@ -1,0 +1,74 @@
+"""submit, apps and kill, against a manager whose scripts, pages and engine answer on this computer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from manager import Manager, a_manager
+
+from sparkqfs.errors import ClusterError, DeadlineError
+from sparkqfs.jobs import apps, drivers
+
+ID = "submit-20260101120000-7f3a"
+APP = "app-20260101120100-0000"
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    with a_manager(tmp_path) as found:
+        yield found
+
+
+# --- ending ---------------------------------------------------------------------------------------
+
+
+def test_kill_does_not_call_an_application_ended_while_the_master_is_silent(manager: Manager) -> None:
+    manager.history(APP)
+    manager.silence()
+    with pytest.raises(ClusterError, match="Spark master: ") as caught:
+        apps.kill(manager.session, APP)
+    assert APP in str(caught.value) and caught.value.exit_code == 1
+    (row,) = apps.gather(manager.session).rows
+    assert (row.state, row.is_running) == ("UNKNOWN", False)
+
+
+def test_kill_does_not_call_an_application_unknown_while_the_master_is_silent(manager: Manager) -> None:
+    manager.silence()
+    with pytest.raises(ClusterError, match="Spark master: "):
+        apps.kill(manager.session, APP)
+
+
+def test_kill_leaves_what_the_master_does_not_have_any_more(manager: Manager) -> None:
+    manager.history(APP)
+    (outcome,) = apps.kill(manager.session, APP).outcomes
+    assert (outcome.state, outcome.changes) == ("unchanged", ("LOST",))
+
+
+def test_a_master_that_does_not_answer_has_not_let_go(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drivers, "MASTER_S", 1.0)
+    manager.silence()
+    with pytest.raises(DeadlineError, match=f"{APP} to leave the Spark master: .*404"):
+        drivers.wait_until_gone(manager.session, APP)
+    manager.spark({"id": APP})
+    with pytest.raises(DeadlineError, match="the master still has it"):
+        drivers.wait_until_gone(manager.session, APP)
+    manager.spark()
+    drivers.wait_until_gone(manager.session, APP)
+
+
+def test_a_cluster_without_a_master_has_let_go(manager: Manager) -> None:
+    manager.engine.stack.remove("spark-master")
+    drivers.wait_until_gone(manager.session, APP)
+
+
+def test_a_stopped_driver_is_marked_before_the_master_is_waited_for(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drivers, "MASTER_S", 0.0)
+    (manager.apps / ID).mkdir(parents=True)
+    manager.spark({"id": APP})
+    with pytest.raises(DeadlineError):
+        drivers.stop(manager.session, ID, APP)
+    assert (manager.apps / ID / "exit").read_text() == "143 stopped\n"
