@@ -43,6 +43,12 @@ class Engine:
         """Service name → its task template, labels and the state of its task."""
         self.starts: Callable[[str], None] = nothing
         """Called with the submission when a driver's service is made."""
+        self.defaults = {
+            "spark.executor.cores": "2",
+            "spark.executor.memory": "1024m",
+            "spark.deploy.defaultCores": "4",
+            "spark.driver.memory": "1024m",
+        }
         self.broken: set[str] = set()
         """Methods that fail."""
 
@@ -77,6 +83,10 @@ class Engine:
     def service_tasks(self, name: str) -> list[dict[str, Any]]:
         one = self.drivers.get(name)
         return [{"Status": {"State": one["state"]}}] if one else []
+
+    def config_text(self, config_id: str) -> str:
+        assert config_id == "conf-1"
+        return "".join(f"{name} {value}\n" for name, value in self.defaults.items())
 
     def create_service(self, name: str, task: Mapping[str, Any], labels: Mapping[str, str]) -> None:
         self.drivers[name] = {"task": dict(task), "labels": dict(labels), "state": "running"}

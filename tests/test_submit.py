@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from manager import Manager, a_manager
 
-from sparkqfs.errors import ClusterError, DeadlineError
-from sparkqfs.jobs import apps, drivers
+from sparkqfs.errors import ClusterError, ConfigError, DeadlineError
+from sparkqfs.jobs import apps, drivers, submit
+from sparkqfs.plan.apps import Program
 
 ID = "submit-20260101120000-7f3a"
 APP = "app-20260101120100-0000"
@@ -19,6 +22,39 @@ APP = "app-20260101120100-0000"
 def manager(tmp_path: Path) -> Iterator[Manager]:
     with a_manager(tmp_path) as found:
         yield found
+
+
+def send(manager: Manager, *, take_all: bool = False, **more: Any) -> list[str]:
+    """Submit a program that is only started; spark-submit's words."""
+    program = manager.apps.parent / "count.py"
+    program.write_text("")
+    wanted = Program(program=str(program), **more)
+    sent = submit.submit(
+        manager.session, wanted, output=lambda _stream, _data: None, detach=True, take_all=take_all, timeout_s=5
+    )
+    found: list[str] = json.loads((manager.apps / sent.text / "app.json").read_text())["argv"]
+    return found
+
+
+# --- sending --------------------------------------------------------------------------------------
+
+
+def test_submit_rounds_cores_to_executors_of_the_deployed_size_and_says_so(manager: Manager) -> None:
+    assert "spark.cores.max=4" in send(manager, cores=3)
+    assert "--cores 3: an executor has 2 cores, so it asks for 4" in manager.said
+    assert "spark.cores.max=4" in send(manager, take_all=True)
+
+
+def test_submit_sends_nothing_that_no_worker_has_room_for(manager: Manager) -> None:
+    with pytest.raises(ConfigError, match="2 cores and 4096 MiB fits on none of the 2 Spark workers"):
+        send(manager, conf=("spark.executor.memory=4g",))
+    assert not manager.apps.exists() and not manager.engine.drivers
+
+
+def test_submit_says_at_once_that_the_master_does_not_answer(manager: Manager) -> None:
+    manager.silence()
+    with pytest.raises(ClusterError, match=r"Spark master: .*404"):
+        send(manager)
 
 
 # --- ending ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -230,6 +231,11 @@ class Engine:
         """Swarm secrets, name → id."""
         with self._faults("listing secrets"):
             return {item["Spec"]["Name"]: item["ID"] for item in self._api.secrets()}
+
+    def config_text(self, config_id: str) -> str:
+        """What a Swarm config says."""
+        with self._faults("reading a config"):
+            return base64.b64decode(self._api.inspect_config(config_id)["Spec"]["Data"]).decode()
 
     def create_config(self, name: str, content: str, labels: Mapping[str, str]) -> None:
         """Make a Swarm config."""

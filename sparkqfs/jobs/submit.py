@@ -10,8 +10,10 @@ import shlex
 import socket
 import tarfile
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sparkqfs import topology
 from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, Problem
@@ -21,6 +23,7 @@ from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.drivers import MARK_SCRIPT, clear_ended, on_manager, stop, wait_until_gone
 from sparkqfs.jobs.follow import OnOutput, follow, result_of
 from sparkqfs.plan.apps import FOLDER, Parcel, Program, driver_labels, driver_task, is_uri, pack, service_name
+from sparkqfs.plan.fits import fit_executors, parse_defaults
 from sparkqfs.plan.steps import JobResult, Outcome
 
 SEND_SCRIPT = rf"""
@@ -66,13 +69,20 @@ def tar_of(parcel: Parcel) -> bytes:
     return out.getvalue()
 
 
-def all_cores(session: Session) -> int:
-    """Cores that the live workers offer. Raises `ClusterError` when the master does not answer."""
-    seen = status.gather_status(session)
-    if not isinstance(seen.spark, SparkFact):
+def ask_master(session: Session) -> SparkFact:
+    """The master's answer. Raises `ClusterError` when there is none."""
+    found = status.ask_spark(session)
+    if not isinstance(found, SparkFact):
         hint = "`invoke status` says more; `invoke deploy` starts the stack"
-        raise ClusterError(Problem(what=f"Spark master: {seen.spark}", hint=hint))
-    return max(1, seen.spark.cores)
+        raise ClusterError(Problem(what=f"Spark master: {found}", hint=hint))
+    return found
+
+
+def deployed_settings(session: Session, jupyter: Mapping[str, Any]) -> dict[str, str]:
+    """The spark-defaults.conf of the stack that runs, from what the engine says of its jupyter-server."""
+    configs = jupyter["Spec"]["TaskTemplate"]["ContainerSpec"].get("Configs") or []
+    ids = [one["ConfigID"] for one in configs if one["File"]["Name"].endswith("/spark-defaults.conf")]
+    return parse_defaults(session.clients.engine().config_text(ids[0])) if ids else {}
 
 
 def new_id() -> str:
@@ -82,14 +92,18 @@ def new_id() -> str:
 
 def send(session: Session, program: Program, submission: str) -> None:
     """Copy the program to the manager and start its driver."""
-    parcel = pack(program, submission)
+    pack(program, submission)
     check_files(program)
     config, engine = session.config, session.clients.engine()
     name = f"{config.name}_{topology.JUPYTER_SERVER}"
     found = [one for one in engine.services(config.name) if one["Spec"]["Name"] == name]
     if not found:
         raise ClusterError(Problem(what=f"stack {config.name} is not deployed", hint="`invoke deploy`, or `invoke up`"))
+    program, notes = fit_executors(program, deployed_settings(session, found[0]), ask_master(session).workers)
+    for note in notes:
+        session.on_event(note)
     clear_ended(session)
+    parcel = pack(program, submission)
     on_manager(session, SEND_SCRIPT, submission, stdin=tar_of(parcel), timeout_s=config.timeouts.build_s)
     engine.create_service(
         service_name(config.name, submission),
@@ -106,7 +120,7 @@ def submit(
 ) -> JobResult:
     """Run the program; its exit code is the result's. Ctrl-C, and the end of the time, end it on the cluster too."""
     if take_all:
-        program = replace(program, cores=all_cores(session))
+        program = replace(program, cores=max(1, ask_master(session).cores))
     if session.dry_run:
         parcel = pack(program, "submit-ID")
         check_files(program)

@@ -1,0 +1,84 @@
+"""What a program asks of the cluster, held against what is there: Spark waits in silence for what never fits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sparkqfs.errors import ConfigError, Problem
+from sparkqfs.facts import WorkerFact
+from sparkqfs.plan.apps import Program
+from sparkqfs.plan.sizes import mebibytes
+
+CORES_MAX, DEFAULT_CORES = "spark.cores.max", "spark.deploy.defaultCores"
+EXECUTOR_CORES, EXECUTOR_MEMORY = "spark.executor.cores", "spark.executor.memory"
+
+
+def parse_defaults(text: str) -> dict[str, str]:
+    """Settings of a spark-defaults.conf as we write it: `name value` lines, the last one of a name counts."""
+    lines = [line.split(None, 1) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return {words[0]: words[1].strip() for words in lines if len(words) == 2}
+
+
+def settings_of(program: Program, defaults: Mapping[str, str]) -> dict[str, str]:
+    """What its application gets, unless the program itself sets another value."""
+    asked = {CORES_MAX: str(program.cores)} if program.cores is not None else {}
+    words = (text.partition("=") for text in program.conf)
+    return {**defaults, **asked, **{name: value.strip() for name, _, value in words}}
+
+
+def fit_executors(
+    program: Program, defaults: Mapping[str, str], workers: Sequence[WorkerFact]
+) -> tuple[Program, tuple[str, ...]]:
+    """The program with whole executors' cores, and what is to be said of it.
+
+    Raises `ConfigError` with the arithmetic where Spark would start no executor. Source: Spark 4.1,
+    deploy/master/Master.scala: it allocates nothing while the cores left are fewer than an executor's, and only on
+    workers with its cores and its heap free.
+    """
+    found = settings_of(program, defaults)
+    cores, memory = _number(found, EXECUTOR_CORES), _size(found, EXECUTOR_MEMORY)
+    notes: list[str] = []
+    if program.cores is not None and program.cores % cores:
+        rounded = -(-program.cores // cores) * cores
+        notes.append(f"--cores {program.cores}: an executor has {_cores(cores)}, so it asks for {rounded}")
+        program = replace(program, cores=rounded)
+        found = settings_of(program, defaults)
+    if not workers:
+        notes.append("no Spark worker is alive: it waits for one")
+    elif not any(worker.cores >= cores and worker.memory_mib >= memory for worker in workers):
+        raise ConfigError(_too_large(cores, memory, workers))
+    limit = next((name for name in (CORES_MAX, DEFAULT_CORES) if name in found), None)
+    if limit is not None and _number(found, limit) < cores:
+        what = f"{limit} is {found[limit]}, and an executor has {_cores(cores)}: Spark would start none"
+        raise ConfigError(Problem(what=what, hint=f"`--cores {cores}` or more, or a smaller {EXECUTOR_CORES}"))
+    return program, tuple(notes)
+
+
+def _too_large(cores: int, memory: int, workers: Sequence[WorkerFact]) -> Problem:
+    sizes = dict.fromkeys(f"{_cores(worker.cores)} and {worker.memory_mib} MiB" for worker in workers)
+    size = f"an executor of {_cores(cores)} and {memory} MiB"
+    return Problem(
+        what=f"{size} fits on none of the {len(workers)} Spark workers, which have {', '.join(sizes)}",
+        hint=f"a smaller {EXECUTOR_CORES} or {EXECUTOR_MEMORY}; without them executors have the cluster's own size",
+    )
+
+
+def _number(settings: Mapping[str, str], name: str) -> int:
+    text = settings.get(name, "1")
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
+        raise ConfigError(Problem(what=f"--conf {name}={text}: a number from 1 on is wanted"))
+    return int(text)
+
+
+def _size(settings: Mapping[str, str], name: str) -> int:
+    text = settings.get(name, "1g")
+    found = mebibytes(text)
+    if found is None:
+        raise ConfigError(Problem(what=f"--conf {name}={text}: a size such as 4g or 512m is wanted"))
+    return found
+
+
+def _cores(count: int) -> str:
+    return f"{count} core{'' if count == 1 else 's'}"
