@@ -13,6 +13,7 @@ from manager import Manager, a_manager
 from sparkqfs.errors import ClusterError, ConfigError, DeadlineError
 from sparkqfs.jobs import apps, drivers, submit
 from sparkqfs.plan.apps import Program
+from sparkqfs.plan.steps import JobResult
 
 ID = "submit-20260101120000-7f3a"
 APP = "app-20260101120100-0000"
@@ -55,6 +56,47 @@ def test_submit_says_at_once_that_the_master_does_not_answer(manager: Manager) -
     manager.silence()
     with pytest.raises(ClusterError, match=r"Spark master: .*404"):
         send(manager)
+
+
+# --- its end --------------------------------------------------------------------------------------
+
+
+def ends(manager: Manager, code: int, *, without_a_word: bool = False) -> JobResult:
+    """Submit a program that ends at once, with this code or with its container."""
+
+    def start(submission: str) -> None:
+        if without_a_word:
+            manager.engine.drivers[f"spark-{submission}"]["state"] = "failed"
+        else:
+            (manager.apps / submission / "exit").write_text(f"{code} ended\n")
+
+    manager.engine.starts = start
+    program = manager.apps.parent / "count.py"
+    program.write_text("")
+    return submit.submit(
+        manager.session,
+        Program(program=str(program)),
+        output=lambda _stream, _data: None,
+        detach=False,
+        take_all=False,
+        timeout_s=60,
+    )
+
+
+@pytest.mark.parametrize("code", [0, 7])
+def test_a_program_that_has_ended_keeps_its_exit_code_when_its_service_stays(manager: Manager, code: int) -> None:
+    manager.engine.broken.add("remove_service")
+    result = ends(manager, code)
+    assert result.exit_code == code
+    (problem,) = result.problems
+    assert "has ended, but remove_service: the Docker Engine does not answer" in problem.what
+
+
+def test_a_lost_driver_is_marked_though_its_service_stays(manager: Manager) -> None:
+    manager.engine.broken.add("remove_service")
+    result = ends(manager, 0, without_a_word=True)
+    assert result.exit_code == 1 and len(result.problems) == 2
+    assert (manager.apps / str(result.document["submission"]) / "exit").read_text() == "1 lost\n"
 
 
 # --- ending ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import shlex
 import socket
 import tarfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from sparkqfs.facts import SparkFact
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.drivers import MARK_SCRIPT, clear_ended, on_manager, stop, wait_until_gone
-from sparkqfs.jobs.follow import OnOutput, follow, result_of
+from sparkqfs.jobs.follow import Ended, OnOutput, follow, result_of
 from sparkqfs.plan.apps import FOLDER, Parcel, Program, driver_labels, driver_task, is_uri, pack, service_name
 from sparkqfs.plan.fits import fit_executors, parse_defaults
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -142,9 +142,23 @@ def submit(
         if isinstance(error, BrokenPipeError):
             raise ClusterError(Problem(what=f"nobody reads the output any more; {submission} was ended")) from error
         raise
-    session.clients.engine().remove_service(service_name(session.config.name, submission))
+    left = clean_up(session, submission, ended)
+    result = result_of(session, submission, ended)
+    return replace(result, problems=(*result.problems, *left))
+
+
+def clean_up(session: Session, submission: str, ended: Ended) -> list[Problem]:
+    """Remove what a driver that has ended leaves. What fails is told: the program's own end is known and counts."""
+    service, app_id = service_name(session.config.name, submission), ended.app_id
+    steps: list[Callable[[], object]] = [lambda: session.clients.engine().remove_service(service)]
     if ended.word == "lost":
-        on_manager(session, MARK_SCRIPT, submission, "1 lost")
-        if ended.app_id is not None:
-            wait_until_gone(session, ended.app_id)
-    return result_of(session, submission, ended)
+        steps.append(lambda: on_manager(session, MARK_SCRIPT, submission, "1 lost"))
+        if app_id is not None:
+            steps.append(lambda: wait_until_gone(session, app_id))
+    problems: list[Problem] = []
+    for step in steps:
+        try:
+            step()
+        except ClusterError as error:
+            problems += [replace(one, what=f"{submission} has ended, but {one.what}") for one in error.problems]
+    return problems
