@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -159,21 +160,40 @@ def test_what_is_sent_arrives_with_its_argument_list(sent: Path) -> None:
         assert tar.getnames() == ["app.json"]
 
 
-def test_sending_removes_what_ended_a_week_ago_and_nothing_else(sent: Path) -> None:
-    apps = sent.parent
-    for name, code in (("submit-20250101000000-0000", "0 ended\n"), ("submit-20250101000000-0001", None)):
-        (apps / name).mkdir()
-        if code is not None:
-            (apps / name / "exit").write_text(code)
-            os.utime(apps / name / "exit", (1, 1))
+def an_old_one(apps: Path, number: int, days: float, exit_text: str | None = None) -> Path:
+    """A submission that wrote something last so many days ago."""
+    folder = apps / f"submit-20250101000000-000{number}"
+    folder.mkdir()
+    files = [folder / "stdout", *([folder / "exit"] if exit_text is not None else [])]
+    (folder / "stdout").write_text("said\n")
+    if exit_text is not None:
+        (folder / "exit").write_text(exit_text)
+    for path in (*files, folder):
+        os.utime(path, (time.time() - days * 86400,) * 2)
+    return folder
+
+
+def test_what_ended_a_week_ago_is_removed_and_nothing_else(sent: Path) -> None:
     (sent / "exit").write_text("0 ended\n")
-    program = submit.tar_of(pack(Program(program="x://a.py"), ID))
-    run(submit.SEND_SCRIPT, "submit-20260101130000-0000", cwd=apps.parent, stdin=program)
-    assert sorted(path.name for path in apps.iterdir()) == [
-        "submit-20250101000000-0001",
-        ID,
-        "submit-20260101130000-0000",
-    ]
+    ended, recent = an_old_one(sent.parent, 0, 8, "0 ended\n"), an_old_one(sent.parent, 1, 5, "0 ended\n")
+    lost, living = an_old_one(sent.parent, 2, 8), an_old_one(sent.parent, 3, 30)
+    run(drivers.TIDY_SCRIPT, living.name, cwd=sent.parent.parent)
+    assert [path.exists() for path in (ended, recent, lost, living, sent)] == [False, True, False, True, True]
+    assert not (living / "exit").exists()
+
+
+def test_what_is_dead_without_a_word_is_marked_lost_at_its_last_output(sent: Path) -> None:
+    lost = an_old_one(sent.parent, 0, 2)
+    wrote = (lost / "stdout").stat().st_mtime
+    run(drivers.TIDY_SCRIPT, cwd=sent.parent.parent)
+    assert (lost / "exit").read_text() == "1 lost\n"
+    assert abs((lost / "exit").stat().st_mtime - wrote) < 2
+    assert not (sent / "exit").exists(), "its service may only just be made"
+
+
+def test_there_is_nothing_to_tidy_before_anything_was_sent(tmp_path: Path) -> None:
+    assert run(drivers.TIDY_SCRIPT, cwd=tmp_path) == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_output_is_read_from_where_it_was_left_byte_for_byte(sent: Path) -> None:

@@ -29,6 +29,19 @@ piece stderr "$3"
 """
 """`exit` is looked for first: nothing is written after it."""
 MARK_SCRIPT = rf'cd "{FOLDER}/$1" 2>/dev/null || exit 0; [ -f exit ] || printf "%s\n" "$2" > exit'
+TIDY_SCRIPT = rf"""
+for old in {FOLDER}/submit-*; do
+  case " $* " in *" ${{old##*/}} "*) continue;; esac
+  if [ -d "$old" ] && [ ! -f "$old/exit" ] && [ -n "$(find "$old" -maxdepth 0 -mmin +60)" ]; then
+    last=$(ls -td -- "$old" "$old/stdout" "$old/stderr" 2>/dev/null | head -n 1)
+    last=$(stat -c %Y "$last")
+    printf '1 lost\n' > "$old/.exit" && touch -d "@$last" "$old/.exit" && mv -f "$old/.exit" "$old/exit"
+  fi
+  [ ! -f "$old/exit" ] || [ -z "$(find "$old/exit" -mtime +6)" ] || rm -rf -- "$old"
+done
+"""
+"""Its words are the submissions that live. One that wrote no end gets the time of its last output for it; of one that
+is younger than an hour the service may not be made yet."""
 STOP_S = GRACE_S + 30.0
 MASTER_S = 30.0
 
@@ -73,8 +86,9 @@ def living(session: Session) -> frozenset[str]:
 
 
 def clear_ended(session: Session) -> None:
-    """Remove the services of drivers that have ended; their files stay."""
+    """Remove the services of drivers that have ended; their files stay for seven days."""
     alive = living(session)
+    on_manager(session, TIDY_SCRIPT, *sorted(alive))
     for submission, name in services(session).items():
         if submission not in alive:
             session.clients.engine().remove_service(name)

@@ -30,9 +30,6 @@ SEND_SCRIPT = rf"""
 set -eu
 umask 027
 mkdir -p {FOLDER}
-for old in {FOLDER}/submit-*; do
-  [ ! -f "$old/exit" ] || [ -z "$(find "$old/exit" -mtime +6)" ] || rm -rf -- "$old"
-done
 mkdir "{FOLDER}/$1"
 tar -x -f - -C "{FOLDER}/$1"
 """
