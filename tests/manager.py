@@ -99,6 +99,9 @@ class Engine:
     def containers(self, _label: str) -> list[dict[str, Any]]:
         return []
 
+    def memory_used_mib(self, _container_id: str) -> int:
+        return 0
+
 
 class Machine:
     """What the jobs ask of the manager's connection."""

@@ -116,13 +116,14 @@ JUPYTER: dict[str, Any] = {
 
 
 def test_a_driver_is_jupyter_servers_container_without_its_name_its_token_and_its_stack() -> None:
-    task = driver_task(JUPYTER, "spark", "node1", ID)
+    task = driver_task(JUPYTER, "spark", "node1", ID, 1760)
     container = task["ContainerSpec"]
     assert container["Image"] == JUPYTER["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
     assert container["Labels"] == {"sparkqfs.cluster": "spark", "sparkqfs.app": ID}
     assert container["Env"] == ["SPARKQFS_STORAGE=qfs", f"SPARKQFS_APP={ID}"]
     assert [secret["SecretName"] for secret in container["Secrets"]] == ["s"]
     assert task["Networks"] == [{"Target": "network-id"}]
+    assert task["Resources"] == {"Limits": {"MemoryBytes": 1760 * 1024**2}}
     assert task["RestartPolicy"] == {"Condition": "none"}
     assert "node.labels.sparkqfs.node == node1" in task["Placement"]["Constraints"]
     assert JUPYTER["Spec"]["TaskTemplate"]["Networks"][0]["Aliases"] == ["jupyter-server"]

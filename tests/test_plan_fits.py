@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sparkqfs.errors import ConfigError
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode
 from sparkqfs.facts import WorkerFact
 from sparkqfs.plan.apps import Program
-from sparkqfs.plan.fits import fit_executors, parse_defaults
+from sparkqfs.plan.fits import Room, check_driver, driver_size, fit_executors, parse_defaults, parse_memory
 
 DEFAULTS = {"spark.executor.cores": "2", "spark.executor.memory": "1024m", "spark.deploy.defaultCores": "4"}
 WORKERS = (
@@ -72,3 +72,52 @@ def test_a_large_executor_may_fit_on_some_workers_only() -> None:
 def test_without_a_worker_nothing_is_refused_and_that_is_said() -> None:
     _, notes = fit_executors(a_program("spark.executor.memory=4g"), DEFAULTS, ())
     assert notes == ("no Spark worker is alive: it waits for one",)
+
+
+# --- the driver's memory --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("program", "heap", "overhead", "python"),
+    [
+        (a_program(), 1024, 224, 512),
+        (Program(program="a.py", driver_memory_mib=512), 512, 224, 256),
+        (Program(program="a.py", driver_memory_mib=8192), 8192, 819, 4096),
+        (a_program("spark.driver.memory=4g"), 4096, 409, 2048),
+        (a_program("spark.driver.memoryOverhead=3g"), 1024, 3072, 0),
+        (Program(program="a.jar", main_class="A"), 1024, 224, 0),
+    ],
+)
+def test_a_drivers_memory_is_its_heap_the_rest_of_the_jvm_and_python(
+    program: Program, heap: int, overhead: int, python: int
+) -> None:
+    size = driver_size(program, {"spark.driver.memory": "1024m"})
+    assert (size.heap_mib, size.overhead_mib, size.python_mib) == (heap, overhead, python)
+    assert size.memory_mib == heap + overhead + python
+
+
+def a_room(available: int, promised: int = 0, drivers: int = 0) -> Room:
+    return Room(total_mib=8000, available_mib=available, promised_mib=promised, drivers=drivers)
+
+
+def test_a_driver_that_fits_beside_what_the_others_may_still_take_is_sent() -> None:
+    check_driver(driver_size(a_program(), {}), a_room(3000, 1240, 2), "node1")
+
+
+def test_a_driver_that_does_not_fit_now_is_refused_with_the_arithmetic() -> None:
+    with pytest.raises(ClusterError) as caught:
+        check_driver(driver_size(a_program(), {}), a_room(3000, 1241, 2), "node1")
+    said = "[node1] a driver of heap 1024 + JVM 224 + Python 512 = 1760 MiB does not fit: 3000 of 8000 MiB are free"
+    assert str(caught.value).startswith(f"{said}, less 1241 that 2 drivers that run may still take = 1759 MiB")
+    assert caught.value.exit_code == ExitCode.FAILED
+
+
+def test_a_driver_larger_than_the_machine_is_bad_input() -> None:
+    with pytest.raises(ConfigError, match="does not fit into the machine's 8000 MiB"):
+        check_driver(driver_size(Program(program="a.py", driver_memory_mib=8192), {}), a_room(7000), "node1")
+
+
+def test_memory_is_read_as_the_kernel_writes_it() -> None:
+    assert parse_memory("MemTotal:       24683736 kB\nMemAvailable:   20480000 kB\n") == (24105, 20000)
+    with pytest.raises(ValueError, match="no memory"):
+        parse_memory("MemTotal: 1 kB\n")

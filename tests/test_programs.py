@@ -25,6 +25,7 @@ SUBMIT = """\
 #!{python} -I
 import json, os, signal, sys, time
 print("argv", sys.argv[1:], "cwd", os.getcwd(), flush=True)
+open("score", "w").write(open("/proc/self/oom_score_adj").read())
 print("conf", os.environ["SPARK_CONF_DIR"], file=sys.stderr, flush=True)
 if sys.argv[1] == "sleep":
     print("asleep", flush=True)
@@ -97,6 +98,15 @@ def test_a_programs_exit_code_is_the_containers_and_is_kept(driver: Driver, word
     assert driver.said() == f"argv {[word, 'two words']} cwd {driver.app}\n"
     assert driver.said("stderr") == f"conf {driver.run_dir / 'conf'}\n"
     assert "argv" not in log
+
+
+def test_a_driver_goes_first_when_memory_runs_out_and_its_supervisor_stays(driver: Driver) -> None:
+    process = driver.start("sleep")
+    until(lambda: "asleep" in driver.said())
+    assert int(driver.said("score")) >= 500
+    assert Path(f"/proc/{process.pid}/oom_score_adj").read_text() == Path("/proc/self/oom_score_adj").read_text()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=15)
 
 
 def test_a_drivers_settings_have_the_secret_and_its_log_the_applications_id(driver: Driver) -> None:

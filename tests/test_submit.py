@@ -52,6 +52,25 @@ def test_submit_sends_nothing_that_no_worker_has_room_for(manager: Manager) -> N
     assert not manager.apps.exists() and not manager.engine.drivers
 
 
+def test_a_drivers_service_has_a_memory_limit(manager: Manager) -> None:
+    send(manager, driver_memory_mib=512)
+    (service,) = manager.engine.drivers.values()
+    assert service["task"]["Resources"] == {"Limits": {"MemoryBytes": (512 + 224 + 256) * 2**20}}
+
+
+def test_submit_counts_what_the_drivers_that_live_may_still_take(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drivers, "MEMORY_SCRIPT", "printf 'MemTotal: 8192000 kB\\nMemAvailable: 3072000 kB\\n'")
+    send(manager)
+    with pytest.raises(ClusterError, match="3000 of 8000 MiB are free, less 1760 that 1 driver that runs may still"):
+        send(manager)
+    assert len(manager.engine.drivers) == 1
+    monkeypatch.setattr(manager.engine, "containers", lambda _label: [{"Id": "c1"}])
+    monkeypatch.setattr(manager.engine, "memory_used_mib", lambda _id: 1000)
+    send(manager)
+
+
 def test_submit_says_at_once_that_the_master_does_not_answer(manager: Manager) -> None:
     manager.silence()
     with pytest.raises(ClusterError, match=r"Spark master: .*404"):

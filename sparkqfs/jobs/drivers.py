@@ -10,6 +10,7 @@ from sparkqfs.facts import SparkFact
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
 from sparkqfs.plan.apps import APP_LABEL, ENDED_STATES, FOLDER, GRACE_S, Piece, parse_piece, service_name
+from sparkqfs.plan.fits import Room, parse_memory
 from sparkqfs.plan.stack import CLUSTER_LABEL
 
 ENTER = (
@@ -42,6 +43,7 @@ done
 """
 """Its words are the submissions that live. One that wrote no end gets the time of its last output for it; of one that
 is younger than an hour the service may not be made yet."""
+MEMORY_SCRIPT = "grep -E '^Mem(Total|Available):' /proc/meminfo"
 STOP_S = GRACE_S + 30.0
 MASTER_S = 30.0
 
@@ -92,6 +94,20 @@ def clear_ended(session: Session) -> None:
     for submission, name in services(session).items():
         if submission not in alive:
             session.clients.engine().remove_service(name)
+
+
+def room(session: Session) -> Room:
+    """What the manager's memory still holds, beside the drivers that live."""
+    engine = session.clients.engine()
+    total, available = parse_memory(on_manager(session, MEMORY_SCRIPT).stdout)
+    alive, promised = living(session), 0
+    for one in engine.labelled_services(f"{CLUSTER_LABEL}={session.config.name}"):
+        submission = (one["Spec"].get("Labels") or {}).get(APP_LABEL)
+        limits = (one["Spec"]["TaskTemplate"].get("Resources") or {}).get("Limits") or {}
+        if submission in alive:
+            used = [engine.memory_used_mib(each["Id"]) for each in engine.containers(f"{APP_LABEL}={submission}")]
+            promised += max(0, int(limits.get("MemoryBytes", 0)) // 2**20 - sum(used))
+    return Room(total_mib=total, available_mib=available, promised_mib=promised, drivers=len(alive))
 
 
 # --- output and end ---

@@ -20,10 +20,10 @@ from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, Problem
 from sparkqfs.facts import SparkFact
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.drivers import MARK_SCRIPT, clear_ended, on_manager, stop, wait_until_gone
+from sparkqfs.jobs.drivers import MARK_SCRIPT, clear_ended, on_manager, room, stop, wait_until_gone
 from sparkqfs.jobs.follow import Ended, OnOutput, follow, result_of
 from sparkqfs.plan.apps import FOLDER, Parcel, Program, driver_labels, driver_task, is_uri, pack, service_name
-from sparkqfs.plan.fits import fit_executors, parse_defaults
+from sparkqfs.plan.fits import check_driver, driver_size, fit_executors, parse_defaults
 from sparkqfs.plan.steps import JobResult, Outcome
 
 SEND_SCRIPT = rf"""
@@ -96,15 +96,18 @@ def send(session: Session, program: Program, submission: str) -> None:
     found = [one for one in engine.services(config.name) if one["Spec"]["Name"] == name]
     if not found:
         raise ClusterError(Problem(what=f"stack {config.name} is not deployed", hint="`invoke deploy`, or `invoke up`"))
-    program, notes = fit_executors(program, deployed_settings(session, found[0]), ask_master(session).workers)
+    defaults = deployed_settings(session, found[0])
+    program, notes = fit_executors(program, defaults, ask_master(session).workers)
     for note in notes:
         session.on_event(note)
     clear_ended(session)
+    size = driver_size(program, defaults)
+    check_driver(size, room(session), config.manager.name)
     parcel = pack(program, submission)
     on_manager(session, SEND_SCRIPT, submission, stdin=tar_of(parcel), timeout_s=config.timeouts.build_s)
     engine.create_service(
         service_name(config.name, submission),
-        driver_task(found[0], config.name, config.manager.name, submission),
+        driver_task(found[0], config.name, config.manager.name, submission, size.memory_mib),
         driver_labels(config.name, submission),
     )
 

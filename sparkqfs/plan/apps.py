@@ -116,10 +116,13 @@ def driver_labels(cluster: str, submission: str) -> dict[str, str]:
     return {CLUSTER_LABEL: cluster, APP_LABEL: submission}
 
 
-def driver_task(jupyter: Mapping[str, Any], cluster: str, manager: str, submission: str) -> dict[str, Any]:
+def driver_task(
+    jupyter: Mapping[str, Any], cluster: str, manager: str, submission: str, memory_mib: int
+) -> dict[str, Any]:
     """The task of a driver's service, from what the engine says of the deployed jupyter-server.
 
     It has that one's image, network, settings, mounts and secrets but the token: a session there and here is the same.
+    Its memory is limited: a driver that takes more ends, and not what runs beside it.
     It is pinned to the manager, where its files are, is known under no name, and is never started twice.
     """
     template = jupyter["Spec"]["TaskTemplate"]
@@ -135,7 +138,7 @@ def driver_task(jupyter: Mapping[str, Any], cluster: str, manager: str, submissi
     constraints = [f"node.labels.{CLUSTER_LABEL} == {cluster}", f"node.labels.{NODE_LABEL} == {manager}"]
     return {
         "ContainerSpec": container,
-        "Resources": template.get("Resources") or {},
+        "Resources": {"Limits": {"MemoryBytes": memory_mib * 2**20}},
         "RestartPolicy": {"Condition": "none"},
         "Placement": {"Constraints": constraints},
         "Networks": [{"Target": one["Target"]} for one in template.get("Networks") or []],
