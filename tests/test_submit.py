@@ -11,7 +11,7 @@ import pytest
 from manager import Manager, a_manager
 
 from sparkqfs.errors import ClusterError, ConfigError, DeadlineError
-from sparkqfs.jobs import apps, drivers, submit
+from sparkqfs.jobs import apps, drivers, follow, submit
 from sparkqfs.plan.apps import Program
 from sparkqfs.plan.steps import JobResult
 
@@ -100,6 +100,28 @@ def ends(manager: Manager, code: int, *, without_a_word: bool = False) -> JobRes
         take_all=False,
         timeout_s=60,
     )
+
+
+def test_whoever_waits_for_cores_is_told_once_who_has_them(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "QUEUE_S", 0.0)
+    other = {"id": "app-20260101110000-0000", "name": "a notebook", "cores": 4}
+    manager.spark({"id": APP, "state": "WAITING", "cores": 0}, other)
+    (manager.apps / ID).mkdir(parents=True)
+    (manager.apps / ID / "spark.log").write_text(f"Connected to Spark cluster with app ID {APP}\n")
+    manager.engine.create_service(f"spark-{ID}", {}, {"sparkqfs.app": ID})
+    with pytest.raises(DeadlineError):
+        follow.follow(manager.session, ID, lambda _stream, _data: None, 2.5)
+    (said,) = [line for line in manager.said if "waits for cores" in line]
+    assert "app-20260101110000-0000 (a notebook) has 4" in said and "`--cores`" in said
+
+
+def test_whoever_has_cores_is_told_nothing(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "QUEUE_S", 0.0)
+    manager.spark({"id": APP, "state": "RUNNING", "cores": 2})
+    queue = follow._Queue(manager.session)
+    queue.look(None)
+    queue.look(APP)
+    assert manager.said == []
 
 
 @pytest.mark.parametrize("code", [0, 7])

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
+from sparkqfs.facts import SparkFact
+from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.drivers import PIECE_BYTES, read, task_of
-from sparkqfs.plan.apps import ENDED_STATES
+from sparkqfs.plan.apps import ENDED_STATES, waiting_for
 from sparkqfs.plan.steps import JobResult
 
 OnOutput = Callable[[str, bytes], None]
@@ -18,6 +20,8 @@ QUICK_S, CALM_S = 0.3, 1.0
 """Between two looks at the output, while there is some and while there is none."""
 TASK_S = 2.0
 """Between two looks at the container."""
+QUEUE_S = 10.0
+"""Until somebody whose application waits for cores is told."""
 START_S = 120.0
 """Until the container runs."""
 PATIENCE_S = 60.0
@@ -41,11 +45,12 @@ def follow(session: Session, submission: str, output: OnOutput, timeout_s: float
     out = err = 0
     app_id: str | None = None
     patience = _Patience(session)
-    watch = _Watch(session, submission)
+    watch, queue = _Watch(session, submission), _Queue(session)
     while True:
         try:
             piece = read(session, submission, out, err)
             gone = None if piece.ended is not None else watch.gone()
+            queue.look(piece.app_id)
             patience.renew()
         except ClusterError as error:  # a connection that breaks in the middle of something has many faces
             patience.wait(error, submission)
@@ -90,6 +95,29 @@ class _Patience:
             hint = f"{submission} goes on there: `invoke apps`, `invoke app.logs {submission}`"
             raise type(error)(*[replace(one, hint=hint) for one in error.problems]) from error
         time.sleep(2.0)
+
+
+class _Queue:
+    """Looks once, a while after the start, whether the application waits for cores, and says who has them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._next: float | None = None
+
+    def look(self, app_id: str | None) -> None:
+        """Says it when the time has come; a master that does not answer is asked again later."""
+        if app_id is None:
+            return
+        now = time.monotonic()
+        if self._next is None:
+            self._next = now + QUEUE_S
+        if now < self._next:
+            return
+        spark = status.ask_spark(self._session)
+        self._next = float("inf") if isinstance(spark, SparkFact) else now + QUEUE_S
+        text = waiting_for(app_id, spark.active) if isinstance(spark, SparkFact) else None
+        if text is not None:
+            self._session.on_event(text)
 
 
 class _Watch:

@@ -325,6 +325,17 @@ def _state_of(one: Submission, known: str, is_living: bool) -> str:
     return "FINISHED" if known in ("STARTING", "LOST", "UNKNOWN") else known
 
 
+def waiting_for(app_id: str, active: Sequence[AppFact]) -> str | None:
+    """Who holds the cores that this application waits for, and what helps; `None` when it has some, or is gone."""
+    if not any(app.id == app_id and app.state == "WAITING" for app in active):
+        return None
+    holders = [f"{app.id} ({app.name}) has {app.cores}" for app in active if app.cores and app.id != app_id]
+    if not holders:
+        return f"{app_id} waits for cores, and no application has any: `invoke status` shows the workers"
+    said = "it starts when they are free: end one with `invoke kill ID`, or give each fewer with `--cores`"
+    return f"{app_id} waits for cores: {', '.join(holders)}; {said}"
+
+
 def choose(wanted: str, rows: Sequence[Application]) -> Application:
     """The application of this id, Spark's or the submission's. Raises `ConfigError`."""
     for row in rows:
