@@ -74,6 +74,8 @@ def test_flags_become_those_of_spark_submit() -> None:
         (Program(program="a.py", conf=("spark.x",)), "spark.NAME=VALUE"),
         (Program(program="a.py", conf=("path=/",)), "spark.NAME=VALUE"),
         (Program(program="a.py", py_files=("x/m.py", "y/m.py")), "two files are called m.py"),
+        (Program(program="a.py", py_files=("m-1.0-py3-none-any.whl",)), "Spark takes .py, .zip and .egg"),
+        (Program(program="a.py", py_files=("hdfs://x/m.whl",)), "worker.requirements"),
         (Program(program="a.py", files=("a,b.csv",)), "comma in its name"),
     ],
 )

@@ -65,6 +65,7 @@ def pack(program: Program, submission: str) -> Parcel:
     if not re.search(r"\.(py|jar)$", program.program):
         hint = "a Python program's name ends with .py, a Java or Scala one's with .jar"
         faults.append(Problem(what=f"{program.program} is no program that Spark can run", hint=hint))
+    faults += [_wheel(text) for text in program.py_files if text.lower().endswith(".whl")]
     if program.program.endswith(".jar") and program.main_class is None:
         faults.append(Problem(what=f"{program.program}: which class?", hint="name its main class with --class"))
     files: dict[str, str] = {}
@@ -97,6 +98,13 @@ def pack(program: Program, submission: str) -> Parcel:
     if faults:
         raise ConfigError(*faults)
     return Parcel(name=name, argv=tuple(argv), files=files)
+
+
+def _wheel(text: str) -> Problem:
+    what = f"--py-files {text}: executors would not import from it: Spark takes .py, .zip and .egg"
+    return Problem(
+        what=what, hint="a wheel belongs into worker.requirements; one of pure Python may be sent as a copy named .zip"
+    )
 
 
 def _is_conf(text: str) -> bool:
