@@ -269,6 +269,46 @@ def test_jupyter_without_a_token_is_refused(container: Container) -> None:
     assert "token" in output
 
 
+def test_drivers_leave_their_pages_port_to_the_page_of_all_of_them(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    (container.root / "secrets" / "jupyter-token").write_text("token\n")
+    jupyter = str(container.root / "spark" / "bin" / "spark-class")
+    port = str(closed_port())
+    with serve({"/json/": Answer(body=b'{"activeapps": []}')}) as master:
+        process = container.start(
+            "jupyter-server",
+            SPARKQFS_JUPYTER=jupyter,
+            SPARKQFS_APP_UI_PORT=port,
+            SPARKQFS_SPARK_UI_PORT=str(master),
+            SPARK_MASTER_URL="spark://127.0.0.1:7077",
+            SPARKQFS_PROBE_HOST="127.0.0.1",
+        )
+        running.append(process)
+        container.wait_for("spark-class started")
+        assert b"No application runs" in page_at(int(port))
+    defaults = (container.run_dir / "conf" / "spark-defaults.conf").read_text()
+    assert f"spark.ui.port {int(port) + 1}\n" in defaults
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def page_at(port: int) -> bytes:
+    """A page that may not be there yet."""
+    end = time.monotonic() + 20
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().read()
+        except ConnectionRefusedError:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        finally:
+            connection.close()
+
+
 def test_files_are_filled_in_private_and_secrets_stay_out_of_argv_env_and_logs(
     container: Container, running: list[subprocess.Popen[str]]
 ) -> None:
