@@ -162,7 +162,7 @@ class PortsConfig:
     spark_ui: int = 8080
     """The Spark master's web UI."""
     app_ui: int = 4040
-    """The UI of a notebook's Spark application."""
+    """Pages of the applications that run."""
     qfs_ui: int = 20050
     """The QFS status page."""
     hdfs_ui: int = 9870

@@ -192,6 +192,15 @@ class AppFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFact:
+    """A Spark worker that is alive: what it has for executors, used or not."""
+
+    host: str
+    cores: int
+    memory_mib: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SparkFact:
     """The Spark master's answer. Memory is MiB."""
 
@@ -206,6 +215,8 @@ class SparkFact:
     active: tuple[AppFact, ...] = ()
     completed: tuple[AppFact, ...] = ()
     """Since the master's start."""
+    workers: tuple[WorkerFact, ...] = ()
+    """Those that are alive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -446,6 +457,9 @@ def parse_spark(body: object) -> SparkFact:
         active=tuple(parse_app(app) for app in body["activeapps"]),
         completed=tuple(parse_app(app) for app in body["completedapps"]),
         status=str(body["status"]),
+        workers=tuple(
+            WorkerFact(host=str(one["host"]), cores=int(one["cores"]), memory_mib=int(one["memory"])) for one in alive
+        ),
     )
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import pytest
 from sparkqfs.errors import ConfigError
 from sparkqfs.facts import AppFact, parse_history, parse_spark
 from sparkqfs.jobs import apps as jobs
-from sparkqfs.jobs import submit
+from sparkqfs.jobs import drivers, submit
 from sparkqfs.plan.apps import (
+    GRACE_S,
     Application,
     Program,
     Submission,
@@ -72,6 +74,8 @@ def test_flags_become_those_of_spark_submit() -> None:
         (Program(program="a.py", conf=("spark.x",)), "spark.NAME=VALUE"),
         (Program(program="a.py", conf=("path=/",)), "spark.NAME=VALUE"),
         (Program(program="a.py", py_files=("x/m.py", "y/m.py")), "two files are called m.py"),
+        (Program(program="a.py", py_files=("m-1.0-py3-none-any.whl",)), "Spark takes .py, .zip and .egg"),
+        (Program(program="a.py", py_files=("hdfs://x/m.whl",)), "worker.requirements"),
         (Program(program="a.py", files=("a,b.csv",)), "comma in its name"),
     ],
 )
@@ -114,13 +118,14 @@ JUPYTER: dict[str, Any] = {
 
 
 def test_a_driver_is_jupyter_servers_container_without_its_name_its_token_and_its_stack() -> None:
-    task = driver_task(JUPYTER, "spark", "node1", ID)
+    task = driver_task(JUPYTER, "spark", "node1", ID, 1760)
     container = task["ContainerSpec"]
     assert container["Image"] == JUPYTER["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
     assert container["Labels"] == {"sparkqfs.cluster": "spark", "sparkqfs.app": ID}
     assert container["Env"] == ["SPARKQFS_STORAGE=qfs", f"SPARKQFS_APP={ID}"]
     assert [secret["SecretName"] for secret in container["Secrets"]] == ["s"]
     assert task["Networks"] == [{"Target": "network-id"}]
+    assert task["Resources"] == {"Limits": {"MemoryBytes": 1760 * 1024**2}}
     assert task["RestartPolicy"] == {"Condition": "none"}
     assert "node.labels.sparkqfs.node == node1" in task["Placement"]["Constraints"]
     assert JUPYTER["Spec"]["TaskTemplate"]["Networks"][0]["Aliases"] == ["jupyter-server"]
@@ -129,7 +134,7 @@ def test_a_driver_is_jupyter_servers_container_without_its_name_its_token_and_it
 def test_a_driver_has_more_time_to_end_than_its_supervisor_takes() -> None:
     source = (Path(__file__).parent.parent / "docker" / "worker-node" / "supervise").read_text()
     (line,) = [line for line in source.splitlines() if line.startswith("DRIVER_DEADLINE_S = ")]
-    assert float(line.partition(" = ")[2]) < submit.GRACE_S
+    assert float(line.partition(" = ")[2]) < GRACE_S
 
 
 # --- the scripts on the manager -------------------------------------------------------------------
@@ -158,43 +163,62 @@ def test_what_is_sent_arrives_with_its_argument_list(sent: Path) -> None:
         assert tar.getnames() == ["app.json"]
 
 
-def test_sending_removes_what_ended_a_week_ago_and_nothing_else(sent: Path) -> None:
-    apps = sent.parent
-    for name, code in (("submit-20250101000000-0000", "0 ended\n"), ("submit-20250101000000-0001", None)):
-        (apps / name).mkdir()
-        if code is not None:
-            (apps / name / "exit").write_text(code)
-            os.utime(apps / name / "exit", (1, 1))
+def an_old_one(apps: Path, number: int, days: float, exit_text: str | None = None) -> Path:
+    """A submission that wrote something last so many days ago."""
+    folder = apps / f"submit-20250101000000-000{number}"
+    folder.mkdir()
+    files = [folder / "stdout", *([folder / "exit"] if exit_text is not None else [])]
+    (folder / "stdout").write_text("said\n")
+    if exit_text is not None:
+        (folder / "exit").write_text(exit_text)
+    for path in (*files, folder):
+        os.utime(path, (time.time() - days * 86400,) * 2)
+    return folder
+
+
+def test_what_ended_a_week_ago_is_removed_and_nothing_else(sent: Path) -> None:
     (sent / "exit").write_text("0 ended\n")
-    program = submit.tar_of(pack(Program(program="x://a.py"), ID))
-    run(submit.SEND_SCRIPT, "submit-20260101130000-0000", cwd=apps.parent, stdin=program)
-    assert sorted(path.name for path in apps.iterdir()) == [
-        "submit-20250101000000-0001",
-        ID,
-        "submit-20260101130000-0000",
-    ]
+    ended, recent = an_old_one(sent.parent, 0, 8, "0 ended\n"), an_old_one(sent.parent, 1, 5, "0 ended\n")
+    lost, living = an_old_one(sent.parent, 2, 8), an_old_one(sent.parent, 3, 30)
+    run(drivers.TIDY_SCRIPT, living.name, cwd=sent.parent.parent)
+    assert [path.exists() for path in (ended, recent, lost, living, sent)] == [False, True, False, True, True]
+    assert not (living / "exit").exists()
+
+
+def test_what_is_dead_without_a_word_is_marked_lost_at_its_last_output(sent: Path) -> None:
+    lost = an_old_one(sent.parent, 0, 2)
+    wrote = (lost / "stdout").stat().st_mtime
+    run(drivers.TIDY_SCRIPT, cwd=sent.parent.parent)
+    assert (lost / "exit").read_text() == "1 lost\n"
+    assert abs((lost / "exit").stat().st_mtime - wrote) < 2
+    assert not (sent / "exit").exists(), "its service may only just be made"
+
+
+def test_there_is_nothing_to_tidy_before_anything_was_sent(tmp_path: Path) -> None:
+    assert run(drivers.TIDY_SCRIPT, cwd=tmp_path) == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_output_is_read_from_where_it_was_left_byte_for_byte(sent: Path) -> None:
     top = sent.parent.parent
-    assert parse_piece(run(submit.READ_SCRIPT, ID, "1", "1", cwd=top)).ended is None
+    assert parse_piece(run(drivers.READ_SCRIPT, ID, "1", "1", cwd=top)).ended is None
     (sent / "stdout").write_bytes("grüße\r\x00\xff".encode("latin-1"))
     (sent / "stderr").write_bytes(b"bad\n")
     (sent / "spark.log").write_text(f"Connected to Spark cluster with app ID {APP}\nmore\n")
-    piece = parse_piece(run(submit.READ_SCRIPT, ID, "3", "1", cwd=top))
+    piece = parse_piece(run(drivers.READ_SCRIPT, ID, "3", "1", cwd=top))
     assert (piece.stdout, piece.stderr) == ("üße\r\x00\xff".encode("latin-1"), b"bad\n")
     assert (piece.app_id, piece.ended) == (APP, None)
     (sent / "exit").write_text("3 ended\n")
-    last = parse_piece(run(submit.READ_SCRIPT, ID, "9", "5", cwd=top))
+    last = parse_piece(run(drivers.READ_SCRIPT, ID, "9", "5", cwd=top))
     assert (last.stdout, last.stderr, last.ended) == (b"", b"", (3, "ended"))
-    assert parse_piece(run(submit.READ_SCRIPT, "submit-nothing", "1", "1", cwd=top)).app_id is None
+    assert parse_piece(run(drivers.READ_SCRIPT, "submit-nothing", "1", "1", cwd=top)).app_id is None
 
 
 def test_the_end_that_the_driver_wrote_is_not_replaced(sent: Path) -> None:
     top = sent.parent.parent
-    run(submit.MARK_SCRIPT, ID, "1 lost", cwd=top)
-    run(submit.MARK_SCRIPT, ID, "143 stopped", cwd=top)
-    run(submit.MARK_SCRIPT, "submit-nothing", "1 lost", cwd=top)
+    run(drivers.MARK_SCRIPT, ID, "1 lost", cwd=top)
+    run(drivers.MARK_SCRIPT, ID, "143 stopped", cwd=top)
+    run(drivers.MARK_SCRIPT, "submit-nothing", "1 lost", cwd=top)
     assert (sent / "exit").read_text() == "1 lost\n"
 
 

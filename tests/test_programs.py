@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib
 import json
 import os
 import signal
@@ -25,6 +26,7 @@ SUBMIT = """\
 #!{python} -I
 import json, os, signal, sys, time
 print("argv", sys.argv[1:], "cwd", os.getcwd(), flush=True)
+open("score", "w").write(open("/proc/self/oom_score_adj").read())
 print("conf", os.environ["SPARK_CONF_DIR"], file=sys.stderr, flush=True)
 if sys.argv[1] == "sleep":
     print("asleep", flush=True)
@@ -97,6 +99,15 @@ def test_a_programs_exit_code_is_the_containers_and_is_kept(driver: Driver, word
     assert driver.said() == f"argv {[word, 'two words']} cwd {driver.app}\n"
     assert driver.said("stderr") == f"conf {driver.run_dir / 'conf'}\n"
     assert "argv" not in log
+
+
+def test_a_driver_goes_first_when_memory_runs_out_and_its_supervisor_stays(driver: Driver) -> None:
+    process = driver.start("sleep")
+    until(lambda: "asleep" in driver.said())
+    assert int(driver.said("score")) >= 500
+    assert Path(f"/proc/{process.pid}/oom_score_adj").read_text() == Path("/proc/self/oom_score_adj").read_text()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=15)
 
 
 def test_a_drivers_settings_have_the_secret_and_its_log_the_applications_id(driver: Driver) -> None:
@@ -225,14 +236,16 @@ def a_master(workers: dict[str, int]) -> Answer:
     return Answer(body=json.dumps({"workers": known}).encode())
 
 
-def ask(history: int, master: int, target: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+def ask(
+    history: int, master: int, target: str, method: str = "GET", program: str = "history_page"
+) -> tuple[int, dict[str, str], bytes]:
     """What the page answers in front of these servers."""
     sys.path.insert(0, str(PROGRAMS))
     try:
-        import history_page  # type: ignore[import-not-found]
+        base = importlib.import_module(program).Page
     finally:
         sys.path.remove(str(PROGRAMS))
-    page: Any = type("Page", (history_page.Page,), {"history": ("127.0.0.1", history), "master": ("127.0.0.1", master)})
+    page: Any = type("Page", (base,), {"history": ("127.0.0.1", history), "master": ("127.0.0.1", master)})
     page.log_message = lambda *_args: None
     with ThreadingHTTPServer(("127.0.0.1", 0), page) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -283,3 +296,50 @@ def test_a_log_of_a_worker_that_was_started_anew_is_found_on_the_one_that_has_it
 def test_nothing_but_an_executors_log_is_asked_of_a_worker(query: str) -> None:
     with serve({"/json/": a_master({"worker-1": closed_port()})}) as master:
         assert ask(closed_port(), master, f"/proxy/worker-1/logPage/?{query}")[0] == 403
+
+
+# --- the applications' page -----------------------------------------------------------------------
+
+ONE, TWO = "app-20260101120000-0000", "app-20260101120001-0001"
+
+
+def applications(**names: str) -> Answer:
+    """What the master says of those that run, id → name."""
+    known = [{"id": key.replace("_", "-"), "name": name} for key, name in names.items()]
+    return Answer(body=json.dumps({"activeapps": known}).encode())
+
+
+def open_page(master: int, target: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    return ask(closed_port(), master, target, method, program="app_page")
+
+
+def test_the_only_application_is_where_the_applications_page_leads() -> None:
+    with serve({"/json/": applications(**{ONE: "mine"})}) as master:
+        for path in ("/", "/executors/", "/api/v1/applications"):
+            status, found, _ = open_page(master, path)
+            assert (status, found["Location"]) == (302, f"/proxy/{ONE}{path}")
+
+
+def test_several_applications_are_listed_with_links() -> None:
+    with serve({"/json/": applications(**{ONE: "<b>", TWO: "two"})}) as master:
+        status, _, body = open_page(master, "/")
+        assert status == 200 and f'<a href="/proxy/{ONE}/">&lt;b&gt;</a>'.encode() in body and TWO.encode() in body
+        assert open_page(master, "/executors/")[0] == 404
+        assert open_page(master, "/", "HEAD")[::2] == (200, b"")
+    with serve({"/json/": applications()}) as master:
+        assert b"No application runs" in open_page(master, "/")[2]
+    assert open_page(closed_port(), "/")[0] == 502
+
+
+def test_what_a_drivers_page_links_to_comes_through_the_master() -> None:
+    log = f"/proxy/worker-20260101-10.0.0.1-35001/logPage/?{LOG}"
+    pages = {f"/proxy/{ONE}/static/webui.css": Answer(body=b"css"), log: Answer(body=b"log")}
+    with serve(pages) as master:
+        assert [open_page(master, path)[::2] for path in pages] == [(200, b"css"), (200, b"log")]
+        assert open_page(master, f"/proxy/{ONE}/static/webui.css", "POST")[0] == 501
+
+
+def test_nothing_else_of_the_master_is_passed_on() -> None:
+    with serve({"/json/": applications(**{ONE: "a", TWO: "b"}), "/": Answer(body=b"the master's own")}) as master:
+        assert b"master's own" not in open_page(master, "/")[2]
+        assert open_page(master, "/proxy/driver-1/")[0] == 404

@@ -269,6 +269,46 @@ def test_jupyter_without_a_token_is_refused(container: Container) -> None:
     assert "token" in output
 
 
+def test_drivers_leave_their_pages_port_to_the_page_of_all_of_them(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    (container.root / "secrets" / "jupyter-token").write_text("token\n")
+    jupyter = str(container.root / "spark" / "bin" / "spark-class")
+    port = str(closed_port())
+    with serve({"/json/": Answer(body=b'{"activeapps": []}')}) as master:
+        process = container.start(
+            "jupyter-server",
+            SPARKQFS_JUPYTER=jupyter,
+            SPARKQFS_APP_UI_PORT=port,
+            SPARKQFS_SPARK_UI_PORT=str(master),
+            SPARK_MASTER_URL="spark://127.0.0.1:7077",
+            SPARKQFS_PROBE_HOST="127.0.0.1",
+        )
+        running.append(process)
+        container.wait_for("spark-class started")
+        assert b"No application runs" in page_at(int(port))
+    defaults = (container.run_dir / "conf" / "spark-defaults.conf").read_text()
+    assert f"spark.ui.port {int(port) + 1}\n" in defaults
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def page_at(port: int) -> bytes:
+    """A page that may not be there yet."""
+    end = time.monotonic() + 20
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().read()
+        except ConnectionRefusedError:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        finally:
+            connection.close()
+
+
 def test_files_are_filled_in_private_and_secrets_stay_out_of_argv_env_and_logs(
     container: Container, running: list[subprocess.Popen[str]]
 ) -> None:
@@ -446,16 +486,79 @@ def test_waiting_for_the_probe_host_can_be_stopped(container: Container, running
     assert container.notes() == []
 
 
-def test_notebooks_are_copied_once_and_never_over_a_user_s(tmp_path: Path) -> None:
-    copy_notebooks: Callable[[Path, Path], None] = runpy.run_path(str(PROGRAMS / "supervise"))["copy_notebooks"]
-    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    ours.mkdir()
-    theirs.mkdir()
-    (ours / "a.ipynb").write_text("ours")
-    (ours / "b.ipynb").write_text("ours")
-    (theirs / "a.ipynb").write_text("mine")
-    copy_notebooks(ours, theirs)
-    assert [(theirs / name).read_text() for name in ("a.ipynb", "b.ipynb")] == ["mine", "ours"]
+class Notebooks:
+    """Our notebooks and the directory into which they are laid."""
+
+    def __init__(self, root: Path) -> None:
+        self.ours, self.theirs = root / "ours", root / "theirs"
+        self.ours.mkdir()
+        self.theirs.mkdir()
+
+    def lay(self, **ours: str) -> dict[str, str]:
+        """What is there after a start of an image with these notebooks."""
+        for name, text in ours.items():
+            (self.ours / f"{name}.ipynb").write_text(text)
+        copy: Callable[[Path, Path], None] = runpy.run_path(str(PROGRAMS / "supervise"))["copy_notebooks"]
+        copy(self.ours, self.theirs)
+        return {
+            path.name.removesuffix(".ipynb"): path.read_text() for path in self.theirs.glob("[!.]*") if path.is_file()
+        }
+
+
+@pytest.fixture
+def notebooks(tmp_path: Path) -> Notebooks:
+    return Notebooks(tmp_path)
+
+
+def test_a_users_notebook_of_our_name_stays_and_ours_is_beside_it(notebooks: Notebooks) -> None:
+    (notebooks.theirs / "a.ipynb").write_text("mine")
+    assert notebooks.lay(a="ours", b="ours") == {"a": "mine", "a.new": "ours", "b": "ours"}
+    assert not list(notebooks.theirs.glob("*.part"))
+
+
+def test_an_upgrade_replaces_notebooks_that_nobody_has_changed(notebooks: Notebooks) -> None:
+    notebooks.lay(a="old", b="old")
+    (notebooks.theirs / "b.ipynb").write_text("old, and mine")
+    before = (notebooks.theirs / "a.ipynb").stat().st_mtime_ns
+    assert notebooks.lay(a="old", b="old") == {"a": "old", "b": "old, and mine"}
+    assert (notebooks.theirs / "a.ipynb").stat().st_mtime_ns == before
+    assert notebooks.lay(a="newer", b="newer") == {"a": "newer", "b": "old, and mine", "b.new": "newer"}
+    assert notebooks.lay(a="newest", b="newest") == {"a": "newest", "b": "old, and mine", "b.new": "newest"}
+
+
+def test_what_is_laid_beside_is_the_users_too(notebooks: Notebooks) -> None:
+    (notebooks.theirs / "a.ipynb").write_text("mine")
+    notebooks.lay(a="one")
+    (notebooks.theirs / "a.new.ipynb").unlink()
+    assert notebooks.lay(a="one") == {"a": "mine"}, "offered once"
+    assert notebooks.lay(a="two") == {"a": "mine", "a.new": "two"}
+    (notebooks.theirs / "a.new.ipynb").write_text("mine too")
+    assert notebooks.lay(a="three") == {"a": "mine", "a.new": "mine too"}
+
+
+def test_a_copy_that_broke_off_is_made_whole(notebooks: Notebooks) -> None:
+    (notebooks.theirs / "a.ipynb").write_text("the begin")
+    (notebooks.theirs / ".b.ipynb.part").write_text("the begin")
+    assert notebooks.lay(a="the beginning", b="the beginning") == {"a": "the beginning", "b": "the beginning"}
+
+
+def test_laying_notebooks_follows_no_link(notebooks: Notebooks, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    away.mkdir()
+    names = ("a.ipynb", "a.new.ipynb", ".b.ipynb.part", ".sparkqfs-notebooks.json")
+    for name in names:
+        (away / name).write_text("")
+        (notebooks.theirs / name).symlink_to(away / name)
+    (notebooks.theirs / "c.ipynb").mkdir()
+    notebooks.lay(a="ours", b="ours")
+    assert [(away / name).read_text() for name in names] == [""] * 4
+    assert (notebooks.theirs / "b.ipynb").read_text() == "ours"
+
+
+def test_a_damaged_list_of_what_was_laid_counts_as_none(notebooks: Notebooks) -> None:
+    notebooks.lay(a="old")
+    (notebooks.theirs / ".sparkqfs-notebooks.json").write_text("[1")
+    assert notebooks.lay(a="newer") == {"a": "old", "a.new": "newer"}
 
 
 def test_a_wrong_command_line_is_64(container: Container) -> None:

@@ -22,7 +22,7 @@ from sparkqfs.clients.connect import Clients
 from sparkqfs.config import OwnerConfig
 from sparkqfs.errors import ClusterError
 from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.submit import in_spark_directory
+from sparkqfs.jobs.drivers import in_spark_directory
 
 ROOT = Path(__file__).parents[1]
 TALK = """\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -231,6 +232,11 @@ class Engine:
         with self._faults("listing secrets"):
             return {item["Spec"]["Name"]: item["ID"] for item in self._api.secrets()}
 
+    def config_text(self, config_id: str) -> str:
+        """What a Swarm config says."""
+        with self._faults("reading a config"):
+            return base64.b64decode(self._api.inspect_config(config_id)["Spec"]["Data"]).decode()
+
     def create_config(self, name: str, content: str, labels: Mapping[str, str]) -> None:
         """Make a Swarm config."""
         with self._faults(f"making config {name}"):
@@ -260,6 +266,14 @@ class Engine:
         return removed
 
     # -- single containers ------------------------------------------------------------------------------------------
+
+    def memory_used_mib(self, container_id: str) -> int:
+        """Memory of a container, disk cache that can be given back not counted."""
+        with self._faults("asking for a container's memory"):
+            found = self._api.stats(container_id, stream=False, one_shot=True).get("memory_stats") or {}
+        more = found.get("stats") or {}
+        cache = more.get("total_inactive_file", more.get("inactive_file", 0))  # cgroup 1, cgroup 2
+        return max(0, int(found.get("usage", 0)) - int(cache)) // 2**20
 
     def container(self, name: str) -> dict[str, Any] | None:
         """Inspect a container by name; `None` when there is none."""

@@ -10,7 +10,8 @@ from sparkqfs import topology
 from sparkqfs.clients.web import WebError, get_json
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts import SparkFact, TaskFact
-from sparkqfs.jobs import status, submit
+from sparkqfs.jobs import drivers, status
+from sparkqfs.jobs import follow as following
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.deploy import find_container
 from sparkqfs.plan.apps import APP_ID, FOLDER, SUBMISSION_ID, Application, choose, list_applications, parse_submissions
@@ -64,14 +65,14 @@ def gather(session: Session) -> Seen:
     if isinstance(seen.history, str):
         what = f"history server: {seen.history}; applications from before the master's start are missing"
         problems.append(Problem(what=what, hint="`invoke logs --service history-server`"))
-    sent = parse_submissions(submit.on_manager(session, LIST_SCRIPT).stdout)
+    sent = parse_submissions(drivers.on_manager(session, LIST_SCRIPT).stdout)
     spark = seen.spark if isinstance(seen.spark, SparkFact) else None
     rows = list_applications(
-        active=spark.active if spark is not None else (),
+        active=spark.active if spark is not None else None,
         completed=spark.completed if spark is not None else (),
         history=seen.history if not isinstance(seen.history, str) else (),
         submissions=sent,
-        living=submit.living(session),
+        living=drivers.living(session),
         now_s=time.time(),
         links=status.links(seen),
     )
@@ -131,17 +132,30 @@ def _took(seconds: float) -> str:
 
 def kill(session: Session, wanted: str) -> JobResult:
     """End an application: a submission by its service, any other one by the program that drives it."""
-    row = choose(wanted, gather(session).rows)
+    row = _known(wanted, gather(session))
     if not row.is_running:
         return JobResult(task="kill", outcomes=(Outcome(subject=row.id, state="unchanged", changes=(row.state,)),))
     if session.dry_run:
         return JobResult(task="kill", outcomes=(Outcome(subject=row.id, state="planned", changes=(row.name,)),))
     app_id = row.id if APP_ID.fullmatch(row.id) else None
     session.on_event(f"ending {row.id}")
-    if row.submission is None or not submit.stop(session, row.submission, app_id):
+    if row.submission is None or not drivers.stop(session, row.submission, app_id):
         _end_driver(session, row.id)
-        submit.wait_until_gone(session, row.id)
+        drivers.wait_until_gone(session, row.id)
     return JobResult(task="kill", outcomes=(Outcome(subject=row.id, state="changed", changes=("ended",)),))
+
+
+def _known(wanted: str, seen: Seen) -> Application:
+    """The application. Raises `ClusterError` with those that do not answer when they would have to be asked."""
+    try:
+        row = choose(wanted, seen.rows)
+    except ConfigError as error:
+        if seen.problems:
+            raise ClusterError(*error.problems, *seen.problems) from error
+        raise
+    if row.state == "UNKNOWN":
+        raise ClusterError(Problem(what=f"whether {row.id} runs is not known; nothing was ended"), *seen.problems)
+    return row
 
 
 def _end_driver(session: Session, app_id: str) -> None:
@@ -182,7 +196,7 @@ def _driver_address(session: Session, app_id: str) -> tuple[str, str]:
 
 def logs(session: Session, wanted: str, *, tail: int) -> JobResult:
     """The last lines of a driver's output and of its executors' on every node; it may have ended long ago."""
-    sent = parse_submissions(submit.on_manager(session, LIST_SCRIPT).stdout)
+    sent = parse_submissions(drivers.on_manager(session, LIST_SCRIPT).stdout)
     mine = [one for one in sent if wanted in (one.id, one.app_id)]
     if not mine and not APP_ID.fullmatch(wanted) and not SUBMISSION_ID.fullmatch(wanted):
         raise ConfigError(Problem(what=f"{wanted} is no application's id", hint="`invoke apps` lists them"))
@@ -190,14 +204,14 @@ def logs(session: Session, wanted: str, *, tail: int) -> JobResult:
     config = session.config
     parts: list[tuple[str, str, bytes]] = []
     if mine:
-        found = submit.on_manager(session, LOGS_SCRIPT, f"{FOLDER}/{mine[0].id}", str(tail)).stdout
+        found = drivers.on_manager(session, LOGS_SCRIPT, f"{FOLDER}/{mine[0].id}", str(tail)).stdout
         parts += [(config.manager.name, f"driver/{name}", data) for name, data in _files(found)]
     problems: tuple[Problem, ...] = ()
     if app_id is not None:
         nodes = tuple(node.name for node in config.nodes)
         results = session.clients.on(
             nodes,
-            lambda node: submit.in_spark_directory(session, node, LOGS_SCRIPT, f"work/{app_id}", str(tail)).stdout,
+            lambda node: drivers.in_spark_directory(session, node, LOGS_SCRIPT, f"work/{app_id}", str(tail)).stdout,
         )
         parts += [(node, name, data) for node, text in results.values.items() for name, data in _files(text)]
         problems = results.problems
@@ -215,15 +229,15 @@ def logs(session: Session, wanted: str, *, tail: int) -> JobResult:
     return JobResult(task="app.logs", text="\n".join(lines), document=document, problems=problems)
 
 
-def follow(session: Session, wanted: str, *, output: submit.OnOutput) -> JobResult:
+def follow(session: Session, wanted: str, *, output: following.OnOutput) -> JobResult:
     """A submission's output from its beginning to its end, and its exit code; Ctrl-C leaves it running."""
-    sent = parse_submissions(submit.on_manager(session, LIST_SCRIPT).stdout)
+    sent = parse_submissions(drivers.on_manager(session, LIST_SCRIPT).stdout)
     mine = [one.id for one in sent if wanted in (one.id, one.app_id)]
     if not mine:
         hint = "only what `invoke submit` sent can be followed; `invoke apps` lists it"
         raise ConfigError(Problem(what=f"no submission {wanted}", hint=hint))
-    ended = submit.follow(session, mine[0], output, submit.FOLLOW_S)
-    return submit.result_of(session, mine[0], ended, "app.logs")
+    ended = following.follow(session, mine[0], output, following.FOLLOW_S)
+    return following.result_of(session, mine[0], ended, "app.logs")
 
 
 def _files(text: str) -> list[tuple[str, bytes]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sparkqfs.clients.engine import STACK_LABEL
 from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.jobs import submit
+from sparkqfs.jobs import drivers
 from sparkqfs.jobs.base import Session
 from sparkqfs.plan.steps import JobResult, Outcome
 
@@ -54,7 +54,7 @@ def remove(session: Session, silent: tuple[Problem, ...] = ()) -> Remains:
     Nothing is waited for on the `silent` machines and on those that fall silent meanwhile.
     """
     config = session.config
-    for name in submit.end_all(session):  # they hold the network
+    for name in drivers.end_all(session):  # they hold the network
         session.on_event(f"ending {name}")
     session.on_event(f"[{config.manager.name}] removing stack {config.name}")
     said = {"left": "", "error": ""}
@@ -94,7 +94,7 @@ def left_over(session: Session, before: Remains | None = None) -> Remains:
         "services": len(engine.services(config.name)),
         "containers": sum(results.values.values()),
         "networks": len(engine.networks(config.name)),
-        "submitted applications": len(submit.services(session)),
+        "submitted applications": len(drivers.services(session)),
     }
     return Remains(
         things=tuple(f"{count} {kind}" for kind, count in counts.items() if count),

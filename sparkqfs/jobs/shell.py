@@ -11,7 +11,8 @@ from sparkqfs.clients import terminal
 from sparkqfs.errors import ExitCode, Problem, UnreachableError
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.deploy import find_container
-from sparkqfs.jobs.submit import OnOutput, submit
+from sparkqfs.jobs.follow import OnOutput
+from sparkqfs.jobs.submit import submit
 from sparkqfs.plan.apps import Program
 from sparkqfs.plan.steps import JobResult
 

@@ -137,6 +137,12 @@ def ask_spark(session: Session) -> SparkFact | str:
     return _ask_spark(session, gather_tasks(session.config, session.clients))
 
 
+def has_master(session: Session) -> bool:
+    """Whether the stack has a Spark master, running or not."""
+    name = f"{session.config.name}_{topology.SPARK_MASTER}"
+    return name in {one["Spec"]["Name"] for one in session.clients.engine().services(session.config.name)}
+
+
 def wait_for_history(session: Session) -> None:
     """The last thing of a deploy: its directory was only just made."""
     last = {"why": "nothing yet"}

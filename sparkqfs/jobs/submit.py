@@ -10,101 +10,29 @@ import shlex
 import socket
 import tarfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sparkqfs import topology
-from sparkqfs.clients.ssh import Output
-from sparkqfs.clients.wait import wait_until
-from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, ExitCode, Problem
+from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, Problem
 from sparkqfs.facts import SparkFact
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
-from sparkqfs.plan.apps import (
-    APP_LABEL,
-    ENDED_STATES,
-    FOLDER,
-    GRACE_S,
-    Parcel,
-    Piece,
-    Program,
-    driver_labels,
-    driver_task,
-    is_uri,
-    pack,
-    parse_piece,
-    service_name,
-)
-from sparkqfs.plan.stack import CLUSTER_LABEL
+from sparkqfs.jobs.drivers import MARK_SCRIPT, clear_ended, on_manager, room, stop, wait_until_gone
+from sparkqfs.jobs.follow import Ended, OnOutput, follow, result_of
+from sparkqfs.plan.apps import FOLDER, Parcel, Program, driver_labels, driver_task, is_uri, pack, service_name
+from sparkqfs.plan.fits import check_driver, driver_size, fit_executors, parse_defaults
 from sparkqfs.plan.steps import JobResult, Outcome
 
-OnOutput = Callable[[str, bytes], None]
-"""(`stdout` or `stderr`, bytes as the program wrote them)."""
-ENTER = (
-    'cd -P -- "$1" && uid=$2 gid=$3 && shift 3 && '
-    'exec setpriv --reuid "$uid" --regid "$gid" --clear-groups -- sh -c "$@"'
-)
-"""What users' programs write is read and made as the service user, never as root: it may be a link to anywhere."""
 SEND_SCRIPT = rf"""
 set -eu
 umask 027
 mkdir -p {FOLDER}
-for old in {FOLDER}/submit-*; do
-  [ ! -f "$old/exit" ] || [ -z "$(find "$old/exit" -mtime +6)" ] || rm -rf -- "$old"
-done
 mkdir "{FOLDER}/$1"
 tar -x -f - -C "{FOLDER}/$1"
 """
-PIECE_BYTES = 400_000
-"""Of a driver's output, read at once."""
-READ_SCRIPT = rf"""
-cd "{FOLDER}/$1" 2>/dev/null || exit 0
-[ ! -f exit ] || printf 'exit\t%s\n' "$(head -c 40 exit)"
-[ ! -f spark.log ] || printf 'app\t%s\n' "$(grep -m 1 'app ID app-' spark.log)"
-piece() {{ [ ! -f "$1" ] || printf '%s\t%s\n' "$1" "$(tail -c "+$2" "$1" | head -c {PIECE_BYTES} | base64 -w 0)"; }}
-piece stdout "$2"
-piece stderr "$3"
-"""
-"""`exit` is looked for first: nothing is written after it."""
-MARK_SCRIPT = rf'cd "{FOLDER}/$1" 2>/dev/null || exit 0; [ -f exit ] || printf "%s\n" "$2" > exit'
-QUICK_S, CALM_S = 0.3, 1.0
-"""Between two looks at the output, while there is some and while there is none."""
-TASK_S = 2.0
-"""Between two looks at the container."""
-START_S = 120.0
-"""Until the container runs."""
-PATIENCE_S = 60.0
-"""For a connection that broke to come back."""
-FOLLOW_S = 7 * 86400.0
-STOP_S = GRACE_S + 30.0
-MASTER_S = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How a driver ended. `word` is `ended`, `stopped` or `lost`."""
-
-    code: int
-    word: str
-    app_id: str | None
-    why: str = ""
-
-
-def on_manager(session: Session, script: str, *words: str, stdin: bytes = b"", timeout_s: float = 60.0) -> Output:
-    """Run a shell script in the manager's `spark` directory, as the service user."""
-    return in_spark_directory(session, session.config.manager.name, script, *words, stdin=stdin, timeout_s=timeout_s)
-
-
-def in_spark_directory(
-    session: Session, node: str, script: str, *words: str, stdin: bytes = b"", timeout_s: float = 60.0
-) -> Output:
-    """The same on any node. Raises `ClusterError` when the script fails."""
-    owner = session.config.owner
-    folder = str(session.config.node(node).data_dirs[0] / "spark")
-    argv = ["sh", "-c", ENTER, "sh", folder, str(owner.uid), str(owner.gid), script, "sh", *words]
-    return session.clients.node(node).run(argv, stdin=stdin, timeout_s=timeout_s)
 
 
 # --- sending ---
@@ -138,13 +66,20 @@ def tar_of(parcel: Parcel) -> bytes:
     return out.getvalue()
 
 
-def all_cores(session: Session) -> int:
-    """Cores that the live workers offer. Raises `ClusterError` when the master does not answer."""
-    seen = status.gather_status(session)
-    if not isinstance(seen.spark, SparkFact):
+def ask_master(session: Session) -> SparkFact:
+    """The master's answer. Raises `ClusterError` when there is none."""
+    found = status.ask_spark(session)
+    if not isinstance(found, SparkFact):
         hint = "`invoke status` says more; `invoke deploy` starts the stack"
-        raise ClusterError(Problem(what=f"Spark master: {seen.spark}", hint=hint))
-    return max(1, seen.spark.cores)
+        raise ClusterError(Problem(what=f"Spark master: {found}", hint=hint))
+    return found
+
+
+def deployed_settings(session: Session, jupyter: Mapping[str, Any]) -> dict[str, str]:
+    """The spark-defaults.conf of the stack that runs, from what the engine says of its jupyter-server."""
+    configs = jupyter["Spec"]["TaskTemplate"]["ContainerSpec"].get("Configs") or []
+    ids = [one["ConfigID"] for one in configs if one["File"]["Name"].endswith("/spark-defaults.conf")]
+    return parse_defaults(session.clients.engine().config_text(ids[0])) if ids else {}
 
 
 def new_id() -> str:
@@ -154,191 +89,27 @@ def new_id() -> str:
 
 def send(session: Session, program: Program, submission: str) -> None:
     """Copy the program to the manager and start its driver."""
-    parcel = pack(program, submission)
+    pack(program, submission)
     check_files(program)
     config, engine = session.config, session.clients.engine()
     name = f"{config.name}_{topology.JUPYTER_SERVER}"
     found = [one for one in engine.services(config.name) if one["Spec"]["Name"] == name]
     if not found:
         raise ClusterError(Problem(what=f"stack {config.name} is not deployed", hint="`invoke deploy`, or `invoke up`"))
+    defaults = deployed_settings(session, found[0])
+    program, notes = fit_executors(program, defaults, ask_master(session).workers)
+    for note in notes:
+        session.on_event(note)
     clear_ended(session)
+    size = driver_size(program, defaults)
+    check_driver(size, room(session), config.manager.name)
+    parcel = pack(program, submission)
     on_manager(session, SEND_SCRIPT, submission, stdin=tar_of(parcel), timeout_s=config.timeouts.build_s)
     engine.create_service(
         service_name(config.name, submission),
-        driver_task(found[0], config.name, config.manager.name, submission),
+        driver_task(found[0], config.name, config.manager.name, submission, size.memory_mib),
         driver_labels(config.name, submission),
     )
-
-
-def services(session: Session) -> dict[str, str]:
-    """Submissions that have a service still → its name."""
-    found = session.clients.engine().labelled_services(f"{CLUSTER_LABEL}={session.config.name}")
-    labels = {one["Spec"]["Name"]: one["Spec"].get("Labels") or {} for one in found}
-    return {label[APP_LABEL]: name for name, label in labels.items() if APP_LABEL in label}
-
-
-def task_of(session: Session, submission: str) -> dict[str, Any] | None:
-    """The driver's task as the engine tells it; `None` when there is no such service."""
-    tasks = session.clients.engine().service_tasks(service_name(session.config.name, submission))
-    return tasks[-1] if tasks else None
-
-
-def living(session: Session) -> frozenset[str]:
-    """Submissions whose driver still runs, or will."""
-    tasks = {submission: task_of(session, submission) for submission in services(session)}
-    return frozenset(
-        submission for submission, task in tasks.items() if task is None or task["Status"]["State"] not in ENDED_STATES
-    )
-
-
-def clear_ended(session: Session) -> None:
-    """Remove the services of drivers that have ended; their files stay."""
-    alive = living(session)
-    for submission, name in services(session).items():
-        if submission not in alive:
-            session.clients.engine().remove_service(name)
-
-
-# --- following ---
-
-
-def read(session: Session, submission: str, out: int, err: int) -> Piece:
-    """What the driver wrote after so many bytes."""
-    return parse_piece(on_manager(session, READ_SCRIPT, submission, str(out + 1), str(err + 1)).stdout)
-
-
-def follow(session: Session, submission: str, output: OnOutput, timeout_s: float) -> Ended:
-    """Pass the driver's output on until its end. Raises `DeadlineError`, or when the manager stays out of reach."""
-    deadline = time.monotonic() + timeout_s
-    out = err = 0
-    app_id: str | None = None
-    patience = _Patience(session)
-    watch = _Watch(session, submission)
-    while True:
-        try:
-            piece = read(session, submission, out, err)
-            gone = None if piece.ended is not None else watch.gone()
-            patience.renew()
-        except ClusterError as error:  # a connection that breaks in the middle of something has many faces
-            patience.wait(error, submission)
-            continue
-        for name, data in (("stdout", piece.stdout), ("stderr", piece.stderr)):
-            if data:
-                output(name, data)
-        out, err = out + len(piece.stdout), err + len(piece.stderr)
-        if piece.app_id != app_id:
-            app_id = piece.app_id
-            session.on_event(f"application {app_id}")
-        if not piece.stdout and not piece.stderr:
-            if piece.ended is not None:
-                return Ended(code=piece.ended[0], word=piece.ended[1], app_id=app_id)
-            if gone is not None:
-                return Ended(code=1, word="lost", app_id=app_id, why=gone)
-        if time.monotonic() > deadline:
-            what = f"{submission} did not end within {timeout_s:.0f} s"
-            raise DeadlineError(Problem(what=what, code=ExitCode.TIMEOUT, hint="`--timeout SECONDS`, or `--detach`"))
-        most = max(len(piece.stdout), len(piece.stderr))
-        time.sleep(0 if most >= PIECE_BYTES else QUICK_S if most else CALM_S)
-
-
-class _Patience:
-    """A connection that breaks is tried again for a while: the program goes on without us."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._since: float | None = None
-
-    def renew(self) -> None:
-        """It answered."""
-        self._since = None
-
-    def wait(self, error: ClusterError, submission: str) -> None:
-        """A pause; raises the error when it has been too long."""
-        now = time.monotonic()
-        if self._since is None:
-            self._since = now
-            self._session.on_event(f"[{self._session.config.manager.name}] no answer; trying again")
-        if now - self._since > PATIENCE_S:
-            hint = f"{submission} goes on there: `invoke apps`, `invoke app.logs {submission}`"
-            raise type(error)(*[replace(one, hint=hint) for one in error.problems]) from error
-        time.sleep(2.0)
-
-
-class _Watch:
-    """Looks at the driver's container now and then: one that is gone writes no exit code."""
-
-    def __init__(self, session: Session, submission: str) -> None:
-        self._session = session
-        self._submission = submission
-        self._next = 0.0
-        self._start_by = time.monotonic() + START_S
-        self._said = ""
-        self._suspected: str | None = None
-
-    def gone(self) -> str | None:
-        """Why the container is no more, seen twice; `None` while it lives."""
-        now = time.monotonic()
-        if now < self._next:
-            return None
-        self._next = now + TASK_S
-        task = task_of(self._session, self._submission)
-        if task is None:
-            why: str | None = "its service was removed"
-        else:
-            state, error = str(task["Status"]["State"]), str(task["Status"].get("Err") or "")
-            why = (error or f"its task is {state}") if state in ENDED_STATES else self._starting(state, error)
-        before, self._suspected = self._suspected, why
-        return why if before is not None else None
-
-    def _starting(self, state: str, error: str) -> str | None:
-        if state == "running":
-            self._start_by = float("inf")
-        elif time.monotonic() > self._start_by:
-            return f"it did not start within {START_S:.0f} s: {state} {error}".rstrip()
-        if state != "running" and error and error != self._said:
-            self._said = error
-            self._session.on_event(f"waiting: {error}")
-        return None
-
-
-# --- ending ---
-
-
-def stop(session: Session, submission: str, app_id: str | None) -> bool:
-    """End a driver and see that its application is gone from the master; False when the driver was gone already."""
-    engine = session.clients.engine()
-    name = services(session).get(submission)
-    if name is not None:
-        engine.remove_service(name)
-        wait_until(
-            lambda: not engine.containers(f"{APP_LABEL}={submission}"),
-            what=f"the driver of {submission} to end",
-            timeout_s=STOP_S,
-            interval_s=0.5,
-        )
-    app_id = app_id or read(session, submission, 0, 0).app_id
-    if app_id is not None:
-        wait_until_gone(session, app_id)
-    on_manager(session, MARK_SCRIPT, submission, "143 stopped")
-    return name is not None
-
-
-def wait_until_gone(session: Session, app_id: str) -> None:
-    """Until the master knows of no such running application; a master that does not answer knows of none."""
-
-    def gone() -> bool:
-        spark = status.ask_spark(session)
-        return not isinstance(spark, SparkFact) or app_id not in {app.id for app in spark.active}
-
-    wait_until(gone, what=f"{app_id} to leave the Spark master", timeout_s=MASTER_S, interval_s=0.5)
-
-
-def end_all(session: Session) -> list[str]:
-    """Remove the service of every driver, without waiting; the names of those that still ran."""
-    alive, engine = living(session), session.clients.engine()
-    for name in services(session).values():
-        engine.remove_service(name)
-    return sorted(alive)
 
 
 # --- the task ---
@@ -349,7 +120,7 @@ def submit(
 ) -> JobResult:
     """Run the program; its exit code is the result's. Ctrl-C, and the end of the time, end it on the cluster too."""
     if take_all:
-        program = replace(program, cores=all_cores(session))
+        program = replace(program, cores=max(1, ask_master(session).cores))
     if session.dry_run:
         parcel = pack(program, "submit-ID")
         check_files(program)
@@ -371,29 +142,23 @@ def submit(
         if isinstance(error, BrokenPipeError):
             raise ClusterError(Problem(what=f"nobody reads the output any more; {submission} was ended")) from error
         raise
-    session.clients.engine().remove_service(service_name(session.config.name, submission))
-    if ended.word == "lost":
-        on_manager(session, MARK_SCRIPT, submission, "1 lost")
-        if ended.app_id is not None:
-            wait_until_gone(session, ended.app_id)
-    return result_of(session, submission, ended)
+    left = clean_up(session, submission, ended)
+    result = result_of(session, submission, ended)
+    return replace(result, problems=(*result.problems, *left))
 
 
-def result_of(session: Session, submission: str, ended: Ended, task: str = "submit") -> JobResult:
-    """What is said of a driver's end."""
-    problems: tuple[Problem, ...] = ()
+def clean_up(session: Session, submission: str, ended: Ended) -> list[Problem]:
+    """Remove what a driver that has ended leaves. What fails is told: the program's own end is known and counts."""
+    service, app_id = service_name(session.config.name, submission), ended.app_id
+    steps: list[Callable[[], object]] = [lambda: session.clients.engine().remove_service(service)]
     if ended.word == "lost":
-        what = f"the driver of {submission} was lost: {ended.why}"
-        hint = f"its machine, its memory or its container failed; `invoke app.logs {submission}` shows what it said"
-        problems = (Problem(node=session.config.manager.name, what=what, hint=hint),)
-    elif ended.word == "stopped":
-        what = f"{submission} was ended from outside: `invoke kill`, `invoke down`, or its machine went down"
-        problems = (Problem(what=what),)
-    document: dict[str, object] = {
-        "schema": 1,
-        "submission": submission,
-        "application": ended.app_id,
-        "ended": ended.word,
-    }
-    code = None if ended.word == "lost" else ended.code
-    return JobResult(task=task, document=document, problems=problems, program_code=code)
+        steps.append(lambda: on_manager(session, MARK_SCRIPT, submission, "1 lost"))
+        if app_id is not None:
+            steps.append(lambda: wait_until_gone(session, app_id))
+    problems: list[Problem] = []
+    for step in steps:
+        try:
+            step()
+        except ClusterError as error:
+            problems += [replace(one, what=f"{submission} has ended, but {one.what}") for one in error.problems]
+    return problems

@@ -65,6 +65,7 @@ def pack(program: Program, submission: str) -> Parcel:
     if not re.search(r"\.(py|jar)$", program.program):
         hint = "a Python program's name ends with .py, a Java or Scala one's with .jar"
         faults.append(Problem(what=f"{program.program} is no program that Spark can run", hint=hint))
+    faults += [_wheel(text) for text in program.py_files if text.lower().endswith(".whl")]
     if program.program.endswith(".jar") and program.main_class is None:
         faults.append(Problem(what=f"{program.program}: which class?", hint="name its main class with --class"))
     files: dict[str, str] = {}
@@ -99,6 +100,13 @@ def pack(program: Program, submission: str) -> Parcel:
     return Parcel(name=name, argv=tuple(argv), files=files)
 
 
+def _wheel(text: str) -> Problem:
+    what = f"--py-files {text}: executors would not import from it: Spark takes .py, .zip and .egg"
+    return Problem(
+        what=what, hint="a wheel belongs into worker.requirements; one of pure Python may be sent as a copy named .zip"
+    )
+
+
 def _is_conf(text: str) -> bool:
     return re.fullmatch(r"spark\.[A-Za-z0-9._-]+=.*", text, re.DOTALL) is not None
 
@@ -116,10 +124,13 @@ def driver_labels(cluster: str, submission: str) -> dict[str, str]:
     return {CLUSTER_LABEL: cluster, APP_LABEL: submission}
 
 
-def driver_task(jupyter: Mapping[str, Any], cluster: str, manager: str, submission: str) -> dict[str, Any]:
+def driver_task(
+    jupyter: Mapping[str, Any], cluster: str, manager: str, submission: str, memory_mib: int
+) -> dict[str, Any]:
     """The task of a driver's service, from what the engine says of the deployed jupyter-server.
 
     It has that one's image, network, settings, mounts and secrets but the token: a session there and here is the same.
+    Its memory is limited: a driver that takes more ends, and not what runs beside it.
     It is pinned to the manager, where its files are, is known under no name, and is never started twice.
     """
     template = jupyter["Spec"]["TaskTemplate"]
@@ -135,7 +146,7 @@ def driver_task(jupyter: Mapping[str, Any], cluster: str, manager: str, submissi
     constraints = [f"node.labels.{CLUSTER_LABEL} == {cluster}", f"node.labels.{NODE_LABEL} == {manager}"]
     return {
         "ContainerSpec": container,
-        "Resources": template.get("Resources") or {},
+        "Resources": {"Limits": {"MemoryBytes": memory_mib * 2**20}},
         "RestartPolicy": {"Condition": "none"},
         "Placement": {"Constraints": constraints},
         "Networks": [{"Target": one["Target"]} for one in template.get("Networks") or []],
@@ -163,7 +174,7 @@ def parse_exit(text: str) -> tuple[int, str] | None:
 
 
 def parse_piece(text: str) -> Piece:
-    """Read the lines `key<TAB>value` of jobs/submit.READ_SCRIPT."""
+    """Read the lines `key<TAB>value` of jobs/drivers.READ_SCRIPT."""
     values = {key: value for key, _, value in (line.partition("\t") for line in text.splitlines())}
     return Piece(
         stdout=base64.b64decode(values.get("stdout", "")),
@@ -231,7 +242,7 @@ class Application:
     name: str
     user: str
     state: str
-    """WAITING, RUNNING, FINISHED, FAILED, KILLED, LOST, STARTING."""
+    """WAITING, RUNNING, FINISHED, FAILED, KILLED, LOST, STARTING, UNKNOWN."""
     started_s: float
     duration_s: float
     cores: int | None
@@ -246,7 +257,7 @@ class Application:
 
 def list_applications(
     *,
-    active: Sequence[AppFact],
+    active: Sequence[AppFact] | None,
     completed: Sequence[AppFact],
     history: Sequence[AppFact],
     submissions: Sequence[Submission],
@@ -257,14 +268,16 @@ def list_applications(
     """Running ones first, then ended ones, the latest first; each application once.
 
     The master knows best while it lives; the history server remembers what was before; a submission adds who sent it
-    and how it ended. `living` are the submissions whose driver still runs; `links` are the addresses of the master's
-    page and of the history server.
+    and how it ended. `active` is `None` when the master does not answer: whether a log without an end is one of an
+    application that runs is not known then. `living` are the submissions whose driver still runs; `links` are the
+    addresses of the master's page and of the history server.
     """
     rows: dict[str, Application] = {}
     master_url, history_url = links
-    for facts, page in ((history, False), (completed, False), (active, True)):
+    without_end = "LOST" if active is not None else "UNKNOWN"
+    for facts, page in ((history, False), (completed, False), (active or (), True)):
         for fact in facts:
-            state = "LOST" if facts is history and fact.state == "RUNNING" else fact.state
+            state = without_end if facts is history and fact.state == "RUNNING" else fact.state
             link = f"{master_url}/proxy/{fact.id}/" if page and master_url else None
             if not page and history_url:
                 link = f"{history_url}/history/{fact.id}/"
@@ -280,7 +293,7 @@ def list_applications(
                 exit_code=None,
                 link=link,
             )
-    running = {fact.id for fact in active}
+    running = {fact.id for fact in active or ()}
     for one in submissions:
         row = rows.pop(one.app_id, None) if one.app_id is not None else None
         row = row or _row_of(one, now_s)
@@ -317,7 +330,18 @@ def _state_of(one: Submission, known: str, is_living: bool) -> str:
         return "KILLED"
     if code:
         return "FAILED"
-    return "FINISHED" if known in ("STARTING", "LOST") else known
+    return "FINISHED" if known in ("STARTING", "LOST", "UNKNOWN") else known
+
+
+def waiting_for(app_id: str, active: Sequence[AppFact]) -> str | None:
+    """Who holds the cores that this application waits for, and what helps; `None` when it has some, or is gone."""
+    if not any(app.id == app_id and app.state == "WAITING" for app in active):
+        return None
+    holders = [f"{app.id} ({app.name}) has {app.cores}" for app in active if app.cores and app.id != app_id]
+    if not holders:
+        return f"{app_id} waits for cores, and no application has any: `invoke status` shows the workers"
+    said = "it starts when they are free: end one with `invoke kill ID`, or give each fewer with `--cores`"
+    return f"{app_id} waits for cores: {', '.join(holders)}; {said}"
 
 
 def choose(wanted: str, rows: Sequence[Application]) -> Application:

@@ -294,10 +294,16 @@ def _mebibytes(conf: dict[str, str], name: str, unit: str = "m") -> int | None:
     text = conf.get(name)
     if text is None:
         return None
-    found = re.fullmatch(r"([0-9]{1,15})\s*([bkmgt]?)b?", text.strip().lower())
+    found = mebibytes(text, unit)
     if found is None:
         raise ClusterError(_bad(name, text, "a size such as 4g or 512m"))
-    return int(int(found[1]) * (_UNITS | {"b": 1 / 1024**2})[found[2] or unit])
+    return found
+
+
+def mebibytes(text: str, unit: str = "m") -> int | None:
+    """MiB of a size as Spark reads it, in `unit` when it names none; `None` for what is no size."""
+    found = re.fullmatch(r"([0-9]{1,15})\s*([bkmgt]?)b?", text.strip().lower())
+    return int(int(found[1]) * (_UNITS | {"b": 1 / 1024**2})[found[2] or unit]) if found else None
 
 
 def _bad(name: str, text: str, allowed: str) -> Problem:

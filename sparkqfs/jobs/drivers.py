@@ -1,0 +1,167 @@
+"""Drivers of submissions on the manager: their files, their services, their end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparkqfs.clients.ssh import Output
+from sparkqfs.clients.wait import wait_until
+from sparkqfs.facts import SparkFact
+from sparkqfs.jobs import status
+from sparkqfs.jobs.base import Session
+from sparkqfs.plan.apps import APP_LABEL, ENDED_STATES, FOLDER, GRACE_S, Piece, parse_piece, service_name
+from sparkqfs.plan.fits import Room, parse_memory
+from sparkqfs.plan.stack import CLUSTER_LABEL
+
+ENTER = (
+    'cd -P -- "$1" && uid=$2 gid=$3 && shift 3 && '
+    'exec setpriv --reuid "$uid" --regid "$gid" --clear-groups -- sh -c "$@"'
+)
+"""What users' programs write is read and made as the service user, never as root: it may be a link to anywhere."""
+PIECE_BYTES = 400_000
+"""Of a driver's output, read at once."""
+READ_SCRIPT = rf"""
+cd "{FOLDER}/$1" 2>/dev/null || exit 0
+[ ! -f exit ] || printf 'exit\t%s\n' "$(head -c 40 exit)"
+[ ! -f spark.log ] || printf 'app\t%s\n' "$(grep -m 1 'app ID app-' spark.log)"
+piece() {{ [ ! -f "$1" ] || printf '%s\t%s\n' "$1" "$(tail -c "+$2" "$1" | head -c {PIECE_BYTES} | base64 -w 0)"; }}
+piece stdout "$2"
+piece stderr "$3"
+"""
+"""`exit` is looked for first: nothing is written after it."""
+MARK_SCRIPT = rf'cd "{FOLDER}/$1" 2>/dev/null || exit 0; [ -f exit ] || printf "%s\n" "$2" > exit'
+TIDY_SCRIPT = rf"""
+for old in {FOLDER}/submit-*; do
+  case " $* " in *" ${{old##*/}} "*) continue;; esac
+  if [ -d "$old" ] && [ ! -f "$old/exit" ] && [ -n "$(find "$old" -maxdepth 0 -mmin +60)" ]; then
+    last=$(ls -td -- "$old" "$old/stdout" "$old/stderr" 2>/dev/null | head -n 1)
+    last=$(stat -c %Y "$last")
+    printf '1 lost\n' > "$old/.exit" && touch -d "@$last" "$old/.exit" && mv -f "$old/.exit" "$old/exit"
+  fi
+  [ ! -f "$old/exit" ] || [ -z "$(find "$old/exit" -mtime +6)" ] || rm -rf -- "$old"
+done
+"""
+"""Its words are the submissions that live. One that wrote no end gets the time of its last output for it; of one that
+is younger than an hour the service may not be made yet."""
+MEMORY_SCRIPT = "grep -E '^Mem(Total|Available):' /proc/meminfo"
+STOP_S = GRACE_S + 30.0
+MASTER_S = 30.0
+
+
+def on_manager(session: Session, script: str, *words: str, stdin: bytes = b"", timeout_s: float = 60.0) -> Output:
+    """Run a shell script in the manager's `spark` directory, as the service user."""
+    return in_spark_directory(session, session.config.manager.name, script, *words, stdin=stdin, timeout_s=timeout_s)
+
+
+def in_spark_directory(
+    session: Session, node: str, script: str, *words: str, stdin: bytes = b"", timeout_s: float = 60.0
+) -> Output:
+    """The same on any node. Raises `ClusterError` when the script fails."""
+    owner = session.config.owner
+    folder = str(session.config.node(node).data_dirs[0] / "spark")
+    argv = ["sh", "-c", ENTER, "sh", folder, str(owner.uid), str(owner.gid), script, "sh", *words]
+    return session.clients.node(node).run(argv, stdin=stdin, timeout_s=timeout_s)
+
+
+# --- services ---
+
+
+def services(session: Session) -> dict[str, str]:
+    """Submissions that have a service still → its name."""
+    found = session.clients.engine().labelled_services(f"{CLUSTER_LABEL}={session.config.name}")
+    labels = {one["Spec"]["Name"]: one["Spec"].get("Labels") or {} for one in found}
+    return {label[APP_LABEL]: name for name, label in labels.items() if APP_LABEL in label}
+
+
+def task_of(session: Session, submission: str) -> dict[str, Any] | None:
+    """The driver's task as the engine tells it; `None` when there is no such service."""
+    tasks = session.clients.engine().service_tasks(service_name(session.config.name, submission))
+    return tasks[-1] if tasks else None
+
+
+def living(session: Session) -> frozenset[str]:
+    """Submissions whose driver still runs, or will."""
+    tasks = {submission: task_of(session, submission) for submission in services(session)}
+    return frozenset(
+        submission for submission, task in tasks.items() if task is None or task["Status"]["State"] not in ENDED_STATES
+    )
+
+
+def clear_ended(session: Session) -> None:
+    """Remove the services of drivers that have ended; their files stay for seven days."""
+    alive = living(session)
+    on_manager(session, TIDY_SCRIPT, *sorted(alive))
+    for submission, name in services(session).items():
+        if submission not in alive:
+            session.clients.engine().remove_service(name)
+
+
+def room(session: Session) -> Room:
+    """What the manager's memory still holds, beside the drivers that live."""
+    engine = session.clients.engine()
+    total, available = parse_memory(on_manager(session, MEMORY_SCRIPT).stdout)
+    alive, promised = living(session), 0
+    for one in engine.labelled_services(f"{CLUSTER_LABEL}={session.config.name}"):
+        submission = (one["Spec"].get("Labels") or {}).get(APP_LABEL)
+        limits = (one["Spec"]["TaskTemplate"].get("Resources") or {}).get("Limits") or {}
+        if submission in alive:
+            used = [engine.memory_used_mib(each["Id"]) for each in engine.containers(f"{APP_LABEL}={submission}")]
+            promised += max(0, int(limits.get("MemoryBytes", 0)) // 2**20 - sum(used))
+    return Room(total_mib=total, available_mib=available, promised_mib=promised, drivers=len(alive))
+
+
+# --- output and end ---
+
+
+def read(session: Session, submission: str, out: int, err: int) -> Piece:
+    """What the driver wrote after so many bytes."""
+    return parse_piece(on_manager(session, READ_SCRIPT, submission, str(out + 1), str(err + 1)).stdout)
+
+
+def stop(session: Session, submission: str, app_id: str | None) -> bool:
+    """End a driver and see that its application is gone from the master; False when the driver was gone already."""
+    engine = session.clients.engine()
+    name = services(session).get(submission)
+    if name is not None:
+        engine.remove_service(name)
+        wait_until(
+            lambda: not engine.containers(f"{APP_LABEL}={submission}"),
+            what=f"the driver of {submission} to end",
+            timeout_s=STOP_S,
+            interval_s=0.5,
+        )
+    app_id = app_id or read(session, submission, 0, 0).app_id
+    on_manager(session, MARK_SCRIPT, submission, "143 stopped")
+    if app_id is not None:
+        wait_until_gone(session, app_id)
+    return name is not None
+
+
+def wait_until_gone(session: Session, app_id: str) -> None:
+    """Until the master says that no such application runs, or there is no master in the stack."""
+    last = {"why": ""}
+
+    def gone() -> bool:
+        spark = status.ask_spark(session)
+        if isinstance(spark, SparkFact):
+            last["why"] = "the master still has it"
+            return app_id not in {app.id for app in spark.active}
+        last["why"] = spark
+        return not status.has_master(session)
+
+    wait_until(
+        gone,
+        what=f"{app_id} to leave the Spark master",
+        timeout_s=MASTER_S,
+        interval_s=0.5,
+        hint="its driver is ended; `invoke apps` shows when its cores are free",
+        detail=lambda: last["why"],
+    )
+
+
+def end_all(session: Session) -> list[str]:
+    """Remove the service of every driver, without waiting; the names of those that still ran."""
+    alive, engine = living(session), session.clients.engine()
+    for name in services(session).values():
+        engine.remove_service(name)
+    return sorted(alive)

@@ -1,0 +1,177 @@
+"""Following a driver: its output as it is written, and how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
+from sparkqfs.facts import SparkFact
+from sparkqfs.jobs import status
+from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.drivers import PIECE_BYTES, read, task_of
+from sparkqfs.plan.apps import ENDED_STATES, waiting_for
+from sparkqfs.plan.steps import JobResult
+
+OnOutput = Callable[[str, bytes], None]
+"""(`stdout` or `stderr`, bytes as the program wrote them)."""
+QUICK_S, CALM_S = 0.3, 1.0
+"""Between two looks at the output, while there is some and while there is none."""
+TASK_S = 2.0
+"""Between two looks at the container."""
+QUEUE_S = 10.0
+"""Until somebody whose application waits for cores is told."""
+START_S = 120.0
+"""Until the container runs."""
+PATIENCE_S = 60.0
+"""For a connection that broke to come back."""
+FOLLOW_S = 7 * 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a driver ended. `word` is `ended`, `stopped` or `lost`."""
+
+    code: int
+    word: str
+    app_id: str | None
+    why: str = ""
+
+
+def follow(session: Session, submission: str, output: OnOutput, timeout_s: float) -> Ended:
+    """Pass the driver's output on until its end. Raises `DeadlineError`, or when the manager stays out of reach."""
+    deadline = time.monotonic() + timeout_s
+    out = err = 0
+    app_id: str | None = None
+    patience = _Patience(session)
+    watch, queue = _Watch(session, submission), _Queue(session)
+    while True:
+        try:
+            piece = read(session, submission, out, err)
+            gone = None if piece.ended is not None else watch.gone()
+            queue.look(piece.app_id)
+            patience.renew()
+        except ClusterError as error:  # a connection that breaks in the middle of something has many faces
+            patience.wait(error, submission)
+            continue
+        for name, data in (("stdout", piece.stdout), ("stderr", piece.stderr)):
+            if data:
+                output(name, data)
+        out, err = out + len(piece.stdout), err + len(piece.stderr)
+        if piece.app_id != app_id:
+            app_id = piece.app_id
+            session.on_event(f"application {app_id}")
+        if not piece.stdout and not piece.stderr:
+            if piece.ended is not None:
+                return Ended(code=piece.ended[0], word=piece.ended[1], app_id=app_id)
+            if gone is not None:
+                return Ended(code=1, word="lost", app_id=app_id, why=gone)
+        if time.monotonic() > deadline:
+            what = f"{submission} did not end within {timeout_s:.0f} s"
+            raise DeadlineError(Problem(what=what, code=ExitCode.TIMEOUT, hint="`--timeout SECONDS`, or `--detach`"))
+        most = max(len(piece.stdout), len(piece.stderr))
+        time.sleep(0 if most >= PIECE_BYTES else QUICK_S if most else CALM_S)
+
+
+class _Patience:
+    """A connection that breaks is tried again for a while: the program goes on without us."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._since: float | None = None
+
+    def renew(self) -> None:
+        """It answered."""
+        self._since = None
+
+    def wait(self, error: ClusterError, submission: str) -> None:
+        """A pause; raises the error when it has been too long."""
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+            self._session.on_event(f"[{self._session.config.manager.name}] no answer; trying again")
+        if now - self._since > PATIENCE_S:
+            hint = f"{submission} goes on there: `invoke apps`, `invoke app.logs {submission}`"
+            raise type(error)(*[replace(one, hint=hint) for one in error.problems]) from error
+        time.sleep(2.0)
+
+
+class _Queue:
+    """Looks once, a while after the start, whether the application waits for cores, and says who has them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._next: float | None = None
+
+    def look(self, app_id: str | None) -> None:
+        """Says it when the time has come; a master that does not answer is asked again later."""
+        if app_id is None:
+            return
+        now = time.monotonic()
+        if self._next is None:
+            self._next = now + QUEUE_S
+        if now < self._next:
+            return
+        spark = status.ask_spark(self._session)
+        self._next = float("inf") if isinstance(spark, SparkFact) else now + QUEUE_S
+        text = waiting_for(app_id, spark.active) if isinstance(spark, SparkFact) else None
+        if text is not None:
+            self._session.on_event(text)
+
+
+class _Watch:
+    """Looks at the driver's container now and then: one that is gone writes no exit code."""
+
+    def __init__(self, session: Session, submission: str) -> None:
+        self._session = session
+        self._submission = submission
+        self._next = 0.0
+        self._start_by = time.monotonic() + START_S
+        self._said = ""
+        self._suspected: str | None = None
+
+    def gone(self) -> str | None:
+        """Why the container is no more, seen twice; `None` while it lives."""
+        now = time.monotonic()
+        if now < self._next:
+            return None
+        self._next = now + TASK_S
+        task = task_of(self._session, self._submission)
+        if task is None:
+            why: str | None = "its service was removed"
+        else:
+            state, error = str(task["Status"]["State"]), str(task["Status"].get("Err") or "")
+            why = (error or f"its task is {state}") if state in ENDED_STATES else self._starting(state, error)
+        before, self._suspected = self._suspected, why
+        return why if before is not None else None
+
+    def _starting(self, state: str, error: str) -> str | None:
+        if state == "running":
+            self._start_by = float("inf")
+        elif time.monotonic() > self._start_by:
+            return f"it did not start within {START_S:.0f} s: {state} {error}".rstrip()
+        if state != "running" and error and error != self._said:
+            self._said = error
+            self._session.on_event(f"waiting: {error}")
+        return None
+
+
+def result_of(session: Session, submission: str, ended: Ended, task: str = "submit") -> JobResult:
+    """What is said of a driver's end."""
+    problems: tuple[Problem, ...] = ()
+    if ended.word == "lost":
+        what = f"the driver of {submission} was lost: {ended.why}"
+        hint = f"its machine, its memory or its container failed; `invoke app.logs {submission}` shows what it said"
+        problems = (Problem(node=session.config.manager.name, what=what, hint=hint),)
+    elif ended.word == "stopped":
+        what = f"{submission} was ended from outside: `invoke kill`, `invoke down`, or its machine went down"
+        problems = (Problem(what=what),)
+    document: dict[str, object] = {
+        "schema": 1,
+        "submission": submission,
+        "application": ended.app_id,
+        "ended": ended.word,
+    }
+    code = None if ended.word == "lost" else ended.code
+    return JobResult(task=task, document=document, problems=problems, program_code=code)
