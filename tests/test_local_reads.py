@@ -1,188 +1,21 @@
-"""Our Hadoop file system against upstream's, on a real metaserver and chunkservers, while the files are disturbed.
-
-Needs a JDK, the QFS tarball (SPARKQFS_QFS_TARBALL or the download cache) and Hadoop's client of Maven Central; is
-skipped with the reason otherwise.
-"""
+"""Our Hadoop file system against upstream's, on a real metaserver and chunkservers, while the files are disturbed."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import selectors
 import shutil
 import signal
-import subprocess
-import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from qfs_cluster import QfsCluster
+from qfs_reader import CHUNK, CHUNK_HEADER, NODE, SIZE, Kit, Reader, cluster, flip, kit, put, reader
 
-from sparkqfs.clients.download import fetch_jars
-from sparkqfs.errors import ClusterError
-from sparkqfs.plan.storage.qfs import CLIENT_ENVIRONMENT
-
-HERE = Path(__file__).parent
-SOURCES = HERE.parent / "docker" / "worker-node" / "java"
-NODE = "127.0.0.2"
-SIZE = 3_000_000
-CHUNK_HEADER = 16_384
-NO_MEMORY = "QFS_CLIENT_DEFAULT_FATTR_REVALIDATE_TIME"
-WANTED = re.compile(r"[^/]+/(lib/[^/]*\.(so[.0-9]*|jar)|bin/(metaserver|chunkserver)|bin/tools/(qfs|qfsping))")
-
-
-@dataclass(frozen=True)
-class Kit:
-    """What the tests run."""
-
-    qfs_home: Path
-    class_path: str
-
-
-def find_jars() -> tuple[Path, ...]:
-    """Hadoop's client of Spark's own version and what it logs with, from the download cache or Maven Central."""
-    try:
-        return fetch_jars(HERE / "java" / "jars.lock", offline=None, on_progress=lambda _done, _total: None)
-    except ClusterError as error:
-        pytest.skip(f"no Hadoop client: {error}")
-
-
-def find_tarball() -> Path | None:
-    """The user's own or the newest in the download cache."""
-    named = os.environ.get("SPARKQFS_QFS_TARBALL")
-    found = [Path(named)] if named else sorted((Path.home() / ".cache" / "sparkqfs").glob("qfs-*-x86_64.tgz"))
-    return found[-1] if found else None
-
-
-@pytest.fixture(scope="module")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
-    """Our classes and the tests' driver, compiled as in the image."""
-    tarball = find_tarball()
-    if shutil.which("javac") is None:
-        pytest.skip("no JDK (javac)")
-    if tarball is None:
-        pytest.skip("no QFS tarball in the download cache or SPARKQFS_QFS_TARBALL")
-    jars = find_jars()
-    top = tmp_path_factory.mktemp("kit")
-    with tarfile.open(tarball) as archive:
-        for member in archive:
-            if WANTED.fullmatch(member.name):
-                member.name = member.name.split("/", 1)[1]
-                archive.extract(member, top / "qfs", filter="data")
-    path = ":".join(str(jar) for jar in [*jars, *(top / "qfs" / "lib").glob("*.jar")])
-    ours = [str(path) for part in ("com", "sparkqfs/fs") for path in sorted((SOURCES / part).rglob("*.java"))]
-    classes = str(top / "classes")
-    for sources, class_path in ((ours, path), ([str(HERE / "java" / "ReadDifference.java")], f"{path}:{classes}")):
-        argv = ("javac", "-Xlint:all,-classfile,-path", "-Werror", "-cp", class_path, "-d", classes, *sources)
-        subprocess.run(argv, check=True)
-    return Kit(top / "qfs", f"{classes}:{path}")
-
-
-class Reader:
-    """The driver's process, as if it ran in the container of the chunkserver at NODE."""
-
-    def __init__(self, kit: Kit, cluster: QfsCluster, user: str = "") -> None:
-        environment = cluster.environment | {
-            NO_MEMORY: CLIENT_ENVIRONMENT[NO_MEMORY],
-            "NODE_IP": NODE,
-            "SPARKQFS_CHUNK_DIRS": " ".join(str(path) for path in cluster.chunk_dirs(NODE)),
-        }
-        argv = ["java", "-Xmx512m", "-cp", kit.class_path, "ReadDifference", cluster.uri, *([user] if user else [])]
-        self.log = (cluster.home / "driver.log").open("ab")
-        self.process = subprocess.Popen(
-            argv, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True
-        )
-
-    def __call__(self, *words: object, deadline_s: float = 90.0) -> str:
-        """The answer to a command. Raises AssertionError when there is none in time or the command failed."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(" ".join(str(word) for word in words) + "\n")
-        self.process.stdin.flush()
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
-            assert selector.select(deadline_s), f"no answer to {words}"
-        answer = self.process.stdout.readline().strip()
-        assert not answer.startswith("failed"), f"{words}: {answer}"
-        return answer
-
-    def counters(self) -> dict[str, int]:
-        """Bytes by origin, and doubts by reason."""
-        answer = json.loads(self("counters"))
-        assert answer["host"] == NODE
-        return {key: answer[key] for key in ("local", "remote", "fallback")} | answer["doubts"]
-
-    def during(self, action: Callable[[], object]) -> dict[str, int]:
-        """What the counters gained while `action` ran."""
-        before = self.counters()
-        action()
-        after = self.counters()
-        return {key: after[key] - before.get(key, 0) for key in after if after[key] != before.get(key, 0)}
-
-    def open(self, path: str) -> None:
-        """Both streams, under the name of the path."""
-        assert self("open", path, path) == "LocalReadInputStream | QFSInputStream"
-
-    def same(self, path: str, count: int, seed: int, limit: int | None = None) -> None:
-        """`count` random reads of all kinds, none of which may differ."""
-        answer = self("random", path, count, seed, 300_000, *([limit] if limit else []))
-        assert "differences 0" in answer, answer
-
-    def close(self) -> None:
-        """Ends the process."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(30)
-        self.process.stdout.close()
-        self.log.close()
-
-
-@pytest.fixture(scope="module")
-def cluster(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QfsCluster]:
-    """Three nodes."""
-    with QfsCluster(kit.qfs_home, tmp_path_factory.mktemp("qfs")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def reader(kit: Kit, cluster: QfsCluster) -> Iterator[Reader]:
-    """One driver for the module."""
-    process = Reader(kit, cluster)
-    yield process
-    process.close()
-
-
-def file_id(chunk: Path) -> int:
-    """The first part of the name; a later file has a higher one."""
-    return int(chunk.name.split(".")[0])
-
-
-def put(cluster: QfsCluster, reader: Reader, path: str, copies: int = 3) -> Path:
-    """Writes until one copy is on NODE; its chunk file."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        last = max((file_id(file) for node in cluster.addresses for file in cluster.chunk_files(node)), default=0)
-        reader("write", path, SIZE, 1, copies)
-        new = [file for file in cluster.chunk_files(NODE) if file_id(file) > last]
-        if new:
-            return new[0]
-        time.sleep(0.5)
-    raise TimeoutError(f"no copy of {path} on {NODE}")
-
-
-def flip(file: Path, offset: int) -> None:
-    """Changes one bit on the disk."""
-    with file.open("r+b") as chunk:
-        chunk.seek(offset)
-        byte = chunk.read(1)[0]
-        chunk.seek(offset)
-        chunk.write(bytes([byte ^ 1]))
+__all__ = ["cluster", "kit", "reader"]
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 262_144, 5_000_001])
@@ -403,13 +236,24 @@ def test_the_disk_of_a_chunkserver_that_is_gone_is_not_read_for_long(cluster: Qf
         cluster.wait_for_servers(3)
 
 
-def test_a_scheduler_is_told_of_the_hosts_that_have_most_of_the_neighbouring_chunks(
-    cluster: QfsCluster, reader: Reader
-) -> None:
-    reader("write", "/large", 5 * 67_108_864, 7, 2)
-    ours, theirs = ([block.split(",") for block in part.split()] for part in reader("hosts", "/large").split(" | "))
-    assert [len(set(block)) for block in theirs] == [2] * 5
+def test_a_scheduler_is_told_of_the_hosts_that_have_most_of_the_neighbouring_chunks(reader: Reader) -> None:
+    reader("write", "/smaller", 3 * CHUNK, 7, 2)
+    ours, theirs = told(reader, "/smaller")
+    assert [len(set(block)) for block in theirs] == [2] * 3
     for index, block in enumerate(theirs):
         beside = [theirs[other] for other in (index - 1, index + 1) if 0 <= other < len(theirs)]
         held = {host: sum(host in other for other in beside) for host in block}
         assert sorted(ours[index]) == sorted(host for host in block if held[host] == max(held.values()))
+
+
+def test_a_scheduler_does_not_send_all_of_a_large_file_to_its_writer(reader: Reader) -> None:
+    reader("write", "/large", 6 * CHUNK, 7, 2)
+    ours, theirs = told(reader, "/large")
+    assert all(set(named) <= set(owners) for named, owners in zip(ours, theirs, strict=True))
+    alone = Counter(named[0] for named in ours if len(named) == 1)
+    assert max(alone.values()) <= 6 / len({host for owners in theirs for host in owners})
+
+
+def told(reader: Reader, path: str) -> list[list[list[str]]]:
+    """The hosts of each block, from our file system and from upstream's."""
+    return [[block.split(",") for block in part.split()] for part in reader("hosts", path).split(" | ")]
