@@ -116,17 +116,21 @@ class Driver:
         self.log.close()
 
 
+def node_environment(cluster: QfsCluster) -> dict[str, str]:
+    """Of a process in the container of the chunkserver at NODE."""
+    return cluster.environment | {
+        NO_MEMORY: CLIENT_ENVIRONMENT[NO_MEMORY],
+        "NODE_IP": NODE,
+        "SPARKQFS_CHUNK_DIRS": " ".join(str(path) for path in cluster.chunk_dirs(NODE)),
+    }
+
+
 class Reader(Driver):
     """Reads through ours and upstream's, as if it ran in the container of the chunkserver at NODE."""
 
     def __init__(self, kit: Kit, cluster: QfsCluster, user: str = "") -> None:
-        environment = cluster.environment | {
-            NO_MEMORY: CLIENT_ENVIRONMENT[NO_MEMORY],
-            "NODE_IP": NODE,
-            "SPARKQFS_CHUNK_DIRS": " ".join(str(path) for path in cluster.chunk_dirs(NODE)),
-        }
         log = cluster.home / "driver.log"
-        super().__init__(kit, log, environment, "ReadDifference", cluster.uri, *([user] if user else []))
+        super().__init__(kit, log, node_environment(cluster), "ReadDifference", cluster.uri, *([user] if user else []))
 
     def counters(self) -> dict[str, int]:
         """Bytes by origin, and doubts by reason."""

@@ -161,6 +161,66 @@ def test_a_directory_that_another_client_has_made_anew_is_written_to_at_once(
         cluster.run("-mkdir", "/anew/_temporary/0")
 
 
+def test_a_file_that_its_writer_holds_open_reads_as_upstream_reads_it(reader: Reader) -> None:
+    path = "/held"
+    reader("hold", path, CHUNK + 1_500_000, 3)  # QFS lets nobody write on in a chunk that another one reads
+    reader.open(path)
+    assert reader.during(lambda: reader.same(path, 40, 1)).keys() & {"local", "fallback"}
+    reader("release", path)
+    reader.same(path, 40, 2)
+    reader.open(path)
+    assert set(reader.during(lambda: reader.same(path, 200, 3))) == {"local"}
+
+
+def test_a_replica_that_comes_and_goes_is_followed(kit: Kit, tmp_path: Path) -> None:
+    with QfsCluster(kit.qfs_home, tmp_path / "qfs") as cluster:
+        reader = Reader(kit, cluster)
+        try:
+            cluster.stop_server(NODE)
+            cluster.wait_for_servers(2)
+            reader("write", "/comes", SIZE, 1, 2)
+            cluster.start_server(NODE)
+            cluster.wait_for_servers(3)
+            reader.open("/comes")
+            assert set(reader.during(lambda: reader.same("/comes", 100, 1))) == {"remote"}
+            reader("copies", "/comes", 3)
+            cluster.wait(lambda: cluster.chunk_files(NODE), "copy on the reading node")
+            reader.open("/comes")
+            assert set(reader.during(lambda: reader.same("/comes", 100, 2))) == {"local"}
+            for address in cluster.addresses[1:]:  # the copy here is then the only one
+                cluster.stop_server(address)
+            assert reader.during(lambda: reader("first", "/comes")) == {"local": 1000}
+            for address in cluster.addresses[1:]:
+                cluster.start_server(address)
+            cluster.wait_for_servers(3)
+            cluster.stop_server(NODE)
+            cluster.wait_for_servers(2)
+            time.sleep(5.5)
+            reader.same("/comes", 100, 3)
+        finally:
+            reader.close()
+
+
+def test_reads_go_on_while_the_metaserver_restarts(kit: Kit, tmp_path: Path) -> None:
+    with QfsCluster(kit.qfs_home, tmp_path / "qfs") as cluster:
+        reader = Reader(kit, cluster)
+        try:
+            put(cluster, reader, "/restart")
+            reader.open("/restart")
+            reader.same("/restart", 50, 1)
+            restart = threading.Thread(target=cluster.restart_meta)
+            restart.start()
+            for seed in range(5):
+                reader.same("/restart", 100, seed)
+            restart.join()
+            cluster.wait_for_servers(3)
+            time.sleep(5.5)
+            reader.open("/restart")
+            assert set(reader.during(lambda: reader.same("/restart", 100, 9))) == {"local"}
+        finally:
+            reader.close()
+
+
 def test_a_silent_metaserver_is_not_waited_for_long(cluster: QfsCluster, reader: Reader) -> None:
     reader("write", "/silent", SIZE, 1, 3)
     reader.open("/silent")
@@ -183,6 +243,21 @@ def test_nobody_reads_more_than_qfs_lets_them(kit: Kit, cluster: QfsCluster, rea
         cluster.run("-chmod", "0644", "/private")
         stranger.open("/private")
         stranger.same("/private", 100, 1)
+    finally:
+        stranger.close()
+
+
+def test_nobody_reads_through_a_directory_that_is_not_theirs(kit: Kit, cluster: QfsCluster, reader: Reader) -> None:
+    cluster.run("-mkdir", "/closed")
+    reader("write", "/closed/open", SIZE, 1, 3)
+    cluster.run("-chmod", "0644", "/closed/open")
+    cluster.run("-chmod", "0700", "/closed")
+    stranger = Reader(kit, cluster, user="4711")
+    try:
+        ours, upstreams = stranger("open", "/closed/open", "x").split(" | ")
+        assert ours == upstreams
+        assert "ermission denied" in ours
+        assert stranger.counters() == {"local": 0, "remote": 0, "fallback": 0}
     finally:
         stranger.close()
 
