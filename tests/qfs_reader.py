@@ -138,6 +138,12 @@ class Reader(Driver):
         assert answer["host"] == NODE
         return {key: answer[key] for key in ("local", "remote", "fallback")} | answer["doubts"]
 
+    def sources(self) -> dict[str, int]:
+        """Remote and fallback bytes by the nodes that may have given them; together they are all of them."""
+        answer = json.loads(self("counters"))
+        assert sum(answer["sources"].values()) == answer["remote"] + answer["fallback"]
+        return dict(answer["sources"])
+
     def during(self, action: Callable[[], object]) -> dict[str, int]:
         """What the counters gained while `action` ran."""
         before = self.counters()

@@ -48,7 +48,11 @@ def test_a_copy_elsewhere_is_read_through_upstream_and_counted_as_remote(cluster
         if NODE not in cluster.locations(f"/one{number}", SIZE)[-1]:
             break
     reader.open(f"/one{number}")
-    assert set(reader.during(lambda: reader.same(f"/one{number}", 300, 1))) == {"remote"}
+    (owner,) = cluster.locations(f"/one{number}", SIZE)[-1]
+    before = reader.sources().get(owner, 0)
+    gained = reader.during(lambda: reader.same(f"/one{number}", 300, 1))
+    assert set(gained) == {"remote"}
+    assert reader.sources()[owner] - before == gained["remote"]
 
 
 def test_a_file_keeps_its_length_while_it_is_appended_to(reader: Reader) -> None:
@@ -99,6 +103,7 @@ def test_a_damaged_replica_is_seen_and_left_to_upstream(
             break
     assert gained.get(reason, 0) >= 1, gained
     assert gained["fallback"] > 0
+    assert reader.sources()["127.0.0.2,127.0.0.3,127.0.0.4"] >= gained["fallback"]
     assert "differences 0" in reader("scan", path)
 
 
@@ -137,6 +142,7 @@ def test_a_striped_file_is_upstreams(cluster: QfsCluster, reader: Reader, tmp_pa
     before = int(reader("statistics"))
     gained = reader.during(lambda: reader.same("/striped", 200, 1))
     assert set(gained) == {"fallback"}
+    assert reader.sources()["unknown"] >= gained["fallback"]
     # Upstream takes one off for each read at the end.
     assert gained["fallback"] - 200 <= int(reader("statistics")) - before <= gained["fallback"]
     assert "differences 0" in reader("scan", "/striped")

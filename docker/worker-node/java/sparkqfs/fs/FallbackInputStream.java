@@ -24,6 +24,7 @@ final class FallbackInputStream extends FSInputStream {
     public synchronized int read(byte[] buffer, int at, int length) throws IOException {
         int bytes = upstream.read(buffer, at, length);
         ReadCounters.FALLBACK.add(Math.max(0, bytes));
+        ReadCounters.UNKNOWN.add(Math.max(0, bytes));
         return bytes;
     }
 
