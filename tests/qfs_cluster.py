@@ -119,6 +119,11 @@ class QfsCluster:
         process.send_signal(number)
         process.wait(DEADLINE_S)
 
+    def restart_meta(self) -> None:
+        """Ends the metaserver and starts it with what it has written; the chunkservers come back by themselves."""
+        self.stop_server("meta")
+        self.start("meta", str(self.qfs_home / "bin" / "metaserver"), self.home / "meta.prp")
+
     def run(self, *arguments: str) -> str:
         """`qfs -fs … arguments`; its output."""
         argv = (str(self.qfs_home / "bin" / "tools" / "qfs"), "-fs", self.uri, *arguments)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from qfs_cluster import QfsCluster
-from test_local_reads import Kit, find_jars, kit
+from qfs_reader import Kit, find_jars, kit
 
 from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, ExitCode, RefusedError
 from sparkqfs.files import local, looking, moving

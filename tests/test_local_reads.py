@@ -1,188 +1,21 @@
-"""Our Hadoop file system against upstream's, on a real metaserver and chunkservers, while the files are disturbed.
-
-Needs a JDK, the QFS tarball (SPARKQFS_QFS_TARBALL or the download cache) and Hadoop's client of Maven Central; is
-skipped with the reason otherwise.
-"""
+"""Our Hadoop file system against upstream's, on a real metaserver and chunkservers, while the files are disturbed."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import selectors
 import shutil
 import signal
-import subprocess
-import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from qfs_cluster import QfsCluster
+from qfs_reader import CHUNK, CHUNK_HEADER, NODE, SIZE, Kit, Reader, cluster, flip, kit, put, reader
 
-from sparkqfs.clients.download import fetch_jars
-from sparkqfs.errors import ClusterError
-from sparkqfs.plan.storage.qfs import CLIENT_ENVIRONMENT
-
-HERE = Path(__file__).parent
-SOURCES = HERE.parent / "docker" / "worker-node" / "java"
-NODE = "127.0.0.2"
-SIZE = 3_000_000
-CHUNK_HEADER = 16_384
-NO_MEMORY = "QFS_CLIENT_DEFAULT_FATTR_REVALIDATE_TIME"
-WANTED = re.compile(r"[^/]+/(lib/[^/]*\.(so[.0-9]*|jar)|bin/(metaserver|chunkserver)|bin/tools/(qfs|qfsping))")
-
-
-@dataclass(frozen=True)
-class Kit:
-    """What the tests run."""
-
-    qfs_home: Path
-    class_path: str
-
-
-def find_jars() -> tuple[Path, ...]:
-    """Hadoop's client of Spark's own version and what it logs with, from the download cache or Maven Central."""
-    try:
-        return fetch_jars(HERE / "java" / "jars.lock", offline=None, on_progress=lambda _done, _total: None)
-    except ClusterError as error:
-        pytest.skip(f"no Hadoop client: {error}")
-
-
-def find_tarball() -> Path | None:
-    """The user's own or the newest in the download cache."""
-    named = os.environ.get("SPARKQFS_QFS_TARBALL")
-    found = [Path(named)] if named else sorted((Path.home() / ".cache" / "sparkqfs").glob("qfs-*-x86_64.tgz"))
-    return found[-1] if found else None
-
-
-@pytest.fixture(scope="module")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
-    """Our classes and the tests' driver, compiled as in the image."""
-    tarball = find_tarball()
-    if shutil.which("javac") is None:
-        pytest.skip("no JDK (javac)")
-    if tarball is None:
-        pytest.skip("no QFS tarball in the download cache or SPARKQFS_QFS_TARBALL")
-    jars = find_jars()
-    top = tmp_path_factory.mktemp("kit")
-    with tarfile.open(tarball) as archive:
-        for member in archive:
-            if WANTED.fullmatch(member.name):
-                member.name = member.name.split("/", 1)[1]
-                archive.extract(member, top / "qfs", filter="data")
-    path = ":".join(str(jar) for jar in [*jars, *(top / "qfs" / "lib").glob("*.jar")])
-    ours = [str(path) for part in ("com", "sparkqfs/fs") for path in sorted((SOURCES / part).rglob("*.java"))]
-    classes = str(top / "classes")
-    for sources, class_path in ((ours, path), ([str(HERE / "java" / "ReadDifference.java")], f"{path}:{classes}")):
-        argv = ("javac", "-Xlint:all,-classfile,-path", "-Werror", "-cp", class_path, "-d", classes, *sources)
-        subprocess.run(argv, check=True)
-    return Kit(top / "qfs", f"{classes}:{path}")
-
-
-class Reader:
-    """The driver's process, as if it ran in the container of the chunkserver at NODE."""
-
-    def __init__(self, kit: Kit, cluster: QfsCluster, user: str = "") -> None:
-        environment = cluster.environment | {
-            NO_MEMORY: CLIENT_ENVIRONMENT[NO_MEMORY],
-            "NODE_IP": NODE,
-            "SPARKQFS_CHUNK_DIRS": " ".join(str(path) for path in cluster.chunk_dirs(NODE)),
-        }
-        argv = ["java", "-Xmx512m", "-cp", kit.class_path, "ReadDifference", cluster.uri, *([user] if user else [])]
-        self.log = (cluster.home / "driver.log").open("ab")
-        self.process = subprocess.Popen(
-            argv, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True
-        )
-
-    def __call__(self, *words: object, deadline_s: float = 90.0) -> str:
-        """The answer to a command. Raises AssertionError when there is none in time or the command failed."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(" ".join(str(word) for word in words) + "\n")
-        self.process.stdin.flush()
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
-            assert selector.select(deadline_s), f"no answer to {words}"
-        answer = self.process.stdout.readline().strip()
-        assert not answer.startswith("failed"), f"{words}: {answer}"
-        return answer
-
-    def counters(self) -> dict[str, int]:
-        """Bytes by origin, and doubts by reason."""
-        answer = json.loads(self("counters"))
-        assert answer["host"] == NODE
-        return {key: answer[key] for key in ("local", "remote", "fallback")} | answer["doubts"]
-
-    def during(self, action: Callable[[], object]) -> dict[str, int]:
-        """What the counters gained while `action` ran."""
-        before = self.counters()
-        action()
-        after = self.counters()
-        return {key: after[key] - before.get(key, 0) for key in after if after[key] != before.get(key, 0)}
-
-    def open(self, path: str) -> None:
-        """Both streams, under the name of the path."""
-        assert self("open", path, path) == "LocalReadInputStream | QFSInputStream"
-
-    def same(self, path: str, count: int, seed: int, limit: int | None = None) -> None:
-        """`count` random reads of all kinds, none of which may differ."""
-        answer = self("random", path, count, seed, 300_000, *([limit] if limit else []))
-        assert "differences 0" in answer, answer
-
-    def close(self) -> None:
-        """Ends the process."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(30)
-        self.process.stdout.close()
-        self.log.close()
-
-
-@pytest.fixture(scope="module")
-def cluster(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QfsCluster]:
-    """Three nodes."""
-    with QfsCluster(kit.qfs_home, tmp_path_factory.mktemp("qfs")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def reader(kit: Kit, cluster: QfsCluster) -> Iterator[Reader]:
-    """One driver for the module."""
-    process = Reader(kit, cluster)
-    yield process
-    process.close()
-
-
-def file_id(chunk: Path) -> int:
-    """The first part of the name; a later file has a higher one."""
-    return int(chunk.name.split(".")[0])
-
-
-def put(cluster: QfsCluster, reader: Reader, path: str, copies: int = 3) -> Path:
-    """Writes until one copy is on NODE; its chunk file."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        last = max((file_id(file) for node in cluster.addresses for file in cluster.chunk_files(node)), default=0)
-        reader("write", path, SIZE, 1, copies)
-        new = [file for file in cluster.chunk_files(NODE) if file_id(file) > last]
-        if new:
-            return new[0]
-        time.sleep(0.5)
-    raise TimeoutError(f"no copy of {path} on {NODE}")
-
-
-def flip(file: Path, offset: int) -> None:
-    """Changes one bit on the disk."""
-    with file.open("r+b") as chunk:
-        chunk.seek(offset)
-        byte = chunk.read(1)[0]
-        chunk.seek(offset)
-        chunk.write(bytes([byte ^ 1]))
+__all__ = ["cluster", "kit", "reader"]
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 262_144, 5_000_001])
@@ -215,7 +48,11 @@ def test_a_copy_elsewhere_is_read_through_upstream_and_counted_as_remote(cluster
         if NODE not in cluster.locations(f"/one{number}", SIZE)[-1]:
             break
     reader.open(f"/one{number}")
-    assert set(reader.during(lambda: reader.same(f"/one{number}", 300, 1))) == {"remote"}
+    (owner,) = cluster.locations(f"/one{number}", SIZE)[-1]
+    before = reader.sources().get(owner, 0)
+    gained = reader.during(lambda: reader.same(f"/one{number}", 300, 1))
+    assert set(gained) == {"remote"}
+    assert reader.sources()[owner] - before == gained["remote"]
 
 
 def test_a_file_keeps_its_length_while_it_is_appended_to(reader: Reader) -> None:
@@ -266,6 +103,7 @@ def test_a_damaged_replica_is_seen_and_left_to_upstream(
             break
     assert gained.get(reason, 0) >= 1, gained
     assert gained["fallback"] > 0
+    assert reader.sources()["127.0.0.2,127.0.0.3,127.0.0.4"] >= gained["fallback"]
     assert "differences 0" in reader("scan", path)
 
 
@@ -299,8 +137,16 @@ def test_a_chunk_in_two_directories_is_left_to_upstream(cluster: QfsCluster, rea
 def test_a_striped_file_is_upstreams(cluster: QfsCluster, reader: Reader, tmp_path: Path) -> None:
     (tmp_path / "blob").write_bytes(os.urandom(1_000_000))
     cluster.run("-D", "fs.createParams=1,6,3,65536,2", "-put", str(tmp_path / "blob"), "/striped")
-    assert reader.during(lambda: reader("open", "/striped", "/striped")) == {"STRIPED": 1}
-    reader.same("/striped", 200, 1)
+    gained = reader.during(lambda: reader("open", "/striped", "/striped"))
+    assert gained == {"STRIPED": 1}
+    before = int(reader("statistics"))
+    gained = reader.during(lambda: reader.same("/striped", 200, 1))
+    assert set(gained) == {"fallback"}
+    assert reader.sources()["unknown"] >= gained["fallback"]
+    # Upstream takes one off for each read at the end.
+    assert gained["fallback"] - 200 <= int(reader("statistics")) - before <= gained["fallback"]
+    assert "differences 0" in reader("scan", "/striped")
+    assert reader("close", "/striped").split()[0] == "0"
     put(cluster, reader, "/plain")
     assert (reader("striped", "/striped"), reader("striped", "/plain")) == ("true", "false")
 
@@ -315,7 +161,7 @@ def test_a_missing_path_and_a_directory_open_as_upstream_opens_them(reader: Read
     ours, upstreams = reader("open", "/no/such", "missing").split(" | ")
     assert ours == upstreams
     assert ours.startswith("java.io.FileNotFoundException")
-    assert reader("open", "/", "directory") == "QFSInputStream | QFSInputStream"
+    assert reader("open", "/", "directory") == "FallbackInputStream | QFSInputStream"
 
 
 def test_a_directory_that_another_client_has_made_anew_is_written_to_at_once(
@@ -326,6 +172,66 @@ def test_a_directory_that_another_client_has_made_anew_is_written_to_at_once(
         reader("write", f"/anew/_temporary/0/task-{number}/file", 1000, number, 1)
         cluster.run("-rmr", "-skipTrash", "/anew/_temporary")
         cluster.run("-mkdir", "/anew/_temporary/0")
+
+
+def test_a_file_that_its_writer_holds_open_reads_as_upstream_reads_it(reader: Reader) -> None:
+    path = "/held"
+    reader("hold", path, CHUNK + 1_500_000, 3)  # QFS lets nobody write on in a chunk that another one reads
+    reader.open(path)
+    assert reader.during(lambda: reader.same(path, 40, 1)).keys() & {"local", "fallback"}
+    reader("release", path)
+    reader.same(path, 40, 2)
+    reader.open(path)
+    assert set(reader.during(lambda: reader.same(path, 200, 3))) == {"local"}
+
+
+def test_a_replica_that_comes_and_goes_is_followed(kit: Kit, tmp_path: Path) -> None:
+    with QfsCluster(kit.qfs_home, tmp_path / "qfs") as cluster:
+        reader = Reader(kit, cluster)
+        try:
+            cluster.stop_server(NODE)
+            cluster.wait_for_servers(2)
+            reader("write", "/comes", SIZE, 1, 2)
+            cluster.start_server(NODE)
+            cluster.wait_for_servers(3)
+            reader.open("/comes")
+            assert set(reader.during(lambda: reader.same("/comes", 100, 1))) == {"remote"}
+            reader("copies", "/comes", 3)
+            cluster.wait(lambda: cluster.chunk_files(NODE), "copy on the reading node")
+            reader.open("/comes")
+            assert set(reader.during(lambda: reader.same("/comes", 100, 2))) == {"local"}
+            for address in cluster.addresses[1:]:  # the copy here is then the only one
+                cluster.stop_server(address)
+            assert reader.during(lambda: reader("first", "/comes")) == {"local": 1000}
+            for address in cluster.addresses[1:]:
+                cluster.start_server(address)
+            cluster.wait_for_servers(3)
+            cluster.stop_server(NODE)
+            cluster.wait_for_servers(2)
+            time.sleep(5.5)
+            reader.same("/comes", 100, 3)
+        finally:
+            reader.close()
+
+
+def test_reads_go_on_while_the_metaserver_restarts(kit: Kit, tmp_path: Path) -> None:
+    with QfsCluster(kit.qfs_home, tmp_path / "qfs") as cluster:
+        reader = Reader(kit, cluster)
+        try:
+            put(cluster, reader, "/restart")
+            reader.open("/restart")
+            reader.same("/restart", 50, 1)
+            restart = threading.Thread(target=cluster.restart_meta)
+            restart.start()
+            for seed in range(5):
+                reader.same("/restart", 100, seed)
+            restart.join()
+            cluster.wait_for_servers(3)
+            time.sleep(5.5)
+            reader.open("/restart")
+            assert set(reader.during(lambda: reader.same("/restart", 100, 9))) == {"local"}
+        finally:
+            reader.close()
 
 
 def test_a_silent_metaserver_is_not_waited_for_long(cluster: QfsCluster, reader: Reader) -> None:
@@ -350,6 +256,21 @@ def test_nobody_reads_more_than_qfs_lets_them(kit: Kit, cluster: QfsCluster, rea
         cluster.run("-chmod", "0644", "/private")
         stranger.open("/private")
         stranger.same("/private", 100, 1)
+    finally:
+        stranger.close()
+
+
+def test_nobody_reads_through_a_directory_that_is_not_theirs(kit: Kit, cluster: QfsCluster, reader: Reader) -> None:
+    cluster.run("-mkdir", "/closed")
+    reader("write", "/closed/open", SIZE, 1, 3)
+    cluster.run("-chmod", "0644", "/closed/open")
+    cluster.run("-chmod", "0700", "/closed")
+    stranger = Reader(kit, cluster, user="4711")
+    try:
+        ours, upstreams = stranger("open", "/closed/open", "x").split(" | ")
+        assert ours == upstreams
+        assert "ermission denied" in ours
+        assert stranger.counters() == {"local": 0, "remote": 0, "fallback": 0}
     finally:
         stranger.close()
 
@@ -403,13 +324,24 @@ def test_the_disk_of_a_chunkserver_that_is_gone_is_not_read_for_long(cluster: Qf
         cluster.wait_for_servers(3)
 
 
-def test_a_scheduler_is_told_of_the_hosts_that_have_most_of_the_neighbouring_chunks(
-    cluster: QfsCluster, reader: Reader
-) -> None:
-    reader("write", "/large", 5 * 67_108_864, 7, 2)
-    ours, theirs = ([block.split(",") for block in part.split()] for part in reader("hosts", "/large").split(" | "))
-    assert [len(set(block)) for block in theirs] == [2] * 5
+def test_a_scheduler_is_told_of_the_hosts_that_have_most_of_the_neighbouring_chunks(reader: Reader) -> None:
+    reader("write", "/smaller", 3 * CHUNK, 7, 2)
+    ours, theirs = told(reader, "/smaller")
+    assert [len(set(block)) for block in theirs] == [2] * 3
     for index, block in enumerate(theirs):
         beside = [theirs[other] for other in (index - 1, index + 1) if 0 <= other < len(theirs)]
         held = {host: sum(host in other for other in beside) for host in block}
         assert sorted(ours[index]) == sorted(host for host in block if held[host] == max(held.values()))
+
+
+def test_a_scheduler_does_not_send_all_of_a_large_file_to_its_writer(reader: Reader) -> None:
+    reader("write", "/large", 6 * CHUNK, 7, 2)
+    ours, theirs = told(reader, "/large")
+    assert all(set(named) <= set(owners) for named, owners in zip(ours, theirs, strict=True))
+    alone = Counter(named[0] for named in ours if len(named) == 1)
+    assert max(alone.values()) <= 6 / len({host for owners in theirs for host in owners})
+
+
+def told(reader: Reader, path: str) -> list[list[list[str]]]:
+    """The hosts of each block, from our file system and from upstream's."""
+    return [[block.split(",") for block in part.split()] for part in reader("hosts", path).split(" | ")]

@@ -46,6 +46,7 @@ public final class ReadDifference {
     private FileSystem ours;
     private FileSystem theirs;
     private final Map<String, Pair> open = new HashMap<>();
+    private final Map<String, FSDataOutputStream> held = new HashMap<>();
     private final StringBuilder firstDifference = new StringBuilder();
     private long bytes;
 
@@ -91,6 +92,11 @@ public final class ReadDifference {
         switch (words[0]) {
             case "write":
                 return write(words[1], Long.parseLong(words[2]), Long.parseLong(words[3]), Short.parseShort(words[4]));
+            case "hold":
+                return hold(words[1], Integer.parseInt(words[2]), Short.parseShort(words[3]));
+            case "release":
+                held.remove(words[1]).close();
+                return "closed";
             case "append":
                 return append(words[1], Integer.parseInt(words[2]), Long.parseLong(words[3]));
             case "sparse":
@@ -165,6 +171,16 @@ public final class ReadDifference {
             }
         }
         return "" + length;
+    }
+
+    /** Writes some bytes, more of them each time, and leaves the file open. */
+    private String hold(String name, int length, short copies) throws IOException {
+        if (!held.containsKey(name)) {
+            held.put(name, ours.create(new Path(name), true, 1 << 16, copies, 1 << 26));
+        }
+        held.get(name).write(pattern(length, length));
+        held.get(name).hflush();
+        return "" + held.get(name).getPos();
     }
 
     /** The other ways to make a file: without its directory, and through FileContext. */

@@ -54,13 +54,9 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
             KfsFileAttr after = attributes(path);
             boolean isSure = before.fileId == after.fileId && before.filesize == after.filesize
                 && !after.isDirectory && upstream.available() == (int) after.filesize;
-            if (!isSure) {
-                ReadCounters.count(Doubt.Reason.FILE);
-                return upstream;
-            }
-            if (isStriped(after)) {
-                ReadCounters.count(Doubt.Reason.STRIPED);
-                return upstream;
+            if (!isSure || isStriped(after)) {
+                ReadCounters.count(isSure ? Doubt.Reason.STRIPED : Doubt.Reason.FILE);
+                return new FSDataInputStream(new FallbackInputStream(upstream));
             }
             return new FSDataInputStream(
                 new LocalReadInputStream(upstream, after.fileId, after.filesize, replicas, statistics));

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.atomic.LongAdder;
 
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSInputStream;
@@ -57,8 +58,11 @@ final class LocalReadInputStream extends FSInputStream {
         this.statistics = statistics;
     }
 
-    /** Where a chunk is read: {@code file} if it is here; {@code isRemote} if it is known not to be; else a doubt. */
-    private record Place(ChunkFile file, boolean isRemote, long sinceNs) {
+    /**
+     * Where a chunk is read: {@code file} if it is here; {@code isRemote} if it is known not to be; else a doubt.
+     * {@code source} counts what upstream reads of it.
+     */
+    private record Place(ChunkFile file, boolean isRemote, LongAdder source, long sinceNs) {
         void close() {
             if (file != null) {
                 file.close();
@@ -109,7 +113,7 @@ final class LocalReadInputStream extends FSInputStream {
             try {
                 return count(readLocal(place.file(), offset, buffer, at, wanted));
             } catch (Doubt doubt) {
-                place = replace(position / ChunkFile.CHUNK_BYTES, doubt);
+                place = replace(position / ChunkFile.CHUNK_BYTES, doubt, place.source());
             }
         }
         if (upstreamPosition != position) {
@@ -126,6 +130,7 @@ final class LocalReadInputStream extends FSInputStream {
         if (bytes > 0) {
             upstreamPosition += bytes;
             (place.isRemote() ? ReadCounters.REMOTE : ReadCounters.FALLBACK).add(bytes);
+            place.source().add(bytes);
         }
         return bytes;
     }
@@ -183,34 +188,39 @@ final class LocalReadInputStream extends FSInputStream {
         try {
             chunk = replicas.locate(fileId, index);
         } catch (Doubt doubt) {
-            return replace(index, doubt);
+            return replace(index, doubt, ReadCounters.UNKNOWN);
         }
+        LongAdder source = ReadCounters.source(chunk.addresses());
         if (place != null && place.file() != null && place.file().chunk.equals(chunk)) {
-            Place again = new Place(place.file(), false, System.nanoTime());
+            Place again = new Place(place.file(), false, source, System.nanoTime());
             places.put(index, again);
             return again;
         }
         try {
             boolean isHere = replicas.isHere(chunk);
-            return put(index, new Place(isHere ? replicas.open(fileId, chunk) : null, !isHere, System.nanoTime()));
+            ChunkFile file = isHere ? replicas.open(fileId, chunk) : null;
+            return put(index, new Place(file, !isHere, source, System.nanoTime()));
         } catch (Doubt doubt) {
-            return replace(index, doubt);
+            return replace(index, doubt, source);
         }
     }
 
     /** Leaves the chunk to upstream; a file that moved away may already be known to be elsewhere. */
-    private Place replace(long index, Doubt doubt) {
+    private Place replace(long index, Doubt doubt, LongAdder known) {
         ReadCounters.count(doubt.reason);
         LOG.info("read through QFS: {}", doubt.getMessage());
         boolean isRemote = false;
+        LongAdder source = known;
         if (doubt.reason == Doubt.Reason.CHANGED) {
             try {
-                isRemote = !replicas.isHere(replicas.locate(fileId, index));
+                Metaserver.Chunk now = replicas.locate(fileId, index);
+                isRemote = !replicas.isHere(now);
+                source = ReadCounters.source(now.addresses());
             } catch (Doubt another) {
                 ReadCounters.count(another.reason);
             }
         }
-        return put(index, new Place(null, isRemote, System.nanoTime()));
+        return put(index, new Place(null, isRemote, source, System.nanoTime()));
     }
 
     private Place put(long index, Place place) {

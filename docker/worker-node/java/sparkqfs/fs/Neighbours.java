@@ -3,57 +3,81 @@ package sparkqfs.fs;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 
 import org.apache.hadoop.fs.BlockLocation;
 
 /**
- * Names, of the hosts that have a chunk, those that also have the chunks beside it. What a task reads in one piece, a
- * row group of Parquet for one, goes over the borders of chunks: on a host with one chunk only it is partly remote,
- * and the writer's own node has them all.
+ * Names, of the hosts that have a chunk, those that a scheduler should prefer. What a task reads in one piece, a row
+ * group of Parquet for one, goes over the borders of chunks: on a host with one chunk only it is partly remote, and the
+ * writer's own node has them all. So the hosts are named that also have most of the chunks beside it; but where that
+ * sends much more of a large file to one host than its share, each host is named for {@link Stretches}.
  */
 final class Neighbours {
+    /** A file of so many chunks stays together: a host works on them at the same time. */
+    private static final int SMALL_CHUNKS = 4;
+
     private Neighbours() {
     }
 
-    /** The same blocks, each with the hosts that have most of the blocks before and after it. */
+    /** The same blocks, those of a whole file, each with some of its hosts. */
     static BlockLocation[] prefer(BlockLocation[] blocks) throws IOException {
+        List<List<String>> owners = new ArrayList<>();
+        for (BlockLocation block : blocks) {
+            owners.add(Arrays.asList(block.getHosts()));
+        }
+        List<List<String>> named = besideMost(owners);
+        Stretches stretches = new Stretches(owners);
+        if (owners.size() > SMALL_CHUNKS && mostAlone(named) > stretches.most()) {
+            named = stretches.named();
+        }
         BlockLocation[] preferred = new BlockLocation[blocks.length];
         for (int index = 0; index < blocks.length; index++) {
-            preferred[index] = narrowed(
-                blocks[index], hosts(blocks, index - 1), hosts(blocks, index + 1));
+            preferred[index] = narrowed(blocks[index], named.get(index));
         }
         return preferred;
     }
 
-    private static Collection<String> hosts(BlockLocation[] blocks, int index) throws IOException {
-        return index < 0 || index >= blocks.length ? Set.of() : Arrays.asList(blocks[index].getHosts());
+    /** Of each chunk's hosts those that have most of the chunks before and after it. */
+    private static List<List<String>> besideMost(List<List<String>> owners) {
+        List<List<String>> named = new ArrayList<>();
+        for (int index = 0; index < owners.size(); index++) {
+            List<String> before = index == 0 ? List.of() : owners.get(index - 1);
+            List<String> after = index + 1 == owners.size() ? List.of() : owners.get(index + 1);
+            int most = 0;
+            List<String> best = new ArrayList<>();
+            for (String host : owners.get(index)) {
+                int held = (before.contains(host) ? 1 : 0) + (after.contains(host) ? 1 : 0);
+                if (held > most) {
+                    most = held;
+                    best.clear();
+                }
+                if (held == most) {
+                    best.add(host);
+                }
+            }
+            named.add(best);
+        }
+        return named;
     }
 
-    private static BlockLocation narrowed(BlockLocation block, Collection<String> before, Collection<String> after)
-            throws IOException {
-        String[] hosts = block.getHosts();
-        String[] names = block.getNames();
-        int most = 0;
-        List<Integer> best = new ArrayList<>();
-        for (int index = 0; index < hosts.length; index++) {
-            int held = (before.contains(hosts[index]) ? 1 : 0) + (after.contains(hosts[index]) ? 1 : 0);
-            if (held > most) {
-                most = held;
-                best.clear();
-            }
-            if (held == most) {
-                best.add(index);
-            }
-        }
-        if (best.size() == hosts.length) {
+    private static long mostAlone(List<List<String>> named) {
+        Map<String, Integer> alone = new HashMap<>();
+        named.stream().filter(hosts -> hosts.size() == 1).forEach(hosts -> alone.merge(hosts.get(0), 1, Integer::sum));
+        return alone.values().stream().mapToInt(Integer::intValue).max().orElse(0);
+    }
+
+    private static BlockLocation narrowed(BlockLocation block, List<String> named) throws IOException {
+        List<String> hosts = Arrays.asList(block.getHosts());
+        if (hosts.equals(named)) {
             return block;
         }
+        String[] names = block.getNames();
         return new BlockLocation(
-            names.length == hosts.length ? best.stream().map(index -> names[index]).toArray(String[]::new) : names,
-            best.stream().map(index -> hosts[index]).toArray(String[]::new),
-            block.getOffset(), block.getLength());
+            names.length == hosts.size() ? named.stream().map(host -> names[hosts.indexOf(host)]).toArray(String[]::new)
+                : names,
+            named.toArray(String[]::new), block.getOffset(), block.getLength());
     }
 }

@@ -1,0 +1,54 @@
+package sparkqfs.fs;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.util.ArrayList;
+import java.util.List;
+
+import org.apache.hadoop.fs.BlockLocation;
+
+/** Asks single classes of the package. Commands on standard input, one answer a line. */
+public final class Inside {
+    private static final long CHUNK_BYTES = 1 << 26;
+
+    private Inside() {
+    }
+
+    public static void main(String[] arguments) throws IOException {
+        BufferedReader input = new BufferedReader(new InputStreamReader(System.in));
+        for (String line = input.readLine(); line != null; line = input.readLine()) {
+            String answer;
+            try {
+                answer = command(line.split(" "));
+            } catch (Exception failure) {
+                answer = "failed " + failure;
+            }
+            System.out.println(answer.replace('\n', ' '));
+            System.out.flush();
+        }
+    }
+
+    private static String command(String[] words) throws Exception {
+        switch (words[0]) {
+            case "prefer":
+                return prefer(words);
+            default:
+                throw new IllegalArgumentException(words[0]);
+        }
+    }
+
+    /** The hosts that a scheduler is told of; each chunk is a word, its owners between commas. */
+    private static String prefer(String[] words) throws IOException {
+        BlockLocation[] blocks = new BlockLocation[words.length - 1];
+        for (int i = 0; i < blocks.length; i++) {
+            String[] hosts = words[i + 1].equals("-") ? null : words[i + 1].split(",");
+            blocks[i] = new BlockLocation(null, hosts, i * CHUNK_BYTES, CHUNK_BYTES);
+        }
+        List<String> named = new ArrayList<>();
+        for (BlockLocation block : Neighbours.prefer(blocks)) {
+            named.add(block.getHosts().length == 0 ? "-" : String.join(",", block.getHosts()));
+        }
+        return String.join(" ", named);
+    }
+}
