@@ -44,12 +44,15 @@ class World:
     asked: list[str] = field(default_factory=list)
     yes: bool = True
     servers: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    """Of a stand-in's first servers, one each; those after them have none."""
 
     def access(self, *, width: int = 2, timeout_s: float = 120, dry_run: bool = False) -> Access:
         def connect(number: int) -> Storage:
             self.servers.append(str(number))
             settings = [f"{key}={value}" for key, value in self.environment.items()]
-            return Storage(ProcessPipe(["env", *settings, *self.argv, str(int(timeout_s))], "node1"))
+            fault = [self.faults.pop(0)] if self.faults else []
+            return Storage(ProcessPipe(["env", *settings, *self.argv, *fault, str(int(timeout_s))], "node1"))
 
         def confirm(question: str) -> bool:
             self.asked.append(question)
@@ -357,6 +360,32 @@ def test_a_server_that_ends_in_the_middle_is_tried_once_more_and_its_last_words_
     assert [problem.what for problem in result.problems] == ["/big: not copied: no space left for living"]
     assert any("once more" in text for text in world.said) and len(world.servers) == 2
     assert list((tmp_path / "storage").iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [1, 1_500_000])
+def test_a_stream_whose_server_ends_in_the_middle_is_not_stored_without_its_beginning(
+    tmp_path: Path, size: int
+) -> None:
+    world = replace(stand_in(tmp_path / "storage"), faults=["dies"])
+    source = tmp_path / "stream"
+    source.write_bytes(os.urandom(size))
+    with source.open("rb") as file:
+        result = world.put("-", "/stream", stdin=file.fileno())
+    assert result.state == "failed" and "no space left for living" in result.problems[0].what
+    assert result.problems[0].what.startswith("/stream: not copied: the connection ended, and a stream cannot be read")
+    assert list((tmp_path / "storage").iterdir()) == [] and len(world.servers) == 1
+
+
+def test_a_named_pipe_whose_server_ends_is_no_reason_to_leave_the_next_file_out(tmp_path: Path) -> None:
+    world = replace(stand_in(tmp_path / "storage"), faults=["dies", "dies"])
+    source = tmp_path / "source"
+    source.mkdir()
+    os.mkfifo(source / "pipe")
+    (source / "plain").write_bytes(b"plain")
+    with subprocess.Popen(["sh", "-c", 'exec echo piped >"$1"', "sh", str(source / "pipe")]):
+        result = world.put(source / "p*", "/x")
+    assert [problem.what.split(":")[0] for problem in result.problems] == ["/x/pipe"]
+    assert [path.name for path in (tmp_path / "storage" / "x").iterdir()] == ["plain"]
 
 
 def test_bytes_that_changed_on_the_way_are_not_given_the_files_name(tmp_path: Path, tree: Path) -> None:

@@ -16,7 +16,7 @@ from sparkqfs.files.storage import LocalError, Storage, StorageError
 
 PROGRESS_S = 2.0
 TRIES = 2
-"""A file whose connection breaks is tried once more, perhaps over another machine."""
+"""A file whose connection breaks is tried once more, perhaps over another machine; a stream is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +179,10 @@ class Transfer:
                     storage.close()
 
     def _again(self, item: Item, tries: int, said: str) -> None:
-        if tries < TRIES:
+        """A stream can be read once only: what it gave is gone, and a second try would store the rest as the whole."""
+        if item.size < 0:
+            self._fail(str(item.place), f"the connection ended, and a stream cannot be read again: {said}")
+        elif tries < TRIES:
             self._access.on_event(f"{item.place}: once more, because the connection ended: {said}")
             with self._lock:
                 self._queue.append((item, tries + 1))
