@@ -488,6 +488,28 @@ def test_a_dry_run_counts_and_does_nothing(tmp_path: Path, tree: Path) -> None:
     assert world.names("/tree") == ["big"]
 
 
+@pytest.mark.parametrize("name", ["part.csv", "sub"])
+def test_a_pattern_that_matches_one_name_in_two_directories_moves_nothing(tmp_path: Path, name: str) -> None:
+    world = stand_in(tmp_path / "storage")
+    for letter in ("a", "b"):
+        folder = tmp_path / "in" / letter
+        (folder / "sub").mkdir(parents=True)
+        (folder / "part.csv").write_bytes(letter.encode())
+        (folder / "sub" / letter).touch()
+    with pytest.raises(ConfigError) as caught:
+        world.put(tmp_path / "in" / "*" / name, "/x", overwrite=True)
+    one, other = (tmp_path / "in" / letter / name for letter in ("a", "b"))
+    assert [problem.what for problem in caught.value.problems] == [f"{one} and {other} would both become /x/{name}"]
+    assert world.names("/") == []
+    for letter in ("a", "b"):
+        world.put(tmp_path / "in" / letter, "/in/")
+    back = tmp_path / "back"
+    with pytest.raises(ConfigError) as caught:
+        world.get(f"/in/*/{name}", back, overwrite=True)
+    assert caught.value.problems[0].what == f"/in/a/{name} and /in/b/{name} would both become {back}/{name}"
+    assert caught.value.exit_code == ExitCode.USAGE and not back.exists()
+
+
 # --- places -----------------------------------------------------------------------------------------------------------
 
 PLACES = Places(root="qfs://qfs-master:20000", shared="file:///data/shared", user="spark")

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.files import local
 from sparkqfs.files.places import Place
-from sparkqfs.files.results import Result, files_of, problems_of, visible
+from sparkqfs.files.results import LISTED, Result, files_of, problems_of, visible
 from sparkqfs.files.storage import Entry, LocalError, Storage, StorageError
 from sparkqfs.files.transfer import Access, Item, One, Transfer
 
@@ -119,6 +119,8 @@ def _work_of_put(access: Access, storage: Storage, source: str, target: Place) -
         else:
             paths = local.sources(source)
             into = target.is_into or paths != [Path(source).expanduser()]
+            if into:
+                _check_targets([(str(path), str(target.below(_name_of(path)))) for path in paths])
             for path in paths:
                 _add_source(work, storage, path, target, into, access.dry_run)
     except StorageError as error:
@@ -128,8 +130,7 @@ def _work_of_put(access: Access, storage: Storage, source: str, target: Place) -
 
 def _add_source(work: Work, storage: Storage, path: Path, target: Place, into: bool, dry_run: bool) -> None:
     tree = local.walk(path)
-    name = path.resolve().name if path.name in ("", "..") else path.name
-    top = target.below(name) if into else target
+    top = target.below(_name_of(path)) if into else target
     work.links += tree.links
     work.others += tree.others
     work.failed |= {str(path / below): why for below, why in tree.failed.items()}
@@ -144,6 +145,10 @@ def _add_source(work: Work, storage: Storage, path: Path, target: Place, into: b
     for below, size in tree.files.items():
         entry = there.get(below)
         work_item(work, path / below, top.below(below), size, entry.size if entry else None, _is_dir(entry))
+
+
+def _name_of(path: Path) -> str:
+    return path.resolve().name if path.name in ("", "..") else path.name
 
 
 def _is_dir(entry: Entry | None) -> bool:
@@ -241,6 +246,7 @@ def _work_of_get(access: Access, storage: Storage, source: Place, target: str) -
     is_exact = len(found) == 1 and source.at(found[0].path).path == (source.path.rstrip("/") or "/")
     folder = Path(target).expanduser()
     into = target.endswith("/") or not is_exact
+    _check_targets([(str(source.at(one.path)), str(folder / one.name)) for one in found if one.kind != "l"])
     work = Work()
     for entry in found:
         place = source.at(entry.path)
@@ -318,6 +324,20 @@ def _fetcher(overwrite: bool) -> One:
 
 
 # --- both ------------------------------------------------------------------------------------------------------------
+
+
+def _check_targets(pairs: list[tuple[str, str]]) -> None:
+    """Raises `ConfigError` when two sources have one target: a pattern that matches in several directories."""
+    first: dict[str, str] = {}
+    problems = []
+    for source, target in pairs:
+        if target in first:
+            what = f"{visible(first[target])} and {visible(source)} would both become {visible(target)}"
+            hint = "nothing was copied; name the directories that they are in, one command each"
+            problems.append(Problem(what=what, hint=hint, code=ExitCode.USAGE))
+        first.setdefault(target, source)
+    if problems:
+        raise ConfigError(*problems[:LISTED])
 
 
 def _run(access: Access, verb: str, storage: Storage, work: Work, subject: str, one: One) -> Result:
