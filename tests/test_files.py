@@ -98,7 +98,7 @@ def stand_in(folder: Path, fault: str = "") -> World:
 
 def compiled(class_path: str, folder: Path) -> str:
     """The class path with our file server, compiled as in the image."""
-    sources = [str(path) for path in sorted(JAVA.glob("*.java"))]
+    sources = [str(path) for path in (*sorted(JAVA.glob("*.java")), HERE / "java" / "OddFileSystem.java")]
     argv = ["javac", "-Xlint:all,-classfile,-path", "-Werror", "-cp", class_path, "-d", str(folder), *sources]
     subprocess.run(argv, check=True)
     return f"{folder}:{class_path}"
@@ -347,6 +347,60 @@ def test_on_plain_files_a_colon_is_refused_and_checksum_files_of_hadoop_do_not_o
     assert [path.name for path in stored.iterdir()] == ["c"]
     world.get("/t/c", tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == b"new"
+
+
+def on_odd_files(java_server: list[str], folder: Path, **moods: bool) -> World:
+    """Plain files on a storage with the moods of OddFileSystem."""
+    folder.mkdir(exist_ok=True)
+    conf = {"file.impl": "OddFileSystem"} | {f"odd.{name}": str(value).lower() for name, value in moods.items()}
+    lines = [f"spark.hadoop.fs.{name} {value}\n" for name, value in conf.items()]
+    (folder.parent / "spark-defaults.conf").write_text("".join(lines))
+    return World(java_server, f"file://{folder}", {"SPARK_CONF_DIR": str(folder.parent)})
+
+
+def test_a_file_is_replaced_without_a_moment_in_which_nothing_has_its_name(
+    java_server: list[str], tmp_path: Path
+) -> None:
+    world = on_odd_files(java_server, tmp_path / "storage", halts=True)
+    (tmp_path / "storage" / "x").write_bytes(b"old")
+    (tmp_path / "x").write_bytes(b"new")
+    assert world.put(tmp_path / "x", "/x", overwrite=True).problems == () and len(world.servers) == 1
+    assert world.names("/") == ["/x"] and (tmp_path / "storage" / "x").read_bytes() == b"new"
+
+
+def test_an_old_file_that_a_killed_writer_had_moved_away_gets_its_name_back_unless_that_is_taken(
+    java_server: list[str], tmp_path: Path
+) -> None:
+    storage = tmp_path / "storage"
+    world = on_odd_files(java_server, storage, halts=True, replaces=False)
+    (storage / "x").write_bytes(b"old")
+    (tmp_path / "x").write_bytes(b"new")
+    world.put(tmp_path / "x", "/x", overwrite=True)
+    (left,) = storage.glob(".sparkqfs-old-*")
+    for part in storage.glob(".sparkqfs-part-*"):  # of the same killed writer
+        part.unlink()
+    long_ago = storage / f".sparkqfs-old-1-{left.name.split('-', 3)[3]}"
+    left.rename(long_ago)
+    (storage / "x").unlink()
+    world = on_odd_files(java_server, storage)
+    (tmp_path / "y").write_bytes(b"other")
+    assert world.get("/", tmp_path / "back").problems == () and list((tmp_path / "back").iterdir()) == []
+    world.put(tmp_path / "y", "/y")
+    assert sorted(path.name for path in storage.iterdir()) == ["x", "y"] and (storage / "x").read_bytes() == b"old"
+    long_ago.write_bytes(b"older")
+    world.put(tmp_path / "y", "/y")
+    assert sorted(path.name for path in storage.iterdir()) == ["x", "y"] and (storage / "x").read_bytes() == b"old"
+
+
+def test_a_file_that_was_replaced_is_no_failure_because_the_old_one_stays(
+    java_server: list[str], tmp_path: Path
+) -> None:
+    world = on_odd_files(java_server, tmp_path / "storage", replaces=False, keeps=True)
+    (tmp_path / "storage" / "x").write_bytes(b"old")
+    (tmp_path / "x").write_bytes(b"new")
+    result = world.put(tmp_path / "x", "/x", overwrite=True)
+    assert (result.state, result.problems) == ("changed", ()) and len(world.servers) == 1
+    assert (tmp_path / "storage" / "x").read_bytes() == b"new"
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from sparkqfs.files.storage import LocalError
 from sparkqfs.files.wire import BLOCK_BYTES
 
 PART = ".sparkqfs-part-"
+OURS = (PART, ".sparkqfs-old-")
+"""How names begin that files have for a while only, on this side and on the storage."""
 READ_BYTES = 1 << 20
 
 
@@ -75,7 +77,7 @@ def walk(top: Path) -> LocalTree:
 
 def _take(tree: LocalTree, name: str, item: os.DirEntry[str]) -> list[str]:
     """Sorts one thing in; the directories that are to be looked into."""
-    if item.name.startswith(PART):
+    if item.name.startswith(OURS):
         return []
     if item.is_symlink():
         tree.links += 1

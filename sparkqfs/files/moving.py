@@ -271,7 +271,7 @@ def _add_tree(work: Work, storage: Storage, place: Place, top: Path, dry_run: bo
     start = found[0].path
     for entry in found:
         name = entry.path[len(start) :].lstrip("/")
-        if any(part in (".", "..") for part in name.split("/")) or entry.name.startswith(local.PART):
+        if any(part in (".", "..") for part in name.split("/")) or entry.name.startswith(local.OURS):
             continue
         if entry.kind == "l":
             work.links += 1
