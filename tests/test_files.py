@@ -317,6 +317,14 @@ def test_a_name_that_the_storage_cannot_hold_is_one_clear_error(world: World, tr
     assert set(NAMES) <= set(world.names("/tree"))
 
 
+def test_one_bad_name_among_those_that_a_pattern_matches_does_not_stop_the_others(tmp_path: Path, tree: Path) -> None:
+    world = stand_in(tmp_path / "storage")
+    (tree / os.fsdecode(b"b\xff")).touch()
+    result = world.put(tree / "b*", "/some")
+    assert [problem.what for problem in result.problems] == ["/some/b?: not copied: the name is no UTF-8"]
+    assert result.problems[0].code == ExitCode.FAILED and world.names("/some") == ["big"]
+
+
 def test_a_name_that_qfs_does_not_take_says_what_it_would_take(qfs: World, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()

@@ -122,21 +122,25 @@ def _work_of_put(access: Access, storage: Storage, source: str, target: Place) -
             if into:
                 _check_targets([(str(path), str(target.below(_name_of(path)))) for path in paths])
             for path in paths:
-                _add_source(work, storage, path, target, into, access.dry_run)
+                top = target.below(_name_of(path)) if into else target
+                try:
+                    _add_source(work, storage, path, (top, into), access.dry_run)
+                except StorageError as error:  # of this name; the others are done
+                    work.failed[str(top)] = str(error)
     except StorageError as error:
         raise ClusterError(Problem(what=f"{visible(str(target))}: {error}")) from error
     return work
 
 
-def _add_source(work: Work, storage: Storage, path: Path, target: Place, into: bool, dry_run: bool) -> None:
+def _add_source(work: Work, storage: Storage, path: Path, target: tuple[Place, bool], dry_run: bool) -> None:
     tree = local.walk(path)
-    top = target.below(_name_of(path)) if into else target
+    top = target[0]
     work.links += tree.links
     work.others += tree.others
     work.failed |= {str(path / below): why for below, why in tree.failed.items()}
     if not tree.directories:
         for size in tree.files.values():
-            _add_file(work, storage, path, (top, into), size, dry_run)
+            _add_file(work, storage, path, target, size, dry_run)
         return
     there = _below(storage, top)
     for directory in sorted(tree.directories):
