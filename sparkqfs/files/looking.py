@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
-from sparkqfs.files.moving import find, opened
+from sparkqfs.files.finding import find, opened
 from sparkqfs.files.places import Place, Places
 from sparkqfs.files.results import Result, table, visible
 from sparkqfs.files.storage import Entry, Storage, StorageError

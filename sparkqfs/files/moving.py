@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import BinaryIO
 
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.files import local
+from sparkqfs.files.finding import find, opened
 from sparkqfs.files.places import Place
 from sparkqfs.files.results import LISTED, Result, files_of, problems_of, visible
 from sparkqfs.files.storage import Entry, LocalError, Storage, StorageError
@@ -34,19 +34,6 @@ class Work:
     failed: dict[str, str] = field(default_factory=dict)
     swept: set[str] = field(default_factory=set)
     """Directories that were looked through for what killed runs left."""
-
-
-@contextlib.contextmanager
-def opened(access: Access) -> Iterator[Storage]:
-    """The first file server, closed at the end. A connection that ends before the files' turn is a `ClusterError`."""
-    storage = access.connect(0)
-    try:
-        yield storage
-    except OSError as error:
-        said = storage.pipe.last_words() or str(error) or type(error).__name__
-        raise ClusterError(Problem(node=storage.pipe.where or None, what=f"file server: {said}")) from error
-    finally:
-        storage.close()
 
 
 def check_source(source: str) -> None:
@@ -89,18 +76,6 @@ def get_stream(access: Access, source: Place, out: BinaryIO) -> Result:
         place = source.at(found[0].path)
         item = Item(local=Path(STREAM), place=place, size=found[0].size, exists=False)
         return _run(access, "get", storage, Work([item]), f"{visible(str(place))} to standard output", one)
-
-
-def find(storage: Storage, place: Place) -> list[Entry]:
-    """What a place names, at least one. Raises `ConfigError` for nothing, `ClusterError` for the storage's refusal."""
-    try:
-        found = storage.find(Place(place.base, place.path.rstrip("/") or "/").uri)
-    except StorageError as error:
-        raise ClusterError(Problem(what=f"{visible(str(place))}: {error}")) from error
-    if not found:
-        hint = "`ls` of its directory shows what is there; a pattern stands in quotes"
-        raise ConfigError(Problem(what=f"{visible(str(place))} is not there", hint=hint))
-    return found
 
 
 # --- put -------------------------------------------------------------------------------------------------------------
