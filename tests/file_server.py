@@ -77,7 +77,8 @@ def answer(verb: str, path: Path, more: list[str]) -> None:
         below = sorted(path.rglob("*") if more == ["1"] else path.glob("*")) if path.is_dir() else []
         entries([path, *below])
     elif verb in ("find", "stat"):
-        matched = sorted(map(Path, glob.glob(str(path)))) if verb == "find" else []  # noqa: PTH207
+        found = glob.glob(str(path), include_hidden=True) if verb == "find" else []  # noqa: PTH207
+        matched = sorted(map(Path, found))
         entries([path] if path.exists() else matched)
     elif verb == "sum":
         OUT.write(struct.pack(">cI", b"K", 0))

@@ -624,6 +624,54 @@ def test_a_pattern_that_takes_in_what_the_cluster_needs_removes_nothing(tmp_path
     assert world.names("/") == ["/tmp", "/x"] or sorted(world.names("/")) == ["tmp", "x"]
 
 
+def test_a_pattern_takes_hidden_names_only_when_it_begins_with_a_dot_and_never_ours(
+    world: World, tmp_path: Path
+) -> None:
+    ours = {f".sparkqfs-part-{int(time.time())}-0123abcd", f".sparkqfs-old-{int(time.time())}-0123abcd-y"}
+    names = {"x", ".hidden", ".Trash/x", *ours}
+    for name in sorted(names):
+        source = tmp_path / "tree" / name
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_bytes(b"x")
+        world.put(source, f"/t/{name}")
+    world.get("/t/*", tmp_path / "back")
+    assert [path.name for path in (tmp_path / "back").iterdir()] == ["x"]
+    with pytest.raises(ConfigError, match="is not there"):
+        world.rm("/t/*/x", recursive=True)
+    with pytest.raises(ConfigError, match="is not there"):
+        world.rm("/t/.sparkqfs-*")
+    world.rm("/t/*", recursive=True)
+    assert set(world.names("/t")) == names - {"x"} | {".Trash"}
+    world.rm("/t/.[hT]*", recursive=True)
+    assert set(world.names("/t")) == ours
+    for name in ours:
+        world.rm(f"/t/{name}")
+    assert world.names("/t") == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "takes"),
+    [
+        ("/a/*", "/a/b", True),
+        ("/a/*", "/a/.b", False),
+        ("/a/.*", "/a/.b", True),
+        ("/a/\\.*", "/a/.b", True),
+        ("/a/{x,.b}", "/a/.b", True),
+        ("/*/b", "/.a/b", False),
+        ("/.?/b", "/.a/b", True),
+        ("/.a/*", "/.a/b", True),
+        ("/{a/b,c}*", "/a/b1", True),
+        ("/a/.*", "/a/.sparkqfs-part-1-x", False),
+        ("/a/.sparkqfs-part-1-x", "/a/.sparkqfs-part-1-x", True),
+        ("/*/", "/a", True),
+        ("/", "/", True),
+    ],
+)
+def test_a_pattern_takes_what_a_shells_pattern_takes(pattern: str, path: str, takes: bool) -> None:
+    assert PLACES.read(pattern).takes(path) is takes
+    assert PLACES.read(f"shared:{pattern}").takes(f"/data/shared{path}") is takes
+
+
 def test_control_characters_in_a_name_do_not_reach_the_terminal(tmp_path: Path) -> None:
     world = stand_in(tmp_path / "storage")
     (tmp_path / "storage" / "a\nb\x1b[2J").touch()

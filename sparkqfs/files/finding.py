@@ -28,9 +28,10 @@ def opened(access: Access) -> Iterator[Storage]:
 def find(storage: Storage, place: Place) -> list[Entry]:
     """What a place names, at least one. Raises `ConfigError` for nothing, `ClusterError` for the storage's refusal."""
     try:
-        found = storage.find(Place(place.base, place.path.rstrip("/") or "/").uri)
+        matched = storage.find(Place(place.base, place.path.rstrip("/") or "/").uri)
     except StorageError as error:
         raise ClusterError(Problem(what=f"{visible(str(place))}: {error}")) from error
+    found = [entry for entry in matched if place.takes(entry.path)]
     if not found:
         hint = "`ls` of its directory shows what is there; a pattern stands in quotes"
         raise ConfigError(Problem(what=f"{visible(str(place))} is not there", hint=hint))

@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sparkqfs.errors import ConfigError, Problem
+from sparkqfs.files.places import OURS, PART
 from sparkqfs.files.storage import LocalError
 from sparkqfs.files.wire import BLOCK_BYTES
 
-PART = ".sparkqfs-part-"
-OURS = (PART, ".sparkqfs-old-")
-"""How names begin that files have for a while only, on this side and on the storage."""
 READ_BYTES = 1 << 20
 
 
@@ -45,7 +43,8 @@ def sources(text: str) -> list[Path]:
     path = Path(text).expanduser()
     if os.path.lexists(path):
         return [path]
-    found = [Path(one) for one in sorted(glob.glob(str(path)))]  # noqa: PTH207 - Path.glob has no absolute patterns
+    names = sorted(glob.glob(str(path)))  # noqa: PTH207 - Path.glob has no absolute patterns
+    found = [one for one in map(Path, names) if not one.name.startswith(OURS)]
     if not found:
         raise ConfigError(Problem(what=f"{text} is not there", hint="a path on this machine, or a pattern in quotes"))
     return found

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.files import local
 from sparkqfs.files.finding import find, opened
-from sparkqfs.files.places import Place
+from sparkqfs.files.places import OURS, Place
 from sparkqfs.files.results import LISTED, Result, files_of, problems_of, visible
 from sparkqfs.files.storage import Entry, LocalError, Storage, StorageError
 from sparkqfs.files.transfer import Access, Item, One, Transfer
@@ -250,7 +250,7 @@ def _add_tree(work: Work, storage: Storage, place: Place, top: Path, dry_run: bo
     start = found[0].path
     for entry in found:
         name = entry.path[len(start) :].lstrip("/")
-        if any(part in (".", "..") for part in name.split("/")) or entry.name.startswith(local.OURS):
+        if any(part in (".", "..") for part in name.split("/")) or entry.name.startswith(OURS):
             continue
         if entry.kind == "l":
             work.links += 1
