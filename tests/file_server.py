@@ -16,6 +16,7 @@ import shutil
 import stat
 import struct
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -148,7 +149,14 @@ def put(path: Path, overwrite: bool) -> None:
         send("ok", "copied")
 
 
+def end_after(seconds: float) -> None:
+    time.sleep(seconds)
+    print("the time is over", file=sys.stderr, flush=True)
+    os._exit(124)
+
+
 def main() -> None:
+    threading.Thread(target=end_after, args=(float(sys.argv[-1]),), daemon=True).start()
     if FAULT == "noisy":
         sys.stderr.write(("x" * 99 + "\n") * 30_000)
         sys.stderr.flush()

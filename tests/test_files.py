@@ -486,6 +486,31 @@ def test_a_run_that_takes_too_long_is_given_up_with_exit_code_4(tmp_path: Path, 
     assert caught.value.exit_code == ExitCode.TIMEOUT and time.monotonic() - started < 15
 
 
+COMMANDS: dict[str, Callable[[World, Access, Path], object]] = {
+    "ls": lambda world, access, _: looking.ls(access, world.place("/"), recursive=True),
+    "du": lambda world, access, _: looking.du(access, world.place("/")),
+    "rm": lambda world, access, _: looking.rm(access, world.places, world.place("/x"), recursive=True, if_there=False),
+    "put": lambda world, access, tree: moving.put(access, str(tree), world.place("/x"), overwrite=False),
+    "get": lambda world, access, tree: moving.get(access, world.place("/"), str(tree / "back"), overwrite=False),
+}
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_a_storage_that_says_nothing_within_the_time_ends_each_command_with_exit_code_4(
+    verb: str, tmp_path: Path, tree: Path
+) -> None:
+    world = stand_in(tmp_path / "storage", "hangs")
+    with pytest.raises(DeadlineError, match=f"{verb} did not end within 1 s") as caught:
+        COMMANDS[verb](world, world.access(timeout_s=1), tree)
+    assert caught.value.exit_code == ExitCode.TIMEOUT
+
+
+def test_a_server_that_does_not_start_within_the_time_is_exit_code_4_too(tmp_path: Path) -> None:
+    world = World(["sh", "-c", "sleep 1.1; exit 124"], f"file://{tmp_path}")
+    with pytest.raises(DeadlineError, match="ls did not end within 1 s"):
+        looking.ls(world.access(timeout_s=1), world.place("/"), recursive=False)
+
+
 def test_a_file_that_changes_while_it_is_read_is_not_copied(tmp_path: Path) -> None:
     path = tmp_path / "growing"
     path.write_bytes(b"x" * 600_000)

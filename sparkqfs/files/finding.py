@@ -13,12 +13,22 @@ from sparkqfs.files.transfer import Access
 
 
 @contextlib.contextmanager
-def opened(access: Access) -> Iterator[Storage]:
-    """The first file server, closed at the end. A connection that ends before the files' turn is a `ClusterError`."""
-    storage = access.connect(0)
+def opened(access: Access, verb: str) -> Iterator[Storage]:
+    """The first file server, closed at the end.
+
+    A connection that ends before the files' turn is a `ClusterError`; a `DeadlineError` when the time is over.
+    """
+    try:
+        storage = access.connect(0)
+    except ClusterError as error:
+        if access.is_over:
+            raise access.late(verb) from error
+        raise
     try:
         yield storage
     except OSError as error:
+        if access.is_over:
+            raise access.late(verb) from error
         said = storage.pipe.last_words() or str(error) or type(error).__name__
         raise ClusterError(Problem(node=storage.pipe.where or None, what=f"file server: {said}")) from error
     finally:

@@ -44,7 +44,7 @@ def check_source(source: str) -> None:
 
 def put(access: Access, source: str, target: Place, *, overwrite: bool, stdin: int | None = None) -> Result:
     """Files of this machine to the storage; the source `-` is the stream `stdin`."""
-    with opened(access) as storage:
+    with opened(access, "put") as storage:
         work = _work_of_put(access, storage, source, target)
         subject = f"{'standard input' if source == STREAM else visible(source)} to {visible(str(target))}"
         return _run(access, "put", storage, work, subject, _sender(overwrite, stdin))
@@ -52,14 +52,14 @@ def put(access: Access, source: str, target: Place, *, overwrite: bool, stdin: i
 
 def get(access: Access, source: Place, target: str, *, overwrite: bool) -> Result:
     """Files of the storage to this machine."""
-    with opened(access) as storage:
+    with opened(access, "get") as storage:
         work = _work_of_get(access, storage, source, target)
         return _run(access, "get", storage, work, f"{visible(str(source))} to {visible(target)}", _fetcher(overwrite))
 
 
 def get_stream(access: Access, source: Place, out: BinaryIO) -> Result:
     """One file to a stream; wrong bytes are an error after they were written."""
-    with opened(access) as storage:
+    with opened(access, "get") as storage:
         found = find(storage, source)
         if len(found) != 1 or not found[0].is_file:
             what = f"{source}: only one file can go to standard output"
