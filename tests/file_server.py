@@ -16,6 +16,7 @@ import shutil
 import stat
 import struct
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -77,7 +78,8 @@ def answer(verb: str, path: Path, more: list[str]) -> None:
         below = sorted(path.rglob("*") if more == ["1"] else path.glob("*")) if path.is_dir() else []
         entries([path, *below])
     elif verb in ("find", "stat"):
-        matched = sorted(map(Path, glob.glob(str(path)))) if verb == "find" else []  # noqa: PTH207
+        found = glob.glob(str(path), include_hidden=True) if verb == "find" else []  # noqa: PTH207
+        matched = sorted(map(Path, found))
         entries([path] if path.exists() else matched)
     elif verb == "sum":
         OUT.write(struct.pack(">cI", b"K", 0))
@@ -147,7 +149,14 @@ def put(path: Path, overwrite: bool) -> None:
         send("ok", "copied")
 
 
+def end_after(seconds: float) -> None:
+    time.sleep(seconds)
+    print("the time is over", file=sys.stderr, flush=True)
+    os._exit(124)
+
+
 def main() -> None:
+    threading.Thread(target=end_after, args=(float(sys.argv[-1]),), daemon=True).start()
     if FAULT == "noisy":
         sys.stderr.write(("x" * 99 + "\n") * 30_000)
         sys.stderr.flush()

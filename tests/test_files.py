@@ -44,12 +44,15 @@ class World:
     asked: list[str] = field(default_factory=list)
     yes: bool = True
     servers: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    """Of a stand-in's first servers, one each; those after them have none."""
 
     def access(self, *, width: int = 2, timeout_s: float = 120, dry_run: bool = False) -> Access:
         def connect(number: int) -> Storage:
             self.servers.append(str(number))
             settings = [f"{key}={value}" for key, value in self.environment.items()]
-            return Storage(ProcessPipe(["env", *settings, *self.argv, str(int(timeout_s))], "node1"))
+            fault = [self.faults.pop(0)] if self.faults else []
+            return Storage(ProcessPipe(["env", *settings, *self.argv, *fault, str(int(timeout_s))], "node1"))
 
         def confirm(question: str) -> bool:
             self.asked.append(question)
@@ -95,7 +98,7 @@ def stand_in(folder: Path, fault: str = "") -> World:
 
 def compiled(class_path: str, folder: Path) -> str:
     """The class path with our file server, compiled as in the image."""
-    sources = [str(path) for path in sorted(JAVA.glob("*.java"))]
+    sources = [str(path) for path in (*sorted(JAVA.glob("*.java")), HERE / "java" / "OddFileSystem.java")]
     argv = ["javac", "-Xlint:all,-classfile,-path", "-Werror", "-cp", class_path, "-d", str(folder), *sources]
     subprocess.run(argv, check=True)
     return f"{folder}:{class_path}"
@@ -314,6 +317,14 @@ def test_a_name_that_the_storage_cannot_hold_is_one_clear_error(world: World, tr
     assert set(NAMES) <= set(world.names("/tree"))
 
 
+def test_one_bad_name_among_those_that_a_pattern_matches_does_not_stop_the_others(tmp_path: Path, tree: Path) -> None:
+    world = stand_in(tmp_path / "storage")
+    (tree / os.fsdecode(b"b\xff")).touch()
+    result = world.put(tree / "b*", "/some")
+    assert [problem.what for problem in result.problems] == ["/some/b?: not copied: the name is no UTF-8"]
+    assert result.problems[0].code == ExitCode.FAILED and world.names("/some") == ["big"]
+
+
 def test_a_name_that_qfs_does_not_take_says_what_it_would_take(qfs: World, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
@@ -346,6 +357,60 @@ def test_on_plain_files_a_colon_is_refused_and_checksum_files_of_hadoop_do_not_o
     assert (tmp_path / "back").read_bytes() == b"new"
 
 
+def on_odd_files(java_server: list[str], folder: Path, **moods: bool) -> World:
+    """Plain files on a storage with the moods of OddFileSystem."""
+    folder.mkdir(exist_ok=True)
+    conf = {"file.impl": "OddFileSystem"} | {f"odd.{name}": str(value).lower() for name, value in moods.items()}
+    lines = [f"spark.hadoop.fs.{name} {value}\n" for name, value in conf.items()]
+    (folder.parent / "spark-defaults.conf").write_text("".join(lines))
+    return World(java_server, f"file://{folder}", {"SPARK_CONF_DIR": str(folder.parent)})
+
+
+def test_a_file_is_replaced_without_a_moment_in_which_nothing_has_its_name(
+    java_server: list[str], tmp_path: Path
+) -> None:
+    world = on_odd_files(java_server, tmp_path / "storage", halts=True)
+    (tmp_path / "storage" / "x").write_bytes(b"old")
+    (tmp_path / "x").write_bytes(b"new")
+    assert world.put(tmp_path / "x", "/x", overwrite=True).problems == () and len(world.servers) == 1
+    assert world.names("/") == ["/x"] and (tmp_path / "storage" / "x").read_bytes() == b"new"
+
+
+def test_an_old_file_that_a_killed_writer_had_moved_away_gets_its_name_back_unless_that_is_taken(
+    java_server: list[str], tmp_path: Path
+) -> None:
+    storage = tmp_path / "storage"
+    world = on_odd_files(java_server, storage, halts=True, replaces=False)
+    (storage / "x").write_bytes(b"old")
+    (tmp_path / "x").write_bytes(b"new")
+    world.put(tmp_path / "x", "/x", overwrite=True)
+    (left,) = storage.glob(".sparkqfs-old-*")
+    for part in storage.glob(".sparkqfs-part-*"):  # of the same killed writer
+        part.unlink()
+    long_ago = storage / f".sparkqfs-old-1-{left.name.split('-', 3)[3]}"
+    left.rename(long_ago)
+    (storage / "x").unlink()
+    world = on_odd_files(java_server, storage)
+    (tmp_path / "y").write_bytes(b"other")
+    assert world.get("/", tmp_path / "back").problems == () and list((tmp_path / "back").iterdir()) == []
+    world.put(tmp_path / "y", "/y")
+    assert sorted(path.name for path in storage.iterdir()) == ["x", "y"] and (storage / "x").read_bytes() == b"old"
+    long_ago.write_bytes(b"older")
+    world.put(tmp_path / "y", "/y")
+    assert sorted(path.name for path in storage.iterdir()) == ["x", "y"] and (storage / "x").read_bytes() == b"old"
+
+
+def test_a_file_that_was_replaced_is_no_failure_because_the_old_one_stays(
+    java_server: list[str], tmp_path: Path
+) -> None:
+    world = on_odd_files(java_server, tmp_path / "storage", replaces=False, keeps=True)
+    (tmp_path / "storage" / "x").write_bytes(b"old")
+    (tmp_path / "x").write_bytes(b"new")
+    result = world.put(tmp_path / "x", "/x", overwrite=True)
+    assert (result.state, result.problems) == ("changed", ()) and len(world.servers) == 1
+    assert (tmp_path / "storage" / "x").read_bytes() == b"new"
+
+
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
@@ -357,6 +422,32 @@ def test_a_server_that_ends_in_the_middle_is_tried_once_more_and_its_last_words_
     assert [problem.what for problem in result.problems] == ["/big: not copied: no space left for living"]
     assert any("once more" in text for text in world.said) and len(world.servers) == 2
     assert list((tmp_path / "storage").iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [1, 1_500_000])
+def test_a_stream_whose_server_ends_in_the_middle_is_not_stored_without_its_beginning(
+    tmp_path: Path, size: int
+) -> None:
+    world = replace(stand_in(tmp_path / "storage"), faults=["dies"])
+    source = tmp_path / "stream"
+    source.write_bytes(os.urandom(size))
+    with source.open("rb") as file:
+        result = world.put("-", "/stream", stdin=file.fileno())
+    assert result.state == "failed" and "no space left for living" in result.problems[0].what
+    assert result.problems[0].what.startswith("/stream: not copied: the connection ended, and a stream cannot be read")
+    assert list((tmp_path / "storage").iterdir()) == [] and len(world.servers) == 1
+
+
+def test_a_named_pipe_whose_server_ends_is_no_reason_to_leave_the_next_file_out(tmp_path: Path) -> None:
+    world = replace(stand_in(tmp_path / "storage"), faults=["dies", "dies"])
+    source = tmp_path / "source"
+    source.mkdir()
+    os.mkfifo(source / "pipe")
+    (source / "plain").write_bytes(b"plain")
+    with subprocess.Popen(["sh", "-c", 'exec echo piped >"$1"', "sh", str(source / "pipe")]):
+        result = world.put(source / "p*", "/x")
+    assert [problem.what.split(":")[0] for problem in result.problems] == ["/x/pipe"]
+    assert [path.name for path in (tmp_path / "storage" / "x").iterdir()] == ["plain"]
 
 
 def test_bytes_that_changed_on_the_way_are_not_given_the_files_name(tmp_path: Path, tree: Path) -> None:
@@ -393,6 +484,31 @@ def test_a_run_that_takes_too_long_is_given_up_with_exit_code_4(tmp_path: Path, 
     finally:
         os.close(write)
     assert caught.value.exit_code == ExitCode.TIMEOUT and time.monotonic() - started < 15
+
+
+COMMANDS: dict[str, Callable[[World, Access, Path], object]] = {
+    "ls": lambda world, access, _: looking.ls(access, world.place("/"), recursive=True),
+    "du": lambda world, access, _: looking.du(access, world.place("/")),
+    "rm": lambda world, access, _: looking.rm(access, world.places, world.place("/x"), recursive=True, if_there=False),
+    "put": lambda world, access, tree: moving.put(access, str(tree), world.place("/x"), overwrite=False),
+    "get": lambda world, access, tree: moving.get(access, world.place("/"), str(tree / "back"), overwrite=False),
+}
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_a_storage_that_says_nothing_within_the_time_ends_each_command_with_exit_code_4(
+    verb: str, tmp_path: Path, tree: Path
+) -> None:
+    world = stand_in(tmp_path / "storage", "hangs")
+    with pytest.raises(DeadlineError, match=f"{verb} did not end within 1 s") as caught:
+        COMMANDS[verb](world, world.access(timeout_s=1), tree)
+    assert caught.value.exit_code == ExitCode.TIMEOUT
+
+
+def test_a_server_that_does_not_start_within_the_time_is_exit_code_4_too(tmp_path: Path) -> None:
+    world = World(["sh", "-c", "sleep 1.1; exit 124"], f"file://{tmp_path}")
+    with pytest.raises(DeadlineError, match="ls did not end within 1 s"):
+        looking.ls(world.access(timeout_s=1), world.place("/"), recursive=False)
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_copied(tmp_path: Path) -> None:
@@ -459,6 +575,28 @@ def test_a_dry_run_counts_and_does_nothing(tmp_path: Path, tree: Path) -> None:
     assert world.names("/tree") == ["big"]
 
 
+@pytest.mark.parametrize("name", ["part.csv", "sub"])
+def test_a_pattern_that_matches_one_name_in_two_directories_moves_nothing(tmp_path: Path, name: str) -> None:
+    world = stand_in(tmp_path / "storage")
+    for letter in ("a", "b"):
+        folder = tmp_path / "in" / letter
+        (folder / "sub").mkdir(parents=True)
+        (folder / "part.csv").write_bytes(letter.encode())
+        (folder / "sub" / letter).touch()
+    with pytest.raises(ConfigError) as caught:
+        world.put(tmp_path / "in" / "*" / name, "/x", overwrite=True)
+    one, other = (tmp_path / "in" / letter / name for letter in ("a", "b"))
+    assert [problem.what for problem in caught.value.problems] == [f"{one} and {other} would both become /x/{name}"]
+    assert world.names("/") == []
+    for letter in ("a", "b"):
+        world.put(tmp_path / "in" / letter, "/in/")
+    back = tmp_path / "back"
+    with pytest.raises(ConfigError) as caught:
+        world.get(f"/in/*/{name}", back, overwrite=True)
+    assert caught.value.problems[0].what == f"/in/a/{name} and /in/b/{name} would both become {back}/{name}"
+    assert caught.value.exit_code == ExitCode.USAGE and not back.exists()
+
+
 # --- places -----------------------------------------------------------------------------------------------------------
 
 PLACES = Places(root="qfs://qfs-master:20000", shared="file:///data/shared", user="spark")
@@ -509,6 +647,54 @@ def test_a_pattern_that_takes_in_what_the_cluster_needs_removes_nothing(tmp_path
     with pytest.raises(RefusedError, match="/tmp: the cluster needs"):
         world.rm("/*", recursive=True)
     assert world.names("/") == ["/tmp", "/x"] or sorted(world.names("/")) == ["tmp", "x"]
+
+
+def test_a_pattern_takes_hidden_names_only_when_it_begins_with_a_dot_and_never_ours(
+    world: World, tmp_path: Path
+) -> None:
+    ours = {f".sparkqfs-part-{int(time.time())}-0123abcd", f".sparkqfs-old-{int(time.time())}-0123abcd-y"}
+    names = {"x", ".hidden", ".Trash/x", *ours}
+    for name in sorted(names):
+        source = tmp_path / "tree" / name
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_bytes(b"x")
+        world.put(source, f"/t/{name}")
+    world.get("/t/*", tmp_path / "back")
+    assert [path.name for path in (tmp_path / "back").iterdir()] == ["x"]
+    with pytest.raises(ConfigError, match="is not there"):
+        world.rm("/t/*/x", recursive=True)
+    with pytest.raises(ConfigError, match="is not there"):
+        world.rm("/t/.sparkqfs-*")
+    world.rm("/t/*", recursive=True)
+    assert set(world.names("/t")) == names - {"x"} | {".Trash"}
+    world.rm("/t/.[hT]*", recursive=True)
+    assert set(world.names("/t")) == ours
+    for name in ours:
+        world.rm(f"/t/{name}")
+    assert world.names("/t") == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "takes"),
+    [
+        ("/a/*", "/a/b", True),
+        ("/a/*", "/a/.b", False),
+        ("/a/.*", "/a/.b", True),
+        ("/a/\\.*", "/a/.b", True),
+        ("/a/{x,.b}", "/a/.b", True),
+        ("/*/b", "/.a/b", False),
+        ("/.?/b", "/.a/b", True),
+        ("/.a/*", "/.a/b", True),
+        ("/{a/b,c}*", "/a/b1", True),
+        ("/a/.*", "/a/.sparkqfs-part-1-x", False),
+        ("/a/.sparkqfs-part-1-x", "/a/.sparkqfs-part-1-x", True),
+        ("/*/", "/a", True),
+        ("/", "/", True),
+    ],
+)
+def test_a_pattern_takes_what_a_shells_pattern_takes(pattern: str, path: str, takes: bool) -> None:
+    assert PLACES.read(pattern).takes(path) is takes
+    assert PLACES.read(f"shared:{pattern}").takes(f"/data/shared{path}") is takes
 
 
 def test_control_characters_in_a_name_do_not_reach_the_terminal(tmp_path: Path) -> None:

@@ -51,10 +51,10 @@ def access(server: Sshd, home: Path, *more: str, stall_s: float = 20) -> Access:
     client = NodeClient(config, config.nodes[0])
 
     def connect(_number: int) -> Storage:
-        return Storage(NodePipe(client, [*STAND_IN, *more, "60"], stall_s=stall_s))
+        return Storage(NodePipe(client, [*STAND_IN, *more, "300"], stall_s=stall_s))
 
     said: Callable[[str], None] = lambda _text: None  # noqa: E731
-    return Access(connect=connect, width=3, on_event=said, confirm=lambda _question: True, timeout_s=60)
+    return Access(connect=connect, width=3, on_event=said, confirm=lambda _question: True, timeout_s=300)
 
 
 def place(home: Path, path: str) -> moving.Place:

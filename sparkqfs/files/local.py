@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sparkqfs.errors import ConfigError, Problem
+from sparkqfs.files.places import OURS, PART
 from sparkqfs.files.storage import LocalError
 from sparkqfs.files.wire import BLOCK_BYTES
 
-PART = ".sparkqfs-part-"
 READ_BYTES = 1 << 20
 
 
@@ -43,7 +43,8 @@ def sources(text: str) -> list[Path]:
     path = Path(text).expanduser()
     if os.path.lexists(path):
         return [path]
-    found = [Path(one) for one in sorted(glob.glob(str(path)))]  # noqa: PTH207 - Path.glob has no absolute patterns
+    names = sorted(glob.glob(str(path)))  # noqa: PTH207 - Path.glob has no absolute patterns
+    found = [one for one in map(Path, names) if not one.name.startswith(OURS)]
     if not found:
         raise ConfigError(Problem(what=f"{text} is not there", hint="a path on this machine, or a pattern in quotes"))
     return found
@@ -75,7 +76,7 @@ def walk(top: Path) -> LocalTree:
 
 def _take(tree: LocalTree, name: str, item: os.DirEntry[str]) -> list[str]:
     """Sorts one thing in; the directories that are to be looked into."""
-    if item.name.startswith(PART):
+    if item.name.startswith(OURS):
         return []
     if item.is_symlink():
         tree.links += 1

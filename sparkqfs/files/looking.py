@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
-from sparkqfs.files.moving import find, opened
+from sparkqfs.files.finding import find, opened
 from sparkqfs.files.places import Place, Places
 from sparkqfs.files.results import Result, table, visible
 from sparkqfs.files.storage import Entry, Storage, StorageError
@@ -16,7 +16,7 @@ from sparkqfs.files.transfer import Access
 def ls(access: Access, place: Place, *, recursive: bool) -> Result:
     """What a place names; of a directory what is in it."""
     entries: list[Entry] = []
-    with opened(access) as storage:
+    with opened(access, "ls") as storage:
         for top in find(storage, place):
             shown = list(_walk(storage, place, top, recursive))
             entries += shown[1:] if top.kind == "d" else shown
@@ -68,7 +68,7 @@ def _described(place: Place, entry: Entry) -> dict[str, object]:
 def du(access: Access, place: Place) -> Result:
     """Bytes, and bytes with all copies: of each thing in a directory, and together."""
     sums: dict[str, list[int]] = {}
-    with opened(access) as storage:
+    with opened(access, "du") as storage:
         found = find(storage, place)
         for top in found:
             for entry in _walk(storage, place, top, True):
@@ -111,7 +111,7 @@ def _sizes(one: list[int], name: str) -> tuple[str, ...]:
 def rm(access: Access, places: Places, place: Place, *, recursive: bool, if_there: bool) -> Result:
     """Removes what a place names, for good. Raises `RefusedError` before anything is removed."""
     places.check_removable(place)
-    with opened(access) as storage:
+    with opened(access, "rm") as storage:
         try:
             found = find(storage, place)
         except ConfigError:

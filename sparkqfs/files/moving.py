@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import BinaryIO
 
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.files import local
-from sparkqfs.files.places import Place
-from sparkqfs.files.results import Result, files_of, problems_of, visible
+from sparkqfs.files.finding import find, opened
+from sparkqfs.files.places import OURS, Place
+from sparkqfs.files.results import LISTED, Result, files_of, problems_of, visible
 from sparkqfs.files.storage import Entry, LocalError, Storage, StorageError
 from sparkqfs.files.transfer import Access, Item, One, Transfer
 
@@ -36,19 +36,6 @@ class Work:
     """Directories that were looked through for what killed runs left."""
 
 
-@contextlib.contextmanager
-def opened(access: Access) -> Iterator[Storage]:
-    """The first file server, closed at the end. A connection that ends before the files' turn is a `ClusterError`."""
-    storage = access.connect(0)
-    try:
-        yield storage
-    except OSError as error:
-        said = storage.pipe.last_words() or str(error) or type(error).__name__
-        raise ClusterError(Problem(node=storage.pipe.where or None, what=f"file server: {said}")) from error
-    finally:
-        storage.close()
-
-
 def check_source(source: str) -> None:
     """Raises `ConfigError` for what is not there."""
     if source != STREAM:
@@ -57,7 +44,7 @@ def check_source(source: str) -> None:
 
 def put(access: Access, source: str, target: Place, *, overwrite: bool, stdin: int | None = None) -> Result:
     """Files of this machine to the storage; the source `-` is the stream `stdin`."""
-    with opened(access) as storage:
+    with opened(access, "put") as storage:
         work = _work_of_put(access, storage, source, target)
         subject = f"{'standard input' if source == STREAM else visible(source)} to {visible(str(target))}"
         return _run(access, "put", storage, work, subject, _sender(overwrite, stdin))
@@ -65,14 +52,14 @@ def put(access: Access, source: str, target: Place, *, overwrite: bool, stdin: i
 
 def get(access: Access, source: Place, target: str, *, overwrite: bool) -> Result:
     """Files of the storage to this machine."""
-    with opened(access) as storage:
+    with opened(access, "get") as storage:
         work = _work_of_get(access, storage, source, target)
         return _run(access, "get", storage, work, f"{visible(str(source))} to {visible(target)}", _fetcher(overwrite))
 
 
 def get_stream(access: Access, source: Place, out: BinaryIO) -> Result:
     """One file to a stream; wrong bytes are an error after they were written."""
-    with opened(access) as storage:
+    with opened(access, "get") as storage:
         found = find(storage, source)
         if len(found) != 1 or not found[0].is_file:
             what = f"{source}: only one file can go to standard output"
@@ -91,18 +78,6 @@ def get_stream(access: Access, source: Place, out: BinaryIO) -> Result:
         return _run(access, "get", storage, Work([item]), f"{visible(str(place))} to standard output", one)
 
 
-def find(storage: Storage, place: Place) -> list[Entry]:
-    """What a place names, at least one. Raises `ConfigError` for nothing, `ClusterError` for the storage's refusal."""
-    try:
-        found = storage.find(Place(place.base, place.path.rstrip("/") or "/").uri)
-    except StorageError as error:
-        raise ClusterError(Problem(what=f"{visible(str(place))}: {error}")) from error
-    if not found:
-        hint = "`ls` of its directory shows what is there; a pattern stands in quotes"
-        raise ConfigError(Problem(what=f"{visible(str(place))} is not there", hint=hint))
-    return found
-
-
 # --- put -------------------------------------------------------------------------------------------------------------
 
 
@@ -119,23 +94,28 @@ def _work_of_put(access: Access, storage: Storage, source: str, target: Place) -
         else:
             paths = local.sources(source)
             into = target.is_into or paths != [Path(source).expanduser()]
+            if into:
+                _check_targets([(str(path), str(target.below(_name_of(path)))) for path in paths])
             for path in paths:
-                _add_source(work, storage, path, target, into, access.dry_run)
+                top = target.below(_name_of(path)) if into else target
+                try:
+                    _add_source(work, storage, path, (top, into), access.dry_run)
+                except StorageError as error:  # of this name; the others are done
+                    work.failed[str(top)] = str(error)
     except StorageError as error:
         raise ClusterError(Problem(what=f"{visible(str(target))}: {error}")) from error
     return work
 
 
-def _add_source(work: Work, storage: Storage, path: Path, target: Place, into: bool, dry_run: bool) -> None:
+def _add_source(work: Work, storage: Storage, path: Path, target: tuple[Place, bool], dry_run: bool) -> None:
     tree = local.walk(path)
-    name = path.resolve().name if path.name in ("", "..") else path.name
-    top = target.below(name) if into else target
+    top = target[0]
     work.links += tree.links
     work.others += tree.others
     work.failed |= {str(path / below): why for below, why in tree.failed.items()}
     if not tree.directories:
         for size in tree.files.values():
-            _add_file(work, storage, path, (top, into), size, dry_run)
+            _add_file(work, storage, path, target, size, dry_run)
         return
     there = _below(storage, top)
     for directory in sorted(tree.directories):
@@ -144,6 +124,10 @@ def _add_source(work: Work, storage: Storage, path: Path, target: Place, into: b
     for below, size in tree.files.items():
         entry = there.get(below)
         work_item(work, path / below, top.below(below), size, entry.size if entry else None, _is_dir(entry))
+
+
+def _name_of(path: Path) -> str:
+    return path.resolve().name if path.name in ("", "..") else path.name
 
 
 def _is_dir(entry: Entry | None) -> bool:
@@ -241,6 +225,7 @@ def _work_of_get(access: Access, storage: Storage, source: Place, target: str) -
     is_exact = len(found) == 1 and source.at(found[0].path).path == (source.path.rstrip("/") or "/")
     folder = Path(target).expanduser()
     into = target.endswith("/") or not is_exact
+    _check_targets([(str(source.at(one.path)), str(folder / one.name)) for one in found if one.kind != "l"])
     work = Work()
     for entry in found:
         place = source.at(entry.path)
@@ -265,7 +250,7 @@ def _add_tree(work: Work, storage: Storage, place: Place, top: Path, dry_run: bo
     start = found[0].path
     for entry in found:
         name = entry.path[len(start) :].lstrip("/")
-        if any(part in (".", "..") for part in name.split("/")) or entry.name.startswith(local.PART):
+        if any(part in (".", "..") for part in name.split("/")) or entry.name.startswith(OURS):
             continue
         if entry.kind == "l":
             work.links += 1
@@ -318,6 +303,20 @@ def _fetcher(overwrite: bool) -> One:
 
 
 # --- both ------------------------------------------------------------------------------------------------------------
+
+
+def _check_targets(pairs: list[tuple[str, str]]) -> None:
+    """Raises `ConfigError` when two sources have one target: a pattern that matches in several directories."""
+    first: dict[str, str] = {}
+    problems = []
+    for source, target in pairs:
+        if target in first:
+            what = f"{visible(first[target])} and {visible(source)} would both become {visible(target)}"
+            hint = "nothing was copied; name the directories that they are in, one command each"
+            problems.append(Problem(what=what, hint=hint, code=ExitCode.USAGE))
+        first.setdefault(target, source)
+    if problems:
+        raise ConfigError(*problems[:LISTED])
 
 
 def _run(access: Access, verb: str, storage: Storage, work: Work, subject: str, one: One) -> Result:

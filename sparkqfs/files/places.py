@@ -10,6 +10,10 @@ from sparkqfs.errors import ConfigError, Problem, RefusedError
 SHARED = "shared:"
 URI = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]*)(/.*)?", re.DOTALL)
 PATTERN = re.compile(r"[*?\[{]")
+PART = ".sparkqfs-part-"
+OURS = (PART, ".sparkqfs-old-")
+"""How names begin that files have for a while only, on the storage and on the other side."""
+_SAYS_DOT = re.compile(r"(^|[{,])\\?\.")
 KEPT = ("/", "/user", "/tmp", "/history", "/history/spark-events")
 """Directories that the cluster itself needs; so is the home of the service user."""
 
@@ -65,6 +69,21 @@ class Place:
     def is_pattern(self) -> bool:
         """Whether it may stand for several."""
         return PATTERN.search(self.path) is not None
+
+    def takes(self, full: str) -> bool:
+        """Whether this name, or as a pattern it, stands for a path that the file server found for it.
+
+        As in a shell a pattern takes a name that begins with a dot only where its own part of the path does; and it
+        never takes a file of ours in the making.
+        """
+        parts, own = self.at(full).path.rstrip("/").split("/"), self.path.rstrip("/").split("/")
+        if parts == own:
+            return True
+        if len(parts) != len(own):  # braces with a slash in them
+            parts, own = parts[-1:], own[-1:]
+        if parts[-1].startswith(OURS):
+            return False
+        return all(_SAYS_DOT.search(mine) for part, mine in zip(parts, own, strict=True) if part.startswith("."))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from sparkqfs.files.storage import LocalError, Storage, StorageError
 
 PROGRESS_S = 2.0
 TRIES = 2
-"""A file whose connection breaks is tried once more, perhaps over another machine."""
+"""A file whose connection breaks is tried once more, perhaps over another machine; a stream is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,19 @@ class Access:
     confirm: Callable[[str], bool]
     timeout_s: float
     dry_run: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is; file servers end by themselves then."""
+        return time.monotonic() - self.started >= int(self.timeout_s)
+
+    def late(self, verb: str) -> DeadlineError:
+        """What to raise then."""
+        what = f"{verb} did not end within {self.timeout_s:.0f} s"
+        goes_on = "" if verb in ("ls", "du") else "the same command again goes on with what is left; "
+        hint = f"{goes_on}--timeout SECONDS gives it longer"
+        return DeadlineError(Problem(what=what, code=ExitCode.TIMEOUT, hint=hint))
 
 
 @dataclass(slots=True)
@@ -122,10 +135,8 @@ class Transfer:
             for thread in threads:
                 thread.join(0.05)
             now = time.monotonic()
-            if now - started > self._access.timeout_s:
-                what = f"{self._verb} did not end within {self._access.timeout_s:.0f} s"
-                hint = "the same command again goes on with what is left; --timeout SECONDS gives it longer"
-                raise DeadlineError(Problem(what=what, code=ExitCode.TIMEOUT, hint=hint))
+            if self._access.is_over:
+                raise self._access.late(self._verb)
             if now - said >= PROGRESS_S:
                 self._say(now - started)
                 said = now
@@ -179,7 +190,10 @@ class Transfer:
                     storage.close()
 
     def _again(self, item: Item, tries: int, said: str) -> None:
-        if tries < TRIES:
+        """A stream can be read once only: what it gave is gone, and a second try would store the rest as the whole."""
+        if item.size < 0:
+            self._fail(str(item.place), f"the connection ended, and a stream cannot be read again: {said}")
+        elif tries < TRIES:
             self._access.on_event(f"{item.place}: once more, because the connection ended: {said}")
             with self._lock:
                 self._queue.append((item, tries + 1))

@@ -2,22 +2,34 @@ package sparkqfs.files;
 
 import java.io.IOException;
 import java.io.OutputStream;
+import java.net.URI;
 import java.security.MessageDigest;
 import java.util.HexFormat;
 import java.util.UUID;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.apache.hadoop.fs.ChecksumFileSystem;
+import org.apache.hadoop.fs.FileAlreadyExistsException;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.hdfs.DistributedFileSystem;
 
 /** A file in the making, under a hidden name beside its target; gone unless it was given the target's name. */
 final class Part implements AutoCloseable {
     /** Then the second in which nobody writes it any more, and something unique. */
-    static final String PREFIX = ".sparkqfs-part-";
+    private static final String PREFIX = ".sparkqfs-part-";
+    /** The same, then the name that the file had and is to get back when nothing took it. */
     private static final String OLD = ".sparkqfs-old-";
+    private static final Pattern LEFT = Pattern.compile(
+        "\\.sparkqfs-(?:part-(?<part>[0-9]{1,15})-[0-9a-f]{8}|old-(?<old>[0-9]{1,15})-[0-9a-f]{8}-(?<name>.+))",
+        Pattern.DOTALL);
     private static final long SLACK_S = 3600;
 
     private final FileSystem system;
     private final Path target;
+    private final String unique;
     private final Path path;
     private final MessageDigest digest = Digests.sha256();
     private OutputStream out;
@@ -27,7 +39,8 @@ final class Part implements AutoCloseable {
     Part(FileSystem system, Path target, long endSeconds) throws IOException {
         this.system = system;
         this.target = target;
-        path = beside(PREFIX + endSeconds);
+        unique = endSeconds + "-" + UUID.randomUUID().toString().substring(0, 8);
+        path = sibling(target, PREFIX + unique);
         out = system.create(path, true);
     }
 
@@ -80,25 +93,60 @@ final class Part implements AutoCloseable {
         return size;
     }
 
-    /** The file that has the name comes back when the renaming fails. */
+    /** A file that has the name is replaced in one step, as HDFS, QFS and plain files can. */
     private void rename(boolean replaces) throws IOException {
-        Path old = beside(OLD);
-        if (replaces && !system.rename(target, old)) {
-            throw new IOException("the old file cannot be moved away");
+        if (replaces && system instanceof DistributedFileSystem hdfs) {
+            hdfs.rename(path, target, Options.Rename.OVERWRITE);
+            return;
         }
-        if (!system.rename(path, target)) {
-            if (replaces) {
-                system.rename(old, target);
-            }
+        if (replaces && system instanceof ChecksumFileSystem checked) { // sums of the old bytes: nobody could read the new
+            checked.getRawFileSystem().delete(checked.getChecksumFile(target), false);
+        }
+        if (isRenamed()) {
+            return;
+        }
+        if (!replaces) {
             throw new IOException(Names.whyNot(target));
         }
-        if (replaces) {
-            system.delete(old, false);
+        swap();
+    }
+
+    private boolean isRenamed() throws IOException {
+        try {
+            return system.rename(path, target);
+        } catch (FileAlreadyExistsException taken) {
+            return false;
         }
     }
 
-    private Path beside(String start) {
-        return new Path(target.getParent(), start + "-" + UUID.randomUUID().toString().substring(0, 8));
+    /** Other storages: for a moment nothing has the name. The old file gets it back, here or by {@link #sweep}. */
+    private void swap() throws IOException {
+        Path old = sibling(target, OLD + unique + "-" + target.getName());
+        if (!system.rename(target, old)) {
+            throw new IOException("the old file cannot be moved away");
+        }
+        boolean isDone = false;
+        try {
+            isDone = system.rename(path, target);
+        } finally {
+            if (!isDone) {
+                system.rename(old, target);
+            }
+        }
+        if (!isDone) {
+            throw new IOException(Names.whyNot(target));
+        }
+        try {
+            system.delete(old, false);
+        } catch (IOException failure) { // the new file is there, and that was what was asked for
+            System.err.println("file-server: " + old + " stays: " + failure.getMessage());
+        }
+    }
+
+    /** In parts, because a name may hold a colon. */
+    private static Path sibling(Path path, String name) {
+        URI uri = path.getParent().toUri();
+        return new Path(uri.getScheme(), uri.getAuthority(), uri.getPath() + "/" + name);
     }
 
     /** Never fails: what went wrong is known already. A part that stays is removed by {@link #sweep}. */
@@ -120,18 +168,26 @@ final class Part implements AutoCloseable {
         }
     }
 
-    /** Removes parts whose writers were ended by force; how many. */
+    /** Of writers that were ended by force: removes parts, and old files unless their name is free; how many. */
     static int sweep(FileSystem system, Path directory) throws IOException {
-        int removed = 0;
+        int swept = 0;
         for (FileStatus item : system.listStatus(directory)) {
-            String name = item.getPath().getName();
-            if (item.isFile() && name.matches("\\.sparkqfs-part-[0-9]{1,15}-[0-9a-f]{8}")) {
-                long end = Long.parseLong(name.substring(PREFIX.length(), name.lastIndexOf('-')));
-                if (end + SLACK_S < System.currentTimeMillis() / 1000 && system.delete(item.getPath(), false)) {
-                    removed++;
-                }
+            Matcher left = LEFT.matcher(item.getPath().getName());
+            if (item.isFile() && left.matches() && isOver(left) && mend(system, item.getPath(), left.group("name"))) {
+                swept++;
             }
         }
-        return removed;
+        return swept;
+    }
+
+    private static boolean isOver(Matcher left) {
+        String end = left.group("part") == null ? left.group("old") : left.group("part");
+        return Long.parseLong(end) + SLACK_S < System.currentTimeMillis() / 1000;
+    }
+
+    private static boolean mend(FileSystem system, Path path, String name) throws IOException {
+        Path target = name == null ? null : sibling(path, name);
+        boolean isFree = target != null && Digests.statusOrNull(system, target) == null;
+        return isFree ? system.rename(path, target) : system.delete(path, false);
     }
 }
