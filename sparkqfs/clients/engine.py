@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 
 import docker.api
+import docker.auth
 import docker.errors
 import docker.types
+import docker.utils.proxy
+import requests
 import requests.exceptions
 
 from sparkqfs.clients.channel import ChannelAdapter
@@ -21,15 +24,35 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 STACK_LABEL = "com.docker.stack.namespace"
 
 
+class _NoLogins(docker.auth.AuthConfig):  # type: ignore[misc]
+    """No login of any registry. The SDK reads the user's files again when it finds that it has none."""
+
+    is_empty = False
+
+
+class _Api(docker.api.APIClient):  # type: ignore[misc]
+    """The SDK's client without `~/.docker/config.json`: its own constructor loads the user's logins, sends all of them
+    along with each build, and fails where their store is gone."""
+
+    def __init__(self, timeout_s: float) -> None:
+        requests.Session.__init__(self)
+        self.timeout = int(timeout_s)
+        self.credstore_env = None
+        self._version = DOCKER_API
+        self._general_configs: dict[str, Any] = {}
+        self._proxy_configs = docker.utils.proxy.ProxyConfig()
+        self._auth_configs = _NoLogins({})
+        self.trust_env = False
+        # the SDK reads raw streams of this scheme from the channel itself
+        self.base_url = "http+docker://ssh"
+
+
 class Engine:
     """The Docker Engine of one machine. Faults are `ClusterError`s that name it."""
 
     def __init__(self, client: NodeClient, *, timeout_s: float = 60.0) -> None:
         self.client = client
-        self._api = docker.api.APIClient(base_url="http://localhost:1", version=DOCKER_API, timeout=int(timeout_s))
-        self._api.trust_env = False
-        # the SDK reads raw streams of this scheme from the channel itself
-        self._api.base_url = "http+docker://ssh"
+        self._api = _Api(timeout_s)
         self._api.mount(
             "http+docker://", ChannelAdapter(lambda: client.exec_channel(["docker", "system", "dial-stdio"]))
         )
