@@ -6,8 +6,6 @@ import base64
 import contextlib
 import io
 import json
-import os
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,22 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import sshd
+from servers import engine_machine
 
 from sparkqfs.clients.engine import Engine
 from sparkqfs.clients.ssh import NodeClient
 
-BRIDGE = """#!{python} -I
-import os, socket, sys, threading
-there = socket.create_connection(("127.0.0.1", {port}))
-def back():
-    while more := there.recv(65536):
-        os.write(1, more)
-    os._exit(0)
-threading.Thread(target=back, daemon=True).start()
-while more := os.read(0, 65536):
-    there.sendall(more)
-"""
 Requests = list[tuple[str, dict[str, str]]]
 
 
@@ -66,16 +53,11 @@ def noting() -> Iterator[tuple[int, Requests]]:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NodeClient, Requests]]:
     """A machine whose `docker system dial-stdio` leads to that server."""
     folder = tmp_path_factory.mktemp("sshd")
-    with noting() as (port, seen):
-        program = folder / "bin" / "docker"
-        program.parent.mkdir()
-        program.write_text(BRIDGE.format(python=sys.executable, port=port))
-        program.chmod(0o755)
-        with sshd(folder, f"SetEnv PATH={program.parent}:{os.environ['PATH']}") as server:
-            config = server.cluster(folder / "known_hosts")
-            client = NodeClient(config, config.nodes[0])
-            yield client, seen
-            client.close()
+    with noting() as (port, seen), engine_machine(folder, port) as server:
+        config = server.cluster(folder / "known_hosts")
+        client = NodeClient(config, config.nodes[0])
+        yield client, seen
+        client.close()
 
 
 def build_of(machine: tuple[NodeClient, Requests]) -> tuple[str, dict[str, str]]:

@@ -72,6 +72,15 @@ class Engine:
             what = f"{doing}: the Docker Engine does not answer ({str(error)[:200] or type(error).__name__})"
             raise ClusterError(Problem(node=self.client.node.name, what=what, hint=hint)) from error
 
+    @contextlib.contextmanager
+    def answering_within(self, timeout_s: float) -> Iterator[None]:
+        """Another time limit for what is asked in this block."""
+        before, self._api.timeout = self._api.timeout, int(timeout_s)
+        try:
+            yield
+        finally:
+            self._api.timeout = before
+
     def close(self) -> None:
         """Close the API's channels."""
         self._api.close()
