@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 
@@ -29,7 +30,7 @@ def check_nodes(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Pro
         found += _check_engine(name, fact)
         found += _check_machine(config, name, fact)
         found += _check_subnet(config, name, fact)
-        found += _check_trust(config, name, fact, any(other.has_secrets for other in facts.values()))
+        found += _check_trust(config, name, fact, facts.get(config.manager.name))
     found += _check_architectures(facts)
     found += _check_ports(config, facts)
     return tuple(found)
@@ -72,12 +73,16 @@ def _check_subnet(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Pro
     return []
 
 
-def _check_trust(config: ClusterConfig, name: str, fact: NodeFacts, prepared: bool) -> list[Problem]:
+def _check_trust(config: ClusterConfig, name: str, fact: NodeFacts, manager: NodeFacts | None) -> list[Problem]:
     """Only once prep has made the CA on the manager: before that there is nothing to trust."""
-    if not prepared or fact.engine_version is None:
+    if manager is None or not manager.has_secrets or fact.engine_version is None:
         return []
-    if config.registry.tls and fact.trusted_ca is None:
-        return [Problem(node=name, what="its engine does not trust the registry", hint="invoke prep")]
+    wanted = hashlib.sha256(manager.ca_pem.encode()).hexdigest() if manager.ca_pem is not None else fact.trusted_ca
+    if config.registry.tls and (fact.trusted_ca is None or fact.trusted_ca != wanted):
+        other = (
+            "does not trust the registry" if fact.trusted_ca is None else "trusts another certificate of the registry"
+        )
+        return [Problem(node=name, what=f"its engine {other}", hint="invoke prep")]
     if not config.registry.tls and not fact.accepts_plain_http(config.registry_address):
         what = f"its engine refuses plain HTTP to the registry {config.registry_address}"
         hint = (

@@ -11,6 +11,8 @@ from facts_builders import a_fresh_node, a_node, prepared
 
 from sparkqfs.checks import check_nodes, parse_version
 from sparkqfs.config import RegistryConfig
+from sparkqfs.jobs import whole
+from sparkqfs.jobs.base import Session
 
 CLUSTER = a_cluster()
 
@@ -115,6 +117,21 @@ def test_without_tls_an_engine_that_refuses_plain_http_is_found(accepted: tuple[
 
 def test_a_worker_that_does_not_trust_the_registry_is_found() -> None:
     assert found("node2", trusted_ca=None) == [("node2", "its engine does not trust the registry")]
+
+
+def test_an_engine_that_trusts_the_registry_of_before_is_found() -> None:
+    expected = [("node2", "its engine trusts another certificate of the registry")]
+    assert found("node2", trusted_ca="0" * 64) == expected
+
+
+def test_a_worker_is_looked_at_with_what_the_manager_says() -> None:
+    config = a_cluster()
+    facts = prepared(config, node2=replace(a_node("node2"), trusted_ca=None))
+    session = Session(config, clients=None, on_event=print, _facts=facts)  # type: ignore[arg-type]
+    result = whole.doctor(session, ("node2",))
+    assert [(problem.node, problem.what) for problem in result.problems] == [
+        ("node2", "its engine does not trust the registry")
+    ]
 
 
 def test_every_finding_says_what_mends_it() -> None:

@@ -144,7 +144,7 @@ def doctor(session: Session, only: tuple[str, ...] = ()) -> JobResult:
     mine = {name: fact for name, fact in facts.items() if name in names}
     problems = [
         *(problem for problem in unreachable if problem.node in names),
-        *check_nodes(session.config, mine),
+        *(one for one in check_nodes(session.config, facts) if one.node is None or one.node in names),
     ]
     try:
         made, _ = prep.plan(session, only=only)
