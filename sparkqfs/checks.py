@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
 
-from sparkqfs.config import ClusterConfig, published_ports
+from sparkqfs.config import ClusterConfig, NodeConfig, published_ports
 from sparkqfs.errors import Problem
 from sparkqfs.facts import NodeFacts
-from sparkqfs.topology import OLDEST_ENGINE, SPARK_MASTER_PORT, SPARK_WORKER_PORT, SPARK_WORKER_UI_PORT
+from sparkqfs.topology import (
+    MASTER_MIN_MIB,
+    OLDEST_ENGINE,
+    SPARK_MASTER_PORT,
+    SPARK_WORKER_PORT,
+    SPARK_WORKER_UI_PORT,
+)
 
 MAX_SKEW_S = 5.0
 MIN_FREE_BYTES = 5 << 30
-SWARM_PORT = 2377
+SWARM_PORT, SWARM_NODES_PORT = 2377, 7946
+"""For nodes that join, on the manager; among all nodes."""
 HOST_PORTS = {SPARK_MASTER_PORT, SPARK_WORKER_PORT, SPARK_WORKER_UI_PORT}
 """What Spark's daemons take on the machines themselves without an overlay; those of its storage come on top."""
 
@@ -29,7 +37,7 @@ def check_nodes(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Pro
         found += _check_engine(name, fact)
         found += _check_machine(config, name, fact)
         found += _check_subnet(config, name, fact)
-        found += _check_trust(config, name, fact, any(other.has_secrets for other in facts.values()))
+        found += _check_trust(config, name, fact, facts.get(config.manager.name))
     found += _check_architectures(facts)
     found += _check_ports(config, facts)
     return tuple(found)
@@ -72,12 +80,16 @@ def _check_subnet(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Pro
     return []
 
 
-def _check_trust(config: ClusterConfig, name: str, fact: NodeFacts, prepared: bool) -> list[Problem]:
+def _check_trust(config: ClusterConfig, name: str, fact: NodeFacts, manager: NodeFacts | None) -> list[Problem]:
     """Only once prep has made the CA on the manager: before that there is nothing to trust."""
-    if not prepared or fact.engine_version is None:
+    if manager is None or not manager.has_secrets or fact.engine_version is None:
         return []
-    if config.registry.tls and fact.trusted_ca is None:
-        return [Problem(node=name, what="its engine does not trust the registry", hint="invoke prep")]
+    wanted = hashlib.sha256(manager.ca_pem.encode()).hexdigest() if manager.ca_pem is not None else fact.trusted_ca
+    if config.registry.tls and (fact.trusted_ca is None or fact.trusted_ca != wanted):
+        other = (
+            "does not trust the registry" if fact.trusted_ca is None else "trusts another certificate of the registry"
+        )
+        return [Problem(node=name, what=f"its engine {other}", hint="invoke prep")]
     if not config.registry.tls and not fact.accepts_plain_http(config.registry_address):
         what = f"its engine refuses plain HTTP to the registry {config.registry_address}"
         hint = (
@@ -96,15 +108,28 @@ def _check_architectures(facts: dict[str, NodeFacts]) -> list[Problem]:
 
 
 def _check_ports(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[Problem]:
-    """Ports taken by something else, looked at before a swarm exists: afterwards they are our own."""
-    manager = facts.get(config.manager.name)
-    if manager is None or manager.swarm_state == "active":
-        return []
-    wanted = {*published_ports(config).values(), config.registry.port, SWARM_PORT}
-    taken = [(manager.name, port) for port in sorted(wanted & set(manager.ports))]
+    """Ports taken by something else, looked at before a machine is in a swarm: afterwards they are our own."""
+    found = []
+    for name, fact in facts.items():
+        if fact.swarm_state != "inactive":
+            continue
+        for port in sorted(_wanted_ports(config, config.node(name), fact) & set(fact.ports)):
+            hint = f"ss -ltnp 'sport = :{port}' names it"
+            found.append(Problem(node=name, what=f"port {port} is taken there", hint=hint))
+    return found
+
+
+def _wanted_ports(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> set[int]:
+    """TCP ports that Swarm, and services that it may place there, take on a machine."""
+    pages = published_ports(config)
+    wanted = {SWARM_NODES_PORT}
     if config.network == "host":
-        taken += [(name, port) for name, fact in facts.items() for port in sorted(HOST_PORTS & set(fact.ports))]
-    return [
-        Problem(node=name, what=f"port {port} is taken there", hint=f"ss -ltnp 'sport = :{port}' names it")
-        for name, port in taken
-    ]
+        wanted |= HOST_PORTS
+    if node.manager:
+        return wanted | {*pages.values(), config.registry.port, SWARM_PORT}
+    is_large = not fact.memory_mib or fact.memory_mib >= MASTER_MIN_MIB
+    if config.network == "overlay" and is_large:
+        wanted.add(pages["spark_ui"])
+    if config.notebooks.shared:
+        wanted |= {pages["jupyter"], pages["app_ui"]}
+    return wanted

@@ -480,10 +480,12 @@ def _storage(section: Section, base: Path, env: Mapping[str, str], node_count: i
     replication = section.take("replication", copies, max(1, min(default.replication, node_count)))
     if replication > node_count > 0:
         section.faults.add("storage.replication", _too_many(Redundancy(replication), node_count), fitting(node_count))
+    kind = section.take("kind", read.choice(*get_args(StorageKind)), default.kind)
+    named = env.get(TARBALL_VARIABLE) if kind == "qfs" else None
     return StorageConfig(
-        kind=section.take("kind", read.choice(*get_args(StorageKind)), default.kind),
+        kind=kind,
         replication=replication,
-        qfs=_qfs(section.section("qfs"), base, env.get(TARBALL_VARIABLE) or None),
+        qfs=_qfs(section.section("qfs"), base, named or None),
         hdfs=HdfsConfig(jars=section.section("hdfs").take("jars", read.local_path(base), default.hdfs.jars)),
         shared=SharedConfig(path=section.section("shared").take("path", _SHARED_PATH, None)),
     )

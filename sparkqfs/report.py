@@ -141,6 +141,9 @@ class Reporter:
         def add(name: str, value: str) -> None:
             table.add_row(name, Text(plain(value)))
 
+        swarm = document.get("swarm")
+        if isinstance(swarm, dict) and not swarm["answers"]:
+            add("Swarm", "does not answer")
         if spark.get("answers"):
             add("Spark workers", f"{spark['workers_alive']} of {spark['workers_expected']} alive")
             add("  cores", f"{spark['cores_used']} of {spark['cores']} used")

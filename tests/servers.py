@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -35,13 +36,21 @@ class Answer:
 
 
 @contextlib.contextmanager
-def serve(answers: dict[str, Answer]) -> Iterator[int]:
-    """An HTTP server with these answers by path, 404 for others; its port."""
+def serve(answers: dict[str, Answer], *, keep_alive: bool = False) -> Iterator[int]:
+    """An HTTP server with these answers by path, with or without its query, 404 for others; its port."""
     stopping = threading.Event()
+    connections: list[socket.socket] = []
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1" if keep_alive else "HTTP/1.0"
+
+        def setup(self) -> None:
+            super().setup()
+            connections.append(self.connection)
+
         def do_GET(self) -> None:
-            answer = answers.get(self.path, Answer(body=b"no such page", status=404))
+            missing = Answer(body=b"no such page", status=404)
+            answer = answers.get(self.path) or answers.get(self.path.partition("?")[0]) or missing
             stopping.wait(answer.pause_s)
             with contextlib.suppress(OSError):
                 self.send_response(answer.status)
@@ -64,7 +73,38 @@ def serve(answers: dict[str, Answer]) -> Iterator[int]:
         stopping.set()
         server.shutdown()
         server.server_close()
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         thread.join(5)
+
+
+BRIDGE = """#!{python} -I
+import os, socket, threading
+there = socket.create_connection(("127.0.0.1", int(open({port_file!r}).read())))
+def back():
+    while more := there.recv(65536):
+        os.write(1, more)
+    os._exit(0)
+threading.Thread(target=back, daemon=True).start()
+while more := os.read(0, 65536):
+    there.sendall(more)
+"""
+
+
+@contextlib.contextmanager
+def engine_machine(folder: Path, port: int, *settings: str) -> Iterator[Sshd]:
+    """An SSH server on whose machine `docker system dial-stdio` leads to the HTTP server at `port`.
+
+    Another port in `folder`/engine-port is another engine from then on.
+    """
+    (folder / "engine-port").write_text(str(port))
+    program = folder / "bin" / "docker"
+    program.parent.mkdir()
+    program.write_text(BRIDGE.format(python=sys.executable, port_file=str(folder / "engine-port")))
+    program.chmod(0o755)
+    with sshd(folder, f"SetEnv PATH={program.parent}:{os.environ['PATH']}", *settings) as server:
+        yield server
 
 
 def closed_port() -> int:

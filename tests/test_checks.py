@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 from builders import a_cluster
 from facts_builders import a_fresh_node, a_node, prepared
+from servers import sshd
 
 from sparkqfs.checks import check_nodes, parse_version
+from sparkqfs.clients.connect import Clients
 from sparkqfs.config import RegistryConfig
+from sparkqfs.jobs import whole
+from sparkqfs.jobs.base import Session
 
 CLUSTER = a_cluster()
 
@@ -96,8 +101,31 @@ def test_our_own_ports_are_no_problem_once_the_swarm_is_up() -> None:
     assert found("node1", ports=(8080, 2377), swarm_state="active") == []
 
 
-def test_ports_of_other_nodes_are_not_looked_at() -> None:
-    assert found("node2", ports=(8080,)) == []
+def test_ports_of_what_swarm_may_put_on_any_node_are_found_everywhere() -> None:
+    assert found("node2", ports=(2377, 5000, 7777, 7946, 8080, 18080)) == [
+        ("node2", "port 7946 is taken there"),
+        ("node2", "port 8080 is taken there"),
+    ]
+
+
+def test_a_new_node_is_looked_at_while_the_others_are_a_swarm_already() -> None:
+    facts = {name: replace(fact, swarm_state="active", ports=(7946, 8080)) for name, fact in prepared(CLUSTER).items()}
+    facts["node3"] = replace(facts["node3"], swarm_state="inactive", ports=(7946,))
+    assert [(one.node, one.what) for one in check_nodes(CLUSTER, facts)] == [("node3", "port 7946 is taken there")]
+
+
+def test_jupyters_ports_are_looked_at_wherever_it_may_run() -> None:
+    notebooks = replace(CLUSTER.notebooks, shared=True, path=PurePosixPath("/mnt/shared"))
+    config = a_cluster(notebooks=notebooks)
+    problems = check_nodes(config, prepared(config, node2=a_node("node2", config, ports=(4040, 7777, 18080))))
+    assert [problem.what for problem in problems] == ["port 4040 is taken there", "port 7777 is taken there"]
+
+
+@pytest.mark.parametrize(("memory_mib", "network"), [(4095, "overlay"), (16384, "host")])
+def test_the_masters_page_is_not_looked_at_where_it_is_never_put(memory_mib: int, network: str) -> None:
+    config = a_cluster(network=network)
+    fact = a_node("node2", config, memory_mib=memory_mib, ports=(8080,))
+    assert check_nodes(config, prepared(config, node2=fact)) == ()
 
 
 def test_a_manager_that_does_not_trust_its_registry_is_found_once_there_is_a_ca() -> None:
@@ -115,6 +143,32 @@ def test_without_tls_an_engine_that_refuses_plain_http_is_found(accepted: tuple[
 
 def test_a_worker_that_does_not_trust_the_registry_is_found() -> None:
     assert found("node2", trusted_ca=None) == [("node2", "its engine does not trust the registry")]
+
+
+def test_an_engine_that_trusts_the_registry_of_before_is_found() -> None:
+    expected = [("node2", "its engine trusts another certificate of the registry")]
+    assert found("node2", trusted_ca="0" * 64) == expected
+
+
+@pytest.mark.parametrize(("settings", "told"), [(("AllowTcpForwarding no",), True), ((), False)])
+def test_doctor_says_what_the_managers_sshd_must_allow(tmp_path: Path, settings: tuple[str, ...], told: bool) -> None:
+    with sshd(tmp_path, *settings) as server:
+        config = server.cluster(tmp_path / "known_hosts")
+        clients = Clients(config)
+        session = Session(config, clients, on_event=print, _facts=prepared(config))
+        problems = [one for one in whole.doctor(session).problems if "AllowTcpForwarding" in (one.hint or "")]
+        clients.close()
+    assert [problem.node for problem in problems] == (["node1"] if told else [])
+
+
+def test_a_worker_is_looked_at_with_what_the_manager_says() -> None:
+    config = a_cluster()
+    facts = prepared(config, node2=replace(a_node("node2"), trusted_ca=None))
+    session = Session(config, clients=None, on_event=print, _facts=facts)  # type: ignore[arg-type]
+    result = whole.doctor(session, ("node2",))
+    assert [(problem.node, problem.what) for problem in result.problems] == [
+        ("node2", "its engine does not trust the registry")
+    ]
 
 
 def test_every_finding_says_what_mends_it() -> None:

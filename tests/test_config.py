@@ -150,6 +150,11 @@ def test_a_tarball_of_the_environment_that_is_not_there_names_the_variable(tmp_p
     assert str(problem) == expected
 
 
+def test_a_tarball_of_the_environment_is_not_looked_at_where_no_qfs_runs(tmp_path: Path) -> None:
+    text = TWO_NODES + "storage: {kind: hdfs}\n"
+    assert load(tmp_path, text, {"SPARKQFS_QFS_TARBALL": "/no/such.tgz"}).storage.qfs.tarball is None
+
+
 @pytest.mark.parametrize("name", ["", "\0", "\ud800", "~nobody-of-that-name/x", "x" * 5000])
 def test_odd_values_in_the_environment_give_no_traceback(tmp_path: Path, name: str) -> None:
     try:

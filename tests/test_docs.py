@@ -274,7 +274,9 @@ def test_status_md_names_exactly_the_keys_of_the_json_document() -> None:
     problem = Problem(what="something")
     documents = [
         status.document(session, a_status(), (problem,)),
-        status.document(session, a_status(spark="no", storage="no", jupyter="no", history="no"), (problem,)),
+        status.document(
+            session, a_status(swarm=problem, spark="no", storage="no", jupyter="no", history="no"), (problem,)
+        ),
     ]
     keys = {"exit_code", *(path for document in documents for path in paths_of(document))}
     section = (ROOT / "docs" / "status.md").read_text(encoding="utf-8").partition("## The JSON document")[2]

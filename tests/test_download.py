@@ -291,3 +291,11 @@ def test_as_a_program_it_knows_two_things_to_fetch(
     sums = {jar.cached: jar.sha256 for jar in read_lock(HADOOP_LOCK)}
     assert main(["download", "hdfs"]) == 0 and f"{len(sums)} jars" in capsys.readouterr().err
     assert main(["download", "other"]) == 2
+
+
+def test_as_a_program_it_names_the_variable_whose_file_is_not_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPARKQFS_QFS_TARBALL", "/no/such.tgz")
+    assert main(["download"]) == 2
+    assert "SPARKQFS_QFS_TARBALL: /no/such.tgz is not there" in capsys.readouterr().err

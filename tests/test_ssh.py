@@ -298,7 +298,38 @@ def test_a_changed_key_is_refused_and_left_as_it_is(server: Sshd, tmp_path: Path
 def test_a_key_of_another_type_is_a_changed_key(server: Sshd, tmp_path: Path) -> None:
     known = tmp_path / "known_hosts"
     known.write_text(f"[127.0.0.1]:{server.port} {make_key(tmp_path / 'other', 'ecdsa')}\n")
-    refused(server.cluster(known))
+    assert "has changed" in str(refused(server.cluster(known)))
+
+
+@pytest.fixture(scope="module")
+def keys_of_three_types(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sshd, dict[str, str]]]:
+    """A server with an Ed25519, an ECDSA and an RSA host key, and the keys by type."""
+    folder = tmp_path_factory.mktemp("keys")
+    more = {kind: make_key(folder / kind, kind) for kind in ("ecdsa", "rsa")}
+    with sshd(folder, *(f"HostKey {folder}/{kind}" for kind in more)) as running:
+        yield running, {"ed25519": running.host_key, **more}
+
+
+@pytest.mark.parametrize("policy", ["accept-new", "strict"])
+@pytest.mark.parametrize("known_types", [["rsa"], ["ecdsa"], ["rsa", "ecdsa"], ["ed25519", "rsa"]])
+def test_a_machine_is_known_by_whichever_of_its_keys_stands_in_the_file(
+    keys_of_three_types: tuple[Sshd, dict[str, str]], tmp_path: Path, known_types: list[str], policy: str
+) -> None:
+    machine, keys = keys_of_three_types
+    known = tmp_path / "known_hosts"
+    known.write_text("".join(f"[127.0.0.1]:{machine.port} {keys[kind]}\n" for kind in known_types))
+    before = known.read_bytes()
+    opened(machine.strict(known) if policy == "strict" else machine.cluster(known))
+    assert known.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa", "ed25519"])
+def test_another_key_of_a_known_type_is_a_changed_key(
+    keys_of_three_types: tuple[Sshd, dict[str, str]], tmp_path: Path, kind: str
+) -> None:
+    known = tmp_path / "known_hosts"
+    known.write_text(f"[127.0.0.1]:{keys_of_three_types[0].port} {make_key(tmp_path / 'other', kind)}\n")
+    assert "has changed" in str(refused(keys_of_three_types[0].cluster(known)))
 
 
 def test_strict_refuses_a_machine_it_does_not_know_and_writes_nothing(server: Sshd, tmp_path: Path) -> None:

@@ -83,6 +83,27 @@ def test_a_closed_port_is_a_refused_connection(manager: NodeClient) -> None:
         get_json(manager, "127.0.0.1", closed_port(), "/json/")
 
 
+@pytest.mark.parametrize(
+    ("settings", "allowed"),
+    [
+        (("AllowTcpForwarding no",), False),
+        (("AllowTcpForwarding remote",), False),
+        (("PermitOpen none",), False),
+        ((), True),
+    ],
+)
+def test_doctor_finds_an_sshd_that_forwards_nothing(
+    tmp_path: Path, port: int, settings: tuple[str, ...], allowed: bool
+) -> None:
+    with sshd(tmp_path, *settings) as server:
+        client = _client(server, tmp_path)
+        assert client.forwards_to("127.0.0.1", closed_port(), 5) is allowed
+        assert client.forwards_to("127.0.0.1", port, 5) is allowed
+        with pytest.raises(WebError, match="404" if allowed else "AllowTcpForwarding"):
+            get_json(client, "127.0.0.1", port, "/none")
+        client.close()
+
+
 def test_a_slow_page_is_given_up_within_its_time_limit(manager: NodeClient, port: int) -> None:
     started = time.monotonic()
     with pytest.raises(WebError, match="no answer in time"):

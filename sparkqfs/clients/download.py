@@ -23,7 +23,7 @@ import requests
 import urllib3
 
 from sparkqfs.clients.context import HADOOP_LOCK
-from sparkqfs.config import ClusterConfig, QfsConfig, StorageConfig
+from sparkqfs.config import TARBALL_VARIABLE, ClusterConfig, QfsConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, UnreachableError
 from sparkqfs.topology import MAVEN_URL, QFS_URL
 
@@ -274,7 +274,10 @@ class _Sum:
 
 
 def main(argv: list[str]) -> int:
-    """For scripts: 0 when what the argument names (`qfs`, the default, or `hdfs`) is here or was downloaded, 3 not."""
+    """For scripts: 0 when what the argument names (`qfs`, the default, or `hdfs`) is here or was downloaded, 3 not.
+
+    2 when what the user says of it is wrong.
+    """
     if argv[1:] not in ([], ["qfs"], ["hdfs"]):
         sys.stderr.write("usage: python -m sparkqfs.clients.download [qfs | hdfs]\n")
         return int(ExitCode.USAGE)
@@ -295,8 +298,13 @@ def main(argv: list[str]) -> int:
 
 
 def _storage_from_environment() -> StorageConfig:
-    named = os.environ.get("SPARKQFS_QFS_TARBALL")
-    return StorageConfig(qfs=QfsConfig(tarball=Path(named).expanduser() if named else None))
+    named = os.environ.get(TARBALL_VARIABLE)
+    if not named:
+        return StorageConfig()
+    tarball = Path(named).expanduser()
+    if not tarball.is_file():
+        raise ConfigError(Problem(what=f"{TARBALL_VARIABLE}: {tarball} is not there", code=ExitCode.USAGE))
+    return StorageConfig(qfs=QfsConfig(tarball=tarball))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 
 import docker.api
+import docker.auth
 import docker.errors
 import docker.types
+import docker.utils.proxy
+import requests
 import requests.exceptions
 
 from sparkqfs.clients.channel import ChannelAdapter
@@ -22,15 +25,35 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 STACK_LABEL = "com.docker.stack.namespace"
 
 
+class _NoLogins(docker.auth.AuthConfig):  # type: ignore[misc]
+    """No login of any registry. The SDK reads the user's files again when it finds that it has none."""
+
+    is_empty = False
+
+
+class _Api(docker.api.APIClient):  # type: ignore[misc]
+    """The SDK's client without `~/.docker/config.json`: its own constructor loads the user's logins, sends all of them
+    along with each build, and fails where their store is gone."""
+
+    def __init__(self, timeout_s: float) -> None:
+        requests.Session.__init__(self)
+        self.timeout = int(timeout_s)
+        self.credstore_env = None
+        self._version = DOCKER_API
+        self._general_configs: dict[str, Any] = {}
+        self._proxy_configs = docker.utils.proxy.ProxyConfig()
+        self._auth_configs = _NoLogins({})
+        self.trust_env = False
+        # the SDK reads raw streams of this scheme from the channel itself
+        self.base_url = "http+docker://ssh"
+
+
 class Engine:
     """The Docker Engine of one machine. Faults are `ClusterError`s that name it."""
 
     def __init__(self, client: NodeClient, *, timeout_s: float = 60.0) -> None:
         self.client = client
-        self._api = docker.api.APIClient(base_url="http://localhost:1", version=DOCKER_API, timeout=int(timeout_s))
-        self._api.trust_env = False
-        # the SDK reads raw streams of this scheme from the channel itself
-        self._api.base_url = "http+docker://ssh"
+        self._api = _Api(timeout_s)
         self._api.mount(
             "http+docker://", ChannelAdapter(lambda: client.exec_channel(["docker", "system", "dial-stdio"]))
         )
@@ -49,6 +72,15 @@ class Engine:
             hint = "is Docker Engine installed and running there? `invoke doctor` looks"
             what = f"{doing}: the Docker Engine does not answer ({str(error)[:200] or type(error).__name__})"
             raise ClusterError(Problem(node=self.client.node.name, what=what, hint=hint)) from error
+
+    @contextlib.contextmanager
+    def answering_within(self, timeout_s: float) -> Iterator[None]:
+        """Another time limit for what is asked in this block."""
+        before, self._api.timeout = self._api.timeout, int(timeout_s)
+        try:
+            yield
+        finally:
+            self._api.timeout = before
 
     def close(self) -> None:
         """Close the API's channels."""

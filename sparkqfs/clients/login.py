@@ -9,6 +9,7 @@ import shlex
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,26 @@ def _load_known_hosts(path: Path, keys: paramiko.HostKeys) -> None:
                 keys.add(name, entry.key.get_name(), entry.key)
 
 
+SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
+"""Names under which a machine offers a key of a type, where they are others than the type's own."""
+
+
+def _transport(hop: Connection, sock: Any, **options: Any) -> paramiko.Transport:
+    """A transport that asks for the types of key that known_hosts has of the machine before it asks for others.
+
+    paramiko puts only the first known type in front, RSA's under a name that OpenSSH no longer offers; the machine
+    would show another of its keys, which is then taken for a changed one.
+    """
+    transport = paramiko.Transport(sock, **options)
+    name = hop.host if hop.port == 22 else f"[{hop.host}]:{hop.port}"
+    known = hop.client.get_host_keys().lookup(name)
+    wanted = [offered for kind in known or () for offered in SIGNATURES.get(kind, (kind,))]
+    preferences = transport.get_security_options()
+    usable = [kind for kind in wanted if kind in preferences.key_types]
+    preferences.key_types = (*usable, *(kind for kind in preferences.key_types if kind not in usable))
+    return transport
+
+
 # -- the connection and its jump hosts ------------------------------------------------------------------------------
 
 
@@ -167,6 +188,7 @@ def _make_connection(config: ClusterConfig, node: NodeConfig, ssh_config: parami
             "banner_timeout": limit,
             "auth_timeout": limit,
             "channel_timeout": limit,
+            "transport_factory": partial(_transport, hop),
         }
         _load_known_hosts(ssh.known_hosts, hop.client.get_host_keys())
         # Fabric accepts any key

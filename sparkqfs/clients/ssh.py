@@ -17,6 +17,8 @@ from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
 
 PID_LINE = b"sparkqfs-pid "
+FORBIDDEN = 1
+"""RFC 4254: a channel that is administratively prohibited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,14 @@ class NodeClient:
         except paramiko.SSHException as error:
             raise ConnectionError(f"{host}:{port}: {error}") from error
 
+    def forwards_to(self, host: str, port: int, timeout_s: float) -> bool:
+        """False when sshd here forbids TCP connections to `host:port`, whether or not anything listens there."""
+        try:
+            self.tcp_channel(host, port, timeout_s).close()
+        except OSError as error:
+            return not is_forbidden(error)
+        return True
+
     # -- commands ---------------------------------------------------------------------------------------------------
 
     def run(
@@ -210,6 +220,12 @@ class NodeClient:
         return ClusterError(
             Problem(node=self.node.name, what=f"{what} (`{_shown(argv)}`, exit {output.exit_code})", hint=hint)
         )
+
+
+def is_forbidden(error: BaseException) -> bool:
+    """True for a TCP channel that sshd's own settings forbid."""
+    cause = error.__cause__
+    return isinstance(cause, paramiko.ChannelException) and cause.code == FORBIDDEN
 
 
 def _exec(channel: paramiko.Channel, command: str, timeout_s: float) -> None:

@@ -37,6 +37,8 @@ def get_json(via: NodeClient, host: str, port: int, path: str, *, timeout_s: flo
 
 def _cause(error: BaseException) -> str:
     text = str(error)
+    if "Administratively prohibited" in text:
+        return "sshd there forbids TCP forwarding (AllowTcpForwarding)"
     if "refused" in text or "Connect failed" in text:
         return "connection refused"
     if "timed out" in text or "TimeoutError" in text or "Timeout" in text:

@@ -95,7 +95,7 @@ def summary_of(result: object) -> list[str]:
 def token(session: Session) -> JobResult:
     """The Jupyter token and the address to click."""
     value = session.secrets()["jupyter_token"]
-    found = status.gather_status(session).urls.get("Jupyter")
+    found = status.look(session).urls.get("Jupyter")
     host = found or f"http://{session.config.manager.address}:{session.config.ports.jupyter}"
     url = f"{host}/lab?token={value}"
     document: dict[str, object] = {"schema": 1, "token": value, "url": url, "running": found is not None}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Generic, TypeVar
 
 from sparkqfs import topology
 from sparkqfs.clients.wait import wait_until
@@ -14,15 +15,15 @@ from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
 from sparkqfs.facts import AppFact, SparkFact, StorageFact, TaskFact, parse_history, parse_spark
 from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs.base import Session
-from sparkqfs.plan.layout import incomplete, layout_document
+from sparkqfs.jobs.status_document import SCHEMA, document
+from sparkqfs.plan.layout import incomplete
 from sparkqfs.plan.steps import JobResult
 
-SCHEMA = 1
 WEB_TIMEOUT_S = 5.0
+ENGINE_TIMEOUT_S = 15.0
 HISTORY_PATH = "/api/v1/applications?limit=100"
-SHOWN = 5
-"""Ended applications in the report."""
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,25 @@ class ClusterStatus:
     urls: dict[str, str]
     history: tuple[AppFact, ...] | str = ()
     """The latest applications of the history server, or why it does not answer."""
+    swarm: Problem | None = None
+    """Why Swarm does not answer; `tasks` and `deployed` say nothing then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Swarm:
+    """What Swarm says, or `problem`: why it does not."""
+
+    tasks: tuple[TaskFact, ...] = ()
+    deployed: bool = False
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Page(Generic[T_co]):
+    """What a service's page says, or why it does not, and the machine that it is on."""
+
+    value: T_co | str
+    host: str | None
 
 
 def running(tasks: tuple[TaskFact, ...], service: str) -> tuple[TaskFact, ...]:
@@ -80,61 +100,113 @@ def place_of(session: Session, tasks: tuple[TaskFact, ...], service: str) -> str
     return None
 
 
-def _ask(
-    session: Session, tasks: tuple[TaskFact, ...], service: str, port: int, path: str, parse: Callable[[object], T]
-) -> T | str:
-    host = place_of(session, tasks, service)
-    if host is None:
-        return "not running"
+def _ask(session: Session, swarm: _Swarm, service: str, port: int, path: str, parse: Callable[[object], T]) -> _Page[T]:
+    """Ask a service's page on the machine that runs it; on all that may run it where Swarm does not say."""
+    hosts = _possible_places(session, service)
+    if swarm.problem is None:
+        place = place_of(session, swarm.tasks, service)
+        hosts = () if place is None else (place,)
+    if not hosts:
+        return _Page("not running", None)
+    asked = partial(_ask_at, session, port, path, parse)
+    with ThreadPoolExecutor(max_workers=min(len(hosts), session.config.ssh.parallel)) as pool:
+        pages = list(pool.map(asked, hosts))
+    return next((page for page in pages if not isinstance(page.value, str)), pages[0])
+
+
+def _ask_at(session: Session, port: int, path: str, parse: Callable[[object], T], host: str) -> _Page[T]:
     try:
-        return parse(get_json(session.clients.manager, host, port, path, timeout_s=WEB_TIMEOUT_S))
+        return _Page(parse(get_json(session.clients.manager, host, port, path, timeout_s=WEB_TIMEOUT_S)), host)
     except (WebError, ValueError, KeyError, TypeError, ClusterError) as error:
-        return str(error) or type(error).__name__
+        return _Page(str(error) or type(error).__name__, host)
+
+
+def _possible_places(session: Session, service: str) -> tuple[str, ...]:
+    """Addresses of the machines on which Swarm may have put a service, the manager's first."""
+    config = session.config
+    moves = service == topology.SPARK_MASTER or (service == topology.JUPYTER_SERVER and config.notebooks.shared)
+    others = [node.advertise for node in config.nodes if moves and not node.manager]
+    return (config.manager.advertise, *others)
+
+
+def _ask_swarm(session: Session) -> _Swarm:
+    """Raises `ClusterError` when the engine does not answer, or Swarm is only just starting."""
+    engine = session.clients.engine()
+    with engine.answering_within(ENGINE_TIMEOUT_S):
+        found = engine.info().get("Swarm", {})
+        state = str(found.get("LocalNodeState", ""))
+        if state in ("pending", "error", "locked"):
+            what = f"Swarm is {state} {found.get('Error', '')}".rstrip()
+            hint = "`docker info` says more there"
+            raise ClusterError(Problem(node=session.config.manager.name, what=what, hint=hint))
+        if not found.get("ControlAvailable"):
+            return _Swarm()
+        tasks = gather_tasks(session.config, session.clients)
+        return _Swarm(tasks=tasks, deployed=bool(tasks) or bool(engine.services(session.config.name)))
 
 
 def gather_status(session: Session) -> ClusterStatus:
-    """Ask everything; needs the manager only. Raises `UnreachableError` when that cannot be reached."""
-    config = session.config
+    """Ask everything, for tasks that need Swarm: raises `ClusterError` when that does not answer."""
     session.clients.manager.open()
-    tasks: tuple[TaskFact, ...] = ()
-    deployed = False
-    if session.clients.engine().info().get("Swarm", {}).get("ControlAvailable"):
-        tasks = gather_tasks(config, session.clients)
-        deployed = bool(tasks) or bool(session.clients.engine().services(config.name))
+    return _ask_pages(session, _ask_swarm(session))
+
+
+def look(session: Session) -> ClusterStatus:
+    """Ask everything, keep what does not answer; raises only `UnreachableError`, when the manager cannot be reached."""
+    session.clients.manager.open()
+    try:
+        swarm = _ask_swarm(session)
+    except UnreachableError:
+        raise
+    except ClusterError as error:
+        swarm = _Swarm(problem=replace(error.problems[0], code=ExitCode.FAILED))
+    return _ask_pages(session, swarm)
+
+
+def _ask_pages(session: Session, swarm: _Swarm) -> ClusterStatus:
+    config, backend = session.config, session.backend
     with ThreadPoolExecutor(max_workers=4) as pool:
-        spark = pool.submit(_ask_spark, session, tasks)
-        history = pool.submit(_ask_history, session, tasks)
-        backend, master = session.backend, session.backend.master
+        spark = pool.submit(_ask_spark, session, swarm)
+        history = pool.submit(_ask_history, session, swarm)
+        master = backend.master
         storage = (
-            pool.submit(_ask, session, tasks, master.name, backend.ui_port(config), master.status_path, backend.status)
+            pool.submit(_ask, session, swarm, master.name, backend.ui_port(config), master.status_path, backend.status)
             if master is not None
             else None
         )
         jupyter = pool.submit(
-            _ask, session, tasks, topology.JUPYTER_SERVER, config.ports.jupyter, "/api", lambda body: None
+            _ask, session, swarm, topology.JUPYTER_SERVER, config.ports.jupyter, "/api", lambda body: None
         )
+        pages: dict[str, _Page[object]] = {
+            topology.SPARK_MASTER: spark.result(),
+            topology.JUPYTER_SERVER: jupyter.result(),
+            topology.HISTORY_SERVER: history.result(),
+        }
+        if storage is not None and master is not None:
+            pages[master.name] = storage.result()
         return ClusterStatus(
-            tasks=tasks,
-            deployed=deployed,
-            spark=spark.result(),
-            storage=storage.result() if storage is not None else None,
-            jupyter=jupyter.result(),
-            urls=_urls(session, tasks),
-            history=history.result(),
+            tasks=swarm.tasks,
+            deployed=swarm.deployed,
+            spark=spark.result().value,
+            storage=storage.result().value if storage is not None else None,
+            jupyter=jupyter.result().value,
+            urls=_urls(session, swarm, pages),
+            history=history.result().value,
+            swarm=swarm.problem,
         )
 
 
-def _ask_spark(session: Session, tasks: tuple[TaskFact, ...]) -> SparkFact | str:
-    return _ask(session, tasks, topology.SPARK_MASTER, session.config.ports.spark_ui, "/json/", parse_spark)
+def _ask_spark(session: Session, swarm: _Swarm) -> _Page[SparkFact]:
+    return _ask(session, swarm, topology.SPARK_MASTER, session.config.ports.spark_ui, "/json/", parse_spark)
 
 
-def _ask_history(session: Session, tasks: tuple[TaskFact, ...]) -> tuple[AppFact, ...] | str:
-    return _ask(session, tasks, topology.HISTORY_SERVER, session.config.ports.history, HISTORY_PATH, parse_history)
+def _ask_history(session: Session, swarm: _Swarm) -> _Page[tuple[AppFact, ...]]:
+    return _ask(session, swarm, topology.HISTORY_SERVER, session.config.ports.history, HISTORY_PATH, parse_history)
 
 
 def ask_spark(session: Session) -> SparkFact | str:
     """The Spark master alone."""
-    return _ask_spark(session, gather_tasks(session.config, session.clients))
+    return _ask_spark(session, _Swarm(tasks=gather_tasks(session.config, session.clients))).value
 
 
 def has_master(session: Session) -> bool:
@@ -148,7 +220,7 @@ def wait_for_history(session: Session) -> None:
     last = {"why": "nothing yet"}
 
     def answers() -> bool:
-        found = _ask_history(session, gather_tasks(session.config, session.clients))
+        found = _ask_history(session, _Swarm(tasks=gather_tasks(session.config, session.clients))).value
         last["why"] = found if isinstance(found, str) else ""
         return not isinstance(found, str)
 
@@ -161,7 +233,8 @@ def wait_for_history(session: Session) -> None:
     )
 
 
-def _urls(session: Session, tasks: tuple[TaskFact, ...]) -> dict[str, str]:
+def _urls(session: Session, swarm: _Swarm, pages: dict[str, _Page[object]]) -> dict[str, str]:
+    """Pages whose service runs; where Swarm does not say, those that answered."""
     ports = session.config.ports
     wanted = {
         "Spark master": (topology.SPARK_MASTER, ports.spark_ui),
@@ -171,22 +244,28 @@ def _urls(session: Session, tasks: tuple[TaskFact, ...]) -> dict[str, str]:
     backend = session.backend
     if backend.master is not None:
         wanted[backend.words.storage] = (backend.master.name, backend.ui_port(session.config))
-    places = {name: (place_of(session, tasks, service), port) for name, (service, port) in wanted.items()}
-    return {name: f"http://{host}:{port}" for name, (host, port) in places.items() if host is not None}
+    found = {}
+    for name, (service, port) in wanted.items():
+        page = pages[service]
+        if page.host is not None and (swarm.problem is None or not isinstance(page.value, str)):
+            found[name] = f"http://{page.host}:{port}"
+    return found
 
 
 def find_problems(session: Session, status: ClusterStatus) -> tuple[Problem, ...]:
     """What is wrong, each with a hint."""
     config = session.config
-    if not status.deployed:
+    if status.swarm is None and not status.deployed:
         return (Problem(what=f"stack {config.name} is not deployed", hint="`invoke deploy`, or `invoke up`"),)
-    found = [*_spark_problems(session, status), *_storage_problems(session, status)]
+    found = [] if status.swarm is None else [status.swarm]
+    found += [*_spark_problems(session, status), *_storage_problems(session, status)]
     if status.jupyter is not None:
         found.append(Problem(what=f"Jupyter: {status.jupyter}", hint="`invoke logs --service jupyter-server`"))
     if isinstance(status.history, str):
         hint = "`invoke logs --service history-server`"
         found.append(Problem(what=f"history server: {status.history}", hint=hint))
-    found += _task_problems(session, status)
+    if status.swarm is None:
+        found += _task_problems(session, status)
     return tuple(found)
 
 
@@ -239,97 +318,10 @@ def _task_problems(session: Session, status: ClusterStatus) -> list[Problem]:
     return found
 
 
-def document(session: Session, status: ClusterStatus, problems: tuple[Problem, ...]) -> dict[str, object]:
-    """The JSON document; its schema is in docs/status.md."""
-    config = session.config
-    spark: dict[str, object]
-    if isinstance(status.spark, str):
-        spark = {"answers": False, "error": status.spark}
-    else:
-        fact = status.spark
-        spark = {
-            "answers": True,
-            "workers_alive": len(fact.alive_hosts),
-            "workers_dead": fact.dead,
-            "workers_expected": len(config.nodes),
-            "worker_hosts": list(fact.alive_hosts),
-            "cores": fact.cores,
-            "cores_used": fact.cores_used,
-            "memory_mib": fact.memory_mib,
-            "memory_used_mib": fact.memory_used_mib,
-            "applications": list(fact.applications),
-            "running": _applications(fact.active, links(status)[0], "proxy"),
-        }
-    storage: dict[str, object] = {"kind": config.storage.kind}
-    if isinstance(status.storage, str):
-        storage |= {"answers": False, "error": status.storage}
-    elif status.storage is not None:
-        found = status.storage
-        storage |= {
-            "answers": True,
-            "replication": config.storage.replication,
-            "layout": layout_document(config),
-            "server_name": session.backend.words.servers,
-            "servers_up": len(found.up_hosts),
-            "servers_expected": len(config.nodes),
-            "server_hosts": list(found.up_hosts),
-            "total_bytes": found.total_bytes,
-            "used_bytes": found.used_bytes,
-            "free_bytes": found.free_bytes,
-            "recovering": found.recovering,
-            "replications_pending": found.replications_pending,
-            "files": found.files,
-            "blocks": found.blocks,
-            "file_system_id": found.file_system_id,
-        }
-    state = "healthy" if not problems else ("degraded" if status.deployed else "down")
-    return {
-        "schema": SCHEMA,
-        "cluster": config.name,
-        "state": state,
-        "spark": spark,
-        "storage": storage,
-        "jupyter": {"answers": status.jupyter is None, **({"error": status.jupyter} if status.jupyter else {})},
-        "history": {"answers": False, "error": status.history}
-        if isinstance(status.history, str)
-        else {"answers": True, "finished": _applications(_ended(status)[:SHOWN], links(status)[1], "history")},
-        "services": _services(session, status),
-        "urls": status.urls,
-        "problems": [{"node": problem.node, "what": problem.what, "hint": problem.hint} for problem in problems],
-    }
-
-
-def _ended(status: ClusterStatus) -> list[AppFact]:
-    """Ended applications, the latest first; one that the master still has is not among them."""
-    active = () if isinstance(status.spark, str) else status.spark.active
-    names = {app.id for app in active}
-    found = [] if isinstance(status.history, str) else [app for app in status.history if app.id not in names]
-    return sorted(found, key=lambda app: -app.started_s)
-
-
-def _applications(apps: Iterable[AppFact], url: str | None, way: str) -> list[dict[str, object]]:
-    return [
-        {"id": app.id, "name": app.name, "state": app.state, "link": f"{url}/{way}/{app.id}/" if url else None}
-        for app in apps
-    ]
-
-
-def _services(session: Session, status: ClusterStatus) -> list[dict[str, object]]:
-    names = sorted({task.service for task in status.tasks})
-    return [
-        {
-            "service": name,
-            "running": len(running(status.tasks, name)),
-            "nodes": sorted(task.node for task in running(status.tasks, name)),
-        }
-        for name in names
-    ]
-
-
 def run(session: Session) -> JobResult:
     """One look. Exit code 0 healthy, 1 degraded or not deployed, 3 when the manager cannot be reached."""
     try:
-        status = gather_status(session)
+        status = look(session)
     except UnreachableError as error:
         document_: dict[str, object] = {
             "schema": SCHEMA,

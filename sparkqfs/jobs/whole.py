@@ -15,6 +15,8 @@ from sparkqfs.plan.nodes import is_initialised
 from sparkqfs.plan.sizes import Sizing, sizing, sizing_document, sizing_lines
 from sparkqfs.plan.steps import JobResult, Outcome
 
+FORWARDING_S = 5.0
+
 
 def stages() -> tuple[tuple[str, Callable[[Session], JobResult]], ...]:
     """Every stage of `up`, in order."""
@@ -144,8 +146,10 @@ def doctor(session: Session, only: tuple[str, ...] = ()) -> JobResult:
     mine = {name: fact for name, fact in facts.items() if name in names}
     problems = [
         *(problem for problem in unreachable if problem.node in names),
-        *check_nodes(session.config, mine),
+        *(one for one in check_nodes(session.config, facts) if one.node is None or one.node in names),
     ]
+    if session.config.manager.name in mine:
+        problems += _forwarding_problems(session)
     try:
         made, _ = prep.plan(session, only=only)
         problems += made.problems
@@ -164,6 +168,19 @@ def doctor(session: Session, only: tuple[str, ...] = ()) -> JobResult:
         for name in names
     ]
     return JobResult(task="doctor", outcomes=tuple(outcomes), problems=tuple(problems))
+
+
+def _forwarding_problems(session: Session) -> list[Problem]:
+    """What status, deploy and others read goes through the manager's sshd."""
+    manager = session.config.manager
+    try:
+        if session.clients.manager.forwards_to(manager.advertise, session.config.ports.spark_ui, FORWARDING_S):
+            return []
+    except ClusterError as error:
+        return list(error.problems)
+    what = "its sshd forbids the TCP connections over which the web pages are asked"
+    hint = "AllowTcpForwarding yes in /etc/ssh/sshd_config (and no PermitOpen), then systemctl reload ssh"
+    return [Problem(node=manager.name, what=what, hint=hint)]
 
 
 def _machine_line(session: Session, name: str) -> str:

@@ -9,6 +9,7 @@ from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts import NodeFacts
 from sparkqfs.plan.storage import backend_of
+from sparkqfs.topology import MASTER_MIN_MIB
 
 SPARK_MASTER_MIB = 384
 JUPYTER_MIB = 256
@@ -29,8 +30,6 @@ HEAP_MIN_MIB = 480
 """Spark starts no executor that sees less than 450 MiB; of its heap a JVM does not show all."""
 SYSTEM_MIB = 320, 4096
 """A twelfth of the machine, but at least and at most this."""
-SMALL_MIB = 4096
-"""On machines below this, but the manager, no Spark master is placed."""
 CORE_MIB = 1024
 """Cores stay idle rather than that an executor gets less than this for each."""
 UNKNOWN_MIB = 1024
@@ -141,7 +140,7 @@ def node_size(config: ClusterConfig, node: NodeConfig, fact: NodeFacts | None) -
     machine = fact.memory_mib if fact else 0
     reported = fact.cores if fact else 0
     cores = node.cores or reported or 1
-    hosts_master = node.manager or not machine or machine >= SMALL_MIB
+    hosts_master = node.manager or not machine or machine >= MASTER_MIN_MIB
     outside = _outside(config, node, machine, hosts_master)
     inside = _inside(config, node)
     left = machine - sum(share.mib for share in (*outside, *inside))
