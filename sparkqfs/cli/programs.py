@@ -29,7 +29,7 @@ from sparkqfs.plan.steps import JobResult
         "jars": "jars for driver and executors, comma-separated",
         "files": "files for every executor's working directory, comma-separated",
         "conf": "spark.NAME=VALUE, more than one allowed",
-        "cores": "cores to use, rounded up to whole executors, or all (default: half of the executors, one on each node at least)",
+        "cores": "cores, up to whole executors, or all (default: half of the executors, one on each node at least)",
         "driver_memory": "heap of the driver, 2g or 512m",
         "detach": "leave it running and say its id",
         "timeout": "seconds, then it is ended",
