@@ -37,8 +37,8 @@ class Pipe(Protocol):
     def last_words(self) -> str:
         """The last lines on its standard error."""
 
-    def close(self) -> None:
-        """The server sees the end of its input and ends. Safe to call twice."""
+    def close(self, *, at_once: bool = False) -> None:
+        """The server sees the end of its input and ends; with `at_once` nobody waits for that. Safe to call twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +151,13 @@ class ProcessPipe:
         self._errors.seek(max(0, self._errors.seek(0, 2) - 4096))
         return "\n".join(self._errors.read().decode(errors="replace").strip().splitlines()[-5:])
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool = False) -> None:
         """Ten seconds to end by itself."""
         with self._lock:
             if self._in.closed:
                 return
+            if at_once:
+                self._process.kill()
             with contextlib.suppress(OSError):  # it is gone
                 self._in.close()
             try:
