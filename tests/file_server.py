@@ -1,7 +1,8 @@
 """Stands in for the Java file server: the same frames over standard input and output, on plain files of this machine.
 
 Usage: file_server.py [FAULT] SECONDS. Faults: `version`, `dies` (in the middle of the first file that it gets),
-`lies` (about checksums), `hangs` (never answers a request), `noisy` (says a lot on standard error).
+`lies` (about checksums), `hangs` (never answers a request), `noisy` (says a lot on standard error),
+`alive` (says after each block of a file that it works).
 """
 
 from __future__ import annotations
@@ -128,6 +129,9 @@ def put(path: Path, overwrite: bool) -> None:
         if not told:
             with part.open("ab") as file:
                 file.write(data)
+        if FAULT == "alive":
+            OUT.write(struct.pack(">cI", b"K", 0))
+            OUT.flush()
         if FAULT == "dies":
             print("no space left for living", file=sys.stderr, flush=True)
             part.unlink()

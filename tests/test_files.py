@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -18,7 +19,7 @@ from qfs_cluster import QfsCluster
 from qfs_reader import Kit, find_jars, kit
 
 from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, ExitCode, RefusedError
-from sparkqfs.files import local, looking, moving
+from sparkqfs.files import local, looking, moving, wire
 from sparkqfs.files.places import Place, Places
 from sparkqfs.files.results import Result
 from sparkqfs.files.storage import LocalError, Storage
@@ -357,7 +358,7 @@ def test_on_plain_files_a_colon_is_refused_and_checksum_files_of_hadoop_do_not_o
     assert (tmp_path / "back").read_bytes() == b"new"
 
 
-def on_odd_files(java_server: list[str], folder: Path, **moods: bool) -> World:
+def on_odd_files(java_server: list[str], folder: Path, **moods: int) -> World:
     """Plain files on a storage with the moods of OddFileSystem."""
     folder.mkdir(exist_ok=True)
     conf = {"file.impl": "OddFileSystem"} | {f"odd.{name}": str(value).lower() for name, value in moods.items()}
@@ -411,6 +412,35 @@ def test_a_file_that_was_replaced_is_no_failure_because_the_old_one_stays(
     assert (tmp_path / "storage" / "x").read_bytes() == b"new"
 
 
+def test_more_files_than_fit_into_one_message_are_found_by_a_pattern(java_server: list[str], tmp_path: Path) -> None:
+    world = on_odd_files(java_server, tmp_path / "storage", many=50_000)
+    found = looking.du(world.access(), world.place("/*")).document["du"]
+    assert isinstance(found, dict) and found["files"] == 50_000
+
+
+def test_a_directory_is_listed_that_does_not_fit_into_the_servers_memory(
+    java_server: list[str], tmp_path: Path
+) -> None:
+    small = ["-Xmx40m" if word == "-Xmx256m" else word for word in java_server]
+    world = on_odd_files(small, tmp_path / "storage", many=50_000)
+    storage = world.access().connect(0)
+    assert sum(1 for _ in storage.walk(world.place("/").uri, deep=True)) == 50_001
+    assert storage.sweep(world.place("/").uri) == 0
+    storage.close()
+
+
+def test_a_storage_that_takes_long_is_not_given_up(
+    java_server: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = on_odd_files(java_server, tmp_path / "storage", sleeps=12_000)
+    (tmp_path / "storage" / "x").touch()
+    storage = world.access().connect(0)
+    storage.stat(world.place("/x").uri)
+    monkeypatch.setattr(wire, "STALL_S", 9.0)
+    assert storage.delete(world.place("/x").uri, deep=False)
+    storage.close()
+
+
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
@@ -461,6 +491,12 @@ def test_bytes_that_changed_on_the_way_are_not_given_the_files_name(tmp_path: Pa
     with (tmp_path / "out").open("wb") as file:
         result = moving.get_stream(bad.access(), bad.place("/big"), file)
     assert "do not use" in result.problems[0].what
+
+
+def test_a_server_that_says_in_the_middle_of_a_file_that_it_is_alive_gets_the_rest(tmp_path: Path) -> None:
+    world = stand_in(tmp_path / "storage", "alive")
+    (tmp_path / "file").write_bytes(os.urandom(3_000_000))
+    assert world.put(tmp_path / "file", "/x").state == "changed"
 
 
 def test_a_server_of_another_version_says_so(tmp_path: Path, tree: Path) -> None:
@@ -534,14 +570,18 @@ def test_of_a_killed_get_nothing_stays_that_nobody_writes(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
-def test_a_reader_of_standard_output_that_goes_away_is_one_error(tmp_path: Path, tree: Path) -> None:
+def test_a_reader_of_standard_output_that_has_enough_is_no_error(tmp_path: Path, tree: Path) -> None:
     world = stand_in(tmp_path / "storage")
     world.put(tree / "big", "/big")
     read, write = os.pipe()
     os.close(read)
-    with open(write, "wb", buffering=0) as out:  # noqa: PTH123 - a number
+    with open(write, "wb") as out:  # noqa: PTH123 - a number
+        assert moving.get_stream(world.access(), world.place("/big"), out).problems == ()
+    with open("/dev/full", "wb") as out:  # noqa: PTH123
         result = moving.get_stream(world.access(), world.place("/big"), out)
-    assert "standard output" in result.problems[0].what
+        assert "standard output: No space left" in result.problems[0].what
+        with contextlib.suppress(OSError):
+            out.close()
 
 
 def test_progress_names_bytes_files_and_rate(tmp_path: Path) -> None:

@@ -162,11 +162,21 @@ def test_what_may_run_anywhere_counts_everywhere() -> None:
     assert "Spark master" in shares(on_host, "node1") - shares(on_host, "node2")
 
 
+def test_a_file_server_has_its_share_of_the_container_where_the_machine_has_room_for_it() -> None:
+    found = sized((8, 16384), (4, 8192), (1, 2048))
+    assert [("file server" in shares(found, node.name)) for node in found.nodes] == [True, True, False]
+    large = found.of("node2")
+    executors = found.counts["node2"] * found.executor.memory_mib
+    assert found.limit_mib(large) == executors + 384 + 320 + 256
+    assert "file server" not in shares(sized((8, 16384), nodes={0: {"daemons_memory_mib": 512}}), "node1")
+
+
 def test_the_arithmetic_is_shown() -> None:
     found = sized((8, 16384), (8, 16384))
     node = found.of("node2")
     assert node.arithmetic == (
-        "16384 MiB - system 1365 - Spark master 384 - Spark worker 384 - chunkserver 320 = 13931 for executors"
+        "16384 MiB - system 1365 - Spark master 384 - Spark worker 384 - chunkserver 320 "
+        "- file server 256 = 13675 for executors"
     )
     assert node.arithmetic in "\n".join(sizing_lines(found))
 
@@ -208,7 +218,7 @@ def test_memory_that_the_machine_does_not_have_is_refused_with_the_arithmetic() 
     [problem] = refused((8, 16384), nodes={0: {"memory_mib": 16384}})
     assert problem.config_path == "nodes.node1.memory"
     assert "16384 MiB as set; 16384 MiB - system 1365 - metaserver 320" in problem.what
-    assert "set memory to 11531m or less" in (problem.hint or "")
+    assert "set memory to 11275m or less" in (problem.hint or "")
 
 
 def test_a_machine_without_room_for_one_executor_is_refused_with_the_arithmetic() -> None:
@@ -298,4 +308,4 @@ def test_the_nodes_of_a_local_cluster_run_one_executor_each(count: int) -> None:
     settings = {number: {"cores": 1, "memory_mib": 3072} for number in range(count)}
     found = sized(*[(2, 24000)] * count, nodes=settings, spark=spark(1), storage=StorageConfig(replication=1))
     assert used(found) == {f"node{number + 1}": (1, 1) for number in range(count)}
-    assert found.executor.heap_mib > 2048 and found.limit_mib(found.of("node1")) == 3072 + 384 + 320
+    assert found.executor.heap_mib > 2048 and found.limit_mib(found.of("node1")) == 3072 + 384 + 320 + 256

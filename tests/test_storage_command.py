@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,17 @@ def test_exit_codes_are_the_tasks(image: Path) -> None:
     refused = call(image, "sput", "file", "/x")
     assert refused.returncode == 5 and b"--overwrite" in refused.stderr and b"Traceback" not in refused.stderr
     assert call(image, "srm", "/tmp", "--yes").returncode == 5
+
+
+def test_a_reader_that_has_enough_ends_it_quietly_and_at_once(image: Path) -> None:
+    (image.parent / "storage" / "big").write_bytes(os.urandom(5_000_000))
+    sget, run = image / "bin" / "sget", image.parent / "run"
+    script = f"'{sget}' /big - | head -c 10 | wc -c; echo ${{PIPESTATUS[0]}}"
+    environment = {"PATH": f"{image / 'bin'}:{os.environ['PATH']}", "SPARKQFS_RUN_DIR": str(run), "LANG": "C.UTF-8"}
+    started = time.monotonic()
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, timeout=60)
+    assert (done.stdout.split(), done.stderr) == ([b"10", b"0"], b"")
+    assert time.monotonic() - started < 10  # as long as a server has that is to end by itself
 
 
 def test_a_shell_that_has_the_environment_already_needs_no_file(image: Path) -> None:

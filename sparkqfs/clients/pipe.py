@@ -59,8 +59,8 @@ class NodePipe:
         lines = self._errors.decode(errors="replace").strip().splitlines()
         return "\n".join(line for line in lines[-6:] if not line.startswith(PID_LINE.decode()))
 
-    def close(self) -> None:
-        """The program sees the end of its input."""
+    def close(self, *, at_once: bool = False) -> None:
+        """The program sees the end of its input, and nobody waits for its own end anyway."""
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             self._channel.shutdown_write()
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):

@@ -138,6 +138,10 @@ class Reading:
         return self._digest.hexdigest()
 
 
+class Unread(Exception):
+    """Nobody reads standard output any more, as behind `| head`."""
+
+
 class Counting:
     """A stream that what is fetched goes to, with its checksum."""
 
@@ -147,10 +151,15 @@ class Counting:
         self._digest = hashlib.sha256()
 
     def write(self, data: bytes) -> None:
-        """Raises `LocalError` when nobody reads any more."""
+        """Raises `Unread` when nobody reads any more; what is left in the stream's memory goes nowhere then."""
         try:
             self._out.write(data)
             self._out.flush()
+        except BrokenPipeError:
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, self._out.fileno())
+            os.close(nothing)
+            raise Unread from None
         except OSError as error:
             raise LocalError(f"standard output: {error.strerror or error}") from error
         self._digest.update(data)

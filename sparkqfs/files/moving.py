@@ -58,7 +58,7 @@ def get(access: Access, source: Place, target: str, *, overwrite: bool) -> Resul
 
 
 def get_stream(access: Access, source: Place, out: BinaryIO) -> Result:
-    """One file to a stream; wrong bytes are an error after they were written."""
+    """One file to a stream; wrong bytes are an error after they were written, a reader that has enough is none."""
     with opened(access, "get") as storage:
         found = find(storage, source)
         if len(found) != 1 or not found[0].is_file:
@@ -69,6 +69,8 @@ def get_stream(access: Access, source: Place, out: BinaryIO) -> Result:
             counting = local.Counting(out, partial(transfer.count, item))
             try:
                 counting.finish(storage.get(item.place.uri, counting.write))
+            except local.Unread:
+                storage.close(at_once=True)
             except OSError as error:  # not once more: the first bytes are written
                 raise StorageError("failed", f"the connection ended: {error}") from error
             return "copied"
@@ -293,7 +295,7 @@ def _fetcher(overwrite: bool) -> One:
             digest = storage.get(item.place.uri, part.write)
             part.finish(digest, overwrite=overwrite)
         except LocalError:
-            storage.close()  # in the middle of a file: the next one gets a new server
+            storage.close(at_once=True)  # in the middle of a file: the next one gets a new server
             raise
         finally:
             part.close()

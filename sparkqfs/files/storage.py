@@ -72,10 +72,10 @@ class Storage:
                 Problem(node=pipe.where or None, what=what, hint="`invoke up` brings the cluster to this one")
             )
 
-    def close(self) -> None:
-        """Ends the server."""
+    def close(self, *, at_once: bool = False) -> None:
+        """Ends the server; at once where it has nothing to clean up, because it only reads."""
         self.is_open = False
-        self.pipe.close()
+        self.pipe.close(at_once=at_once)
 
     def answer(self) -> tuple[str, ...]:
         """What follows `ok`."""

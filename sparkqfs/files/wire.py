@@ -37,8 +37,8 @@ class Pipe(Protocol):
     def last_words(self) -> str:
         """The last lines on its standard error."""
 
-    def close(self) -> None:
-        """The server sees the end of its input and ends. Safe to call twice."""
+    def close(self, *, at_once: bool = False) -> None:
+        """The server sees the end of its input and ends; with `at_once` nobody waits for that. Safe to call twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +84,24 @@ class Wire:
                 raise ConnectionError("what came is no answer of a file server")
 
     def has_answer(self) -> bool:
-        """Whether something came already."""
-        return bool(self._buffer) or self.pipe.is_readable()
+        """Whether something came already, other than that work goes on."""
+        while self._buffer or self.pipe.is_readable():
+            if not self._buffer:
+                self._buffer += self._more(5)
+            if self._buffer[:1] != b"K":
+                return True
+            self._take(5)
+        return False
+
+    def _more(self, size: int) -> bytes:
+        more = self.pipe.read(max(65536, size))
+        if not more:
+            raise ConnectionError("the connection to the file server ended")
+        return more
 
     def _take(self, size: int) -> bytes:
         while len(self._buffer) < size:
-            more = self.pipe.read(max(65536, size - len(self._buffer)))
-            if not more:
-                raise ConnectionError("the connection to the file server ended")
-            self._buffer += more
+            self._buffer += self._more(size - len(self._buffer))
         taken = bytes(memoryview(self._buffer)[:size])
         del self._buffer[:size]
         return taken
@@ -142,11 +151,13 @@ class ProcessPipe:
         self._errors.seek(max(0, self._errors.seek(0, 2) - 4096))
         return "\n".join(self._errors.read().decode(errors="replace").strip().splitlines()[-5:])
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool = False) -> None:
         """Ten seconds to end by itself."""
         with self._lock:
             if self._in.closed:
                 return
+            if at_once:
+                self._process.kill()
             with contextlib.suppress(OSError):  # it is gone
                 self._in.close()
             try:

@@ -22,6 +22,8 @@ LARGE_MIB = 6144
 SPARK_WORKER_MIB = 384
 """The Spark worker's own JVM, its heap a part of it, and the supervisor."""
 SPARK_WORKER_HEAP_MIB = 256
+FILE_SERVER_MIB = 256
+"""The JVM that `put`, `get` and the like start beside them, from LARGE_MIB on. Smaller machines have no room for it."""
 JVM_BASE_MIB, JVM_CORE_MIB = 224, 32
 """What a JVM needs outside its heap: classes, compiled code, threads, network buffers of each core's task."""
 PYTHON_CORE_MIB = 192
@@ -142,7 +144,7 @@ def node_size(config: ClusterConfig, node: NodeConfig, fact: NodeFacts | None) -
     cores = node.cores or reported or 1
     hosts_master = node.manager or not machine or machine >= MASTER_MIN_MIB
     outside = _outside(config, node, machine, hosts_master)
-    inside = _inside(config, node)
+    inside = _inside(config, node, machine)
     left = machine - sum(share.mib for share in (*outside, *inside))
     memory = node.memory_mib or (max(0, left) if machine else UNKNOWN_MIB)
     return NodeSize(
@@ -196,12 +198,13 @@ def _outside(config: ClusterConfig, node: NodeConfig, machine: int, hosts_master
     return tuple(shares)
 
 
-def _inside(config: ClusterConfig, node: NodeConfig) -> tuple[Share, ...]:
+def _inside(config: ClusterConfig, node: NodeConfig, machine: int) -> tuple[Share, ...]:
     if node.daemons_memory_mib is not None:
         return (Share("daemons", node.daemons_memory_mib),)
     backend = backend_of(config)
     server = (Share(backend.words.servers.removesuffix("s"), backend.server_mib),) if backend.server_mib else ()
-    return (Share("Spark worker", SPARK_WORKER_MIB), *server)
+    files = () if 0 < machine < LARGE_MIB else (Share("file server", FILE_SERVER_MIB),)
+    return (Share("Spark worker", SPARK_WORKER_MIB), *server, *files)
 
 
 def sizing(config: ClusterConfig, facts: dict[str, NodeFacts]) -> Sizing:

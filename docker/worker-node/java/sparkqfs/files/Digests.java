@@ -25,14 +25,13 @@ final class Digests {
         }
     }
 
-    /** The whole file, read now; says meanwhile that work goes on. */
-    static String of(FileSystem system, Path path, Wire wire) throws IOException {
+    /** The whole file, read now. */
+    static String of(FileSystem system, Path path) throws IOException {
         MessageDigest digest = sha256();
         byte[] buffer = new byte[BUFFER_BYTES];
         try (InputStream in = system.open(path)) {
             for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
                 digest.update(buffer, 0, count);
-                wire.alive();
             }
         }
         return HexFormat.of().formatHex(digest.digest());

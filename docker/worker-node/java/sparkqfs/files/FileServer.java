@@ -19,6 +19,7 @@ import org.apache.hadoop.fs.ChecksumFileSystem;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.RemoteIterator;
 import org.apache.hadoop.security.AccessControlException;
 
 /**
@@ -75,10 +76,13 @@ public final class FileServer {
                 put(request);
                 continue;
             }
+            wire.setWorking(true);
             try {
                 answer(request);
             } catch (IOException | RuntimeException failure) {
                 refuse(failure);
+            } finally {
+                wire.setWorking(false);
             }
         }
     }
@@ -90,7 +94,7 @@ public final class FileServer {
             case "list" -> list(system, path, request.text(2).equals("1"));
             case "find" -> find(system, path, true);
             case "stat" -> find(system, path, false);
-            case "sum" -> wire.send("ok", Digests.of(system, path, wire));
+            case "sum" -> wire.send("ok", Digests.of(system, path));
             case "get" -> get(system, path);
             case "mkdirs" -> {
                 if (!system.mkdirs(path)) {
@@ -147,25 +151,31 @@ public final class FileServer {
         List<String> some = new ArrayList<>(List.of("entries"));
         FileStatus top = system.getFileStatus(path);
         add(some, top);
-        Deque<FileStatus> todo = new ArrayDeque<>();
+        Deque<Path> todo = new ArrayDeque<>();
         if (top.isDirectory()) {
-            todo.add(top);
+            todo.add(path);
         }
         while (!todo.isEmpty()) {
-            for (FileStatus item : system.listStatus(todo.pop().getPath())) {
+            RemoteIterator<FileStatus> items = system.listStatusIterator(todo.pop());
+            while (items.hasNext()) {
+                FileStatus item = items.next();
                 boolean isLink = add(some, item);
                 if (deep && item.isDirectory() && !isLink) {
-                    todo.push(item);
+                    todo.push(item.getPath());
                 }
-                if (some.size() > ENTRIES_A_MESSAGE * 8) {
-                    wire.send(some);
-                    some.subList(1, some.size()).clear();
-                }
+                sendMany(some);
             }
-            wire.alive();
         }
         wire.send(some);
         wire.send("ok");
+    }
+
+    /** A message is not to get as long as a directory may. */
+    private void sendMany(List<String> some) throws IOException {
+        if (some.size() > ENTRIES_A_MESSAGE * 8) {
+            wire.send(some);
+            some.subList(1, some.size()).clear();
+        }
     }
 
     /** What is there under this name; where nothing is, what it matches as a pattern. */
@@ -178,6 +188,7 @@ public final class FileServer {
         }
         for (FileStatus item : found == null ? new FileStatus[0] : found) {
             add(some, item);
+            sendMany(some);
         }
         wire.send(some);
         wire.send("ok");
@@ -266,10 +277,13 @@ public final class FileServer {
                     return false;
                 }
                 String state;
+                wire.setWorking(true);
                 try {
-                    state = part.finish(frame.text(1), overwrite, wire);
+                    state = part.finish(frame.text(1), overwrite);
                 } catch (IOException | RuntimeException failure) {
                     throw new Finished(failure);
+                } finally {
+                    wire.setWorking(false);
                 }
                 wire.send("ok", state, Long.toString(part.size()));
                 return true;

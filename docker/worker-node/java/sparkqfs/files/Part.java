@@ -14,6 +14,7 @@ import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.RemoteIterator;
 import org.apache.hadoop.hdfs.DistributedFileSystem;
 
 /** A file in the making, under a hidden name beside its target; gone unless it was given the target's name. */
@@ -54,7 +55,7 @@ final class Part implements AutoCloseable {
      * Compares what was written and what reads back with the sum; gives the part its name. The state: copied,
      * unchanged (the same bytes are there), differs (others are there and must stay).
      */
-    String finish(String sum, boolean overwrite, Wire wire) throws IOException {
+    String finish(String sum, boolean overwrite) throws IOException {
         out.close();
         out = null;
         String received = HexFormat.of().formatHex(digest.digest());
@@ -65,13 +66,13 @@ final class Part implements AutoCloseable {
         if (there != null && there.isDirectory()) {
             throw new IOException("a directory of this name is there");
         }
-        if (there != null && there.getLen() == size && hasSum(sum, wire)) {
+        if (there != null && there.getLen() == size && hasSum(sum)) {
             return "unchanged";
         }
         if (there != null && !overwrite) {
             return "differs";
         }
-        if (system.getFileStatus(path).getLen() != size || !sum.equals(Digests.of(system, path, wire))) {
+        if (system.getFileStatus(path).getLen() != size || !sum.equals(Digests.of(system, path))) {
             throw new IOException("the copy reads back with other bytes");
         }
         rename(there != null);
@@ -80,9 +81,9 @@ final class Part implements AutoCloseable {
     }
 
     /** Of the file that is there. One that cannot be read is another one, and may be replaced. */
-    private boolean hasSum(String sum, Wire wire) {
+    private boolean hasSum(String sum) {
         try {
-            return sum.equals(Digests.of(system, target, wire));
+            return sum.equals(Digests.of(system, target));
         } catch (IOException unreadable) {
             System.err.println("file-server: " + target + ": " + unreadable.getMessage());
             return false;
@@ -171,7 +172,9 @@ final class Part implements AutoCloseable {
     /** Of writers that were ended by force: removes parts, and old files unless their name is free; how many. */
     static int sweep(FileSystem system, Path directory) throws IOException {
         int swept = 0;
-        for (FileStatus item : system.listStatus(directory)) {
+        RemoteIterator<FileStatus> items = system.listStatusIterator(directory);
+        while (items.hasNext()) {
+            FileStatus item = items.next();
             Matcher left = LEFT.matcher(item.getPath().getName());
             if (item.isFile() && left.matches() && isOver(left) && mend(system, item.getPath(), left.group("name"))) {
                 swept++;

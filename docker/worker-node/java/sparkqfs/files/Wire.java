@@ -22,14 +22,37 @@ final class Wire {
     private static final int ALIVE = 'K';
     private static final int LARGEST = 16 << 20;
     private static final long ALIVE_NANOS = 5_000_000_000L;
+    private static final long BEAT_MILLIS = 1000;
 
     private final DataInputStream in;
     private final DataOutputStream out;
     private long lastNanos = System.nanoTime();
+    private volatile boolean isWorking;
 
     Wire(InputStream in, OutputStream out) {
         this.in = new DataInputStream(new BufferedInputStream(in, 1 << 18));
         this.out = new DataOutputStream(new BufferedOutputStream(out, 1 << 18));
+        Thread beat = new Thread(this::beat, "alive");
+        beat.setDaemon(true);
+        beat.start();
+    }
+
+    /** While it is set, the client hears every few seconds that work goes on, whatever the storage makes us wait for. */
+    void setWorking(boolean isWorking) {
+        this.isWorking = isWorking;
+    }
+
+    private void beat() {
+        try {
+            while (true) {
+                Thread.sleep(BEAT_MILLIS);
+                if (isWorking) {
+                    alive();
+                }
+            }
+        } catch (InterruptedException | IOException gone) { // the next answer meets the same end
+            return;
+        }
     }
 
     /** The client is gone. */
@@ -88,7 +111,7 @@ final class Wire {
         return texts;
     }
 
-    void send(List<String> texts) throws IOException {
+    synchronized void send(List<String> texts) throws IOException {
         List<byte[]> encoded = new ArrayList<>();
         int length = 4;
         for (String text : texts) {
@@ -111,7 +134,7 @@ final class Wire {
     }
 
     /** Data, not flushed; none at all is the end, and is. */
-    void send(byte[] data, int count) throws IOException {
+    synchronized void send(byte[] data, int count) throws IOException {
         out.writeByte(DATA);
         out.writeInt(count);
         out.write(data, 0, count);
@@ -121,8 +144,7 @@ final class Wire {
         lastNanos = System.nanoTime();
     }
 
-    /** To be called while something takes long. */
-    void alive() throws IOException {
+    private synchronized void alive() throws IOException {
         if (System.nanoTime() - lastNanos > ALIVE_NANOS) {
             out.writeByte(ALIVE);
             out.writeInt(0);
