@@ -3,26 +3,51 @@
 # Sourced by ./demo and ./test: the virtual environment and the Docker Engine they need.
 
 as_root_on_debian() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; }
+has_systemd() { [ -d /run/systemd/system ]; }
 
-setup_python() {
-  local python=python3
-  if ! command -v python3 >/dev/null 2>&1 || ! command -v ssh-keygen >/dev/null 2>&1; then
-    if as_root_on_debian; then
-      apt-get update -qq && apt-get install -y -qq python3 python3-venv openssh-client >/dev/null || return 1
-    fi
-  fi
-  if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-    echo "Python 3.11 or newer is needed: apt-get install python3 python3-venv" >&2
+# Installs Debian's packages, or says how to.
+need() {
+  if as_root_on_debian; then
+    echo "installing $*" >&2
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null || return 1
+  else
+    echo "missing here: sudo apt-get install $* (Debian, Ubuntu; elsewhere the packages of your system)" >&2
     return 2
   fi
-  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-    if as_root_on_debian; then
-      apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null || return 1
-    else
-      echo "python3-venv is needed: apt-get install python3-venv" >&2
-      return 2
+}
+
+# The name of a Python that is new enough, Debian's own first.
+find_python() {
+  local python
+  for python in python3 python3.14 python3.13 python3.12 python3.11; do
+    if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+      echo "$python"
+      return 0
     fi
+  done
+  return 1
+}
+
+say_old_python() {
+  cat >&2 <<TEXT
+Python 3.11 or newer is needed; python3 here is $(python3 -c 'import platform; print(platform.python_version())').
+  Debian 12, Ubuntu 24.04 and newer have it. Beside an older one it does as well:
+  Ubuntu 22.04: sudo apt-get install python3.11 python3.11-venv
+  Fedora, RHEL 9 and alike: sudo dnf install python3.11
+  elsewhere: https://docs.astral.sh/uv/guides/install-python/
+TEXT
+}
+
+setup_python() {
+  local python missing=()
+  command -v python3 >/dev/null 2>&1 || find_python >/dev/null || missing+=(python3 python3-venv)
+  command -v ssh-keygen >/dev/null 2>&1 || missing+=(openssh-client)
+  if [ ${#missing[@]} -gt 0 ]; then need "${missing[@]}" || return; fi
+  if ! python=$(find_python); then
+    say_old_python
+    return 2
   fi
+  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then need "$python-venv" || return; fi
   [ -x .venv/bin/python ] || "$python" -m venv .venv || return 1
   local stamp
   stamp=$(sha256sum pyproject.toml | cut -d' ' -f1)
@@ -40,21 +65,34 @@ drop_stale_pid() {
   [ "$(cat "/proc/$pid/comm" 2>/dev/null || true)" = "$name" ] || rm -f "$file"
 }
 
-setup_engine() {
-  if docker info >/dev/null 2>&1; then return 0; fi
-  if ! command -v dockerd >/dev/null 2>&1; then
-    if ! as_root_on_debian; then
-      echo "a Docker Engine is needed: install docker.io (Debian, Ubuntu) or Docker Engine, and let this user use it" >&2
-      return 2
-    fi
-    echo "installing docker.io" >&2
-    apt-get update -qq || return 1
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq docker.io iptables >/dev/null || return 1
+# Why the engine does not answer this user, and what to do; nothing that a user who is not root could do is tried.
+say_no_engine() {
+  local user
+  user=$(id -un)
+  if ! command -v docker >/dev/null 2>&1; then
+    echo "a Docker Engine is needed: sudo apt-get install docker.io (Debian, Ubuntu) or Docker's own packages, then" >&2
+    echo "  sudo usermod -aG docker $user, and log in again" >&2
+  elif grep -qi 'permission denied' <<<"$1"; then
+    echo "user $user may not use the Docker Engine: sudo usermod -aG docker $user, and log in again" >&2
+  elif has_systemd; then
+    echo "the Docker Engine does not run: sudo systemctl start docker" >&2
+  else
+    echo "the Docker Engine does not run: sudo service docker start" >&2
   fi
+}
+
+setup_engine() {
+  local said
+  if said=$(docker info 2>&1 >/dev/null); then return 0; fi
+  if [ "$(id -u)" != 0 ]; then
+    say_no_engine "$said"
+    return 2
+  fi
+  if ! command -v dockerd >/dev/null 2>&1; then need docker.io iptables || return; fi
   if docker info >/dev/null 2>&1; then return 0; fi
-  if [ -d /run/systemd/system ]; then
+  if has_systemd; then
     systemctl start docker || return 1
-  elif [ "$(id -u)" = 0 ]; then
+  else
     drop_stale_pid /var/run/docker.pid dockerd
     drop_stale_pid /var/run/docker/containerd/containerd.pid containerd
     echo "starting dockerd; its log is /var/log/dockerd.log" >&2

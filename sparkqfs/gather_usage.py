@@ -1,9 +1,8 @@
-"""Asks the machines how busy they are: one read-only script a node, all at once, two looks for rates."""
+"""Asks a machine how busy it is: one read-only script, two looks for rates."""
 
 from __future__ import annotations
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.clients.parallel import Results
 from sparkqfs.config import ClusterConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts_usage import UsageSample, parse_usage
@@ -33,15 +32,11 @@ echo end
 """
 
 
-def gather_usage(config: ClusterConfig, clients: Clients, names: tuple[str, ...]) -> Results[UsageSample]:
-    """One look at each machine; one that cannot be asked is among the failures."""
-
-    def ask(name: str) -> UsageSample:
-        output = clients.node(name).script(USAGE_SCRIPT, *map(str, config.node(name).data_dirs))
-        try:
-            return parse_usage(output.stdout)
-        except ValueError as error:
-            what = f"cannot read the machine's answer: {error}; it said: {output.last_lines(3)}"
-            raise ClusterError(Problem(node=name, what=what)) from error
-
-    return clients.on(names, ask)
+def ask_usage(config: ClusterConfig, clients: Clients, name: str) -> UsageSample:
+    """One look at a machine. Raises `ClusterError` when it cannot be asked."""
+    output = clients.node(name).script(USAGE_SCRIPT, *map(str, config.node(name).data_dirs))
+    try:
+        return parse_usage(output.stdout)
+    except ValueError as error:
+        what = f"cannot read the machine's answer: {error}; it said: {output.last_lines(3)}"
+        raise ClusterError(Problem(node=name, what=what)) from error

@@ -191,9 +191,12 @@ def _connected() -> Iterator[Any]:
         engine = DockerClient.from_env(timeout=120)
         engine.ping()
     except (DockerException, OSError) as failure:
-        raise UnreachableError(
-            Problem(what=f"cannot reach this computer's Docker Engine: {failure}", hint="is dockerd running?")
-        ) from failure
+        is_forbidden = "permission denied" in str(failure).lower()
+        hint = "does it run? `sudo systemctl start docker`"
+        if is_forbidden:
+            hint = "it runs, but this user may not use it: `sudo usermod -aG docker $USER`, then log in again"
+        what = f"cannot reach this computer's Docker Engine: {failure}"
+        raise UnreachableError(Problem(what=what, hint=hint)) from failure
     try:
         yield engine
     except APIError as failure:

@@ -101,3 +101,105 @@ def test_a_relative_tarball_is_looked_for_where_the_user_is(place: Place, tmp_pa
 def test_another_tarballs_path_stays_as_it_is(place: Place, name: str) -> None:
     place.run(SPARKQFS_QFS_TARBALL=name)
     assert place.called("fetch")[0].startswith(f"{name} ")
+
+
+# --- setup.sh -------------------------------------------------------------------------------------
+
+TOOLS = ("bash", "sh", "sha256sum", "cut", "cat", "sleep", "grep", "rm", "dirname", "readlink", "env")
+
+
+class Computer:
+    """setup.sh on a computer with nothing but the programs that a test names, for a user who is not root."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.bin = place.folder.parent / "few"
+        self.bin.mkdir()
+        for tool in TOOLS:
+            (self.bin / tool).symlink_to(str(shutil.which(tool)))
+        self.has("id", 'case "$1" in -u) echo 1000;; *) echo ann;; esac')
+        self.has("ssh-keygen")
+
+    def has(self, name: str, text: str = "exit 0") -> None:
+        (self.bin / name).unlink(missing_ok=True)
+        self.place.program(self.bin / name, f"#!{shutil.which('sh')}\n{text}\n")
+
+    def does(self, function: str, *, systemd: bool = False) -> subprocess.CompletedProcess[str]:
+        script = f". ./setup.sh\nhas_systemd() {{ {'true' if systemd else 'false'}; }}\n{function}"
+        return subprocess.run(
+            ["bash", "-c", script],
+            cwd=self.place.folder,
+            env={"PATH": str(self.bin), "CALLS": str(self.place.calls)},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=30,
+        )
+
+
+@pytest.fixture
+def computer(place: Place) -> Computer:
+    return Computer(place)
+
+
+REFUSED = 'echo "Got permission denied while trying to connect to the Docker daemon socket" >&2; exit 1'
+NO_DAEMON = 'echo "Cannot connect to the Docker daemon. Is the docker daemon running?" >&2; exit 1'
+
+
+def test_an_engine_that_answers_is_enough(computer: Computer) -> None:
+    computer.has("docker")
+    assert computer.does("setup_engine").returncode == 0
+
+
+def test_without_an_engine_a_user_is_told_what_to_install(computer: Computer) -> None:
+    done = computer.does("setup_engine")
+    assert done.returncode == 2
+    assert "sudo apt-get install docker.io" in done.stderr and "sudo usermod -aG docker ann" in done.stderr
+
+
+@pytest.mark.parametrize("systemd", [True, False])
+def test_a_user_who_may_not_use_the_engine_is_told_so(computer: Computer, systemd: bool) -> None:
+    computer.has("docker", REFUSED)
+    computer.has("dockerd")
+    done = computer.does("setup_engine", systemd=systemd)
+    assert done.returncode == 2
+    assert "sudo usermod -aG docker ann" in done.stderr and "log in again" in done.stderr
+    assert "start" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("systemd", "told"), [(True, "sudo systemctl start docker"), (False, "sudo service docker start")]
+)
+def test_a_user_whose_engine_does_not_run_is_told_how_to_start_it_and_does_not_wait(
+    computer: Computer, systemd: bool, told: str
+) -> None:
+    computer.has("docker", NO_DAEMON)
+    computer.has("dockerd")
+    computer.has("sleep", "exit 1")
+    done = computer.does("set -e; setup_engine", systemd=systemd)
+    assert done.returncode == 2 and told in done.stderr and "usermod" not in done.stderr
+
+
+def test_an_old_python_is_named_with_where_a_newer_one_is(computer: Computer) -> None:
+    computer.has("python3", 'case "$2" in *exit*) exit 1;; *) echo 3.10.12;; esac')
+    done = computer.does("setup_python")
+    assert done.returncode == 2
+    for words in ("3.10.12", "Debian 12", "Ubuntu 24.04", "sudo apt-get install python3.11 python3.11-venv"):
+        assert words in done.stderr
+
+
+def test_a_newer_python_beside_an_old_one_is_used(computer: Computer) -> None:
+    computer.has("python3", "exit 1")
+    computer.has("python3.12", 'echo "python3.12 $*" >> "$CALLS"; mkdir -p .venv/bin')
+    (computer.bin / "mkdir").symlink_to(str(shutil.which("mkdir")))
+    (computer.place.folder / ".venv" / "bin" / "python").unlink()
+    assert computer.does("setup_python").returncode == 0
+    assert any("-m venv .venv" in call for call in computer.place.called("python3.12"))
+
+
+@pytest.mark.parametrize(("missing", "package"), [("python3", "python3-venv"), ("ssh-keygen", "openssh-client")])
+def test_a_user_is_told_which_package_is_missing(computer: Computer, missing: str, package: str) -> None:
+    computer.has("python3")
+    (computer.bin / missing).unlink()
+    done = computer.does("setup_python")
+    assert done.returncode == 2 and "sudo apt-get install" in done.stderr and package in done.stderr

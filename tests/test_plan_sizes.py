@@ -181,11 +181,31 @@ def test_the_arithmetic_is_shown() -> None:
     assert node.arithmetic in "\n".join(sizing_lines(found))
 
 
+@pytest.mark.parametrize(("before", "after"), [(16383, 16321), (16388, 16384), (2047, 2033)])
+def test_a_few_mebibytes_more_or_less_after_a_new_kernel_change_no_worker(before: int, after: int) -> None:
+    first, second = sized((8, 65536), (8, before)), sized((8, 65536), (8, after))
+    assert first.executor == second.executor
+    assert [first.limit_mib(node) for node in first.nodes] == [second.limit_mib(node) for node in second.nodes]
+
+
+def test_the_arithmetic_says_from_what_it_was_rounded() -> None:
+    assert sized((8, 16384), (8, 16001)).of("node2").arithmetic == (
+        "16001 MiB, rounded 16000 - system 1333 - Spark master 384 - Spark worker 384 - chunkserver 320 = 13579 "
+        "for executors"
+    )
+
+
+def test_memory_that_is_set_may_take_what_rounding_leaves() -> None:
+    most = 16447 - sized((8, 16447)).of("node1").reserved_mib
+    assert sized((8, 16447), nodes={0: {"memory_mib": most}}).of("node1").memory_mib == most
+
+
 def test_a_program_gets_every_figure() -> None:
-    document: Any = sizing_document(sized((8, 16384)))
+    document: Any = sizing_document(sized((8, 16390)))
     [row] = document["nodes"]
     taken = sum(share["mib"] for share in (*row["outside"], *row["inside"]))
-    assert row["machine_mib"] - taken == row["memory_mib"]
+    assert row["rounded_mib"] - taken == row["memory_mib"]
+    assert 0 <= row["machine_mib"] - row["rounded_mib"] < 64
     assert row["executors"] * document["executor"]["memory_mib"] + row["unused_mib"] == row["memory_mib"]
 
 

@@ -13,6 +13,7 @@ from sparkqfs.clients.login import load_ssh_config
 from sparkqfs.clients.parallel import Results, run_on
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.config import ClusterConfig
+from sparkqfs.errors import Problem
 
 T = TypeVar("T")
 
@@ -45,6 +46,11 @@ class Clients:
     def on(self, names: tuple[str, ...], function: Callable[[str], T]) -> Results[T]:
         """`function(name)` on each machine, at most `ssh.parallel` at a time."""
         return run_on(names, function, limit=self.config.ssh.parallel)
+
+    def refuse(self, problem: Problem) -> None:
+        """Begin nothing more on any machine; whoever tries gets this problem."""
+        for client in self._nodes.values():
+            client.refusal = problem
 
     def cancel(self) -> None:
         """Ctrl-C: end what still runs on the machines, all at once; five seconds for those that do not answer."""

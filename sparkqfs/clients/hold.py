@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import paramiko
 
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.errors import ClusterError, Problem
@@ -45,3 +48,30 @@ class Hold:
         ended = self._channel.status_event.wait(timeout_s)
         self._channel.close()
         return bool(ended)
+
+
+@contextlib.contextmanager
+def heartbeat(channel: paramiko.Channel, every_s: float, on_loss: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, tell the program on this channel that we are there: a byte on its standard input each time.
+
+    `on_loss()` is called, in another thread, when that program has ended or cannot be told.
+    """
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(every_s):
+            try:
+                if channel.closed or channel.exit_status_ready():
+                    raise EOFError
+                channel.sendall(b".")
+            except (OSError, EOFError, paramiko.SSHException):
+                if not over.is_set():
+                    on_loss()
+                return
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()

@@ -14,7 +14,7 @@ from fabric import Connection
 
 from sparkqfs.clients.login import close_connection, load_ssh_config, open_connection, unreachable
 from sparkqfs.config import ClusterConfig, NodeConfig
-from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
+from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError, UnreachableError
 
 PID_LINE = b"sparkqfs-pid "
 FORBIDDEN = 1
@@ -56,11 +56,15 @@ class NodeClient:
         self._connection: Connection | None = None
         self._readers: list[_Reader] = []
         self._sudo_asks: bool | None = None
+        self.refusal: Problem | None = None
+        """Why nothing more is begun there; what runs goes on."""
 
     # -- connection -------------------------------------------------------------------------------------------------
 
     def open(self) -> Connection:
-        """The open connection. Raises `UnreachableError` naming the node and the cause."""
+        """The open connection. Raises `UnreachableError` naming the node and the cause, or `RefusedError`."""
+        if self.refusal is not None:
+            raise RefusedError(self.refusal)
         with self._lock:
             if self._connection is None or not self._connection.is_connected:
                 self._connection = open_connection(self._config, self.node, self._ssh_config)

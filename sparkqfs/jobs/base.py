@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from sparkqfs.clients.connect import Clients
+from sparkqfs.clients.hold import heartbeat
 from sparkqfs.config import ClusterConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
 from sparkqfs.facts import NodeFacts
@@ -110,21 +111,26 @@ lock 9 "$place"
 printf '%s\n' "$owner" > "$name"
 printf '%s\n' "$owner" > "$place"
 printf 'locked\n'
-cat > /dev/null
+while [ -n "$(exec timeout "$4" head -c 1 8>&- 9>&-)" ]; do :; done
 """
+BEAT_S = 15.0
+SILENCE_S = 60
+"""A holder that has not been heard for so long is taken for gone."""
 
 
 @contextlib.contextmanager
 def cluster_lock(session: Session, task: str) -> Iterator[None]:
     """Hold the cluster's lock on the manager while the block runs: that of its name, and that of its data directory.
 
-    The lock lives as long as the SSH channel: a run that dies leaves none behind. Raises `RefusedError` naming the
-    holder when another run has it; three seconds are given to one that is just ending.
+    The lock lives as long as the SSH channel, and as we are heard on it: a run that dies, or whose network does, leaves
+    none behind. Raises `RefusedError` naming the holder when another run has it; three seconds are given to one that
+    is just ending.
     """
     config = session.config
     owner = f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}, {task}, since {time.strftime('%H:%M:%S')}"
     place = str(config.manager.data_dirs[0]).replace("/", "+")
-    channel = session.clients.manager.exec_channel(["sh", "-c", LOCK_SCRIPT, "sh", owner, config.name, place])
+    script = ["sh", "-c", LOCK_SCRIPT, "sh", owner, config.name, place, str(SILENCE_S)]
+    channel = session.clients.manager.exec_channel(script)
     channel.settimeout(config.timeouts.connect_s)
     try:
         try:
@@ -134,13 +140,19 @@ def cluster_lock(session: Session, task: str) -> Iterator[None]:
         if answer.startswith("held"):
             holder = answer.strip().partition("\t")[2] or "somebody"
             what = f"another run holds the lock: {holder}"
-            raise RefusedError(
-                Problem(node=config.manager.name, what=what, hint="wait for it to end", code=ExitCode.REFUSED)
-            )
+            hint = f"wait for it to end; one that died or lost its network holds it for {SILENCE_S} s more at most"
+            raise RefusedError(Problem(node=config.manager.name, what=what, hint=hint, code=ExitCode.REFUSED))
         if not answer.startswith("locked"):
             raise ClusterError(Problem(node=config.manager.name, what="cannot take the lock: is util-linux there?"))
         session.locked = True
-        yield
+        with heartbeat(channel, BEAT_S, lambda: session.clients.refuse(_lost(config.manager.name))):
+            yield
     finally:
         session.locked = False
         channel.close()
+
+
+def _lost(manager: str) -> Problem:
+    what = f"lost the lock: this computer slept, or the network was gone, for more than {SILENCE_S} s"
+    hint = "nothing more was begun; the same command again does what is left"
+    return Problem(node=manager, what=what, hint=hint, code=ExitCode.REFUSED)

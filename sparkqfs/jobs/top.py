@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from sparkqfs import topology
+from sparkqfs.clients.background import Background
 from sparkqfs.clients.web import WebError, get_json
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts_usage import (
@@ -19,33 +19,43 @@ from sparkqfs.facts_usage import (
     usage_between,
 )
 from sparkqfs.gather import gather_tasks
-from sparkqfs.gather_usage import gather_usage
+from sparkqfs.gather_usage import ask_usage
 from sparkqfs.jobs import prep, status
 from sparkqfs.jobs.base import Session
 from sparkqfs.plan.steps import JobResult
 
 WEB_TIMEOUT_S = 3.0
+LOOK_S = 3.0
+"""Whoever has not answered by then is left out of the look, and of the next ones until it answers."""
 APPLICATIONS = 8
 """Applications whose stages are asked for at a look."""
 BAR = 20
 """Characters of a stage's progress."""
+Progress = tuple[dict[str, str], tuple[RunningStage, ...], str | None]
+"""Applications by id, their active stages, and why that is not known."""
 
 
 def watch(session: Session, *, only: tuple[str, ...], interval_s: float) -> Iterator[JobResult]:
-    """A look every `interval_s` seconds, for ever; the first one comes after one interval, as rates need two."""
+    """A look every `interval_s` seconds, for ever; the first one comes after one interval, as rates need two.
+
+    What is silent holds up one look, by LOOK_S seconds; at the very first, connecting takes its own time.
+    """
     names = prep.names_of(session, only)
-    before = gather_usage(session.config, session.clients, names).values
+    limit = session.config.ssh.parallel
+    machines = Background(lambda name: ask_usage(session.config, session.clients, name), limit=limit)
+    spark = Background(lambda _: _applications(session), limit=1)
+    before = machines.look(names, within_s=session.config.timeouts.connect_s + LOOK_S).values
     while True:
         time.sleep(interval_s)
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            asked = pool.submit(_applications, session)
-            now = gather_usage(session.config, session.clients, names)
-            applications, stages, why = asked.result()
+        spark.start((topology.SPARK_MASTER,))
+        now = machines.look(names, within_s=LOOK_S)
+        asked = spark.look((topology.SPARK_MASTER,), within_s=LOOK_S)
+        applications, stages, why = asked.values.get(topology.SPARK_MASTER, ({}, (), "no answer yet"))
         yield _result(session, before, now.values, now.problems, applications, stages, why)
         before = {**before, **now.values}
 
 
-def _applications(session: Session) -> tuple[dict[str, str], tuple[RunningStage, ...], str | None]:
+def _applications(session: Session) -> Progress:
     """What runs on Spark, its active stages, and why that is not known."""
     config, manager = session.config, session.clients.manager
     try:

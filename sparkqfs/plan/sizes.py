@@ -35,6 +35,9 @@ SYSTEM_MIB = 320, 4096
 CORE_MIB = 1024
 """Cores stay idle rather than that an executor gets less than this for each."""
 UNKNOWN_MIB = 1024
+ROUND_MIB = 64, 16
+"""A machine counts down to a multiple of this, one below MASTER_MIN_MIB to one of the second: a new kernel leaves a few
+MiB more or less, for which no worker is to start anew."""
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2}
 
 
@@ -75,6 +78,8 @@ class NodeSize:
     name: str
     machine_mib: int
     """As reported; 0 is unknown."""
+    rounded_mib: int
+    """What the reckoning starts with."""
     outside: tuple[Share, ...]
     """The system, and the services that may run here beside the worker-node container."""
     inside: tuple[Share, ...]
@@ -106,7 +111,8 @@ class NodeSize:
             return f"{self.memory_mib} MiB as set; " + (most if self.machine_mib else "the machine did not say its own")
         if not self.machine_mib:
             return f"{self.memory_mib} MiB assumed: the machine did not say how much it has"
-        return f"{self.machine_mib} MiB {taken} = {self.machine_mib - self.reserved_mib} for executors"
+        rounded = "" if self.rounded_mib == self.machine_mib else f", rounded {self.rounded_mib}"
+        return f"{self.machine_mib} MiB{rounded} {taken} = {self.rounded_mib - self.reserved_mib} for executors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +145,8 @@ class Sizing:
 
 def node_size(config: ClusterConfig, node: NodeConfig, fact: NodeFacts | None) -> NodeSize:
     """hosts.yml first, then what the machine reports."""
-    machine = fact.memory_mib if fact else 0
+    reported_mib = fact.memory_mib if fact else 0
+    machine = reported_mib - reported_mib % ROUND_MIB[reported_mib < MASTER_MIN_MIB]
     reported = fact.cores if fact else 0
     cores = node.cores or reported or 1
     hosts_master = node.manager or not machine or machine >= MASTER_MIN_MIB
@@ -149,7 +156,8 @@ def node_size(config: ClusterConfig, node: NodeConfig, fact: NodeFacts | None) -
     memory = node.memory_mib or (max(0, left) if machine else UNKNOWN_MIB)
     return NodeSize(
         name=node.name,
-        machine_mib=machine,
+        machine_mib=reported_mib,
+        rounded_mib=machine,
         outside=outside,
         inside=inside,
         cores=cores,
@@ -384,6 +392,7 @@ def _row(found: Sizing, node: NodeSize) -> dict[str, object]:
     return {
         "node": node.name,
         "machine_mib": node.machine_mib,
+        "rounded_mib": node.rounded_mib,
         "outside": [{"what": share.what, "mib": share.mib} for share in node.outside],
         "inside": [{"what": share.what, "mib": share.mib} for share in node.inside],
         "cores": node.cores,

@@ -1,0 +1,81 @@
+"""jobs/top.py on real SSH servers, one of which falls silent."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from builders import a_node_config
+from servers import Sshd, sshd
+
+from sparkqfs.clients.background import Background
+from sparkqfs.clients.connect import Clients
+from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.jobs import top
+from sparkqfs.jobs.base import Session
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with sshd(tmp_path_factory.mktemp("sshd")) as running:
+        yield running
+
+
+def test_a_machine_that_is_dead_from_the_start_holds_up_no_look(
+    server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(top, "LOOK_S", 4.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent, ExitStack() as stack:
+        config = server.cluster(tmp_path / "known_hosts")
+        dead = a_node_config("node2", 1, address="127.0.0.1", port=silent.getsockname()[1])
+        timeouts = replace(config.timeouts, connect_s=5)
+        clients = Clients(replace(config, nodes=(*config.nodes, dead), timeouts=timeouts))
+        stack.callback(clients.close)
+        looks = top.watch(Session(clients.config, clients, lambda _: None), only=(), interval_s=0.2)
+        next(looks)
+        for _ in range(3):
+            started = time.monotonic()
+            look = next(looks)
+            assert time.monotonic() - started < 3
+        assert list(look.document["nodes"]) == ["node1"]  # type: ignore[call-overload]
+        assert [one.node for one in look.problems] == ["node2"] and "answer" in look.problems[0].what
+
+
+def test_a_silent_one_is_not_asked_again_and_is_back_with_its_answer() -> None:
+    asked: list[str] = []
+    free = [False]
+
+    def ask(name: str) -> int:
+        asked.append(name)
+        while name == "slow" and not free[0]:
+            time.sleep(0.01)
+        return len(asked)
+
+    background = Background(ask, limit=4)
+    for _ in range(3):
+        found = background.look(("slow", "quick"), within_s=0.3)
+        assert list(found.values) == ["quick"] and list(found.failures) == ["slow"]
+    assert asked.count("slow") == 1
+    free[0] = True
+    time.sleep(0.1)
+    assert set(background.look(("slow", "quick"), within_s=5).values) == {"slow", "quick"}
+
+
+def test_what_failed_before_is_the_reason_while_nothing_new_is_known() -> None:
+    tries: list[int] = []
+
+    def ask(name: str) -> int:
+        tries.append(1)
+        if len(tries) > 1:
+            time.sleep(3)
+        raise ClusterError(Problem(node=name, what="connection refused"))
+
+    background = Background(ask, limit=1)
+    for _ in range(2):
+        found = background.look(("node1",), within_s=2)
+        assert [problem.what for problem in found.problems] == ["connection refused"]
