@@ -190,8 +190,8 @@ def test_a_few_mebibytes_more_or_less_after_a_new_kernel_change_no_worker(before
 
 def test_the_arithmetic_says_from_what_it_was_rounded() -> None:
     assert sized((8, 16384), (8, 16001)).of("node2").arithmetic == (
-        "16001 MiB, rounded 16000 - system 1333 - Spark master 384 - Spark worker 384 - chunkserver 320 = 13579 "
-        "for executors"
+        "16001 MiB, rounded 16000 - system 1333 - Spark master 384 - Spark worker 384 - chunkserver 320 "
+        "- file server 256 = 13323 for executors"
     )
 
 
