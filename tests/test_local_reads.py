@@ -198,6 +198,7 @@ def test_a_replica_that_comes_and_goes_is_followed(kit: Kit, tmp_path: Path) -> 
             assert set(reader.during(lambda: reader.same("/comes", 100, 1))) == {"remote"}
             reader("copies", "/comes", 3)
             cluster.wait(lambda: cluster.chunk_files(NODE), "copy on the reading node")
+            cluster.wait(lambda: "local" in reader.during(lambda: reader("first", "/comes")), "local read")
             reader.open("/comes")
             assert set(reader.during(lambda: reader.same("/comes", 100, 2))) == {"local"}
             for address in cluster.addresses[1:]:  # the copy here is then the only one
