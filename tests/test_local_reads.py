@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import threading
@@ -341,6 +342,34 @@ def test_a_scheduler_does_not_send_all_of_a_large_file_to_its_writer(reader: Rea
     assert all(set(named) <= set(owners) for named, owners in zip(ours, theirs, strict=True))
     alone = Counter(named[0] for named in ours if len(named) == 1)
     assert max(alone.values()) <= 6 / len({host for owners in theirs for host in owners})
+
+
+def test_a_part_of_a_file_has_the_hosts_that_it_has_in_the_whole(reader: Reader) -> None:
+    size, most = 6 * CHUNK - 1_000, 2**63 - 1
+    reader("write", "/parts", size, 7, 2)
+    whole = blocks(reader("blocks", "/parts", 0, size).split(" | ")[0])
+    assert [(start, length) for start, length, _ in whole] == [
+        (at, min(CHUNK, size - at)) for at in range(0, size, CHUNK)
+    ]
+    for start, length in [(0, most), (5, most), (CHUNK + 7, most), (CHUNK, 1), (3 * CHUNK - 1, 2), (size - 1, CHUNK)]:
+        end = min(size, start + length)
+        ours, theirs = (blocks(part) for part in reader("blocks", "/parts", start, length).split(" | "))
+        assert ours == [
+            (max(at, start), min(at + bytes_, end) - max(at, start), hosts)
+            for at, bytes_, hosts in whole
+            if at < end and at + bytes_ > start
+        ]
+        if start + length <= most:
+            assert [block[:2] for block in ours] == [block[:2] for block in theirs]
+    for start, length in [(size, 1), (size + 5, most - size - 5), (0, 0), (7, 0)]:
+        ours, theirs = reader("blocks", "/parts", start, length).split(" | ")
+        assert ours == theirs
+
+
+def blocks(text: str) -> list[tuple[int, int, set[str]]]:
+    """Offset, length and hosts, which the metaserver names in any order."""
+    found = [re.fullmatch(r"(\d+)\+(\d+):(.*)", word) for word in text.split()]
+    return [(int(match[1]), int(match[2]), set(match[3].split(","))) for match in found if match]
 
 
 def told(reader: Reader, path: str) -> list[list[list[str]]]:

@@ -65,7 +65,7 @@ public final class Inside {
             blocks[i] = new BlockLocation(null, hosts, i * CHUNK_BYTES, CHUNK_BYTES);
         }
         List<String> named = new ArrayList<>();
-        for (BlockLocation block : Neighbours.prefer(blocks)) {
+        for (BlockLocation block : Neighbours.prefer(blocks, 0, Long.MAX_VALUE)) {
             named.add(block.getHosts().length == 0 ? "-" : String.join(",", block.getHosts()));
         }
         return String.join(" ", named);
