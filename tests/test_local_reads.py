@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,10 @@ from qfs_cluster import QfsCluster
 from qfs_reader import CHUNK, CHUNK_HEADER, NODE, SIZE, Kit, Reader, cluster, flip, kit, put, reader
 
 __all__ = ["cluster", "kit", "reader"]
+HEADER_FIELDS = 4_400
+FILE_SYSTEM_ID = 4_156
+FILE_SYSTEM_MARK = b"\0QFSFsId\xe4\x5e\x23\x0e\x34\x9a\x07\xce"
+"""What is before the id in the header of a chunk file: QFS 2.2.8, src/cc/chunk/Chunk.h."""
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 262_144, 5_000_001])
@@ -106,6 +111,25 @@ def test_a_damaged_replica_is_seen_and_left_to_upstream(
     assert gained["fallback"] > 0
     assert reader.sources()["127.0.0.2,127.0.0.3,127.0.0.4"] >= gained["fallback"]
     assert "differences 0" in reader("scan", path)
+
+
+@pytest.mark.parametrize(("change", "gained"), [(1, {"HEADER": 1, "fallback": 1000}), (0, {"local": 1000})])
+def test_a_chunk_of_another_file_system_is_not_read_but_one_that_does_not_say_is(
+    cluster: QfsCluster, reader: Reader, change: int, gained: dict[str, int]
+) -> None:
+    """As on a disk that comes from another cluster; QFS, too, takes a chunk that does not say."""
+    file = put(cluster, reader, f"/foreign{change}")
+    header = bytearray(file.read_bytes()[:HEADER_FIELDS])
+    assert header[FILE_SYSTEM_ID - 16 : FILE_SYSTEM_ID] == FILE_SYSTEM_MARK
+    if change:
+        header[FILE_SYSTEM_ID] ^= change
+    else:
+        header[FILE_SYSTEM_ID - 16 : FILE_SYSTEM_ID + 8] = bytes(24)
+    with file.open("r+b") as chunk:
+        chunk.write(header + zlib.adler32(header).to_bytes(8, "little"))
+    reader.open(f"/foreign{change}")
+    assert reader.during(lambda: reader("first", f"/foreign{change}")) == gained
+    reader.same(f"/foreign{change}", 100, 1)
 
 
 def test_damage_after_the_chunk_was_opened_is_seen_too(cluster: QfsCluster, reader: Reader) -> None:

@@ -18,10 +18,13 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
- * Asks a metaserver which chunk is at an offset of a file and who has it: GETALLOC of the text protocol on the client
- * port, as in QFS 2.2.8, src/cc/libclient/KfsOps.cc and src/cc/meta/MetaRequest.cc.
+ * Asks a metaserver which chunk is at an offset of a file and who has it, and which file system it has: GETALLOC and
+ * PING of the text protocol on the client port, as in QFS 2.2.8, src/cc/libclient/KfsOps.cc, src/cc/meta/MetaRequest.cc
+ * and LayoutManager.cc.
  *
  * <p>No user is named: whoever asks has the file open through upstream, and a metaserver that wants to know refuses,
  * which is a doubt. A question takes three seconds at most, whatever it waits for, as a stream waits with it; for some
@@ -31,10 +34,11 @@ final class Metaserver implements Closeable {
     private static final long ANSWER_TIMEOUT_NS = 3_000_000_000L;
     private static final long PAUSE_NS = 5_000_000_000L;
     private static final int IDLE_CONNECTIONS = 4;
-    private static final int MAX_ANSWER_BYTES = 65_536;
+    private static final int MAX_ANSWER_BYTES = 1 << 20;
     private static final int BUFFER_BYTES = 4_096;
     private static final int PROTOCOL_VERSION = 116;
     private static final int NO_SUCH_ENTRY = -2;
+    private static final Pattern FILE_SYSTEM_ID = Pattern.compile("\\bFS ID= (-?\\d+)");
 
     /** A chunk and the addresses of the chunkservers that have it. */
     record Chunk(long id, long version, Set<String> addresses) {
@@ -45,6 +49,8 @@ final class Metaserver implements Closeable {
     private final ConcurrentLinkedDeque<Connection> idle = new ConcurrentLinkedDeque<>();
     /** Where the last connection was made to; null before the first one and after a failure. */
     private volatile InetAddress address;
+    /** As last answered; 0 before the first answer, which no file system has. */
+    private volatile long fileSystemId;
     private volatile boolean paused;
     private volatile long pauseEndNs;
     private volatile boolean closed;
@@ -75,6 +81,19 @@ final class Metaserver implements Closeable {
         } catch (NumberFormatException strange) {
             throw new Doubt(Doubt.Reason.METASERVER, "strange answer " + answer);
         }
+    }
+
+    /** Whether it has this file system. Asks if the last answer was another one: all may have been made anew. */
+    boolean hasFileSystem(long id) throws Doubt {
+        if (id == fileSystemId) {
+            return true;
+        }
+        Matcher found = FILE_SYSTEM_ID.matcher(answer("PING", "").getOrDefault("system info", ""));
+        if (!found.find()) {
+            throw new Doubt(Doubt.Reason.METASERVER, "it does not say which file system it has");
+        }
+        fileSystemId = Long.parseLong(found.group(1));
+        return id == fileSystemId;
     }
 
     private Map<String, String> answer(String operation, String fields) throws Doubt {
