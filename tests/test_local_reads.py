@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,10 @@ from qfs_cluster import QfsCluster
 from qfs_reader import CHUNK, CHUNK_HEADER, NODE, SIZE, Kit, Reader, cluster, flip, kit, put, reader
 
 __all__ = ["cluster", "kit", "reader"]
+HEADER_FIELDS = 4_400
+FILE_SYSTEM_ID = 4_156
+FILE_SYSTEM_MARK = b"\0QFSFsId\xe4\x5e\x23\x0e\x34\x9a\x07\xce"
+"""What is before the id in the header of a chunk file: QFS 2.2.8, src/cc/chunk/Chunk.h."""
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 262_144, 5_000_001])
@@ -105,6 +111,25 @@ def test_a_damaged_replica_is_seen_and_left_to_upstream(
     assert gained["fallback"] > 0
     assert reader.sources()["127.0.0.2,127.0.0.3,127.0.0.4"] >= gained["fallback"]
     assert "differences 0" in reader("scan", path)
+
+
+@pytest.mark.parametrize(("change", "gained"), [(1, {"HEADER": 1, "fallback": 1000}), (0, {"local": 1000})])
+def test_a_chunk_of_another_file_system_is_not_read_but_one_that_does_not_say_is(
+    cluster: QfsCluster, reader: Reader, change: int, gained: dict[str, int]
+) -> None:
+    """As on a disk that comes from another cluster; QFS, too, takes a chunk that does not say."""
+    file = put(cluster, reader, f"/foreign{change}")
+    header = bytearray(file.read_bytes()[:HEADER_FIELDS])
+    assert header[FILE_SYSTEM_ID - 16 : FILE_SYSTEM_ID] == FILE_SYSTEM_MARK
+    if change:
+        header[FILE_SYSTEM_ID] ^= change
+    else:
+        header[FILE_SYSTEM_ID - 16 : FILE_SYSTEM_ID + 8] = bytes(24)
+    with file.open("r+b") as chunk:
+        chunk.write(header + zlib.adler32(header).to_bytes(8, "little"))
+    reader.open(f"/foreign{change}")
+    assert reader.during(lambda: reader("first", f"/foreign{change}")) == gained
+    reader.same(f"/foreign{change}", 100, 1)
 
 
 def test_damage_after_the_chunk_was_opened_is_seen_too(cluster: QfsCluster, reader: Reader) -> None:
@@ -198,6 +223,7 @@ def test_a_replica_that_comes_and_goes_is_followed(kit: Kit, tmp_path: Path) -> 
             assert set(reader.during(lambda: reader.same("/comes", 100, 1))) == {"remote"}
             reader("copies", "/comes", 3)
             cluster.wait(lambda: cluster.chunk_files(NODE), "copy on the reading node")
+            cluster.wait(lambda: "local" in reader.during(lambda: reader("first", "/comes")), "local read")
             reader.open("/comes")
             assert set(reader.during(lambda: reader.same("/comes", 100, 2))) == {"local"}
             for address in cluster.addresses[1:]:  # the copy here is then the only one
@@ -340,6 +366,34 @@ def test_a_scheduler_does_not_send_all_of_a_large_file_to_its_writer(reader: Rea
     assert all(set(named) <= set(owners) for named, owners in zip(ours, theirs, strict=True))
     alone = Counter(named[0] for named in ours if len(named) == 1)
     assert max(alone.values()) <= 6 / len({host for owners in theirs for host in owners})
+
+
+def test_a_part_of_a_file_has_the_hosts_that_it_has_in_the_whole(reader: Reader) -> None:
+    size, most = 6 * CHUNK - 1_000, 2**63 - 1
+    reader("write", "/parts", size, 7, 2)
+    whole = blocks(reader("blocks", "/parts", 0, size).split(" | ")[0])
+    assert [(start, length) for start, length, _ in whole] == [
+        (at, min(CHUNK, size - at)) for at in range(0, size, CHUNK)
+    ]
+    for start, length in [(0, most), (5, most), (CHUNK + 7, most), (CHUNK, 1), (3 * CHUNK - 1, 2), (size - 1, CHUNK)]:
+        end = min(size, start + length)
+        ours, theirs = (blocks(part) for part in reader("blocks", "/parts", start, length).split(" | "))
+        assert ours == [
+            (max(at, start), min(at + bytes_, end) - max(at, start), hosts)
+            for at, bytes_, hosts in whole
+            if at < end and at + bytes_ > start
+        ]
+        if start + length <= most:
+            assert [block[:2] for block in ours] == [block[:2] for block in theirs]
+    for start, length in [(size, 1), (size + 5, most - size - 5), (0, 0), (7, 0)]:
+        ours, theirs = reader("blocks", "/parts", start, length).split(" | ")
+        assert ours == theirs
+
+
+def blocks(text: str) -> list[tuple[int, int, set[str]]]:
+    """Offset, length and hosts, which the metaserver names in any order."""
+    found = [re.fullmatch(r"(\d+)\+(\d+):(.*)", word) for word in text.split()]
+    return [(int(match[1]), int(match[2]), set(match[3].split(","))) for match in found if match]
 
 
 def told(reader: Reader, path: str) -> list[list[list[str]]]:

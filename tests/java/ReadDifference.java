@@ -114,6 +114,8 @@ public final class ReadDifference {
                 return "" + ((LocalReadFileSystem) ours).isStriped(new Path(words[1]));
             case "hosts":
                 return hosts(ours, new Path(words[1])) + " | " + hosts(theirs, new Path(words[1]));
+            case "blocks":
+                return blocks(ours, words) + " | " + blocks(theirs, words);
             case "open":
                 forget();
                 return both(words[1], words[2]);
@@ -152,6 +154,17 @@ public final class ReadDifference {
         List<String> blocks = new ArrayList<>();
         for (BlockLocation block : system.getFileBlockLocations(status, 0, status.getLen())) {
             blocks.add(String.join(",", block.getHosts()));
+        }
+        return String.join(" ", blocks);
+    }
+
+    /** Offset, length and hosts of the blocks of a range. */
+    private static String blocks(FileSystem system, String[] words) throws IOException {
+        FileStatus status = system.getFileStatus(new Path(words[1]));
+        long start = Long.parseLong(words[2]);
+        List<String> blocks = new ArrayList<>();
+        for (BlockLocation block : system.getFileBlockLocations(status, start, Long.parseLong(words[3]))) {
+            blocks.add(block.getOffset() + "+" + block.getLength() + ":" + String.join(",", block.getHosts()));
         }
         return String.join(" ", blocks);
     }

@@ -12,6 +12,8 @@ import org.apache.hadoop.fs.BlockLocation;
 public final class Inside {
     private static final long CHUNK_BYTES = 1 << 26;
 
+    private static Metaserver metaserver;
+
     private Inside() {
     }
 
@@ -33,8 +35,25 @@ public final class Inside {
         switch (words[0]) {
             case "prefer":
                 return prefer(words);
+            case "metaserver":
+                metaserver = new Metaserver(words[1], Integer.parseInt(words[2]));
+                return "made";
+            case "locate":
+                return locate(Long.parseLong(words[1]));
+            case "close":
+                metaserver.close();
+                return "closed";
             default:
                 throw new IllegalArgumentException(words[0]);
+        }
+    }
+
+    /** A chunk's id, or why there is none. */
+    private static String locate(long fileId) {
+        try {
+            return metaserver.locate(fileId, 0).id() + "";
+        } catch (Doubt doubt) {
+            return doubt.reason + " " + doubt.getMessage();
         }
     }
 
@@ -46,7 +65,7 @@ public final class Inside {
             blocks[i] = new BlockLocation(null, hosts, i * CHUNK_BYTES, CHUNK_BYTES);
         }
         List<String> named = new ArrayList<>();
-        for (BlockLocation block : Neighbours.prefer(blocks)) {
+        for (BlockLocation block : Neighbours.prefer(blocks, 0, Long.MAX_VALUE)) {
             named.add(block.getHosts().length == 0 ? "-" : String.join(",", block.getHosts()));
         }
         return String.join(" ", named);

@@ -9,6 +9,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.Arrays;
 import java.util.zip.Adler32;
 
 /**
@@ -24,11 +25,17 @@ final class ChunkFile implements Closeable {
     static final int BLOCK_BYTES = 1 << 16;
     private static final int HEADER_BYTES = 16_384;
     private static final int HEADER_FIELDS_BYTES = 4_400;
+    private static final int FILE_SYSTEM_OFFSET = 4_140;
+    /** What is before a file system's id. */
+    private static final byte[] FILE_SYSTEM_MARK = {
+        0, 'Q', 'F', 'S', 'F', 's', 'I', 'd', (byte) 0xe4, 0x5e, 0x23, 0x0e, 0x34, (byte) 0x9a, 0x07, (byte) 0xce};
     private static final int MAGIC = 0xCAFECAFE;
     private static final int FORMAT = 1;
     private static final int ADLER_BASE = 65_521;
 
     final Metaserver.Chunk chunk;
+    /** The id in the header; not positive where there is none, which QFS takes for its own. */
+    private long fileSystemId;
     private final Path path;
     private final Object identity;
     private final RandomAccessFile file;
@@ -83,7 +90,18 @@ final class ChunkFile implements Closeable {
         if (!isOurs || flags != 0 || dataBytes < 0 || dataBytes > CHUNK_BYTES || adler.getValue() != expected) {
             throw new Doubt(Doubt.Reason.HEADER, path + " has a strange header");
         }
+        int end = FILE_SYSTEM_OFFSET + FILE_SYSTEM_MARK.length;
+        if (Arrays.equals(header, FILE_SYSTEM_OFFSET, end, FILE_SYSTEM_MARK, 0, FILE_SYSTEM_MARK.length)) {
+            fileSystemId = fields.getLong(end);
+        }
         return (int) dataBytes;
+    }
+
+    /** Raises a doubt if the chunk belongs to another file system, as on a disk that came from another cluster. */
+    void checkFileSystem(Metaserver metaserver) throws Doubt {
+        if (fileSystemId > 0 && !metaserver.hasFileSystem(fileSystemId)) {
+            throw new Doubt(Doubt.Reason.HEADER, path + " is of the file system " + fileSystemId);
+        }
     }
 
     /** Bytes that {@link #read} can give from {@code offset} on, up to {@code wanted}. */

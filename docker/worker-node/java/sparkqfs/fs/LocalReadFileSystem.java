@@ -78,8 +78,13 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
     /** For schedulers: see {@link Neighbours}. {@code fs.qfs.allHosts=true} gives every host that has a chunk. */
     @Override
     public BlockLocation[] getFileBlockLocations(FileStatus file, long start, long length) throws IOException {
-        BlockLocation[] found = super.getFileBlockLocations(file, start, length);
-        return namesAllHosts || found == null ? found : Neighbours.prefer(found);
+        // Upstream adds the two, and Spark may ask for all there is.
+        long wanted = file == null || start < 0 ? length : Math.min(length, Math.max(0, file.getLen() - start));
+        if (namesAllHosts || wanted <= 0) {
+            return super.getFileBlockLocations(file, start, wanted);
+        }
+        BlockLocation[] whole = super.getFileBlockLocations(file, 0, file.getLen());
+        return whole == null ? null : Neighbours.prefer(whole, start, start + wanted);
     }
 
     /** The copies of {@code fs.qfs.createParams}, which upstream does not look at. */

@@ -20,6 +20,8 @@ final class LocalReadInputStream extends FSInputStream {
     private static final Logger LOG = LoggerFactory.getLogger(LocalReadInputStream.class);
     /** A location is asked for again after this: the chunkserver may have been cut off while others wrote. */
     private static final long LOCATION_AGE_NS = 5_000_000_000L;
+    /** So is that of a chunk that was not here: a copy may have been made meanwhile, but nothing is wrong without. */
+    private static final long REMOTE_AGE_NS = 30_000_000_000L;
     private static final int OPEN_CHUNKS = 4;
     private static final int WINDOW_BYTES = 4 * ChunkFile.BLOCK_BYTES;
     private static final int DIRECT_BYTES = 8 * ChunkFile.BLOCK_BYTES;
@@ -181,7 +183,8 @@ final class LocalReadInputStream extends FSInputStream {
 
     private Place place(long index) {
         Place place = places.get(index);
-        if (place != null && (place.isRemote() || System.nanoTime() - place.sinceNs() < LOCATION_AGE_NS)) {
+        if (place != null
+                && System.nanoTime() - place.sinceNs() < (place.isRemote() ? REMOTE_AGE_NS : LOCATION_AGE_NS)) {
             return place;
         }
         Metaserver.Chunk chunk;

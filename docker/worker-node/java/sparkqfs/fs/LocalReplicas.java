@@ -58,7 +58,14 @@ final class LocalReplicas implements Closeable {
         if (found.size() > 1) {
             throw new Doubt(Doubt.Reason.DUPLICATE, found.toString());
         }
-        return new ChunkFile(found.get(0), fileId, chunk);
+        ChunkFile file = new ChunkFile(found.get(0), fileId, chunk);
+        try {
+            file.checkFileSystem(metaserver);
+        } catch (Doubt doubt) {
+            file.close();
+            throw doubt;
+        }
+        return file;
     }
 
     @Override

@@ -22,8 +22,11 @@ final class Neighbours {
     private Neighbours() {
     }
 
-    /** The same blocks, those of a whole file, each with some of its hosts. */
-    static BlockLocation[] prefer(BlockLocation[] blocks) throws IOException {
+    /**
+     * What is between {@code start} and {@code end}, each block with some of its hosts. {@code blocks} are those of the
+     * whole file, so that a chunk's hosts are the same whatever is asked for.
+     */
+    static BlockLocation[] prefer(BlockLocation[] blocks, long start, long end) throws IOException {
         List<List<String>> owners = new ArrayList<>();
         for (BlockLocation block : blocks) {
             owners.add(Arrays.asList(block.getHosts()));
@@ -33,11 +36,15 @@ final class Neighbours {
         if (owners.size() > SMALL_CHUNKS && mostAlone(named) > stretches.most()) {
             named = stretches.named();
         }
-        BlockLocation[] preferred = new BlockLocation[blocks.length];
+        List<BlockLocation> preferred = new ArrayList<>();
         for (int index = 0; index < blocks.length; index++) {
-            preferred[index] = narrowed(blocks[index], named.get(index));
+            long from = Math.max(start, blocks[index].getOffset());
+            long to = Math.min(end, blocks[index].getOffset() + blocks[index].getLength());
+            if (from < to) {
+                preferred.add(narrowed(blocks[index], named.get(index), from, to));
+            }
         }
-        return preferred;
+        return preferred.toArray(BlockLocation[]::new);
     }
 
     /** Of each chunk's hosts those that have most of the chunks before and after it. */
@@ -69,15 +76,13 @@ final class Neighbours {
         return alone.values().stream().mapToInt(Integer::intValue).max().orElse(0);
     }
 
-    private static BlockLocation narrowed(BlockLocation block, List<String> named) throws IOException {
+    private static BlockLocation narrowed(BlockLocation block, List<String> named, long from, long to)
+            throws IOException {
         List<String> hosts = Arrays.asList(block.getHosts());
-        if (hosts.equals(named)) {
-            return block;
-        }
         String[] names = block.getNames();
         return new BlockLocation(
             names.length == hosts.size() ? named.stream().map(host -> names[hosts.indexOf(host)]).toArray(String[]::new)
                 : names,
-            named.toArray(String[]::new), block.getOffset(), block.getLength());
+            named.toArray(String[]::new), from, to - from);
     }
 }
