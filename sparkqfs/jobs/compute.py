@@ -10,7 +10,7 @@ from pathlib import Path
 from sparkqfs import topology
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.gather import gather_tasks
-from sparkqfs.jobs import status
+from sparkqfs.jobs import prep, status
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.deploy import ENDING_S, check_time_limit, find_container, in_container
 from sparkqfs.plan.steps import JobResult
@@ -119,25 +119,23 @@ def token(session: Session) -> JobResult:
     return JobResult(task="token", text=url, document=document)
 
 
+def _is_of(service: str, wanted: str | None) -> bool:
+    return wanted in (None, service) or (wanted == topology.WORKER_NODE and status.is_worker(service))
+
+
 def logs(session: Session, *, service: str | None, tail: int, only: tuple[str, ...]) -> JobResult:
-    """The last lines of each container of the stack, or of one service."""
+    """The last lines of each container of the stack, or of one service. Raises `ConfigError` on a node that is none."""
+    names = prep.names_of(session, only)
     found = gather_tasks(session.config, session.clients)
-    tasks = [
-        task
+    newest = {
+        (task.service, task.node): task
         for task in found
-        if task.container_id
-        and task.node in {node.name for node in session.config.nodes}
-        and (
-            service is None
-            or task.service == service
-            or (service == topology.WORKER_NODE and status.is_worker(task.service))
-        )
-        and (not only or task.node in only)
-    ]
-    newest = {(task.service, task.node): task for task in tasks}
+        if task.container_id and task.node in names and _is_of(task.service, service)
+    }
     parts: list[str] = []
     entries: list[dict[str, object]] = []
     problems: list[Problem] = []
+    notes: list[str] = []
     for (name, node), task in newest.items():
         try:
             output = session.clients.node(node).run(
@@ -146,14 +144,21 @@ def logs(session: Session, *, service: str | None, tail: int, only: tuple[str, .
         except ClusterError as error:
             problems += error.problems
             continue
+        if output.exit_code != 0:
+            notes.append(f"[{node}] {name}: its container is gone")
+            continue
         text = output.stdout + output.stderr
         parts += [f"[{node}] {name}: {line}" for line in text.splitlines()]
         entries.append({"node": node, "service": name, "lines": text.splitlines()})
     if not newest:
-        what = f"no container of {service or 'the stack'}"
+        what = f"no container of {service or 'the stack'}" + (f" on {', '.join(only)}" if only else "")
         services = sorted({task.service for task in found})
         hint = f"services: {', '.join(services)}" if services else "`invoke deploy` starts the stack"
         raise ClusterError(Problem(what=what, hint=hint))
     return JobResult(
-        task="logs", text="\n".join(parts), document={"schema": 1, "logs": entries}, problems=tuple(problems)
+        task="logs",
+        text="\n".join(parts),
+        notes=tuple(notes),
+        document={"schema": 1, "logs": entries},
+        problems=tuple(problems),
     )
