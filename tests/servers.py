@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -33,6 +34,31 @@ class Answer:
     pause_s: float = 0.0
     length: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
+
+
+API = "/v1.41"
+
+
+def body(value: object) -> Answer:
+    """JSON."""
+    return Answer(body=json.dumps(value).encode(), headers=(("Content-Type", "application/json"),))
+
+
+def an_engine(service: str = "spark-master", **swarm: object) -> dict[str, Answer]:
+    """The API of a manager on which a stack of one service runs."""
+    task = {
+        "ServiceID": "s1",
+        "NodeID": "n1",
+        "DesiredState": "running",
+        "Status": {"State": "running", "ContainerStatus": {"ContainerID": "c1"}},
+    }
+    node = {"ID": "n1", "Spec": {"Labels": {"sparkqfs.node": "node1"}, "Role": "manager"}}
+    return {
+        f"{API}/info": body({"Swarm": {"LocalNodeState": "active", "ControlAvailable": True} | swarm}),
+        f"{API}/services": body([{"ID": "s1", "Spec": {"Name": f"spark_{service}"}}]),
+        f"{API}/nodes": body([node]),
+        f"{API}/tasks": body([task]),
+    }
 
 
 @contextlib.contextmanager
@@ -80,7 +106,9 @@ def serve(answers: dict[str, Answer], *, keep_alive: bool = False) -> Iterator[i
 
 
 BRIDGE = """#!{python} -I
-import os, socket, threading
+import os, socket, sys, threading
+if sys.argv[1] != "system":
+    os.execvp("sh", ["sh", {other!r}, *sys.argv[1:]])
 there = socket.create_connection(("127.0.0.1", int(open({port_file!r}).read())))
 def back():
     while more := there.recv(65536):
@@ -92,16 +120,26 @@ while more := os.read(0, 65536):
 """
 
 
+OTHER = """
+case $1 in exec) shift 6; exec "$@";; esac
+echo "Error: No such container: $4" >&2
+exit 1
+"""
+
+
 @contextlib.contextmanager
 def engine_machine(folder: Path, port: int, *settings: str) -> Iterator[Sshd]:
     """An SSH server on whose machine `docker system dial-stdio` leads to the HTTP server at `port`.
 
-    Another port in `folder`/engine-port is another engine from then on.
+    What is to be run in a container runs on the machine itself, and all logs are gone: `folder`/docker.sh. Another port
+    in `folder`/engine-port is another engine from then on.
     """
     (folder / "engine-port").write_text(str(port))
     program = folder / "bin" / "docker"
     program.parent.mkdir()
-    program.write_text(BRIDGE.format(python=sys.executable, port_file=str(folder / "engine-port")))
+    (folder / "docker.sh").write_text(OTHER)
+    files = {"port_file": str(folder / "engine-port"), "other": str(folder / "docker.sh")}
+    program.write_text(BRIDGE.format(python=sys.executable, **files))
     program.chmod(0o755)
     with sshd(folder, f"SetEnv PATH={program.parent}:{os.environ['PATH']}", *settings) as server:
         yield server

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from builders import a_cluster
-from servers import Answer, Sshd, closed_port, engine_machine, payload, serve
+from servers import Answer, Sshd, an_engine, body, closed_port, engine_machine, payload, serve
 
 from sparkqfs.clients.connect import Clients
 from sparkqfs.config import ClusterConfig, StorageConfig
@@ -19,25 +18,6 @@ from sparkqfs.errors import ClusterError, ExitCode
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
 from sparkqfs.plan.steps import JobResult
-
-API = "/v1.41"
-
-
-def body(value: object) -> Answer:
-    return Answer(body=json.dumps(value).encode(), headers=(("Content-Type", "application/json"),))
-
-
-def an_engine(**swarm: object) -> dict[str, Answer]:
-    """The API of a manager on which a stack of one service runs."""
-    service = {"ID": "s1", "Spec": {"Name": "spark_spark-master"}}
-    node = {"ID": "n1", "Spec": {"Labels": {"sparkqfs.node": "node1"}, "Role": "manager"}}
-    task = {"ServiceID": "s1", "NodeID": "n1", "DesiredState": "running", "Status": {"State": "running"}}
-    return {
-        f"{API}/info": body({"Swarm": {"LocalNodeState": "active", "ControlAvailable": True} | swarm}),
-        f"{API}/services": body([service]),
-        f"{API}/nodes": body([node]),
-        f"{API}/tasks": body([task]),
-    }
 
 
 @dataclass(frozen=True, slots=True)

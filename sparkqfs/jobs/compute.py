@@ -10,21 +10,28 @@ from pathlib import Path
 from sparkqfs import topology
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.gather import gather_tasks
-from sparkqfs.jobs import status
+from sparkqfs.jobs import prep, status
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.deploy import ENDING_S, check_time_limit, find_container, in_container
 from sparkqfs.plan.steps import JobResult
 
 RESULT_MIME = "application/vnd.sparkqfs.result+json"
+NOTEBOOKS = "/data/notebooks"
+"""In the container."""
 NOTEBOOK_SCRIPT = r"""
 set -eu
-name=$1; shift
+folder=$1 name=$2; shift 2
+if [ ! -f "$folder/$name.ipynb" ]; then
+  printf 'absent\n'
+  for f in "$folder"/*.ipynb; do [ ! -f "$f" ] || printf 'known\t%s\n' "$(basename "$f" .ipynb)"; done
+  exit 1
+fi
 work=$(mktemp -d /tmp/notebook.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 143' INT TERM
 cd "$work"
 rc=0
-/opt/venv/bin/papermill --no-progress-bar --log-output --cwd "$work" "$@" "/data/notebooks/$name.ipynb" "$work/$name.ipynb" >&2 || rc=$?
+/opt/venv/bin/papermill --no-progress-bar --log-output --cwd "$work" "$@" "$folder/$name.ipynb" "$work/$name.ipynb" >&2 || rc=$?
 /opt/venv/bin/jupyter nbconvert --log-level WARN --to html "$work/$name.ipynb" >&2 || true
 for f in "$name.ipynb" "$name.html"; do
   [ ! -f "$work/$f" ] || { printf 'file\t%s\t' "$f"; base64 -w 0 "$work/$f"; printf '\n'; }
@@ -43,12 +50,13 @@ def notebook(session: Session, name: str, parameters: dict[str, str], *, out: Pa
     command = [*in_container(task.container_id, timeout_s), "sh", "-c", NOTEBOOK_SCRIPT, "sh"]
     session.on_event(f"[{task.node}] running notebook {name}")
     output = client.run(
-        [*command, name, *arguments],
+        [*command, NOTEBOOKS, name, *arguments],
         timeout_s=timeout_s + ENDING_S,
         check=False,
         on_line=lambda line: session.on_event(f"[{name}] {line}"),
         attend=True,
     )
+    _check_there(session, name, output.stdout)
     files = _save_files(output.stdout, out)
     check_time_limit(output.exit_code, task.node, f"notebook {name}", timeout_s)
     if output.exit_code != 0:
@@ -58,6 +66,15 @@ def notebook(session: Session, name: str, parameters: dict[str, str], *, out: Pa
     document: dict[str, object] = {"schema": 1, "notebook": name, "files": [str(f) for f in files], "result": result}
     lines = [*(f"saved {path}" for path in files), *summary_of(result)]
     return JobResult(task="notebook", text="\n".join(lines), document=document)
+
+
+def _check_there(session: Session, name: str, stdout: str) -> None:
+    """Raises `ConfigError`, with the names that there are, when the script found no such notebook."""
+    if not stdout.startswith("absent\n"):
+        return
+    known = sorted(line.partition("\t")[2] for line in stdout.splitlines() if line.startswith("known\t"))
+    hint = f"notebooks: {', '.join(known)}" if known else f"put it into {session.config.notebooks_path}"
+    raise ConfigError(Problem(what=f"no notebook {name}", hint=hint))
 
 
 def _save_files(stdout: str, out: Path) -> list[Path]:
@@ -102,25 +119,23 @@ def token(session: Session) -> JobResult:
     return JobResult(task="token", text=url, document=document)
 
 
+def _is_of(service: str, wanted: str | None) -> bool:
+    return wanted in (None, service) or (wanted == topology.WORKER_NODE and status.is_worker(service))
+
+
 def logs(session: Session, *, service: str | None, tail: int, only: tuple[str, ...]) -> JobResult:
-    """The last lines of each container of the stack, or of one service."""
+    """The last lines of each container of the stack, or of one service. Raises `ConfigError` on a node that is none."""
+    names = prep.names_of(session, only)
     found = gather_tasks(session.config, session.clients)
-    tasks = [
-        task
+    newest = {
+        (task.service, task.node): task
         for task in found
-        if task.container_id
-        and task.node in {node.name for node in session.config.nodes}
-        and (
-            service is None
-            or task.service == service
-            or (service == topology.WORKER_NODE and status.is_worker(task.service))
-        )
-        and (not only or task.node in only)
-    ]
-    newest = {(task.service, task.node): task for task in tasks}
+        if task.container_id and task.node in names and _is_of(task.service, service)
+    }
     parts: list[str] = []
     entries: list[dict[str, object]] = []
     problems: list[Problem] = []
+    notes: list[str] = []
     for (name, node), task in newest.items():
         try:
             output = session.clients.node(node).run(
@@ -129,14 +144,21 @@ def logs(session: Session, *, service: str | None, tail: int, only: tuple[str, .
         except ClusterError as error:
             problems += error.problems
             continue
+        if output.exit_code != 0:
+            notes.append(f"[{node}] {name}: its container is gone")
+            continue
         text = output.stdout + output.stderr
         parts += [f"[{node}] {name}: {line}" for line in text.splitlines()]
         entries.append({"node": node, "service": name, "lines": text.splitlines()})
     if not newest:
-        what = f"no container of {service or 'the stack'}"
+        what = f"no container of {service or 'the stack'}" + (f" on {', '.join(only)}" if only else "")
         services = sorted({task.service for task in found})
         hint = f"services: {', '.join(services)}" if services else "`invoke deploy` starts the stack"
         raise ClusterError(Problem(what=what, hint=hint))
     return JobResult(
-        task="logs", text="\n".join(parts), document={"schema": 1, "logs": entries}, problems=tuple(problems)
+        task="logs",
+        text="\n".join(parts),
+        notes=tuple(notes),
+        document={"schema": 1, "logs": entries},
+        problems=tuple(problems),
     )

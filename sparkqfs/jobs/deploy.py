@@ -297,7 +297,8 @@ def _quote_failures(session: Session, tasks: Iterable[TaskFact]) -> tuple[Proble
                 output = session.clients.node(node).run(
                     ["docker", "logs", "--tail", "100", task.container_id], check=False, timeout_s=20
                 )
-                lines = "".join(f"\n  | {line}" for line in telling_lines(output.stdout + "\n" + output.stderr))
+                if output.exit_code == 0:  # else docker's own words: the container is gone
+                    lines = "".join(f"\n  | {line}" for line in telling_lines(output.stdout + "\n" + output.stderr))
         problems.append(Problem(node=node or None, what=f"{service}: {task.error}{lines}"))
     return tuple(problems)
 

@@ -36,12 +36,12 @@ def fresh_material(session: Session, manager: NodeFacts | None) -> FreshMaterial
     )
 
 
-def names_of(session: Session, only: tuple[str, ...]) -> tuple[str, ...]:
-    """The nodes a task is for. Raises `ConfigError` on a name that hosts.yml does not have."""
+def names_of(session: Session, only: tuple[str, ...], flag: str = "--only") -> tuple[str, ...]:
+    """The nodes a task is for, as `flag` says. Raises `ConfigError` on a name that hosts.yml does not have."""
     known = tuple(node.name for node in session.config.nodes)
     for name in only:
         if name not in known:
-            raise ConfigError(Problem(what=f"--only: no node {name} in hosts.yml", hint=f"nodes: {', '.join(known)}"))
+            raise ConfigError(Problem(what=f"{flag}: no node {name} in hosts.yml", hint=f"nodes: {', '.join(known)}"))
     return tuple(name for name in known if name in only) if only else known
 
 
@@ -50,7 +50,7 @@ def plan(
 ) -> tuple[Plan, tuple[Problem, ...]]:
     """The plan, and the problems of machines that could not be asked."""
     names = names_of(session, only)
-    names_of(session, adopt)
+    names_of(session, adopt, "--add")
     facts, problems = session.facts()
     made = plan_prep(
         session.config,
