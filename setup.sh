@@ -3,6 +3,7 @@
 # Sourced by ./demo and ./test: the virtual environment and the Docker Engine they need.
 
 as_root_on_debian() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; }
+dockerd_pid=/run/sparkqfs-dockerd.pid
 has_systemd() { [ -d /run/systemd/system ]; }
 
 # Installs Debian's packages, or says how to.
@@ -97,6 +98,7 @@ setup_engine() {
     drop_stale_pid /var/run/docker/containerd/containerd.pid containerd
     echo "starting dockerd; its log is /var/log/dockerd.log" >&2
     setsid nohup dockerd >/var/log/dockerd.log 2>&1 </dev/null &
+    echo $! > "$dockerd_pid"
   fi
   local waited=0
   until docker info >/dev/null 2>&1; do

@@ -30,7 +30,14 @@ class Place:
         (self.folder / ".venv" / ".stamp").write_text(stamp)
         self.program(self.folder / ".venv" / "bin" / "sparkqfs", SAY.format(name="sparkqfs"))
         self.fetching(0, 0)
-        self.program(self.bin / "docker", SAY.format(name="docker"))
+        for name in (
+            "docker",
+            "dockerd",
+            "setsid",
+            "systemctl",
+            "apt-get",
+        ):  # nothing real is ever installed or started
+            self.program(self.bin / name, SAY.format(name=name))
         (self.bin / "python3").symlink_to(sys.executable)
 
     def program(self, path: Path, text: str) -> None:
@@ -101,6 +108,43 @@ def test_a_relative_tarball_is_looked_for_where_the_user_is(place: Place, tmp_pa
 def test_another_tarballs_path_stays_as_it_is(place: Place, name: str) -> None:
     place.run(SPARKQFS_QFS_TARBALL=name)
     assert place.called("fetch")[0].startswith(f"{name} ")
+
+
+def test_each_download_has_its_own_line_with_its_time(place: Place) -> None:
+    place.fetching(3, 0)
+    lines = place.run().stdout.splitlines()
+    assert any("QFS's tarball (exit 3)" in line for line in lines)
+    assert any(line.endswith(" s  Hadoop's jars") for line in lines)
+
+
+# --- ./demo --down --------------------------------------------------------------------------------
+
+
+def test_down_without_an_engine_installs_and_starts_nothing(place: Place) -> None:
+    place.program(place.bin / "docker", "#!/bin/sh\nexit 1\n")
+    done = place.run("--down")
+    assert done.returncode == 0 and "nothing was removed" in done.stdout
+    assert not place.calls.exists()
+
+
+def test_down_says_that_a_cluster_is_left_when_its_engine_does_not_answer(place: Place) -> None:
+    place.program(place.bin / "docker", "#!/bin/sh\nexit 1\n")
+    (place.folder / "hosts.demo.yml").write_text("")
+    done = place.run("--down")
+    assert done.returncode == 2 and "./demo --down again" in done.stderr
+
+
+def test_down_removes_the_cluster_and_says_what_stays(place: Place) -> None:
+    text = SAY.format(name="docker") + "case $1 in images) echo sparkqfs-local/node:1234;; esac\n"
+    place.program(place.bin / "docker", text)
+    done = place.run("--down")
+    assert done.returncode == 0 and place.called("sparkqfs") == ["local.down --name demo --file hosts.demo.yml"]
+    assert "docker rmi sparkqfs-local/node:1234" in done.stdout
+
+
+def test_down_passes_a_failure_on(place: Place) -> None:
+    place.program(place.folder / ".venv" / "bin" / "sparkqfs", "#!/bin/sh\nexit 5\n")
+    assert place.run("--down").returncode == 5
 
 
 # --- setup.sh -------------------------------------------------------------------------------------

@@ -375,6 +375,21 @@ def test_a_port_that_speaks_no_ssh_is_given_up_within_the_time_limit(server: Ssh
         assert time.monotonic() - started < 5
 
 
+def test_a_time_limit_below_a_second_is_one_too(server: Sshd, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
+        for _ in range(4):  # then the kernel answers no further one
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                waiting.connect(full.getsockname())
+        config = server.cluster(tmp_path / "known_hosts")
+        config = replace(config, timeouts=replace(config.timeouts, connect_s=0.5))
+        started = time.monotonic()
+        error = refused(at(config, full.getsockname()[1]))
+        assert time.monotonic() - started < 5
+    assert "within 0.5 s" in str(error)
+
+
 def test_a_key_that_the_machine_does_not_know_says_which_settings_to_look_at(server: Sshd, tmp_path: Path) -> None:
     make_key(tmp_path / "stranger")
     config = server.cluster(tmp_path / "known_hosts")

@@ -182,7 +182,7 @@ def _make_connection(config: ClusterConfig, node: NodeConfig, ssh_config: parami
     strict = ssh.host_keys == "strict"
     limit = config.timeouts.connect_s
     for hop in _hops(connection):
-        hop.connect_timeout = int(limit)
+        hop.connect_timeout = limit
         hop.connect_kwargs = {
             **hop.connect_kwargs,
             "banner_timeout": limit,
@@ -258,7 +258,7 @@ def _reason(
         return f"cannot resolve {host}", f"correct {place}"
     hint = "is the machine up, and sshd running? `ssh` to it by hand shows more"
     if isinstance(error, TimeoutError):
-        return f"no answer from {where} within {config.timeouts.connect_s:.0f} s", hint
+        return f"no answer from {where} within {config.timeouts.connect_s:g} s", hint
     if "protocol banner" in str(error) or "No existing session" in str(error):
         return f"what listens at {where} does not answer as an SSH server does", hint
     said = error.text if isinstance(error, paramiko.ChannelException) else str(error)
