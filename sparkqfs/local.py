@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from docker.client import DockerClient
+from docker.credentials.errors import StoreError
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
@@ -203,6 +204,9 @@ def _connected() -> Iterator[Any]:
         raise ClusterError(
             Problem(what=f"this computer's Docker Engine: {failure.explanation or failure}")
         ) from failure
+    except StoreError as failure:
+        what = f"the login store that ~/.docker/config.json names does not work: {failure}"
+        raise ClusterError(Problem(what=what, hint="mend credsStore there, or remove it")) from failure
     except RequestException as failure:
         raise UnreachableError(Problem(what=f"lost this computer's Docker Engine: {failure}")) from failure
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import subprocess
@@ -9,6 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from servers import API, Answer, body, serve
+
+from sparkqfs import local
+from sparkqfs.errors import ClusterError
 
 ASK = """
 import os
@@ -39,3 +44,14 @@ def test_an_engine_one_may_not_use_is_no_engine_that_does_not_run(tmp_path: Path
             timeout=60,
         )
     assert hint in done.stderr and "UnreachableError" in done.stderr
+
+
+@pytest.mark.filterwarnings("ignore:docker-credential")
+def test_a_login_store_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.json").write_text('{"credsStore": "no-such-store"}')
+    with serve({"/version": body({"ApiVersion": "1.41"}), f"{API}/_ping": Answer(body=b"OK")}) as port:
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
+        with pytest.raises(ClusterError, match="no-such-store") as caught, local._connected() as engine:
+            engine.api.build(fileobj=io.BytesIO(b""), custom_context=True)
+    assert "config.json" in str(caught.value)
