@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from servers import Sshd, sshd
@@ -23,12 +23,20 @@ NAME = f"lock-{os.getpid()}"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     with sshd(tmp_path_factory.mktemp("sshd")) as running:
         yield running
-    Path(f"/run/lock/sparkqfs-{NAME}.lock").unlink(missing_ok=True)
+    for file in Path("/run/lock").glob(f"sparkqfs-*{NAME}.lock"):
+        file.unlink()
+
+
+def clients_of(server: Sshd, folder: Path) -> Clients:
+    """Of a cluster whose name and data directory no other on this machine has."""
+    config = server.cluster(folder / "known_hosts")
+    nodes = tuple(replace(node, data_dirs=(PurePosixPath(f"/mnt/{NAME}"),)) for node in config.nodes)
+    return Clients(replace(config, name=NAME, nodes=nodes))
 
 
 @pytest.fixture
 def session(server: Sshd, tmp_path: Path) -> Iterator[Session]:
-    clients = Clients(replace(server.cluster(tmp_path / "known_hosts"), name=NAME))
+    clients = clients_of(server, tmp_path)
     yield Session(clients.config, clients, lambda _: None)
     clients.close()
 
@@ -36,7 +44,7 @@ def session(server: Sshd, tmp_path: Path) -> Iterator[Session]:
 @pytest.fixture
 def other(server: Sshd, tmp_path: Path) -> Iterator[Session]:
     """Another run."""
-    clients = Clients(replace(server.cluster(tmp_path / "known_hosts"), name=NAME))
+    clients = clients_of(server, tmp_path)
     yield Session(clients.config, clients, lambda _: None)
     clients.close()
 
