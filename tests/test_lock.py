@@ -65,9 +65,9 @@ def is_taken(run: Session) -> bool:
 def test_a_run_that_works_longer_than_the_silence_it_is_allowed_keeps_the_lock(
     session: Session, other: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rhythm(monkeypatch, 0.3, 2)
+    rhythm(monkeypatch, 0.3, 6)
     with cluster_lock(session, "deploy"):
-        time.sleep(3)
+        time.sleep(8)
         assert is_taken(other)
         assert session.clients.manager.run(["echo", "on"]).stdout == "on\n"
     assert not is_taken(other)
