@@ -176,6 +176,14 @@ def reader(kit: Kit, cluster: QfsCluster) -> Iterator[Reader]:
     process.close()
 
 
+@pytest.fixture(scope="module")
+def inside(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """The classes of the package, one at a time."""
+    driver = Driver(kit, tmp_path_factory.mktemp("inside") / "log", os.environ, "sparkqfs.fs.Inside")
+    yield driver
+    driver.close()
+
+
 def file_id(chunk: Path) -> int:
     """The first part of the name; a later file has a higher one."""
     return int(chunk.name.split(".")[0])

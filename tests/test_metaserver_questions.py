@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from qfs_reader import Driver, Kit, kit
+from qfs_reader import Driver, inside, kit
 
-__all__ = ["kit"]
+__all__ = ["inside", "kit"]
 LIMIT_S = 3.0
 SLACK_S = 1.5
 """For a busy machine; a second wait would take three more."""
 ANSWER = b"OK\r\nCseq: %d\r\nStatus: 0\r\nChunk-handle: 7\r\nChunk-version: 1\r\nReplicas: 127.0.0.2 1\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def inside(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    """The classes of the package, one at a time."""
-    driver = Driver(kit, tmp_path_factory.mktemp("inside") / "log", os.environ, "sparkqfs.fs.Inside")
-    yield driver
-    driver.close()
 
 
 class Server:

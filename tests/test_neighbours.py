@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
-from qfs_reader import Driver, Kit, kit
+from qfs_reader import Driver, inside, kit
 
-__all__ = ["kit"]
+__all__ = ["inside", "kit"]
 Hosts = list[list[str]]
-
-
-@pytest.fixture(scope="module")
-def inside(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    """The classes of the package, one at a time."""
-    driver = Driver(kit, tmp_path_factory.mktemp("inside") / "log", os.environ, "sparkqfs.fs.Inside")
-    yield driver
-    driver.close()
 
 
 def placed(writers: list[str], nodes: int, copies: int, seed: int) -> Hosts:

@@ -14,6 +14,7 @@ import java.util.Random;
 import java.util.concurrent.atomic.AtomicLong;
 
 import com.quantcast.qfs.access.KfsAccess;
+import com.quantcast.qfs.access.KfsFileAttr;
 import com.quantcast.qfs.access.KfsOutputChannel;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.BlockLocation;
@@ -119,6 +120,8 @@ public final class ReadDifference {
             case "open":
                 forget();
                 return both(words[1], words[2]);
+            case "swapped":
+                return swapped(new Path(words[1]), new Path(words[2]));
             case "close":
                 Pair pair = open.remove(words[1]);
                 pair.ours.close();
@@ -245,6 +248,27 @@ public final class ReadDifference {
         }
         open.put(name, new Pair(results[0], results[1]));
         return said[0] + " | " + said[1];
+    }
+
+    /**
+     * Opens a file while its path means another one for all but the open itself, as when somebody renames them to and
+     * fro; the class of the stream and the bytes that are upstream's.
+     */
+    private String swapped(Path path, Path other) throws IOException {
+        LocalReadFileSystem system = new LocalReadFileSystem() {
+            @Override
+            protected KfsFileAttr attributes(Path asked) throws IOException {
+                return super.attributes(other);
+            }
+        };
+        system.initialize(uri, configuration("sparkqfs.fs.LocalReadFileSystem"));
+        byte[] mine = new byte[1000];
+        byte[] upstreams = new byte[1000];
+        try (FSDataInputStream input = system.open(path); FSDataInputStream upstream = theirs.open(path)) {
+            input.readFully(0, mine);
+            upstream.readFully(0, upstreams);
+            return input.getWrappedStream().getClass().getSimpleName() + " " + Arrays.equals(mine, upstreams);
+        }
     }
 
     private static String outcome(Action action, FSDataInputStream input) {

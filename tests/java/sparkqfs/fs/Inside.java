@@ -6,6 +6,7 @@ import java.io.InputStreamReader;
 import java.util.ArrayList;
 import java.util.List;
 
+import com.quantcast.qfs.access.KfsFileAttr;
 import org.apache.hadoop.fs.BlockLocation;
 
 /** Asks single classes of the package. Commands on standard input, one answer a line. */
@@ -40,12 +41,23 @@ public final class Inside {
                 return "made";
             case "locate":
                 return locate(Long.parseLong(words[1]));
+            case "rights":
+                return rights(words);
             case "close":
                 metaserver.close();
                 return "closed";
             default:
                 throw new IllegalArgumentException(words[0]);
         }
+    }
+
+    /** Whether a user of a group may read a file with this owner, group and mode. */
+    private static String rights(String[] words) {
+        KfsFileAttr file = new KfsFileAttr();
+        file.owner = Long.parseLong(words[3]);
+        file.group = Long.parseLong(words[4]);
+        file.mode = Integer.parseInt(words[5]);
+        return "" + new Rights(Long.parseLong(words[1]), Long.parseLong(words[2])).mayRead(file);
     }
 
     /** A chunk's id, or why there is none. */

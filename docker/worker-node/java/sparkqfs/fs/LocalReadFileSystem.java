@@ -26,6 +26,7 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
 
     /** Null where nothing is read from the disk: no chunkserver here, or switched off. */
     private LocalReplicas replicas;
+    private Rights rights;
     private String createParams;
     private boolean namesAllHosts;
 
@@ -39,6 +40,7 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
             String host = isNamed ? name.getHost() : conf.get("fs.qfs.metaServerHost", "");
             int port = isNamed ? name.getPort() : conf.getInt("fs.qfs.metaServerPort", -1);
             replicas = new LocalReplicas(host, port);
+            rights = Rights.of(conf);
         }
     }
 
@@ -47,13 +49,14 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
         if (replicas == null) {
             return super.open(path, bufferSize);
         }
-        // Equal before and after: the file that upstream has opened. Its own open looks into the same cache.
+        // Equal before and after: the file that upstream has opened. Its own open looks into the same cache. If it was
+        // another one for a moment, one that this user may read, this one is still not read without their rights.
         KfsFileAttr before = attributes(path);
         FSDataInputStream upstream = super.open(path, bufferSize);
         try {
             KfsFileAttr after = attributes(path);
             boolean isSure = before.fileId == after.fileId && before.filesize == after.filesize
-                && !after.isDirectory && upstream.available() == (int) after.filesize;
+                && !after.isDirectory && upstream.available() == (int) after.filesize && rights.mayRead(after);
             if (!isSure || isStriped(after)) {
                 ReadCounters.count(isSure ? Doubt.Reason.STRIPED : Doubt.Reason.FILE);
                 return new FSDataInputStream(new FallbackInputStream(upstream));
