@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from qfs_cluster import QfsCluster
 
-from sparkqfs.clients.download import fetch_jars
+from sparkqfs.clients.download import cache_directory, fetch_jars
 from sparkqfs.errors import ClusterError
 from sparkqfs.plan.storage.qfs import CLIENT_ENVIRONMENT
 
@@ -54,20 +54,29 @@ def find_jars() -> tuple[Path, ...]:
 def find_tarball() -> Path | None:
     """The user's own or the newest in the download cache."""
     named = os.environ.get("SPARKQFS_QFS_TARBALL")
-    found = [Path(named)] if named else sorted((Path.home() / ".cache" / "sparkqfs").glob("qfs-*-x86_64.tgz"))
+    found = [Path(named)] if named else sorted(cache_directory().glob("qfs-*-x86_64.tgz"))
     return found[-1] if found else None
 
 
-@pytest.fixture(scope="module")
+_made: list[Kit] = []
+"""Unpacking and compiling take most of a minute: once a run, for all modules."""
+
+
+@pytest.fixture(scope="session")
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
     """Our classes and the tests' driver, compiled as in the image."""
+    if not _made:
+        _made.append(_make_kit(tmp_path_factory.mktemp("kit")))
+    return _made[0]
+
+
+def _make_kit(top: Path) -> Kit:
     tarball = find_tarball()
     if shutil.which("javac") is None:
         pytest.skip("no JDK (javac)")
     if tarball is None:
         pytest.skip("no QFS tarball in the download cache or SPARKQFS_QFS_TARBALL")
     jars = find_jars()
-    top = tmp_path_factory.mktemp("kit")
     with tarfile.open(tarball) as archive:
         for member in archive:
             if WANTED.fullmatch(member.name):
