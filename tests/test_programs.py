@@ -25,6 +25,8 @@ ID = "submit-20260101120000-7f3a"
 SUBMIT = """\
 #!{python} -I
 import json, os, signal, sys, time
+assert sys.argv[1:3] == ["--conf", "spark.pyspark.driver.python=/opt/sparkqfs/bin/driver-python"], sys.argv
+del sys.argv[1:3]
 print("argv", sys.argv[1:], "cwd", os.getcwd(), flush=True)
 open("score", "w").write(open("/proc/self/oom_score_adj").read())
 print("conf", os.environ["SPARK_CONF_DIR"], file=sys.stderr, flush=True)
@@ -343,3 +345,16 @@ def test_nothing_else_of_the_master_is_passed_on() -> None:
     with serve({"/json/": applications(**{ONE: "a", TWO: "b"}), "/": Answer(body=b"the master's own")}) as master:
         assert b"master's own" not in open_page(master, "/")[2]
         assert open_page(master, "/proxy/driver-1/")[0] == 404
+
+
+def test_what_a_program_writes_to_standard_error_comes_out_where_its_parent_has_it(tmp_path: Path) -> None:
+    """As Spark does it: standard error merged into standard output, in a parent that has a real one."""
+    text = (PROGRAMS / "driver-python").read_text().replace("/opt/venv/bin/python", sys.executable)
+    python = tmp_path / "driver-python"
+    python.write_text(text)
+    python.chmod(0o755)
+    program = "import sys; print('out'); print('err', file=sys.stderr)"
+    parent = f"import subprocess; subprocess.run([{str(python)!r}, '-c', {program!r}], stderr=subprocess.STDOUT)"
+    with (tmp_path / "stdout").open("ab") as out, (tmp_path / "stderr").open("ab") as err:
+        subprocess.run([sys.executable, "-c", parent], stdout=out, stderr=err, check=True, timeout=60)
+    assert [(tmp_path / name).read_text() for name in ("stdout", "stderr")] == ["out\n", "err\n"]
