@@ -56,6 +56,10 @@ class Engine:
         if method in self.broken:
             raise ClusterError(Problem(node="node1", what=f"{method}: the Docker Engine does not answer"))
 
+    @contextlib.contextmanager
+    def answering_within(self, _timeout_s: float) -> Iterator[None]:
+        yield
+
     def info(self) -> dict[str, Any]:
         return {"Swarm": {"ControlAvailable": True}}
 
