@@ -528,6 +528,7 @@ class Benchmarks(Storage):
             time.sleep(0.5)
 
 
+@takes_long
 @on_one_storage
 class Programs(Storage):
     """Users' programs, their ends, and what is known of them afterwards."""
