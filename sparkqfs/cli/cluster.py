@@ -5,6 +5,7 @@ from __future__ import annotations
 from sparkqfs.cli.flags import Flags, cluster_task, names
 from sparkqfs.cli.running import reporter_of, run
 from sparkqfs.jobs import deploy as deploy_jobs
+from sparkqfs.jobs import down as down_jobs
 from sparkqfs.jobs import images, whole
 from sparkqfs.jobs import prep as prep_jobs
 from sparkqfs.jobs import swarm as swarm_jobs
@@ -56,7 +57,7 @@ def deploy(given: Flags) -> None:
 @cluster_task("dry_run", "yes")
 def down(given: Flags) -> None:
     """Remove the stack and wait until it is gone; all data is kept."""
-    run("down", deploy_jobs.down, given, lock=True)
+    run("down", down_jobs.down, given, lock=True)
 
 
 @cluster_task("dry_run", "yes")

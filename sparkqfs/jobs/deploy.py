@@ -18,7 +18,6 @@ from sparkqfs.facts import TaskFact
 from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs import images, status
 from sparkqfs.jobs.base import Session, check_cluster_name
-from sparkqfs.jobs.down import down as down
 from sparkqfs.jobs.down import left_over, remove
 from sparkqfs.jobs.shared_path import check_shared_path
 from sparkqfs.plan.images import stack_images
