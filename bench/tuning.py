@@ -32,7 +32,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     "replication 1": {"spark.hadoop.fs.qfs.createParams": "1", "spark.hadoop.dfs.replication": "1"},
     "replication 3": {"spark.hadoop.fs.qfs.createParams": "3", "spark.hadoop.dfs.replication": "3"},
     "upstream's reader": {"spark.hadoop.fs.qfs.localRead": "false"},
-    "upstream's, read-ahead 4m": {
+    "upstream's with read-ahead 4m": {
         "spark.hadoop.fs.qfs.localRead": "false",
         "spark.executorEnv.QFS_CLIENT_CONFIG": f"client.useOsResolver=1 client.defaultReadAheadSize={4 << 20}",
     },
@@ -53,7 +53,7 @@ def application(conf: dict[str, str], mib: int) -> dict[str, Any]:
     from pyspark.sql import SparkSession
     from pyspark.sql import functions as F
 
-    builder = SparkSession.builder.appName("tuning")
+    builder = SparkSession.builder.appName("tuning").config("spark.ui.showConsoleProgress", "false")
     for key, value in conf.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
@@ -155,7 +155,8 @@ def raw_speeds(spark: Any) -> dict[str, float]:
 
 def stages(spark: Any) -> dict[str, float]:
     """Sums over all stages so far, seconds and bytes."""
-    found = spark.sparkContext._jsc.sc().statusStore().stageList(None, False, False, [], None)
+    no_quantiles = spark.sparkContext._gateway.new_array(spark.sparkContext._jvm.double, 0)
+    found = spark.sparkContext._jsc.sc().statusStore().stageList(None, False, False, no_quantiles, [])
     sums = dict.fromkeys(("run_s", "cpu_s", "gc_s", "input_bytes", "output_bytes", "shuffle_bytes"), 0.0)
     for number in range(found.size()):
         stage = found.apply(number)

@@ -81,6 +81,14 @@ class Browser:
                     raise TimeoutError(f"cannot click {xpath} after {timeout_s:.0f} s") from error
             time.sleep(0.5)
 
+    def wait_for(self, text: str, timeout_s: float = 60) -> None:
+        """Until the page shows a text."""
+        end = time.monotonic() + timeout_s
+        while text not in (shown := str(self.run("return document.body.innerText"))):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self.address()} does not show {text!r} after {timeout_s:.0f} s: {shown[:1000]}")
+            time.sleep(0.5)
+
     def screenshot(self, file: Path) -> None:
         """What is seen, as PNG."""
         file.parent.mkdir(parents=True, exist_ok=True)

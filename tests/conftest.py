@@ -15,6 +15,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the ba
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+QFS_GROUP = "real-qfs"
+
+
 def has_engine() -> bool:
     """True when a Docker Engine answers on this machine."""
     if shutil.which("docker") is None:
@@ -22,9 +25,26 @@ def has_engine() -> bool:
     return subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=60).returncode == 0
 
 
+def _groups(items: list[pytest.Item]) -> dict[str, str]:
+    """By node id, tests that one process runs one after the other: a file's, all of QFS's, and all on clusters."""
+    with_qfs = {item.path for item in items if "kit" in getattr(item, "fixturenames", ())}
+    return {
+        item.nodeid: "cluster"
+        if item.get_closest_marker("cluster")
+        else QFS_GROUP
+        if item.path in with_qfs
+        else item.path.stem
+        for item in items
+    }
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Cluster tests last; what cannot run here, or takes long and is not asked for, is skipped with the reason."""
-    items.sort(key=lambda item: item.get_closest_marker("cluster") is not None)
+    """QFS's tests first, cluster tests last; what cannot run here, or is not asked for, skips with the reason."""
+    groups = _groups(items)
+    items.sort(key=lambda item: {QFS_GROUP: 0, "cluster": 2}.get(groups[item.nodeid], 1))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups[item.nodeid]))
     if any(item.get_closest_marker("cluster") for item in items) and not has_engine():
         for item in items:
             if item.get_closest_marker("cluster"):

@@ -103,8 +103,8 @@ def check_cluster_name(session: Session, facts: dict[str, NodeFacts]) -> None:
 
 
 LOCK_SCRIPT = r"""
-owner=$1 name=/run/lock/sparkqfs-$2.lock place=/run/lock/sparkqfs-$3.lock
-lock() { flock -w 3 "$1" || { printf 'held\t%s\n' "$(cat "$2")"; exit 9; }; }
+owner=$1 name=/run/lock/sparkqfs-$2.lock place=/run/lock/sparkqfs-$3.lock wait=$5
+lock() { flock -w "$wait" "$1" || { printf 'held\t%s\n' "$(cat "$2")"; exit 9; }; }
 exec 8>>"$name" 9>>"$place"
 lock 8 "$name"
 lock 9 "$place"
@@ -113,6 +113,8 @@ printf '%s\n' "$owner" > "$place"
 printf 'locked\n'
 while [ -n "$(exec timeout "$4" head -c 1 8>&- 9>&-)" ]; do :; done
 """
+WAIT_S = 3
+"""What each of the two locks is waited for: its holder may be just ending."""
 BEAT_S = 15.0
 SILENCE_S = 60
 """A holder that has not been heard for so long is taken for gone."""
@@ -129,9 +131,9 @@ def cluster_lock(session: Session, task: str) -> Iterator[None]:
     config = session.config
     owner = f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}, {task}, since {time.strftime('%H:%M:%S')}"
     place = str(config.manager.data_dirs[0]).replace("/", "+")
-    script = ["sh", "-c", LOCK_SCRIPT, "sh", owner, config.name, place, str(SILENCE_S)]
+    script = ["sh", "-c", LOCK_SCRIPT, "sh", owner, config.name, place, str(SILENCE_S), str(WAIT_S)]
     channel = session.clients.manager.exec_channel(script)
-    channel.settimeout(config.timeouts.connect_s)
+    channel.settimeout(config.timeouts.connect_s + 2 * WAIT_S)
     try:
         try:
             answer = channel.makefile("r").readline()

@@ -47,17 +47,10 @@ def make_stack(session: Session) -> StackFile:
     if problems and not session.dry_run:
         raise ClusterError(*problems)
     refs = images.references(session)
-    secrets = {name: "" for name in ("spark_secret", "jupyter_token", "cluster_key")}
-    pushed: dict[str, str | None] = {}
+    pushed = images.held(session)
     manager = facts.get(config.manager.name)
-    if manager is not None and manager.has_secrets:
-        secrets = session.secrets()
-        if manager.swarm_state == "active":
-            try:
-                pushed = images.digests(session)
-            except ClusterError:
-                if not session.dry_run:
-                    raise
+    has_secrets = manager is not None and manager.has_secrets
+    secrets = session.secrets() if has_secrets else dict.fromkeys(("spark_secret", "jupyter_token", "cluster_key"), "")
     missing = [image.name for image in stack_images(config) if not pushed.get(image.name)]
     if missing and not session.dry_run:
         what = f"not in the registry: {', '.join(missing)}"

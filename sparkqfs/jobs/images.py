@@ -214,22 +214,25 @@ def digests(session: Session) -> dict[str, str | None]:
     return found
 
 
-def _held_so_far(session: Session) -> dict[str, str | None]:
-    """As `digests`; a registry that is still to be started holds nothing."""
+def held(session: Session) -> dict[str, str | None]:
+    """As `digests`; a registry still to be started holds nothing, nor, on a dry run, one that does not answer."""
     nothing: dict[str, str | None] = dict.fromkeys(references(session))
-    if not session.manager_facts().has_secrets:
+    manager = session.facts()[0].get(session.config.manager.name)
+    if manager is None or not manager.has_secrets or manager.swarm_state != "active":
         return nothing
     try:
         return digests(session)
     except ClusterError:
+        if not session.dry_run:
+            raise
         return nothing
 
 
 def push(session: Session) -> JobResult:
     """Push what the registry does not hold."""
-    held = _held_so_far(session) if session.dry_run else digests(session)
+    there = held(session) if session.dry_run else digests(session)
     names = [image.name for image in stack_images(session.config)]
-    todo = [name for name in names if held[name] is None]
+    todo = [name for name in names if there[name] is None]
     same = [Outcome(subject=name, state="unchanged") for name in names if name not in todo]
     if session.dry_run:
         planned = [Outcome(subject=name, state="planned", changes=("not in the registry",)) for name in todo]

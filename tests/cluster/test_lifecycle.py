@@ -27,6 +27,7 @@ import requests
 import yaml
 from broken import Broken, Machines
 from browser import browser, why_not
+from jar_program import make_jars
 from jupyter_page import Jupyter
 from marks import on_one_storage, takes_long
 
@@ -557,6 +558,14 @@ class Programs(Storage):
         assert "counted\n" in ran.err
         self.nothing_left(cluster)
 
+    def test_a_jar_runs_with_its_library_in_the_driver_and_in_the_executors(
+        self, cluster: Cluster, folder: Path
+    ) -> None:
+        make_jars(folder)
+        words = ("--class", "app.Main", "--jars", "lib.jar", "--", "two words", "5")
+        ran = cluster.run("submit", "app.jar", *words)
+        assert (ran.code, ran.out) == (5, "[[9900]] 4 two words\n"), ran.err[-3000:]
+
     def test_an_exception_is_exit_code_1_and_its_words_are_kept(self, cluster: Cluster, folder: Path) -> None:
         ran = cluster.run("submit", "raises.py", "--json")
         assert ran.code == 1 and "on purpose" in ran.err
@@ -607,6 +616,15 @@ class Programs(Storage):
         links = [one["executorLogs"]["stderr"] for one in executors if one["executorLogs"]]
         assert links
         assert all("Spark Executor Command" in fetch(host + link) for link in links)
+        if reason := why_not():
+            pytest.skip(f"the pages were fetched; {reason}")
+        with browser() as page:
+            page.open(words["link"])
+            page.wait_for("Completed Jobs")
+            page.click("//a[normalize-space()='Executors']")
+            page.click("//a[normalize-space()='stderr']")
+            page.screenshot(ROOT / "results" / "history.png")
+            page.wait_for("Spark Executor Command")
 
 
 class Interrupted(Storage):
@@ -678,7 +696,14 @@ class Ending(Storage):
         cluster.ok("deploy")
         assert self.in_master(*checksum) == before
 
-    def test_status_says_when_a_worker_node_is_killed(self, cluster: Cluster) -> None:
+    def test_status_says_when_worker_nodes_are_killed_and_what_comes_after_them_reads_locally(
+        self, cluster: Cluster
+    ) -> None:
+        tree = cluster.hosts.parent / "again"
+        tree.mkdir()
+        for number in range(6):
+            (tree / f"{number}.bin").write_bytes(os.urandom(8 << 20))
+        cluster.ok("put", "again", "/tmp/again")
         on_node(2, "docker", "kill", container_of(2, "spark_worker-node"))
         started = time.monotonic()
         ran = cluster.run("status", "--json")
@@ -686,7 +711,19 @@ class Ending(Storage):
         assert ran.code == 1
         assert ran.json["state"] == "degraded"
         assert "node2" in {problem["node"] for problem in ran.json["problems"]}
+        for number in (1, 3):
+            on_node(number, "docker", "kill", container_of(number, "spark_worker-node"))
+        killed = time.monotonic()
         cluster.until_healthy()
+        healthy = time.monotonic()
+        found = cluster.ok("verify", "--path", "/tmp/again", "--reads", "2", "--json").json
+        took = (
+            f"healthy {healthy - killed:.0f} s after the last was killed, verified {time.monotonic() - healthy:.0f} s"
+        )
+        print(f"{took} later: {found['verdict']['text']}")
+        assert (found["files"], found["bytes_read"]) == (6, 2 * 6 * (8 << 20))
+        assert found["verdict"]["state"] in ("local", "local" if self.kind.has_reader else "too little data")
+        cluster.ok("rm", "/tmp/again", "--recursive", "--yes")
 
     def test_status_still_shows_spark_when_the_storages_master_is_killed(self, cluster: Cluster) -> None:
         on_node(1, "docker", "kill", container_of(1, f"spark_{self.kind.master}"))
@@ -711,6 +748,7 @@ class Ending(Storage):
         assert "[node3]" in deploy.err and "[node3]" in prep.err
         assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}
 
+    @pytest.mark.one_storage
     def test_the_machines_own_network_does_as_well(self, cluster: Cluster) -> None:
         settings = yaml.safe_load(cluster.hosts.read_text()) | {"network": "host"}
         file = cluster.hosts.with_name(f"{self.kind.name}-host.yml")
