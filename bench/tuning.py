@@ -1,9 +1,9 @@
 """Settings of Spark and the storage, each beside the cluster's defaults: the figures of docs/tuning.md.
 
-    .venv/bin/python bench/tuning.py --hosts hosts.yml --mib 384 --rounds 3 --out tuning.json
+    .venv/bin/python bench/tuning.py --hosts hosts.yml --mib 384 --rounds 3 --repeats 2 --out tuning.json
 
-Every setting gets Spark applications of its own, as most are read once. Rounds go A B C, then C B A. This file is also
-the program that runs in the jupyter-server container.
+Every setting gets Spark applications of its own, as most are read once; each does everything so many times. Rounds go
+A B C, then C B A. This file is also the program that runs in the jupyter-server container.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ ROW_BYTES = 1024
 # --- in the jupyter-server container -------------------------------------------------------------------------------
 
 
-def application(conf: dict[str, str], mib: int) -> dict[str, Any]:
+def application(conf: dict[str, str], mib: int, repeats: int) -> list[dict[str, Any]]:
     """One Spark application: write, scan, aggregate, sort; seconds, and Spark's own sums over the tasks of each."""
     from pyspark.sql import SparkSession
     from pyspark.sql import functions as F
@@ -79,18 +79,18 @@ def application(conf: dict[str, str], mib: int) -> dict[str, Any]:
     def sort() -> None:
         spark.read.parquet(path).orderBy("text").write.format("noop").mode("overwrite").save()
 
-    found: dict[str, Any] = {}
+    found: list[dict[str, Any]] = []
     try:
         table(2048, 4).write.mode("overwrite").parquet(path)
         scan()
-        for name, work in (("write", write), ("scan", scan), ("aggregate", aggregate), ("sort", sort)):
+        for name, work in (("write", write), ("scan", scan), ("aggregate", aggregate), ("sort", sort)) * repeats:
             before = stages(spark)
             started = time.monotonic()
             work()
             seconds = time.monotonic() - started
-            found[name] = {"seconds": seconds, **difference(before, stages(spark))}
+            found.append({"operation": name, "seconds": seconds, **difference(before, stages(spark))})
         if not conf:
-            found["raw"] = {"seconds": 0.0, **raw_speeds(spark)}
+            found.append({"operation": "raw", "seconds": 0.0, **raw_speeds(spark)})
     finally:
         hadoop = spark.sparkContext._jvm.org.apache.hadoop.fs
         hadoop.Path(path).getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()).delete(hadoop.Path(path), True)
@@ -180,7 +180,7 @@ def run_in_container(wanted: dict[str, Any]) -> list[dict[str, Any]]:
     names = wanted["settings"]
     for turn in range(wanted["rounds"]):
         for name in names if turn % 2 == 0 else names[::-1]:
-            words = [json.dumps({"conf": SETTINGS[name], "mib": wanted["mib"]})]
+            words = [json.dumps({"conf": SETTINGS[name], "mib": wanted["mib"], "repeats": wanted["repeats"]})]
             done = subprocess.run(
                 [sys.executable, "-c", os.environ["TUNING_PROGRAM"], "--application", *words],
                 capture_output=True,
@@ -191,9 +191,8 @@ def run_in_container(wanted: dict[str, Any]) -> list[dict[str, Any]]:
                 print(f"{name}: {done.stderr[-1500:]}", file=sys.stderr, flush=True)
                 continue
             found = json.loads(done.stdout.splitlines()[-1])
-            for operation, figures in found.items():
-                samples.append({"round": turn, "setting": name, "operation": operation, **figures})
-            seconds = ", ".join(f"{name} {one['seconds']:.1f} s" for name, one in found.items() if name != "raw")
+            samples += [{"round": turn, "setting": name, **one} for one in found]
+            seconds = ", ".join(f"{one['operation']} {one['seconds']:.1f} s" for one in found)
             print(f"round {turn + 1}: {name}: {seconds}", file=sys.stderr, flush=True)
     return samples
 
@@ -252,7 +251,7 @@ def main() -> int:
     """Exit code."""
     if sys.argv[1:2] == ["--application"]:
         given = json.loads(sys.argv[2])
-        print(json.dumps(application(given["conf"], given["mib"])))
+        print(json.dumps(application(given["conf"], given["mib"], given["repeats"])))
         return 0
     if sys.argv[1:2] == ["--container"]:
         print(json.dumps(run_in_container(json.loads(sys.argv[2]))))
@@ -260,13 +259,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hosts", type=Path, default=Path("hosts.yml"))
     parser.add_argument("--mib", type=int, default=384)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=2, help="of everything in each application")
     parser.add_argument("--settings", default=",".join(SETTINGS), help="comma-separated")
     parser.add_argument("--timeout", type=float, default=7200)
     parser.add_argument("--out", type=Path, default=Path("tuning.json"))
     given = parser.parse_args()
     names = given.settings.split(",")
-    samples = measure(given.hosts, {"settings": names, "mib": given.mib, "rounds": given.rounds}, given.timeout)
+    wanted = {"settings": names, "mib": given.mib, "rounds": given.rounds, "repeats": given.repeats}
+    samples = measure(given.hosts, wanted, given.timeout)
     given.out.write_text(json.dumps(samples, indent=1) + "\n", encoding="utf-8")
     print("\n".join(table(samples)))
     return 0

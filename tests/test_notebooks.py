@@ -121,6 +121,15 @@ def test_segments_side_by_side_give_every_gap(sieve: dict[str, Any]) -> None:
     assert np.array_equal(np.concatenate([gaps for _, gaps in parts]), np.diff(whole, prepend=2))
 
 
+def test_counting_without_listing_gives_the_same(sieve: dict[str, Any]) -> None:
+    odd, length = sieve["base_primes"](2000)[1:], sieve["LENGTH"]
+    borders = [0, 1, 2, 18, length - 1, length, length + 7, 3 * length, 5 * length + 1]
+    for low in borders:
+        for high in borders:
+            count = sieve["count_segment"](low, high, odd)
+            assert count == len(sieve["sieve_segment"](low, high, odd)), (low, high)
+
+
 def test_the_sieve_is_right_far_out(sieve: dict[str, Any]) -> None:
     low = 10**12 - 100_000
     found = sieve["sieve_segment"](low, 10**12, sieve["base_primes"](10**6)[1:])
