@@ -222,6 +222,13 @@ def test_files_of_several_clusters_and_links_keep_their_rows_apart() -> None:
     assert found.baseline.name == "hdfs-2 other 1gbit"
 
 
+def test_a_variant_that_two_storages_were_measured_beside_is_told_apart() -> None:
+    beside = a_result({"qfs-2": [5.0], "hdfs-2": [6.0]}, storage="hdfs")
+    found = compare([a_result(), beside], baseline="hdfs-2")
+    assert [row.name for row in found.rows] == ["qfs-2 beside qfs", UPSTREAM, "qfs-2 beside hdfs", "hdfs-2"]
+    assert compare([a_result(), beside]).baseline.name == "qfs-2 beside qfs"
+
+
 def test_a_baseline_that_was_not_measured_names_those_that_were() -> None:
     with pytest.raises(ConfigError) as caught:
         compare([a_result()], "hdfs-2")

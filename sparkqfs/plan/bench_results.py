@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sparkqfs.errors import ConfigError, Problem
@@ -96,6 +97,7 @@ def compare(documents: Sequence[Mapping[str, Any]], baseline: str | None = None)
         marks = [document["cluster"]] if len(clusters) > 1 else []
         marks += [document["link"] or "unshaped"] if len(links) > 1 else []
         rows += _rows(document, " ".join(marks))
+    rows = _kept_apart(rows, [document["storage"] for document in documents for _ in document["variants"]])
     wanted = baseline or documents[0]["baseline"]
     found = [row for row in rows if wanted in (row.name, row.name.split(" ")[0])]
     if not found:
@@ -113,6 +115,15 @@ def compare(documents: Sequence[Mapping[str, Any]], baseline: str | None = None)
         wrong=wrong,
         replaced=replaced,
     )
+
+
+def _kept_apart(rows: Sequence[Row], storages: Sequence[str]) -> list[Row]:
+    """Rows of one name, such as `shared`, with the storage that was deployed meanwhile."""
+    names = Counter(row.name for row in rows)
+    return [
+        replace(row, name=f"{row.name} beside {storage}") if names[row.name] > 1 else row
+        for row, storage in zip(rows, storages, strict=True)
+    ]
 
 
 def _sample_text(sample: Mapping[str, Any]) -> str:
