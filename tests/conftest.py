@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import collections
+import functools
 import os
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the ba
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-QFS_GROUP = "real-qfs"
+ROOT = Path(__file__).resolve().parent.parent
+QFS_GROUP = "real QFS"
 
 
 def has_engine() -> bool:
@@ -25,26 +28,30 @@ def has_engine() -> bool:
     return subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=60).returncode == 0
 
 
-def _groups(items: list[pytest.Item]) -> dict[str, str]:
-    """By node id, tests that one process runs one after the other: a file's, all of QFS's, and all on clusters."""
-    with_qfs = {item.path for item in items if "kit" in getattr(item, "fixturenames", ())}
-    return {
-        item.nodeid: "cluster"
-        if item.get_closest_marker("cluster")
-        else QFS_GROUP
-        if item.path in with_qfs
-        else item.path.stem
-        for item in items
-    }
+@functools.cache
+def group_of(file: str) -> str:
+    """Tests of a group run one after the other in one process: a file's, all that start QFS, and all on clusters."""
+    if file.startswith("tests/cluster/"):
+        return "cluster"
+    return QFS_GROUP if "from qfs_reader import" in (ROOT / file).read_text(encoding="utf-8") else file
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Gives whole groups to a process. xdist's own `loadgroup` does nothing with pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid.partition("::")[0])
+
+    return Groups(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """QFS's tests first, cluster tests last; what cannot run here, or is not asked for, skips with the reason."""
-    groups = _groups(items)
-    items.sort(key=lambda item: {QFS_GROUP: 0, "cluster": 2}.get(groups[item.nodeid], 1))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups[item.nodeid]))
+    rank = {QFS_GROUP: 0, "cluster": 2}
+    items.sort(key=lambda item: rank.get(group_of(item.nodeid.partition("::")[0]), 1))
     if any(item.get_closest_marker("cluster") for item in items) and not has_engine():
         for item in items:
             if item.get_closest_marker("cluster"):
