@@ -80,6 +80,7 @@ class Broken(Machines):
             f"verify {words}: exit {ran.code} after {took:.0f} s\n{ran.out[-3000:]}\n{ran.err[-3000:]}"
         )
         found = ran.json
+        assert "verdict" in found, f"verify {words} did not come to its end: {ran.out[-3000:]}\n{ran.err[-3000:]}"
         problems = found["verdict"]["problems"]
         lines = [f"[{one['node']}] {one['what']} | {one['hint']}" for one in problems]
         print(f"verify {' '.join(words)}: {took:.0f} s, {found['verdict']['text']}", *lines, sep="\n  ")

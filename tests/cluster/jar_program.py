@@ -28,7 +28,8 @@ public class Main {
         Class<?> builder = Class.forName("org.apache.spark.sql.SparkSession$Builder");
         Object spark = builder.getMethod("getOrCreate").invoke(session.getMethod("builder").invoke(null));
         Object rows = session.getMethod("sql", String.class).invoke(spark,
-            "SELECT sum(cast(java_method('lib.Twice', 'of', cast(id AS int)) AS int)) FROM range(0, 100, 1, 6)");
+            "SELECT sum(cast(twice AS int)) FROM"
+            + " (SELECT java_method('lib.Twice', 'of', cast(id AS int)) AS twice FROM range(0, 100, 1, 6))");
         Object list = Class.forName("org.apache.spark.sql.Dataset").getMethod("collectAsList").invoke(rows);
         System.out.println(list + " " + lib.Twice.of(words.length) + " " + words[0]);
         System.exit(Integer.parseInt(words[1]));

@@ -578,7 +578,7 @@ class Programs(Storage):
 
     def test_two_share_the_cores_and_one_is_killed_and_one_lost(self, cluster: Cluster, folder: Path) -> None:
         ids = [cluster.ok("submit", "sleeper.py", "--cores", "1", "--detach").out.strip() for _ in range(2)]
-        end = time.monotonic() + 120
+        end = time.monotonic() + 240
         while True:
             rows = cluster.ok("apps", "--json").json["applications"]
             cores = {row["submission"]: row["cores"] for row in rows if row["state"] == "RUNNING"}
@@ -604,10 +604,10 @@ class Programs(Storage):
         assert (ran.code, ran.out) == (3, "1000\n"), ran.err[-3000:]
 
     def test_the_history_is_there_after_down_and_deploy(self, cluster: Cluster) -> None:
-        before = {row["id"] for row in cluster.ok("apps", "--json").json["applications"]}
+        before = {row["id"] for row in cluster.ok("apps", "--last", "200", "--json").json["applications"]}
         cluster.ok("down")
         cluster.ok("deploy")
-        rows = {row["id"]: row for row in cluster.ok("apps", "--json").json["applications"]}
+        rows = {row["id"]: row for row in cluster.ok("apps", "--last", "200", "--json").json["applications"]}
         assert before <= set(rows)
         words = next(row for row in rows.values() if row["name"] == "words")
         assert "words" in fetch(words["link"])
