@@ -588,7 +588,7 @@ class Programs(Storage):
             time.sleep(2)
         cluster.ok("kill", ids[0])
         assert cluster.ok("kill", ids[0], "--json").json["outcomes"][0]["state"] == "unchanged"
-        while "10" not in cluster.ok("app.logs", ids[1]).out.splitlines():
+        while "driver/stdout: 10\n" not in cluster.ok("app.logs", ids[1]).out:
             assert time.monotonic() < end, "the other one counts nothing"
             time.sleep(2)
         (left,) = on_node(1, "docker", "ps", "-q", "--filter", f"label=sparkqfs.app={ids[1]}").split()
