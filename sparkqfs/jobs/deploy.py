@@ -16,7 +16,7 @@ from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 from sparkqfs.facts import TaskFact
 from sparkqfs.gather import gather_tasks
-from sparkqfs.jobs import images, status
+from sparkqfs.jobs import images, status, swarm
 from sparkqfs.jobs.base import Session, check_cluster_name
 from sparkqfs.jobs.down import left_over, remove
 from sparkqfs.jobs.shared_path import check_shared_path
@@ -123,6 +123,7 @@ def run(session: Session) -> JobResult:
     engine = session.clients.engine()
     started = _utc(str(engine.info()["SystemTime"]))
     subject = f"stack {config.name}"
+    swarm.label(session, session.all_facts())  # else no machine would have the class that the stack asks for
     if is_current(session, stack):
         outcomes = [Outcome(subject=subject, state="unchanged")]
     else:

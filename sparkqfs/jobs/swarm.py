@@ -185,7 +185,7 @@ def run(session: Session) -> JobResult:
     facts = session.all_facts()
     _init_and_join(session, facts)
     session.facts(fresh=True)
-    _label(session, session.all_facts())
+    label(session, session.all_facts())
     if registry_fault(session) is not None:
         start_registry(session)
     outcomes = [Outcome(subject=name, state="changed", changes=what) for name, what in changes.items()]
@@ -233,7 +233,8 @@ def _init_and_join(session: Session, facts: dict[str, NodeFacts]) -> None:
     session.clients.on(joining, join).raise_failures()
 
 
-def _label(session: Session, facts: dict[str, NodeFacts]) -> None:
+def label(session: Session, facts: dict[str, NodeFacts]) -> None:
+    """Give every node of the swarm its labels. The class of a machine changes with its sizes in `hosts.yml`."""
     wanted = node_labels(session.config, facts)
     engine = session.clients.engine()
 
