@@ -68,8 +68,11 @@ class Hdfs(Backend):
         return ROOT
 
     def spark_conf(self, config: ClusterConfig) -> dict[str, str]:
-        """Spark's own Hadoop client; no site file on its class path. A job outlives a restart of the namenode."""
+        """Spark's own Hadoop client, and no site file on its class path; our class over its own keeps reads local after
+        workers came back under other addresses. A job outlives a restart of the namenode."""
         return {
+            "spark.hadoop.fs.hdfs.impl": "sparkqfs.hdfs.CurrentHostsFileSystem",
+            "spark.sql.hive.metastore.sharedPrefixes": "sparkqfs.hdfs",
             "spark.hadoop.fs.defaultFS": ROOT,
             "spark.hadoop.dfs.replication": str(config.storage.replication),
             "spark.hadoop.dfs.client.retry.policy.enabled": "true",
