@@ -30,14 +30,47 @@ def plain(text: str) -> str:
     return _CONTROL.sub("", _COLOUR.sub("", text))
 
 
+class NobodyReads(BrokenPipeError):
+    """Standard output is closed on the other side, as behind `| head`."""
+
+
+def to_nowhere(descriptor: int) -> None:
+    """What is still written there, at the latest when Python ends, is no error any more."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, descriptor)
+    os.close(nothing)
+
+
+class _Results(Console):
+    def on_broken_pipe(self) -> None:
+        raise NobodyReads from None
+
+
+class _Progress(Console):
+    """Lines that nobody reads are not said; the task goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        to_nowhere(2)
+
+
+def _write(text: str) -> None:
+    """To standard output, at once. Raises `NobodyReads`."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise NobodyReads from None
+
+
 class Reporter:
     """Results on standard output, progress on standard error. `NO_COLOR` and pipes get plain text."""
 
     def __init__(self, *, as_json: bool = False, verbose: bool = False) -> None:
         self.as_json = as_json
         self.verbose = verbose
-        self.out = Console(highlight=False, soft_wrap=True)
-        self.err = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.out = _Results(highlight=False, soft_wrap=True)
+        self.err = _Progress(stderr=True, highlight=False, soft_wrap=True)
         self._started = time.monotonic()
         self._lock = threading.Lock()
         self._last_noise = 0.0
@@ -64,10 +97,15 @@ class Reporter:
             self.err.print(Text(plain(str(problem)), style="red"))
 
     def result(self, result: JobResult) -> None:
-        """The end of a task: one JSON document, or a table and the problems."""
+        """The end of a task: one JSON document, or a table and the problems. A reader may have enough of it."""
+        try:
+            self._show(result)
+        except NobodyReads:
+            to_nowhere(1)
+
+    def _show(self, result: JobResult) -> None:
         if self.as_json:
-            sys.stdout.write(json.dumps(self.document(result), indent=2, ensure_ascii=False) + "\n")
-            sys.stdout.flush()
+            _write(json.dumps(self.document(result), indent=2, ensure_ascii=False) + "\n")
             return
         if result.task == "status" and result.document:
             self._status(result)
@@ -81,20 +119,28 @@ class Reporter:
             self.problems(result.problems)
 
     def passed_on(self, stream: str, data: bytes) -> None:
-        """A program's own output, byte for byte; beside a JSON document all of it is standard error."""
+        """A program's own output, byte for byte; beside a JSON document all of it is standard error.
+
+        Raises `NobodyReads`.
+        """
         number = 1 if stream == "stdout" and not self.as_json else 2
-        while data:
-            data = data[os.write(number, data) :]
+        try:
+            while data:
+                data = data[os.write(number, data) :]
+        except BrokenPipeError:
+            raise NobodyReads from None
 
     def watched(self, result: JobResult) -> None:
-        """One look of `status --watch`: a fresh screen on a terminal, one JSON document a line otherwise."""
+        """One look of `status --watch`: a fresh screen on a terminal, one JSON document a line otherwise.
+
+        Raises `NobodyReads`.
+        """
         if self.as_json:
-            sys.stdout.write(json.dumps(self.document(result), ensure_ascii=False) + "\n")
-            sys.stdout.flush()
+            _write(json.dumps(self.document(result), ensure_ascii=False) + "\n")
             return
         if self.out.is_terminal:
             self.out.clear()
-        self.result(result)
+        self._show(result)
 
     def document(self, result: JobResult) -> dict[str, object]:
         """The JSON of a task; keys are only ever added within a schema number."""

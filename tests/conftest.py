@@ -45,6 +45,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return group_of(nodeid.partition("::")[0])
 
+    config.option.loadscopereorder = False  # by size, which would begin with the cluster's
     return Groups(config, log)
 
 

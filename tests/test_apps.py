@@ -204,7 +204,10 @@ def test_output_is_read_from_where_it_was_left_byte_for_byte(sent: Path) -> None
     assert parse_piece(run(drivers.READ_SCRIPT, ID, "1", "1", cwd=top)).ended is None
     (sent / "stdout").write_bytes("grüße\r\x00\xff".encode("latin-1"))
     (sent / "stderr").write_bytes(b"bad\n")
-    (sent / "spark.log").write_text(f"Connected to Spark cluster with app ID {APP}\nmore\n")
+    said = "Connected to Spark cluster with app ID"
+    (sent / "spark.log").write_text(
+        f"{said} {APP.replace('-0000', '-0009')}\nends, and begins another\n{said} {APP}\nmore\n"
+    )
     piece = parse_piece(run(drivers.READ_SCRIPT, ID, "3", "1", cwd=top))
     assert (piece.stdout, piece.stderr) == ("üße\r\x00\xff".encode("latin-1"), b"bad\n")
     assert (piece.app_id, piece.ended) == (APP, None)
@@ -233,7 +236,8 @@ def test_submissions_are_listed_with_their_ends(sent: Path) -> None:
     assert (found.id, found.name, found.app_id, found.ended, found.ended_s) == (ID, "count.py", None, None, None)
     (sent / "exit").write_text("0 ended\n")
     os.utime(sent / "exit", (1000, 1000))
-    (sent / "spark.log").write_text(f"Connected to Spark cluster with app ID {APP}\n")
+    first = APP.replace("-0000", "-0009")
+    (sent / "spark.log").write_text("".join(f"Connected to Spark cluster with app ID {one}\n" for one in (first, APP)))
     (found,) = parse_submissions(run(jobs.LIST_SCRIPT, cwd=top))
     assert (found.app_id, found.ended, found.ended_s) == (APP, (0, "ended"), 1000.0)
     (sent / "app.json").write_text("damaged")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -558,6 +559,51 @@ def test_a_file_that_changes_while_it_is_read_is_not_copied(tmp_path: Path) -> N
     list(blocks)
     with pytest.raises(LocalError, match="changed"):
         reading.finish()
+
+
+def test_a_file_that_vanishes_while_its_directory_is_read_does_not_hide_the_others(
+    tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, take = stand_in(tmp_path / "storage"), local._take
+
+    def vanishing(tree: local.LocalTree, name: str, item: os.DirEntry[str]) -> list[str]:
+        if name == "big":
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return take(tree, name, item)
+
+    everything = set(local.walk(tree).files)
+    monkeypatch.setattr(local, "_take", vanishing)
+    result = world.put(tree, "/copy")
+    assert [problem.what for problem in result.problems] == [f"{tree}/big: not copied: No such file or directory"]
+    assert {one.name for one in (tmp_path / "storage" / "copy").rglob("*") if one.is_file()} >= {
+        Path(name).name for name in everything - {"big"}
+    }
+
+
+def test_a_name_that_begins_with_a_tilde_is_a_name_where_there_is_no_such_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "~$report.xlsx").write_bytes(b"one")
+    monkeypatch.chdir(tmp_path)
+    assert local.sources("~$report.xlsx") == [Path("~$report.xlsx")]
+    with pytest.raises(ConfigError, match="is not there"):
+        local.sources("~nobody-of-this-name/x")
+
+
+def test_a_server_on_this_machine_is_out_of_reach_of_ctrl_c(tmp_path: Path) -> None:
+    pipe = ProcessPipe(["cat"])
+    assert os.getpgid(pipe._process.pid) != os.getpgid(0)
+    pipe.close()
+
+
+def test_a_name_that_is_taken_while_a_copy_is_read_back_stays_its_owners(
+    java_server: list[str], tmp_path: Path
+) -> None:
+    world = on_odd_files(java_server, tmp_path / "storage", taken=1)
+    (tmp_path / "mine").write_bytes(b"mine")
+    result = world.put(tmp_path / "mine", "/name")
+    assert int(result.problems[0].code) == ExitCode.REFUSED and "--overwrite" in str(result.problems[0])
+    assert (tmp_path / "storage" / "name").read_bytes() == b"another's"
 
 
 def test_of_a_killed_get_nothing_stays_that_nobody_writes(tmp_path: Path) -> None:

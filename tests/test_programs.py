@@ -129,6 +129,18 @@ def test_a_driver_that_is_stopped_says_so(driver: Driver) -> None:
     assert driver.said("exit") == "143 stopped\n"
 
 
+def test_why_a_driver_cannot_start_is_in_its_output(driver: Driver) -> None:
+    (Path(driver.environ["SPARKQFS_SECRETS_DIR"]) / "spark-secret").unlink()
+    process = driver.start("0")
+    process.communicate(timeout=30)
+    assert process.returncode == 78 and driver.said("exit") == "78 ended\n"
+    assert "the driver cannot start: spark.authenticate is on" in driver.said("stderr")
+    driver.environ["SPARK_HOME"] = "/none"
+    (Path(driver.environ["SPARKQFS_SECRETS_DIR"]) / "spark-secret").write_text("the-secret\n")
+    driver.start("0").communicate(timeout=30)
+    assert driver.said("exit") == "1 ended\n" and "/none/bin/spark-submit cannot be started" in driver.said("stderr")
+
+
 def test_a_driver_without_its_description_does_not_start(driver: Driver) -> None:
     process = driver.start("0")
     process.communicate(timeout=30)

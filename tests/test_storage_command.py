@@ -77,6 +77,20 @@ def test_exit_codes_are_the_tasks(image: Path) -> None:
     refused = call(image, "sput", "file", "/x")
     assert refused.returncode == 5 and b"--overwrite" in refused.stderr and b"Traceback" not in refused.stderr
     assert call(image, "srm", "/tmp", "--yes").returncode == 5
+    missing = call(image, "sls", "/none", "--json")
+    assert (missing.returncode, json.loads(missing.stdout)["exit_code"], missing.stderr) == (2, 2, b"")
+    for word in ("--json", "--dry-run"):
+        both = call(image, "sget", "/x", "-", word)
+        assert (both.returncode, both.stdout) == (2, b"") and b"standard output" in both.stderr
+
+
+def test_a_reader_of_a_list_that_has_enough_is_no_error(image: Path) -> None:
+    for number in range(3000):
+        (image.parent / "storage" / f"a-file-with-a-long-name-{number}").touch()
+    environment = {"PATH": f"{image / 'bin'}:{os.environ['PATH']}", "SPARKQFS_RUN_DIR": str(image.parent / "run")}
+    script = f"'{image / 'bin' / 'sls'}' / | head -n 1 | wc -l; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, timeout=60)
+    assert (done.stdout.split(), done.stderr) == ([b"1", b"0"], b"")
 
 
 def test_a_reader_that_has_enough_ends_it_quietly_and_at_once(image: Path) -> None:

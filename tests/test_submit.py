@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from manager import Manager, a_manager
 
-from sparkqfs.errors import ClusterError, ConfigError, DeadlineError
+from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, Problem
 from sparkqfs.jobs import apps, drivers, follow, submit
-from sparkqfs.plan.apps import Program
+from sparkqfs.plan.apps import Program, service_name
 from sparkqfs.plan.steps import JobResult
+from sparkqfs.report import NobodyReads
 
 ID = "submit-20260101120000-7f3a"
 APP = "app-20260101120100-0000"
@@ -138,6 +139,52 @@ def test_a_lost_driver_is_marked_though_its_service_stays(manager: Manager) -> N
     result = ends(manager, 0, without_a_word=True)
     assert result.exit_code == 1 and len(result.problems) == 2
     assert (manager.apps / str(result.document["submission"]) / "exit").read_text() == "1 lost\n"
+
+
+def test_a_driver_that_somebody_starts_meanwhile_is_not_taken_for_an_ended_one(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, another = (service_name("spark", submission) for submission in ("submit-1", "submit-2"))
+    manager.engine.create_service(ended, {}, {"sparkqfs.app": "submit-1"})
+    manager.engine.drivers[ended]["state"] = "complete"
+    tidy = drivers.on_manager
+
+    def meanwhile(*given: Any, **more: Any) -> Any:
+        manager.engine.create_service(another, {}, {"sparkqfs.app": "submit-2"})
+        return tidy(*given, **more)
+
+    manager.apps.mkdir()
+    monkeypatch.setattr(drivers, "on_manager", meanwhile)
+    drivers.clear_ended(manager.session)
+    assert list(manager.engine.drivers) == [another]
+
+
+def test_an_engine_that_breaks_off_while_a_driver_is_started_says_how_to_end_it(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks_off(*_given: Any) -> None:
+        raise ClusterError(Problem(node="node1", what="the connection broke"))
+
+    monkeypatch.setattr(manager.engine, "create_service", breaks_off)
+    with pytest.raises(ClusterError, match=r"`invoke kill submit-\d+-[0-9a-f]{4}` ends it"):
+        send(manager)
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, NobodyReads])
+def test_a_program_is_ended_when_its_user_goes(manager: Manager, kind: type[BaseException]) -> None:
+    def gone(_stream: str, _data: bytes) -> None:
+        raise kind
+
+    manager.engine.starts = lambda submission: (manager.apps / submission / "stdout").write_text("one\n")  # type: ignore[assignment]
+    program = manager.apps.parent / "count.py"
+    program.write_text("")
+    with pytest.raises((KeyboardInterrupt, ClusterError)):
+        submit.submit(
+            manager.session, Program(program=str(program)), output=gone, detach=False, take_all=False, timeout_s=30
+        )
+    assert not manager.engine.drivers
+    (folder,) = manager.apps.iterdir()
+    assert (folder / "exit").read_text() == "143 stopped\n"
 
 
 # --- ending ---------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 from builders import a_cluster
 from facts_builders import a_node
 
-from sparkqfs.errors import ExitCode
+from sparkqfs.errors import ClusterError, ExitCode
 from sparkqfs.jobs import swarm
 from sparkqfs.jobs.base import Session
 
@@ -25,9 +25,14 @@ class Engine:
     stack: tuple[str, ...] = ()
     drivers: tuple[str, ...] = ()
 
+    labelled: dict[str, dict[str, str]] = field(default_factory=dict)
+
     def nodes(self) -> list[dict[str, Any]]:
         labels = {"sparkqfs.cluster": self.owner} if self.owner else {}
         return [{"ID": f"id-{node.name}", "Spec": {"Labels": labels}} for node in PLAIN.nodes]
+
+    def label_node(self, node_id: str, labels: dict[str, str]) -> None:
+        self.labelled[node_id] = labels
 
     def services(self, stack: str) -> list[dict[str, Any]]:
         return [{"ID": name} for name in self.stack if stack == self.owner]
@@ -36,11 +41,13 @@ class Engine:
         return [{"ID": name} for name in self.drivers if label == f"sparkqfs.cluster={self.owner}"]
 
 
-def a_session(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Session:
+def a_session(engine: Engine, monkeypatch: pytest.MonkeyPatch, **other: dict[str, str]) -> Session:
     """`plain` on machines that are in a swarm already; its registry runs."""
     monkeypatch.setattr(swarm, "registry_fault", lambda _session: None)
-    state = {"swarm_state": "active", "swarm_cluster_id": "c1"}
-    facts = {node.name: a_node(node.name, PLAIN, swarm_node_id=f"id-{node.name}", **state) for node in PLAIN.nodes}
+    facts = {}
+    for node in PLAIN.nodes:
+        state = {"swarm_state": "active", "swarm_cluster_id": "c1", "swarm_node_id": f"id-{node.name}"}
+        facts[node.name] = a_node(node.name, PLAIN, **(state | other.get(node.name, {})))
     clients: Any = SimpleNamespace(engine=lambda: engine)
     return Session(PLAIN, clients, lambda _text: None, _facts=facts)
 
@@ -66,3 +73,29 @@ def test_machines_without_services_of_another_cluster_are_labelled(
 
 def test_a_cluster_keeps_its_own_machines_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not swarm.plan(a_session(Engine("plain", ("worker-node",)), monkeypatch)).problems
+
+
+def test_a_deploy_takes_no_machine_from_a_cluster_that_has_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine("spark", ("worker-node",))
+    with pytest.raises(ClusterError) as refused:
+        swarm.check_members(a_session(engine, monkeypatch))
+    assert refused.value.exit_code == ExitCode.REFUSED and "works for cluster spark" in str(refused.value)
+
+
+def test_a_deploy_names_a_machine_that_is_in_no_swarm_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = a_session(Engine("plain"), monkeypatch, node3={"swarm_state": "inactive", "swarm_node_id": ""})
+    with pytest.raises(ClusterError) as refused:
+        swarm.check_members(session)
+    (problem,) = refused.value.problems
+    assert problem.node == "node3" and "in no swarm" in problem.what and "`invoke swarm`" in str(problem.hint)
+
+
+def test_labels_are_set_where_they_differ_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(None)
+    session = a_session(engine, monkeypatch)
+    assert swarm.set_labels(session, swarm.check_members(session)) == ("node1", "node2", "node3")
+    assert {labels["sparkqfs.cluster"] for labels in engine.labelled.values()} == {"plain"}
+    monkeypatch.setattr(
+        engine, "nodes", lambda: [{"ID": key, "Spec": {"Labels": labels}} for key, labels in engine.labelled.items()]
+    )
+    assert swarm.set_labels(session, swarm.check_members(session)) == ()

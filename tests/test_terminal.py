@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Iterator
 from fcntl import ioctl
@@ -106,6 +107,54 @@ def test_keys_the_windows_size_and_the_exit_code_go_through(server: Sshd, tmp_pa
         window.process.wait()
         os.close(window.master)
         os.close(window.slave)
+
+
+ECHO = """
+import os, sys, tty
+tty.setraw(0)
+os.write(1, b"ready")
+left = int(sys.argv[1])
+while left:
+    data = os.read(0, 100)
+    os.write(1, data)
+    left -= len(data)
+"""
+
+
+def paste(size: int, *program: str) -> tuple[subprocess.Popen[bytes], bytes]:
+    """`terminal` with a program in it, and what it said within 20 s of so many bytes pasted at once."""
+    argv = [sys.executable, "-I", str(ROOT / "docker" / "worker-node" / "terminal"), "24", "80", *program]
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None and process.stdout is not None
+    said, end = b"", time.monotonic() + 20
+    while b"ready" not in said:
+        said += os.read(process.stdout.fileno(), 65536)
+    said = said.partition(b"ready")[2]
+    thread = threading.Thread(target=process.stdin.write, args=(b"d" + struct.pack(">I", size) + b"x" * size,))
+    thread.start()
+    while len(said) < size and time.monotonic() < end:
+        if select.select([process.stdout], [], [], 0.2)[0]:
+            data = os.read(process.stdout.fileno(), 65536)
+            if not data:
+                break
+            said += data
+        elif "sleep" in program[-1]:
+            break
+    thread.join(20)
+    return process, said
+
+
+def test_a_paste_that_is_larger_than_the_terminals_memory_goes_through() -> None:
+    process, said = paste(200_000, sys.executable, "-c", ECHO, "200000")
+    assert said == b"x" * 200_000
+    assert process.wait(20) == 0
+
+
+def test_the_end_of_the_connection_is_noticed_while_a_paste_waits() -> None:
+    process, _ = paste(200_000, "sh", "-c", "echo ready; sleep 60")
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(20) == 128 + 1
 
 
 def test_scripts_run_as_the_service_user_where_others_may_not_even_look(server: Sshd, tmp_path: Path) -> None:

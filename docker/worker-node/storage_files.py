@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sparkqfs.errors import ClusterError, ExitCode
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.files import looking, moving
 from sparkqfs.files.places import Places
 from sparkqfs.files.results import Result
@@ -41,11 +41,18 @@ def main(argv: list[str]) -> int:
             print(f"{time.monotonic() - started:6.1f}s {text}", file=sys.stderr, flush=True)
 
     try:
-        return show(run(options, say), options)
+        code = show(run(options, say), options)
+        sys.stdout.flush()
+        return code
     except ClusterError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
+        if options.json:
+            print(json.dumps(document(options.command, "failed", error.problems, int(error.exit_code)), indent=2))
+        else:
+            show_problems(error.problems)
         return int(error.exit_code)
+    except BrokenPipeError:  # whoever read it has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.stderr.flush()
@@ -111,6 +118,9 @@ def run(options: argparse.Namespace, say: Callable[[str], None]) -> Result:
     shared = f"file://{SHARED}" if SHARED.is_mount() else None
     places = Places(root=os.environ["SPARKQFS_ROOT"].rstrip("/"), shared=shared, user=pwd.getpwuid(os.getuid()).pw_name)
     place = places.read(options.path)
+    if options.command == "get" and options.local == moving.STREAM and options.json:
+        options.json = False
+        raise ConfigError(Problem(what="--json and the file itself cannot both go to standard output"))
     if options.command == "put":
         moving.check_source(options.local)
     opened = access(options, say)
@@ -131,17 +141,27 @@ def show(result: Result, options: argparse.Namespace) -> int:
     """Prints it; the exit code."""
     code = max([int(problem.code) for problem in result.problems], default=0)
     if options.json:
-        problems = [{"what": one.what, "hint": one.hint} for one in result.problems]
-        head = {"schema": 1, "task": options.command, "state": result.state, "problems": problems}
-        print(json.dumps({**head, **result.document, "exit_code": code}, indent=2))
+        said = document(options.command, result.state, result.problems, code)
+        print(json.dumps(said | result.document, indent=2))
         return code
     if result.text:
         print(result.text)
     elif getattr(options, "local", "") != moving.STREAM or options.command == "put":
         print(f"{result.subject}: {result.state}", *(f"  {change}" for change in result.changes), sep="\n")
-    for problem in result.problems:
-        print(problem, file=sys.stderr)
+    show_problems(result.problems)
     return code
+
+
+def document(command: str, state: str, problems: tuple[Problem, ...], code: int) -> dict[str, object]:
+    """What every JSON document has."""
+    told = [{"what": one.what, "hint": one.hint} for one in problems]
+    return {"schema": 1, "task": command, "state": state, "problems": told, "exit_code": code}
+
+
+def show_problems(problems: tuple[Problem, ...]) -> None:
+    """On standard error."""
+    for problem in problems:
+        print(problem, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from sparkqfs.config import load_config
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.jobs.base import Session, cluster_lock
 from sparkqfs.plan.steps import JobResult
-from sparkqfs.report import Reporter
+from sparkqfs.report import NobodyReads, Reporter, to_nowhere
 
 Job = Callable[[Session], JobResult]
 
@@ -86,6 +86,9 @@ def reporting(given: Flags, name: str) -> Iterator[Reporter]:
         raise Exit(code=int(error.exit_code)) from None
     except Exit:
         raise
+    except NobodyReads:  # whoever read it has had enough
+        to_nowhere(1)
+        raise Exit(code=int(ExitCode.OK)) from None
     except Exception as error:  # noqa: BLE001 - the last place before the user
         if given.verbose:
             reporter.err.print_exception()

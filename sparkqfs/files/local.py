@@ -35,12 +35,20 @@ class LocalTree:
     failed: dict[str, str] = field(default_factory=dict)
 
 
+def expanded(text: str) -> Path:
+    """With `~` and `~user` for home directories; where there is no such user, as it is written."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 def sources(text: str) -> list[Path]:
     """The paths that a user's word names; a path that is there as it is written counts as written.
 
     Raises `ConfigError` when there is none.
     """
-    path = Path(text).expanduser()
+    path = expanded(text)
     if os.path.lexists(path):
         return [path]
     names = sorted(glob.glob(str(path)))  # noqa: PTH207 - Path.glob has no absolute patterns
@@ -68,7 +76,11 @@ def walk(top: Path) -> LocalTree:
         try:
             with os.scandir(top / name) as items:
                 for item in items:
-                    todo += _take(tree, f"{name}/{item.name}" if name else item.name, item)
+                    own = f"{name}/{item.name}" if name else item.name
+                    try:
+                        todo += _take(tree, own, item)
+                    except OSError as error:
+                        tree.failed[own] = error.strerror or str(error)
         except OSError as error:
             tree.failed[name] = error.strerror or str(error)
     return tree

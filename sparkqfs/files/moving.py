@@ -59,6 +59,8 @@ def get(access: Access, source: Place, target: str, *, overwrite: bool) -> Resul
 
 def get_stream(access: Access, source: Place, out: BinaryIO) -> Result:
     """One file to a stream; wrong bytes are an error after they were written, a reader that has enough is none."""
+    if access.dry_run:
+        raise ConfigError(Problem(what="--dry-run and standard output: there is nothing to try"))
     with opened(access, "get") as storage:
         found = find(storage, source)
         if len(found) != 1 or not found[0].is_file:
@@ -95,7 +97,7 @@ def _work_of_put(access: Access, storage: Storage, source: str, target: Place) -
             work_item(work, Path(STREAM), target, -1, entry.size if entry else None, _is_dir(entry))
         else:
             paths = local.sources(source)
-            into = target.is_into or paths != [Path(source).expanduser()]
+            into = target.is_into or paths != [local.expanded(source)]
             if into:
                 _check_targets([(str(path), str(target.below(_name_of(path)))) for path in paths])
             for path in paths:
@@ -225,7 +227,7 @@ def _is_equal(transfer: Transfer, storage: Storage, item: Item) -> bool:
 def _work_of_get(access: Access, storage: Storage, source: Place, target: str) -> Work:
     found = find(storage, source)
     is_exact = len(found) == 1 and source.at(found[0].path).path == (source.path.rstrip("/") or "/")
-    folder = Path(target).expanduser()
+    folder = local.expanded(target)
     into = target.endswith("/") or not is_exact
     _check_targets([(str(source.at(one.path)), str(folder / one.name)) for one in found if one.kind != "l"])
     work = Work()
@@ -267,7 +269,7 @@ def _make_local(work: Work, path: Path, dry_run: bool) -> None:
         if not path.is_dir():
             work.directories += 1
             if not dry_run:
-                path.mkdir(parents=True)
+                path.mkdir(parents=True, exist_ok=True)
         elif not dry_run and str(path) not in work.swept:
             work.swept.add(str(path))
             local.sweep(path)

@@ -123,16 +123,20 @@ def run(session: Session) -> JobResult:
     engine = session.clients.engine()
     started = _utc(str(engine.info()["SystemTime"]))
     subject = f"stack {config.name}"
-    swarm.label(session, session.all_facts())  # else no machine would have the class that the stack asks for
+    members = swarm.check_members(session)
     if is_current(session, stack):
+        labelled = swarm.set_labels(session, members)
         outcomes = [Outcome(subject=subject, state="unchanged")]
     else:
         if not engine.services(config.name) and left_over(session).things:
             _finish_removal(session)
         _create_configs(session, stack)
         session.on_event(f"[{config.manager.name}] deploying stack {config.name}")
+        labelled = swarm.set_labels(session, members)  # not sooner: workers of the old stack end with it
         _stack_deploy(session, stack)
         outcomes = [Outcome(subject=subject, state="changed", changes=(f"digest {stack.digest}",))]
+    if labelled:
+        outcomes.append(Outcome(subject="swarm labels", state="changed", changes=labelled))
     wait_until_ready(session, started)
     made = _prepare_storage(session)
     if made:

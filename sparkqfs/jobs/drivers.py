@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sparkqfs.clients.ssh import Output
@@ -23,7 +24,7 @@ PIECE_BYTES = 400_000
 READ_SCRIPT = rf"""
 cd "{FOLDER}/$1" 2>/dev/null || exit 0
 [ ! -f exit ] || printf 'exit\t%s\n' "$(head -c 40 exit)"
-[ ! -f spark.log ] || printf 'app\t%s\n' "$(grep -m 1 'app ID app-' spark.log)"
+[ ! -f spark.log ] || printf 'app\t%s\n' "$(grep 'app ID app-' spark.log | tail -n 1)"
 piece() {{ [ ! -f "$1" ] || printf '%s\t%s\n' "$1" "$(tail -c "+$2" "$1" | head -c {PIECE_BYTES} | base64 -w 0)"; }}
 piece stdout "$2"
 piece stderr "$3"
@@ -81,17 +82,25 @@ def task_of(session: Session, submission: str) -> dict[str, Any] | None:
 
 def living(session: Session) -> frozenset[str]:
     """Submissions whose driver still runs, or will."""
-    tasks = {submission: task_of(session, submission) for submission in services(session)}
+    return _living_of(session, services(session))
+
+
+def _living_of(session: Session, there: Iterable[str]) -> frozenset[str]:
+    tasks = {submission: task_of(session, submission) for submission in there}
     return frozenset(
         submission for submission, task in tasks.items() if task is None or task["Status"]["State"] not in ENDED_STATES
     )
 
 
 def clear_ended(session: Session) -> None:
-    """Remove the services of drivers that have ended; their files stay for seven days."""
-    alive = living(session)
+    """Remove the services of drivers that have ended; their files stay for seven days.
+
+    Services that somebody else makes meanwhile are none of those that are looked at.
+    """
+    there = services(session)
+    alive = _living_of(session, there)
     on_manager(session, TIDY_SCRIPT, *sorted(alive))
-    for submission, name in services(session).items():
+    for submission, name in there.items():
         if submission not in alive:
             session.clients.engine().remove_service(name)
 

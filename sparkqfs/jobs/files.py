@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from sparkqfs.clients.pipe import NodePipe
-from sparkqfs.errors import ClusterError, ConfigError, Problem
+from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts import TaskFact
 from sparkqfs.files import looking, moving
 from sparkqfs.files.places import Place, Places
@@ -93,8 +93,6 @@ def get(session: Session, path: str, target: str, *, overwrite: bool, out: Binar
     def job(access: Access, place: Place) -> Result:
         if target != moving.STREAM:
             return moving.get(access, place, target, overwrite=overwrite)
-        if access.dry_run:
-            raise ConfigError(Problem(what="--dry-run and standard output: there is nothing to try"))
         return moving.get_stream(access, place, out)
 
     result = _run(session, "get", path, timeout_s, job)

@@ -230,6 +230,7 @@ def held(session: Session) -> dict[str, str | None]:
 
 def push(session: Session) -> JobResult:
     """Push what the registry does not hold."""
+    session.manager_facts()  # raises when it cannot be asked
     there = held(session) if session.dry_run else digests(session)
     names = [image.name for image in stack_images(session.config)]
     todo = [name for name in names if there[name] is None]

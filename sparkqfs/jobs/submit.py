@@ -105,11 +105,15 @@ def send(session: Session, program: Program, submission: str) -> None:
     check_driver(size, room(session), config.manager.name)
     parcel = pack(program, submission)
     on_manager(session, SEND_SCRIPT, submission, stdin=tar_of(parcel), timeout_s=config.timeouts.build_s)
-    engine.create_service(
-        service_name(config.name, submission),
-        driver_task(found[0], config.name, config.manager.name, submission, size.memory_mib),
-        driver_labels(config.name, submission),
-    )
+    try:
+        engine.create_service(
+            service_name(config.name, submission),
+            driver_task(found[0], config.name, config.manager.name, submission, size.memory_mib),
+            driver_labels(config.name, submission),
+        )
+    except ClusterError as error:
+        hint = f"`invoke kill {submission}` ends it, if it was started all the same"
+        raise type(error)(*[replace(one, hint=one.hint or hint) for one in error.problems]) from error
 
 
 # --- the task ---
@@ -128,12 +132,11 @@ def submit(
         return JobResult(task="submit", outcomes=(Outcome(subject=parcel.name, state="planned", changes=changes),))
     submission = new_id()
     session.on_event(f"{submission}: sending {program.name or program.program}")
-    if detach:
-        send(session, program, submission)
-        session.on_event(f"`invoke app.logs {submission}` shows its output, `invoke kill {submission}` ends it")
-        return JobResult(task="submit", text=submission, document={"schema": 1, "submission": submission})
     try:
         send(session, program, submission)
+        if detach:
+            session.on_event(f"`invoke app.logs {submission}` shows its output, `invoke kill {submission}` ends it")
+            return JobResult(task="submit", text=submission, document={"schema": 1, "submission": submission})
         ended = follow(session, submission, output, timeout_s)
     except (KeyboardInterrupt, DeadlineError, BrokenPipeError) as error:
         session.on_event(f"ending {submission}")

@@ -52,14 +52,13 @@ def plan(session: Session) -> Plan:
     config = session.config
     facts = session.all_facts()
     manager = facts[config.manager.name]
-    problems = [*name_problems(config, facts), *_swarm_problems(session, facts)]
+    seen = _members(session, manager)
+    problems = [*name_problems(config, facts), *_swarm_problems(session, facts, seen)]
     if problems:
         return Plan(problems=tuple(problems))
     steps: list[Step] = []
     unchanged: list[str] = []
-    seen: dict[str, SwarmNode] = {}
     if manager.swarm_state == "active":
-        seen = {node.id: node for node in gather_swarm_nodes(session.clients)}
         taken = _taken_problems(session, facts, seen)
         if taken:
             return Plan(problems=taken)
@@ -83,23 +82,46 @@ def plan(session: Session) -> Plan:
     return Plan(steps=tuple(steps), unchanged=tuple(unchanged))
 
 
-def _swarm_problems(session: Session, facts: dict[str, NodeFacts]) -> list[Problem]:
+def check_members(session: Session) -> dict[str, SwarmNode]:
+    """The swarm's nodes by id, for a deploy: all of ours are in it and none works for another cluster.
+
+    Raises `ClusterError`.
+    """
+    facts = session.all_facts()
+    seen = _members(session, facts[session.config.manager.name])
+    problems = _swarm_problems(session, facts, seen)
+    problems += [
+        Problem(node=name, what="this machine is in no swarm", hint="`invoke swarm`, or `invoke up`")
+        for name, fact in facts.items()
+        if fact.engine_version is not None and fact.swarm_state == "inactive"
+    ]
+    problems = problems or list(_taken_problems(session, facts, seen))
+    if problems:
+        raise ClusterError(*problems)
+    return seen
+
+
+def _members(session: Session, manager: NodeFacts) -> dict[str, SwarmNode]:
+    """The nodes of the manager's swarm by id; none when it manages none."""
+    if manager.swarm_state != "active" or not manager.swarm_cluster_id:
+        return {}
+    return {node.id: node for node in gather_swarm_nodes(session.clients)}
+
+
+def _swarm_problems(session: Session, facts: dict[str, NodeFacts], seen: dict[str, SwarmNode]) -> list[Problem]:
     config = session.config
     manager = facts[config.manager.name]
     problems = []
-    known_ids = set()
     if manager.swarm_state == "active" and not manager.swarm_cluster_id:
         what = "this machine is a worker of another swarm"
         hint = "`docker swarm leave` there, if that swarm is not needed"
         return [Problem(node=manager.name, what=what, hint=hint)]
-    if manager.swarm_state == "active":
-        known_ids = {node.id for node in gather_swarm_nodes(session.clients)}
     for name, fact in facts.items():
         if fact.engine_version is None:
             what = "no Docker Engine answers"
             hint = "install it (`invoke prep --install-engine` on Debian and Ubuntu), or start it"
             problems.append(Problem(node=name, what=what, hint=hint))
-        elif fact.swarm_state == "active" and name != manager.name and fact.swarm_node_id not in known_ids:
+        elif fact.swarm_state == "active" and name != manager.name and fact.swarm_node_id not in seen:
             what = "this machine is in another swarm"
             hint = "`docker swarm leave` there, if that swarm is not needed; it is not left for you"
             problems.append(Problem(node=name, what=what, hint=hint))
@@ -185,7 +207,7 @@ def run(session: Session) -> JobResult:
     facts = session.all_facts()
     _init_and_join(session, facts)
     session.facts(fresh=True)
-    label(session, session.all_facts())
+    set_labels(session, _wait_for_members(session))
     if registry_fault(session) is not None:
         start_registry(session)
     outcomes = [Outcome(subject=name, state="changed", changes=what) for name, what in changes.items()]
@@ -233,23 +255,35 @@ def _init_and_join(session: Session, facts: dict[str, NodeFacts]) -> None:
     session.clients.on(joining, join).raise_failures()
 
 
-def label(session: Session, facts: dict[str, NodeFacts]) -> None:
-    """Give every node of the swarm its labels. The class of a machine changes with its sizes in `hosts.yml`."""
-    wanted = node_labels(session.config, facts)
-    engine = session.clients.engine()
+def _wait_for_members(session: Session) -> dict[str, SwarmNode]:
+    """Machines that have just joined take a moment to be seen."""
+    facts = session.all_facts()
 
     def all_there() -> dict[str, SwarmNode] | None:
         seen = {node.id: node for node in gather_swarm_nodes(session.clients)}
         missing = [name for name, fact in facts.items() if fact.swarm_node_id not in seen]
         return None if missing else seen
 
-    seen = wait_until(all_there, what="every node to be in the swarm", timeout_s=session.config.timeouts.command_s)
+    return wait_until(all_there, what="every node to be in the swarm", timeout_s=session.config.timeouts.command_s)
+
+
+def set_labels(session: Session, seen: dict[str, SwarmNode]) -> tuple[str, ...]:
+    """Give every node of ours its labels; the names of those that had others.
+
+    The class of a machine changes with its sizes in `hosts.yml`. Swarm ends what runs where the labels no longer fit.
+    """
+    facts = session.all_facts()
+    wanted = node_labels(session.config, facts)
+    engine = session.clients.engine()
+    changed = []
     for name, fact in facts.items():
         node = seen[fact.swarm_node_id]
         labels = {**node.labels, **wanted[name]}
         if labels != node.labels:
             session.on_event(f"[{name}] swarm labels")
             engine.label_node(node.id, labels)
+            changed.append(name)
+    return tuple(changed)
 
 
 def start_registry(session: Session) -> None:

@@ -704,6 +704,7 @@ class Ending(Storage):
         for number in range(6):
             (tree / f"{number}.bin").write_bytes(os.urandom(8 << 20))
         cluster.ok("put", "again", "/tmp/again")
+        before = cluster.ok("status", "--json").json["storage"]["server_hosts"]
         on_node(2, "docker", "kill", container_of(2, "spark_worker-node"))
         started = time.monotonic()
         ran = cluster.run("status", "--json")
@@ -716,6 +717,7 @@ class Ending(Storage):
         killed = time.monotonic()
         cluster.until_healthy()
         healthy = time.monotonic()
+        assert cluster.ok("status", "--json").json["storage"]["server_hosts"] != before
         found = cluster.ok("verify", "--path", "/tmp/again", "--reads", "2", "--json").json
         took = (
             f"healthy {healthy - killed:.0f} s after the last was killed, verified {time.monotonic() - healthy:.0f} s"
@@ -747,6 +749,21 @@ class Ending(Storage):
         assert prep.code == 5
         assert "[node3]" in deploy.err and "[node3]" in prep.err
         assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}
+
+    @pytest.mark.one_storage
+    def test_deploy_alone_brings_changed_sizes_to_their_machines(self, cluster: Cluster) -> None:
+        cluster.ok("deploy")
+        settings = yaml.safe_load(cluster.hosts.read_text())
+        settings["nodes"]["node3"]["cpu_share"] = 0.8
+        file = cluster.hosts.with_name(f"{self.kind.name}-uneven.yml")
+        file.write_text(yaml.safe_dump(settings))
+        uneven = Cluster(file, cluster.name)
+        states = uneven.ok("deploy", "--json").states()
+        assert (states["stack spark"], states["swarm labels"]) == ("changed", "changed")
+        (worker,) = on_node(3, "docker", "ps", "-q", "--filter", "name=spark_worker-node").split()
+        limit = on_node(3, "docker", "inspect", "-f", "{{.HostConfig.NanoCpus}}", worker)
+        assert int(limit) == round(0.8e9 * settings["nodes"]["node3"]["cores"])
+        assert set(uneven.ok("deploy", "--json").states().values()) == {"unchanged"}
 
     @pytest.mark.one_storage
     def test_the_machines_own_network_does_as_well(self, cluster: Cluster) -> None:

@@ -1,5 +1,7 @@
 import java.io.IOException;
+import java.nio.file.Files;
 import java.util.stream.IntStream;
+import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RawLocalFileSystem;
@@ -20,6 +22,15 @@ public class OddFileSystem extends RawLocalFileSystem {
             Runtime.getRuntime().halt(9);
         }
         return done;
+    }
+
+    /** With {@code taken} another user takes the name `name` while a part is read back. */
+    @Override
+    public FSDataInputStream open(Path path, int bufferSize) throws IOException {
+        if (getConf().getInt("fs.odd.taken", 0) > 0 && path.getName().startsWith(".sparkqfs-part-")) {
+            Files.writeString(pathToFile(new Path(path.getParent(), "name")).toPath(), "another's");
+        }
+        return super.open(path, bufferSize);
     }
 
     /** With {@code keeps} hidden files stay; {@code sleeps} are milliseconds before. */

@@ -5,7 +5,15 @@ from __future__ import annotations
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
 from sparkqfs.facts import StorageFact, StorageLayout, parse_hdfs
-from sparkqfs.plan.storage.seam import ONE_PLACE_A_PARTITION, Backend, Form, Master, Words, servers_unready
+from sparkqfs.plan.storage.seam import (
+    ONE_PLACE_A_PARTITION,
+    SHARED_PREFIXES,
+    Backend,
+    Form,
+    Master,
+    Words,
+    servers_unready,
+)
 
 ROOT = f"hdfs://{topology.HDFS_NAMENODE}:{topology.NAMENODE_PORT}"
 METADATA_SCRIPT = r"""
@@ -72,7 +80,7 @@ class Hdfs(Backend):
         workers came back under other addresses. A job outlives a restart of the namenode."""
         return {
             "spark.hadoop.fs.hdfs.impl": "sparkqfs.hdfs.CurrentHostsFileSystem",
-            "spark.sql.hive.metastore.sharedPrefixes": "sparkqfs.hdfs",
+            "spark.sql.hive.metastore.sharedPrefixes": f"{SHARED_PREFIXES},sparkqfs.hdfs",
             "spark.hadoop.fs.defaultFS": ROOT,
             "spark.hadoop.dfs.replication": str(config.storage.replication),
             "spark.hadoop.dfs.client.retry.policy.enabled": "true",

@@ -7,6 +7,7 @@ from sparkqfs.config import ClusterConfig
 from sparkqfs.facts import StorageFact, StorageLayout, parse_qfs
 from sparkqfs.plan.storage.seam import (
     ONE_PLACE_A_PARTITION,
+    SHARED_PREFIXES,
     Backend,
     Form,
     Master,
@@ -101,7 +102,7 @@ class Qfs(Backend):
             "spark.hadoop.fs.qfs.metaServerPort": str(topology.META_CLIENT_PORT),
             "spark.hadoop.fs.qfs.createParams": str(config.storage.replication),
             "spark.hadoop.fs.defaultFS": ROOT,
-            "spark.sql.hive.metastore.sharedPrefixes": "com.quantcast.qfs,sparkqfs.fs",
+            "spark.sql.hive.metastore.sharedPrefixes": f"{SHARED_PREFIXES},com.quantcast.qfs,sparkqfs.fs",
             **{f"spark.executorEnv.{name}": value for name, value in CLIENT_ENVIRONMENT.items()},
             **ONE_PLACE_A_PARTITION,
         }

@@ -165,6 +165,8 @@ def disk_mounts(node: NodeConfig, top: str) -> list[dict[str, object]]:
     ]
 
 
+SHARED_PREFIXES = "com.mysql.jdbc,org.postgresql,com.microsoft.sqlserver,oracle.jdbc"
+"""Spark's own value of `spark.sql.hive.metastore.sharedPrefixes`: setting it replaces that. Source: HiveUtils."""
 ONE_PLACE_A_PARTITION = {
     "spark.sql.files.maxPartitionBytes": "64m",
     "spark.sql.files.openCostInBytes": "64m",

@@ -75,6 +75,13 @@ final class Part implements AutoCloseable {
         if (system.getFileStatus(path).getLen() != size || !sum.equals(Digests.of(system, path))) {
             throw new IOException("the copy reads back with other bytes");
         }
+        there = Digests.statusOrNull(system, target); // reading back takes long: the name may be taken by now
+        if (there != null && there.isDirectory()) {
+            throw new IOException("a directory of this name is there");
+        }
+        if (there != null && !overwrite) {
+            return there.getLen() == size && hasSum(sum) ? "unchanged" : "differs";
+        }
         rename(there != null);
         isThere = false;
         return "copied";
