@@ -29,6 +29,7 @@ from broken import Broken, Machines
 from browser import browser, why_not
 from jar_program import make_jars
 from jupyter_page import Jupyter
+from leftovers import remove_leftovers
 from marks import on_one_storage, takes_long
 
 from sparkqfs.clients.download import find_tarball
@@ -141,6 +142,7 @@ def fetch(url: str) -> str:
 @pytest.fixture(scope="module")
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     file = tmp_path_factory.mktemp("life") / "hosts.yml"
+    remove_leftovers(file.parent)
     try:
         local_up(name=NAME, nodes=3, file=file, on_event=lambda _text: None)
         yield file
