@@ -49,7 +49,8 @@ setup_python() {
     return 2
   fi
   if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then need "$python-venv" || return; fi
-  [ -x .venv/bin/python ] || "$python" -m venv .venv || return 1
+  # Without pip it is one that broke off while it was made.
+  [ -x .venv/bin/pip ] || "$python" -m venv --clear .venv || return 1
   local stamp
   stamp=$(sha256sum pyproject.toml | cut -d' ' -f1)
   if [ "$(cat .venv/.stamp 2>/dev/null || true)" != "$stamp" ]; then

@@ -339,10 +339,10 @@ def _remote_reader(found: dict[str, Any], expected: Expected) -> list[Problem]:
         why = ", ".join(f"{one} {count}" for one, count in sorted(reader["fallbacks"].items()) if one not in known)
         if not why:
             return []
-        what = f"the reader stepped aside: {why}"  # of FILE and STRIPED it counts no bytes
+        what = f"the reader stepped aside: {why}"
         if reader["fallback_bytes"]:
             size = mb(reader["fallback_bytes"])
-            what = f"{size} of local {expected.blocks} were read through the {expected.server}: {why}"
+            what = f"{size} were read through upstream's client: {why}"
         return [Problem(what=what, hint="docs/locality.md has a line for each reason")]
     if placed["striped_blocks"]:
         return []

@@ -28,6 +28,7 @@ class Place:
             shutil.copy(ROOT / name, self.folder / name)
         stamp = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
         (self.folder / ".venv" / ".stamp").write_text(stamp)
+        self.program(self.folder / ".venv" / "bin" / "pip", "#!/bin/sh\n")
         self.program(self.folder / ".venv" / "bin" / "sparkqfs", SAY.format(name="sparkqfs"))
         self.fetching(0, 0)
         for name in (
@@ -236,9 +237,9 @@ def test_a_newer_python_beside_an_old_one_is_used(computer: Computer) -> None:
     computer.has("python3", "exit 1")
     computer.has("python3.12", 'echo "python3.12 $*" >> "$CALLS"; mkdir -p .venv/bin')
     (computer.bin / "mkdir").symlink_to(str(shutil.which("mkdir")))
-    (computer.place.folder / ".venv" / "bin" / "python").unlink()
+    (computer.place.folder / ".venv" / "bin" / "pip").unlink()  # as in one that broke off while it was made
     assert computer.does("setup_python").returncode == 0
-    assert any("-m venv .venv" in call for call in computer.place.called("python3.12"))
+    assert any("-m venv --clear .venv" in call for call in computer.place.called("python3.12"))
 
 
 @pytest.mark.parametrize(("missing", "package"), [("python3", "python3-venv"), ("ssh-keygen", "openssh-client")])

@@ -19,6 +19,8 @@ from sparkqfs.clients.engine import Engine
 from sparkqfs.clients.ssh import NodeClient
 
 Requests = list[tuple[str, dict[str, str]]]
+oldest: list[str] = []
+"""The oldest version of the API that the engine takes, if it minds."""
 
 
 @contextlib.contextmanager
@@ -31,7 +33,11 @@ def noting() -> Iterator[tuple[int, Requests]]:
             seen.append((self.path, dict(self.headers)))
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             body = b'{"stream": "done"}\n'
-            self.send_response(200)
+            fits = not oldest or self.path.startswith(f"/v{oldest[0]}/")
+            if not fits:
+                why = f"client version 1.41 is too old. Minimum supported API version is {oldest[0]}, please upgrade"
+                body = json.dumps({"message": why}).encode()
+            self.send_response(200 if fits else 400)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -113,3 +119,16 @@ def test_a_login_that_appears_later_is_not_taken_up_either(
     engine.push("registry.example.org/x:1", None, lambda _: None)
     engine.close()
     assert "X-Registry-Auth" not in seen[0][1]
+
+
+def test_an_engine_that_no_longer_knows_our_version_is_asked_in_its_oldest(
+    machine: tuple[NodeClient, Requests], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, seen = machine
+    seen.clear()
+    monkeypatch.setitem(globals(), "oldest", ["1.44"])
+    engine = Engine(client, timeout_s=20)
+    engine.push("registry.example.org/x:1", None, lambda _: None)
+    engine.push("registry.example.org/x:1", None, lambda _: None)
+    engine.close()
+    assert [path.split("/")[1] for path, _ in seen] == ["v1.41", "v1.44", "v1.44"]

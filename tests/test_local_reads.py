@@ -385,9 +385,21 @@ def test_the_disk_of_a_chunkserver_that_is_gone_is_not_read_for_long(cluster: Qf
         cluster.wait_for_servers(3)
 
 
-def test_a_scheduler_is_told_of_the_hosts_that_have_most_of_the_neighbouring_chunks(reader: Reader) -> None:
+def test_a_scheduler_is_told_of_each_chunks_own_hosts(cluster: QfsCluster, reader: Reader) -> None:
+    for number in range(20):  # until one is not the one before's
+        reader("write", f"/four{number}", 4 * CHUNK, 7, 1)
+        ours, theirs = told(cluster, reader, f"/four{number}", 4)
+        assert ours == theirs
+        if theirs[1:] != theirs[:3]:
+            return
+    raise AssertionError("all chunks of twenty files are on the same node")
+
+
+def test_a_scheduler_is_told_of_the_hosts_that_have_most_of_the_neighbouring_chunks(
+    cluster: QfsCluster, reader: Reader
+) -> None:
     reader("write", "/smaller", 3 * CHUNK, 7, 2)
-    ours, theirs = told(reader, "/smaller")
+    ours, theirs = told(cluster, reader, "/smaller", 3)
     assert [len(set(block)) for block in theirs] == [2] * 3
     for index, block in enumerate(theirs):
         beside = [theirs[other] for other in (index - 1, index + 1) if 0 <= other < len(theirs)]
@@ -395,9 +407,9 @@ def test_a_scheduler_is_told_of_the_hosts_that_have_most_of_the_neighbouring_chu
         assert sorted(ours[index]) == sorted(host for host in block if held[host] == max(held.values()))
 
 
-def test_a_scheduler_does_not_send_all_of_a_large_file_to_its_writer(reader: Reader) -> None:
+def test_a_scheduler_does_not_send_all_of_a_large_file_to_its_writer(cluster: QfsCluster, reader: Reader) -> None:
     reader("write", "/large", 6 * CHUNK, 7, 2)
-    ours, theirs = told(reader, "/large")
+    ours, theirs = told(cluster, reader, "/large", 6)
     assert all(set(named) <= set(owners) for named, owners in zip(ours, theirs, strict=True))
     alone = Counter(named[0] for named in ours if len(named) == 1)
     assert max(alone.values()) <= 6 / len({host for owners in theirs for host in owners})
@@ -431,6 +443,7 @@ def blocks(text: str) -> list[tuple[int, int, set[str]]]:
     return [(int(match[1]), int(match[2]), set(match[3].split(","))) for match in found if match]
 
 
-def told(reader: Reader, path: str) -> list[list[list[str]]]:
-    """The hosts of each block, from our file system and from upstream's."""
-    return [[block.split(",") for block in part.split()] for part in reader("hosts", path).split(" | ")]
+def told(cluster: QfsCluster, reader: Reader, path: str, chunks: int) -> tuple[list[list[str]], list[list[str]]]:
+    """The hosts of each chunk, from our file system and from the metaserver."""
+    ours = [block.split(",") for block in reader("hosts", path).split(" | ")[0].split()]
+    return ours, cluster.locations(path, chunks * CHUNK)[-chunks:]

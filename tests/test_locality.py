@@ -152,7 +152,7 @@ def test_local_reads_are_called_local_without_a_problem() -> None:
                 },
             },
             {"remote_reads": "the client reads a random copy"},
-            ["docs/locality.md", "90 MB of local chunks were read through the chunkserver: checksum 3, no such file 1"],
+            ["docs/locality.md", "90 MB were read through upstream's client: checksum 3, no such file 1"],
         ),
         (REMOTE, {}, ["no reason can be seen from here"]),
     ],

@@ -12,7 +12,7 @@ import pytest
 from servers import Sshd, sshd
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.errors import RefusedError
+from sparkqfs.errors import ClusterError, RefusedError
 from sparkqfs.jobs import base
 from sparkqfs.jobs.base import Session, cluster_lock
 
@@ -93,3 +93,17 @@ def test_a_run_that_is_gone_leaves_no_lock(session: Session, other: Session) -> 
     assert is_taken(other)
     session.clients.close()
     assert not is_taken(other)
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"), [("sudo: a password is required", "--sudo-password-file"), ("flock: not found", None)]
+)
+def test_what_the_machine_says_instead_of_the_lock_is_told(
+    session: Session, monkeypatch: pytest.MonkeyPatch, said: str, hint: str | None
+) -> None:
+    monkeypatch.setattr(base, "LOCK_SCRIPT", f"echo '{said}' >&2; exit 1")
+    with pytest.raises(ClusterError) as refused, base.cluster_lock(session, "up"):
+        pass
+    (problem,) = refused.value.problems
+    assert problem.what == f"cannot take the lock: {said}"
+    assert (hint or "") in (problem.hint or "") and bool(hint) is bool(problem.hint)

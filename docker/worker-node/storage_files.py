@@ -101,7 +101,8 @@ def access(options: argparse.Namespace, say: Callable[[str], None]) -> Access:
     def confirm(question: str) -> bool:
         if options.yes or not sys.stdin.isatty():
             return bool(options.yes)
-        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+        return input().strip().lower() in ("y", "yes")
 
     return Access(
         connect=connect,

@@ -47,7 +47,9 @@ def ask(yes: bool) -> Callable[[str], bool]:
             return True
         if not sys.stdin.isatty():
             return False
-        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        sys.stderr.write(f"{question} [y/N] ")  # standard output is for the result
+        sys.stderr.flush()
+        return input().strip().lower() in ("y", "yes")
 
     return confirm
 

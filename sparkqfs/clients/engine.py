@@ -25,6 +25,9 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 STACK_LABEL = "com.docker.stack.namespace"
 
 
+TOO_OLD = re.compile(r"client version \S+ is too old\. Minimum supported API version is (\d+\.\d+)")
+
+
 class _NoLogins(docker.auth.AuthConfig):  # type: ignore[misc]
     """No login of any registry. The SDK reads the user's files again when it finds that it has none."""
 
@@ -46,6 +49,16 @@ class _Api(docker.api.APIClient):  # type: ignore[misc]
         self.trust_env = False
         # the SDK reads raw streams of this scheme from the channel itself
         self.base_url = "http+docker://ssh"
+
+    def request(self, method: str, url: str, **more: Any) -> requests.Response:
+        """An engine that no longer knows our version says which is its oldest: Docker 29.0 to 29.2 want 1.44."""
+        response: requests.Response = super().request(method, url, **more)
+        found = TOO_OLD.search(response.text) if response.status_code == 400 else None
+        if found is None or found[1] == self._version:
+            return response
+        old, self._version = self._version, found[1]
+        response = super().request(method, url.replace(f"/v{old}/", f"/v{self._version}/", 1), **more)
+        return response
 
 
 class Engine:

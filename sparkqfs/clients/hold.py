@@ -50,6 +50,17 @@ class Hold:
         return bool(ended)
 
 
+def complaint(channel: paramiko.Channel) -> str:
+    """What the machine has said on standard error so far."""
+    said = b""
+    channel.settimeout(1.0)
+    with contextlib.suppress(OSError):
+        while block := channel.recv_stderr(65536):
+            said += block
+    lines = [line.strip() for line in said.decode(errors="replace").splitlines()]
+    return "; ".join(line for line in lines if line and not line.startswith("sparkqfs-pid"))
+
+
 @contextlib.contextmanager
 def heartbeat(channel: paramiko.Channel, every_s: float, on_loss: Callable[[], None]) -> Iterator[None]:
     """While the block runs, tell the program on this channel that we are there: a byte on its standard input each time.

@@ -219,11 +219,14 @@ class NodeClient:
         """The error for a command that ended badly."""
         hint = None
         if "sudo:" in output.stderr:
-            hint = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user"
+            hint = SUDO_HINT
         what = output.last_lines() or "no output"
         return ClusterError(
             Problem(node=self.node.name, what=f"{what} (`{_shown(argv)}`, exit {output.exit_code})", hint=hint)
         )
+
+
+SUDO_HINT = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user"
 
 
 def is_forbidden(error: BaseException) -> bool:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.clients.hold import heartbeat
+from sparkqfs.clients.hold import complaint, heartbeat
+from sparkqfs.clients.ssh import SUDO_HINT
 from sparkqfs.config import ClusterConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
 from sparkqfs.facts import NodeFacts
@@ -133,25 +134,32 @@ def cluster_lock(session: Session, task: str) -> Iterator[None]:
     place = str(config.manager.data_dirs[0]).replace("/", "+")
     script = ["sh", "-c", LOCK_SCRIPT, "sh", owner, config.name, place, str(SILENCE_S), str(WAIT_S)]
     channel = session.clients.manager.exec_channel(script)
-    channel.settimeout(config.timeouts.connect_s + 2 * WAIT_S)
+    wait_s = config.timeouts.connect_s + 2 * WAIT_S
+    channel.settimeout(wait_s)
     try:
         try:
             answer = channel.makefile("r").readline()
         except OSError as error:
-            raise ClusterError(Problem(node=config.manager.name, what=f"cannot take the lock: {error}")) from error
+            said = complaint(channel) or f"no answer within {wait_s:.0f} s"
+            raise ClusterError(_no_lock(config.manager.name, said)) from error
         if answer.startswith("held"):
             holder = answer.strip().partition("\t")[2] or "somebody"
             what = f"another run holds the lock: {holder}"
             hint = f"wait for it to end; one that died or lost its network holds it for {SILENCE_S} s more at most"
             raise RefusedError(Problem(node=config.manager.name, what=what, hint=hint, code=ExitCode.REFUSED))
         if not answer.startswith("locked"):
-            raise ClusterError(Problem(node=config.manager.name, what="cannot take the lock: is util-linux there?"))
+            raise ClusterError(_no_lock(config.manager.name, complaint(channel) or "is util-linux there?"))
         session.locked = True
         with heartbeat(channel, BEAT_S, lambda: session.clients.refuse(_lost(config.manager.name))):
             yield
     finally:
         session.locked = False
         channel.close()
+
+
+def _no_lock(manager: str, said: str) -> Problem:
+    hint = SUDO_HINT if "sudo" in said else None
+    return Problem(node=manager, what=f"cannot take the lock: {said}", hint=hint)
 
 
 def _lost(manager: str) -> Problem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import tempfile
 from pathlib import Path
 
 from sparkqfs import topology
@@ -47,6 +48,7 @@ def notebook(session: Session, name: str, parameters: dict[str, str], *, out: Pa
     task = find_container(session, topology.JUPYTER_SERVER)
     client = session.clients.node(task.node)
     arguments = [part for key, value in parameters.items() for part in ("-p", key, value)]
+    _check_writable(out)
     command = [*in_container(task.container_id, timeout_s), "sh", "-c", NOTEBOOK_SCRIPT, "sh"]
     session.on_event(f"[{task.node}] running notebook {name}")
     output = client.run(
@@ -77,13 +79,22 @@ def _check_there(session: Session, name: str, stdout: str) -> None:
     raise ConfigError(Problem(what=f"no notebook {name}", hint=hint))
 
 
+def _check_writable(out: Path) -> None:
+    """Before the run, not after it. Raises `ConfigError`."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise ConfigError(Problem(what=f"--out {out}: {error.strerror or error}")) from error
+
+
 def _save_files(stdout: str, out: Path) -> list[Path]:
     saved = []
     for line in stdout.splitlines():
         kind, _, rest = line.partition("\t")
         name, _, encoded = rest.partition("\t")
         if kind == "file":
-            out.mkdir(parents=True, exist_ok=True)
             path = out / Path(name).name
             path.write_bytes(base64.b64decode(encoded))
             saved.append(path)

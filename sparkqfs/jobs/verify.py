@@ -141,7 +141,7 @@ def _lines(found: dict[str, Any], expected: Expected, verdict: Verdict) -> list[
         lines.append(
             f"reader: {_mb(reader['local_bytes'])} from the node's own disks, "
             f"{_mb(reader['remote_bytes'])} from others, "
-            f"{_mb(reader['fallback_bytes'])} through the {expected.server} although local"
+            f"{_mb(reader['fallback_bytes'])} through upstream's client"
         )
     lines.append(verdict.text)
     return lines + [f"note: {note}" for note in verdict.notes]

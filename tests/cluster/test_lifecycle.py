@@ -764,7 +764,8 @@ class Ending(Storage):
         assert (states["stack spark"], states["swarm labels"]) == ("changed", "changed")
         (worker,) = on_node(3, "docker", "ps", "-q", "--filter", "name=spark_worker-node").split()
         limit = on_node(3, "docker", "inspect", "-f", "{{.HostConfig.NanoCpus}}", worker)
-        assert int(limit) == round(0.8e9 * settings["nodes"]["node3"]["cores"])
+        wanted = {row["node"]: row["limit_cpus"] for row in uneven.ok("plan", "--json").json["sizing"]["nodes"]}
+        assert wanted["node1"] is None and int(limit) == round(1e9 * wanted["node3"])
         assert set(uneven.ok("deploy", "--json").states().values()) == {"unchanged"}
 
     @pytest.mark.one_storage

@@ -8,6 +8,9 @@ import org.apache.hadoop.fs.FSInputStream;
 /** Upstream's stream for a whole file, its bytes counted; Hadoop's own statistics stay upstream's business. */
 final class FallbackInputStream extends FSInputStream {
     private final FSDataInputStream upstream;
+    private long position;
+    /** After a read that failed upstream's stream gives what was left in its memory, until it is told where to read. */
+    private boolean isLost;
 
     FallbackInputStream(FSDataInputStream upstream) {
         this.upstream = upstream;
@@ -22,7 +25,13 @@ final class FallbackInputStream extends FSInputStream {
 
     @Override
     public synchronized int read(byte[] buffer, int at, int length) throws IOException {
+        if (isLost) {
+            upstream.seek(position);
+        }
+        isLost = true;
         int bytes = upstream.read(buffer, at, length);
+        isLost = false;
+        position += Math.max(0, bytes);
         ReadCounters.FALLBACK.add(Math.max(0, bytes));
         ReadCounters.UNKNOWN.add(Math.max(0, bytes));
         return bytes;
@@ -31,11 +40,13 @@ final class FallbackInputStream extends FSInputStream {
     @Override
     public synchronized void seek(long target) throws IOException {
         upstream.seek(target);
+        position = target;
+        isLost = false;
     }
 
     @Override
     public synchronized long getPos() throws IOException {
-        return upstream.getPos();
+        return isLost ? position : upstream.getPos();
     }
 
     @Override

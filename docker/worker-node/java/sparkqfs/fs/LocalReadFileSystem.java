@@ -1,7 +1,11 @@
 package sparkqfs.fs;
 
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.net.URI;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 
 import com.quantcast.qfs.access.KfsFileAttr;
 import com.quantcast.qfs.hadoop.OpenQuantcastFileSystem;
@@ -84,10 +88,52 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
         // Upstream adds the two, and Spark may ask for all there is.
         long wanted = file == null || start < 0 ? length : Math.min(length, Math.max(0, file.getLen() - start));
         if (namesAllHosts || wanted <= 0) {
-            return super.getFileBlockLocations(file, start, wanted);
+            return located(file, start, wanted);
         }
-        BlockLocation[] whole = super.getFileBlockLocations(file, 0, file.getLen());
+        BlockLocation[] whole = located(file, 0, file.getLen());
         return whole == null ? null : Neighbours.prefer(whole, start, start + wanted);
+    }
+
+    /** As upstream, but every block with its own hosts; upstream names those of the first one right. */
+    private BlockLocation[] located(FileStatus file, long start, long length) throws IOException {
+        boolean isUpstreams = file == null || file.isDirectory() || start < 0 || length <= 0;
+        if (isUpstreams || start / ChunkFile.CHUNK_BYTES == (start + length - 1) / ChunkFile.CHUNK_BYTES) {
+            return super.getFileBlockLocations(file, start, length);
+        }
+        try {
+            if (isStriped(file.getPath())) {
+                return locatedOneByOne(file, start, length);
+            }
+        } catch (FileNotFoundException gone) {
+            return null;
+        }
+        String[][] hosts = chunkHosts(file.getPath(), start, length);
+        if (hosts == null) {
+            return super.getFileBlockLocations(file, start, length);
+        }
+        List<BlockLocation> found = new ArrayList<>();
+        long from = start;
+        for (int index = 0; from < start + length; index++) {
+            long to = Math.min(start + length, (from / ChunkFile.CHUNK_BYTES + 1) * ChunkFile.CHUNK_BYTES);
+            String[] owners = index < hosts.length ? withoutPorts(hosts[index]) : null;
+            found.add(new BlockLocation(null, owners, from, to - from));
+            from = to;
+        }
+        return found.toArray(BlockLocation[]::new);
+    }
+
+    private BlockLocation[] locatedOneByOne(FileStatus file, long start, long length) throws IOException {
+        BlockLocation[] blocks = super.getFileBlockLocations(file, start, length);
+        for (int index = 1; blocks != null && index < blocks.length; index++) {
+            BlockLocation[] own = super.getFileBlockLocations(file, blocks[index].getOffset(), 1);
+            blocks[index].setHosts(own == null ? null : own[0].getHosts());
+        }
+        return blocks;
+    }
+
+    private static String[] withoutPorts(String[] places) {
+        return Arrays.stream(places).map(place -> place.substring(0, place.lastIndexOf(':'))).distinct()
+            .toArray(String[]::new);
     }
 
     /** The copies of {@code fs.qfs.createParams}, which upstream does not look at. */

@@ -6,12 +6,21 @@ import com.quantcast.qfs.access.KfsFileAttr;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.Path;
 
-/** Shows subclasses in other packages the two things that upstream keeps to this one. */
+/** Shows subclasses in other packages what upstream keeps to this one. */
 public class OpenQuantcastFileSystem extends QuantcastFileSystem2 {
 
     /** Attributes with the file id, from the very cache that upstream's open uses. */
     protected KfsFileAttr attributes(Path path) throws IOException {
         return qfsImpl.fullStat(makeAbsolute(path).makeQualified(uri, null));
+    }
+
+    /**
+     * Hosts with ports of each chunk of a plain file, from the one that has {@code start} on; null for a file that is gone.
+     * Upstream's getFileBlockLocations asks another question, getBlocksLocation, whose answer names for every block but
+     * the first the hosts of the one before (QFS 2.2.8, qfs_access_jni.cc, CreateLocations).
+     */
+    protected String[][] chunkHosts(Path file, long start, long length) throws IOException {
+        return qfsImpl.getDataLocation(makeAbsolute(file).toUri().getPath(), start, length);
     }
 
     /** Like upstream's create with parameters, but a missing parent is an error. */
