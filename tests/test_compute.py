@@ -53,6 +53,13 @@ def test_where_there_is_no_notebook_at_all_the_user_is_told_where_to_put_one(
     assert str(session.config.notebooks_path) in str(run(session, "primes", tmp_path / "out"))
 
 
+def test_where_a_notebooks_results_cannot_go_is_told_before_it_runs(session: Session, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        error = run(session, "primes", out)
+        assert str(error) == f"--out {out}: {tmp_path / 'file'} is no directory that may be written to"
+
+
 def test_logs_of_a_node_that_is_none_are_bad_input(session: Session) -> None:
     with pytest.raises(ConfigError, match="--only: no node typo") as caught:
         compute.logs(session, service=None, tail=5, only=("typo",))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
-import tempfile
 from pathlib import Path
 
 from sparkqfs import topology
@@ -80,13 +80,10 @@ def _check_there(session: Session, name: str, stdout: str) -> None:
 
 
 def _check_writable(out: Path) -> None:
-    """Before the run, not after it. Raises `ConfigError`."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise ConfigError(Problem(what=f"--out {out}: {error.strerror or error}")) from error
+    """Before the run, not after it; nothing is made yet. Raises `ConfigError`."""
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(Problem(what=f"--out {out}: {there} is no directory that may be written to"))
 
 
 def _save_files(stdout: str, out: Path) -> list[Path]:
@@ -95,6 +92,7 @@ def _save_files(stdout: str, out: Path) -> list[Path]:
         kind, _, rest = line.partition("\t")
         name, _, encoded = rest.partition("\t")
         if kind == "file":
+            out.mkdir(parents=True, exist_ok=True)
             path = out / Path(name).name
             path.write_bytes(base64.b64decode(encoded))
             saved.append(path)
