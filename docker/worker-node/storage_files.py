@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
+from sparkqfs.errors import ClusterError, ExitCode, Problem
 from sparkqfs.files import looking, moving
+from sparkqfs.files.local import to_nowhere
 from sparkqfs.files.places import Places
 from sparkqfs.files.results import Result
 from sparkqfs.files.storage import Storage
@@ -32,7 +33,10 @@ SHARED = Path("/data/shared")
 
 def main(argv: list[str]) -> int:
     """Exit code."""
-    options = parser().parse_args(argv)
+    commands = parser()
+    options = commands.parse_args(argv)
+    if options.command == "get" and options.local == moving.STREAM and options.json:
+        commands.error("--json and the file itself cannot both go to standard output")
     started = time.monotonic()
     lock = threading.Lock()
 
@@ -51,7 +55,7 @@ def main(argv: list[str]) -> int:
             show_problems(error.problems)
         return int(error.exit_code)
     except BrokenPipeError:  # whoever read it has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        to_nowhere(1)
         return 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -119,9 +123,6 @@ def run(options: argparse.Namespace, say: Callable[[str], None]) -> Result:
     shared = f"file://{SHARED}" if SHARED.is_mount() else None
     places = Places(root=os.environ["SPARKQFS_ROOT"].rstrip("/"), shared=shared, user=pwd.getpwuid(os.getuid()).pw_name)
     place = places.read(options.path)
-    if options.command == "get" and options.local == moving.STREAM and options.json:
-        options.json = False
-        raise ConfigError(Problem(what="--json and the file itself cannot both go to standard output"))
     if options.command == "put":
         moving.check_source(options.local)
     opened = access(options, say)

@@ -24,14 +24,13 @@ class Hold:
         self._channel.settimeout(timeout_s)
         try:
             answer = self._channel.makefile("r").readline().strip()
-            said = b"" if answer == word else bytes(self._channel.makefile_stderr("rb").read())
         except OSError as error:
             self._channel.close()
             raise ClusterError(Problem(node=self.node, what=f"{what}: no answer in {timeout_s:.0f} s")) from error
         if answer != word:
+            said = complaint(self._channel) or "failed"
             self._channel.close()
-            lines = [line for line in said.decode(errors="replace").splitlines() if not line.startswith("sparkqfs-pid")]
-            raise ClusterError(Problem(node=self.node, what=f"{what}: {'; '.join(lines) or 'failed'}", hint=hint))
+            raise ClusterError(Problem(node=self.node, what=f"{what}: {said}", hint=hint))
 
     @property
     def lasts(self) -> bool:

@@ -76,29 +76,28 @@ def walk(top: Path) -> LocalTree:
         try:
             with os.scandir(top / name) as items:
                 for item in items:
-                    own = f"{name}/{item.name}" if name else item.name
-                    try:
-                        todo += _take(tree, own, item)
-                    except OSError as error:
-                        tree.failed[own] = error.strerror or str(error)
+                    todo += _take(tree, f"{name}/{item.name}" if name else item.name, item)
         except OSError as error:
             tree.failed[name] = error.strerror or str(error)
     return tree
 
 
 def _take(tree: LocalTree, name: str, item: os.DirEntry[str]) -> list[str]:
-    """Sorts one thing in; the directories that are to be looked into."""
+    """Sorts one thing in, or notes why not; the directories that are to be looked into."""
     if item.name.startswith(OURS):
         return []
-    if item.is_symlink():
-        tree.links += 1
-    elif item.is_dir():
-        tree.directories.append(name)
-        return [name]
-    elif item.is_file():
-        tree.files[name] = item.stat().st_size
-    else:
-        tree.others += 1
+    try:
+        if item.is_symlink():
+            tree.links += 1
+        elif item.is_dir():
+            tree.directories.append(name)
+            return [name]
+        elif item.is_file():
+            tree.files[name] = item.stat().st_size
+        else:
+            tree.others += 1
+    except OSError as error:
+        tree.failed[name] = error.strerror or str(error)
     return []
 
 
@@ -154,6 +153,13 @@ class Unread(Exception):
     """Nobody reads standard output any more, as behind `| head`."""
 
 
+def to_nowhere(descriptor: int) -> None:
+    """What is still written there, at the latest when Python ends, is no error any more."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, descriptor)
+    os.close(nothing)
+
+
 class Counting:
     """A stream that what is fetched goes to, with its checksum."""
 
@@ -168,9 +174,7 @@ class Counting:
             self._out.write(data)
             self._out.flush()
         except BrokenPipeError:
-            nothing = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nothing, self._out.fileno())
-            os.close(nothing)
+            to_nowhere(self._out.fileno())
             raise Unread from None
         except OSError as error:
             raise LocalError(f"standard output: {error.strerror or error}") from error

@@ -62,11 +62,8 @@ final class Part implements AutoCloseable {
         if (!received.equals(sum)) {
             throw new IOException("other bytes arrived than were sent");
         }
-        FileStatus there = Digests.statusOrNull(system, target);
-        if (there != null && there.isDirectory()) {
-            throw new IOException("a directory of this name is there");
-        }
-        if (there != null && there.getLen() == size && hasSum(sum)) {
+        FileStatus there = fileThere();
+        if (there != null && isSame(there, sum)) {
             return "unchanged";
         }
         if (there != null && !overwrite) {
@@ -75,22 +72,28 @@ final class Part implements AutoCloseable {
         if (system.getFileStatus(path).getLen() != size || !sum.equals(Digests.of(system, path))) {
             throw new IOException("the copy reads back with other bytes");
         }
-        there = Digests.statusOrNull(system, target); // reading back takes long: the name may be taken by now
-        if (there != null && there.isDirectory()) {
-            throw new IOException("a directory of this name is there");
-        }
+        there = fileThere(); // reading back takes long: the name may be taken by now
         if (there != null && !overwrite) {
-            return there.getLen() == size && hasSum(sum) ? "unchanged" : "differs";
+            return isSame(there, sum) ? "unchanged" : "differs";
         }
         rename(there != null);
         isThere = false;
         return "copied";
     }
 
-    /** Of the file that is there. One that cannot be read is another one, and may be replaced. */
-    private boolean hasSum(String sum) {
+    /** Null where the name is free. */
+    private FileStatus fileThere() throws IOException {
+        FileStatus there = Digests.statusOrNull(system, target);
+        if (there != null && there.isDirectory()) {
+            throw new IOException("a directory of this name is there");
+        }
+        return there;
+    }
+
+    /** Whether it has the same bytes. One that cannot be read is another one, and may be replaced. */
+    private boolean isSame(FileStatus there, String sum) {
         try {
-            return sum.equals(Digests.of(system, target));
+            return there.getLen() == size && sum.equals(Digests.of(system, target));
         } catch (IOException unreadable) {
             System.err.println("file-server: " + target + ": " + unreadable.getMessage());
             return false;
