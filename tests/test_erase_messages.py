@@ -25,7 +25,7 @@ from sparkqfs.plan.nodes import plan_prep
 
 ROOT = Path(__file__).parent.parent
 KNOWN = {
-    ("sparkqfs/jobs/storage.py", "_metadata_refusals"): "init where a whole file system is",
+    ("sparkqfs/plan/metadata.py", "metadata_refusals"): "init where a whole file system is",
     ("sparkqfs/jobs/storage.py", "init"): "`--erase` was typed with another cluster's name",
     ("sparkqfs/jobs/storage.py", "purge"): "purge was typed without a name, or with another cluster's",
 }
@@ -116,6 +116,9 @@ def test_erase_is_offered_only_where_a_whole_file_system_is(kind: Any, monkeypat
         seen |= {re.sub(r"\d+", "N", problem.what)[:40] for problem in problems}
         if any("--erase" in f"{problem.what} {problem.hint}" for problem in problems):
             offered.add(what[0])
+        if what[0] not in ("whole", "unused") and (what[1] or what[0] not in ("none", "begun")):
+            (problem,) = said_of(deploy._check_storage, session)
+            assert "mount the disk" in str(problem.hint) and "from a copy" in str(problem.hint), what
         if what[1] and what[0] not in ("whole", "unused"):
             (kept,) = [problem for problem in refusals(session) if " holds 7 " in problem.what]
             assert "keep them: mount the disk" in str(kept.hint) and "from a copy" in str(kept.hint), what

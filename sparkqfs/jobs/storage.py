@@ -13,7 +13,8 @@ from sparkqfs.facts import NodeFacts, StorageLayout
 from sparkqfs.jobs import images
 from sparkqfs.jobs.base import Session, check_cluster_name
 from sparkqfs.jobs.shared_path import check_shared_path
-from sparkqfs.plan.nodes import LOST_METADATA, marker_path
+from sparkqfs.plan.metadata import block_refusals, metadata_refusals
+from sparkqfs.plan.nodes import marker_path
 from sparkqfs.plan.ownership import cluster_directories, users_of
 from sparkqfs.plan.stack import SECRETS
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -88,60 +89,12 @@ def refusals(session: Session) -> tuple[Problem, ...]:
     manager = facts.get(config.manager.name)
     for name, fact in facts.items():
         if fact is manager:
-            problems += _metadata_refusals(session, fact)
+            problems += metadata_refusals(config, fact)
         for path in _links(session, fact):
             what = f"{path} is a symbolic link: what is behind it is not looked at"
             problems.append(Problem(node=name, what=what, hint="`invoke prep` says more", code=ExitCode.REFUSED))
-        problems += _block_refusals(session, fact, is_whole=manager is not None and manager.meta.is_whole)
+        problems += block_refusals(config, fact, is_whole=manager is not None and manager.meta.is_whole)
     return tuple(problems)
-
-
-def _metadata_refusals(session: Session, fact: NodeFacts) -> list[Problem]:
-    """A file system, a part of one, or something else where its metadata would be. Only the first may be erased."""
-    config, layout, meta = session.config, session.backend.layout, fact.meta
-    assert layout is not None
-    top = config.manager.data_dirs[0] / layout.top
-    found = (
-        f"{meta.checkpoints} checkpoints and {meta.logs} logs in {top}, last of {meta.date or 'unknown date'}, "
-        f"file-system id {meta.file_system_id or 'unknown'}, {meta.bytes} bytes"
-    )
-    if meta.init:
-        return []
-    if meta.is_whole:
-        what = f"there is a file system already: {found}"
-        erase = f"invoke {session.backend.init_task} --erase {config.name}"
-        hint = f"to use it, go on with `invoke deploy`; to erase it: {erase}"
-        return [Problem(node=fact.name, what=what, hint=hint, code=ExitCode.REFUSED)]
-    if meta.exists:
-        what = f"there is a part of a file system's metadata: {found}"
-        hint = f"mount the disk that has the rest, or put it back from a copy: {LOST_METADATA}"
-        return [Problem(node=fact.name, what=what, hint=hint, code=ExitCode.REFUSED)]
-    left = [part for part in layout.metadata if (path := fact.paths.get(top / part)) and not path.empty]
-    hint = "it is neither a file system nor what an init has left: look at it, and move it to another place"
-    return [
-        Problem(node=fact.name, what=f"{top / part} is not empty", hint=hint, code=ExitCode.REFUSED) for part in left
-    ]
-
-
-def _block_refusals(session: Session, fact: NodeFacts, *, is_whole: bool) -> list[Problem]:
-    """Data on this machine. `is_whole`: the metadata that it belongs to is there."""
-    layout, words, manager = session.backend.layout, session.backend.words, session.config.manager
-    assert layout is not None
-    problems = []
-    for disk in fact.disks:
-        if not disk.has_blocks:
-            continue
-        where = f"{disk.path}/{layout.top}/{layout.blocks}"
-        what = f"{where} holds {disk.blocks} {words.blocks}, {disk.block_bytes} bytes"
-        hint = f"they belong to the file system on {manager.name}"
-        if not is_whole:
-            what += f", and {manager.name} has no metadata for them"
-            hint = (
-                f"keep them: mount the disk that belongs at {manager.data_dirs[0]} on {manager.name}, "
-                f"or put the metadata back from a copy: {LOST_METADATA}"
-            )
-        problems.append(Problem(node=fact.name, what=what, hint=hint, code=ExitCode.REFUSED))
-    return problems
 
 
 def _links(session: Session, fact: NodeFacts) -> list[PurePosixPath]:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts import DiskFact, NodeFacts, PathFact
+from sparkqfs.plan.metadata import LOST_METADATA
 from sparkqfs.plan.ownership import WORK, name_problems, name_steps
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
@@ -16,7 +17,6 @@ from sparkqfs.plan.trust import plan_trust
 DIRECTORY_MODE = 0o750
 PRIVATE_MODE = 0o700
 NO_SECRET = Secret()
-LOST_METADATA = "docs/storage.md, section Metadata that is missing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

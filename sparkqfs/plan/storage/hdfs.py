@@ -40,7 +40,7 @@ if [ -d "$cp" ]; then
 fi
 if [ -d "$base/name" ] && [ -n "$(find "$base/name" -mindepth 1 -print -quit)" ]; then
   odd=$(find "$base/name" -mindepth 1 ! \( -type d -name current \) ! \( @INIT_FILES@ \) -print -quit)
-  case "$(cat "$cp/seen_txid" 2>/dev/null | tr -d '\0')" in ''|0) ;; *) odd=seen_txid;; esac
+  case "$(head -c 20 "$cp/seen_txid" 2>/dev/null | tr -d '\0')" in ''|0) ;; *) odd=seen_txid;; esac
   if [ -n "$odd" ]; then init=
   elif [ -s "$cp/VERSION" ] && [ -s "$cp/seen_txid" ] && [ -s "$cp/$image.md5" ] &&
     (cd "$cp" && md5sum --status -c "$image.md5") 2>/dev/null; then init=unused

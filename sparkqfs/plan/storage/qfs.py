@@ -60,7 +60,7 @@ for d in "$cp" "$lg"; do
 done
 if [ -n "$odd" ]; then init=
 elif [ "$latest" = yes ]; then
-  if [ "$cp/latest" -ef "$cp/chkpt.0.0.0" ] && [ -s "$lg/log.0.0.0.0" ]; then init=unused; else init=; fi
+  if cmp -s "$cp/latest" "$cp/chkpt.0.0.0" && [ -s "$lg/log.0.0.0.0" ]; then init=unused; else init=; fi
 fi
 """.replace("@INIT_FILES@", INIT_FILES)
 UNDO_SCRIPT = r"""
