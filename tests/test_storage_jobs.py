@@ -17,7 +17,7 @@ from sparkqfs.errors import ConfigError, ExitCode, RefusedError
 from sparkqfs.facts import MetaFact, NodeFacts
 from sparkqfs.jobs import base
 from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.storage import ERASE_SCRIPT, init, refusals
+from sparkqfs.jobs.storage import ERASE_SCRIPT, INIT_SCRIPT, WAIT_SCRIPT, init, refusals
 from sparkqfs.plan.nodes import is_initialised, plan_prep
 
 HDFS = a_cluster(storage=StorageConfig(kind="hdfs", replication=2))
@@ -152,3 +152,16 @@ def test_erasing_follows_no_link_and_erases_nothing_then(tmp_path: Path, linked:
     done = erase("hdfs", other, tmp_path / "disk" / "hdfs" / "data")
     assert done.returncode == 1 and "symbolic link" in done.stderr
     assert (elsewhere / "precious").exists() and (other / "blk_1").exists()
+
+
+@pytest.mark.parametrize("running", ["", "c1 c2"])
+def test_the_container_of_a_killed_init_is_waited_for_and_no_other(tmp_path: Path, running: str) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n[ "$1" != ps ] || echo {running}\n')
+    docker.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["sh", "-s", "--", "the-id"], input=WAIT_SCRIPT, env=env, text=True, check=False, timeout=30)
+    assert done.returncode == 0
+    waited = [f"wait {running}"] if running else []
+    assert (tmp_path / "asked").read_text().splitlines() == ["ps -q --filter label=sparkqfs.init=the-id", *waited]
+    assert '--label "sparkqfs.init=$id"' in INIT_SCRIPT
