@@ -62,7 +62,9 @@ class StorageLayout:
     metadata: tuple[str, ...]
     """Directories of the metadata, under the manager's first `top`."""
     metadata_script: str
-    """Shell lines that look at `$base` and set n, l, latest, when, fsid and kib (see `MetaFact`)."""
+    """Shell lines that look at `$base` and set n, l, latest, when, fsid, kib and init (see `MetaFact`)."""
+    undo_script: str
+    """Shell lines that remove what an init that did not end has left in `$base`, by name, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +77,19 @@ class MetaFact:
     date: str | None = None
     file_system_id: str | None = None
     bytes: int = 0
+    init: str = ""
+    """`begun`: all that is there was left by an init that did not end; `unused`: an init ended, and no daemon has
+    written anything since; empty: there is nothing, or more than that."""
 
     @property
     def exists(self) -> bool:
-        """True when a file system is there, whole or in part."""
-        return self.latest or self.checkpoints > 0 or self.logs > 0
+        """True when a file system is there, whole or in part; not for what an init that did not end has left."""
+        return self.init != "begun" and (self.latest or self.checkpoints > 0 or self.logs > 0)
+
+    @property
+    def is_whole(self) -> bool:
+        """True when a daemon finds what it starts from."""
+        return self.exists and self.latest and self.checkpoints > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,7 +352,7 @@ def _container_fact(row: list[str]) -> ContainerFact:
 def _meta_fact(row: list[str]) -> MetaFact:
     if not row:
         return MetaFact()
-    checkpoints, logs, latest, date, file_system_id, kib = row
+    checkpoints, logs, latest, date, file_system_id, kib, init = row
     return MetaFact(
         checkpoints=int(checkpoints or 0),
         logs=int(logs or 0),
@@ -350,6 +360,7 @@ def _meta_fact(row: list[str]) -> MetaFact:
         date=date or None,
         file_system_id=file_system_id or None,
         bytes=int(kib or 0) * 1024,
+        init=init,
     )
 
 

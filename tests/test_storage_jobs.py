@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 from builders import a_cluster
-from facts_builders import a_node, prepared, with_path
+from facts_builders import a_node, fresh, prepared, with_path
 
 from sparkqfs.clients.parallel import Results
 from sparkqfs.config import NotebooksConfig, SharedConfig, StorageConfig
 from sparkqfs.errors import ConfigError, ExitCode, RefusedError
-from sparkqfs.facts import NodeFacts
+from sparkqfs.facts import MetaFact, NodeFacts
 from sparkqfs.jobs import base
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.storage import ERASE_SCRIPT, init, refusals
+from sparkqfs.plan.nodes import is_initialised, plan_prep
 
 HDFS = a_cluster(storage=StorageConfig(kind="hdfs", replication=2))
 
@@ -36,11 +37,50 @@ def test_a_prepared_cluster_has_nothing_against_a_file_system() -> None:
     assert refusals(a_session(facts)) == ()
 
 
-def test_a_name_directory_left_by_a_format_that_was_broken_off_is_refused() -> None:
+def test_a_name_directory_with_something_unknown_in_it_is_refused_and_not_offered_to_be_erased() -> None:
     facts = prepared(HDFS, node1=with_path(a_node("node1", HDFS), "/mnt/data/hdfs/name", empty=False))
     (problem,) = refusals(a_session(facts))
     assert (problem.node, problem.code) == ("node1", ExitCode.REFUSED)
-    assert "/mnt/data/hdfs/name is not empty" in problem.what and "init-storage --erase spark" in str(problem.hint)
+    assert "/mnt/data/hdfs/name is not empty" in problem.what and "move it" in str(problem.hint)
+
+
+def left_by_an_init(state: str) -> dict[str, NodeFacts]:
+    """The manager's name directory as an init has left it."""
+    meta = MetaFact(checkpoints=1, latest=True, file_system_id="BP-1", init=state)
+    node = with_path(a_node("node1", HDFS, meta=meta), "/mnt/data/hdfs/name", empty=False)
+    return prepared(HDFS, node1=node)
+
+
+def test_an_init_that_did_not_end_is_undone_and_done_again() -> None:
+    facts = left_by_an_init("begun")
+    assert refusals(a_session(facts)) == () and not is_initialised(HDFS, facts)
+    (outcome,) = init(a_session(facts, dry_run=True)).outcomes
+    assert (outcome.state, outcome.changes) == ("planned", ("undo an init that did not end", "create"))
+    (outcome,) = init(a_session(facts, dry_run=True), erase_name="spark").outcomes
+    assert outcome.changes == ("erase what is there", "create")
+
+
+def test_blocks_anywhere_stand_against_undoing_an_init() -> None:
+    facts = left_by_an_init("begun") | {"node3": a_node("node3", HDFS, blocks=1)}
+    with pytest.raises(RefusedError, match="holds 1 blocks"):
+        init(a_session(facts, _is_counted=True))
+
+
+def test_a_disk_without_its_marker_stands_against_undoing_an_init() -> None:
+    facts = left_by_an_init("begun") | {"node3": a_node("node3", HDFS, marker=None)}
+    with pytest.raises(RefusedError, match="missing"):
+        init(a_session(facts))
+    plan = plan_prep(HDFS, facts, fresh(), only=tuple(facts))
+    assert [problem.node for problem in plan.problems] == ["node3"] and "mounted?" in plan.problems[0].what
+
+
+def test_an_init_after_which_nothing_was_written_has_nothing_left_to_do_but_its_erasure() -> None:
+    facts = left_by_an_init("unused")
+    assert is_initialised(HDFS, facts)
+    (outcome,) = init(a_session(facts)).outcomes
+    assert outcome.state == "unchanged" and "BP-1" in outcome.changes[0]
+    (outcome,) = init(a_session(facts, dry_run=True), erase_name="spark").outcomes
+    assert outcome.changes == ("erase what is there", "create")
 
 
 NOTEBOOKS = PurePosixPath("/mnt/nfs/notebooks")

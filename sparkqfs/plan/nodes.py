@@ -16,6 +16,7 @@ from sparkqfs.plan.trust import plan_trust
 DIRECTORY_MODE = 0o750
 PRIVATE_MODE = 0o700
 NO_SECRET = Secret()
+LOST_METADATA = "docs/storage.md, section Metadata that is missing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,12 @@ def is_initialised(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
     return manager is not None and manager.meta.exists
 
 
+def _has_metadata(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
+    """True too for what an init has left that did not end: it began when every disk had its marker."""
+    manager = facts.get(config.manager.name)
+    return manager is not None and (manager.meta.exists or manager.meta.init == "begun")
+
+
 def _manager_is_applied(config: ClusterConfig, facts: dict[str, NodeFacts], only: tuple[str, ...]) -> bool:
     """True when the manager gets what is new (marker, secrets, CA) in this very run."""
     node = config.manager
@@ -126,8 +133,8 @@ def _cluster_id(
         return marker, []
     first = config.manager.data_dirs[0]
     blocks = backend_of(config).words.blocks
-    hint = f"mount the disk that belongs at {first}; to start anew, `invoke purge --erase {config.name}` first"
-    if manager.meta.exists:
+    hint = f"mount the disk that belongs at {first}; if it is lost: {LOST_METADATA}"
+    if manager.meta.exists or manager.meta.init:
         what = f"{first}/{layout.top} holds a file system but no .cluster-id"
         return None, [Problem(node=manager.name, what=what, hint=hint, code=ExitCode.REFUSED)]
     found = [
@@ -171,7 +178,7 @@ def _marker(
             what = f"{path} says {disk.marker}, this cluster is {cluster_id}"
             hint = "this disk belongs to another cluster; it is not touched"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
-        elif (is_initialised(config, facts) and not adopt) or disk.has_blocks:
+        elif (_has_metadata(config, facts) and not adopt) or disk.has_blocks:
             what = f"{path} is missing although the cluster is initialised: is the disk at {disk.path} mounted?"
             hint = f"mount it; for a machine or disk that is new, `invoke prep --add {node.name}`"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))

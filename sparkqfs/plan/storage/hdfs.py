@@ -16,8 +16,19 @@ from sparkqfs.plan.storage.seam import (
 )
 
 ROOT = f"hdfs://{topology.HDFS_NAMENODE}:{topology.NAMENODE_PORT}"
+ZERO = "0000000000000000000"
+INIT_FILES = (
+    r"-type f \( -name in_use.lock -o -name VERSION -o -name seen_txid -o -name seen_txid.tmp"
+    rf" -o -name fsimage.ckpt_{ZERO} -o -name fsimage_{ZERO}"
+    rf" -o -name fsimage_{ZERO}.md5 -o -name fsimage_{ZERO}.md5.tmp \)"
+)
+"""Words for find(1), true for what `namenode -format` writes; its last step gives fsimage_000… its name.
+
+Whatever else there is was written by a namenode that ran: that begins with an `edits_` file and another seen_txid.
+Source: Hadoop 3.5.0, traced with strace.
+"""
 METADATA_SCRIPT = r"""
-cp=$base/name/current
+cp=$base/name/current image=fsimage_@ZERO@
 if [ -d "$cp" ]; then
   n=$(find "$cp" -name 'fsimage*' ! -name '*.md5' -type f | wc -l)
   l=$(find "$cp" -name 'edits_*' -type f | wc -l)
@@ -27,8 +38,22 @@ if [ -d "$cp" ]; then
   fsid=$(sed -n 's/^blockpoolID=//p' "$cp/VERSION" 2>/dev/null | head -n 1)
   kib=$(du -sk "$cp" | awk '{print $1}')
 fi
-"""
+if [ -d "$base/name" ] && [ -n "$(find "$base/name" -mindepth 1 -print -quit)" ]; then
+  odd=$(find "$base/name" -mindepth 1 ! \( -type d -name current \) ! \( @INIT_FILES@ \) -print -quit)
+  case "$(cat "$cp/seen_txid" 2>/dev/null | tr -d '\0')" in ''|0) ;; *) odd=seen_txid;; esac
+  if [ -n "$odd" ]; then init=
+  elif [ -s "$cp/VERSION" ] && [ -s "$cp/seen_txid" ] && [ -s "$cp/$image.md5" ] &&
+    (cd "$cp" && md5sum --status -c "$image.md5") 2>/dev/null; then init=unused
+  else init=begun; fi
+fi
+""".replace("@INIT_FILES@", INIT_FILES).replace("@ZERO@", ZERO)
 """Files of a name directory: Hadoop 3, NNStorage and Storage (fsimage_*, edits_*, VERSION)."""
+UNDO_SCRIPT = r"""
+if [ -d "$base/name" ]; then
+  find "$base/name" -xdev -mindepth 1 -maxdepth 2 @INIT_FILES@ -delete
+  [ ! -d "$base/name/current" ] || rmdir "$base/name/current"
+fi
+""".replace("@INIT_FILES@", INIT_FILES)
 
 
 class Hdfs(Backend):
@@ -49,6 +74,7 @@ class Hdfs(Backend):
         block_files="-name blk_* ! -name *.meta",
         metadata=("name",),
         metadata_script=METADATA_SCRIPT,
+        undo_script=UNDO_SCRIPT,
     )
     parts = "hadoop-jars"
     init_task = "init-storage"

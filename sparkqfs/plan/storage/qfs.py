@@ -30,12 +30,21 @@ The OS resolver, as QFS's own cannot live with Docker's. And no memory of direct
 30 seconds with what it knows of a path; an executor that knows a `_temporary` which the driver has removed and made
 again cannot write into it. Source: QFS 2.2.8, src/cc/libclient/KfsClient.cc.
 """
+INIT_FILES = (
+    r"-type f \( -name .dirtest -o -name ckpt.lock -o -name chkpt.0.0.0 -o -name 'chkpt.0.0.0*.tmp'"
+    r" -o -name log.0.0.0.0 -size -129c \)"
+)
+"""Words for find(1), true for what `metaserver -c` writes before its last step, which makes `latest`.
+
+The names end in the sequence number of an empty file system. The log has 109 bytes then; the first operation in it
+makes them more than 128. Source: QFS 2.2.8, traced with strace.
+"""
 METADATA_SCRIPT = r"""
-cp=$base/checkpoint lg=$base/logs
+cp=$base/checkpoint lg=$base/logs odd=
 if [ -d "$cp" ]; then
-  n=$(find "$cp" -name 'chkpt*' -type f | wc -l)
+  n=$(find "$cp" -name 'chkpt*' ! -name '*.tmp' -type f | wc -l)
   { [ -e "$cp/latest" ] || [ -L "$cp/latest" ]; } && latest=yes
-  newest=$(find "$cp" -type f -name 'chkpt*' -printf '%T@ %p\n' | sort -n | tail -n 1)
+  newest=$(find "$cp" -type f -name 'chkpt*' ! -name '*.tmp' -printf '%T@ %p\n' | sort -n | tail -n 1)
   if [ -n "$newest" ]; then
     when=$(date -u -d "@${newest%% *}" '+%Y-%m-%d %H:%M UTC')
     fsid=$(head -n 40 "${newest#* }" | tr '\r' '\n' | sed -n 's/^\(filesysteminfo\|fsinfo\)\/fsid\/\([^/]*\).*/\2/p')
@@ -44,7 +53,21 @@ if [ -d "$cp" ]; then
   kib=$(du -sk "$cp" | awk '{print $1}')
 fi
 [ -d "$lg" ] && l=$(find "$lg" -name 'log.*' -type f | wc -l)
-"""
+for d in "$cp" "$lg"; do
+  [ -d "$d" ] || continue
+  [ -z "$(find "$d" -mindepth 1 -print -quit)" ] || init=begun
+  odd=$odd$(find "$d" -mindepth 1 ! \( @INIT_FILES@ \) ! \( -type f -name latest \) -print -quit)
+done
+if [ -n "$odd" ]; then init=
+elif [ "$latest" = yes ]; then
+  if [ "$cp/latest" -ef "$cp/chkpt.0.0.0" ] && [ -s "$lg/log.0.0.0.0" ]; then init=unused; else init=; fi
+fi
+""".replace("@INIT_FILES@", INIT_FILES)
+UNDO_SCRIPT = r"""
+for d in "$base/checkpoint" "$base/logs"; do
+  [ ! -d "$d" ] || find "$d" -xdev -mindepth 1 -maxdepth 1 @INIT_FILES@ -delete
+done
+""".replace("@INIT_FILES@", INIT_FILES)
 
 
 class Qfs(Backend):
@@ -65,6 +88,7 @@ class Qfs(Backend):
         block_files="! -name 0-fsid-*",
         metadata=("checkpoint", "logs"),
         metadata_script=METADATA_SCRIPT,
+        undo_script=UNDO_SCRIPT,
     )
     parts = "qfs-tarball"
     init_task = "init-qfs"
