@@ -41,7 +41,7 @@ class SshConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
-    """One machine. What is not set is reckoned from what the machine reports: docs/sizing.md."""
+    """One machine. What is not set is reckoned from what the machine reports: [sizing.md](sizing.md)."""
 
     name: str
     """The key under `nodes`: lower-case letters, digits and dashes, at most 63."""
@@ -104,7 +104,7 @@ class QfsConfig:
     tarball: Path | None = None
     """A tarball on this computer; the environment's SPARKQFS_QFS_TARBALL goes before it."""
     url: str | None = None
-    """`None` means upstream's address for this version and architecture (topology.QFS_URL)."""
+    """`None` means upstream's address for this version and architecture ([qfs-tarball.md](qfs-tarball.md))."""
     sha256: str | None = None
     """Checksum of the tarball, 64 hexadecimal digits."""
 
@@ -200,7 +200,7 @@ class WorkerConfig:
     """What is in the image of the workers, and so of every driver."""
 
     requirements: tuple[str, ...] = ()
-    """pip requirements, or the path of a file with them; docs/packages.md."""
+    """pip requirements, or the path of a file with them ([packages.md](packages.md))."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
