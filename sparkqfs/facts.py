@@ -402,13 +402,19 @@ def parse_tasks(raw: list[dict[str, object]], services: dict[str, str], nodes: d
                 node=nodes.get(str(item.get("NodeID", "")), ""),
                 state=str(status.get("State", "")),
                 desired=str(item.get("DesiredState", "")),
-                error=str(status.get("Err", "") or ""),
+                error=_explained(str(status.get("Err", "") or "")),
                 container_id=str(container.get("ContainerID", "")),
                 addresses=tuple(addresses),
                 created=str(item.get("CreatedAt", "")),
             )
         )
     return tuple(sorted(found, key=lambda task: task.created))
+
+
+def _explained(error: str) -> str:
+    """Swarm's words for why a task failed; a directory of ours that is missing is on a disk that is not mounted."""
+    missing = "bind source path does not exist: "
+    return f"{error}: is the disk mounted on this machine?" if missing in error else error
 
 
 def _mapping(item: object, key: str) -> dict[str, object]:

@@ -132,22 +132,70 @@ def test_every_service_is_asked_how_it_is() -> None:
 # --- worker-node ----------------------------------------------------------------------------------
 
 
-def test_worker_node_runs_on_every_machine_with_its_chunks_and_sparks_directory() -> None:
-    worker = services()["worker-node"]
-    assert worker["deploy"]["mode"] == "global"
-    assert [(v["source"], v["target"]) for v in worker["volumes"] if v["type"] == "bind"] == [
-        ("/mnt/data/qfs", "/data/qfs"),
-        ("/mnt/data/spark", "/data/spark"),
+def binds(service: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    """Source, target and whether it may be written, of each bind mount."""
+    return [
+        (one["source"], one["target"], not one.get("read_only", False))
+        for one in service["volumes"]
+        if one["type"] == "bind"
     ]
 
 
-def test_every_disk_is_mounted_and_named_as_a_chunk_directory() -> None:
-    disks = (PurePosixPath("/d1"), PurePosixPath("/d2"))
-    nodes = tuple(a_node_config(name, i, data_dirs=disks) for i, name in enumerate(("node1", "node2")))
-    worker = services(a_cluster("node1", "node2", nodes=nodes))["worker-node"]
-    binds = {v["source"]: v["target"] for v in worker["volumes"] if v["type"] == "bind"}
-    assert binds["/d1/qfs"] == "/data/qfs" and binds["/d2/qfs"] == "/data/qfs1"
-    assert worker["environment"]["SPARKQFS_CHUNK_DIRS"] == "/data/qfs/chunk /data/qfs1/chunk"
+def test_worker_node_runs_on_every_machine_with_its_chunks_and_sparks_directory() -> None:
+    worker = services()["worker-node"]
+    assert worker["deploy"]["mode"] == "global"
+    assert binds(worker) == [
+        ("/mnt/data/qfs/.cluster-id", "/data/qfs/.cluster-id", False),
+        ("/mnt/data/qfs/chunk", "/data/qfs/chunk", True),
+        ("/mnt/data/spark", "/data/spark", True),
+    ]
+
+
+DISKS = (PurePosixPath("/d1"), PurePosixPath("/d2"))
+METADATA = {
+    "qfs": ("/d1/qfs/checkpoint", "/d1/qfs/logs"),
+    "hdfs": ("/d1/hdfs/name",),
+    "shared": (),
+}
+"""Where the names are on the manager, by storage."""
+
+
+def two_disks_each(kind: StorageKind) -> ClusterConfig:
+    """Unequal machines, so that there are several services of workers."""
+    nodes = tuple(a_node_config(f"node{i + 1}", i, data_dirs=DISKS, executors=1 + i % 2) for i in range(3))
+    storage = StorageConfig(kind=kind, shared=SharedConfig(path=PurePosixPath("/mnt/nfs")))
+    return a_cluster(nodes=nodes, storage=storage)
+
+
+@pytest.mark.parametrize(("kind", "parts"), [("qfs", ("qfs", "chunk")), ("hdfs", ("hdfs", "data"))])
+def test_a_worker_gets_of_every_disk_its_blocks_and_the_marker_that_it_cannot_change(
+    kind: StorageKind, parts: tuple[str, str]
+) -> None:
+    top, blocks = parts
+    found = services(two_disks_each(kind))
+    workers = [service for name, service in found.items() if name.startswith("worker-node")]
+    assert len(workers) == 2
+    for worker in workers:
+        assert binds(worker) == [
+            (f"/d1/{top}/.cluster-id", f"/data/{top}/.cluster-id", False),
+            (f"/d1/{top}/{blocks}", f"/data/{top}/{blocks}", True),
+            (f"/d2/{top}/.cluster-id", f"/data/{top}1/.cluster-id", False),
+            (f"/d2/{top}/{blocks}", f"/data/{top}1/{blocks}", True),
+            ("/mnt/nfs/spark", "/data/shared", True),
+            ("/d1/spark", "/data/spark", True),
+        ]
+        listed = worker["environment"]["SPARKQFS_CHUNK_DIRS" if kind == "qfs" else "SPARKQFS_DATA_DIRS"]
+        assert listed.split() == [target for _, target, _ in binds(worker) if target.endswith(f"/{blocks}")]
+
+
+@pytest.mark.parametrize("kind", ["qfs", "hdfs", "shared"])
+def test_nobody_but_the_master_sees_the_names_and_nobody_the_secrets_of_the_manager(kind: StorageKind) -> None:
+    for name, service in services(two_disks_each(kind)).items():
+        hidden = ["/d1/sparkqfs", *(METADATA[kind] if name not in ("qfs-master", "hdfs-namenode") else ())]
+        for source, _, _ in binds(service):
+            for path in map(PurePosixPath, hidden):
+                apart = not path.is_relative_to(source) and not PurePosixPath(source).is_relative_to(path)
+                assert apart, f"{name} mounts {source}, and {path} with it"
 
 
 def test_machines_with_other_limits_get_a_service_of_their_own() -> None:

@@ -289,6 +289,8 @@ def test_drivers_leave_their_pages_port_to_the_page_of_all_of_them(
         assert b"No application runs" in page_at(int(port))
     defaults = (container.run_dir / "conf" / "spark-defaults.conf").read_text()
     assert f"spark.ui.port {int(port) + 1}\n" in defaults
+    settings = (container.run_dir / "jupyter" / "jupyter_server_config.py").read_text()
+    assert """c.ServerApp.terminado_settings = {"shell_command": ["/bin/bash"]}\n""" in settings
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 0

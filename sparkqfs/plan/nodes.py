@@ -11,6 +11,7 @@ from sparkqfs.facts import DiskFact, NodeFacts, PathFact
 from sparkqfs.plan.ownership import WORK, name_problems, name_steps
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.storage.seam import MARKER
 from sparkqfs.plan.trust import plan_trust
 
 DIRECTORY_MODE = 0o750
@@ -161,7 +162,7 @@ def marker_path(config: ClusterConfig, disk: DiskFact) -> PurePosixPath:
     """The marker of a disk: beside the data, so that it goes away with the disk."""
     layout = backend_of(config).layout
     assert layout is not None
-    return disk.path / layout.top / ".cluster-id"
+    return disk.path / layout.top / MARKER
 
 
 def _marker(

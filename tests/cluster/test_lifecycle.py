@@ -28,6 +28,7 @@ import requests
 import yaml
 from broken import Broken, Machines
 from browser import browser, why_not
+from doors import Doors
 from jar_program import make_jars
 from jupyter_page import Jupyter
 from leftovers import remove_leftovers
@@ -805,7 +806,7 @@ class Ending(Storage):
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class TestQfs(Ending, Broken, Interrupted, Programs, Benchmarks, Notebooks, Beginning):
+class TestQfs(Ending, Broken, Interrupted, Programs, Benchmarks, Notebooks, Doors, Beginning):
     """Real QFS."""
 
     kind = QFS
@@ -819,7 +820,7 @@ class TestQfs(Ending, Broken, Interrupted, Programs, Benchmarks, Notebooks, Begi
         return Cluster(with_storage(machines, "qfs"), "spark")
 
 
-class TestHdfs(Ending, Interrupted, Programs, Notebooks, Beginning):
+class TestHdfs(Ending, Interrupted, Programs, Notebooks, Doors, Beginning):
     """Real HDFS."""
 
     kind = HDFS
