@@ -8,7 +8,8 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -28,6 +29,36 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def plain(text: str) -> str:
     """Text of machines and containers without control characters: nothing of it may steer the terminal."""
     return _CONTROL.sub("", _COLOUR.sub("", text))
+
+
+def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What `status` says of missing data, from its document: names and values of lines."""
+    if storage["copies_missing"]:
+        text = f"{storage['copies_missing']} missing, {storage['copies_in_progress']} being made"
+        if storage["copies_per_minute"] is not None:
+            text += f", {storage['copies_per_minute']:g} a minute"
+        if storage["copies_wait_for_servers"]:
+            text += f"; the storage waits for {storage['copies_wait_for_servers']} that went away before it copies"
+        yield "  copies", text
+    if storage["lost_files"] or storage["lost_blocks"]:
+        files = "" if storage["lost_files"] is None else f"{storage['lost_files']} files, "
+        yield "  lost", f"{files}{storage['lost_blocks']} blocks without a copy"
+    check = storage["check"]
+    if check["age_s"] is not None:
+        text = f"{check['age_s']:.0f} s ago, took {check['took_s']:.2g} s"
+        text += f"; {storage['files_with_one_copy_left']} with one copy left" * bool(storage["files_with_one_copy_left"])
+        text += "; servers have changed since" * (not check["is_current"])
+        text += f"; {check['partial']}" * bool(check["partial"])
+        yield "  files checked", text + (f"; then: {check['error']}" if check["error"] else "")
+    elif check["every_s"] is not None or check["error"]:
+        yield "  files checked", f"never: {check['error'] or 'the first check has not ended'}"
+    for name, key in (("not in hosts.yml", "servers_unknown"), ("retiring", "servers_retiring")):
+        if storage[key]:
+            yield f"  {name}", ", ".join(map(str, storage[key]))
+    if storage["servers_gone"] and storage["state"] != "healthy":
+        yield "  not up", ", ".join(map(str, storage["servers_gone"][-5:]))
+    if storage["servers_stale"]:
+        yield "  silent", f"{storage['servers_stale']} for longer than they should be"
 
 
 class NobodyReads(BrokenPipeError):
@@ -177,7 +208,7 @@ class Reporter:
     def _status(self, result: JobResult) -> None:
         document = result.document
         state = str(document.get("state"))
-        style = "green" if state == "healthy" else "red"
+        style = {"healthy": "green", "recovering": "yellow"}.get(state, "red")
         self.out.print(Text.assemble(f"cluster {document.get('cluster')}: ", (state, style)))
         spark, storage = document.get("spark"), document.get("storage")
         if not isinstance(spark, dict) or not isinstance(storage, dict):
@@ -209,6 +240,8 @@ class Reporter:
             add("  space", f"{used:.2f} GiB used, {free:.2f} GiB free")
             add("  files", f"{storage['files']} in {storage['blocks']} blocks")
             add("  replication", f"{storage['replication']} copies, {storage['replications_pending']} pending")
+            for name, value in storage_lines(storage):
+                add(name, value)
             layout = storage.get("layout")
             if isinstance(layout, dict):
                 add("  layout", str(layout["text"]))
