@@ -46,7 +46,9 @@ def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     check = storage["check"]
     if check["age_s"] is not None:
         text = f"{check['age_s']:.0f} s ago, took {check['took_s']:.2g} s"
-        text += f"; {storage['files_with_one_copy_left']} with one copy left" * bool(storage["files_with_one_copy_left"])
+        text += f"; {storage['files_with_one_copy_left']} with one copy left" * bool(
+            storage["files_with_one_copy_left"]
+        )
         text += "; servers have changed since" * (not check["is_current"])
         text += f"; {check['partial']}" * bool(check["partial"])
         yield "  files checked", text + (f"; then: {check['error']}" if check["error"] else "")

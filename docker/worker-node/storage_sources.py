@@ -45,7 +45,7 @@ class Check:
     """What a look at all files has found."""
 
     lost_files: int
-    """A block of theirs has no copy on any server that is up."""
+    """A block of theirs has no copy on any server that is up. Removed files are not among them."""
     single_files: int
     """A block of theirs has one copy left, and more were asked for."""
     short_chunks: int
@@ -58,13 +58,15 @@ class Check:
     """The highest number of copies that was asked for."""
     run_s: float
     """Seconds that the metaserver's child worked."""
+    removed_files: int = 0
+    """Lost ones that were removed in the last minutes: QFS keeps them for a while in /dumpster."""
     partial: str = ""
     """Why not all files were looked at."""
 
     @property
     def missing(self) -> int:
         """Copies that can be made."""
-        return self.short_chunks + (0 if self.lost_files else self.lost_chunks)
+        return self.short_chunks + (0 if self.lost_files or self.removed_files else self.lost_chunks)
 
 
 class Source(Protocol):
@@ -81,6 +83,7 @@ class Source(Protocol):
 
 COUNT = re.compile(rb"(?:\d  )?(Files|Chunks|File)(?: (?:reachable|checked) ([a-z ]+))?: (\d+)(?: [-+.e0-9]+%)?\s*")
 """A line of fsck's summary; `checked` when its time ran out."""
+REMOVED = re.compile(rb"(?:[^ ]+ ){9}/dumpster/")
 RUN_TIME = re.compile(rb"Fsck run time: ([0-9.]+(?:e[-+]?\d+)?) sec")
 SINGLE = re.compile(rb"2 \d+ (?!1 )[1-9]\d* \d+ \d+ 0 ")
 """A line of its list: lost if one server goes down, two copies asked for at least, no pieces to make it again from."""
@@ -115,8 +118,10 @@ class Qfs:
         up = [server for server in servers if server.get("connected", "1") != "0"]
         takes = [one for one in up if number(one, "numWritableDrives") and not number(one, "overloaded")]
         bad = tuple(sum(number(server, key) for server in up) for key in ("ncorrupt", "nlost"))
+        # One that went and came back between two looks is in the history of those that went.
+        last = found.get("Down Servers", "").rpartition("\t")[2]
         return Look(
-            mark=(*sorted(f"{server.get('s')}:{server.get('p')}" for server in up), *bad),
+            mark=(*sorted(f"{server.get('s')}:{server.get('p')}" for server in up), *bad, last),
             ready=number(info, "In recovery") == 0,
             missing=None,
             copying=number(info, "Replications"),
@@ -175,10 +180,12 @@ def limited(answer: BinaryIO, length: int) -> Iterator[bytes]:
 def read_check(lines: Iterator[bytes]) -> Check:
     """A report of fsck; its list can have a hundred thousand lines, of which none is kept. Raises `ValueError`."""
     counts: dict[tuple[bytes, bytes], int] = {}
-    partial, run_s, single, listing = "", 0.0, 0, False
+    partial, run_s, single, removed, listing = "", 0.0, 0, 0, False
     for line in lines:
         if listing:
-            single += SINGLE.match(line) is not None
+            is_removed = REMOVED.match(line) is not None
+            single += SINGLE.match(line) is not None and not is_removed
+            removed += is_removed and line.startswith(b"1 ")
         elif line.startswith(b"Files: ["):
             listing = True
         elif line.startswith(b"WARNING"):
@@ -189,7 +196,8 @@ def read_check(lines: Iterator[bytes]) -> Check:
             counts[match[1], match[2] or b""] = int(match[3])
     try:
         return Check(
-            lost_files=counts[b"Files", b"lost"],
+            lost_files=max(0, counts[b"Files", b"lost"] - removed),
+            removed_files=removed,
             single_files=single,
             short_chunks=counts[b"Chunks", b"under replicated"],
             lost_chunks=counts[b"Chunks", b"lost"],

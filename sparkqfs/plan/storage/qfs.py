@@ -141,8 +141,8 @@ class Qfs(Backend):
         return parse_qfs_health(answer, memory)
 
     def which_lost(self) -> str:
-        """fsck's list: state 1, size, copies, ..., path."""
-        return f"{FSCK} | grep '^1 [0-9]'"
+        """fsck's list: state 1, size, copies, ..., path. What was removed is in /dumpster for some minutes."""
+        return f"{FSCK} | grep '^1 [0-9]' | grep -v ' /dumpster/'"
 
     def which_short(self) -> str:
         """State 2 is lost if one server goes down: with two copies asked for, one is left."""
