@@ -34,31 +34,34 @@ def plain(text: str) -> str:
 def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What `status` says of missing data, from its document: names and values of lines."""
     if storage["copies_missing"]:
-        text = f"{storage['copies_missing']} missing, {storage['copies_in_progress']} being made"
+        parts = [f"{storage['copies_missing']} missing, {storage['copies_in_progress']} being made"]
         if storage["copies_per_minute"] is not None:
-            text += f", {storage['copies_per_minute']:g} a minute"
+            parts.append(f"{storage['copies_per_minute']:g} a minute")
         if storage["copies_wait_for_servers"]:
-            text += f"; the storage waits for {storage['copies_wait_for_servers']} that went away before it copies"
-        yield "  copies", text
+            parts.append(f"none before {storage['copies_wait_for_servers']} that went away has had time to come back")
+        yield "  copies", ", ".join(parts)
     if storage["lost_files"] or storage["lost_blocks"]:
-        files = "" if storage["lost_files"] is None else f"{storage['lost_files']} files, "
+        files = f"{storage['lost_files']} files, " if storage["lost_files"] else ""
         yield "  lost", f"{files}{storage['lost_blocks']} blocks without a copy"
     check = storage["check"]
     if check["age_s"] is not None:
-        text = f"{check['age_s']:.0f} s ago, took {check['took_s']:.2g} s"
-        text += f"; {storage['files_with_one_copy_left']} with one copy left" * bool(
-            storage["files_with_one_copy_left"]
-        )
-        text += "; servers have changed since" * (not check["is_current"])
-        text += f"; {check['partial']}" * bool(check["partial"])
-        yield "  files checked", text + (f"; then: {check['error']}" if check["error"] else "")
+        parts = [f"{check['age_s']:.0f} s ago, in {check['took_s']:.2f} s"]
+        if storage["files_with_one_copy_left"]:
+            parts.append(f"{storage['files_with_one_copy_left']} with one copy left")
+        if not check["is_current"]:
+            parts.append("servers have changed since")
+        parts += [text for text in (check["partial"], check["error"]) if text]
+        yield "  files checked", "; ".join(parts)
     elif check["every_s"] is not None or check["error"]:
         yield "  files checked", f"never: {check['error'] or 'the first check has not ended'}"
-    for name, key in (("not in hosts.yml", "servers_unknown"), ("retiring", "servers_retiring")):
-        if storage[key]:
-            yield f"  {name}", ", ".join(map(str, storage[key]))
-    if storage["servers_gone"] and storage["state"] != "healthy":
-        yield "  not up", ", ".join(map(str, storage["servers_gone"][-5:]))
+    not_up = storage["servers_gone"][-5:] if storage["state"] != "healthy" else []
+    for name, hosts in (
+        ("not in hosts.yml", storage["servers_unknown"]),
+        ("retiring", storage["servers_retiring"]),
+        ("not up", not_up),
+    ):
+        if hosts:
+            yield f"  {name}", ", ".join(map(str, hosts))
     if storage["servers_stale"]:
         yield "  silent", f"{storage['servers_stale']} for longer than they should be"
 

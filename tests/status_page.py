@@ -1,4 +1,4 @@
-"""A cluster of one machine for `invoke status`: its engine, its pages, and the real status page of a real metaserver."""
+"""A cluster of one machine for `invoke status`: its engine, its pages, and the status page of a real metaserver."""
 
 from __future__ import annotations
 

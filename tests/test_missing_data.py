@@ -1,4 +1,4 @@
-"""A real metaserver and a real chunkserver: a file whose only chunk is gone is a problem, and one that is not is none."""
+"""A real metaserver and a real chunkserver: a file whose only chunk is gone is a problem."""
 
 from __future__ import annotations
 
@@ -44,17 +44,12 @@ def test_status_says_what_a_restarted_chunkserver_no_longer_has(qfs: QfsCluster,
             qfs.start_server(ADDRESS)
             qfs.wait_for_servers(1)
             lost = look(server, tmp_path, "qfs", ports)
-            assert (lost.exit_code, lost.document["state"], lost.document["storage"]["lost_files"]) == (
-                1,
-                "degraded",
-                1,
-            )
+            assert (lost.exit_code, lost.document["state"]) == (1, "degraded")
+            assert lost.document["storage"]["lost_files"] == 1
             (problem,) = lost.problems
             assert "1 file cannot be read" in problem.what
             command = (problem.hint or "").split("`")[1]
-            assert command.startswith(
-                "docker exec $(docker ps -qf name=spark_qfs-master) qfsfsck -m 127.0.0.1 -p 20000"
-            )
+            assert command.startswith("docker exec $(docker ps -qf name=spark_qfs-master) qfsfsck -m 127.0.0.1 ")
             said = in_the_container(qfs, command)
             assert said.splitlines() == [said.rstrip("\n")] and said.endswith(" /only copy\n")
 

@@ -118,10 +118,12 @@ class Qfs:
         up = [server for server in servers if server.get("connected", "1") != "0"]
         takes = [one for one in up if number(one, "numWritableDrives") and not number(one, "overloaded")]
         bad = tuple(sum(number(server, key) for server in up) for key in ("ncorrupt", "nlost"))
-        # One that went and came back between two looks is in the history of those that went.
-        last = found.get("Down Servers", "").rpartition("\t")[2]
-        return Look(
-            mark=(*sorted(f"{server.get('s')}:{server.get('p')}" for server in up), *bad, last),
+        return Look(  # one that went and came back between two looks is in the history of those that went
+            mark=(
+                *sorted(f"{server.get('s')}:{server.get('p')}" for server in up),
+                *bad,
+                found.get("Down Servers", ""),
+            ),
             ready=number(info, "In recovery") == 0,
             missing=None,
             copying=number(info, "Replications"),
