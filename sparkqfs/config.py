@@ -107,6 +107,8 @@ class QfsConfig:
     """`None` means upstream's address for this version and architecture ([qfs-tarball.md](qfs-tarball.md))."""
     sha256: str | None = None
     """Checksum of the tarball, 64 hexadecimal digits."""
+    check_s: float = 300.0
+    """How often the metaserver looks at all files for `invoke status`; sooner when something is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -511,6 +513,7 @@ def _qfs(section: Section, base: Path, override: str | None) -> QfsConfig:
         tarball=tarball,
         url=section.take("url", read.url(with_credentials=False), default.url),
         sha256=(section.take("sha256", _SHA256, default.sha256) or "").lower() or None,
+        check_s=section.take("check", read.seconds(), default.check_s),
     )
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import base64
+import functools
 import ipaddress
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -422,6 +427,21 @@ def _mapping(item: object, key: str) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
+def only_value_errors(parse: Callable[[object], T]) -> Callable[[object], T]:
+    """A parser that raises `ValueError` for any answer of another shape, wherever in it the difference is."""
+
+    @functools.wraps(parse)
+    def wrapped(body: object) -> T:
+        try:
+            return parse(body)
+        except ValueError:
+            raise
+        except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise ValueError(f"its answer is not understood: {type(error).__name__}: {error}") from error
+
+    return wrapped
+
+
 def parse_app(item: dict[str, object]) -> AppFact:
     """One of `activeapps` and `completedapps` of the Spark master's answer."""
     return AppFact(
@@ -435,6 +455,7 @@ def parse_app(item: dict[str, object]) -> AppFact:
     )
 
 
+@only_value_errors
 def parse_history(body: object) -> tuple[AppFact, ...]:
     """Read the history server's `/api/v1/applications`. Source: Spark 4.1, status/api/v1. Raises `ValueError`.
 
@@ -458,6 +479,7 @@ def parse_history(body: object) -> tuple[AppFact, ...]:
     return tuple(found)
 
 
+@only_value_errors
 def parse_spark(body: object) -> SparkFact:
     """Read the Spark master's `/json/`. Source: Spark 4.1, deploy/JsonProtocol.scala. Raises `ValueError`."""
     if not isinstance(body, dict) or "workers" not in body or "status" not in body:
@@ -480,6 +502,7 @@ def parse_spark(body: object) -> SparkFact:
     )
 
 
+@only_value_errors
 def parse_qfs(body: object) -> StorageFact:
     """Read the QFS status server's `/query/meta`. Source: QFS 2.2.8, webui/qfsstatus.py. Raises `ValueError`."""
     if not isinstance(body, dict) or not isinstance(body.get("systemInfo"), dict):
@@ -500,6 +523,7 @@ def parse_qfs(body: object) -> StorageFact:
     )
 
 
+@only_value_errors
 def parse_hdfs(body: object) -> StorageFact:
     """Read the namenode's `/jmx` beans. Source: Hadoop 3, NameNodeMXBean and FSNamesystem. Raises `ValueError`."""
     beans = body.get("beans") if isinstance(body, dict) else None
@@ -527,5 +551,5 @@ def parse_hdfs(body: object) -> StorageFact:
 def _number(value: object) -> int:
     try:
         return max(0, int(float(str(value))))
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0

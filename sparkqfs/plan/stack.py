@@ -271,6 +271,7 @@ def _storage_master(common: _Common, master: Master) -> Service:
         mounts=disk_mounts(config.manager, layout.top)[:1],
         constraints=common.pinned_to_manager(),
         ports=[(master.ui_port, common.backend.ui_port(config))],
+        extra_environment=common.backend.master_environment(config),
     )
 
 

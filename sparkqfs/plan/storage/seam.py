@@ -9,6 +9,7 @@ from typing import Literal
 
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.facts import StorageFact, StorageLayout
+from sparkqfs.plan.storage.health import HealthFact, MemoryFact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class Master:
     """Its web UI's port in the container."""
     status_path: str
     """What `status` asks that port."""
+    health_path: str = "/sparkqfs/health.json"
+    """And what it asks next: the page of docker/worker-node/storage_health.py."""
     configs: tuple[str, ...]
     secrets: tuple[str, ...]
 
@@ -136,6 +139,22 @@ class Backend(ABC):
     def status(self, answer: object) -> StorageFact:
         """What the master's web UI says. Raises `ValueError` on another shape."""
         raise NotImplementedError
+
+    def health(self, answer: object, memory: MemoryFact | str) -> HealthFact:
+        """What the same page says of missing data. Raises `ValueError` on another shape."""
+        raise NotImplementedError
+
+    def which_lost(self) -> str:
+        """A shell line for the master's container that prints the files without a copy of some block."""
+        raise NotImplementedError
+
+    def which_short(self) -> str:
+        """The same for files with fewer copies than asked for."""
+        raise NotImplementedError
+
+    def master_environment(self, config: ClusterConfig) -> dict[str, str]:
+        """Environment of the master's container alone."""
+        return {}
 
     def unready(self, config: ClusterConfig, fact: StorageFact | None, hosts: tuple[str, ...]) -> str | None:
         """Why the storage is not ready for use; `None` when it is."""
