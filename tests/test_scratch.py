@@ -137,7 +137,7 @@ time.sleep(600)
     inside = tmp_path / "inside"
     (tmp_path / "local").mkdir()
     inside.mkdir()
-    shell = f"mount --bind {tmp_path}/local {inside} && exec {sys.executable} -I -c \"$1\" {PROGRAMS} {inside}"
+    shell = f'mount --bind {tmp_path}/local {inside} && exec {sys.executable} -I -c "$1" {PROGRAMS} {inside}'
     words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", shell, "sh", program]
     holder = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert holder.stdout is not None and holder.stderr is not None

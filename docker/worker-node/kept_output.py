@@ -1,7 +1,7 @@
 """The end of a program's output, in files of a bounded size. Standard library only.
 
-A stream called `stdout` is kept in pieces: `stdout`, `stdout@000000008388608`, … The number is where the piece begins in
-all that the program has written. A piece is written once and never renamed, so whoever reads at an offset finds the
+A stream called `stdout` is kept in pieces: `stdout`, `stdout@000000008388608`, … The number is where the piece begins
+in all that the program has written. A piece is written once and never renamed, so whoever reads at an offset finds the
 right bytes or knows how many are gone; the oldest piece goes when there are too many. Programs that write little have
 the one file `stdout`.
 
@@ -28,6 +28,8 @@ LEASE_S = 75.0
 """More than follow.PATIENCE_S in sparkqfs/jobs: a connection that breaks is tried again for that long."""
 READERS = ".reader-*"
 WAIT_S = 0.1
+LAST_S = 1.0
+"""For writing what is still in the pipes; a process that has left the program's group may hold them open for ever."""
 
 
 def piece_name(stream: str, offset: int) -> str:
@@ -46,12 +48,12 @@ class Keeper:
         self.pieces: deque[int] = deque()
         """Where each piece that is there begins."""
         self.finishing = threading.Event()
-        """The program has ended: nobody is waited for, and nothing is removed."""
+        """The program has ended: nobody is waited for any more, and nothing is removed."""
         self._file: int | None = None
         self._room = 0
 
     def copy(self, source: int) -> None:
-        """Until the pipe is closed at the other end. What cannot be written is counted and dropped, never waited for."""
+        """Until the pipe is closed at the other end. What cannot be written is counted and dropped."""
         with contextlib.closing(os.fdopen(source, "rb", buffering=0)) as pipe:
             while data := pipe.read(READ_BYTES):
                 self.write(data)
@@ -138,9 +140,13 @@ class Kept:
         return ends[0], ends[1]
 
     def finish(self, deadline_s: float) -> None:
-        """The program has ended: takes what is still in the pipes, not longer than this."""
+        """The program has ended: takes what is still in the pipes; after `deadline_s` readers are not waited for."""
+        self._join(deadline_s)
         for keeper in self.keepers:
             keeper.finishing.set()
-        end = time.monotonic() + deadline_s
+        self._join(LAST_S)
+
+    def _join(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))

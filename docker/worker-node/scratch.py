@@ -26,7 +26,7 @@ NEW = "new-"
 LOCK = ".lock"
 ABANDONED_S = 3600.0
 """A container that has not come further than `NEW` by then never will."""
-LEAVE_S = 5.0
+LEAVE_S = 3.0
 """For removing our own at the end; the next container goes on."""
 
 _held: dict[Path, int] = {}
@@ -67,10 +67,9 @@ def tidy(base: Path) -> list[str]:
     for path in sorted(base.iterdir()):
         if path.name.startswith(GONE) or _is_abandoned(path):
             remove(path)
-        elif path.name.startswith(PREFIX) and path not in _held:
-            if (gone := _take(path)) is not None:
-                remove(gone)
-                removed.append(path.name)
+        elif path.name.startswith(PREFIX) and path not in _held and (gone := _take(path)) is not None:
+            remove(gone)
+            removed.append(path.name)
     return removed
 
 
@@ -111,7 +110,7 @@ def remove(path: Path) -> None:
         if not path.exists():
             return
         for folder, _, _ in os.walk(path):  # some program has made a directory that we may not change
-            os.chmod(folder, 0o700)
+            Path(folder).chmod(0o700)
         shutil.rmtree(path)
     except FileNotFoundError:
         pass  # another container was quicker

@@ -81,7 +81,8 @@ class Rolled:
 
     def look(self) -> None:
         """Looks at each executor's directory that has changed."""
-        executors = [path for app in self._folders(self.work) if app.name.startswith("app-") for path in self._folders(app)]
+        apps = [path for path in self._folders(self.work) if path.name.startswith("app-")]
+        executors = [path for app in apps for path in self._folders(app)]
         for gone in self._looked.keys() - set(executors):
             del self._looked[gone]
             for stream in ("stdout", "stderr"):

@@ -162,6 +162,9 @@ class Piece:
 
     stdout: bytes
     stderr: bytes
+    stdout_gone: int = 0
+    """Bytes of stdout before these that are not kept any more."""
+    stderr_gone: int = 0
     app_id: str | None
     ended: tuple[int, str] | None
     """(exit code, `ended`, `stopped` or `lost`), when it is no more."""
@@ -179,9 +182,15 @@ def parse_piece(text: str) -> Piece:
     return Piece(
         stdout=base64.b64decode(values.get("stdout", "")),
         stderr=base64.b64decode(values.get("stderr", "")),
+        stdout_gone=_number(values.get("stdout-gone", "")),
+        stderr_gone=_number(values.get("stderr-gone", "")),
         app_id=_app_id(values.get("app", "")),
         ended=parse_exit(values.get("exit", "")),
     )
+
+
+def _number(text: str) -> int:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0
 
 
 def _app_id(text: str) -> str | None:
