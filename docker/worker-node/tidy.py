@@ -69,7 +69,7 @@ class Rolled:
 
     Spark names a finished piece `stdout--DATE--TIME--MILLISECONDS` and removes the oldest beyond its limit, without a
     word of its size. Here each piece is seen while it is there; when it is not any more, its size goes into the file
-    `stdout.gone`. As the oldest goes first, nothing was missed while a piece that was seen before is still there; else
+    `.stdout.gone`. As the oldest goes first, nothing was missed while a piece that was seen before is still there; else
     the number gets a `+`: at least.
     """
 
@@ -102,11 +102,11 @@ class Rolled:
         before = self._seen.get((folder, stream), {})
         lost = sum(size for name, size in before.items() if name not in there)
         if lost:
-            known, exact = read_gone(folder / f"{stream}.gone")
+            known, exact = read_gone(folder / f".{stream}.gone")
             exact = exact and any(name in there for name in before)
-            temporary = folder / f".{stream}.gone"
+            temporary = folder / f".{stream}.gone.new"
             temporary.write_text(f"{known + lost}{'' if exact else '+'}\n", encoding="ascii")
-            temporary.replace(folder / f"{stream}.gone")
+            temporary.replace(folder / f".{stream}.gone")
         self._seen[folder, stream] = there
 
     @staticmethod
@@ -118,7 +118,7 @@ class Rolled:
 
 
 def read_gone(path: Path) -> tuple[int, bool]:
-    """(bytes, whether there were no more) of a file `stdout.gone`; nothing when there is none."""
+    """(bytes, whether there were no more) of a file `.stdout.gone`; nothing when there is none."""
     try:
         found = re.fullmatch(r"(\d{1,18})(\+?)\n?", path.read_text(encoding="ascii"))
     except (OSError, ValueError):

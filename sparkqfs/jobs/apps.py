@@ -39,7 +39,7 @@ show() {
   done
   case $# in 0) return 0;; esac
   case $f in *@*) gone=$((end - have));; esac
-  [ ! -f "$name.gone" ] || gone=$(head -c 40 "$name.gone")
+  [ ! -f "$d.${name##*/}.gone" ] || gone=$(head -c 40 "$d.${name##*/}.gone")
   [ "${gone:-0}" = 0 ] || printf '%s-gone\t%s\n' "$name" "$gone"
   printf '%s\t%s\n' "$name" "$(cat -- "$@" 2>/dev/null | tail -c 1000000 | tail -n "$lines" | base64 -w 0)"
 }
@@ -55,7 +55,7 @@ for d in '' */; do
 done
 """
 """Of each stream the last lines, from all its pieces, and the bytes that are not kept any more. A driver's pieces are
-`stdout`, `stdout@OFFSET`, …; an executor's are `stdout--TIME`, …, `stdout`, and `stdout.gone` says what is missing."""
+`stdout`, `stdout@OFFSET`, …; an executor's are `stdout--TIME`, …, `stdout`, and `.stdout.gone` says what is missing."""
 END_LISTENER = """
 import os, signal, sys
 port = "%04X" % int(sys.argv[1])
@@ -243,7 +243,7 @@ def logs(session: Session, wanted: str, *, tail: int) -> JobResult:
         problems = results.problems
     if not parts and not problems:
         what = f"no output of {wanted} is left"
-        hint = "output is kept for seven days; a notebook's own is in the notebook"
+        hint = f"output is kept for {config.logs.days} days; a notebook's own is in the notebook"
         raise ClusterError(Problem(what=what, hint=hint))
     entries: list[dict[str, object]] = []
     lines: list[str] = []

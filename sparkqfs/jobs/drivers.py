@@ -42,7 +42,8 @@ piece() {{
   fi
   [ -n "$file" ] || return 0
   printf '%s-gone\t%s\n' "$1" "$((from - wanted))"
-  printf '%s\t%s\n' "$1" "$(tail -c "+$((from - start + 1))" -- "$file" 2>/dev/null | head -c {PIECE_BYTES} | base64 -w 0)"
+  from=$((from - start + 1))
+  printf '%s\t%s\n' "$1" "$(tail -c "+$from" -- "$file" 2>/dev/null | head -c {PIECE_BYTES} | base64 -w 0)"
 }}
 piece stdout "$2"
 piece stderr "$3"
@@ -61,7 +62,7 @@ for old in {FOLDER}/submit-*; do
     last=$(stat -c %Y "$last")
     printf '1 lost\n' > "$old/.exit" && touch -d "@$last" "$old/.exit" && mv -f "$old/.exit" "$old/exit"
   fi
-  [ ! -f "$old/exit" ] || [ -z "$(find "$old/exit" -mtime +6)" ] || rm -rf -- "$old"
+  [ ! -f "$old/exit" ] || [ -z "$(find "$old/exit" -mmin "+$((${{days:-7}} * 1440))")" ] || rm -rf -- "$old"
 done
 """
 """Its words are the submissions that live. One that wrote no end gets the time of its last output for it; of one that
@@ -115,13 +116,13 @@ def _living_of(session: Session, there: Iterable[str]) -> frozenset[str]:
 
 
 def clear_ended(session: Session) -> None:
-    """Remove the services of drivers that have ended; their files stay for seven days.
+    """Remove the services of drivers that have ended; their files stay for `logs.days`.
 
     Services that somebody else makes meanwhile are none of those that are looked at.
     """
     there = services(session)
     alive = _living_of(session, there)
-    on_manager(session, TIDY_SCRIPT, *sorted(alive))
+    on_manager(session, f"days={session.config.logs.days}\n{TIDY_SCRIPT}", *sorted(alive))
     for submission, name in there.items():
         if submission not in alive:
             session.clients.engine().remove_service(name)

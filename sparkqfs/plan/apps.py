@@ -129,7 +129,8 @@ def driver_task(
 ) -> dict[str, Any]:
     """The task of a driver's service, from what the engine says of the deployed jupyter-server.
 
-    It has that one's image, network, settings, mounts and secrets but the token: a session there and here is the same.
+    It has that one's image, network, settings, log limit, mounts and secrets but the token: a session there and here is
+    the same.
     Its memory is limited: a driver that takes more ends, and not what runs beside it.
     It is pinned to the manager, where its files are, is known under no name, and is never started twice.
     """
@@ -146,6 +147,7 @@ def driver_task(
     constraints = [f"node.labels.{CLUSTER_LABEL} == {cluster}", f"node.labels.{NODE_LABEL} == {manager}"]
     return {
         "ContainerSpec": container,
+        **({"LogDriver": template["LogDriver"]} if template.get("LogDriver") else {}),
         "Resources": {"Limits": {"MemoryBytes": memory_mib * 2**20}},
         "RestartPolicy": {"Condition": "none"},
         "Placement": {"Constraints": constraints},
