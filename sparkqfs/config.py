@@ -162,7 +162,7 @@ class LogsConfig:
     program_mib: int = 64
     """Of each stdout and stderr of a driver and of an executor, at least `1m`; the end is kept."""
     days: int = 7
-    """How long the files of ended programs are kept on the nodes, 1 to 3650."""
+    """How long files of ended programs and images of earlier versions are kept on the nodes, 1 to 3650."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from sparkqfs.jobs import leftovers
+from sparkqfs.jobs import leftovers, old_images
 from sparkqfs.jobs.drivers import ENTER
 from sparkqfs.plan.stack import OWN_SCRATCH
 
@@ -70,3 +71,82 @@ def test_scratch_of_an_earlier_version_stays_while_one_may_run(
     assert set(done.stdout.split()) == (old if is_removed else set())
     assert (told / "ids").exists()
     shutil.rmtree(spark)
+
+
+ENGINE = """\
+#!/bin/sh
+cd "$IMAGES" || exit 1
+case "$1 $2" in
+  "image ls") [ "$6" = label=sparkqfs.cluster=spark ] || exit 1; ls;;
+  "image inspect") case $4 in *RepoTags*) sed 1d "$5";; *) sed -n 1p "$5";; esac;;
+  "image rm") [ "$3" != in-use ] && rm "$3";;
+  *) exit 1;;
+esac
+"""
+
+
+def a_program(tmp_path: Path, text: str) -> str:
+    """A PATH with this `docker` in front."""
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(text)
+    docker.chmod(0o755)
+    return f"{docker.parent}:{os.environ['PATH']}"
+
+
+def test_images_that_nothing_needs_go_from_an_engine_when_they_are_old(tmp_path: Path) -> None:
+    images, path = tmp_path / "images", a_program(tmp_path, ENGINE)
+    images.mkdir()
+    old, new = (
+        "2025-01-01T10:00:00.123456789Z",
+        time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 6 * 86400)),
+    )
+    for name, text in {
+        "old": f"{old}\nr/spark/worker-node:1\nr/spark/worker-node@sha256:1\n",
+        "old-without-a-name": f"{old}\n\n",
+        "in-use": f"{old}\nr/spark/worker-node:2\n",
+        "current": f"{old}\nr/spark/worker-node:3\n",
+        "current-by-digest": f"{old}\nr/spark/jupyter-server@sha256:4\n",
+        "young": f"{new}\nr/spark/worker-node:5\n",
+        "no-date": "soon\nr/spark/worker-node:6\n",
+    }.items():
+        (images / name).write_text(text)
+    words = ["sparkqfs.cluster=spark", "7", "r/spark/worker-node:3", "r/spark/jupyter-server@sha256:4"]
+    done = subprocess.run(
+        ["sh", "-c", old_images.ENGINE_SCRIPT, "sh", *words],
+        env={"PATH": path, "IMAGES": str(images)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    left = {"in-use", "current", "current-by-digest", "young", "no-date"}
+    assert {path.name for path in images.iterdir()} == left
+    assert done.stdout == "r/spark/worker-node:1\n"
+
+
+def test_old_tags_go_from_the_registry_and_it_is_cleaned_once(tmp_path: Path) -> None:
+    if os.getuid():
+        pytest.skip("changes the user: only root may")
+    path = a_program(tmp_path, '#!/bin/sh\necho "$@" >> "$CALLS"\n')
+    calls = tmp_path / "calls"
+    tags = tmp_path / "registry/storage/docker/registry/v2/repositories/spark/worker-node/_manifests/tags"
+
+    def run() -> str:
+        words = ["the-registry", str(tmp_path), "0", "0", ENTER, old_images.TAGS_SCRIPT]
+        script = ["sh", "-c", old_images.REGISTRY_SCRIPT, "sh", *words, "7", "spark/worker-node:current"]
+        environ = {"PATH": path, "CALLS": str(calls)}
+        return subprocess.run(script, env=environ, capture_output=True, text=True, check=True).stdout
+
+    assert run() == "", "nothing was ever pushed"
+    for name, days in (("old", 8), ("current", 30), ("young", 6)):
+        (tags / name / "current").mkdir(parents=True)
+        (tags / name / "current" / "link").write_text("sha256:0")
+        os.utime(tags / name / "current" / "link", (time.time() - days * 86400,) * 2)
+    assert run() == "spark/worker-node:old\n"
+    assert {path.name for path in tags.iterdir()} == {"current", "young"}
+    said = calls.read_text().splitlines()
+    assert said == [
+        "exec the-registry docker-registry garbage-collect --delete-untagged /registry/config.yml",
+        "restart the-registry",
+    ]
+    assert run() == "" and calls.read_text().splitlines() == said
