@@ -214,7 +214,15 @@ def test_programs_that_ended_long_ago_go_without_a_submit(tmp_path: Path, progra
         (folder / "exit").write_text("0 ended\n")
         os.utime(folder / "exit", (time.time() - days * 86400,) * 2)
     (tmp_path / "submit-20260101120000-0003").mkdir()
+    silent, dead = (tmp_path / f"submit-20260101120000-000{number}" for number in (4, 5))
+    for folder in (silent, dead):
+        folder.mkdir()
+        (folder / ".lock").touch()
+        (folder / "stdout").touch()
+        for path in (folder / "stdout", folder):
+            os.utime(path, (time.time() - 8 * 86400,) * 2)
+    tidy.scratch.hold(silent)
     tidy.tidy_programs(tmp_path, 7)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "mine", "submit-20260101120000-0002", "submit-20260101120000-0003",
+        "mine", "submit-20260101120000-0002", "submit-20260101120000-0003", silent.name,
     ]  # fmt: skip

@@ -31,6 +31,7 @@ LEAVE_S = 3.0
 
 _held: dict[Path, int] = {}
 """Our own directories → the descriptor that holds the lock. Not inherited by the daemons."""
+_kept: list[int] = []
 
 
 def enter(bases: Iterable[Path], owner: str) -> tuple[Path, ...]:
@@ -46,6 +47,28 @@ def enter(bases: Iterable[Path], owner: str) -> tuple[Path, ...]:
         _held[path] = descriptor
         made.append(path)
     return tuple(made)
+
+
+def hold(folder: Path) -> None:
+    """Locks a directory that is not scratch for as long as this process lives. Raises OSError."""
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    _kept.append(descriptor)
+
+
+def is_dead(folder: Path) -> bool:
+    """Whether somebody held this directory and does not any more; false for one that nobody ever held."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def leave() -> None:

@@ -52,14 +52,19 @@ def tidy_scratch(bases: Iterable[Path]) -> None:
 
 
 def tidy_programs(apps: Path, days: float) -> None:
-    """Removes the directories of submissions that ended so many days ago, as `invoke submit` does too."""
+    """Removes the directories of submissions that ended so many days ago, as `invoke submit` does too.
+
+    One that wrote no end and whose driver is dead ended with its last output.
+    """
     for folder in apps.iterdir() if apps.is_dir() else ():
         if not SUBMISSION.fullmatch(folder.name) or folder.is_symlink():
             continue
         try:
             ended = (folder / "exit").lstat().st_mtime
         except OSError:
-            continue  # it runs, or nobody knows how it ended: the next submit asks Swarm
+            if not scratch.is_dead(folder):
+                continue  # it runs, or never started: the next submit asks Swarm
+            ended = max(path.lstat().st_mtime for path in (folder, *folder.glob("std*")))
         if time.time() - ended > days * DAY_S:
             shutil.rmtree(folder, ignore_errors=True)
 

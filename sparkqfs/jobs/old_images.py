@@ -39,8 +39,8 @@ for link in */*/_manifests/tags/*/current/link; do
   rm -rf -- "$tag" && printf '%s\n' "$image"
 done
 """
-"""In the directory of the registry's repositories. Its words are an age in days and the images (`spark/worker-node:TAG`)
-that stay."""
+"""In the directory of the registry's repositories. Its words are an age in days, and the images that stay, such as
+`spark/worker-node:TAG`."""
 REGISTRY_SCRIPT = r"""
 name=$1 folder=$2 uid=$3 gid=$4 enter=$5 tags=$6; shift 6
 folder=$folder/registry/storage/docker/registry/v2/repositories
