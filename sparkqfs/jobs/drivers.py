@@ -19,7 +19,7 @@ ENTER = (
     'exec setpriv --reuid "$uid" --regid "$gid" --clear-groups -- sh -c "$@"'
 )
 """What users' programs write is read and made as the service user, never as root: it may be a link to anywhere."""
-PIECE_BYTES = 400_000
+PIECE_BYTES = 1_000_000
 """Of a driver's output, read at once."""
 READ_SCRIPT = rf"""
 cd "{FOLDER}/$1" 2>/dev/null || exit 0
@@ -41,6 +41,7 @@ piece() {{
     file=$next start=$after from=$after
   fi
   [ -n "$file" ] || return 0
+  [ -z "$next" ] || printf 'more\tyes\n'
   printf '%s-gone\t%s\n' "$1" "$((from - wanted))"
   from=$((from - start + 1))
   printf '%s\t%s\n' "$1" "$(tail -c "+$from" -- "$file" 2>/dev/null | head -c {PIECE_BYTES} | base64 -w 0)"

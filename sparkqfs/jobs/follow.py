@@ -88,7 +88,7 @@ def follow(
             what = f"{submission} did not end within {timeout_s:.0f} s"
             raise DeadlineError(Problem(what=what, code=ExitCode.TIMEOUT, hint="`--timeout SECONDS`, or `--detach`"))
         most = max(len(piece.stdout), len(piece.stderr))
-        time.sleep(0 if most >= PIECE_BYTES else QUICK_S if most else CALM_S)
+        time.sleep(0 if piece.more or most >= PIECE_BYTES else QUICK_S if most else CALM_S)
 
 
 class _Patience:

@@ -167,6 +167,8 @@ class Piece:
     stdout_gone: int = 0
     """Bytes of stdout before these that are not kept any more."""
     stderr_gone: int = 0
+    more: bool = False
+    """There is more to read at once."""
     app_id: str | None
     ended: tuple[int, str] | None
     """(exit code, `ended`, `stopped` or `lost`), when it is no more."""
@@ -184,6 +186,7 @@ def parse_piece(text: str) -> Piece:
     return Piece(
         stdout=base64.b64decode(values.get("stdout", "")),
         stderr=base64.b64decode(values.get("stderr", "")),
+        more="more" in values,
         stdout_gone=_number(values.get("stdout-gone", "")),
         stderr_gone=_number(values.get("stderr-gone", "")),
         app_id=_app_id(values.get("app", "")),
