@@ -115,6 +115,26 @@ def test_what_a_dead_container_left_goes_while_another_one_runs(node: Node) -> N
         until(lambda: node.names() == {mine.name})
 
 
+def test_a_disk_that_a_dead_container_has_filled_is_freed_before_the_start(node: Node, tmp_path: Path) -> None:
+    node.local.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "nr_inodes=40", "tmpfs", node.local], capture_output=True
+    ).returncode:
+        pytest.skip("no mounts here")
+    try:
+        process, daemon, place = node.start()
+        kill(process, daemon)
+        with contextlib.suppress(OSError):
+            for number in range(100):
+                (place / f"{number}").touch()
+        with pytest.raises(OSError, match="No space left"):
+            (node.local / "new").mkdir()
+        with running(node) as mine:
+            until(lambda: node.names() == {mine.name})
+    finally:
+        subprocess.run(["umount", "--lazy", node.local], check=True)
+
+
 def test_what_is_not_ours_stays(node: Node) -> None:
     node.local.mkdir()
     for name in ("blockmgr-of-an-earlier-version", "spark-1", "file"):

@@ -41,7 +41,11 @@ def enter(bases: Iterable[Path], owner: str) -> tuple[Path, ...]:
         name = f"{owner}-{secrets.token_hex(6)}"
         young = base / f"{NEW}{name}"
         young.mkdir(mode=0o750)
-        descriptor = os.open(young / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        try:
+            descriptor = os.open(young / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        except OSError:
+            remove(young)
+            raise
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path = young.rename(base / f"{PREFIX}{name}")
         _held[path] = descriptor
