@@ -156,6 +156,18 @@ class SparkConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogsConfig:
+    """How much is kept of what is written, and for how long; docs/growth.md lists everything that grows."""
+
+    container_mib: int = 50
+    """Of each container's own log, at least `1m`; the engine removes what is older."""
+    program_mib: int = 64
+    """Of each stdout and stderr of a driver and of an executor, at least `1m`; the end is kept."""
+    days: int = 7
+    """How long files of ended programs and images of earlier versions are kept on the nodes, 1 to 3650."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortsConfig:
     """Ports published on the machine that runs the service."""
 
@@ -246,6 +258,7 @@ class ClusterConfig:
     """Overlay subnet: private IPv4, free on all nodes, with 3 addresses a node and 8 more."""
     storage: StorageConfig = StorageConfig()
     spark: SparkConfig = SparkConfig()
+    logs: LogsConfig = LogsConfig()
     ports: PortsConfig = PortsConfig()
     registry: RegistryConfig = RegistryConfig()
     build: BuildConfig = BuildConfig()
@@ -373,6 +386,7 @@ def _cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterConfig
         subnet=root.take("subnet", read.subnet(), _DEFAULT.subnet),
         storage=_storage(root.section("storage"), base, env, len(nodes)),
         spark=_spark(root.section("spark")),
+        logs=_logs(root.section("logs")),
         ports=_ports(root.section("ports")),
         registry=_registry(root.section("registry")),
         build=_build(root.section("build"), base),
@@ -535,6 +549,15 @@ def _spark_conf(section: Section) -> Iterator[tuple[str, str]]:
             section.faults.add(read.join(section.path, name), "has no value; must be text or a number")
         else:
             yield name, section.take(name, setting, "")
+
+
+def _logs(section: Section) -> LogsConfig:
+    default = _DEFAULT.logs
+    return LogsConfig(
+        container_mib=section.take("container", read.mebibytes(1), default.container_mib),
+        program_mib=section.take("program", read.mebibytes(1), default.program_mib),
+        days=section.take("days", read.integer(1, 3650), default.days),
+    )
 
 
 def _ports(section: Section) -> PortsConfig:

@@ -27,7 +27,8 @@ trap 'rm -rf "$dir"' EXIT INT TERM
 mkdir "$dir/configs" "$dir/secrets"
 while read -r kind name content; do printf '%s' "$content" | base64 -d > "$dir/$kind/$name"; done
 chown -R "$uid:$gid" "$dir"; chmod -R u=rwX,go= "$dir"
-docker run --rm --label "sparkqfs.init=$id" --network none --cap-drop ALL --security-opt no-new-privileges \
+docker run --rm --label "sparkqfs.init=$id" --log-driver none --network none \
+  --cap-drop ALL --security-opt no-new-privileges \
   --tmpfs /run/sparkqfs:mode=1777 \
   -e SPARKQFS_STORAGE="$storage" -e SPARKQFS_ROOT="$root" -e SPARKQFS_CLUSTER_ID="$id" \
   -v "$source:$target" -v "$dir/configs:/etc/sparkqfs:ro" -v "$dir/secrets:/run/secrets:ro" \

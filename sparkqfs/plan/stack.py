@@ -23,7 +23,26 @@ CLASS_LABEL = "sparkqfs.class"
 SECRETS = {"spark-secret": "spark_secret", "jupyter-token": "jupyter_token", "cluster-key": "cluster_key"}
 """File in the container → name in the cluster's secrets."""
 
+OUTPUT_PIECES = 8
+"""Of an executor's stdout or stderr; docker/worker-node/kept_output.py has as many of a driver's."""
+OWN_SCRATCH = "SPARKQFS_SCRATCH=own"
+"""In the environment of containers that write into a directory of their own under spark/local."""
+LOG_DRIVER = "json-file"
+LOG_FILES = 5
+"""Of a container's log; the oldest goes."""
+
 Service = dict[str, object]
+
+
+def log_options(config: ClusterConfig) -> dict[str, str]:
+    """Docker's options for the log of a container of ours, for its driver `json-file`, which `docker logs` can read."""
+    return {"max-size": f"{(config.logs.container_mib << 10) // LOG_FILES}k", "max-file": str(LOG_FILES)}
+
+
+def log_arguments(config: ClusterConfig) -> tuple[str, ...]:
+    """The same for `docker run`."""
+    options = [word for key, value in log_options(config).items() for word in ("--log-opt", f"{key}={value}")]
+    return ("--log-driver", LOG_DRIVER, *options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +162,9 @@ def _configs(given: StackInput) -> dict[str, str]:
         "parallelism": str(max(2, 2 * total)),
         "default_cores": str(default_cores(found.executor.cores, total // found.executor.cores, len(config.nodes))),
         "root": backend.root_uri(config),
+        "output_piece_bytes": str((config.logs.program_mib << 20) // OUTPUT_PIECES),
+        "output_old_pieces": str(OUTPUT_PIECES - 1),
+        "keep_seconds": str(config.logs.days * 86400),
         "history_url": f"http://{config.manager.advertise}:{config.ports.history}",
     }
     lines = [Template(given.templates["spark-defaults.conf"]).substitute(values).rstrip()]
@@ -227,6 +249,7 @@ class _Common:
                 "start_period": "90s",
             },
             "stop_grace_period": grace,
+            "logging": {"driver": LOG_DRIVER, "options": log_options(self.config)},
             "deploy": deploy,
         }
         if self.on_host:
@@ -306,6 +329,8 @@ def _worker_node(common: _Common, node: NodeConfig, class_name: str) -> Service:
             "SPARK_WORKER_MEMORY": f"{executor.heap_mib * count}m",
             "SPARK_DAEMON_MEMORY": f"{SPARK_WORKER_HEAP_MIB}m",
             "SPARK_WORKER_DIR": "/data/spark/work",
+            **dict([OWN_SCRATCH.split("=")]),
+            "SPARKQFS_KEEP_DAYS": str(config.logs.days),
             "SPARK_LOCAL_DIRS": "/data/spark/local",
         },
         disks=len(node.data_dirs),
@@ -330,6 +355,8 @@ def _jupyter_server(common: _Common) -> Service:
         ports=[(topology.JUPYTER_PORT, config.ports.jupyter), (topology.APP_UI_PORT, config.ports.app_ui)],
         extra_environment={
             "SPARK_LOCAL_DIRS": "/data/spark/local",
+            **dict([OWN_SCRATCH.split("=")]),
+            "SPARKQFS_PROGRAM_LOG_BYTES": str(config.logs.program_mib << 20),
             "SPARKQFS_CORES": str(sizing(config, common.given.facts).cores),
         },
     )

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -208,7 +209,7 @@ HDFS = Kind(
 def with_storage(machines: Path, kind: str, **more: object) -> Path:
     """The same machines with another storage."""
     settings = yaml.safe_load(machines.read_text())
-    settings |= {"storage": {"kind": kind, "shared": {"path": "/mnt/shared"}}, **more}
+    settings |= {"storage": {"kind": kind, "shared": {"path": "/mnt/shared"}}, "logs": {"program": "2m"}, **more}
     file = machines.parent / f"{kind}.yml"
     file.write_text(yaml.safe_dump(settings))
     return file
@@ -463,6 +464,9 @@ print("counted", file=sys.stderr)
 sys.exit(int(sys.argv[4]))
 """
 COUNTED = "def times(rows, rest):\n    return len(range(rest, rows, 1000))\n"
+TALKER_LINES = 600_000
+TALKER = f"for number in range({TALKER_LINES}): print('%015d' % number)\n"
+"""Five times `logs.program`."""
 SLEEPER = """\
 import time
 
@@ -548,7 +552,12 @@ class Programs(Storage):
     @classmethod
     def folder(cls, cluster: Cluster) -> Path:
         folder = cluster.hosts.parent
-        for name, text in (("words.py", WORD_COUNT), ("counted.py", COUNTED), ("sleeper.py", SLEEPER)):
+        for name, text in (
+            ("words.py", WORD_COUNT),
+            ("counted.py", COUNTED),
+            ("sleeper.py", SLEEPER),
+            ("talker.py", TALKER),
+        ):
             (folder / name).write_text(text)
         (folder / "raises.py").write_text("raise RuntimeError('on purpose')\n")
         return folder
@@ -578,6 +587,18 @@ class Programs(Storage):
         ran = cluster.run("submit", "raises.py", "--json")
         assert ran.code == 1 and "on purpose" in ran.err
         assert "on purpose" in cluster.ok("app.logs", ran.json["submission"]).out
+
+    def test_much_output_is_followed_whole_and_kept_within_its_bound(self, cluster: Cluster, folder: Path) -> None:
+        ran = cluster.run("submit", "talker.py", "--json")
+        assert ran.code == 0, ran.err[-3000:]
+        lines = [line for line in ran.err.splitlines() if re.fullmatch(r"\d{15}", line)]
+        assert lines == [f"{number:015d}" for number in range(TALKER_LINES)]
+        where = f"/mnt/data/spark/apps/{ran.json['submission']}"
+        kept = int(on_node(1, "sh", "-c", f"cat {where}/stdout* | wc -c"))
+        assert 1 << 20 < kept <= 2 << 20
+        logs = cluster.ok("app.logs", ran.json["submission"], "--tail", "1", "--json").json["logs"]
+        (said,) = [one for one in logs if one["file"] == "driver/stdout"]
+        assert said["lines"] == lines[-1:] and said["gone_bytes"] == 16 * TALKER_LINES - kept
 
     def test_ctrl_c_ends_the_application_on_the_cluster(self, cluster: Cluster, folder: Path) -> None:
         assert cluster.ended("submit", "sleeper.py", said="application app-", sent=signal.SIGINT, within_s=40) == 130
@@ -727,6 +748,9 @@ class Ending(Storage):
         killed = time.monotonic()
         cluster.until_healthy()
         healthy = time.monotonic()
+        for number in (1, 2, 3):
+            names = on_node(number, "ls", "/mnt/data/spark/local").split()
+            assert len([name for name in names if name.startswith("scratch-worker-")]) == 1, (number, names)
         assert cluster.ok("status", "--json").json["storage"]["server_hosts"] != before
         found = cluster.ok("verify", "--path", "/tmp/again", "--reads", "2", "--json").json
         took = (
