@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from qfs_cluster import QfsCluster
-from qfs_reader import Kit
+from qfs_reader import Kit, kit
 
+__all__ = ["kit"]
 STACK = Path(__file__).parent.parent / "stack"
 TIMER_S = 2
 """QFS's timers look once a second, before and after."""
