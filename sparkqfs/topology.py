@@ -14,9 +14,6 @@ OLDEST_ENGINE = (20, 10, 24)
 DOCKER_API = "1.41"
 """The API of Engine 20.10."""
 
-MASTER_MIN_MIB = 4096
-"""On machines below this, but the manager, no Spark master is placed."""
-
 META_CLIENT_PORT = 20000
 META_CHUNK_PORT = 30000
 CHUNK_PORT = 22000

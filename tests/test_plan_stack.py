@@ -255,8 +255,37 @@ def test_unequal_machines_offer_as_many_executors_as_each_has_room_for() -> None
     found = services(config, facts=facts)
     workers = [service["environment"] for name, service in found.items() if name.startswith("worker-node")]
     assert sorted(worker["SPARK_WORKER_CORES"] for worker in workers) == ["1", "2"]
-    constraints = found["spark-master"]["deploy"]["placement"]["constraints"]
-    assert "node.labels.sparkqfs.node != node2" in constraints and len(constraints) == 2
+
+
+@pytest.mark.parametrize("network", ["overlay", "host"])
+def test_the_spark_masters_state_is_on_the_managers_disk_where_no_user_program_comes(network: Any) -> None:
+    found = services(a_cluster("node1", "node2", network=network))
+    master = found["spark-master"]
+    assert "node.labels.sparkqfs.node == node1" in master["deploy"]["placement"]["constraints"]
+    mounts = {volume["target"]: volume.get("source") for volume in master["volumes"]}
+    assert mounts["/data/spark-master"] == "/mnt/data/spark-master" and "/data/spark" not in mounts
+    # it is read as Java objects: nobody else may write it, not through a directory above it either
+    for name, service in found.items():
+        sources = [PurePosixPath(one["source"]) for one in service["volumes"] if one["type"] == "bind"]
+        seen = [one for one in sources if PurePosixPath("/mnt/data/spark-master").is_relative_to(one)]
+        assert bool(seen) is (name == "spark-master")
+
+
+def test_the_spark_master_knows_which_service_it_is_and_comes_back_soon() -> None:
+    found = services()
+    master = found["spark-master"]
+    assert master["environment"]["SPARKQFS_SERVICE"] == "{{.Service.ID}}"
+    assert not any("SPARKQFS_SERVICE" in one["environment"] for name, one in found.items() if name != "spark-master")
+    seconds = {
+        name: (
+            int(one["deploy"]["restart_policy"]["delay"].rstrip("s")),
+            int(one["healthcheck"]["interval"].rstrip("s")),
+        )
+        for name, one in found.items()
+    }
+    assert sum(seconds["spark-master"]) <= 5  # of the 20 that it may be away
+    for name, one in found.items():  # as long as before until an unhealthy container ends
+        assert one["healthcheck"]["retries"] * seconds[name][1] == 60
 
 
 def test_a_machine_that_is_too_small_is_an_error() -> None:

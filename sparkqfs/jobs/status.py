@@ -133,7 +133,7 @@ def _ask_at(session: Session, port: int, path: str, parse: Callable[[object], T]
 def _possible_places(session: Session, service: str) -> tuple[str, ...]:
     """Addresses of the machines on which Swarm may have put a service, the manager's first."""
     config = session.config
-    moves = service == topology.SPARK_MASTER or (service == topology.JUPYTER_SERVER and config.notebooks.shared)
+    moves = service == topology.JUPYTER_SERVER and config.notebooks.shared
     others = [node.advertise for node in config.nodes if moves and not node.manager]
     return (config.manager.advertise, *others)
 
@@ -322,10 +322,15 @@ def _spark_problems(session: Session, status: ClusterStatus) -> list[Problem]:
     nodes = len(session.config.nodes)
     if isinstance(status.spark, str):
         return [Problem(what=f"Spark master: {status.spark}", hint="`invoke logs --service spark-master`")]
+    problems = []
+    if status.spark.status != "ALIVE":
+        hint = "it finds its workers and applications again; `invoke logs --service spark-master` if it stays so"
+        problems.append(Problem(what=f"the Spark master is {status.spark.status}", hint=hint))
     alive = len(ours(status, status.spark.alive_hosts))
     if alive < nodes:
-        return [Problem(what=f"{alive} of {nodes} Spark workers are alive", hint="`invoke logs --service worker-node`")]
-    return []
+        what = f"{alive} of {nodes} Spark workers are alive"
+        problems.append(Problem(what=what, hint="`invoke logs --service worker-node`"))
+    return problems
 
 
 def _storage_problems(session: Session, status: ClusterStatus) -> list[Problem]:

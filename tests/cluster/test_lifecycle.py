@@ -477,6 +477,25 @@ time.sleep(600)
 """
 
 
+SQUARES = """\
+import time
+
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.appName("squares.py").getOrCreate()
+spark.range(10).count()
+print("begun", flush=True)
+
+
+def slow(n):
+    time.sleep(1)
+    return n * n
+
+
+print(spark.sparkContext.parallelize(range(90), 90).map(slow).sum())
+"""
+
+
 @functools.cache  # the tarball's checksum takes its time
 def has_qfs(machines: Path) -> bool:
     """Whether QFS's tarball is to be had, and so all of its tests."""
@@ -626,6 +645,29 @@ class Programs(Storage):
         assert ran.code == 1 and "was lost" in ran.err and ran.out == "10\n"
         states = {row["submission"]: row["state"] for row in cluster.ok("apps", "--json").json["applications"]}
         assert (states[ids[0]], states[ids[1]]) == ("KILLED", "LOST")
+        self.nothing_left(cluster)
+
+    def test_an_application_goes_on_when_the_spark_master_is_killed(self, cluster: Cluster) -> None:
+        program = cluster.hosts.parent / "squares.py"
+        program.write_text(SQUARES)
+        # with one failure allowed, an executor that is lost ends it
+        words = ("--cores", "all", "--conf", "spark.task.maxFailures=1", "--detach")
+        submission = cluster.ok("submit", str(program), *words).out.strip()
+        end = time.monotonic() + 240
+        while "begun" not in cluster.ok("app.logs", submission).out:
+            assert time.monotonic() < end, "it does not begin"
+            time.sleep(1)
+        damage = 'for state in /mnt/data/spark-master/*/; do echo damaged >"${state}app_damaged"; done'
+        on_node(1, "sh", "-c", damage)
+        on_node(1, "docker", "kill", container_of(1, "spark_spark-master"))
+        killed = time.monotonic()
+        assert cluster.run("status", "--json").code == 1
+        cluster.until_healthy(60)
+        print(f"healthy {time.monotonic() - killed:.0f} s after the Spark master was killed")
+        running = cluster.ok("status", "--json").json["spark"]["running"]
+        assert [one["name"] for one in running] == ["squares.py"]
+        ran = cluster.run("app.logs", submission, "--follow")
+        assert (ran.code, ran.out.splitlines()[-1]) == (0, str(sum(n * n for n in range(90)))), ran.err[-3000:]
         self.nothing_left(cluster)
 
     def test_the_shell_runs_what_standard_input_gives(self, cluster: Cluster) -> None:
