@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts import ContainerFact, DiskFact, NodeFacts
+from sparkqfs.plan import catalogue
 from sparkqfs.plan.steps import Step, write_file
 from sparkqfs.plan.storage import backend_of
 
@@ -83,10 +84,11 @@ def _problem(fact: NodeFacts, what: str, other: str | None) -> Problem:
 
 
 def cluster_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePosixPath, ...]:
-    """The directories whose whole content is this cluster's: the storage's on every disk, and Spark's work."""
+    """Directories whose whole content is the cluster's: the storage's on all disks, Spark's work, the tables' names."""
     layout = backend_of(config).layout
     tops = [disk / layout.top for disk in node.data_dirs] if layout is not None else []
-    return (*tops, node.data_dirs[0] / WORK)
+    names = (catalogue.place(config),) if node.manager else ()
+    return (*tops, node.data_dirs[0] / WORK, *names)
 
 
 def users_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
 from sparkqfs.facts import StorageFact, StorageLayout, parse_qfs
+from sparkqfs.plan.catalogue import WAREHOUSE
 from sparkqfs.plan.storage.seam import (
     ONE_PLACE_A_PARTITION,
     SHARED_PREFIXES,
@@ -178,5 +179,6 @@ class Qfs(Backend):
                 ("/tmp", "1777"),
                 ("/history", "0755"),
                 ("/history/spark-events", "0770"),
+                (WAREHOUSE, "0770"),
             )
         )
