@@ -323,6 +323,7 @@ _TAKEN_PORTS = {
     topology.SPARK_MASTER_PORT: "the Spark master's",
     topology.SPARK_WORKER_PORT: "the Spark workers'",
     topology.SPARK_WORKER_UI_PORT: "the Spark workers' web UI's",
+    topology.METASTORE_PORT: "the metastore's",
     2377: "Swarm's own",
     7946: "Swarm's own",
 }

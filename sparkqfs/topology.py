@@ -28,6 +28,7 @@ SPARK_UI_PORT = 8080
 JUPYTER_PORT = 7777
 APP_UI_PORT = 4040
 HISTORY_PORT = 18080
+METASTORE_PORT = 9083
 
 QFS_MASTER = "qfs-master"
 HDFS_NAMENODE = "hdfs-namenode"
@@ -35,6 +36,7 @@ SPARK_MASTER = "spark-master"
 WORKER_NODE = "worker-node"
 JUPYTER_SERVER = "jupyter-server"
 HISTORY_SERVER = "history-server"
+METASTORE = "metastore"
 REGISTRY = "registry"
 PACKAGES = "packages"
 """Not an image of its own: the last layer of images that users add packages to."""
@@ -51,6 +53,6 @@ class Image:
     parent: str | None
 
 
-IMAGE_OF = {HISTORY_SERVER: SPARK_MASTER}
+IMAGE_OF = {HISTORY_SERVER: SPARK_MASTER, METASTORE: SPARK_MASTER}
 """Services that run in another service's image; the others have one of their own name."""
 REGISTRY_IMAGE = Image(REGISTRY, None)

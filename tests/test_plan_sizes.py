@@ -146,6 +146,7 @@ def test_the_manager_keeps_memory_for_what_runs_there_alone() -> None:
         "registry",
         "history server",
         "Spark master",
+        "metastore",
         "Jupyter and a driver",
     }
     assert {"system", "Spark worker", "chunkserver"} <= shares(found, "node2")
@@ -231,7 +232,7 @@ def test_memory_that_the_machine_does_not_have_is_refused_with_the_arithmetic() 
     [problem] = refused((8, 16384), nodes={0: {"memory_mib": 16384}})
     assert problem.config_path == "nodes.node1.memory"
     assert "16384 MiB as set; 16384 MiB - system 1365 - metaserver 320" in problem.what
-    assert "set memory to 11275m or less" in (problem.hint or "")
+    assert "set memory to 11019m or less" in (problem.hint or "")
 
 
 def test_a_machine_without_room_for_one_executor_is_refused_with_the_arithmetic() -> None:

@@ -68,10 +68,13 @@ def defaults(stack: StackFile) -> str:
 # --- the file -------------------------------------------------------------------------------------
 
 
-def test_the_file_is_version_3_9_with_five_services_on_one_network() -> None:
+EVERYTHING = {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server", "metastore"}
+
+
+def test_the_file_is_version_3_9_with_its_services_on_one_network() -> None:
     found = load()
     assert found["version"] == "3.9"
-    assert set(found["services"]) == {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server"}
+    assert set(found["services"]) == EVERYTHING
     network = found["networks"]["cluster_network"]
     assert network["driver"] == "overlay" and network["ipam"]["config"] == [{"subnet": "10.20.30.0/24"}]
     assert all(service["networks"] == ["cluster_network"] for service in found["services"].values())
@@ -326,6 +329,7 @@ def test_each_service_gets_only_the_secrets_it_needs() -> None:
         "worker-node": {"spark-secret", "cluster-key"},
         "jupyter-server": {"spark-secret", "jupyter-token"},
         "history-server": set(),
+        "metastore": set(),
     }
 
 
@@ -404,6 +408,47 @@ def test_on_the_machines_network_names_come_from_etc_hosts_and_pages_listen_on_t
     assert "node.labels.sparkqfs.node == node1" in found["spark-master"]["deploy"]["placement"]["constraints"]
 
 
+# --- tables ---
+
+
+@pytest.mark.parametrize(
+    ("kind", "root"),
+    [("qfs", "qfs://qfs-master:20000"), ("hdfs", "hdfs://hdfs-namenode:9820"), ("shared", "file:///data/shared")],
+)
+def test_tables_are_on_the_storage_and_their_names_in_one_catalogue(kind: StorageKind, root: str) -> None:
+    stack = build(a_cluster(storage=StorageConfig(kind=kind, shared=SHARED.shared)))
+    lines = dict(line.split(None, 1) for line in defaults(stack).splitlines() if line.startswith("spark."))
+    assert lines["spark.sql.warehouse.dir"] == f"{root}/warehouse"
+    assert lines["spark.sql.catalogImplementation"] == "hive"
+    assert lines["spark.hadoop.hive.metastore.uris"] == "thrift://metastore:9083"
+
+
+def test_the_catalogue_is_on_the_managers_disk_and_no_other_service_sees_it() -> None:
+    found = services()
+    metastore = found.pop("metastore")
+    place = ("/mnt/data/metastore/qfs", "/data/metastore")
+    assert [(v["source"], v["target"]) for v in metastore["volumes"] if v["type"] == "bind"] == [place]
+    assert "node.labels.sparkqfs.node == node1" in metastore["deploy"]["placement"]["constraints"]
+    assert "ports" not in metastore and metastore["image"] == IMAGES["spark-master"]
+    mounted = [PurePosixPath(v["source"]) for one in found.values() for v in one["volumes"] if v["type"] == "bind"]
+    assert mounted and not any(PurePosixPath(place[0]).is_relative_to(source) for source in mounted)
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [("spark.sql.catalogImplementation", "in-memory"), ("spark.hadoop.hive.metastore.uris", "thrift://mine:9083")],
+)
+def test_another_catalogue_of_the_users_stands_in_for_the_metastore(conf: tuple[str, str]) -> None:
+    stack = build(a_cluster(spark=SparkConfig(conf=(conf,))))
+    assert set(stack.services) == EVERYTHING - {"metastore"}
+    assert [line for line in defaults(stack).splitlines() if line.startswith(conf[0])][-1].split() == list(conf)
+
+
+def test_on_the_machines_network_the_metastore_has_a_name() -> None:
+    for service in services(a_cluster(network="host")).values():
+        assert "metastore:192.168.1.11" in service["extra_hosts"]
+
+
 # --- storage --------------------------------------------------------------------------------------
 
 
@@ -435,7 +480,7 @@ def test_qfs_storage_asks_for_plain_copies_and_half_of_the_chunkservers_before_i
 
 def test_a_cluster_of_one_machine_has_everything_on_it() -> None:
     found = services(a_cluster("node1"))
-    assert set(found) == {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server"}
+    assert set(found) == EVERYTHING
 
 
 @pytest.mark.parametrize(("executors", "nodes", "cores"), [(6, 3, 6), (3, 3, 6), (8, 2, 8), (7, 2, 8), (1, 1, 2)])

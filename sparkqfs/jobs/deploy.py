@@ -142,6 +142,7 @@ def run(session: Session) -> JobResult:
     if made:
         outcomes.append(Outcome(subject="storage", state="changed", changes=made))
     status.wait_for_history(session)
+    status.wait_for_metastore(session)
     removed = engine.remove_unused(config.name, [*stack.configs, *stack.secrets])
     if removed:
         outcomes.append(Outcome(subject="old configs and secrets", state="changed", changes=tuple(removed)))

@@ -16,6 +16,7 @@ from sparkqfs.facts import AppFact, SparkFact, StorageFact, SwarmNode, TaskFact,
 from sparkqfs.gather import gather_swarm_nodes, gather_tasks
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.status_document import SCHEMA, data_of, document
+from sparkqfs.plan import catalogue
 from sparkqfs.plan.health import Stranger
 from sparkqfs.plan.layout import incomplete
 from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
@@ -93,6 +94,12 @@ def single_services(session: Session) -> tuple[str, ...]:
     """The services that run once in the cluster."""
     master = session.backend.master
     return (*([master.name] if master is not None else []), topology.SPARK_MASTER, topology.JUPYTER_SERVER)
+
+
+def late_services(session: Session) -> tuple[str, ...]:
+    """Those that begin to work when deploy has made their directory on the storage."""
+    names = [topology.METASTORE] if catalogue.has_metastore(session.config) else []
+    return (topology.HISTORY_SERVER, *names)
 
 
 def links(status: ClusterStatus) -> tuple[str | None, str | None]:
@@ -276,6 +283,18 @@ def wait_for_history(session: Session) -> None:
     )
 
 
+def wait_for_metastore(session: Session) -> None:
+    """Until Swarm says that it runs, which is when its health check has seen it answer. Nothing where there is none."""
+    if topology.METASTORE not in late_services(session):
+        return
+    wait_until(
+        lambda: bool(running(gather_tasks(session.config, session.clients), topology.METASTORE)),
+        what="the metastore to answer",
+        timeout_s=session.config.timeouts.deploy_s,
+        hint="`invoke logs --service metastore`",
+    )
+
+
 def _urls(session: Session, swarm: _Swarm, pages: dict[str, _Page[object]]) -> dict[str, str]:
     """Pages whose service runs; where Swarm does not say, those that answered."""
     ports = session.config.ports
@@ -357,7 +376,7 @@ def _task_problems(session: Session, status: ClusterStatus) -> list[Problem]:
     wanted = {node.name for node in session.config.nodes}
     up = {task.node for task in status.tasks if is_worker(task.service) and task.is_up}
     places = [(topology.WORKER_NODE, name) for name in sorted(wanted - up)]
-    for service in (*single_services(session), topology.HISTORY_SERVER):
+    for service in (*single_services(session), *late_services(session)):
         if not running(status.tasks, service):
             places.append((service, ""))
     for service, node in places:

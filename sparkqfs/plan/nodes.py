@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts import DiskFact, NodeFacts, PathFact
+from sparkqfs.plan import catalogue
 from sparkqfs.plan.ownership import RECOVERY, WORK, name_problems, name_steps
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
@@ -270,6 +271,8 @@ def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePos
     found.append(node.data_dirs[0] / WORK)
     if node.manager:
         found += [node.data_dirs[0] / name for name in (RECOVERY, *backend.manager_directories())]
+        if catalogue.has_metastore(config):
+            found += [node.data_dirs[0] / name for name in catalogue.directories(config)]
         if config.shared_directory is not None:
             found.append(config.shared_directory)
         if not config.notebooks.shared:

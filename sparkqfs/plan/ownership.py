@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts import ContainerFact, DiskFact, NodeFacts
+from sparkqfs.plan import catalogue
 from sparkqfs.plan.steps import Step, write_file
 from sparkqfs.plan.storage import backend_of
 
@@ -86,11 +87,11 @@ def _problem(fact: NodeFacts, what: str, other: str | None) -> Problem:
 
 
 def cluster_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePosixPath, ...]:
-    """The directories with nothing but this cluster's: the storage's on every disk, Spark's work and its master's."""
+    """Nothing but the cluster's: the storage's on every disk, Spark's work, its master's state, the tables' names."""
     layout = backend_of(config).layout
     tops = [disk / layout.top for disk in node.data_dirs] if layout is not None else []
-    recovery = [node.data_dirs[0] / RECOVERY] if node.manager else []
-    return (*tops, node.data_dirs[0] / WORK, *recovery)
+    managers = (node.data_dirs[0] / RECOVERY, catalogue.place(config)) if node.manager else ()
+    return (*tops, node.data_dirs[0] / WORK, *managers)
 
 
 def users_of(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts import NodeFacts
+from sparkqfs.plan.catalogue import has_metastore
 from sparkqfs.plan.storage import backend_of
 
 SPARK_MASTER_MIB = 384
@@ -16,7 +17,11 @@ JUPYTER_MIB = 256
 DRIVER = "Jupyter and a driver"
 REGISTRY_MIB = 64
 HISTORY_SERVER_MIB = 512, 256
-"""On a machine from LARGE_MIB on, and on a smaller one."""
+"""On a machine from HISTORY_LARGE_MIB on, and on a smaller one."""
+HISTORY_LARGE_MIB = 8192
+METASTORE_MIB = 256
+METASTORE_HEAP_MIB = 96
+"""A part of it. With 64 it works as well, for fewer partitions at a time. Measured: docs/sizing.md."""
 LARGE_MIB = 6144
 SPARK_WORKER_MIB = 384
 """The Spark worker's own JVM, its heap a part of it, and the supervisor."""
@@ -180,7 +185,7 @@ def _least(cores: int) -> ExecutorSize:
 
 def history_server_mib(machine: int) -> int:
     """What the history server may have on a machine of so much memory; 0 is unknown."""
-    return HISTORY_SERVER_MIB[0 < machine < LARGE_MIB]
+    return HISTORY_SERVER_MIB[0 < machine < HISTORY_LARGE_MIB]
 
 
 def _outside(config: ClusterConfig, node: NodeConfig, machine: int) -> tuple[Share, ...]:
@@ -195,6 +200,8 @@ def _outside(config: ClusterConfig, node: NodeConfig, machine: int) -> tuple[Sha
     if node.manager:
         shares += [Share("registry", REGISTRY_MIB), Share("history server", history_server_mib(machine))]
         shares.append(Share("Spark master", SPARK_MASTER_MIB))
+        if has_metastore(config):
+            shares.append(Share("metastore", METASTORE_MIB))
     if node.manager or config.notebooks.shared:
         driver = config.spark.driver_memory_mib
         shares.append(Share(DRIVER, JUPYTER_MIB + driver + max(JVM_BASE_MIB, driver // 10)))

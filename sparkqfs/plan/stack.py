@@ -12,8 +12,9 @@ import yaml
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.facts import NodeFacts
+from sparkqfs.plan import catalogue
 from sparkqfs.plan.ownership import RECOVERY, WORK
-from sparkqfs.plan.sizes import SPARK_WORKER_HEAP_MIB, history_server_mib, sizing
+from sparkqfs.plan.sizes import METASTORE_HEAP_MIB, SPARK_WORKER_HEAP_MIB, history_server_mib, sizing
 from sparkqfs.plan.steps import Secret
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Master, disk_mounts, shared_mounts
@@ -120,6 +121,8 @@ def build_stack(given: StackInput) -> StackFile:
         services[service] = _worker_node(common, members[0], name)
     services[topology.JUPYTER_SERVER] = _jupyter_server(common)
     services[topology.HISTORY_SERVER] = _history_server(common)
+    if catalogue.has_metastore(config):
+        services[topology.METASTORE] = _metastore(common)
     document: dict[str, object] = {
         "version": "3.9",
         "services": services,
@@ -179,6 +182,7 @@ def _configs(given: StackInput) -> dict[str, str]:
         "output_piece_bytes": str((config.logs.program_mib << 20) // OUTPUT_PIECES),
         "output_old_pieces": str(OUTPUT_PIECES - 1),
         "keep_seconds": str(config.logs.days * 86400),
+        "warehouse": catalogue.WAREHOUSE,
         "history_url": f"http://{config.manager.advertise}:{config.ports.history}",
     }
     lines = [Template(given.templates["spark-defaults.conf"]).substitute(values).rstrip()]
@@ -283,6 +287,8 @@ class _Common:
         names = [topology.SPARK_MASTER]
         if self.backend.master is not None:
             names.append(self.backend.master.name)
+        if catalogue.has_metastore(self.config):
+            names.append(topology.METASTORE)
         return [f"{name}:{self.config.manager.advertise}" for name in names]
 
     def pinned_to_manager(self) -> list[str]:
@@ -395,3 +401,17 @@ def _history_server(common: _Common) -> Service:
         extra_environment={"SPARK_DAEMON_MEMORY": f"{history_server_mib(fact.memory_mib if fact else 0) - 128}m"},
     )
     return {**service, "command": ["/opt/sparkqfs/bin/supervise", topology.HISTORY_SERVER]}
+
+
+def _metastore(common: _Common) -> Service:
+    """The tables' names, in a database of its own on the manager's disk; it makes and removes tables' directories."""
+    service = common.service(
+        topology.METASTORE,
+        secrets=(),
+        configs=("spark-defaults.conf", *common.backend.client_configs),
+        mounts=[*shared_mounts(common.config), catalogue.mount(common.config)],
+        constraints=common.pinned_to_manager(),
+        ports=[],
+        extra_environment={"SPARK_DAEMON_MEMORY": f"{METASTORE_HEAP_MIB}m"},
+    )
+    return {**service, "command": ["/opt/sparkqfs/bin/supervise", topology.METASTORE]}

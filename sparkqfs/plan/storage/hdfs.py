@@ -5,6 +5,7 @@ from __future__ import annotations
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
 from sparkqfs.facts import StorageFact, StorageLayout, parse_hdfs
+from sparkqfs.plan.catalogue import WAREHOUSE
 from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_hdfs_health
 from sparkqfs.plan.storage.seam import (
     ONE_PLACE_A_PARTITION,
@@ -173,6 +174,7 @@ class Hdfs(Backend):
             "/tmp": "1777",
             "/history": "0755",
             "/history/spark-events": "0770",
+            WAREHOUSE: "0770",
         }
         lines = [
             f"have=\" $(hdfs dfs -ls -d {' '.join(wanted)} 2>/dev/null | awk '/^d/ {{print $NF}}' | tr '\\n' ' ') \"",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
 from sparkqfs.facts import StorageFact, StorageLayout, parse_qfs
+from sparkqfs.plan.catalogue import WAREHOUSE
 from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_qfs_health
 from sparkqfs.plan.storage.seam import (
     ONE_PLACE_A_PARTITION,
@@ -221,5 +222,6 @@ class Qfs(Backend):
                 ("/tmp", "1777"),
                 ("/history", "0755"),
                 ("/history/spark-events", "0770"),
+                (WAREHOUSE, "0770"),
             )
         )
