@@ -41,7 +41,7 @@ class SshConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
-    """One machine. What is not set is reckoned from what the machine reports: docs/sizing.md."""
+    """One machine. What is not set is reckoned from what the machine reports: [sizing.md](sizing.md)."""
 
     name: str
     """The key under `nodes`: lower-case letters, digits and dashes, at most 63."""
@@ -104,9 +104,11 @@ class QfsConfig:
     tarball: Path | None = None
     """A tarball on this computer; the environment's SPARKQFS_QFS_TARBALL goes before it."""
     url: str | None = None
-    """`None` means upstream's address for this version and architecture (topology.QFS_URL)."""
+    """`None` means upstream's address for this version and architecture ([qfs-tarball.md](qfs-tarball.md))."""
     sha256: str | None = None
     """Checksum of the tarball, 64 hexadecimal digits."""
+    check_s: float = 300.0
+    """How often the metaserver looks at all files for `invoke status`; sooner when something is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +153,18 @@ class SparkConfig:
     """Memory of a driver, for example `1g`, at least `512m`."""
     conf: tuple[tuple[str, str], ...] = ()
     """Spark settings by name, for example `spark.sql.shuffle.partitions: 64`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogsConfig:
+    """How much is kept of what is written, and for how long; docs/growth.md lists everything that grows."""
+
+    container_mib: int = 50
+    """Of each container's own log, at least `1m`; the engine removes what is older."""
+    program_mib: int = 64
+    """Of each stdout and stderr of a driver and of an executor, at least `1m`; the end is kept."""
+    days: int = 7
+    """How long files of ended programs and images of earlier versions are kept on the nodes, 1 to 3650."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +214,7 @@ class WorkerConfig:
     """What is in the image of the workers, and so of every driver."""
 
     requirements: tuple[str, ...] = ()
-    """pip requirements, or the path of a file with them; docs/packages.md."""
+    """pip requirements, or the path of a file with them ([packages.md](packages.md))."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +258,7 @@ class ClusterConfig:
     """Overlay subnet: private IPv4, free on all nodes, with 3 addresses a node and 8 more."""
     storage: StorageConfig = StorageConfig()
     spark: SparkConfig = SparkConfig()
+    logs: LogsConfig = LogsConfig()
     ports: PortsConfig = PortsConfig()
     registry: RegistryConfig = RegistryConfig()
     build: BuildConfig = BuildConfig()
@@ -308,6 +323,7 @@ _TAKEN_PORTS = {
     topology.SPARK_MASTER_PORT: "the Spark master's",
     topology.SPARK_WORKER_PORT: "the Spark workers'",
     topology.SPARK_WORKER_UI_PORT: "the Spark workers' web UI's",
+    topology.METASTORE_PORT: "the metastore's",
     2377: "Swarm's own",
     7946: "Swarm's own",
 }
@@ -371,6 +387,7 @@ def _cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterConfig
         subnet=root.take("subnet", read.subnet(), _DEFAULT.subnet),
         storage=_storage(root.section("storage"), base, env, len(nodes)),
         spark=_spark(root.section("spark")),
+        logs=_logs(root.section("logs")),
         ports=_ports(root.section("ports")),
         registry=_registry(root.section("registry")),
         build=_build(root.section("build"), base),
@@ -511,6 +528,7 @@ def _qfs(section: Section, base: Path, override: str | None) -> QfsConfig:
         tarball=tarball,
         url=section.take("url", read.url(with_credentials=False), default.url),
         sha256=(section.take("sha256", _SHA256, default.sha256) or "").lower() or None,
+        check_s=section.take("check", read.seconds(), default.check_s),
     )
 
 
@@ -532,6 +550,15 @@ def _spark_conf(section: Section) -> Iterator[tuple[str, str]]:
             section.faults.add(read.join(section.path, name), "has no value; must be text or a number")
         else:
             yield name, section.take(name, setting, "")
+
+
+def _logs(section: Section) -> LogsConfig:
+    default = _DEFAULT.logs
+    return LogsConfig(
+        container_mib=section.take("container", read.mebibytes(1), default.container_mib),
+        program_mib=section.take("program", read.mebibytes(1), default.program_mib),
+        days=section.take("days", read.integer(1, 3650), default.days),
+    )
 
 
 def _ports(section: Section) -> PortsConfig:
@@ -634,7 +661,7 @@ def _check_paths(config: ClusterConfig, faults: Faults) -> None:
     for data_dir in data_dirs:
         if shared is not None and (shared.is_relative_to(data_dir) or data_dir.is_relative_to(shared)):
             faults.add("storage.shared.path", f"{shared} and the data directory {data_dir} are not apart")
-        ours = (data_dir / "qfs", data_dir / "hdfs", data_dir / "spark")
+        ours = [data_dir / name for name in ("qfs", "hdfs", "spark", "sparkqfs")]
         if notebooks is not None and (data_dir.is_relative_to(notebooks) or any(map(notebooks.is_relative_to, ours))):
             faults.add("notebooks.path", f"{notebooks} holds or is in what the daemons write in {data_dir}")
 

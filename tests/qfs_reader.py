@@ -58,6 +58,21 @@ def find_tarball() -> Path | None:
     return found[-1] if found else None
 
 
+def unpack_qfs(top: Path) -> Path:
+    """Programs, libraries and the status server of the tarball; skips the test where there is none."""
+    tarball = find_tarball()
+    if tarball is None:
+        pytest.skip("no QFS tarball in the download cache or SPARKQFS_QFS_TARBALL")
+    with tarfile.open(tarball) as archive:
+        for member in archive:
+            _, _, member.name = member.name.partition("/")
+            if member.name.startswith(("lib/lib", "webui/", "bin/metaserver", "bin/chunkserver", "bin/qfsfsck")) or (
+                member.name in ("bin/tools/qfs", "bin/tools/qfsping")
+            ):
+                archive.extract(member, top, filter="data")
+    return top
+
+
 _made: list[Kit] = []
 """Unpacking and compiling take most of a minute: once a run, for all modules."""
 

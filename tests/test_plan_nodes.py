@@ -100,6 +100,8 @@ def test_secrets_and_keys_are_made_on_the_manager_alone() -> None:
     assert "directory /mnt/data/sparkqfs (0:0, 700)" in whats(plan.of("node1"))
     assert "directory /mnt/data/qfs/checkpoint (6700:6700, 750)" in whats(plan.of("node1"))
     assert not any("checkpoint" in what for what in whats(plan.of("node2")))
+    assert "directory /mnt/data/spark-master (6700:6700, 750)" in whats(plan.of("node1"))
+    assert not any("spark-master" in what for what in whats(plan.of("node2")))
 
 
 def test_secrets_that_are_there_are_never_replaced() -> None:

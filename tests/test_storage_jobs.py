@@ -12,12 +12,12 @@ from builders import a_cluster
 from facts_builders import a_node, fresh, prepared, with_path
 
 from sparkqfs.clients.parallel import Results
-from sparkqfs.config import NotebooksConfig, SharedConfig, StorageConfig
+from sparkqfs.config import NotebooksConfig, SharedConfig, StorageConfig, StorageKind
 from sparkqfs.errors import ConfigError, ExitCode, RefusedError
 from sparkqfs.facts import MetaFact, NodeFacts
 from sparkqfs.jobs import base
 from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.storage import ERASE_SCRIPT, INIT_SCRIPT, WAIT_SCRIPT, init, refusals
+from sparkqfs.jobs.storage import ERASE_SCRIPT, INIT_SCRIPT, WAIT_SCRIPT, data_directories, init, refusals
 from sparkqfs.plan.nodes import is_initialised, plan_prep
 
 HDFS = a_cluster(storage=StorageConfig(kind="hdfs", replication=2))
@@ -152,6 +152,26 @@ def test_erasing_follows_no_link_and_erases_nothing_then(tmp_path: Path, linked:
     done = erase("hdfs", other, tmp_path / "disk" / "hdfs" / "data")
     assert done.returncode == 1 and "symbolic link" in done.stderr
     assert (elsewhere / "precious").exists() and (other / "blk_1").exists()
+
+
+@pytest.mark.parametrize(("kind", "erased"), [("qfs", True), ("hdfs", True), ("shared", False)])
+def test_the_names_of_tables_go_with_their_files(kind: StorageKind, erased: bool) -> None:
+    config = a_cluster(storage=StorageConfig(kind=kind, shared=SHARED))
+    session = a_session(prepared(config), config=config)
+    names = f"/mnt/data/metastore/{kind}"
+    assert (names in data_directories(session, "node1", everything=True)) is erased
+    assert (names in data_directories(session, "node1", everything=False)) is erased
+    assert not any("metastore" in path for path in data_directories(session, "node2", everything=True))
+
+
+def test_a_link_in_the_place_of_all_names_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "qfs").mkdir(parents=True)
+    (elsewhere / "qfs" / "file").touch()
+    (tmp_path / "metastore").symlink_to(elsewhere)
+    done = erase("qfs", tmp_path / "metastore" / "qfs")
+    assert done.returncode == 1 and "metastore is a symbolic link" in done.stderr
+    assert (elsewhere / "qfs" / "file").exists()
 
 
 @pytest.mark.parametrize("running", ["", "c1 c2"])

@@ -125,6 +125,41 @@ def test_whoever_has_cores_is_told_nothing(manager: Manager, monkeypatch: pytest
     assert manager.said == []
 
 
+def test_whoever_follows_late_is_told_how_many_bytes_are_gone(manager: Manager) -> None:
+    folder, got = manager.apps / ID, []
+    folder.mkdir(parents=True)
+    (folder / "stdout@000000000001000").write_text("rest\n")
+    (folder / "stderr").write_text("all\n")
+    (folder / "exit").write_text("0 ended\n")
+    ended = follow.follow(manager.session, ID, lambda stream, data: got.append((stream, data)), 30)
+    assert ended.code == 0 and got == [("stdout", b"rest\n"), ("stderr", b"all\n")]
+    assert [line for line in manager.said if "no longer kept" in line] == [
+        "stdout: 1000 bytes are no longer kept; what follows comes after them"
+    ]
+
+
+def test_a_driver_knows_its_reader_before_it_starts_and_of_none_when_nobody_follows(manager: Manager) -> None:
+    readers: list[list[str]] = []
+
+    def start(submission: str) -> None:
+        readers.append([path.read_text() for path in (manager.apps / submission).glob(".reader-*")])
+        (manager.apps / submission / "exit").write_text("0 ended\n")
+
+    manager.engine.starts = start
+    program = manager.apps.parent / "count.py"
+    program.write_text("")
+    for detach in (False, True):
+        submit.submit(
+            manager.session,
+            Program(program=str(program)),
+            output=lambda _stream, _data: None,
+            detach=detach,
+            take_all=False,
+            timeout_s=60,
+        )
+    assert readers == [["0 0\n"], []]
+
+
 @pytest.mark.parametrize("code", [0, 7])
 def test_a_program_that_has_ended_keeps_its_exit_code_when_its_service_stays(manager: Manager, code: int) -> None:
     manager.engine.broken.add("remove_service")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import re
 import time
 
 from sparkqfs import topology
@@ -27,10 +28,34 @@ done
 """
 LOGS_SCRIPT = r"""
 cd "$1" 2>/dev/null || exit 0
-for f in stderr stdout */stderr */stdout; do
-  [ ! -f "$f" ] || printf '%s\t%s\n' "$f" "$(tail -n "$2" "$f" | tail -c 1000000 | base64 -w 0)"
+lines=$2
+show() {
+  name=$1 end=0 have=0 gone=; shift
+  for f in "$@"; do
+    size=$(stat -c %s -- "$f" 2>/dev/null) || size=0
+    n=0
+    case $f in *@*) n=${f##*@}; n=${n#"${n%%[!0]*}"};; esac
+    end=$((n + size)) have=$((have + size))
+  done
+  case $# in 0) return 0;; esac
+  case $f in *@*) gone=$((end - have));; esac
+  [ ! -f "$d.${name##*/}.gone" ] || gone=$(head -c 40 "$d.${name##*/}.gone")
+  [ "${gone:-0}" = 0 ] || printf '%s-gone\t%s\n' "$name" "$gone"
+  printf '%s\t%s\n' "$name" "$(cat -- "$@" 2>/dev/null | tail -c 1000000 | tail -n "$lines" | base64 -w 0)"
+}
+for d in '' */; do
+  for f in "${d}stderr" "${d}stdout"; do
+    set --
+    for part in "$f"--* "$f" "$f"@*; do
+      case $part in *@*[!0-9]*) continue;; esac
+      [ ! -f "$part" ] || set -- "$@" "$part"
+    done
+    show "$f" "$@"
+  done
 done
 """
+"""Of each stream the last lines, from all its pieces, and the bytes that are not kept any more. A driver's pieces are
+`stdout`, `stdout@OFFSET`, …; an executor's are `stdout--TIME`, …, `stdout`, and `.stdout.gone` says what is missing."""
 END_LISTENER = """
 import os, signal, sys
 port = "%04X" % int(sys.argv[1])
@@ -202,10 +227,10 @@ def logs(session: Session, wanted: str, *, tail: int) -> JobResult:
         raise ConfigError(Problem(what=f"{wanted} is no application's id", hint="`invoke apps` lists them"))
     app_id = mine[0].app_id if mine else wanted
     config = session.config
-    parts: list[tuple[str, str, bytes]] = []
+    parts: list[tuple[str, str, bytes, tuple[int, bool]]] = []
     if mine:
-        found = drivers.on_manager(session, LOGS_SCRIPT, f"{FOLDER}/{mine[0].id}", str(tail)).stdout
-        parts += [(config.manager.name, f"driver/{name}", data) for name, data in _files(found)]
+        text = drivers.on_manager(session, LOGS_SCRIPT, f"{FOLDER}/{mine[0].id}", str(tail)).stdout
+        parts += [(config.manager.name, f"driver/{name}", data, _gone(text, name)) for name, data in _files(text)]
     problems: tuple[Problem, ...] = ()
     if app_id is not None:
         nodes = tuple(node.name for node in config.nodes)
@@ -213,18 +238,22 @@ def logs(session: Session, wanted: str, *, tail: int) -> JobResult:
             nodes,
             lambda node: drivers.in_spark_directory(session, node, LOGS_SCRIPT, f"work/{app_id}", str(tail)).stdout,
         )
-        parts += [(node, name, data) for node, text in results.values.items() for name, data in _files(text)]
+        for node, text in results.values.items():
+            parts += [(node, name, data, _gone(text, name)) for name, data in _files(text)]
         problems = results.problems
     if not parts and not problems:
         what = f"no output of {wanted} is left"
-        hint = "output is kept for seven days; a notebook's own is in the notebook"
+        hint = f"output is kept for {config.logs.days} days; a notebook's own is in the notebook"
         raise ClusterError(Problem(what=what, hint=hint))
     entries: list[dict[str, object]] = []
     lines: list[str] = []
-    for node, name, data in parts:
+    for node, name, data, (gone, is_exact) in parts:
         content = data.decode(errors="replace").splitlines()
+        if gone:
+            least = "" if is_exact else "at least "
+            lines.append(f"[{node}] {name}: ({least}{gone} bytes from before are no longer kept)")
         lines += [f"[{node}] {name}: {line}" for line in content]
-        entries.append({"node": node, "file": name, "lines": content})
+        entries.append({"node": node, "file": name, "lines": content, "gone_bytes": gone, "gone_exact": is_exact})
     document: dict[str, object] = {"schema": 1, "application": app_id, "logs": entries}
     return JobResult(task="app.logs", text="\n".join(lines), document=document, problems=problems)
 
@@ -243,4 +272,10 @@ def follow(session: Session, wanted: str, *, output: following.OnOutput) -> JobR
 def _files(text: str) -> list[tuple[str, bytes]]:
     """Lines `name<TAB>base64` of LOGS_SCRIPT."""
     pairs = (line.partition("\t") for line in text.splitlines())
-    return [(name, base64.b64decode(encoded)) for name, _, encoded in pairs]
+    return [(name, base64.b64decode(encoded)) for name, _, encoded in pairs if not name.endswith("-gone")]
+
+
+def _gone(text: str, name: str) -> tuple[int, bool]:
+    """What LOGS_SCRIPT says of a file: (bytes that are not kept any more, whether there were no more)."""
+    found = re.search(rf"^{re.escape(name)}-gone\t(\d{{1,18}})(\+?)$", text, re.MULTILINE)
+    return (int(found[1]), not found[2]) if found else (0, True)

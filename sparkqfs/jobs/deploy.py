@@ -16,7 +16,7 @@ from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 from sparkqfs.facts import TaskFact
 from sparkqfs.gather import gather_tasks
-from sparkqfs.jobs import images, status, swarm
+from sparkqfs.jobs import images, leftovers, old_images, status, swarm
 from sparkqfs.jobs.base import Session, check_cluster_name
 from sparkqfs.jobs.down import left_over, remove
 from sparkqfs.jobs.shared_path import check_shared_path
@@ -141,9 +141,14 @@ def run(session: Session) -> JobResult:
     if made:
         outcomes.append(Outcome(subject="storage", state="changed", changes=made))
     status.wait_for_history(session)
+    status.wait_for_metastore(session)
     removed = engine.remove_unused(config.name, [*stack.configs, *stack.secrets])
     if removed:
         outcomes.append(Outcome(subject="old configs and secrets", state="changed", changes=tuple(removed)))
+    cleared = leftovers.remove_old_scratch(session)
+    if cleared:
+        outcomes.append(Outcome(subject="scratch of earlier versions", state="changed", changes=cleared))
+    outcomes += old_images.remove(session)
     return JobResult(task="deploy", outcomes=tuple(outcomes))
 
 

@@ -19,27 +19,51 @@ ENTER = (
     'exec setpriv --reuid "$uid" --regid "$gid" --clear-groups -- sh -c "$@"'
 )
 """What users' programs write is read and made as the service user, never as root: it may be a link to anywhere."""
-PIECE_BYTES = 400_000
+PIECE_BYTES = 1_000_000
 """Of a driver's output, read at once."""
 READ_SCRIPT = rf"""
 cd "{FOLDER}/$1" 2>/dev/null || exit 0
+[ -z "$4" ] || printf '%s %s\n' "$(($2 - 1))" "$(($3 - 1))" > ".reader-$4"
 [ ! -f exit ] || printf 'exit\t%s\n' "$(head -c 40 exit)"
 [ ! -f spark.log ] || printf 'app\t%s\n' "$(grep 'app ID app-' spark.log | tail -n 1)"
-piece() {{ [ ! -f "$1" ] || printf '%s\t%s\n' "$1" "$(tail -c "+$2" "$1" | head -c {PIECE_BYTES} | base64 -w 0)"; }}
+piece() {{
+  wanted=$(($2 - 1)) file= next= start=0
+  for f in "$1" "$1"@*; do
+    [ -f "$f" ] || continue
+    n=${{f#"$1"}}; n=${{n#@}}; n=${{n#"${{n%%[!0]*}}"}}
+    case $n in *[!0-9]*) continue;; esac
+    if [ "${{n:-0}}" -le "$wanted" ]; then file=$f start=${{n:-0}}
+    elif [ -z "$next" ]; then next=$f after=$n; fi
+  done
+  from=$wanted size=0
+  [ -z "$file" ] || size=$(stat -c %s -- "$file" 2>/dev/null) || size=0
+  if [ -n "$next" ] && [ "$((start + size))" -le "$from" ]; then
+    file=$next start=$after from=$after
+  fi
+  [ -n "$file" ] || return 0
+  [ -z "$next" ] || printf 'more\tyes\n'
+  printf '%s-gone\t%s\n' "$1" "$((from - wanted))"
+  from=$((from - start + 1))
+  printf '%s\t%s\n' "$1" "$(tail -c "+$from" -- "$file" 2>/dev/null | head -c {PIECE_BYTES} | base64 -w 0)"
+}}
 piece stdout "$2"
 piece stderr "$3"
 """
-"""`exit` is looked for first: nothing is written after it."""
+"""Output is in pieces, named after where they begin, as docker/worker-node/kept_output.py says.
+
+Its words are the submission, the first bytes to read of stdout and stderr, from 1, and the id of a reader for whom the
+driver is to keep what is not read yet. `exit` is looked for before the output: nothing is written after it.
+"""
 MARK_SCRIPT = rf'cd "{FOLDER}/$1" 2>/dev/null || exit 0; [ -f exit ] || printf "%s\n" "$2" > exit'
 TIDY_SCRIPT = rf"""
 for old in {FOLDER}/submit-*; do
   case " $* " in *" ${{old##*/}} "*) continue;; esac
   if [ -d "$old" ] && [ ! -f "$old/exit" ] && [ -n "$(find "$old" -maxdepth 0 -mmin +60)" ]; then
-    last=$(ls -td -- "$old" "$old/stdout" "$old/stderr" 2>/dev/null | head -n 1)
+    last=$(ls -td -- "$old" "$old"/stdout* "$old"/stderr* 2>/dev/null | head -n 1)
     last=$(stat -c %Y "$last")
     printf '1 lost\n' > "$old/.exit" && touch -d "@$last" "$old/.exit" && mv -f "$old/.exit" "$old/exit"
   fi
-  [ ! -f "$old/exit" ] || [ -z "$(find "$old/exit" -mtime +6)" ] || rm -rf -- "$old"
+  [ ! -f "$old/exit" ] || [ -z "$(find "$old/exit" -mmin "+$((${{days:-7}} * 1440))")" ] || rm -rf -- "$old"
 done
 """
 """Its words are the submissions that live. One that wrote no end gets the time of its last output for it; of one that
@@ -93,13 +117,13 @@ def _living_of(session: Session, there: Iterable[str]) -> frozenset[str]:
 
 
 def clear_ended(session: Session) -> None:
-    """Remove the services of drivers that have ended; their files stay for seven days.
+    """Remove the services of drivers that have ended; their files stay for `logs.days`.
 
     Services that somebody else makes meanwhile are none of those that are looked at.
     """
     there = services(session)
     alive = _living_of(session, there)
-    on_manager(session, TIDY_SCRIPT, *sorted(alive))
+    on_manager(session, f"days={session.config.logs.days}\n{TIDY_SCRIPT}", *sorted(alive))
     for submission, name in there.items():
         if submission not in alive:
             session.clients.engine().remove_service(name)
@@ -122,9 +146,9 @@ def room(session: Session) -> Room:
 # --- output and end ---
 
 
-def read(session: Session, submission: str, out: int, err: int) -> Piece:
-    """What the driver wrote after so many bytes."""
-    return parse_piece(on_manager(session, READ_SCRIPT, submission, str(out + 1), str(err + 1)).stdout)
+def read(session: Session, submission: str, out: int, err: int, reader: str = "") -> Piece:
+    """What the driver wrote after so many bytes; for a `reader` it keeps what comes next until that has been read."""
+    return parse_piece(on_manager(session, READ_SCRIPT, submission, str(out + 1), str(err + 1), reader).stdout)
 
 
 def stop(session: Session, submission: str, app_id: str | None) -> bool:

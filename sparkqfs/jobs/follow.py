@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -39,8 +40,19 @@ class Ended:
     why: str = ""
 
 
-def follow(session: Session, submission: str, output: OnOutput, timeout_s: float) -> Ended:
-    """Pass the driver's output on until its end. Raises `DeadlineError`, or when the manager stays out of reach."""
+def new_reader() -> str:
+    """A name under which the driver knows who still has to read its output."""
+    return secrets.token_hex(4)
+
+
+def follow(
+    session: Session, submission: str, output: OnOutput, timeout_s: float, *, reader: str | None = None
+) -> Ended:
+    """Pass the driver's output on until its end. Raises `DeadlineError`, or when the manager stays out of reach.
+
+    The driver waits before it drops what this `reader` has not read; what was dropped earlier is told, in bytes.
+    """
+    reader = reader or new_reader()
     deadline = time.monotonic() + timeout_s
     out = err = 0
     app_id: str | None = None
@@ -48,30 +60,35 @@ def follow(session: Session, submission: str, output: OnOutput, timeout_s: float
     watch, queue = _Watch(session, submission), _Queue(session)
     while True:
         try:
-            piece = read(session, submission, out, err)
-            gone = None if piece.ended is not None else watch.gone()
+            piece = read(session, submission, out, err, reader)
+            lost = None if piece.ended is not None else watch.gone()
             queue.look(piece.app_id)
             patience.renew()
         except ClusterError as error:  # a connection that breaks in the middle of something has many faces
             patience.wait(error, submission)
             continue
-        for name, data in (("stdout", piece.stdout), ("stderr", piece.stderr)):
+        for name, data, gone in (
+            ("stdout", piece.stdout, piece.stdout_gone),
+            ("stderr", piece.stderr, piece.stderr_gone),
+        ):
+            if gone:
+                session.on_event(f"{name}: {gone} bytes are no longer kept; what follows comes after them")
             if data:
                 output(name, data)
-        out, err = out + len(piece.stdout), err + len(piece.stderr)
+        out, err = out + piece.stdout_gone + len(piece.stdout), err + piece.stderr_gone + len(piece.stderr)
         if piece.app_id != app_id:
             app_id = piece.app_id
             session.on_event(f"application {app_id}")
         if not piece.stdout and not piece.stderr:
             if piece.ended is not None:
                 return Ended(code=piece.ended[0], word=piece.ended[1], app_id=app_id)
-            if gone is not None:
-                return Ended(code=1, word="lost", app_id=app_id, why=gone)
+            if lost is not None:
+                return Ended(code=1, word="lost", app_id=app_id, why=lost)
         if time.monotonic() > deadline:
             what = f"{submission} did not end within {timeout_s:.0f} s"
             raise DeadlineError(Problem(what=what, code=ExitCode.TIMEOUT, hint="`--timeout SECONDS`, or `--detach`"))
         most = max(len(piece.stdout), len(piece.stderr))
-        time.sleep(0 if most >= PIECE_BYTES else QUICK_S if most else CALM_S)
+        time.sleep(0 if piece.more or most >= PIECE_BYTES else QUICK_S if most else CALM_S)
 
 
 class _Patience:

@@ -13,6 +13,7 @@ from sparkqfs.facts import NodeFacts, StorageLayout
 from sparkqfs.jobs import images
 from sparkqfs.jobs.base import Session, check_cluster_name
 from sparkqfs.jobs.shared_path import check_shared_path
+from sparkqfs.plan import catalogue
 from sparkqfs.plan.metadata import block_refusals, metadata_refusals
 from sparkqfs.plan.nodes import marker_path
 from sparkqfs.plan.ownership import cluster_directories, users_of
@@ -28,7 +29,8 @@ trap 'rm -rf "$dir"' EXIT INT TERM
 mkdir "$dir/configs" "$dir/secrets"
 while read -r kind name content; do printf '%s' "$content" | base64 -d > "$dir/$kind/$name"; done
 chown -R "$uid:$gid" "$dir"; chmod -R u=rwX,go= "$dir"
-docker run --rm --label "sparkqfs.init=$id" --network none --cap-drop ALL --security-opt no-new-privileges \
+docker run --rm --label "sparkqfs.init=$id" --log-driver none --network none \
+  --cap-drop ALL --security-opt no-new-privileges \
   --tmpfs /run/sparkqfs:mode=1777 \
   -e SPARKQFS_STORAGE="$storage" -e SPARKQFS_ROOT="$root" -e SPARKQFS_CLUSTER_ID="$id" \
   -v "$source:$target" -v "$dir/configs:/etc/sparkqfs:ro" -v "$dir/secrets:/run/secrets:ro" \
@@ -62,7 +64,7 @@ for d in "$@"; do
   p=$d
   while :; do
     [ ! -L "$p" ] || { echo "$p is a symbolic link; it is not followed, nothing was erased" >&2; exit 1; }
-    case "$p" in */"$top"/*) p=${p%/*};; *) break;; esac
+    case "$p" in */"$top"/*|*/metastore/*) p=${p%/*};; *) break;; esac
   done
 done
 for d in "$@"; do
@@ -154,8 +156,10 @@ def data_directories(session: Session, name: str, *, everything: bool) -> list[s
         found = [str(disk / layout.top / layout.blocks) for disk in node.data_dirs]
         if node.manager:
             found += [str(node.data_dirs[0] / layout.top / part) for part in layout.metadata]
+            found.append(str(catalogue.place(config)))  # names of tables whose files are gone
     if everything:  # by name, never from a list that holds the user's own directories too
-        found += map(str, cluster_directories(config, node))
+        names = catalogue.place(config) if layout is None else None  # the tables stay where their files are not ours
+        found += [str(path) for path in cluster_directories(config, node) if path != names]
     return list(dict.fromkeys(found))
 
 

@@ -20,8 +20,8 @@ from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, Problem
 from sparkqfs.facts import SparkFact
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.drivers import MARK_SCRIPT, clear_ended, on_manager, room, stop, wait_until_gone
-from sparkqfs.jobs.follow import Ended, OnOutput, follow, result_of
+from sparkqfs.jobs.drivers import MARK_SCRIPT, clear_ended, on_manager, read, room, stop, wait_until_gone
+from sparkqfs.jobs.follow import Ended, OnOutput, follow, new_reader, result_of
 from sparkqfs.plan.apps import FOLDER, Parcel, Program, driver_labels, driver_task, is_uri, pack, service_name
 from sparkqfs.plan.fits import check_driver, driver_size, fit_executors, parse_defaults
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -87,8 +87,8 @@ def new_id() -> str:
     return f"submit-{time.strftime('%Y%m%d%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
 
 
-def send(session: Session, program: Program, submission: str) -> None:
-    """Copy the program to the manager and start its driver."""
+def send(session: Session, program: Program, submission: str, reader: str = "") -> None:
+    """Copy the program to the manager and start its driver, which keeps its output for a `reader` from the start."""
     pack(program, submission)
     check_files(program)
     config, engine = session.config, session.clients.engine()
@@ -105,6 +105,8 @@ def send(session: Session, program: Program, submission: str) -> None:
     check_driver(size, room(session), config.manager.name)
     parcel = pack(program, submission)
     on_manager(session, SEND_SCRIPT, submission, stdin=tar_of(parcel), timeout_s=config.timeouts.build_s)
+    if reader:
+        read(session, submission, 0, 0, reader)
     try:
         engine.create_service(
             service_name(config.name, submission),
@@ -133,11 +135,12 @@ def submit(
     submission = new_id()
     session.on_event(f"{submission}: sending {program.name or program.program}")
     try:
-        send(session, program, submission)
+        reader = "" if detach else new_reader()
+        send(session, program, submission, reader)
         if detach:
             session.on_event(f"`invoke app.logs {submission}` shows its output, `invoke kill {submission}` ends it")
             return JobResult(task="submit", text=submission, document={"schema": 1, "submission": submission})
-        ended = follow(session, submission, output, timeout_s)
+        ended = follow(session, submission, output, timeout_s, reader=reader)
     except (KeyboardInterrupt, DeadlineError, BrokenPipeError) as error:
         session.on_event(f"ending {submission}")
         stop(session, submission, None)

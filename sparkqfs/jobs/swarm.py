@@ -20,12 +20,12 @@ from sparkqfs.jobs import images
 from sparkqfs.jobs.base import Session
 from sparkqfs.plan.nodes import private_directory
 from sparkqfs.plan.ownership import name_problems
-from sparkqfs.plan.stack import CLUSTER_LABEL, node_labels
+from sparkqfs.plan.stack import CLUSTER_LABEL, log_arguments, node_labels
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Step
 
 REGISTRY_SCRIPT = r"""
 set -eu
-name=$1 image=$2 digest=$3 port=$4 dir=$5 uid=$6 gid=$7
+name=$1 image=$2 digest=$3 port=$4 dir=$5 uid=$6 gid=$7; shift 7
 IFS= read -r config; IFS= read -r htpasswd
 mkdir -p "$dir/registry/storage"
 chmod 0700 "$dir/registry"
@@ -36,7 +36,7 @@ for f in registry.key registry.crt; do [ ! -f "$dir/$f" ] || cp "$dir/$f" "$dir/
 chown -R "$uid:$gid" "$dir/registry"
 docker rm -f "$name" >/dev/null 2>&1 || true
 docker run -d --name "$name" --restart always --user "$uid:$gid" --read-only --cap-drop ALL \
-  --security-opt no-new-privileges --label "sparkqfs.config=$digest" \
+  --security-opt no-new-privileges --label "sparkqfs.config=$digest" "$@" \
   -p "$port:5000" -v "$dir/registry:/registry" \
   --entrypoint /usr/bin/docker-registry "$image" serve /registry/config.yml >/dev/null
 """
@@ -174,7 +174,10 @@ def registry_config(session: Session) -> str:
 def _registry_digest(session: Session, reference: str) -> str:
     facts = session.manager_facts()
     password = session.secrets()["registry_password"] if facts.has_secrets else ""
-    text = repr((registry_config(session), reference, session.config.registry.port, facts.ca_pem, password))
+    config = session.config
+    text = repr(
+        (registry_config(session), reference, config.registry.port, facts.ca_pem, password, log_arguments(config))
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -310,6 +313,7 @@ def start_registry(session: Session) -> None:
             str(private_directory(config)),
             str(config.owner.uid),
             str(config.owner.gid),
+            *log_arguments(config),
         ],
         stdin=_base64_line(registry_config(session)) + _base64_line(htpasswd),
     )

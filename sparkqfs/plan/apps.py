@@ -129,7 +129,8 @@ def driver_task(
 ) -> dict[str, Any]:
     """The task of a driver's service, from what the engine says of the deployed jupyter-server.
 
-    It has that one's image, network, settings, mounts and secrets but the token: a session there and here is the same.
+    It has that one's image, network, settings, log limit, mounts and secrets but the token: a session there and here is
+    the same.
     Its memory is limited: a driver that takes more ends, and not what runs beside it.
     It is pinned to the manager, where its files are, is known under no name, and is never started twice.
     """
@@ -146,6 +147,7 @@ def driver_task(
     constraints = [f"node.labels.{CLUSTER_LABEL} == {cluster}", f"node.labels.{NODE_LABEL} == {manager}"]
     return {
         "ContainerSpec": container,
+        **({"LogDriver": template["LogDriver"]} if template.get("LogDriver") else {}),
         "Resources": {"Limits": {"MemoryBytes": memory_mib * 2**20}},
         "RestartPolicy": {"Condition": "none"},
         "Placement": {"Constraints": constraints},
@@ -162,6 +164,11 @@ class Piece:
 
     stdout: bytes
     stderr: bytes
+    stdout_gone: int = 0
+    """Bytes of stdout before these that are not kept any more."""
+    stderr_gone: int = 0
+    more: bool = False
+    """There is more to read at once."""
     app_id: str | None
     ended: tuple[int, str] | None
     """(exit code, `ended`, `stopped` or `lost`), when it is no more."""
@@ -179,9 +186,16 @@ def parse_piece(text: str) -> Piece:
     return Piece(
         stdout=base64.b64decode(values.get("stdout", "")),
         stderr=base64.b64decode(values.get("stderr", "")),
+        more="more" in values,
+        stdout_gone=_number(values.get("stdout-gone", "")),
+        stderr_gone=_number(values.get("stderr-gone", "")),
         app_id=_app_id(values.get("app", "")),
         ended=parse_exit(values.get("exit", "")),
     )
+
+
+def _number(text: str) -> int:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0
 
 
 def _app_id(text: str) -> str | None:

@@ -8,10 +8,12 @@ from pathlib import PurePosixPath
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts import DiskFact, NodeFacts, PathFact
+from sparkqfs.plan import catalogue
 from sparkqfs.plan.metadata import LOST_METADATA
-from sparkqfs.plan.ownership import WORK, name_problems, name_steps
+from sparkqfs.plan.ownership import RECOVERY, WORK, name_problems, name_steps
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.storage.seam import MARKER
 from sparkqfs.plan.trust import plan_trust
 
 DIRECTORY_MODE = 0o750
@@ -161,7 +163,7 @@ def marker_path(config: ClusterConfig, disk: DiskFact) -> PurePosixPath:
     """The marker of a disk: beside the data, so that it goes away with the disk."""
     layout = backend_of(config).layout
     assert layout is not None
-    return disk.path / layout.top / ".cluster-id"
+    return disk.path / layout.top / MARKER
 
 
 def _marker(
@@ -268,7 +270,9 @@ def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePos
         found += [disk / name for name in backend.disk_directories(number == 0)]
     found.append(node.data_dirs[0] / WORK)
     if node.manager:
-        found += [node.data_dirs[0] / name for name in backend.manager_directories()]
+        found += [node.data_dirs[0] / name for name in (RECOVERY, *backend.manager_directories())]
+        if catalogue.has_metastore(config):
+            found += [node.data_dirs[0] / name for name in catalogue.directories(config)]
         if config.shared_directory is not None:
             found.append(config.shared_directory)
         if not config.notebooks.shared:

@@ -1,7 +1,8 @@
 """The whole life of a cluster, through the command line, on real container machines.
 
 One local cluster of three nodes serves all of it: first QFS where its tarball is to be had, then HDFS, then the shared
-storage in a short form. The tests of a class stand on each other, in the order in which they are written.
+storage. The whole life runs on the first storage; on the others what is marked `every_storage`, the short form, which
+must stand alone. The tests of a class stand on each other, in the order in which they are written.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -27,10 +29,11 @@ import requests
 import yaml
 from broken import Broken, Machines
 from browser import browser, why_not
+from doors import Doors
 from jar_program import make_jars
 from jupyter_page import Jupyter
 from leftovers import remove_leftovers
-from marks import on_one_storage, takes_long
+from marks import takes_long
 
 from sparkqfs.clients.download import find_tarball
 from sparkqfs.config import load_config
@@ -206,7 +209,7 @@ HDFS = Kind(
 def with_storage(machines: Path, kind: str, **more: object) -> Path:
     """The same machines with another storage."""
     settings = yaml.safe_load(machines.read_text())
-    settings |= {"storage": {"kind": kind, "shared": {"path": "/mnt/shared"}}, **more}
+    settings |= {"storage": {"kind": kind, "shared": {"path": "/mnt/shared"}}, "logs": {"program": "2m"}, **more}
     file = machines.parent / f"{kind}.yml"
     file.write_text(yaml.safe_dump(settings))
     return file
@@ -338,9 +341,11 @@ class Beginning(Storage):
         assert ran.code == 1
         assert "[node1]" in ran.err and f"invoke {self.kind.init}" in ran.err
 
+    @pytest.mark.every_storage
     def test_up_brings_the_cluster_to_work_and_then_has_nothing_to_do(self, cluster: Cluster) -> None:
         first = cluster.ok("up", "--json", timeout_s=2400)
-        assert [stage["stage"] for stage in first.json["stages"] if stage["changed"]] == ["init-storage", "deploy"]
+        changed = [stage["stage"] for stage in first.json["stages"] if stage["changed"]]
+        assert changed[-2:] == ["init-storage", "deploy"]
         second = cluster.ok("up", "--json")
         assert not any(stage["changed"] for stage in second.json["stages"])
 
@@ -356,6 +361,7 @@ class Beginning(Storage):
         assert ran.code == 5
         assert "file-system id" in ran.err and "bytes" in ran.err and "`invoke deploy`" in ran.err
 
+    @pytest.mark.every_storage
     def test_status_sees_workers_and_data_servers_under_the_same_addresses(self, cluster: Cluster) -> None:
         found = cluster.ok("status", "--json").json
         assert found["state"] == "healthy"
@@ -383,6 +389,7 @@ class Beginning(Storage):
         if self.kind.has_reader:
             assert result["local_share"] > 0.9
 
+    @pytest.mark.every_storage
     def test_verify_reads_back_what_it_wrote_and_counts_the_network(self, cluster: Cluster) -> None:
         words = ("--mib", "96", "--files", "12", "--reads", "3", "--report", "local.html")
         found = cluster.ok("verify", *words, "--json").json
@@ -409,6 +416,7 @@ class Beginning(Storage):
         assert kept.split()[0] == hashlib.sha256(payload).hexdigest()
         assert cluster.run("verify", "--path", "/tmp/nothing-here").code == 2
 
+    @pytest.mark.every_storage
     def test_files_go_to_the_storage_and_back(self, cluster: Cluster) -> None:
         files_there_and_back(cluster)
         text = self.in_master("/opt/sparkqfs/bin/sls", "/tmp/files", "-R")
@@ -456,6 +464,9 @@ print("counted", file=sys.stderr)
 sys.exit(int(sys.argv[4]))
 """
 COUNTED = "def times(rows, rest):\n    return len(range(rest, rows, 1000))\n"
+TALKER_LINES = 600_000
+TALKER = f"for number in range({TALKER_LINES}): print('%015d' % number)\n"
+"""Five times `logs.program`."""
 SLEEPER = """\
 import time
 
@@ -466,6 +477,25 @@ time.sleep(600)
 """
 
 
+SQUARES = """\
+import time
+
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.appName("squares.py").getOrCreate()
+spark.range(10).count()
+print("begun", flush=True)
+
+
+def slow(n):
+    time.sleep(1)
+    return n * n
+
+
+print(spark.sparkContext.parallelize(range(90), 90).map(slow).sum())
+"""
+
+
 @functools.cache  # the tarball's checksum takes its time
 def has_qfs(machines: Path) -> bool:
     """Whether QFS's tarball is to be had, and so all of its tests."""
@@ -473,16 +503,16 @@ def has_qfs(machines: Path) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _on_one_storage(request: pytest.FixtureRequest) -> None:
-    """What is the same for every storage is tested on one: QFS where its tarball is, else HDFS."""
-    if request.node.get_closest_marker("one_storage") is None or os.environ.get("SPARKQFS_LONG_TESTS"):
+def _whole_life_on_one_storage(request: pytest.FixtureRequest) -> None:
+    """All of it on one storage: that of `./test --all PART`, else QFS where its tarball is, else HDFS."""
+    kind = getattr(request.cls, "kind", None)
+    if kind is None or request.node.get_closest_marker("every_storage") or request.config.getoption("part"):
         return
     first = QFS if has_qfs(request.getfixturevalue("machines")) else HDFS
-    if request.cls.kind is not first:
-        pytest.skip(f"runs on {first.name} here; SPARKQFS_LONG_TESTS=1 ./test runs it on {request.cls.kind.name} too")
+    if kind is not first:
+        pytest.skip(f"runs on {first.name} here: ./test --all {kind.name} runs it on {kind.name} too")
 
 
-@on_one_storage
 class Notebooks(Storage):
     """The notebooks that use what a data-local storage has."""
 
@@ -532,7 +562,6 @@ class Benchmarks(Storage):
 
 
 @takes_long
-@on_one_storage
 class Programs(Storage):
     """Users' programs, their ends, and what is known of them afterwards."""
 
@@ -542,7 +571,12 @@ class Programs(Storage):
     @classmethod
     def folder(cls, cluster: Cluster) -> Path:
         folder = cluster.hosts.parent
-        for name, text in (("words.py", WORD_COUNT), ("counted.py", COUNTED), ("sleeper.py", SLEEPER)):
+        for name, text in (
+            ("words.py", WORD_COUNT),
+            ("counted.py", COUNTED),
+            ("sleeper.py", SLEEPER),
+            ("talker.py", TALKER),
+        ):
             (folder / name).write_text(text)
         (folder / "raises.py").write_text("raise RuntimeError('on purpose')\n")
         return folder
@@ -573,6 +607,18 @@ class Programs(Storage):
         assert ran.code == 1 and "on purpose" in ran.err
         assert "on purpose" in cluster.ok("app.logs", ran.json["submission"]).out
 
+    def test_much_output_is_followed_whole_and_kept_within_its_bound(self, cluster: Cluster, folder: Path) -> None:
+        ran = cluster.run("submit", "talker.py", "--json")
+        assert ran.code == 0, ran.err[-3000:]
+        lines = [line for line in ran.err.splitlines() if re.fullmatch(r"\d{15}", line)]
+        assert lines == [f"{number:015d}" for number in range(TALKER_LINES)]
+        where = f"/mnt/data/spark/apps/{ran.json['submission']}"
+        kept = int(on_node(1, "sh", "-c", f"cat {where}/stdout* | wc -c"))
+        assert 1 << 20 < kept <= 2 << 20
+        logs = cluster.ok("app.logs", ran.json["submission"], "--tail", "1", "--json").json["logs"]
+        (said,) = [one for one in logs if one["file"] == "driver/stdout"]
+        assert said["lines"] == lines[-1:] and said["gone_bytes"] == 16 * TALKER_LINES - kept
+
     def test_ctrl_c_ends_the_application_on_the_cluster(self, cluster: Cluster, folder: Path) -> None:
         assert cluster.ended("submit", "sleeper.py", said="application app-", sent=signal.SIGINT, within_s=40) == 130
         self.nothing_left(cluster)
@@ -599,6 +645,29 @@ class Programs(Storage):
         assert ran.code == 1 and "was lost" in ran.err and ran.out == "10\n"
         states = {row["submission"]: row["state"] for row in cluster.ok("apps", "--json").json["applications"]}
         assert (states[ids[0]], states[ids[1]]) == ("KILLED", "LOST")
+        self.nothing_left(cluster)
+
+    def test_an_application_goes_on_when_the_spark_master_is_killed(self, cluster: Cluster) -> None:
+        program = cluster.hosts.parent / "squares.py"
+        program.write_text(SQUARES)
+        # with one failure allowed, an executor that is lost ends it
+        words = ("--cores", "all", "--conf", "spark.task.maxFailures=1", "--detach")
+        submission = cluster.ok("submit", str(program), *words).out.strip()
+        end = time.monotonic() + 240
+        while "begun" not in cluster.ok("app.logs", submission).out:
+            assert time.monotonic() < end, "it does not begin"
+            time.sleep(1)
+        damage = 'for state in /mnt/data/spark-master/*/; do echo damaged >"${state}app_damaged"; done'
+        on_node(1, "sh", "-c", damage)
+        on_node(1, "docker", "kill", container_of(1, "spark_spark-master"))
+        killed = time.monotonic()
+        assert cluster.run("status", "--json").code == 1
+        cluster.until_healthy(60)
+        print(f"healthy {time.monotonic() - killed:.0f} s after the Spark master was killed")
+        running = cluster.ok("status", "--json").json["spark"]["running"]
+        assert [one["name"] for one in running] == ["squares.py"]
+        ran = cluster.run("app.logs", submission, "--follow")
+        assert (ran.code, ran.out.splitlines()[-1]) == (0, str(sum(n * n for n in range(90)))), ran.err[-3000:]
         self.nothing_left(cluster)
 
     def test_the_shell_runs_what_standard_input_gives(self, cluster: Cluster) -> None:
@@ -683,6 +752,7 @@ class Interrupted(Storage):
 class Ending(Storage):
     """Stops, failures, and the end of the data."""
 
+    @pytest.mark.every_storage
     def test_files_survive_down_and_deploy(self, cluster: Cluster) -> None:
         payload = os.urandom(3 << 20)
         self.in_master(*self.kind.put, "/tmp/kept.bin", stdin=payload)
@@ -698,6 +768,7 @@ class Ending(Storage):
         cluster.ok("deploy")
         assert self.in_master(*checksum) == before
 
+    @pytest.mark.every_storage
     def test_status_says_when_worker_nodes_are_killed_and_what_comes_after_them_reads_locally(
         self, cluster: Cluster
     ) -> None:
@@ -719,6 +790,9 @@ class Ending(Storage):
         killed = time.monotonic()
         cluster.until_healthy()
         healthy = time.monotonic()
+        for number in (1, 2, 3):
+            names = on_node(number, "ls", "/mnt/data/spark/local").split()
+            assert len([name for name in names if name.startswith("scratch-worker-")]) == 1, (number, names)
         assert cluster.ok("status", "--json").json["storage"]["server_hosts"] != before
         found = cluster.ok("verify", "--path", "/tmp/again", "--reads", "2", "--json").json
         took = (
@@ -739,6 +813,7 @@ class Ending(Storage):
         assert ran.json["spark"]["answers"] is True
         cluster.until_healthy()
 
+    @pytest.mark.every_storage
     def test_a_disk_that_is_not_mounted_stops_deploy_and_prep(self, cluster: Cluster) -> None:
         cluster.ok("down")
         top = f"/mnt/data/{self.kind.top}"
@@ -752,7 +827,6 @@ class Ending(Storage):
         assert "[node3]" in deploy.err and "[node3]" in prep.err
         assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}
 
-    @pytest.mark.one_storage
     def test_deploy_alone_brings_changed_sizes_to_their_machines(self, cluster: Cluster) -> None:
         cluster.ok("deploy")
         settings = yaml.safe_load(cluster.hosts.read_text())
@@ -768,7 +842,6 @@ class Ending(Storage):
         assert wanted["node1"] is None and int(limit) == round(1e9 * wanted["node3"])
         assert set(uneven.ok("deploy", "--json").states().values()) == {"unchanged"}
 
-    @pytest.mark.one_storage
     def test_the_machines_own_network_does_as_well(self, cluster: Cluster) -> None:
         settings = yaml.safe_load(cluster.hosts.read_text()) | {"network": "host"}
         file = cluster.hosts.with_name(f"{self.kind.name}-host.yml")
@@ -784,6 +857,7 @@ class Ending(Storage):
         assert set(on_host.ok("deploy", "--json").states().values()) == {"unchanged"}
         on_host.ok("down")
 
+    @pytest.mark.every_storage
     def test_purge_needs_the_clusters_name_and_then_erases(self, cluster: Cluster) -> None:
         assert cluster.run("purge", "--yes").code == 5
         assert cluster.run("purge", "--erase", "other").code == 2
@@ -798,10 +872,11 @@ class Ending(Storage):
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class TestQfs(Ending, Broken, Programs, Benchmarks, Notebooks, Beginning):
+class TestQfs(Ending, Broken, Interrupted, Programs, Benchmarks, Notebooks, Doors, Beginning):
     """Real QFS."""
 
     kind = QFS
+    killed_at = (("build", "[qfs-master] building"), ("push", "pushing"))
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -811,7 +886,7 @@ class TestQfs(Ending, Broken, Programs, Benchmarks, Notebooks, Beginning):
         return Cluster(with_storage(machines, "qfs"), "spark")
 
 
-class TestHdfs(Ending, Interrupted, Programs, Notebooks, Beginning):
+class TestHdfs(Ending, Interrupted, Programs, Notebooks, Doors, Beginning):
     """Real HDFS."""
 
     kind = HDFS
@@ -822,6 +897,7 @@ class TestHdfs(Ending, Interrupted, Programs, Notebooks, Beginning):
     def cluster(cls, machines: Path) -> Cluster:
         return Cluster(with_storage(machines, "hdfs"), "spark")
 
+    @pytest.mark.every_storage
     def test_the_word_of_another_storage_is_refused(self, cluster: Cluster) -> None:
         ran = cluster.run("init-qfs")
         assert ran.code == 2 and "init-storage" in ran.err

@@ -5,6 +5,8 @@ from __future__ import annotations
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
 from sparkqfs.facts import StorageFact, StorageLayout, parse_hdfs
+from sparkqfs.plan.catalogue import WAREHOUSE
+from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_hdfs_health
 from sparkqfs.plan.storage.seam import (
     ONE_PLACE_A_PARTITION,
     SHARED_PREFIXES,
@@ -134,6 +136,18 @@ class Hdfs(Backend):
         """The namenode's JMX beans."""
         return parse_hdfs(answer)
 
+    def health(self, answer: object, memory: MemoryFact | str) -> HealthFact:
+        """The counts of the beans, the pace from what the container remembers."""
+        return parse_hdfs_health(answer, memory)
+
+    def which_lost(self) -> str:
+        """Blocks and paths."""
+        return "hdfs fsck / -list-corruptfileblocks"
+
+    def which_short(self) -> str:
+        """One line a block, its path first."""
+        return "hdfs fsck / | grep 'Under replicated'"
+
     def unready(self, config: ClusterConfig, fact: StorageFact | None, hosts: tuple[str, ...]) -> str | None:
         """Every datanode up, out of safe mode, under the workers' addresses."""
         return servers_unready(self.words, config, fact, hosts)
@@ -160,6 +174,7 @@ class Hdfs(Backend):
             "/tmp": "1777",
             "/history": "0755",
             "/history/spark-events": "0770",
+            WAREHOUSE: "0770",
         }
         lines = [
             f"have=\" $(hdfs dfs -ls -d {' '.join(wanted)} 2>/dev/null | awk '/^d/ {{print $NF}}' | tr '\\n' ' ') \"",

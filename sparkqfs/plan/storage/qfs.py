@@ -5,6 +5,8 @@ from __future__ import annotations
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
 from sparkqfs.facts import StorageFact, StorageLayout, parse_qfs
+from sparkqfs.plan.catalogue import WAREHOUSE
+from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_qfs_health
 from sparkqfs.plan.storage.seam import (
     ONE_PLACE_A_PARTITION,
     SHARED_PREFIXES,
@@ -20,6 +22,8 @@ ROOT = f"qfs://{topology.QFS_MASTER}:{topology.META_CLIENT_PORT}"
 REED_SOLOMON = "1,6,3,65536,2"
 """createParams: copies, data and recovery stripes, bytes of a stripe, the striper's number for Reed-Solomon."""
 REED_SOLOMON_NODES = 9
+FSCK = f"qfsfsck -m 127.0.0.1 -p {topology.META_CLIENT_PORT} -a 0"
+"""In the metaserver's container."""
 CLIENT_ENVIRONMENT = {
     "QFS_CLIENT_CONFIG": "client.useOsResolver=1",
     "QFS_CLIENT_DEFAULT_FATTR_REVALIDATE_TIME": "-1",
@@ -157,6 +161,22 @@ class Qfs(Backend):
         """The status server's `/query/meta`."""
         return parse_qfs(answer)
 
+    def health(self, answer: object, memory: MemoryFact | str) -> HealthFact:
+        """Files from what the container remembers of fsck, the rest from `/query/meta`."""
+        return parse_qfs_health(answer, memory)
+
+    def which_lost(self) -> str:
+        """fsck's list: state 1, size, copies, ..., path. What was removed is in /dumpster for some minutes."""
+        return f"{FSCK} | grep '^1 [0-9]' | grep -v ' /dumpster/'"
+
+    def which_short(self) -> str:
+        """State 2 is lost if one server goes down: with two copies asked for, one is left."""
+        return f"{FSCK} | grep -E '^[12] [0-9]+ ([2-9]|[1-9][0-9]) '"
+
+    def master_environment(self, config: ClusterConfig) -> dict[str, str]:
+        """How often the files are checked: docker/worker-node/storage_health.py."""
+        return {"SPARKQFS_CHECK_S": f"{config.storage.qfs.check_s:g}"}
+
     def unready(self, config: ClusterConfig, fact: StorageFact | None, hosts: tuple[str, ...]) -> str | None:
         """Every chunkserver up, out of recovery, under the workers' addresses."""
         return servers_unready(self.words, config, fact, hosts)
@@ -202,5 +222,6 @@ class Qfs(Backend):
                 ("/tmp", "1777"),
                 ("/history", "0755"),
                 ("/history/spark-events", "0770"),
+                (WAREHOUSE, "0770"),
             )
         )

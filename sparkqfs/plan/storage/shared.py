@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
+from sparkqfs.plan.catalogue import WAREHOUSE
 from sparkqfs.plan.storage.seam import SHARED_TARGET, Backend, Form, Words
 
 
@@ -33,5 +34,6 @@ class Shared(Backend):
                 (f"/user/{config.owner.user}", "0750"),
                 ("/tmp", "1777"),
                 ("/history/spark-events", "0770"),
+                (WAREHOUSE, "0770"),
             )
         )

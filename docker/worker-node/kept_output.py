@@ -1,0 +1,152 @@
+"""The end of a program's output, in files of a bounded size. Standard library only.
+
+A stream called `stdout` is kept in pieces: `stdout`, `stdout@000000008388608`, … The number is where the piece begins
+in all that the program has written. A piece is written once and never renamed, so whoever reads at an offset finds the
+right bytes or knows how many are gone; the oldest piece goes when there are too many. Programs that write little have
+the one file `stdout`.
+
+Somebody who follows the output keeps a file `.reader-ID` with two numbers, how far stdout and stderr are read, and
+writes it again every few seconds. A piece that such a reader has not read yet stays: the program waits, as it would for
+a slow terminal. A reader that has said nothing for `LEASE_S` does not hold anybody up any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+STREAMS = ("stdout", "stderr")
+PIECES = 8
+"""Of a stream; the last one is being written."""
+MIN_PIECE = 1024
+READ_BYTES = 1 << 16
+LEASE_S = 75.0
+"""More than follow.PATIENCE_S in sparkqfs/jobs: a connection that breaks is tried again for that long."""
+READERS = ".reader-*"
+WAIT_S = 0.1
+LAST_S = 1.0
+"""For writing what is still in the pipes; a process that has left the program's group may hold them open for ever."""
+
+
+def piece_name(stream: str, offset: int) -> str:
+    """The file of a piece that begins at `offset` bytes."""
+    return f"{stream}@{offset:015d}" if offset else stream
+
+
+class Keeper:
+    """Copies one stream from a pipe into pieces; `limit` bytes stay at most, or somewhat fewer."""
+
+    def __init__(self, folder: Path, stream: str, limit: int) -> None:
+        self.folder, self.stream = folder, stream
+        self.piece_bytes = max(MIN_PIECE, limit // PIECES)
+        self.total = 0
+        """Bytes that the program has written."""
+        self.pieces: deque[int] = deque()
+        """Where each piece that is there begins."""
+        self.finishing = threading.Event()
+        """The program has ended: nobody is waited for any more, and nothing is removed."""
+        self._file: int | None = None
+        self._room = 0
+
+    def copy(self, source: int) -> None:
+        """Until the pipe is closed at the other end. What cannot be written is counted and dropped."""
+        with contextlib.closing(os.fdopen(source, "rb", buffering=0)) as pipe:
+            while data := pipe.read(READ_BYTES):
+                self.write(data)
+        self._close()
+
+    def write(self, data: bytes) -> None:
+        """Appends to the last piece, and begins others."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                if self._file is None or self._room == 0:
+                    self.begin()
+                assert self._file is not None
+                done = os.write(self._file, rest[: self._room])
+            except OSError:  # a full disk: what comes later may find room again, in a piece of its own
+                self._close()
+                self.total += len(rest)
+                return
+            self._room -= done
+            self.total += done
+            rest = rest[done:]
+
+    def begin(self) -> None:
+        """Closes the last piece, makes room, and opens the next one. Raises OSError."""
+        self._close()
+        while len(self.pieces) >= PIECES and not self.finishing.is_set():
+            self._wait_for_readers(self.pieces[1])
+            if self.finishing.is_set():
+                break
+            with contextlib.suppress(FileNotFoundError):
+                (self.folder / piece_name(self.stream, self.pieces[0])).unlink()
+            self.pieces.popleft()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._file = os.open(self.folder / piece_name(self.stream, self.total), flags, 0o640)
+        self._room = self.piece_bytes
+        self.pieces.append(self.total)
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+        self._file = None
+
+    def _wait_for_readers(self, end: int) -> None:
+        """Until nobody who follows still needs what lies before `end`."""
+        while slowest_reader(self.folder, STREAMS.index(self.stream)) < end and not self.finishing.wait(WAIT_S):
+            pass
+
+
+def slowest_reader(folder: Path, column: int) -> float:
+    """How far the slowest of those who follow has read a stream; infinite without any."""
+    found = float("inf")
+    for path in folder.glob(READERS):
+        try:
+            if time.time() - path.stat().st_mtime > LEASE_S:
+                path.unlink()
+                continue
+            words = path.read_text(encoding="ascii").split()
+            found = min(found, int(words[column]))
+        except (IndexError, ValueError):
+            found = 0  # it is being written
+        except OSError:
+            continue
+    return found
+
+
+class Kept:
+    """Both streams of one program."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.keepers = tuple(Keeper(folder, stream, limit) for stream in STREAMS)
+        self._threads: list[threading.Thread] = []
+
+    def open(self) -> tuple[int, int]:
+        """The ends for the program, to be closed here once it is started; copying begins."""
+        ends = []
+        for keeper in self.keepers:
+            with contextlib.suppress(OSError):
+                keeper.begin()
+            source, end = os.pipe()
+            thread = threading.Thread(target=keeper.copy, args=(source,), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+            ends.append(end)
+        return ends[0], ends[1]
+
+    def finish(self, deadline_s: float) -> None:
+        """The program has ended: takes what is still in the pipes; after `deadline_s` readers are not waited for."""
+        self._join(deadline_s)
+        for keeper in self.keepers:
+            keeper.finishing.set()
+        self._join(LAST_S)
+
+    def _join(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))

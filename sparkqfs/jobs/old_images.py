@@ -1,0 +1,80 @@
+"""Images of earlier versions: removed from the engines and from the registry when the new stack works."""
+
+from __future__ import annotations
+
+from sparkqfs.jobs import images
+from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.drivers import ENTER
+from sparkqfs.jobs.swarm import registry_name, wait_for_registry
+from sparkqfs.plan.nodes import private_directory
+from sparkqfs.plan.stack import CLUSTER_LABEL
+from sparkqfs.plan.steps import Outcome
+
+TIDY_S = 1800.0
+ENGINE_SCRIPT = r"""
+label=$1 days=$2; shift 2
+limit=$(($(date +%s) - days * 86400))
+for id in $(docker image ls -q --no-trunc --filter "label=$label" | sort -u); do
+  names=$(docker image inspect -f '{{range .RepoTags}}{{println .}}{{end}}{{range .RepoDigests}}{{println .}}{{end}}' \
+    "$id") || continue
+  for kept in "$@"; do
+    printf '%s\n' "$names" | grep -qxF -- "$kept" && continue 2
+  done
+  made=$(docker image inspect -f '{{.Created}}' "$id") && made=$(date -d "$made" +%s) || continue
+  [ "$made" -lt "$limit" ] || continue
+  docker image rm "$id" >/dev/null 2>&1 && printf '%s\n' "$names" | grep . | head -n 1
+done
+exit 0
+"""
+"""Its words are a label, an age in days, and the names that stay. An image that a container has, running or not, and
+one that another is built on, the engine does not remove."""
+TAGS_SCRIPT = r"""
+days=$1; shift
+for link in */*/_manifests/tags/*/current/link; do
+  [ -f "$link" ] || continue
+  tag=${link%/current/link}
+  image=${tag%%/_manifests/*}:${tag##*/}
+  for kept in "$@"; do [ "$kept" != "$image" ] || continue 2; done
+  [ -n "$(find "$link" -mmin "+$((days * 1440))")" ] || continue
+  rm -rf -- "$tag" && printf '%s\n' "$image"
+done
+"""
+"""In the directory of the registry's repositories. Its words are an age in days, and the images that stay, such as
+`spark/worker-node:TAG`."""
+REGISTRY_SCRIPT = r"""
+name=$1 folder=$2 uid=$3 gid=$4 enter=$5 tags=$6; shift 6
+folder=$folder/registry/storage/docker/registry/v2/repositories
+[ -d "$folder" ] || exit 0
+removed=$(sh -c "$enter" sh "$folder" "$uid" "$gid" "$tags" sh "$@")
+[ -n "$removed" ] || exit 0
+printf '%s\n' "$removed"
+docker exec "$name" docker-registry garbage-collect --delete-untagged /registry/config.yml >/dev/null 2>&1
+docker restart "$name" >/dev/null
+"""
+"""Nothing is pushed meanwhile: a deploy holds the cluster's lock."""
+
+
+def remove(session: Session) -> list[Outcome]:
+    """What was removed from the engines and from the registry: older than `logs.days`, of no use to this version."""
+    config = session.config
+    refs = images.references(session).values()
+    tags = sorted({name for ref in refs for name in (ref.plain, ref.reference)})
+    pushed = [name for name in images.digests(session).values() if name]
+    days = str(config.logs.days)
+
+    def from_engine(name: str) -> int:
+        words = [f"{CLUSTER_LABEL}={config.name}", days, *tags, *pushed]
+        script = ["sh", "-c", ENGINE_SCRIPT, "sh", *words]
+        return len(session.clients.node(name).run(script, check=False, timeout_s=TIDY_S).stdout.splitlines())
+
+    found = session.clients.on(tuple(node.name for node in config.nodes), from_engine)
+    gone = [f"{number} on {name}" for name, number in found.values.items() if number]
+    kept = [name.removeprefix(f"{config.registry_address}/") for name in tags]
+    owner = (str(config.owner.uid), str(config.owner.gid))
+    words = [registry_name(session), str(private_directory(config)), *owner, ENTER, TAGS_SCRIPT, days, *kept]
+    script = ["sh", "-c", REGISTRY_SCRIPT, "sh", *words]
+    old = session.clients.manager.run(script, check=False, timeout_s=TIDY_S).stdout.splitlines()
+    if old:
+        wait_for_registry(session)
+        gone.append(f"{len(old)} in the registry")
+    return [Outcome(subject="images of earlier versions", state="changed", changes=tuple(gone))] if gone else []
