@@ -162,6 +162,9 @@ class Kind:
     master: str
     top: str
     metadata: str
+    begun: str
+    """What an init that was killed may leave."""
+
     put: tuple[str, ...]
     cat: str
     has_reader: bool = False
@@ -180,6 +183,7 @@ QFS = Kind(
     "qfs-master",
     "qfs",
     "checkpoint",
+    "checkpoint/chkpt.0.0.0.577DFBEAF3C2EC4F.tmp",
     ("qfs", "-put", "-"),
     "qcat",
     has_reader=True,
@@ -197,6 +201,7 @@ HDFS = Kind(
     "hdfs-namenode",
     "hdfs",
     "name",
+    "name/current/VERSION",
     ("hdfs", "dfs", "-put", "-"),
     "hcat",
     server="DataNode",
@@ -340,6 +345,16 @@ class Beginning(Storage):
         ran = cluster.run("deploy")
         assert ran.code == 1
         assert "[node1]" in ran.err and f"invoke {self.kind.init}" in ran.err
+
+    def test_what_a_killed_init_left_is_no_file_system_and_up_makes_one(self, cluster: Cluster) -> None:
+        left = f"/mnt/data/{self.kind.top}/{self.kind.begun}"
+        folder, _, _ = left.rpartition("/")
+        on_node(1, "install", "-d", "-o", "6700", "-g", "6700", "-m", "750", folder)
+        on_node(1, "install", "-o", "6700", "-g", "6700", "/dev/null", left)
+        ran = cluster.run("deploy")  # the next test is `up`
+        assert ran.code == 1 and f"invoke {self.kind.init}" in ran.err
+        (why,) = cluster.ok(self.kind.init, "--dry-run", "--json").json["outcomes"]
+        assert why["changes"] == ["undo an init that did not end", "create"]
 
     @pytest.mark.every_storage
     def test_up_brings_the_cluster_to_work_and_then_has_nothing_to_do(self, cluster: Cluster) -> None:
