@@ -200,6 +200,20 @@ def test_with_anything_else_there_it_is_left_alone_after_whichever_operation(kin
             assert disk.undo() != 0 and disk.files() == before, (more, number)
 
 
+def test_a_directory_that_is_a_file_system_of_its_own_may_have_its_lost_and_found(disk: Disk) -> None:
+    found = disk.base / DIRECTORIES[disk.kind][0] / "lost+found"
+    disk.after(0)
+    found.mkdir()
+    assert disk.look() == ""
+    OPERATIONS[disk.kind][0](disk.base)
+    assert disk.look() == "begun" and disk.undo() == 0
+    assert disk.files() == {*DIRECTORIES[disk.kind], str(found.relative_to(disk.base))}
+    disk.after(len(OPERATIONS[disk.kind]) - 1)
+    found.mkdir()
+    (found / "#1234").write_bytes(b"a part of what was there")
+    assert disk.look() == "" and disk.undo() != 0
+
+
 def test_what_ended_is_not_undone(disk: Disk) -> None:
     before = disk.after(len(OPERATIONS[disk.kind])).files()
     assert disk.look() == "unused" and disk.undo() != 0 and disk.files() == before

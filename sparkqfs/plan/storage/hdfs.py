@@ -40,8 +40,9 @@ if [ -d "$cp" ]; then
   fsid=$(sed -n 's/^blockpoolID=//p' "$cp/VERSION" 2>/dev/null | head -n 1)
   kib=$(du -sk "$cp" | awk '{print $1}')
 fi
-if [ -d "$base/name" ] && [ -n "$(find "$base/name" -mindepth 1 -print -quit)" ]; then
-  odd=$(find "$base/name" -mindepth 1 ! \( -type d -name current \) ! \( @INIT_FILES@ \) -print -quit)
+if [ -d "$base/name" ] && [ -n "$(find "$base/name" -mindepth 1 ! -name lost+found -print -quit)" ]; then
+  odd=$(find "$base/name" -mindepth 1 ! \( @INIT_FILES@ \) \
+    ! \( -type d \( -name current -o -name lost+found \) \) -print -quit)
   case "$(head -c 20 "$cp/seen_txid" 2>/dev/null | tr -d '\0')" in ''|0) ;; *) odd=seen_txid;; esac
   if [ -n "$odd" ]; then init=
   elif [ -s "$cp/VERSION" ] && [ -s "$cp/seen_txid" ] && [ -s "$cp/$image.md5" ] &&

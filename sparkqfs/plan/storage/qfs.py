@@ -59,8 +59,9 @@ fi
 [ -d "$lg" ] && l=$(find "$lg" -name 'log.*' -type f | wc -l)
 for d in "$cp" "$lg"; do
   [ -d "$d" ] || continue
-  [ -z "$(find "$d" -mindepth 1 -print -quit)" ] || init=begun
-  odd=$odd$(find "$d" -mindepth 1 ! \( @INIT_FILES@ \) ! \( -type f -name latest \) -print -quit)
+  [ -z "$(find "$d" -mindepth 1 ! -name lost+found -print -quit)" ] || init=begun
+  odd=$odd$(find "$d" -mindepth 1 ! \( @INIT_FILES@ \) ! \( -type f -name latest \) \
+    ! \( -type d -name lost+found \) -print -quit)
 done
 if [ -n "$odd" ]; then init=
 elif [ "$latest" = yes ]; then
