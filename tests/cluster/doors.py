@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
 from broken import Machines
 from jupyter_page import Jupyter
 
 HERE = Path(__file__).parent
 FREE = ("/tmp/", "/var/tmp/", "/run/sparkqfs/", "/run/lock/", "/data/spark/", "/data/shared/", "/data/notebooks/")
 """Where a program may create files, besides the blocks of the data servers: the same account has them."""
-ROLE = "\\u@{}:"
+ROLE = "spark@{}:"
+BLOCKS = {"qfs": "chunk", "hdfs": "data"}
 STATE = "find {} -mindepth 0 -printf '%D:%i\\n'"
 
 
@@ -30,7 +33,7 @@ class Doors(Machines):
     def test_a_program_that_tries_every_door_finds_no_metadata(self, cluster: Any) -> None:
         hidden = self.hidden()
         marker = self.on(1, "stat", "-c", "%d:%i", f"/mnt/data/{self.kind.top}/.cluster-id").strip()
-        blocks = {"qfs": "/data/qfs/chunk/", "hdfs": "/data/hdfs/data/"}[self.kind.name]
+        blocks = f"/data/{self.kind.top}/{BLOCKS[self.kind.name]}/"
         words = (",".join([*hidden, marker]), ",".join([*FREE, blocks]))
         ran = cluster.ok("submit", str(HERE / "intruder.py"), "--cores", "all", "--", *words)
         found = json.loads(ran.out)
@@ -41,6 +44,22 @@ class Doors(Machines):
         for one in found:
             assert (one["names"], one["opened"], one["created"], one["changed"]) == ([], [], [], []), one
         assert self.on(1, "sh", "-c", f"ls /mnt/data/{self.kind.top}/{self.kind.metadata}") != ""
+
+    @pytest.mark.long
+    def test_a_worker_waits_for_its_disk_and_then_starts_by_itself(self, cluster: Any) -> None:
+        top = f"/mnt/data/{self.kind.top}"
+        bare = f"{top}/{BLOCKS[self.kind.name]}"  # what a machine may have below the mount point
+        self.on(3, "sh", "-ec", f"mv {top} /mnt/data/away; mkdir -p {bare}; chown -R 6700:6700 {top}")
+        try:
+            self.on(3, "docker", "kill", self.worker_on(3))
+            end = time.monotonic() + 60
+            while "is the disk mounted on this machine?" not in cluster.run("status", "--json").out:
+                assert time.monotonic() < end, "status does not say why the worker is not there"
+            assert self.on(3, "docker", "ps", "-q", "--filter", "name=spark_worker-node") == ""
+            assert self.on(3, "find", top).split() == [top, bare], "something began a file system there"
+        finally:
+            self.on(3, "sh", "-ec", f"rm -r {top}; mv /mnt/data/away {top}")
+        cluster.until_healthy()
 
     def test_every_kind_of_shell_in_every_container_knows_the_tools_and_the_environment(self, cluster: Any) -> None:
         sleeper = cluster.hosts.parent / "waits.py"
