@@ -349,6 +349,21 @@ def test_files_are_filled_in_private_and_secrets_stay_out_of_argv_env_and_logs(
     assert "setting clusterKey (hidden)" in output
 
 
+def test_what_is_for_shells_of_docker_exec_stays_out_of_users_programs(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    process = container.start("worker-node", BASH_ENV="/ours", ENV="/ours", SHELL="/bin/bash")
+    running.append(process)
+    container.wait_for("chunkserver started", "spark-class started")
+    daemons = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(daemons) == 2
+    for pid in daemons:
+        names = {line.partition(b"=")[0] for line in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")}
+        assert b"SHELL" in names and not names & {b"BASH_ENV", b"ENV"}
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+
+
 def test_a_second_start_replaces_the_read_only_files(container: Container) -> None:
     for _ in range(2):
         process = container.start("worker-node", FAKE_DIES="spark-class")
