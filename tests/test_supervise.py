@@ -436,6 +436,21 @@ def test_a_worker_that_follows_a_master_which_is_gone_is_not_well() -> None:
         HEALTH["check_master"]("spark://127.0.0.9:7077", "spark://localhost:7077")
 
 
+def test_what_is_for_shells_of_docker_exec_stays_out_of_users_programs(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    process = container.start("worker-node", BASH_ENV="/ours", ENV="/ours", SHELL="/bin/bash")
+    running.append(process)
+    container.wait_for("chunkserver started", "spark-class started")
+    daemons = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(daemons) == 2
+    for pid in daemons:
+        names = {line.partition(b"=")[0] for line in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")}
+        assert b"SHELL" in names and not names & {b"BASH_ENV", b"ENV"}
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+
+
 def test_a_second_start_replaces_the_read_only_files(container: Container) -> None:
     for _ in range(2):
         process = container.start("worker-node", FAKE_DIES="spark-class")

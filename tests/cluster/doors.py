@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
 from broken import Machines
 from jupyter_page import Jupyter
 
 HERE = Path(__file__).parent
 FREE = ("/tmp/", "/var/tmp/", "/run/sparkqfs/", "/run/lock/", "/data/spark/", "/data/shared/", "/data/notebooks/")
 """Where a program may create files, besides the blocks of the data servers: the same account has them."""
-ROLE = "\\u@{}:"
-STATE = "find {} -mindepth 0 -printf '%D:%i\\n'"
+BLOCKS = {"qfs": "chunk", "hdfs": "data"}
+"""Directory of the blocks, by storage."""
+METADATA = {"qfs": ("checkpoint", "logs"), "hdfs": ("name",)}
 
 
 class Doors(Machines):
@@ -23,14 +26,14 @@ class Doors(Machines):
     def hidden(self) -> list[str]:
         """Device and inode of everything on the manager that no program must find."""
         top = f"/mnt/data/{self.kind.top}"
-        meta = f"{top}/{self.kind.metadata} {top}/logs" if self.kind.top == "qfs" else f"{top}/{self.kind.metadata}"
-        listed = self.on(1, "sh", "-c", STATE.format(meta)).split()
+        metadata = [f"{top}/{name}" for name in METADATA[self.kind.name]]
+        listed = self.on(1, "find", *metadata, "-printf", "%D:%i\\n").split()
         return listed + self.on(1, "stat", "-c", "%d:%i", top, f"{top}/.cluster-name", "/mnt/data/sparkqfs").split()
 
     def test_a_program_that_tries_every_door_finds_no_metadata(self, cluster: Any) -> None:
         hidden = self.hidden()
         marker = self.on(1, "stat", "-c", "%d:%i", f"/mnt/data/{self.kind.top}/.cluster-id").strip()
-        blocks = {"qfs": "/data/qfs/chunk/", "hdfs": "/data/hdfs/data/"}[self.kind.name]
+        blocks = f"/data/{self.kind.top}/{BLOCKS[self.kind.name]}/"
         words = (",".join([*hidden, marker]), ",".join([*FREE, blocks]))
         ran = cluster.ok("submit", str(HERE / "intruder.py"), "--cores", "all", "--", *words)
         found = json.loads(ran.out)
@@ -40,7 +43,22 @@ class Doors(Machines):
         assert sorted(path for one in found for path in one["seen"]) == [target], found
         for one in found:
             assert (one["names"], one["opened"], one["created"], one["changed"]) == ([], [], [], []), one
-        assert self.on(1, "sh", "-c", f"ls /mnt/data/{self.kind.top}/{self.kind.metadata}") != ""
+
+    @pytest.mark.long
+    def test_a_worker_waits_for_its_disk_and_then_starts_by_itself(self, cluster: Any) -> None:
+        top = f"/mnt/data/{self.kind.top}"
+        bare = f"{top}/{BLOCKS[self.kind.name]}"  # what a machine may have below the mount point
+        self.on(3, "sh", "-ec", f"mv {top} /mnt/data/away; mkdir -p {bare}; chown -R 6700:6700 {top}")
+        try:
+            self.on(3, "docker", "kill", self.worker_on(3))
+            end = time.monotonic() + 60
+            while "is the disk mounted on this machine?" not in cluster.run("status", "--json").out:
+                assert time.monotonic() < end, "status does not say why the worker is not there"
+            assert self.on(3, "docker", "ps", "-q", "--filter", "name=spark_worker-node") == ""
+            assert self.on(3, "find", top).split() == [top, bare], "something began a file system there"
+        finally:
+            self.on(3, "sh", "-ec", f"rm -r {top}; mv /mnt/data/away {top}")
+        cluster.until_healthy()
 
     def test_every_kind_of_shell_in_every_container_knows_the_tools_and_the_environment(self, cluster: Any) -> None:
         sleeper = cluster.hosts.parent / "waits.py"
@@ -56,7 +74,7 @@ class Doors(Machines):
             assert "NODE_IP=1" in said["wanted"] and "SPARK_CONF_DIR=/run/sparkqfs/conf" in said["wanted"], said
             assert [line for line in said["wanted"].splitlines() if line.startswith("no ")] == [], said["wanted"]
             assert (said["differs"], said["leaks"]) == ({}, []), f"{role}: {said['differs']}"
-            assert [text for text in said["prompts"].values() if not text.startswith(ROLE.format(role))] == [], said
+            assert [text for text in said["prompts"].values() if not text.startswith(f"spark@{role}:")] == [], said
             assert "/user" in said["sls"][0], f"{role}: {said['sls']}"
 
     def shells_of(self, role: str, driver: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,35 +36,53 @@ def create(folder: Path) -> None:
     file.unlink()
 
 
+def move(file: Path) -> None:
+    """Give a file another name, and take that back."""
+    file.rename(f"{file}.away").rename(file)
+
+
+def all_below(folder: str) -> Iterator[os.DirEntry[str]]:
+    """Everything that can be listed, the kernel's own files left out."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.path not in ("/proc", "/sys", "/dev"):
+                yield entry
+                if entry.is_dir(follow_symlinks=False):
+                    yield from all_below(entry.path)
+
+
 def look(app: str) -> dict[str, Any] | None:
     """Everything that can be seen in this container; `None` where somebody has looked already."""
     try:
         Path(f"/tmp/{app}").touch(exist_ok=False)
     except FileExistsError:
-        time.sleep(1)
+        time.sleep(0.5)
         return None
-    found: dict[str, Any] = {"host": socket.gethostname(), "seen": [], "names": [], "opened": [], "changed": []}
-    found["created"] = []
-    for folder, folders, files in os.walk("/"):
-        if folder in ("/proc", "/sys", "/dev"):
-            folders[:] = []
+    found: dict[str, list[str]] = {
+        "seen": [],
+        "names": [],
+        "opened": [],
+        "changed": [],
+        "created": works(create, Path("/")),
+    }
+    for entry in all_below("/"):
+        path = Path(entry.path)
+        with contextlib.suppress(OSError):
+            about = entry.stat(follow_symlinks=False)
+            found["seen"] += [entry.path] if f"{about.st_dev}:{about.st_ino}" in WANTED else []
+        if f"{entry.path}/".startswith(FREE):
             continue
-        for path in (Path(folder, name) for name in (*folders, *files)):
-            with contextlib.suppress(OSError):
-                about = path.lstat()
-                found["seen"] += [str(path)] if f"{about.st_dev}:{about.st_ino}" in WANTED else []
-            if str(path).startswith("/data/") and not f"{path}/".startswith(FREE):
-                found["names"] += [str(path)] if NAMES.fullmatch(path.name) else []
-                found["opened"] += works(lambda it: it.open("ab").close(), path)
-                if path.name == ".cluster-id":
-                    found["changed"] += works(lambda it: it.chmod(0o666), path)
-                    found["changed"] += works(lambda it: it.rename(f"{it}.away"), path) + works(Path.unlink, path)
-        if not f"{folder}/".startswith(FREE):
-            found["created"] += works(create, Path(folder))
-    return found
+        if entry.is_dir(follow_symlinks=False):
+            found["created"] += works(create, path)
+        if entry.path.startswith("/data/"):
+            found["names"] += [entry.path] if NAMES.fullmatch(entry.name) else []
+            found["opened"] += works(lambda it: it.open("ab").close(), path)
+            if entry.name == ".cluster-id":
+                found["changed"] += works(lambda it: it.chmod(0o444), path) + works(move, path)
+    return {"host": socket.gethostname(), **found}
 
 
 context = SparkSession.builder.appName("intruder").getOrCreate().sparkContext
 app_id = context.applicationId
-every = context.parallelize(range(48), 48).map(lambda _: look(app_id)).collect()
+every = context.parallelize(range(24), 24).map(lambda _: look(app_id)).collect()
 print(json.dumps([one for one in every if one is not None] + [look(app_id)]))

@@ -192,8 +192,7 @@ def block_mounts(node: NodeConfig, layout: StorageLayout) -> list[dict[str, obje
     """Two bind mounts a disk, for the data servers: the marker, which nobody can change there, and the blocks.
 
     Users' programs run beside the data servers under the same account, and on the manager the metadata is in `top`
-    too. Swarm refuses a container whose sources are missing, and mounts in the order given: the marker first, so that
-    a disk that is mounted at that very moment does not vouch for the directory which it hides.
+    too. Swarm makes no container whose sources are missing: without the disk there is no marker.
     """
     found: list[dict[str, object]] = []
     for mount in disk_mounts(node, layout.top):
