@@ -54,9 +54,11 @@ def put(qfs: QfsCluster, folder: Path, name: str, copies: int) -> list[tuple[str
 
 
 def restart(qfs: QfsCluster, address: str) -> None:
+    """And wait until the metaserver has seen it go: what it says of its servers is up to 2 s old."""
     qfs.stop_server(address)
+    QfsCluster.wait(lambda: qfs.up_servers() == len(SERVERS) - 1, "end of a chunkserver")
     qfs.start_server(address)
-    qfs.wait_for_servers(len(SERVERS))
+    QfsCluster.wait(lambda: qfs.up_servers() == len(SERVERS), "chunkserver")
 
 
 def in_the_container(qfs: QfsCluster, command: str) -> str:
@@ -78,9 +80,8 @@ def test_a_chunk_that_a_restarted_chunkserver_no_longer_has_is_a_problem(
 
     chunk.unlink()
     restart(qfs, address)
-    lost = look_now()
-    assert (lost.exit_code, lost.document["state"]) == (1, "degraded")
-    assert lost.document["storage"]["lost_files"] == 1
+    lost = until(lambda: (seen := look_now()).document["storage"].get("lost_files") and seen, "word of the loss")
+    assert (lost.exit_code, lost.document["state"], lost.document["storage"]["lost_files"]) == (1, "degraded", 1)
     (problem,) = lost.problems
     assert "1 file cannot be read" in problem.what
     command = (problem.hint or "").split("`")[1]
@@ -96,8 +97,8 @@ def test_a_copy_that_is_being_made_again_is_recovery(qfs: QfsCluster, look_now: 
     (address, chunk), _ = put(qfs, tmp_path, "/two", 2)
     chunk.unlink()
     restart(qfs, address)
-    found = look_now()
-    assert (found.exit_code, found.document["state"]) == (0, "recovering"), found.problems
+    found = until(lambda: (seen := look_now()).document["state"] == "recovering" and seen, "recovery")
+    assert (found.exit_code, found.problems) == (0, ())
     storage = found.document["storage"]
     assert (storage["copies_missing"], storage["files_with_one_copy_left"]) == (1, 1)
     until(lambda: look_now().document["state"] == "healthy", "second copy")
