@@ -175,6 +175,10 @@ class Kind:
     put_striped: str = ""
     """Shell: standard input to a striped file in /tmp/striped."""
     remove_striped: str = ""
+    put_once: tuple[str, ...] = ()
+    """Standard input to a file of one copy."""
+    lists_lost: str = ""
+    """The storage's own command that does."""
 
 
 QFS = Kind(
@@ -190,6 +194,8 @@ QFS = Kind(
     server="/chunkserver",
     put_striped="qmkdir /tmp/striped; qfs -D fs.createParams=1,6,3,65536,2 -put - /tmp/striped/file",
     remove_striped="qfs -rmr -skipTrash /tmp/striped",
+    put_once=("qfs", "-D", "fs.createParams=1", "-put", "-"),
+    lists_lost="qfsfsck -m",
 )
 EC_ADMIN = (
     "ec() { java -cp /run/sparkqfs/hadoop:/opt/hadoop/etc:/opt/hadoop:'/opt/hadoop/lib/*' "
@@ -208,6 +214,8 @@ HDFS = Kind(
     put_striped=EC_ADMIN + "hmkdir /tmp/striped; ec -enablePolicy -policy XOR-2-1-1024k; "
     "ec -setPolicy -path /tmp/striped -policy XOR-2-1-1024k; hdfs dfs -put - /tmp/striped/file",
     remove_striped="hdfs dfs -rm -r /tmp/striped",
+    put_once=("hdfs", "dfs", "-D", "dfs.replication=1", "-put", "-"),
+    lists_lost="hdfs fsck / -list-corruptfileblocks",
 )
 
 
@@ -817,6 +825,24 @@ class Ending(Storage):
         assert (found["files"], found["bytes_read"]) == (6, 2 * 6 * (8 << 20))
         assert found["verdict"]["state"] in (("local",) if self.kind.has_reader else ("local", "too little data"))
         cluster.ok("rm", "/tmp/again", "--recursive", "--yes")
+
+    def test_status_names_the_command_that_lists_files_whose_only_copy_is_gone(self, cluster: Cluster) -> None:
+        size, header = 1_234_567, 16_384
+        self.in_master(*self.kind.put_once, "/tmp/once.bin", stdin=os.urandom(size))
+        found = f"find /mnt/data/{self.kind.top} -type f ( -size {size}c -o -size {size + header}c ) -print -delete"
+        gone = [on_node(number, *found.split()) for number in (1, 2, 3)]
+        assert "".join(gone).count("\n") == 1, gone
+        self.in_master("sh", "-c", f"timeout 12 {self.kind.cat} /tmp/once.bin >/tmp/once.bin 2>&1 || true")
+        end = time.monotonic() + 60
+        while (ran := cluster.run("status", "--json")).code == 0 and time.monotonic() < end:
+            time.sleep(1)
+        assert (ran.code, ran.json["state"], ran.json["storage"]["lost_blocks"]) == (1, "degraded", 1)
+        (problem,) = ran.json["problems"]
+        command = problem["hint"].split("`")[1]
+        assert self.kind.lists_lost in command
+        assert "/tmp/once.bin" in on_node(1, "sh", "-c", command)
+        cluster.ok("rm", "/tmp/once.bin", "--yes")
+        cluster.until_healthy()
 
     def test_status_still_shows_spark_when_the_storages_master_is_killed(self, cluster: Cluster) -> None:
         on_node(1, "docker", "kill", container_of(1, f"spark_{self.kind.master}"))
