@@ -93,6 +93,11 @@ def is_initialised(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
     return manager is not None and manager.meta.exists
 
 
+def holds_data(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
+    """True when there is metadata, or a block on any machine: then a disk without a marker may be one not mounted."""
+    return is_initialised(config, facts) or any(disk.has_blocks for fact in facts.values() for disk in fact.disks)
+
+
 def _manager_is_applied(config: ClusterConfig, facts: dict[str, NodeFacts], only: tuple[str, ...]) -> bool:
     """True when the manager gets what is new (marker, secrets, CA) in this very run."""
     node = config.manager
@@ -171,7 +176,7 @@ def _marker(
             what = f"{path} says {disk.marker}, this cluster is {cluster_id}"
             hint = "this disk belongs to another cluster; it is not touched"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
-        elif (is_initialised(config, facts) and not adopt) or disk.has_blocks:
+        elif (holds_data(config, facts) and not adopt) or disk.has_blocks:
             what = f"{path} is missing although the cluster is initialised: is the disk at {disk.path} mounted?"
             hint = f"mount it; for a machine or disk that is new, `invoke prep --add {node.name}`"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
