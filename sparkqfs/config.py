@@ -634,7 +634,7 @@ def _check_paths(config: ClusterConfig, faults: Faults) -> None:
     for data_dir in data_dirs:
         if shared is not None and (shared.is_relative_to(data_dir) or data_dir.is_relative_to(shared)):
             faults.add("storage.shared.path", f"{shared} and the data directory {data_dir} are not apart")
-        ours = (data_dir / "qfs", data_dir / "hdfs", data_dir / "spark")
+        ours = tuple(data_dir / name for name in ("qfs", "hdfs", "spark", "sparkqfs"))
         if notebooks is not None and (data_dir.is_relative_to(notebooks) or any(map(notebooks.is_relative_to, ours))):
             faults.add("notebooks.path", f"{notebooks} holds or is in what the daemons write in {data_dir}")
 

@@ -12,12 +12,12 @@ from builders import a_cluster
 from facts_builders import a_node, prepared, with_path
 
 from sparkqfs.clients.parallel import Results
-from sparkqfs.config import NotebooksConfig, SharedConfig, StorageConfig
+from sparkqfs.config import NotebooksConfig, SharedConfig, StorageConfig, StorageKind
 from sparkqfs.errors import ConfigError, ExitCode, RefusedError
 from sparkqfs.facts import NodeFacts
 from sparkqfs.jobs import base
 from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.storage import ERASE_SCRIPT, init, refusals
+from sparkqfs.jobs.storage import ERASE_SCRIPT, data_directories, init, refusals
 
 HDFS = a_cluster(storage=StorageConfig(kind="hdfs", replication=2))
 
@@ -112,3 +112,13 @@ def test_erasing_follows_no_link_and_erases_nothing_then(tmp_path: Path, linked:
     done = erase("hdfs", other, tmp_path / "disk" / "hdfs" / "data")
     assert done.returncode == 1 and "symbolic link" in done.stderr
     assert (elsewhere / "precious").exists() and (other / "blk_1").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "tops"), [("qfs", {"qfs", "spark"}), ("hdfs", {"hdfs", "spark"}), ("shared", {"spark"})]
+)
+def test_purge_erases_nothing_but_this_storages_data_and_sparks_work(kind: StorageKind, tops: set[str]) -> None:
+    config = a_cluster(storage=StorageConfig(kind=kind, shared=SharedConfig(path=PurePosixPath("/mnt/data/shared"))))
+    for node in config.nodes:  # what is beside it: notebooks, sparkqfs, another kind's data, the shared path
+        found = data_directories(a_session({}, config=config), node.name, everything=True)
+        assert {str(PurePosixPath(path).relative_to("/mnt/data").parts[0]) for path in found} == tops
