@@ -26,7 +26,7 @@ class SshConfig:
     """How to reach the machines. `None` leaves the choice to the user's ssh config, then to OpenSSH's default."""
 
     user: str | None = None
-    """User to log in as; needs root or passwordless sudo."""
+    """User to log in as; root, or a user with sudo; a password for that is given with `--sudo-password-file`."""
     port: int | None = None
     """1 to 65535."""
     key: Path | None = None
