@@ -52,6 +52,26 @@ def test_a_chunkserver_with_another_key_is_not_taken_in(running: QfsCluster) -> 
     running.stop_server(OTHER)
 
 
+def put_back(cluster: QfsCluster, copy: Path, *options: str) -> None:
+    for name in ("checkpoint", "logs"):
+        shutil.rmtree(cluster.home / name, ignore_errors=True)
+        subprocess.run(("cp", *options, str(copy / name), str(cluster.home / name)), check=True)
+
+
+def test_a_copy_of_the_metadata_does_where_it_keeps_hard_links(running: QfsCluster, tmp_path: Path) -> None:
+    running.stop_server("meta")
+    for name in ("checkpoint", "logs"):
+        subprocess.run(("cp", "-a", str(running.home / name), str(tmp_path / name)), check=True)
+    program, config = str(running.qfs_home / "bin" / "metaserver"), running.home / "meta.prp"
+    put_back(running, tmp_path, "-r")
+    running.start("meta", program, config)
+    assert running.processes.pop("meta").wait(30) != 0
+    put_back(running, tmp_path, "-a")
+    running.start("meta", program, config)
+    running.wait_for_servers(1)
+    assert running.run("-cat", "/file") == "x" * 100_000
+
+
 def test_where_the_metadata_is_gone_none_are_made_and_chunks_outlive_another_file_system(running: QfsCluster) -> None:
     before = chunks(running)
     running.stop_server("meta")
