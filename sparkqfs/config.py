@@ -26,7 +26,7 @@ class SshConfig:
     """How to reach the machines. `None` leaves the choice to the user's ssh config, then to OpenSSH's default."""
 
     user: str | None = None
-    """User to log in as; needs root or passwordless sudo."""
+    """User to log in as; root, or a user with sudo; a password for that is given with `--sudo-password-file`."""
     port: int | None = None
     """1 to 65535."""
     key: Path | None = None
@@ -661,7 +661,7 @@ def _check_paths(config: ClusterConfig, faults: Faults) -> None:
     for data_dir in data_dirs:
         if shared is not None and (shared.is_relative_to(data_dir) or data_dir.is_relative_to(shared)):
             faults.add("storage.shared.path", f"{shared} and the data directory {data_dir} are not apart")
-        ours = [data_dir / name for name in ("qfs", "hdfs", "spark", "sparkqfs")]
+        ours = tuple(data_dir / name for name in ("qfs", "hdfs", "spark", "spark-master", "metastore", "sparkqfs"))
         if notebooks is not None and (data_dir.is_relative_to(notebooks) or any(map(notebooks.is_relative_to, ours))):
             faults.add("notebooks.path", f"{notebooks} holds or is in what the daemons write in {data_dir}")
 

@@ -332,6 +332,12 @@ def test_a_missing_marker_in_an_initialised_cluster_is_refused_because_the_disk_
     assert plan.of("node2") == ()
 
 
+def test_chunks_anywhere_are_a_cluster_that_holds_data_although_the_managers_metadata_is_gone() -> None:
+    plan = planned(CLUSTER, prepared(CLUSTER, node2=a_node("node2", blocks=3), node3=a_fresh_node("node3")))
+    assert codes(plan) == {ExitCode.REFUSED} and plan.of("node3") == ()
+    assert "is the disk at /mnt/data mounted?" in plan.problems[0].what
+
+
 def test_a_node_that_is_named_as_new_joins_an_initialised_cluster() -> None:
     plan = planned(CLUSTER, initialised(node2=a_fresh_node("node2")), adopt=("node2",))
     assert not plan.problems

@@ -185,3 +185,22 @@ def test_the_container_of_a_killed_init_is_waited_for_and_no_other(tmp_path: Pat
     waited = [f"wait {running}"] if running else []
     assert (tmp_path / "asked").read_text().splitlines() == ["ps -q --filter label=sparkqfs.init=the-id", *waited]
     assert '--label "sparkqfs.init=$id"' in INIT_SCRIPT
+
+
+@pytest.mark.parametrize(
+    ("kind", "tops", "managers"),
+    [
+        ("qfs", {"qfs", "spark"}, {"spark-master", "metastore"}),
+        ("hdfs", {"hdfs", "spark"}, {"spark-master", "metastore"}),
+        ("shared", {"spark"}, {"spark-master"}),
+    ],
+)
+def test_purge_erases_nothing_but_this_storages_data_and_sparks_work(
+    kind: StorageKind, tops: set[str], managers: set[str]
+) -> None:
+    config = a_cluster(storage=StorageConfig(kind=kind, shared=SharedConfig(path=PurePosixPath("/mnt/data/shared"))))
+    for node in config.nodes:  # what is beside it: notebooks, sparkqfs, another kind's data, the shared path
+        found = data_directories(a_session({}, config=config), node.name, everything=True)
+        assert {str(PurePosixPath(path).relative_to("/mnt/data").parts[0]) for path in found} == (
+            tops | managers if node.manager else tops
+        )

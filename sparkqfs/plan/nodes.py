@@ -96,10 +96,15 @@ def is_initialised(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
     return manager is not None and manager.meta.exists
 
 
-def _has_metadata(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
-    """True too for what an init has left that did not end: it began when every disk had its marker."""
+def holds_data(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
+    """True when a disk without a marker may be one that is not mounted: there is metadata, or a block on any machine.
+
+    So it is too with what an init has left that did not end: it began when every disk had its marker.
+    """
     manager = facts.get(config.manager.name)
-    return manager is not None and (manager.meta.exists or manager.meta.init == "begun")
+    began = manager is not None and manager.meta.init == "begun"
+    blocks = any(disk.has_blocks for fact in facts.values() for disk in fact.disks)
+    return is_initialised(config, facts) or began or blocks
 
 
 def _manager_is_applied(config: ClusterConfig, facts: dict[str, NodeFacts], only: tuple[str, ...]) -> bool:
@@ -180,7 +185,7 @@ def _marker(
             what = f"{path} says {disk.marker}, this cluster is {cluster_id}"
             hint = "this disk belongs to another cluster; it is not touched"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
-        elif (_has_metadata(config, facts) and not adopt) or disk.has_blocks:
+        elif (holds_data(config, facts) and not adopt) or disk.has_blocks:
             what = f"{path} is missing although the cluster is initialised: is the disk at {disk.path} mounted?"
             hint = f"mount it; for a machine or disk that is new, `invoke prep --add {node.name}`"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
