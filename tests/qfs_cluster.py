@@ -62,6 +62,7 @@ class QfsCluster:
     chunk_port: int = field(default_factory=free_port)
     server_port: int = field(default_factory=free_port)
     meta_extra: str = ""
+    server_extra: str = ""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -80,7 +81,7 @@ class QfsCluster:
 
     def __enter__(self) -> QfsCluster:
         for name in ("logs", "checkpoint"):
-            (self.home / name).mkdir(parents=True)
+            (self.home / name).mkdir(parents=True, exist_ok=True)
         values = {"client": self.client_port, "chunk": self.chunk_port, "home": self.home}
         config = self.home / "meta.prp"
         config.write_text(META.format(**values, uid=os.getuid(), gid=os.getgid()) + self.meta_extra, encoding="utf-8")
@@ -110,7 +111,7 @@ class QfsCluster:
         config = self.home / f"{address}.prp"
         dirs = " ".join(str(directory) for directory in self.chunk_dirs(address))
         text = CHUNK.format(chunk=self.chunk_port, address=address, port=self.server_port, dirs=dirs)
-        config.write_text(text + extra, encoding="utf-8")
+        config.write_text(text + self.server_extra + extra, encoding="utf-8")
         self.start(address, str(self.qfs_home / "bin" / "chunkserver"), config)
 
     def stop_server(self, address: str, number: signal.Signals = signal.SIGQUIT) -> None:

@@ -58,6 +58,15 @@ def find_tarball() -> Path | None:
     return found[-1] if found else None
 
 
+def unpack_programs(tarball: Path, target: Path) -> None:
+    """QFS's daemons, its tools and its libraries."""
+    with tarfile.open(tarball) as archive:
+        for member in archive:
+            if WANTED.fullmatch(member.name):
+                member.name = member.name.split("/", 1)[1]
+                archive.extract(member, target, filter="data")
+
+
 _made: list[Kit] = []
 """Unpacking and compiling take most of a minute: once a run, for all modules."""
 
@@ -77,11 +86,7 @@ def _make_kit(top: Path) -> Kit:
     if tarball is None:
         pytest.skip("no QFS tarball in the download cache or SPARKQFS_QFS_TARBALL")
     jars = find_jars()
-    with tarfile.open(tarball) as archive:
-        for member in archive:
-            if WANTED.fullmatch(member.name):
-                member.name = member.name.split("/", 1)[1]
-                archive.extract(member, top / "qfs", filter="data")
+    unpack_programs(tarball, top / "qfs")
     path = ":".join(str(jar) for jar in [*jars, *(top / "qfs" / "lib").glob("*.jar")])
     ours = [str(path) for part in ("com", "sparkqfs/fs") for path in sorted((SOURCES / part).rglob("*.java"))]
     classes = str(top / "classes")
