@@ -8,6 +8,7 @@ import fcntl
 import os
 import struct
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 GOING_DOWN = 0x8004587D
@@ -72,7 +73,7 @@ def why_not(directory: Path, kind: str = "ext4") -> str:
 
 
 @contextlib.contextmanager
-def _opened(place: Path):  # noqa: ANN202 - a descriptor
+def _opened(place: Path) -> Iterator[int]:
     descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield descriptor
