@@ -87,7 +87,7 @@ class QfsCluster:
         config.write_text(META.format(**values, uid=os.getuid(), gid=os.getgid()) + self.meta_extra, encoding="utf-8")
         program = str(self.qfs_home / "bin" / "metaserver")
         subprocess.run((program, "-c", str(config)), check=True, env=self.environment, capture_output=True)
-        self.start("meta", program, config)
+        self.start_meta()
         for address in self.addresses:
             self.start_server(address)
         try:
@@ -120,10 +120,22 @@ class QfsCluster:
         process.send_signal(number)
         process.wait(DEADLINE_S)
 
+    def start_meta(self) -> None:
+        """With what it has written."""
+        self.start("meta", str(self.qfs_home / "bin" / "metaserver"), self.home / "meta.prp")
+
+    def kill(self) -> None:
+        """All daemons at once, by force."""
+        for process in self.processes.values():
+            process.kill()
+        for process in self.processes.values():
+            process.wait()
+        self.processes.clear()
+
     def restart_meta(self) -> None:
         """Ends the metaserver and starts it with what it has written; the chunkservers come back by themselves."""
         self.stop_server("meta")
-        self.start("meta", str(self.qfs_home / "bin" / "metaserver"), self.home / "meta.prp")
+        self.start_meta()
 
     def run(self, *arguments: str) -> str:
         """`qfs -fs … arguments`; its output."""
@@ -131,6 +143,15 @@ class QfsCluster:
         return subprocess.run(
             argv, check=True, env=self.environment, capture_output=True, text=True, timeout=120
         ).stdout
+
+    def read(self, path: str, deadline_s: float) -> bytes | None:
+        """A file's bytes; `None` when they cannot be had in time."""
+        argv = (str(self.qfs_home / "bin" / "tools" / "qfs"), "-fs", self.uri, "-cat", path)
+        try:
+            answer = subprocess.run(argv, check=False, env=self.environment, capture_output=True, timeout=deadline_s)
+        except subprocess.TimeoutExpired:
+            return None
+        return answer.stdout if answer.returncode == 0 else None
 
     def up_servers(self) -> int:
         """How many chunkservers the metaserver knows."""

@@ -6,8 +6,8 @@ Usage: finished_chunks.py CHUNK_DIR…, before the chunkserver starts; it prints
 QFS 2.2.8 finishes a chunk so (src/cc/chunk/ChunkManager.cc): the header with the chunk's version is written and, with
 `chunkServer.syncChunkHeader`, synced; then the file is renamed from `dirty/FILE.CHUNK.0` to `FILE.CHUNK.VERSION`. The
 rename is not synced: after a power cut the old name may be back on every machine, and a chunkserver removes all of
-`dirty` when it starts. A header with a version is in `dirty` at no other time, and the metaserver compares versions when
-the chunkserver reports: what is finished here is what a chunkserver would have finished a moment later.
+`dirty` when it starts. A header with a version is in `dirty` at no other time, and the metaserver compares versions
+when the chunkserver reports: what is finished here is what a chunkserver would have finished a moment later.
 Standard library only, as supervise.
 """
 

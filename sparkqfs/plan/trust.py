@@ -90,7 +90,7 @@ def _merge(node: str, address: str, text: str, why: str) -> Step:
         swap,
         *_reload_lines(
             address,
-            'rm -f "$file"; [ ! -f "$file.sparkqfs-old" ] || { mv "$file.sparkqfs-old" "$file"; to_disk "${file%/*}"; }',
+            'rm -f "$file"; [ ! -f "$file.sparkqfs-old" ] || mv "$file.sparkqfs-old" "$file"; to_disk "${file%/*}"',
         ),
         'rm -f "$file.sparkqfs-old"',
     )

@@ -100,6 +100,8 @@ public final class FileServer {
                 if (!system.mkdirs(path)) {
                     throw new IOException(Names.whyNot(path));
                 }
+                Disk.sync(system, path);
+                Disk.sync(system, path.isRoot() ? path : path.getParent());
                 wire.send("ok");
             }
             case "delete" -> {

@@ -76,8 +76,10 @@ final class Part implements AutoCloseable {
         if (there != null && !overwrite) {
             return isSame(there, sum) ? "unchanged" : "differs";
         }
+        Disk.sync(system, path);
         rename(there != null);
         isThere = false;
+        Disk.sync(system, target.getParent());
         return "copied";
     }
 

@@ -1,0 +1,95 @@
+"""What QFS's syncs cost: directories and files made in a second, and bytes written, with them and without.
+
+    .venv/bin/python bench/sync_price.py [--rounds 3] [--names 400] [--mib 256] [--on DIRECTORY]
+
+The figures of docs/durability.md. Real daemons on loopback (one metaserver, two chunkservers, two copies) whose data are
+in DIRECTORY, by default the system's for temporary files; every round runs both ways, with the syncs first and second
+in turn. Clients are processes of QFS's own tool, each with one connection. QFS's tarball: as for the tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+import shipped_syncs
+from qfs_cluster import QfsCluster
+from qfs_reader import find_tarball, unpack_programs
+
+NODES = ("127.0.0.2", "127.0.0.3")
+CLIENTS = (1, 8)
+
+
+def timed(cluster: QfsCluster, commands: list[tuple[str, ...]]) -> float:
+    """Seconds until all of them, run at the same time, have ended. Raises CalledProcessError."""
+    tool = (str(cluster.qfs_home / "bin" / "tools" / "qfs"), "-fs", cluster.uri, "-D", f"fs.createParams={len(NODES)}")
+    start = time.monotonic()
+    running = [subprocess.Popen((*tool, *command), env=cluster.environment) for command in commands]
+    codes = [process.wait() for process in running]
+    assert not any(codes), codes
+    return time.monotonic() - start
+
+
+def samples(cluster: QfsCluster, names: int, mib: int, local: Path) -> dict[str, float]:
+    """One round: what → names or MB in a second."""
+    found = {}
+    for verb in ("mkdir", "touchz"):
+        for clients in CLIENTS:
+            paths = [[f"/{verb}-{clients}-{one}-{number}" for number in range(names)] for one in range(clients)]
+            seconds = timed(cluster, [(f"-{verb}", *some) for some in paths])
+            found[f"{verb}, {clients} at a time, names/s"] = names * clients / seconds
+    for clients in (1, 2):
+        seconds = timed(cluster, [("-put", str(local), f"/big-{clients}-{one}") for one in range(clients)])
+        found[f"write, {clients} at a time, MB/s"] = mib * clients * 2**20 / 1e6 / seconds
+    small = local.with_name("small")
+    small.write_bytes(os.urandom(100_000))
+    files = names // 10
+    start = time.monotonic()
+    for number in range(files):
+        timed(cluster, [("-put", str(small), f"/small-{number}")])
+    found["files of 100 kB, one after the other, files/s"] = files / (time.monotonic() - start)
+    return found
+
+
+def main() -> int:
+    """Exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--names", type=int, default=400, help="for each client")
+    parser.add_argument("--mib", type=int, default=256)
+    parser.add_argument("--on", type=Path, default=None)
+    given = parser.parse_args()
+    tarball = find_tarball()
+    if tarball is None:
+        sys.exit("no QFS tarball in the download cache or SPARKQFS_QFS_TARBALL")
+    results: dict[bool, list[dict[str, float]]] = {False: [], True: []}
+    with tempfile.TemporaryDirectory(prefix="sync-price-", dir=given.on) as folder:
+        home = Path(folder)
+        unpack_programs(tarball, home / "programs")
+        local = home / "big"
+        local.write_bytes(os.urandom(2**20) * given.mib)
+        for number in range(given.rounds):
+            for is_off in ((True, False), (False, True))[number % 2]:
+                extra = {
+                    "meta_extra": shipped_syncs.meta(is_off=is_off),
+                    "server_extra": shipped_syncs.chunk(is_off=is_off),
+                }
+                with QfsCluster(home / "programs", home / f"{number}-{is_off}", addresses=NODES, **extra) as cluster:
+                    results[is_off].append(samples(cluster, given.names, given.mib, local))
+    print("| | without | with | ratio |\n|---|---|---|---|")
+    for what in results[False][0]:
+        without, with_ = (statistics.median(one[what] for one in results[is_off]) for is_off in (True, False))
+        print(f"| {what} | {without:,.0f} | {with_:,.0f} | {with_ / without:.2f} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
