@@ -2,7 +2,7 @@
 
     .venv/bin/python bench/sync_price.py [--rounds 3] [--names 400] [--mib 256] [--on DIRECTORY]
 
-The figures of docs/durability.md. Real daemons on loopback (one metaserver, two chunkservers, two copies) whose data are
+The figures of docs/durability.md. Real daemons on loopback: a metaserver, two chunkservers, two copies. Their data are
 in DIRECTORY, by default the system's for temporary files; every round runs both ways, with the syncs first and second
 in turn. Clients are processes of QFS's own tool, each with one connection. QFS's tarball: as for the tests.
 """
