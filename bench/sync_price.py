@@ -1,6 +1,6 @@
 """What QFS's syncs cost: directories and files made in a second, and bytes written, with them and without.
 
-    .venv/bin/python bench/sync_price.py [--rounds 3] [--names 400] [--mib 256] [--on DIRECTORY]
+    .venv/bin/python bench/sync_price.py [--rounds 3] [--names 2000] [--mib 512] [--on DIRECTORY]
 
 The figures of docs/durability.md. Real daemons on loopback: a metaserver, two chunkservers, two copies. Their data are
 in DIRECTORY, by default the system's for temporary files; every round runs both ways, with the syncs first and second
@@ -51,7 +51,7 @@ def samples(cluster: QfsCluster, names: int, mib: int, local: Path) -> dict[str,
         found[f"write, {clients} at a time, MB/s"] = mib * clients * 2**20 / 1e6 / seconds
     small = local.with_name("small")
     small.write_bytes(os.urandom(100_000))
-    files = names // 10
+    files = min(60, names)
     start = time.monotonic()
     for number in range(files):
         timed(cluster, [("-put", str(small), f"/small-{number}")])
@@ -59,12 +59,23 @@ def samples(cluster: QfsCluster, names: int, mib: int, local: Path) -> dict[str,
     return found
 
 
+def table(without: list[dict[str, float]], with_: list[dict[str, float]]) -> list[str]:
+    """Medians with the least and the most; the ratio is the median of the rounds' own."""
+    lines = ["| | without | with | with / without |", "|---|---|---|---|"]
+    for what in without[0]:
+        sides = [[one[what] for one in side] for side in (without, with_)]
+        cells = [f"{statistics.median(side):,.0f} ({min(side):,.0f} to {max(side):,.0f})" for side in sides]
+        ratio = statistics.median(after / before for before, after in zip(*sides, strict=True))
+        lines.append(f"| {what} | {' | '.join(cells)} | {ratio:.2f} |")
+    return lines
+
+
 def main() -> int:
     """Exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--names", type=int, default=400, help="for each client")
-    parser.add_argument("--mib", type=int, default=256)
+    parser.add_argument("--names", type=int, default=2000, help="for each client")
+    parser.add_argument("--mib", type=int, default=512)
     parser.add_argument("--on", type=Path, default=None)
     given = parser.parse_args()
     tarball = find_tarball()
@@ -84,10 +95,7 @@ def main() -> int:
                 }
                 with QfsCluster(home / "programs", home / f"{number}-{is_off}", addresses=NODES, **extra) as cluster:
                     results[is_off].append(samples(cluster, given.names, given.mib, local))
-    print("| | without | with | ratio |\n|---|---|---|---|")
-    for what in results[False][0]:
-        without, with_ = (statistics.median(one[what] for one in results[is_off]) for is_off in (True, False))
-        print(f"| {what} | {without:,.0f} | {with_:,.0f} | {with_ / without:.2f} |")
+    print("\n".join(table(results[True], results[False])))
     return 0
 
 

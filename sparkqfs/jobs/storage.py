@@ -16,7 +16,7 @@ from sparkqfs.jobs.shared_path import check_shared_path
 from sparkqfs.plan.nodes import marker_path
 from sparkqfs.plan.ownership import cluster_directories, users_of
 from sparkqfs.plan.stack import SECRETS
-from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.plan.steps import TO_DISK, JobResult, Outcome
 from sparkqfs.plan.storage.seam import Master, disk_mounts
 
 INIT_SCRIPT = r"""
@@ -36,8 +36,7 @@ docker run --rm --network none --cap-drop ALL --security-opt no-new-privileges \
 
 ERASE_TIMEOUT_S = 6 * 3600.0
 """Unlinking millions of files takes its time."""
-ERASE_SCRIPT = r"""
-set -eu
+ERASE_SCRIPT = f"{TO_DISK}\n" + r"""set -eu
 top=$1; shift
 for d in "$@"; do
   p=$d
@@ -49,6 +48,7 @@ done
 for d in "$@"; do
   [ -d "$d" ] || continue
   find "$d" -xdev -mindepth 1 -delete
+  to_disk "$d"
   printf 'erased\t%s\n' "$d"
 done
 """
