@@ -99,7 +99,7 @@ def make_directory(node: str, path: PurePosixPath, *, uid: int, gid: int, mode: 
             f"[ -d {quoted} ] || mkdir -p -m {mode:o} {quoted}",
             f"chown -h {uid}:{gid} {quoted}",
             f"chmod {mode:o} {quoted}",
-            f"to_disk {quoted} {shlex.quote(str(path.parent))}",
+            f"to_disk {quoted} {_above(path)}",
         ),
     )
 
@@ -122,9 +122,14 @@ def write_file(
             f"chown -h {uid}:{gid} {quoted}.new",
             f"chmod {mode:o} {quoted}.new",
             f"to_disk {quoted}.new",
-            f"mv -f {quoted}.new {quoted}; to_disk {shlex.quote(str(path.parent))}",
+            f"mv -f {quoted}.new {quoted}; to_disk {_above(path)}",
         ),
     )
+
+
+def _above(path: PurePosixPath) -> str:
+    """Every directory on the way to a path: `mkdir -p` may have made several."""
+    return shlex.join(map(str, path.parents))
 
 
 TO_DISK = 'to_disk() { sync -- "$@"; }'

@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 
@@ -15,9 +17,26 @@ public final class Disk {
     private Disk() {
     }
 
+    private static boolean isMounted(FileSystem system) {
+        return "file".equals(system.getUri().getScheme());
+    }
+
+    /** A directory and those above it that are missing. False when it cannot be made. */
+    public static boolean makeDirectories(FileSystem system, Path path) throws IOException {
+        List<Path> above = new ArrayList<>();
+        for (Path one = path; isMounted(system) && !one.isRoot() && !system.exists(one); one = one.getParent()) {
+            above.add(one.getParent());
+        }
+        boolean isMade = system.mkdirs(path);
+        for (Path directory : isMade ? above : List.<Path>of()) {
+            sync(system, directory);
+        }
+        return isMade;
+    }
+
     /** A file's bytes, or the names in a directory; nothing where the storage has daemons. */
     public static void sync(FileSystem system, Path path) throws IOException {
-        if (!"file".equals(system.getUri().getScheme())) {
+        if (!isMounted(system)) {
             return;
         }
         try (FileChannel channel = FileChannel.open(java.nio.file.Path.of(path.toUri().getPath()),

@@ -97,11 +97,9 @@ public final class FileServer {
             case "sum" -> wire.send("ok", Digests.of(system, path));
             case "get" -> get(system, path);
             case "mkdirs" -> {
-                if (!system.mkdirs(path)) {
+                if (!Disk.makeDirectories(system, path)) {
                     throw new IOException(Names.whyNot(path));
                 }
-                Disk.sync(system, path);
-                Disk.sync(system, path.isRoot() ? path : path.getParent());
                 wire.send("ok");
             }
             case "delete" -> {
