@@ -4,7 +4,8 @@
 
 The figures of docs/durability.md. Real daemons on loopback: a metaserver, two chunkservers, two copies. Their data are
 in DIRECTORY, by default the system's for temporary files; every round runs both ways, with the syncs first and second
-in turn. Clients are processes of QFS's own tool, each with one connection. QFS's tarball: as for the tests.
+in turn. Clients are processes of QFS's own tool, each with one connection; files also through the class that Spark
+uses, with the syncs and waiting for them at each close, or neither. QFS's tarball, a JDK and jars: as for the tests.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import shipped_syncs
 from qfs_cluster import QfsCluster
-from qfs_reader import find_tarball, unpack_programs
+from qfs_reader import Kit, make_kit, node_environment
+from test_close_waits import CORE_SITE
 
 NODES = ("127.0.0.2", "127.0.0.3")
 CLIENTS = (1, 8)
+OURS = "files of up to 100 kB through Spark's class, files/s"
 
 
 def timed(cluster: QfsCluster, commands: list[tuple[str, ...]]) -> float:
@@ -36,6 +39,18 @@ def timed(cluster: QfsCluster, commands: list[tuple[str, ...]]) -> float:
     codes = [process.wait() for process in running]
     assert not any(codes), codes
     return time.monotonic() - start
+
+
+def through_ours(kit: Kit, cluster: QfsCluster, files: int, *, waits: bool) -> float:
+    """Files of up to 100 kB in a second, written one after the other by the class that Spark uses."""
+    (cluster.home / "core-site.xml").write_text(CORE_SITE.format(waits="true" if waits else "false"), encoding="utf-8")
+    words = ("Acknowledged", "write", cluster.uri, str(files), "100000")
+    argv = ("java", "-cp", f"{cluster.home}:{kit.class_path}", *words)
+    with subprocess.Popen(argv, env=node_environment(cluster), stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        times = [time.monotonic() for _ in writer.stdout]
+    assert len(times) == files
+    return (files - 1) / (times[-1] - times[0])
 
 
 def samples(cluster: QfsCluster, names: int, mib: int, local: Path) -> dict[str, float]:
@@ -78,13 +93,10 @@ def main() -> int:
     parser.add_argument("--mib", type=int, default=512)
     parser.add_argument("--on", type=Path, default=None)
     given = parser.parse_args()
-    tarball = find_tarball()
-    if tarball is None:
-        sys.exit("no QFS tarball in the download cache or SPARKQFS_QFS_TARBALL")
     results: dict[bool, list[dict[str, float]]] = {False: [], True: []}
     with tempfile.TemporaryDirectory(prefix="sync-price-", dir=given.on) as folder:
         home = Path(folder)
-        unpack_programs(tarball, home / "programs")
+        kit = make_kit(home / "kit")
         local = home / "big"
         local.write_bytes(os.urandom(2**20) * given.mib)
         for number in range(given.rounds):
@@ -93,8 +105,10 @@ def main() -> int:
                     "meta_extra": shipped_syncs.meta(is_off=is_off),
                     "server_extra": shipped_syncs.chunk(is_off=is_off),
                 }
-                with QfsCluster(home / "programs", home / f"{number}-{is_off}", addresses=NODES, **extra) as cluster:
-                    results[is_off].append(samples(cluster, given.names, given.mib, local))
+                with QfsCluster(kit.qfs_home, home / f"{number}-{is_off}", addresses=NODES, **extra) as cluster:
+                    found = samples(cluster, given.names, given.mib, local)
+                    found[OURS] = through_ours(kit, cluster, 200, waits=not is_off)
+                    results[is_off].append(found)
     print("\n".join(table(results[True], results[False])))
     return 0
 

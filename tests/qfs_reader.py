@@ -75,11 +75,12 @@ _made: list[Kit] = []
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
     """Our classes and the tests' driver, compiled as in the image."""
     if not _made:
-        _made.append(_make_kit(tmp_path_factory.mktemp("kit")))
+        _made.append(make_kit(tmp_path_factory.mktemp("kit")))
     return _made[0]
 
 
-def _make_kit(top: Path) -> Kit:
+def make_kit(top: Path) -> Kit:
+    """Skips without a JDK, the tarball or the jars."""
     tarball = find_tarball()
     if shutil.which("javac") is None:
         pytest.skip("no JDK (javac)")

@@ -21,17 +21,27 @@ public final class Disk {
         return "file".equals(system.getUri().getScheme());
     }
 
-    /** A directory and those above it that are missing. False when it cannot be made. */
-    public static boolean makeDirectories(FileSystem system, Path path) throws IOException {
+    /** The directories that get new names when this one is made; none where the storage has daemons. */
+    static List<Path> aboveMissing(FileSystem system, Path path) throws IOException {
         List<Path> above = new ArrayList<>();
         for (Path one = path; isMounted(system) && !one.isRoot() && !system.exists(one); one = one.getParent()) {
             above.add(one.getParent());
         }
-        boolean isMade = system.mkdirs(path);
-        for (Path directory : isMade ? above : List.<Path>of()) {
-            sync(system, directory);
+        return above;
+    }
+
+    /** A directory and those above it that are missing. False when it cannot be made. */
+    public static boolean makeDirectories(FileSystem system, Path path) throws IOException {
+        List<Path> above = aboveMissing(system, path);
+        return system.mkdirs(path) && sync(system, above);
+    }
+
+    /** True, for whoever goes on with that. */
+    static boolean sync(FileSystem system, List<Path> paths) throws IOException {
+        for (Path path : paths) {
+            sync(system, path);
         }
-        return isMade;
+        return true;
     }
 
     /** A file's bytes, or the names in a directory; nothing where the storage has daemons. */
