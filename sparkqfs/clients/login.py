@@ -19,6 +19,7 @@ from fabric import Config, Connection
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 from paramiko.ssh_exception import NoValidConnectionsError
 
+from sparkqfs import durable
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ConfigError, ExitCode, Problem, UnreachableError
 
@@ -101,8 +102,7 @@ class HostKeyPolicy(paramiko.MissingHostKeyPolicy):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             before = self._path.read_bytes() if self._path.exists() else b""
             glue = "" if not before or before.endswith(b"\n") else "\n"
-            with self._path.open("a", encoding="ascii") as file:
-                file.write(f"{glue}{hostname} {key.get_name()} {key.get_base64()}\n")
+            durable.append(self._path, f"{glue}{hostname} {key.get_name()} {key.get_base64()}\n")
 
 
 def _load_known_hosts(path: Path, name: str, keys: paramiko.HostKeys) -> frozenset[str]:

@@ -18,7 +18,7 @@ from sparkqfs.plan.metadata import block_refusals, metadata_refusals
 from sparkqfs.plan.nodes import marker_path
 from sparkqfs.plan.ownership import cluster_directories, users_of
 from sparkqfs.plan.stack import SECRETS
-from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.plan.steps import TO_DISK, JobResult, Outcome
 from sparkqfs.plan.storage.seam import Master, disk_mounts
 
 INIT_SCRIPT = r"""
@@ -57,8 +57,9 @@ ids=$(docker ps -q --filter "label=sparkqfs.init=$1")
 
 ERASE_TIMEOUT_S = 6 * 3600.0
 """Unlinking millions of files takes its time."""
-ERASE_SCRIPT = r"""
-set -eu
+ERASE_SCRIPT = (
+    f"{TO_DISK}\n"
+    + r"""set -eu
 top=$1; shift
 for d in "$@"; do
   p=$d
@@ -70,9 +71,11 @@ done
 for d in "$@"; do
   [ -d "$d" ] || continue
   find "$d" -xdev -mindepth 1 -delete
+  to_disk "$d"
   printf 'erased\t%s\n' "$d"
 done
 """
+)
 
 
 def refusals(session: Session) -> tuple[Problem, ...]:
