@@ -193,6 +193,14 @@ def test_what_spark_has_rolled_is_shown_and_what_it_has_removed_is_counted(tmp_p
     for number, name in enumerate(names):
         (folder / name).write_text(f"{number}\n" * 10)
     (folder / "stderr").write_text("last\n")
+    assert folder not in tidy.running_in(tmp_path / "work")
+    process = subprocess.Popen(["sleep", "60"], cwd=folder)
+    try:
+        assert tidy.running_in(tmp_path / "work") == {folder}
+    finally:
+        process.kill()
+        process.wait()
+    rolled.find({folder})
     rolled.look()
     app = "work/app-20260101120100-0000"
     text = script(jobs.LOGS_SCRIPT, app, "3", cwd=tmp_path)
@@ -206,6 +214,50 @@ def test_what_spark_has_rolled_is_shown_and_what_it_has_removed_is_counted(tmp_p
     (folder / "stderr--2026-01-01--13-00-00--0000").write_text("new\n")
     rolled.look()
     assert jobs._gone(script(jobs.LOGS_SCRIPT, app, "3", cwd=tmp_path), "3/stderr") == (80, False)
+    for number in range(7):  # as many as Spark keeps at the first look: there may have been more
+        (folder / f"stdout--2026-01-01--12-00-0{number}--0000").touch()
+    tidy.Rolled(tmp_path / "work")._count(folder, "stdout")
+    assert jobs._gone(script(jobs.LOGS_SCRIPT, app, "3", cwd=tmp_path), "3/stdout") == (0, False)
+
+
+ROLLER = """
+import pathlib, sys, time
+time.sleep(1)
+here, total = pathlib.Path.cwd(), 0
+for number in range(16):
+    (here / "stderr").write_bytes(b"x" * (1000 + number))
+    total += 1000 + number
+    (here / "stderr").rename(here / f"stderr--{number:04d}")
+    for old in sorted(here.glob("stderr--*"))[:-7]:
+        old.unlink()
+    time.sleep(0.1)
+print(total, flush=True)
+time.sleep(60)
+"""
+"""As Spark's worker rolls the output of an executor that prints 80 MB a second."""
+
+
+def test_every_byte_of_an_executor_that_prints_fast_is_counted(
+    tmp_path: Path, programs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, tidy = programs
+    monkeypatch.setattr(tidy, "EXECUTORS_S", 0.3)
+    folder = tmp_path / "app-20260101120100-0000" / "0"
+    folder.mkdir(parents=True)
+    words = [sys.executable, "-I", "-c", ROLLER]
+    with subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            rolled = tidy.Rolled(tmp_path)
+            end = time.monotonic() + 3.0
+            while time.monotonic() < end:
+                rolled.run()
+            assert process.stdout is not None
+            total = int(process.stdout.readline())
+            rolled.run()
+        finally:
+            process.kill()
+    kept = sum(path.stat().st_size for path in folder.glob("stderr--*"))
+    assert tidy.read_gone(folder / ".stderr.gone") == (total - kept, True)
 
 
 def test_programs_that_ended_long_ago_go_without_a_submit(tmp_path: Path, programs: Any) -> None:

@@ -5,6 +5,7 @@ Runs in threads of PID 1. A fault here is said once and ends nothing. Standard l
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import sys
@@ -13,14 +14,17 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import kept_output
 import scratch
 
 SCRATCH_S = 60.0
 """Between two looks for scratch directories of dead containers."""
 PROGRAMS_S = 1800.0
 """Between two looks for programs that ended long ago."""
-ROLLED_S = 2.0
-"""Between two looks at what Spark's worker has rolled: a file that is never seen is not counted."""
+EXECUTORS_S = 2.0
+"""Between two looks for executors."""
+ROLLED_S = 0.05
+"""Between two looks at the logs of those that run: a piece that was never seen is not counted."""
 SUBMISSION = re.compile(r"submit-\d{14}-[0-9a-f]{4}")
 DAY_S = 86400.0
 
@@ -73,53 +77,77 @@ class Rolled:
     """Counts what Spark's worker removes of executors' logs when it rolls them.
 
     Spark names a finished piece `stdout--DATE--TIME--MILLISECONDS` and removes the oldest beyond its limit, without a
-    word of its size. Here each piece is seen while it is there; when it is not any more, its size goes into the file
-    `.stdout.gone`. As the oldest goes first, nothing was missed while a piece that was seen before is still there; else
-    the number gets a `+`: at least.
+    word of its size. Here each piece of an executor that runs is seen while it is there; when it is not any more, its
+    size goes into the file `.stdout.gone`. The number gets a `+`, at least, when pieces may have gone unseen: the first
+    look found as many as Spark keeps, or nothing is there that was there at the last look (the oldest goes first).
     """
 
     def __init__(self, work: Path) -> None:
         self.work = work
-        self._looked: dict[Path, int] = {}
-        """Directory → its time of change when it was last looked at, in nanoseconds."""
+        self._changed: dict[Path, int] = {}
+        """Directory of an executor that runs → when it had changed at the last look, in nanoseconds."""
         self._seen: dict[tuple[Path, str], dict[str, int]] = {}
 
+    def run(self) -> None:
+        """Looks for executors for a while, and often at those that run."""
+        self.find(running_in(self.work))
+        end = time.monotonic() + EXECUTORS_S
+        while time.monotonic() < end:
+            self.look()
+            time.sleep(ROLLED_S if self._changed else EXECUTORS_S)
+
+    def find(self, running: set[Path]) -> None:
+        """The executors' directories, from now on. Those that have ended are looked at once more."""
+        self.look()
+        for ended in self._changed.keys() - running:
+            del self._changed[ended]
+            for stream in kept_output.STREAMS:
+                self._seen.pop((ended, stream), None)
+        for folder in running - self._changed.keys():
+            self._changed[folder] = 0
+
     def look(self) -> None:
-        """Looks at each executor's directory that has changed."""
-        apps = [path for path in self._folders(self.work) if path.name.startswith("app-")]
-        executors = [path for app in apps for path in self._folders(app)]
-        for gone in self._looked.keys() - set(executors):
-            del self._looked[gone]
-            for stream in ("stdout", "stderr"):
-                self._seen.pop((gone, stream), None)
-        for folder in executors:
+        """Looks at each directory that has changed: a name came or went."""
+        for folder, before in self._changed.items():
             try:
                 changed = folder.stat().st_mtime_ns
-                if self._looked.get(folder) != changed:
-                    for stream in ("stdout", "stderr"):
+                if changed != before:
+                    for stream in kept_output.STREAMS:
                         self._count(folder, stream)
-                    self._looked[folder] = folder.stat().st_mtime_ns
+                    self._changed[folder] = changed
             except OSError:
                 continue  # removed meanwhile
 
     def _count(self, folder: Path, stream: str) -> None:
-        there = {path.name: path.stat().st_size for path in folder.glob(f"{stream}--*")}
-        before = self._seen.get((folder, stream), {})
-        lost = sum(size for name, size in before.items() if name not in there)
-        if lost:
-            known, exact = read_gone(folder / f".{stream}.gone")
-            exact = exact and any(name in there for name in before)
-            temporary = folder / f".{stream}.gone.new"
-            temporary.write_text(f"{known + lost}{'' if exact else '+'}\n", encoding="ascii")
-            temporary.replace(folder / f".{stream}.gone")
+        there = {}
+        for path in folder.glob(f"{stream}--*"):
+            with contextlib.suppress(FileNotFoundError):
+                there[path.name] = path.stat().st_size
+        before = self._seen.get((folder, stream))
         self._seen[folder, stream] = there
+        lost = sum(size for name, size in (before or {}).items() if name not in there)
+        if before is None:
+            is_exact = len(there) < kept_output.PIECES - 1
+        else:
+            is_exact = not before or any(name in there for name in before)
+        if lost or not is_exact:
+            known, was_exact = read_gone(folder / f".{stream}.gone")
+            temporary = folder / f".{stream}.gone.new"
+            sign = "" if is_exact and was_exact else "+"
+            temporary.write_text(f"{known + lost}{sign}\n", encoding="ascii")
+            temporary.replace(folder / f".{stream}.gone")
 
-    @staticmethod
-    def _folders(path: Path) -> list[Path]:
-        try:
-            return [found for found in path.iterdir() if found.is_dir() and not found.is_symlink()]
-        except OSError:
-            return []
+
+def running_in(work: Path) -> set[Path]:
+    """Directories `APP/N` under `work` in which a process of this container runs."""
+    found = set()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):
+                folder = (process / "cwd").readlink()
+                if folder.parent.parent == work:
+                    found.add(folder)
+    return found
 
 
 def read_gone(path: Path) -> tuple[int, bool]:

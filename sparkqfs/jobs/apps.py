@@ -252,6 +252,8 @@ def logs(session: Session, wanted: str, *, tail: int) -> JobResult:
         if gone:
             least = "" if is_exact else "at least "
             lines.append(f"[{node}] {name}: ({least}{gone} bytes from before are no longer kept)")
+        elif not is_exact:
+            lines.append(f"[{node}] {name}: (what was before may be missing; how many bytes is not known)")
         lines += [f"[{node}] {name}: {line}" for line in content]
         entries.append({"node": node, "file": name, "lines": content, "gone_bytes": gone, "gone_exact": is_exact})
     document: dict[str, object] = {"schema": 1, "application": app_id, "logs": entries}
