@@ -245,6 +245,7 @@ metaServer.cpDir = {base}/checkpoint
 metaServer.checkpoint.lockFileName = {base}/checkpoint/ckpt.lock
 metaServer.createEmptyFs = 0
 metaServer.fileSystemIdRequired = 1
+metaServer.log.sync = 1
 metaServer.clusterKey = test
 metaServer.bufferPool.partitionBuffers = 4096
 """
