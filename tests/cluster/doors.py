@@ -91,6 +91,7 @@ class Doors(Machines):
     def test_jupyters_terminal_is_a_bash_with_the_tools(self, cluster: Any) -> None:
         jupyter = Jupyter.of(cluster.ok("token", "--json").json["url"])
         said = jupyter.terminal(
-            ["echo $BASH_VERSION", "sls /", "command -v qls pyspark", "echo $NODE_IP", "bash -lc 'sls /'"]
+            ["echo $BASH_VERSION", "sls /", "type qls pyspark", "echo $NODE_IP", "bash -lc 'sls /'"]
         )
         assert said.count("/user") >= 2 and "not found" not in said, said
+        assert "spark@jupyter-server:" in said, said
