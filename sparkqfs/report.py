@@ -42,7 +42,7 @@ def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "  copies", ", ".join(parts)
     if storage["lost_files"] or storage["lost_blocks"]:
         files = f"{storage['lost_files']} files, " if storage["lost_files"] else ""
-        yield "  lost", f"{files}{storage['lost_blocks']} blocks without a copy"
+        yield "  lost", f"{files}blocks without a copy: {storage['lost_blocks']}"
     check = storage["check"]
     if check["age_s"] is not None:
         parts = [f"{check['age_s']:.0f} s ago, in {check['took_s']:.2f} s"]
@@ -245,7 +245,7 @@ class Reporter:
             add("  space", f"{used:.2f} GiB used, {free:.2f} GiB free")
             add("  files", f"{storage['files']} in {storage['blocks']} blocks")
             add("  replication", f"{storage['replication']} copies, {storage['replications_pending']} pending")
-            for name, value in storage_lines(storage):
+            for name, value in storage_lines(storage) if "check" in storage else ():
                 add(name, value)
             layout = storage.get("layout")
             if isinstance(layout, dict):

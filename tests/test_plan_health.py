@@ -167,6 +167,15 @@ def test_recorded_answers_of_a_metaserver_with_lost_files() -> None:
     assert "2 files cannot be read" in told(data) and "(not up: 127.0.0.4)" in told(data)
 
 
+def test_recorded_answers_of_a_namenode_that_misses_a_block() -> None:
+    body = json.loads(payload("hadoop-3.5-lost.json"))
+    found = parse_hdfs_health(body, memory(check_s=None))
+    assert (found.lost_blocks, found.lost_single, found.missing, found.gone) == (1, 1, 0, ())
+    config = a_cluster(storage=StorageConfig(kind="hdfs", replication=2))
+    data = judge(config, backend_of(config), parse_hdfs(body), found)
+    assert data.state == "degraded" and "1 block has no copy" in told(data)
+
+
 # --- answers of another shape ----------------------------------------------------------------------------------------
 
 STRANGE: tuple[Any, ...] = (None, True, -1, 0, 1e999, float("nan"), 10**400, "", "x", "1e999", "\ud800", "{}", "[1]")
@@ -177,7 +186,7 @@ PARSERS: dict[str, tuple[Callable[[Any], object], str]] = {
     "qfs": (parse_qfs, "qfs-2.2-meta.json"),
     "hdfs": (parse_hdfs, "hadoop-3.5-namenode.json"),
     "qfs-health": (lambda body: parse_qfs_health(body, ""), "qfs-2.2-lost-meta.json"),
-    "hdfs-health": (lambda body: parse_hdfs_health(body, ""), "hadoop-3.5-namenode.json"),
+    "hdfs-health": (lambda body: parse_hdfs_health(body, ""), "hadoop-3.5-lost.json"),
     "memory": (parse_memory, "qfs-2.2-health.json"),
 }
 
@@ -235,6 +244,6 @@ def test_the_lines_for_people_say_number_pace_and_age() -> None:
     }
     lines = dict(storage_lines(storage))
     assert lines["  copies"].startswith("12 missing, 3 being made, 40 a minute, none before 1")
-    assert lines["  lost"] == "2 files, 5 blocks without a copy"
+    assert lines["  lost"] == "2 files, blocks without a copy: 5"
     assert lines["  files checked"] == "7 s ago, in 0.02 s; 4 with one copy left; servers have changed since; busy"
     assert (lines["  not in hosts.yml"], lines["  not up"]) == ("node9", "10.0.0.9")
