@@ -1,6 +1,6 @@
 """What QFS's syncs cost: directories and files made in a second, and bytes written, with them and without.
 
-    .venv/bin/python bench/sync_price.py [--rounds 3] [--names 2000] [--mib 512] [--on DIRECTORY]
+    .venv/bin/python bench/sync_price.py [--storage qfs|hdfs] [--rounds 3] [--names 2000] [--mib 512] [--on DIRECTORY]
 
 The figures of docs/durability.md. Real daemons on loopback: a metaserver, two chunkservers, two copies. Their data are
 in DIRECTORY, by default the system's for temporary files; every round runs both ways, with the syncs first and second
@@ -17,11 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import shipped_syncs
+from hdfs_cluster import HdfsCluster
 from qfs_cluster import QfsCluster
 from qfs_reader import Kit, make_kit, node_environment
 from test_close_waits import CORE_SITE
@@ -45,12 +48,26 @@ def through_ours(kit: Kit, cluster: QfsCluster, files: int, *, waits: bool) -> f
     """Files of up to 100 kB in a second, written one after the other by the class that Spark uses."""
     (cluster.home / "core-site.xml").write_text(CORE_SITE.format(waits="true" if waits else "false"), encoding="utf-8")
     words = ("Acknowledged", "write", cluster.uri, str(files), "100000")
-    argv = ("java", "-cp", f"{cluster.home}:{kit.class_path}", *words)
-    with subprocess.Popen(argv, env=node_environment(cluster), stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout is not None
+    return in_a_second(("java", "-cp", f"{cluster.home}:{kit.class_path}", *words), node_environment(cluster))
+
+
+def in_a_second(argv: tuple[str, ...], environment: Mapping[str, str] = os.environ) -> float:
+    """Lines that a program writes, from the first to the last."""
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(argv, env=environment, text=True, **streams) as writer:  # type: ignore[call-overload]
         times = [time.monotonic() for _ in writer.stdout]
-    assert len(times) == files
-    return (files - 1) / (times[-1] - times[0])
+    return (len(times) - 1) / (times[-1] - times[0])
+
+
+def hdfs_samples(class_path: str, home: Path, is_off: bool) -> dict[str, float]:
+    """The same program on a namenode and a datanode."""
+    for name in ("name", "data"):
+        (home / name).mkdir(parents=True)
+    with HdfsCluster(class_path, home, home / "name", home / "data", shipped_syncs.hdfs(is_off=is_off)) as cluster:
+        program = str(Path(shipped_syncs.__file__).parent / "java" / "Acknowledged.java")
+        small = in_a_second(cluster.java(program, "write", cluster.uri, "200", "100000"))
+        large = in_a_second(cluster.java(program, "write", cluster.uri, "12", str(128 << 20)))
+    return {"files of up to 100 kB, files/s": small, "files of up to 134 MB, files/100 s": large * 100}
 
 
 def samples(cluster: QfsCluster, names: int, mib: int, local: Path) -> dict[str, float]:
@@ -85,30 +102,41 @@ def table(without: list[dict[str, float]], with_: list[dict[str, float]]) -> lis
     return lines
 
 
+def measure_qfs(folder: Path, given: argparse.Namespace) -> Callable[[Path, bool], dict[str, float]]:
+    """What runs one side of a round, in a directory of its own."""
+    kit = make_kit(folder / "kit")
+    local = folder / "big"
+    local.write_bytes(os.urandom(2**20) * given.mib)
+
+    def one(home: Path, is_off: bool) -> dict[str, float]:
+        extra = {"meta_extra": shipped_syncs.meta(is_off=is_off), "server_extra": shipped_syncs.chunk(is_off=is_off)}
+        with QfsCluster(kit.qfs_home, home, addresses=NODES, **extra) as cluster:
+            found = samples(cluster, given.names, given.mib, local)
+            return found | {OURS: through_ours(kit, cluster, 200, waits=not is_off)}
+
+    return one
+
+
 def main() -> int:
     """Exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--storage", choices=("qfs", "hdfs"), default="qfs")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--names", type=int, default=2000, help="for each client")
-    parser.add_argument("--mib", type=int, default=512)
+    parser.add_argument("--names", type=int, default=2000, help="qfs: for each client")
+    parser.add_argument("--mib", type=int, default=512, help="qfs")
     parser.add_argument("--on", type=Path, default=None)
     given = parser.parse_args()
     results: dict[bool, list[dict[str, float]]] = {False: [], True: []}
-    with tempfile.TemporaryDirectory(prefix="sync-price-", dir=given.on) as folder:
-        home = Path(folder)
-        kit = make_kit(home / "kit")
-        local = home / "big"
-        local.write_bytes(os.urandom(2**20) * given.mib)
+    with tempfile.TemporaryDirectory(prefix="sync-price-", dir=given.on) as text:
+        folder = Path(text)
+        one = (
+            measure_qfs(folder, given)
+            if given.storage == "qfs"
+            else partial(hdfs_samples, HdfsCluster.find_class_path())
+        )
         for number in range(given.rounds):
             for is_off in ((True, False), (False, True))[number % 2]:
-                extra = {
-                    "meta_extra": shipped_syncs.meta(is_off=is_off),
-                    "server_extra": shipped_syncs.chunk(is_off=is_off),
-                }
-                with QfsCluster(kit.qfs_home, home / f"{number}-{is_off}", addresses=NODES, **extra) as cluster:
-                    found = samples(cluster, given.names, given.mib, local)
-                    found[OURS] = through_ours(kit, cluster, 200, waits=not is_off)
-                    results[is_off].append(found)
+                results[is_off].append(one(folder / f"{number}-{is_off}", is_off))
     print("\n".join(table(results[True], results[False])))
     return 0
 

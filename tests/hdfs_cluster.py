@@ -60,7 +60,7 @@ class HdfsCluster:
         return f"hdfs://{NODE}:{self.port}"
 
     def __enter__(self) -> HdfsCluster:
-        argv = self._java("org.apache.hadoop.hdfs.server.namenode.NameNode", "-format", "-nonInteractive")
+        argv = self.java("org.apache.hadoop.hdfs.server.namenode.NameNode", "-format", "-nonInteractive")
         subprocess.run(argv, check=True, capture_output=True, timeout=DEADLINE_S)
         self.start()
         return self
@@ -74,7 +74,7 @@ class HdfsCluster:
         """Both daemons, until the file system can be asked and has its datanode."""
         for name in ("namenode.NameNode", "datanode.DataNode"):
             with (self.home / f"{name}.log").open("ab") as log:
-                argv = self._java(f"org.apache.hadoop.hdfs.server.{name}")
+                argv = self.java(f"org.apache.hadoop.hdfs.server.{name}")
                 self.processes.append(subprocess.Popen(argv, stdout=log, stderr=log))
         end = time.monotonic() + DEADLINE_S
         while "Live datanodes (1)" not in self._report():
@@ -91,13 +91,14 @@ class HdfsCluster:
 
     def files(self, what: str, count: int, largest: int) -> list[str]:
         """The lines of tests/java/Acknowledged.java."""
-        argv = self._java(str(HERE / "java" / "Acknowledged.java"), what, self.uri, str(count), str(largest))
+        argv = self.java(str(HERE / "java" / "Acknowledged.java"), what, self.uri, str(count), str(largest))
         answer = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=300)
         return answer.stdout.split()
 
     def _report(self) -> str:
-        argv = self._java("org.apache.hadoop.hdfs.tools.DFSAdmin", "-report")
+        argv = self.java("org.apache.hadoop.hdfs.tools.DFSAdmin", "-report")
         return subprocess.run(argv, check=False, capture_output=True, text=True, timeout=DEADLINE_S).stdout
 
-    def _java(self, *words: str) -> tuple[str, ...]:
+    def java(self, *words: str) -> tuple[str, ...]:
+        """A command line with the cluster's settings."""
         return ("java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", self.class_path, *words)
