@@ -1,4 +1,4 @@
-package sparkqfs.tables;
+package warehouse;
 
 import java.io.IOException;
 import java.nio.file.Files;
