@@ -20,6 +20,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -271,6 +272,19 @@ def run_small(cluster: Cluster, name: str) -> dict[str, Any]:
     return result
 
 
+def table_twice_and_at_once(cluster: Cluster, folder: Path) -> None:
+    """Two programs one after the other with `overwrite`, two at once with `append`; the shell reads what is there."""
+    (folder / "table.py").write_text(TABLE)
+    for _ in range(2):
+        assert cluster.ok("submit", "table.py", "--", "overwrite").out == "90000\n"
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: cluster.ok("submit", "table.py", "--", "append"), range(2)))
+    ran = cluster.run("shell", stdin="print(spark.table('kept').count(), spark.table('kept').distinct().count())\n")
+    assert (ran.code, ran.out) == (0, "270000 90000\n"), ran.err[-3000:]
+    names = [row["path"] for row in cluster.ok("ls", "/warehouse/kept", "--json").json["entries"]]
+    assert sum("part-" in name for name in names) == 9 and not any("_temporary" in name for name in names)
+
+
 class Storage(Machines):
     """A storage with daemons of ours; the classes below say what holds for every one, in the order of a life."""
 
@@ -486,6 +500,15 @@ print(found["every"], all(found[f"w{n}"] == counted.times(rows, n) for n in rang
 print("counted", file=sys.stderr)
 sys.exit(int(sys.argv[4]))
 """
+TABLE = """\
+import sys
+
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.getOrCreate()
+spark.range(0, 90000, 1, 3).write.mode(sys.argv[1]).saveAsTable("kept")
+print(spark.table("kept").count() if sys.argv[1] == "overwrite" else "appended")
+"""
 COUNTED = "def times(rows, rest):\n    return len(range(rest, rows, 1000))\n"
 TALKER_LINES = 600_000
 TALKER = f"for number in range({TALKER_LINES}): print('%015d' % number)\n"
@@ -617,6 +640,9 @@ class Programs(Storage):
         assert "counted\n" in ran.err
         self.nothing_left(cluster)
 
+    def test_a_table_has_all_its_rows_for_every_program_whoever_wrote_it(self, cluster: Cluster, folder: Path) -> None:
+        table_twice_and_at_once(cluster, folder)
+
     def test_a_jar_runs_with_its_library_in_the_driver_and_in_the_executors(
         self, cluster: Cluster, folder: Path
     ) -> None:
@@ -697,12 +723,14 @@ class Programs(Storage):
         ran = cluster.run("shell", stdin="print(spark.range(1000).count())\nraise SystemExit(3)\n")
         assert (ran.code, ran.out) == (3, "1000\n"), ran.err[-3000:]
 
-    def test_the_history_is_there_after_down_and_deploy(self, cluster: Cluster) -> None:
+    def test_the_history_and_the_table_are_there_after_down_and_deploy(self, cluster: Cluster) -> None:
         before = {row["id"] for row in cluster.ok("apps", "--last", "200", "--json").json["applications"]}
         cluster.ok("down")
         cluster.ok("deploy")
         rows = {row["id"]: row for row in cluster.ok("apps", "--last", "200", "--json").json["applications"]}
         assert before <= set(rows)
+        ran = cluster.run("shell", stdin="print(spark.table('kept').count())\n")
+        assert (ran.code, ran.out) == (0, "270000\n"), ran.err[-3000:]
         words = next(row for row in rows.values() if row["name"] == "words")
         assert "words" in fetch(words["link"])
         host = words["link"].partition("/history/")[0]
@@ -987,6 +1015,13 @@ class TestShared:
         assert (result["count"], result["matches"]) == (9592, True)
         assert result["path"].startswith("file:///data/shared/")
         assert result["local_share"] is None
+
+    def test_a_table_has_all_its_rows_for_every_program_whoever_wrote_it(self, shared: Cluster) -> None:
+        table_twice_and_at_once(shared, shared.hosts.parent)
+
+    def test_a_path_of_each_machine_is_refused(self, shared: Cluster) -> None:
+        ran = shared.run("shell", stdin="spark.range(10).write.parquet('/tmp/nowhere')\n")
+        assert ran.code == 1 and "is another directory here than on the driver's machine" in ran.err
 
     def test_the_csv_notebook_finds_every_broken_line(self, shared: Cluster) -> None:
         result = run_small(shared, "csv_to_sql")

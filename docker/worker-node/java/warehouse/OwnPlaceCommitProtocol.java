@@ -1,4 +1,4 @@
-package sparkqfs.tables;
+package warehouse;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -19,16 +19,19 @@ import scala.collection.immutable.Seq;
 /**
  * Spark's way to write files, for several jobs that write into one directory at once. Upstream all of them work in
  * `_temporary/0`: who is done first moves the others' finished files to the table too, and removes the rest. Here a job
- * has `_temporary/NUMBER` of its own, removes no more than that, and fails when somebody has removed it meanwhile.
+ * has `_temporary/NUMBER` of its own, removes no more than that, and fails when somebody has removed it meanwhile. It
+ * fails too when its tasks do not find it: a path of the driver's machine, where each task would keep its rows to itself.
  */
 public class OwnPlaceCommitProtocol extends SQLHadoopMapReduceCommitProtocol {
     private static final long serialVersionUID = 1;
     private static final String PENDING = FileOutputCommitter.PENDING_DIR_NAME;
+    private static final String NUMBER = "mapreduce.job.application.attempt.id";
+    private static final int TRIES = 25;
+    private static final long PAUSE_MS = 200;
 
     /** Of the committer's own output: the table's directory, or Spark's staging directory for some of its partitions. */
     private transient Path output;
     private transient Path own;
-    private transient Path mark;
 
     public OwnPlaceCommitProtocol(String jobId, String path, boolean dynamicPartitionOverwrite) {
         super(jobId, path, dynamicPartitionOverwrite);
@@ -38,18 +41,58 @@ public class OwnPlaceCommitProtocol extends SQLHadoopMapReduceCommitProtocol {
     public void setupJob(JobContext job) {
         Configuration conf = job.getConfiguration();
         int number = UUID.randomUUID().hashCode() & Integer.MAX_VALUE;
-        conf.setInt("mapreduce.job.application.attempt.id", number);
+        conf.setInt(NUMBER, number);
         conf.setBoolean(FileOutputCommitter.FILEOUTPUTCOMMITTER_CLEANUP_SKIPPED, true);
         super.setupJob(job);
         if (output != null) {
-            own = new Path(new Path(output, PENDING), Integer.toString(number));
-            mark = new Path(new Path(own, PENDING), ".begun");
+            own = place(number);
             try {
-                own.getFileSystem(conf).create(mark, true).close();
+                own.getFileSystem(conf).create(mark(own), true).close();
             } catch (IOException error) {
                 throw sneaky(error);
             }
         }
+    }
+
+    @Override
+    public void setupTask(TaskAttemptContext task) {
+        super.setupTask(task);
+        int number = task.getConfiguration().getInt(NUMBER, 0);
+        if (output == null || number == 0) {
+            return;
+        }
+        try {
+            FileSystem files = output.getFileSystem(task.getConfiguration());
+            if (files.getScheme().equals("file") && !isSeen(files, place(number))) {
+                throw new IOException(output + " is another directory here than on the driver's machine. Write to the "
+                        + "cluster's storage, or below file:///data/shared where the cluster has a shared directory");
+            }
+        } catch (IOException | InterruptedException error) {
+            throw sneaky(error);
+        }
+    }
+
+    /** A client of a network file system may remember for a moment what was not there; a listing makes it look again. */
+    private static boolean isSeen(FileSystem files, Path own) throws IOException, InterruptedException {
+        for (int tries = 0; !files.exists(mark(own)); tries++) {
+            if (tries == TRIES) {
+                return false;
+            }
+            for (Path path = own; path != null && path.depth() + 2 > own.depth(); path = path.getParent()) {
+                Paths.get(path.toUri().getPath()).toFile().list();
+            }
+            Thread.sleep(PAUSE_MS);
+        }
+        return true;
+    }
+
+    private Path place(int number) {
+        return new Path(new Path(output, PENDING), Integer.toString(number));
+    }
+
+    /** Not beside the finished tasks' directories: all that is there is moved to the table. */
+    private static Path mark(Path own) {
+        return new Path(new Path(own, PENDING), ".begun");
     }
 
     @Override
@@ -62,7 +105,7 @@ public class OwnPlaceCommitProtocol extends SQLHadoopMapReduceCommitProtocol {
     @Override
     public void commitJob(JobContext job, Seq<FileCommitProtocol.TaskCommitMessage> tasks) {
         try {
-            if (own != null && !own.getFileSystem(job.getConfiguration()).exists(mark)) {
+            if (own != null && !own.getFileSystem(job.getConfiguration()).exists(mark(own))) {
                 throw new IOException("another program has removed or replaced " + output
                         + " while this one wrote into it: its rows are not complete, and none were added");
             }
