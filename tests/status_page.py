@@ -24,7 +24,7 @@ from sparkqfs.jobs.base import Session
 from sparkqfs.plan.steps import JobResult
 
 PROGRAMS = Path(__file__).parent.parent / "docker" / "worker-node"
-SERVICES = ("spark-master", "worker-node", "jupyter-server", "history-server")
+SERVICES = ("spark-master", "worker-node", "jupyter-server", "history-server", "metastore")
 
 
 @contextlib.contextmanager
