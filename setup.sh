@@ -118,6 +118,8 @@ setup_test_programs() {
   local wanted=()
   command -v shellcheck >/dev/null 2>&1 || wanted+=(shellcheck)
   command -v javac >/dev/null 2>&1 || wanted+=(openjdk-17-jdk-headless)
+  command -v strace >/dev/null 2>&1 || wanted+=(strace)
+  [ -x /usr/sbin/mkfs.ext4 ] || [ -x /sbin/mkfs.ext4 ] || wanted+=(e2fsprogs)
   if [ ! -x /usr/sbin/sshd ] && [ ! -d /run/systemd/system ]; then wanted+=(openssh-server); fi
   # Of Debian only: Ubuntu's is another kind of package. By itself, so that without it the others are there.
   local browser=()

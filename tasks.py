@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke import Collection
 
-from sparkqfs.cli import cluster, files, local, measuring, programs, storage, watching
+from sparkqfs.cli import cluster, files, help_flag, local, measuring, programs, storage, watching
 
 ns = Collection(
     cluster.prep,
@@ -39,3 +39,4 @@ ns = Collection(
 ns.add_collection(Collection("bench", measuring.bench_storage, measuring.bench_report))
 ns.add_collection(Collection("local", local.local_up, local.local_down, local.local_status))
 ns.add_collection(Collection("app", programs.app_logs))
+help_flag.add_to(ns)

@@ -10,7 +10,6 @@ from sparkqfs.config import ClusterConfig, NodeConfig, published_ports
 from sparkqfs.errors import Problem
 from sparkqfs.facts import NodeFacts
 from sparkqfs.topology import (
-    MASTER_MIN_MIB,
     OLDEST_ENGINE,
     SPARK_MASTER_PORT,
     SPARK_WORKER_PORT,
@@ -113,13 +112,13 @@ def _check_ports(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[Pro
     for name, fact in facts.items():
         if fact.swarm_state != "inactive":
             continue
-        for port in sorted(_wanted_ports(config, config.node(name), fact) & set(fact.ports)):
+        for port in sorted(_wanted_ports(config, config.node(name)) & set(fact.ports)):
             hint = f"ss -ltnp 'sport = :{port}' names it"
             found.append(Problem(node=name, what=f"port {port} is taken there", hint=hint))
     return found
 
 
-def _wanted_ports(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> set[int]:
+def _wanted_ports(config: ClusterConfig, node: NodeConfig) -> set[int]:
     """TCP ports that Swarm, and services that it may place there, take on a machine."""
     pages = published_ports(config)
     wanted = {SWARM_NODES_PORT}
@@ -127,9 +126,6 @@ def _wanted_ports(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> s
         wanted |= HOST_PORTS
     if node.manager:
         return wanted | {*pages.values(), config.registry.port, SWARM_PORT}
-    is_large = not fact.memory_mib or fact.memory_mib >= MASTER_MIN_MIB
-    if config.network == "overlay" and is_large:
-        wanted.add(pages["spark_ui"])
     if config.notebooks.shared:
         wanted |= {pages["jupyter"], pages["app_ui"]}
     return wanted

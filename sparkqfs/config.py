@@ -26,7 +26,7 @@ class SshConfig:
     """How to reach the machines. `None` leaves the choice to the user's ssh config, then to OpenSSH's default."""
 
     user: str | None = None
-    """User to log in as; needs root or passwordless sudo."""
+    """User to log in as; root, or a user with sudo; a password for that is given with `--sudo-password-file`."""
     port: int | None = None
     """1 to 65535."""
     key: Path | None = None
@@ -41,7 +41,7 @@ class SshConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
-    """One machine. What is not set is reckoned from what the machine reports: docs/sizing.md."""
+    """One machine. What is not set is reckoned from what the machine reports: [sizing.md](sizing.md)."""
 
     name: str
     """The key under `nodes`: lower-case letters, digits and dashes, at most 63."""
@@ -104,9 +104,11 @@ class QfsConfig:
     tarball: Path | None = None
     """A tarball on this computer; the environment's SPARKQFS_QFS_TARBALL goes before it."""
     url: str | None = None
-    """`None` means upstream's address for this version and architecture (topology.QFS_URL)."""
+    """`None` means upstream's address for this version and architecture ([qfs-tarball.md](qfs-tarball.md))."""
     sha256: str | None = None
     """Checksum of the tarball, 64 hexadecimal digits."""
+    check_s: float = 300.0
+    """How often the metaserver looks at all files for `invoke status`; sooner when something is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +214,7 @@ class WorkerConfig:
     """What is in the image of the workers, and so of every driver."""
 
     requirements: tuple[str, ...] = ()
-    """pip requirements, or the path of a file with them; docs/packages.md."""
+    """pip requirements, or the path of a file with them ([packages.md](packages.md))."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +323,7 @@ _TAKEN_PORTS = {
     topology.SPARK_MASTER_PORT: "the Spark master's",
     topology.SPARK_WORKER_PORT: "the Spark workers'",
     topology.SPARK_WORKER_UI_PORT: "the Spark workers' web UI's",
+    topology.METASTORE_PORT: "the metastore's",
     2377: "Swarm's own",
     7946: "Swarm's own",
 }
@@ -525,6 +528,7 @@ def _qfs(section: Section, base: Path, override: str | None) -> QfsConfig:
         tarball=tarball,
         url=section.take("url", read.url(with_credentials=False), default.url),
         sha256=(section.take("sha256", _SHA256, default.sha256) or "").lower() or None,
+        check_s=section.take("check", read.seconds(), default.check_s),
     )
 
 
@@ -657,7 +661,7 @@ def _check_paths(config: ClusterConfig, faults: Faults) -> None:
     for data_dir in data_dirs:
         if shared is not None and (shared.is_relative_to(data_dir) or data_dir.is_relative_to(shared)):
             faults.add("storage.shared.path", f"{shared} and the data directory {data_dir} are not apart")
-        ours = (data_dir / "qfs", data_dir / "hdfs", data_dir / "spark")
+        ours = tuple(data_dir / name for name in ("qfs", "hdfs", "spark", "spark-master", "metastore", "sparkqfs"))
         if notebooks is not None and (data_dir.is_relative_to(notebooks) or any(map(notebooks.is_relative_to, ours))):
             faults.add("notebooks.path", f"{notebooks} holds or is in what the daemons write in {data_dir}")
 

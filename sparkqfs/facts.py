@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import base64
+import functools
 import ipaddress
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +67,9 @@ class StorageLayout:
     metadata: tuple[str, ...]
     """Directories of the metadata, under the manager's first `top`."""
     metadata_script: str
-    """Shell lines that look at `$base` and set n, l, latest, when, fsid and kib (see `MetaFact`)."""
+    """Shell lines that look at `$base` and set n, l, latest, when, fsid, kib and init (see `MetaFact`)."""
+    undo_script: str
+    """Shell lines that remove what an init that did not end has left in `$base`, by name, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +82,19 @@ class MetaFact:
     date: str | None = None
     file_system_id: str | None = None
     bytes: int = 0
+    init: str = ""
+    """`begun`: all that is there was left by an init that did not end; `unused`: an init ended, and no daemon has
+    written anything since; empty: there is nothing, or more than that."""
 
     @property
     def exists(self) -> bool:
-        """True when a file system is there, whole or in part."""
-        return self.latest or self.checkpoints > 0 or self.logs > 0
+        """True when a file system is there, whole or in part; not for what an init that did not end has left."""
+        return self.init != "begun" and (self.latest or self.checkpoints > 0 or self.logs > 0)
+
+    @property
+    def is_whole(self) -> bool:
+        """True when a daemon finds what it starts from."""
+        return self.exists and self.latest and self.checkpoints > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,7 +357,7 @@ def _container_fact(row: list[str]) -> ContainerFact:
 def _meta_fact(row: list[str]) -> MetaFact:
     if not row:
         return MetaFact()
-    checkpoints, logs, latest, date, file_system_id, kib = row
+    checkpoints, logs, latest, date, file_system_id, kib, init = row
     return MetaFact(
         checkpoints=int(checkpoints or 0),
         logs=int(logs or 0),
@@ -350,6 +365,7 @@ def _meta_fact(row: list[str]) -> MetaFact:
         date=date or None,
         file_system_id=file_system_id or None,
         bytes=int(kib or 0) * 1024,
+        init=init,
     )
 
 
@@ -391,7 +407,7 @@ def parse_tasks(raw: list[dict[str, object]], services: dict[str, str], nodes: d
                 node=nodes.get(str(item.get("NodeID", "")), ""),
                 state=str(status.get("State", "")),
                 desired=str(item.get("DesiredState", "")),
-                error=str(status.get("Err", "") or ""),
+                error=_explained(str(status.get("Err", "") or "")),
                 container_id=str(container.get("ContainerID", "")),
                 addresses=tuple(addresses),
                 created=str(item.get("CreatedAt", "")),
@@ -400,9 +416,30 @@ def parse_tasks(raw: list[dict[str, object]], services: dict[str, str], nodes: d
     return tuple(sorted(found, key=lambda task: task.created))
 
 
+def _explained(error: str) -> str:
+    """Swarm's words for why a task failed; a directory of ours that is missing is on a disk that is not mounted."""
+    missing = "bind source path does not exist: "
+    return f"{error}: is the disk mounted on this machine?" if missing in error else error
+
+
 def _mapping(item: object, key: str) -> dict[str, object]:
     value = item.get(key) if isinstance(item, dict) else None
     return value if isinstance(value, dict) else {}
+
+
+def only_value_errors(parse: Callable[[object], T]) -> Callable[[object], T]:
+    """A parser that raises `ValueError` for any answer of another shape, wherever in it the difference is."""
+
+    @functools.wraps(parse)
+    def wrapped(body: object) -> T:
+        try:
+            return parse(body)
+        except ValueError:
+            raise
+        except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise ValueError(f"its answer is not understood: {type(error).__name__}: {error}") from error
+
+    return wrapped
 
 
 def parse_app(item: dict[str, object]) -> AppFact:
@@ -418,6 +455,7 @@ def parse_app(item: dict[str, object]) -> AppFact:
     )
 
 
+@only_value_errors
 def parse_history(body: object) -> tuple[AppFact, ...]:
     """Read the history server's `/api/v1/applications`. Source: Spark 4.1, status/api/v1. Raises `ValueError`.
 
@@ -441,6 +479,7 @@ def parse_history(body: object) -> tuple[AppFact, ...]:
     return tuple(found)
 
 
+@only_value_errors
 def parse_spark(body: object) -> SparkFact:
     """Read the Spark master's `/json/`. Source: Spark 4.1, deploy/JsonProtocol.scala. Raises `ValueError`."""
     if not isinstance(body, dict) or "workers" not in body or "status" not in body:
@@ -463,6 +502,7 @@ def parse_spark(body: object) -> SparkFact:
     )
 
 
+@only_value_errors
 def parse_qfs(body: object) -> StorageFact:
     """Read the QFS status server's `/query/meta`. Source: QFS 2.2.8, webui/qfsstatus.py. Raises `ValueError`."""
     if not isinstance(body, dict) or not isinstance(body.get("systemInfo"), dict):
@@ -483,6 +523,7 @@ def parse_qfs(body: object) -> StorageFact:
     )
 
 
+@only_value_errors
 def parse_hdfs(body: object) -> StorageFact:
     """Read the namenode's `/jmx` beans. Source: Hadoop 3, NameNodeMXBean and FSNamesystem. Raises `ValueError`."""
     beans = body.get("beans") if isinstance(body, dict) else None
@@ -510,5 +551,5 @@ def parse_hdfs(body: object) -> StorageFact:
 def _number(value: object) -> int:
     try:
         return max(0, int(float(str(value))))
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0

@@ -80,9 +80,9 @@ if [ "$manager" = yes ]; then
   if [ -n "$top" ]; then
     base=$first/$top
     old=$IFS; IFS=:; for p in $metadata; do IFS=$old; path "$base/$p"; done; IFS=$old
-    n=0 l=0 latest=no when= fsid= kib=0
+    n=0 l=0 latest=no when= fsid= kib=0 init=
 @METADATA@
-    say meta "$n" "$l" "$latest" "$when" "$fsid" "$kib"
+    say meta "$n" "$l" "$latest" "$when" "$fsid" "$kib" "$init"
   fi
   [ -f "$first/sparkqfs/ca.crt" ] && while IFS= read -r line; do say ca "$line"; done < "$first/sparkqfs/ca.crt"
   [ -f "$first/sparkqfs/secrets" ] && say secrets yes

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from sparkqfs import config
+from sparkqfs import config, durable
 from sparkqfs.errors import ClusterError, ConfigError, Problem, RefusedError
 
 STATE_ROOT = Path("~/.local/share/sparkqfs/local")
@@ -292,8 +292,4 @@ def _write_if_other(path: Path, text: str) -> None:
 
 def _write_private(path: Path, text: str) -> None:
     """For this user only (a proxy's address may hold a password), and whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    part.replace(path)
+    durable.replace_file(path, text.encode(), 0o600)

@@ -8,7 +8,8 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -28,6 +29,41 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def plain(text: str) -> str:
     """Text of machines and containers without control characters: nothing of it may steer the terminal."""
     return _CONTROL.sub("", _COLOUR.sub("", text))
+
+
+def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What `status` says of missing data, from its document: names and values of lines."""
+    if storage["copies_missing"]:
+        parts = [f"{storage['copies_missing']} missing, {storage['copies_in_progress']} being made"]
+        if storage["copies_per_minute"] is not None:
+            parts.append(f"{storage['copies_per_minute']:g} a minute")
+        if storage["copies_wait_for_servers"]:
+            parts.append(f"none before {storage['copies_wait_for_servers']} that went away has had time to come back")
+        yield "  copies", ", ".join(parts)
+    if storage["lost_files"] or storage["lost_blocks"]:
+        files = f"{storage['lost_files']} files, " if storage["lost_files"] else ""
+        yield "  lost", f"{files}blocks without a copy: {storage['lost_blocks']}"
+    check = storage["check"]
+    if check["age_s"] is not None:
+        parts = [f"{check['age_s']:.0f} s ago, in {check['took_s']:.2f} s"]
+        if storage["files_with_one_copy_left"]:
+            parts.append(f"{storage['files_with_one_copy_left']} with one copy left")
+        if not check["is_current"]:
+            parts.append("servers have changed since")
+        parts += [text for text in (check["partial"], check["error"]) if text]
+        yield "  files checked", "; ".join(parts)
+    elif check["every_s"] is not None or check["error"]:
+        yield "  files checked", f"never: {check['error'] or 'the first check has not ended'}"
+    not_up = storage["servers_gone"][-5:] if storage["state"] != "healthy" else []
+    for name, hosts in (
+        ("not in hosts.yml", storage["servers_unknown"]),
+        ("retiring", storage["servers_retiring"]),
+        ("not up", not_up),
+    ):
+        if hosts:
+            yield f"  {name}", ", ".join(map(str, hosts))
+    if storage["servers_stale"]:
+        yield "  silent", f"{storage['servers_stale']} for longer than they should be"
 
 
 class NobodyReads(BrokenPipeError):
@@ -177,7 +213,7 @@ class Reporter:
     def _status(self, result: JobResult) -> None:
         document = result.document
         state = str(document.get("state"))
-        style = "green" if state == "healthy" else "red"
+        style = {"healthy": "green", "recovering": "yellow"}.get(state, "red")
         self.out.print(Text.assemble(f"cluster {document.get('cluster')}: ", (state, style)))
         spark, storage = document.get("spark"), document.get("storage")
         if not isinstance(spark, dict) or not isinstance(storage, dict):
@@ -209,6 +245,8 @@ class Reporter:
             add("  space", f"{used:.2f} GiB used, {free:.2f} GiB free")
             add("  files", f"{storage['files']} in {storage['blocks']} blocks")
             add("  replication", f"{storage['replication']} copies, {storage['replications_pending']} pending")
+            for name, value in storage_lines(storage) if "check" in storage else ():
+                add(name, value)
             layout = storage.get("layout")
             if isinstance(layout, dict):
                 add("  layout", str(layout["text"]))

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from sparkqfs import durable
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.plan.bench import OPERATIONS
 from sparkqfs.plan.bench_results import Cell, Comparison, Spread, floor_text, ratio_text
@@ -31,8 +32,8 @@ Measured = tuple[str, Spread, str]
 def write_bench_page(file: Path, documents: Sequence[dict[str, Any]], comparison: Comparison) -> None:
     """Write the page. Raises `ClusterError` when it cannot be written."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(bench_page(documents, comparison), encoding="utf-8")
+        durable.make_directories(file.parent)
+        durable.write_file(file, bench_page(documents, comparison).encode())
     except OSError as error:
         raise ClusterError(Problem(what=f"{file} cannot be written: {error.strerror}")) from error
 

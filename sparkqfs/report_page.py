@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from sparkqfs import durable
 from sparkqfs.errors import ClusterError, Problem
 
 GREEN, RED, BLUE, GREY, AMBER = "#2e7d32", "#c62828", "#1565c0", "#90a4ae", "#ef6c00"
@@ -28,7 +29,7 @@ Bar = tuple[str, Sequence[tuple[float, str]], str]
 def write_page(file: Path, document: dict[str, Any]) -> None:
     """Write the page. Raises `ClusterError` when it cannot be written."""
     try:
-        file.write_text(page(document), encoding="utf-8")
+        durable.write_file(file, page(document).encode())
     except OSError as error:
         raise ClusterError(Problem(what=f"{file} cannot be written: {error.strerror}")) from error
 

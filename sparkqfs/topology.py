@@ -14,9 +14,6 @@ OLDEST_ENGINE = (20, 10, 24)
 DOCKER_API = "1.41"
 """The API of Engine 20.10."""
 
-MASTER_MIN_MIB = 4096
-"""On machines below this, but the manager, no Spark master is placed."""
-
 META_CLIENT_PORT = 20000
 META_CHUNK_PORT = 30000
 CHUNK_PORT = 22000
@@ -31,6 +28,7 @@ SPARK_UI_PORT = 8080
 JUPYTER_PORT = 7777
 APP_UI_PORT = 4040
 HISTORY_PORT = 18080
+METASTORE_PORT = 9083
 
 QFS_MASTER = "qfs-master"
 HDFS_NAMENODE = "hdfs-namenode"
@@ -38,6 +36,7 @@ SPARK_MASTER = "spark-master"
 WORKER_NODE = "worker-node"
 JUPYTER_SERVER = "jupyter-server"
 HISTORY_SERVER = "history-server"
+METASTORE = "metastore"
 REGISTRY = "registry"
 PACKAGES = "packages"
 """Not an image of its own: the last layer of images that users add packages to."""
@@ -54,6 +53,6 @@ class Image:
     parent: str | None
 
 
-IMAGE_OF = {HISTORY_SERVER: SPARK_MASTER}
+IMAGE_OF = {HISTORY_SERVER: SPARK_MASTER, METASTORE: SPARK_MASTER}
 """Services that run in another service's image; the others have one of their own name."""
 REGISTRY_IMAGE = Image(REGISTRY, None)

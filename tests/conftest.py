@@ -1,10 +1,9 @@
-"""What every run says at its end: which storages ran, and what was skipped and why."""
+"""Which part of the suite runs, in which order and process, and what every run says at its end."""
 
 from __future__ import annotations
 
 import collections
 import functools
-import os
 import shutil
 import signal
 import subprocess
@@ -19,6 +18,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the ba
 
 ROOT = Path(__file__).resolve().parent.parent
 QFS_GROUP = "real QFS"
+LIFECYCLE = "lifecycle"
+SMALL_CLUSTERS = "small clusters"
+FIRST_OF = {"qfs": ("::TestQfs::",), "hdfs": ("::TestHdfs::",), "shared": ("::TestShared::", "::TestGlusterfs::")}
+"""Part of `./test --all` → what its tests' names have in them. `soak` is a mark instead."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`./test --all PART` gives `--part PART`."""
+    parser.addoption(
+        "--part", choices=[*FIRST_OF, "soak"], help="only these tests, the long ones among them (./test --all PART)"
+    )
 
 
 def has_engine() -> bool:
@@ -30,10 +40,13 @@ def has_engine() -> bool:
 
 @functools.cache
 def group_of(file: str) -> str:
-    """Tests of a group run one after the other in one process: a file's, all that start QFS, and all on clusters."""
+    """Tests of a group run one after the other in one process: a file's, all that start QFS, a cluster's life."""
     if file.startswith("tests/cluster/"):
-        return "cluster"
-    return QFS_GROUP if "from qfs_reader import" in (ROOT / file).read_text(encoding="utf-8") else file
+        return SMALL_CLUSTERS if file.endswith(("/test_local.py", "/test_shared.py")) else LIFECYCLE
+    uses_qfs = any(
+        f"from {name} import" in (ROOT / file).read_text(encoding="utf-8") for name in ("qfs_reader", "qfs_cluster")
+    )
+    return QFS_GROUP if uses_qfs else file
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -45,22 +58,36 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return group_of(nodeid.partition("::")[0])
 
-    config.option.loadscopereorder = False  # by size, which would begin with the cluster's
+    config.option.loadscopereorder = False  # by size; ours is by time
     return Groups(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """QFS's tests first, cluster tests last; what cannot run here, or is not asked for, skips with the reason."""
-    rank = {QFS_GROUP: 0, "cluster": 2}
-    items.sort(key=lambda item: rank.get(group_of(item.nodeid.partition("::")[0]), 1))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest groups first, each in a process of its own; what cannot run here, or is not asked for, skips."""
+    part = config.getoption("part")
+    if part is not None:
+        chosen = [item for item in items if is_of(part, item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+        items[:] = chosen
+    rank = {LIFECYCLE: 0, QFS_GROUP: 1, SMALL_CLUSTERS: 3}
+    items.sort(key=lambda item: rank.get(group_of(item.nodeid.partition("::")[0]), 2))
+    skips = {"soak": "an hour on an idle cluster: ./test --all soak runs it"}
+    if part is None:
+        skips["long"] = "takes long: ./test --all [qfs | hdfs | shared] runs it"
     if any(item.get_closest_marker("cluster") for item in items) and not has_engine():
-        for item in items:
-            if item.get_closest_marker("cluster"):
-                item.add_marker(pytest.mark.skip(reason="no Docker Engine answers on this machine"))
-    if not os.environ.get("SPARKQFS_LONG_TESTS"):
-        for item in items:
-            if item.get_closest_marker("long"):
-                item.add_marker(pytest.mark.skip(reason="takes long: SPARKQFS_LONG_TESTS=1 ./test runs it"))
+        skips = {"cluster": "no Docker Engine answers on this machine", **skips}
+    for item in items:
+        for mark, reason in skips.items():
+            if item.get_closest_marker(mark) and part != mark:
+                item.add_marker(pytest.mark.skip(reason=reason))
+                break
+
+
+def is_of(part: str, item: pytest.Item) -> bool:
+    """Whether `./test --all PART` runs it."""
+    if part == "soak":
+        return item.get_closest_marker("soak") is not None
+    return any(word in item.nodeid for word in FIRST_OF[part])
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import requests
+import websocket
 from browser import Browser
 
 RESULT_MIME = "application/vnd.sparkqfs.result+json"
@@ -49,6 +53,32 @@ class Jupyter:
             answer = http.request(method, f"{self.url}/api/{what}", json=body, headers=headers, timeout=60)
         answer.raise_for_status()
         return answer.json() if answer.content else None
+
+    def terminal(self, lines: Sequence[str], timeout_s: float = 60) -> str:
+        """What a new terminal shows after these lines are typed, without colours, as Jupyter's page gets it.
+
+        Raises `TimeoutError` with what was shown so far.
+        """
+        name = self.api("POST", "terminals")["name"]
+        address = f"{self.url.replace('http', 'ws', 1)}/terminals/websocket/{name}"
+        headers = [f"Authorization: token {self.token}"]
+        shown, end = "", time.monotonic() + timeout_s
+        try:
+            socket = websocket.create_connection(address, timeout=timeout_s, header=headers, http_no_proxy=["*"])
+            try:
+                socket.send(json.dumps(["set_size", 40, 200, 800, 1600]))
+                for line in (*lines, "echo the-'end'"):
+                    socket.send(json.dumps(["stdin", line + "\r"]))
+                while "the-end" not in shown:
+                    if time.monotonic() > end:
+                        raise TimeoutError(shown)
+                    kind, *words = json.loads(socket.recv())
+                    shown += words[0] if kind == "stdout" else ""
+            finally:
+                socket.close()
+        finally:
+            self.api("DELETE", f"terminals/{name}")
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
 
     def copy_with(self, notebook: str, copy: str, parameters: str) -> None:
         """A copy of a notebook with other parameters, as a person would make one."""

@@ -14,11 +14,6 @@ def takes_long(cls: C) -> C:
     return _marked(cls, pytest.mark.long)
 
 
-def on_one_storage(cls: C) -> C:
-    """Marks the tests that are written in this class as `one_storage`."""
-    return _marked(cls, pytest.mark.one_storage)
-
-
 def _marked(cls: C, mark: pytest.MarkDecorator) -> C:
     for name, test in vars(cls).items():
         if name.startswith("test_"):

@@ -62,6 +62,7 @@ class QfsCluster:
     chunk_port: int = field(default_factory=free_port)
     server_port: int = field(default_factory=free_port)
     meta_extra: str = ""
+    server_extra: str = ""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -80,13 +81,13 @@ class QfsCluster:
 
     def __enter__(self) -> QfsCluster:
         for name in ("logs", "checkpoint"):
-            (self.home / name).mkdir(parents=True)
+            (self.home / name).mkdir(parents=True, exist_ok=True)
         values = {"client": self.client_port, "chunk": self.chunk_port, "home": self.home}
         config = self.home / "meta.prp"
         config.write_text(META.format(**values, uid=os.getuid(), gid=os.getgid()) + self.meta_extra, encoding="utf-8")
         program = str(self.qfs_home / "bin" / "metaserver")
         subprocess.run((program, "-c", str(config)), check=True, env=self.environment, capture_output=True)
-        self.start("meta", program, config)
+        self.start_meta()
         for address in self.addresses:
             self.start_server(address)
         try:
@@ -110,7 +111,7 @@ class QfsCluster:
         config = self.home / f"{address}.prp"
         dirs = " ".join(str(directory) for directory in self.chunk_dirs(address))
         text = CHUNK.format(chunk=self.chunk_port, address=address, port=self.server_port, dirs=dirs)
-        config.write_text(text + extra, encoding="utf-8")
+        config.write_text(text + self.server_extra + extra, encoding="utf-8")
         self.start(address, str(self.qfs_home / "bin" / "chunkserver"), config)
 
     def stop_server(self, address: str, number: signal.Signals = signal.SIGQUIT) -> None:
@@ -119,10 +120,22 @@ class QfsCluster:
         process.send_signal(number)
         process.wait(DEADLINE_S)
 
+    def start_meta(self) -> None:
+        """With what it has written."""
+        self.start("meta", str(self.qfs_home / "bin" / "metaserver"), self.home / "meta.prp")
+
+    def kill(self) -> None:
+        """All daemons at once, by force."""
+        for process in self.processes.values():
+            process.kill()
+        for process in self.processes.values():
+            process.wait()
+        self.processes.clear()
+
     def restart_meta(self) -> None:
         """Ends the metaserver and starts it with what it has written; the chunkservers come back by themselves."""
         self.stop_server("meta")
-        self.start("meta", str(self.qfs_home / "bin" / "metaserver"), self.home / "meta.prp")
+        self.start_meta()
 
     def run(self, *arguments: str) -> str:
         """`qfs -fs … arguments`; its output."""
@@ -130,6 +143,15 @@ class QfsCluster:
         return subprocess.run(
             argv, check=True, env=self.environment, capture_output=True, text=True, timeout=120
         ).stdout
+
+    def read(self, path: str, deadline_s: float) -> bytes | None:
+        """A file's bytes; `None` when they cannot be had in time."""
+        argv = (str(self.qfs_home / "bin" / "tools" / "qfs"), "-fs", self.uri, "-cat", path)
+        try:
+            answer = subprocess.run(argv, check=False, env=self.environment, capture_output=True, timeout=deadline_s)
+        except subprocess.TimeoutExpired:
+            return None
+        return answer.stdout if answer.returncode == 0 else None
 
     def up_servers(self) -> int:
         """How many chunkservers the metaserver knows."""

@@ -32,7 +32,9 @@ SIZE = 3_000_000
 CHUNK = 67_108_864
 CHUNK_HEADER = 16_384
 NO_MEMORY = "QFS_CLIENT_DEFAULT_FATTR_REVALIDATE_TIME"
-WANTED = re.compile(r"[^/]+/(lib/[^/]*\.(so[.0-9]*|jar)|bin/(metaserver|chunkserver)|bin/tools/(qfs|qfsping))")
+WANTED = re.compile(
+    r"[^/]+/(lib/[^/]*\.(so[.0-9]*|jar)|bin/(metaserver|chunkserver|qfsfsck)|bin/tools/(qfs|qfsping)|webui/.*)"
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,24 @@ def find_tarball() -> Path | None:
     return found[-1] if found else None
 
 
+def unpack_programs(tarball: Path, target: Path) -> None:
+    """QFS's daemons, its tools and its libraries."""
+    with tarfile.open(tarball) as archive:
+        for member in archive:
+            if WANTED.fullmatch(member.name):
+                member.name = member.name.split("/", 1)[1]
+                archive.extract(member, target, filter="data")
+
+
+def unpack_qfs(top: Path) -> Path:
+    """Programs, libraries and the status server of the tarball; skips the test where there is none."""
+    tarball = find_tarball()
+    if tarball is None:
+        pytest.skip("no QFS tarball in the download cache or SPARKQFS_QFS_TARBALL")
+    unpack_programs(tarball, top)
+    return top
+
+
 _made: list[Kit] = []
 """Unpacking and compiling take most of a minute: once a run, for all modules."""
 
@@ -66,22 +86,19 @@ _made: list[Kit] = []
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
     """Our classes and the tests' driver, compiled as in the image."""
     if not _made:
-        _made.append(_make_kit(tmp_path_factory.mktemp("kit")))
+        _made.append(make_kit(tmp_path_factory.mktemp("kit")))
     return _made[0]
 
 
-def _make_kit(top: Path) -> Kit:
+def make_kit(top: Path) -> Kit:
+    """Skips without a JDK, the tarball or the jars."""
     tarball = find_tarball()
     if shutil.which("javac") is None:
         pytest.skip("no JDK (javac)")
     if tarball is None:
         pytest.skip("no QFS tarball in the download cache or SPARKQFS_QFS_TARBALL")
     jars = find_jars()
-    with tarfile.open(tarball) as archive:
-        for member in archive:
-            if WANTED.fullmatch(member.name):
-                member.name = member.name.split("/", 1)[1]
-                archive.extract(member, top / "qfs", filter="data")
+    unpack_programs(tarball, top / "qfs")
     path = ":".join(str(jar) for jar in [*jars, *(top / "qfs" / "lib").glob("*.jar")])
     ours = [str(path) for part in ("com", "sparkqfs/fs") for path in sorted((SOURCES / part).rglob("*.java"))]
     classes = str(top / "classes")

@@ -104,7 +104,6 @@ def test_our_own_ports_are_no_problem_once_the_swarm_is_up() -> None:
 def test_ports_of_what_swarm_may_put_on_any_node_are_found_everywhere() -> None:
     assert found("node2", ports=(2377, 5000, 7777, 7946, 8080, 18080)) == [
         ("node2", "port 7946 is taken there"),
-        ("node2", "port 8080 is taken there"),
     ]
 
 
@@ -121,10 +120,10 @@ def test_jupyters_ports_are_looked_at_wherever_it_may_run() -> None:
     assert [problem.what for problem in problems] == ["port 4040 is taken there", "port 7777 is taken there"]
 
 
-@pytest.mark.parametrize(("memory_mib", "network"), [(4095, "overlay"), (16384, "host")])
-def test_the_masters_page_is_not_looked_at_where_it_is_never_put(memory_mib: int, network: str) -> None:
+@pytest.mark.parametrize("network", ["overlay", "host"])
+def test_the_masters_page_is_not_looked_at_where_it_is_never_put(network: str) -> None:
     config = a_cluster(network=network)
-    fact = a_node("node2", config, memory_mib=memory_mib, ports=(8080,))
+    fact = a_node("node2", config, ports=(8080,))
     assert check_nodes(config, prepared(config, node2=fact)) == ()
 
 

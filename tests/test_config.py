@@ -317,6 +317,7 @@ BAD_FILES: dict[str, tuple[int | None, str]] = {
     "nodes-as-list": (1, "nodes: found a list; must be a mapping (key: value)"),
     "not-yaml": (3, "not valid YAML: expected ',' or '}', but got ':', while parsing a flow mapping"),
     "notebooks-path": (2, "notebooks.path: /mnt/data/qfs/notebooks holds or is in what the daemons write in /mnt/data"),
+    "notebooks-secrets": (2, "notebooks.path: /mnt/data/sparkqfs holds or is in what the daemons write in /mnt/data"),
     "notebooks-shared": (2, "notebooks.shared: true needs notebooks.path, a directory that every node mounts"),
     "only-comments": (None, "the file is empty; it must name the nodes"),
     "owner-name": (2, "owner.user: found 'Spark User'"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from pathlib import Path
 
 from builders import a_cluster
 
 from sparkqfs import topology
-from sparkqfs.clients.context import StorageParts, make_context, packages_context, tar_of
+from sparkqfs.clients.context import ROOT, StorageParts, make_context, packages_context, tar_of
+from sparkqfs.config import BuildConfig
 
 LOCK = "0" * 64
 
@@ -51,3 +53,24 @@ def test_the_users_packages_are_a_file_of_their_context_and_no_part_of_its_diges
     assert set(texts) == {"Dockerfile", "requirements.txt", "free.txt", "ca/.keep"}
     assert texts["requirements.txt"] == "polars==1.9.0\nseaborn\n" and texts["free.txt"] == "polars\n"
     assert context.digest == packages_context(a_cluster()).digest
+
+
+def test_certificates_of_the_build_reach_it_and_change_no_image(tmp_path: Path) -> None:
+    certificate = tmp_path / "company.pem"
+    certificate.write_text("a certificate")
+    with_one = a_cluster(build=BuildConfig(ca_certificates=(certificate,)))
+    for name in (topology.WORKER_NODE, topology.JUPYTER_SERVER):
+        one, none = make_context(with_one, name, None), make_context(a_cluster(), name, None)
+        assert one.digest == none.digest
+        assert {arc for arc, *_ in one.members} - {arc for arc, *_ in none.members} == {"ca/0.crt"}
+    assert packages_context(with_one).digest == packages_context(a_cluster()).digest
+
+
+def test_no_image_of_the_stack_runs_as_root() -> None:
+    last = {
+        path.parent.name: re.findall(r"^USER (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)[-1:]
+        for path in (ROOT / "docker").glob("*/Dockerfile")
+    }
+    del last["local-node"]  # a machine of the local cluster
+    assert last[topology.WORKER_NODE] and last[topology.REGISTRY]  # on Debian; all others are built on worker-node
+    assert [name for name, users in last.items() for user in users if user.split(":")[0] in ("root", "0")] == []

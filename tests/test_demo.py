@@ -24,7 +24,7 @@ class Place:
         self.calls = folder / "calls"
         (self.folder / ".venv" / "bin").mkdir(parents=True)
         self.bin.mkdir()
-        for name in ("demo", "setup.sh", "pyproject.toml"):
+        for name in ("demo", "test", "setup.sh", "pyproject.toml"):
             shutil.copy(ROOT / name, self.folder / name)
         stamp = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
         (self.folder / ".venv" / ".stamp").write_text(stamp)
@@ -50,10 +50,12 @@ class Place:
         text = SAY.format(name="fetch $SPARKQFS_QFS_TARBALL") + f'case "$*" in *hdfs) exit {hdfs};; esac; exit {qfs}\n'
         self.program(self.folder / ".venv" / "bin" / "python", text)
 
-    def run(self, *arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, cwd: Path | None = None, script: str = "demo", **env: str
+    ) -> subprocess.CompletedProcess[str]:
         clean = {key: value for key, value in os.environ.items() if not key.startswith("SPARKQFS_")}
         return subprocess.run(
-            [str(self.folder / "demo"), *arguments],
+            [str(self.folder / script), *arguments],
             cwd=cwd or self.folder,
             env={**clean, "PATH": f"{self.bin}:{os.environ['PATH']}", "CALLS": str(self.calls), **env},
             capture_output=True,
@@ -248,3 +250,49 @@ def test_a_user_is_told_which_package_is_missing(computer: Computer, missing: st
     (computer.bin / missing).unlink()
     done = computer.does("setup_python")
     assert done.returncode == 2 and "sudo apt-get install" in done.stderr and package in done.stderr
+
+
+def calls_of_test(
+    tmp_path: Path, *arguments: str, ends: str = "exit 0"
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """`./test`, and how it called pytest; `ends` is what pytest does then."""
+    place = Place(tmp_path)
+    for name in ("ruff", "mypy"):
+        place.program(place.folder / ".venv" / "bin" / name, "#!/bin/sh\n")
+    for name in ("nproc", "shellcheck", "javac", "chromium", "chromedriver", "sshd"):
+        place.program(place.bin / name, "#!/bin/sh\necho 2\n")
+    place.program(place.folder / ".venv" / "bin" / "python", SAY.format(name="python") + ends + "\n")
+    done = place.run(*arguments, script="test")
+    calls = place.calls.read_text().splitlines() if place.calls.exists() else []
+    return done, [line.removeprefix("python -m pytest ") for line in calls if line.startswith("python ")]
+
+
+COMMON = "--durations=40 -n 2 --dist loadscope"
+PARTS = [f"--durations=40 --part {part}" for part in ("qfs", "hdfs", "shared", "soak")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "calls"),
+    [
+        ((), [COMMON]),
+        (("-k", "two words"), [f"{COMMON} -k two words"]),
+        (("--all", "hdfs"), [PARTS[1]]),
+        (("--all", "soak", "-x"), [f"{PARTS[3]} -x"]),
+        (("--all",), [COMMON, *PARTS]),
+        (("--all", "-x"), [f"{call} -x" for call in (COMMON, *PARTS)]),
+    ],
+)
+def test_all_of_the_tests_can_be_run_part_by_part(tmp_path: Path, arguments: tuple[str, ...], calls: list[str]) -> None:
+    done, called = calls_of_test(tmp_path, *arguments)
+    assert (done.returncode, called) == (0, calls), done.stderr
+
+
+def test_one_part_that_fails_does_not_hold_up_the_others_and_is_the_exit_code(tmp_path: Path) -> None:
+    done, called = calls_of_test(tmp_path, "--all", ends='case "$*" in *hdfs*) exit 1;; esac; exit 0')
+    assert (done.returncode, called) == (1, [COMMON, *PARTS])
+
+
+def test_a_part_that_does_not_exist_is_a_wrong_command_line(tmp_path: Path) -> None:
+    done, called = calls_of_test(tmp_path, "--all", "nfs")
+    assert (done.returncode, called) == (2, [])
+    assert "--all [qfs | hdfs | shared | soak]" in done.stderr

@@ -191,18 +191,53 @@ def test_ports_md_names_every_fixed_port_of_the_supervisor() -> None:
     assert {port for port in ports if not re.search(rf"\b{port}\b", text)} == set()
 
 
-def test_daemons_md_names_exactly_the_properties_of_the_templates() -> None:
-    found = set()
+def properties() -> dict[str, str]:
+    """Every property of the templates with its value."""
+    found: dict[str, str] = {}
     for template in sorted((ROOT / "stack").iterdir()):
         text = template.read_text(encoding="utf-8")
         if template.suffix == ".xml":
-            found.update(re.findall(r"<name>(.*?)</name>", text))
+            found.update(re.findall(r"<name>(.*?)</name>\s*<value>(.*?)</value>", text))
             continue
         for line in text.splitlines():
             if line.strip() and not line.startswith(("#", "[")):
-                found.add(re.split(r"[\s=]", line, maxsplit=1)[0])
+                name, value = re.split(r"\s*=\s*|\s+", line.strip(), maxsplit=1)
+                found[name] = value
+    return found
+
+
+def stated_values(page: str) -> Iterator[tuple[str, str]]:
+    """(property, value) of each first column in which a value follows a name: `` `a` 1, `b` 2 s ``."""
+    for row in (line for line in page.splitlines() if line.startswith("| ")):
+        for name, value in re.findall(r"`([^`]+)`([^`]*)", row.split("|")[1]):
+            if value.strip(" ,"):
+                yield name, value.strip(" ,")
+
+
+def is_value(stated: str, actual: str) -> bool:
+    """Whether a page's value is the template's; the page gives seconds a unit, Hadoop's are milliseconds."""
+    seconds = re.fullmatch(r"(\d+) s", stated)
+    return actual in ((seconds[1], seconds[1] + "s", seconds[1] + "000") if seconds else (stated,))
+
+
+def test_daemons_md_names_exactly_the_properties_of_the_templates() -> None:
     described = table_codes((ROOT / "docs" / "daemons.md").read_text(encoding="utf-8"))
-    assert described == found
+    assert described == set(properties())
+
+
+def test_daemons_md_gives_the_values_of_the_templates() -> None:
+    known = properties()
+    stated = list(stated_values((ROOT / "docs" / "daemons.md").read_text(encoding="utf-8")))
+    assert len(stated) > 20
+    wrong = [f"{name}: {value}, not {known[name]}" for name, value in stated if not is_value(value, known[name])]
+    assert wrong == []
+
+
+def test_a_wrong_value_in_daemons_md_would_be_found() -> None:
+    row = "| `a.level` INFO, `a.wait` 30 s | why |\n| `a.port` | a reason of 5 s |"
+    assert list(stated_values(row)) == [("a.level", "INFO"), ("a.wait", "30 s")]
+    assert is_value("30 s", "30") and is_value("30 s", "30000") and not is_value("30 s", "3")
+    assert is_value("0.90", "0.90") and not is_value("INFO", "NOTICE")
 
 
 def test_readme_lists_every_exit_code() -> None:

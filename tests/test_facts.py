@@ -431,6 +431,12 @@ def test_the_engine_says_its_tasks_oldest_first_with_errors_and_addresses() -> N
     assert pending.error.startswith("no suitable node")
 
 
+def test_a_task_whose_directory_is_missing_asks_for_the_disk() -> None:
+    said = 'invalid mount config for type "bind": bind source path does not exist: /mnt/data/qfs/.cluster-id'
+    (task,) = parse_tasks([{"Status": {"State": "rejected", "Err": said}}], {}, {})
+    assert task.error == f"{said}: is the disk mounted on this machine?"
+
+
 def test_a_shared_path_says_what_it_is_on_and_whether_the_token_is_seen() -> None:
     fact = parse_shared_path("mount\tnfs4 server:/export/my\\x20data\nstate\tseen\t\nend\n")
     assert (fact.state, fact.why, fact.mount) == ("seen", "", "nfs4 on server:/export/my\\x20data")

@@ -728,6 +728,17 @@ def test_what_the_cluster_needs_is_not_removed(written: str) -> None:
     assert caught.value.exit_code == ExitCode.REFUSED
 
 
+@pytest.mark.parametrize("written", ["/.", "/./", "/tmp/.", "/./tmp", "/user/./spark/", "/t[m]p", "/{tmp,x}", "/%74mp"])
+def test_no_spelling_of_what_the_cluster_needs_removes_it(tmp_path: Path, java_server: list[str], written: str) -> None:
+    world = on_plain_files(java_server, tmp_path / "storage")
+    for name in ("tmp/x", "user/spark/x", "x"):
+        (tmp_path / "storage" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "storage" / name).touch()
+    with pytest.raises(ConfigError if "%" in written else RefusedError):
+        world.rm(written, recursive=True)
+    assert all((tmp_path / "storage" / name).exists() for name in ("tmp/x", "user/spark/x", "x"))
+
+
 def test_a_pattern_that_takes_in_what_the_cluster_needs_removes_nothing(tmp_path: Path) -> None:
     world = stand_in(tmp_path / "storage")
     (tmp_path / "storage" / "tmp").mkdir()

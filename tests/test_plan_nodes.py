@@ -100,6 +100,8 @@ def test_secrets_and_keys_are_made_on_the_manager_alone() -> None:
     assert "directory /mnt/data/sparkqfs (0:0, 700)" in whats(plan.of("node1"))
     assert "directory /mnt/data/qfs/checkpoint (6700:6700, 750)" in whats(plan.of("node1"))
     assert not any("checkpoint" in what for what in whats(plan.of("node2")))
+    assert "directory /mnt/data/spark-master (6700:6700, 750)" in whats(plan.of("node1"))
+    assert not any("spark-master" in what for what in whats(plan.of("node2")))
 
 
 def test_secrets_that_are_there_are_never_replaced() -> None:
@@ -328,6 +330,12 @@ def test_a_missing_marker_in_an_initialised_cluster_is_refused_because_the_disk_
     assert "is the disk at /mnt/data mounted?" in plan.problems[0].what
     assert "invoke prep --add node2" in (plan.problems[0].hint or "")
     assert plan.of("node2") == ()
+
+
+def test_chunks_anywhere_are_a_cluster_that_holds_data_although_the_managers_metadata_is_gone() -> None:
+    plan = planned(CLUSTER, prepared(CLUSTER, node2=a_node("node2", blocks=3), node3=a_fresh_node("node3")))
+    assert codes(plan) == {ExitCode.REFUSED} and plan.of("node3") == ()
+    assert "is the disk at /mnt/data mounted?" in plan.problems[0].what
 
 
 def test_a_node_that_is_named_as_new_joins_an_initialised_cluster() -> None:

@@ -132,11 +132,6 @@ def test_fewer_executors_than_set_run_where_the_memory_is_too_little_for_more() 
     assert used(found) == {"node1": (1, 2)}
 
 
-def test_on_a_small_machine_no_spark_master_is_placed_but_on_the_manager() -> None:
-    found = sized((2, 6144), (1, 2048), (4, 8192))
-    assert [node.hosts_master for node in found.nodes] == [True, False, True]
-
-
 # --- who takes what ---
 
 
@@ -150,16 +145,16 @@ def test_the_manager_keeps_memory_for_what_runs_there_alone() -> None:
         "metaserver",
         "registry",
         "history server",
+        "Spark master",
+        "metastore",
         "Jupyter and a driver",
     }
-    assert {"system", "Spark master", "Spark worker", "chunkserver"} <= shares(found, "node2")
+    assert {"system", "Spark worker", "chunkserver"} <= shares(found, "node2")
 
 
 def test_what_may_run_anywhere_counts_everywhere() -> None:
     anywhere = sized((8, 16384), (8, 16384), notebooks=NotebooksConfig(shared=True))
     assert "Jupyter and a driver" in shares(anywhere, "node2")
-    on_host = sized((8, 16384), (8, 16384), network="host")
-    assert "Spark master" in shares(on_host, "node1") - shares(on_host, "node2")
 
 
 def test_a_file_server_has_its_share_of_the_container_where_the_machine_has_room_for_it() -> None:
@@ -175,8 +170,7 @@ def test_the_arithmetic_is_shown() -> None:
     found = sized((8, 16384), (8, 16384))
     node = found.of("node2")
     assert node.arithmetic == (
-        "16384 MiB - system 1365 - Spark master 384 - Spark worker 384 - chunkserver 320 "
-        "- file server 256 = 13675 for executors"
+        "16384 MiB - system 1365 - Spark worker 384 - chunkserver 320 - file server 256 = 14059 for executors"
     )
     assert node.arithmetic in "\n".join(sizing_lines(found))
 
@@ -190,8 +184,8 @@ def test_a_few_mebibytes_more_or_less_after_a_new_kernel_change_no_worker(before
 
 def test_the_arithmetic_says_from_what_it_was_rounded() -> None:
     assert sized((8, 16384), (8, 16001)).of("node2").arithmetic == (
-        "16001 MiB, rounded 16000 - system 1333 - Spark master 384 - Spark worker 384 - chunkserver 320 "
-        "- file server 256 = 13323 for executors"
+        "16001 MiB, rounded 16000 - system 1333 - Spark worker 384 - chunkserver 320 "
+        "- file server 256 = 13707 for executors"
     )
 
 
@@ -238,7 +232,7 @@ def test_memory_that_the_machine_does_not_have_is_refused_with_the_arithmetic() 
     [problem] = refused((8, 16384), nodes={0: {"memory_mib": 16384}})
     assert problem.config_path == "nodes.node1.memory"
     assert "16384 MiB as set; 16384 MiB - system 1365 - metaserver 320" in problem.what
-    assert "set memory to 11275m or less" in (problem.hint or "")
+    assert "set memory to 11019m or less" in (problem.hint or "")
 
 
 def test_a_machine_without_room_for_one_executor_is_refused_with_the_arithmetic() -> None:

@@ -68,10 +68,13 @@ def defaults(stack: StackFile) -> str:
 # --- the file -------------------------------------------------------------------------------------
 
 
-def test_the_file_is_version_3_9_with_five_services_on_one_network() -> None:
+EVERYTHING = {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server", "metastore"}
+
+
+def test_the_file_is_version_3_9_with_its_services_on_one_network() -> None:
     found = load()
     assert found["version"] == "3.9"
-    assert set(found["services"]) == {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server"}
+    assert set(found["services"]) == EVERYTHING
     network = found["networks"]["cluster_network"]
     assert network["driver"] == "overlay" and network["ipam"]["config"] == [{"subnet": "10.20.30.0/24"}]
     assert all(service["networks"] == ["cluster_network"] for service in found["services"].values())
@@ -132,22 +135,70 @@ def test_every_service_is_asked_how_it_is() -> None:
 # --- worker-node ----------------------------------------------------------------------------------
 
 
-def test_worker_node_runs_on_every_machine_with_its_chunks_and_sparks_directory() -> None:
-    worker = services()["worker-node"]
-    assert worker["deploy"]["mode"] == "global"
-    assert [(v["source"], v["target"]) for v in worker["volumes"] if v["type"] == "bind"] == [
-        ("/mnt/data/qfs", "/data/qfs"),
-        ("/mnt/data/spark", "/data/spark"),
+def binds(service: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    """Source, target and whether it may be written, of each bind mount."""
+    return [
+        (one["source"], one["target"], not one.get("read_only", False))
+        for one in service["volumes"]
+        if one["type"] == "bind"
     ]
 
 
-def test_every_disk_is_mounted_and_named_as_a_chunk_directory() -> None:
-    disks = (PurePosixPath("/d1"), PurePosixPath("/d2"))
-    nodes = tuple(a_node_config(name, i, data_dirs=disks) for i, name in enumerate(("node1", "node2")))
-    worker = services(a_cluster("node1", "node2", nodes=nodes))["worker-node"]
-    binds = {v["source"]: v["target"] for v in worker["volumes"] if v["type"] == "bind"}
-    assert binds["/d1/qfs"] == "/data/qfs" and binds["/d2/qfs"] == "/data/qfs1"
-    assert worker["environment"]["SPARKQFS_CHUNK_DIRS"] == "/data/qfs/chunk /data/qfs1/chunk"
+def test_worker_node_runs_on_every_machine_with_its_chunks_and_sparks_directory() -> None:
+    worker = services()["worker-node"]
+    assert worker["deploy"]["mode"] == "global"
+    assert binds(worker) == [
+        ("/mnt/data/qfs/.cluster-id", "/data/qfs/.cluster-id", False),
+        ("/mnt/data/qfs/chunk", "/data/qfs/chunk", True),
+        ("/mnt/data/spark", "/data/spark", True),
+    ]
+
+
+DISKS = (PurePosixPath("/d1"), PurePosixPath("/d2"))
+METADATA = {
+    "qfs": ("/d1/qfs/checkpoint", "/d1/qfs/logs"),
+    "hdfs": ("/d1/hdfs/name",),
+    "shared": (),
+}
+"""Where the names are on the manager, by storage."""
+
+
+def two_disks_each(kind: StorageKind) -> ClusterConfig:
+    """Unequal machines, so that there are several services of workers."""
+    nodes = tuple(a_node_config(f"node{i + 1}", i, data_dirs=DISKS, executors=1 + i % 2) for i in range(3))
+    storage = StorageConfig(kind=kind, shared=SharedConfig(path=PurePosixPath("/mnt/nfs")))
+    return a_cluster(nodes=nodes, storage=storage)
+
+
+@pytest.mark.parametrize(("kind", "parts"), [("qfs", ("qfs", "chunk")), ("hdfs", ("hdfs", "data"))])
+def test_a_worker_gets_of_every_disk_its_blocks_and_the_marker_that_it_cannot_change(
+    kind: StorageKind, parts: tuple[str, str]
+) -> None:
+    top, blocks = parts
+    found = services(two_disks_each(kind))
+    workers = [service for name, service in found.items() if name.startswith("worker-node")]
+    assert len(workers) == 2
+    for worker in workers:
+        assert binds(worker) == [
+            (f"/d1/{top}/.cluster-id", f"/data/{top}/.cluster-id", False),
+            (f"/d1/{top}/{blocks}", f"/data/{top}/{blocks}", True),
+            (f"/d2/{top}/.cluster-id", f"/data/{top}1/.cluster-id", False),
+            (f"/d2/{top}/{blocks}", f"/data/{top}1/{blocks}", True),
+            ("/mnt/nfs/spark", "/data/shared", True),
+            ("/d1/spark", "/data/spark", True),
+        ]
+        listed = worker["environment"]["SPARKQFS_CHUNK_DIRS" if kind == "qfs" else "SPARKQFS_DATA_DIRS"]
+        assert listed.split() == [target for _, target, _ in binds(worker) if target.endswith(f"/{blocks}")]
+
+
+@pytest.mark.parametrize("kind", ["qfs", "hdfs", "shared"])
+def test_nobody_but_the_master_sees_the_names_and_nobody_the_secrets_of_the_manager(kind: StorageKind) -> None:
+    for name, service in services(two_disks_each(kind)).items():
+        hidden = ["/d1/sparkqfs", *(METADATA[kind] if name not in ("qfs-master", "hdfs-namenode") else ())]
+        for source, _, _ in binds(service):
+            for path in map(PurePosixPath, hidden):
+                apart = not path.is_relative_to(source) and not PurePosixPath(source).is_relative_to(path)
+                assert apart, f"{name} mounts {source}, and {path} with it"
 
 
 def test_machines_with_other_limits_get_a_service_of_their_own() -> None:
@@ -207,8 +258,37 @@ def test_unequal_machines_offer_as_many_executors_as_each_has_room_for() -> None
     found = services(config, facts=facts)
     workers = [service["environment"] for name, service in found.items() if name.startswith("worker-node")]
     assert sorted(worker["SPARK_WORKER_CORES"] for worker in workers) == ["1", "2"]
-    constraints = found["spark-master"]["deploy"]["placement"]["constraints"]
-    assert "node.labels.sparkqfs.node != node2" in constraints and len(constraints) == 2
+
+
+@pytest.mark.parametrize("network", ["overlay", "host"])
+def test_the_spark_masters_state_is_on_the_managers_disk_where_no_user_program_comes(network: Any) -> None:
+    found = services(a_cluster("node1", "node2", network=network))
+    master = found["spark-master"]
+    assert "node.labels.sparkqfs.node == node1" in master["deploy"]["placement"]["constraints"]
+    mounts = {volume["target"]: volume.get("source") for volume in master["volumes"]}
+    assert mounts["/data/spark-master"] == "/mnt/data/spark-master" and "/data/spark" not in mounts
+    # it is read as Java objects: nobody else may write it, not through a directory above it either
+    for name, service in found.items():
+        sources = [PurePosixPath(one["source"]) for one in service["volumes"] if one["type"] == "bind"]
+        seen = [one for one in sources if PurePosixPath("/mnt/data/spark-master").is_relative_to(one)]
+        assert bool(seen) is (name == "spark-master")
+
+
+def test_the_spark_master_knows_which_service_it_is_and_comes_back_soon() -> None:
+    found = services()
+    master = found["spark-master"]
+    assert master["environment"]["SPARKQFS_SERVICE"] == "{{.Service.ID}}"
+    assert not any("SPARKQFS_SERVICE" in one["environment"] for name, one in found.items() if name != "spark-master")
+    seconds = {
+        name: (
+            int(one["deploy"]["restart_policy"]["delay"].rstrip("s")),
+            int(one["healthcheck"]["interval"].rstrip("s")),
+        )
+        for name, one in found.items()
+    }
+    assert sum(seconds["spark-master"]) <= 5  # of the 20 that it may be away
+    for name, one in found.items():  # as long as before until an unhealthy container ends
+        assert one["healthcheck"]["retries"] * seconds[name][1] == 60
 
 
 def test_a_machine_that_is_too_small_is_an_error() -> None:
@@ -249,6 +329,7 @@ def test_each_service_gets_only_the_secrets_it_needs() -> None:
         "worker-node": {"spark-secret", "cluster-key"},
         "jupyter-server": {"spark-secret", "jupyter-token"},
         "history-server": set(),
+        "metastore": set(),
     }
 
 
@@ -327,6 +408,47 @@ def test_on_the_machines_network_names_come_from_etc_hosts_and_pages_listen_on_t
     assert "node.labels.sparkqfs.node == node1" in found["spark-master"]["deploy"]["placement"]["constraints"]
 
 
+# --- tables ---
+
+
+@pytest.mark.parametrize(
+    ("kind", "root"),
+    [("qfs", "qfs://qfs-master:20000"), ("hdfs", "hdfs://hdfs-namenode:9820"), ("shared", "file:///data/shared")],
+)
+def test_tables_are_on_the_storage_and_their_names_in_one_catalogue(kind: StorageKind, root: str) -> None:
+    stack = build(a_cluster(storage=StorageConfig(kind=kind, shared=SHARED.shared)))
+    lines = dict(line.split(None, 1) for line in defaults(stack).splitlines() if line.startswith("spark."))
+    assert lines["spark.sql.warehouse.dir"] == f"{root}/warehouse"
+    assert lines["spark.sql.catalogImplementation"] == "hive"
+    assert lines["spark.hadoop.hive.metastore.uris"] == "thrift://metastore:9083"
+
+
+def test_the_catalogue_is_on_the_managers_disk_and_no_other_service_sees_it() -> None:
+    found = services()
+    metastore = found.pop("metastore")
+    place = ("/mnt/data/metastore/qfs", "/data/metastore")
+    assert [(v["source"], v["target"]) for v in metastore["volumes"] if v["type"] == "bind"] == [place]
+    assert "node.labels.sparkqfs.node == node1" in metastore["deploy"]["placement"]["constraints"]
+    assert "ports" not in metastore and metastore["image"] == IMAGES["spark-master"]
+    mounted = [PurePosixPath(v["source"]) for one in found.values() for v in one["volumes"] if v["type"] == "bind"]
+    assert mounted and not any(PurePosixPath(place[0]).is_relative_to(source) for source in mounted)
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [("spark.sql.catalogImplementation", "in-memory"), ("spark.hadoop.hive.metastore.uris", "thrift://mine:9083")],
+)
+def test_another_catalogue_of_the_users_stands_in_for_the_metastore(conf: tuple[str, str]) -> None:
+    stack = build(a_cluster(spark=SparkConfig(conf=(conf,))))
+    assert set(stack.services) == EVERYTHING - {"metastore"}
+    assert [line for line in defaults(stack).splitlines() if line.startswith(conf[0])][-1].split() == list(conf)
+
+
+def test_on_the_machines_network_the_metastore_has_a_name() -> None:
+    for service in services(a_cluster(network="host")).values():
+        assert "metastore:192.168.1.11" in service["extra_hosts"]
+
+
 # --- storage --------------------------------------------------------------------------------------
 
 
@@ -358,7 +480,7 @@ def test_qfs_storage_asks_for_plain_copies_and_half_of_the_chunkservers_before_i
 
 def test_a_cluster_of_one_machine_has_everything_on_it() -> None:
     found = services(a_cluster("node1"))
-    assert set(found) == {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server"}
+    assert set(found) == EVERYTHING
 
 
 @pytest.mark.parametrize(("executors", "nodes", "cores"), [(6, 3, 6), (3, 3, 6), (8, 2, 8), (7, 2, 8), (1, 1, 2)])

@@ -10,6 +10,7 @@ from builders import a_cluster
 from sparkqfs.config import StorageConfig
 from sparkqfs.plan.storage import backend_of
 
+DIRECTORIES = ("/user", "/user/spark", "/tmp", "/history", "/history/spark-events", "/warehouse")
 HDFS = """#!/bin/sh
 # `hdfs dfs` on a local directory; every start is one line in calls.
 root={root}
@@ -46,14 +47,17 @@ def prepare(folder: Path) -> tuple[list[str], list[str]]:
 
 def test_hdfs_gets_its_directories_with_their_modes(tmp_path: Path) -> None:
     made, _ = prepare(tmp_path)
-    assert made == [f"made {path}" for path in ("/user", "/user/spark", "/tmp", "/history", "/history/spark-events")]
-    modes = {path: (tmp_path / "root" / path).stat().st_mode & 0o7777 for path in ("user/spark", "tmp", "history")}
-    assert modes == {"user/spark": 0o750, "tmp": 0o1777, "history": 0o755}
+    assert made == [f"made {path}" for path in DIRECTORIES]
+    modes = {
+        path: (tmp_path / "root" / path).stat().st_mode & 0o7777
+        for path in ("user/spark", "tmp", "history", "warehouse")
+    }
+    assert modes == {"user/spark": 0o750, "tmp": 0o1777, "history": 0o755, "warehouse": 0o770}
 
 
 def test_hdfs_is_asked_once_when_nothing_is_missing(tmp_path: Path) -> None:
     prepare(tmp_path)
-    assert prepare(tmp_path) == ([], ["dfs -ls -d /user /user/spark /tmp /history /history/spark-events"])
+    assert prepare(tmp_path) == ([], [f"dfs -ls -d {' '.join(DIRECTORIES)}"])
 
 
 def test_a_directory_that_is_there_keeps_its_mode(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import paramiko
 import pytest
 from servers import Sshd, closed_port, make_key, sshd
 
@@ -330,6 +331,53 @@ def test_another_key_of_a_known_type_is_a_changed_key(
     known = tmp_path / "known_hosts"
     known.write_text(f"[127.0.0.1]:{keys_of_three_types[0].port} {make_key(tmp_path / 'other', kind)}\n")
     assert "has changed" in str(refused(keys_of_three_types[0].cluster(known)))
+
+
+@pytest.mark.parametrize("policy", ["accept-new", "strict"])
+@pytest.mark.parametrize("names", ["[127.0.0.1]:{port}", "*", "other,[127.0.0.?]:*"])
+@pytest.mark.parametrize("is_known_too", [True, False])
+def test_a_revoked_key_is_refused_whatever_else_the_file_says(
+    server: Sshd, tmp_path: Path, policy: str, names: str, is_known_too: bool
+) -> None:
+    known = tmp_path / "known_hosts"
+    text = f"@revoked {names.format(port=server.port)} {server.host_key}\n"
+    text += f"[127.0.0.1]:{server.port} {server.host_key}\n" if is_known_too else ""
+    known.write_text(text)
+    config = server.strict(known) if policy == "strict" else server.cluster(known)
+    assert "is revoked" in str(refused(config))
+    assert known.read_text() == text
+
+
+def test_a_hashed_name_counts_for_its_machine_alone(server: Sshd, tmp_path: Path) -> None:
+    known, key = tmp_path / "known_hosts", server.host_key
+    mine, other = (paramiko.HostKeys.hash_host(name) for name in (f"[127.0.0.1]:{server.port}", "other"))
+    known.write_text(f"|1|damaged|x {key}\n\t{other}\t{key}\n")
+    assert "is not known" in str(refused(server.strict(known)))
+    known.write_text(f"{mine}  {key.replace(' ', '   ')} a comment\n@revoked\t{other} {key}\n")
+    opened(server.strict(known))
+    known.write_text(f"@revoked  {mine}\t{key}\n")
+    assert "is revoked" in str(refused(server.cluster(known)))
+
+
+def test_a_key_that_is_revoked_for_other_machines_is_accepted(server: Sshd, tmp_path: Path) -> None:
+    known = tmp_path / "known_hosts"
+    known.write_text(f"@revoked *.lan,192.0.2.1 {server.host_key}\n[127.0.0.1]:{server.port} {server.host_key}\n")
+    opened(server.strict(known))
+
+
+@pytest.mark.parametrize("names", ["*", "[127.0.0.*]:*", "x.lan,[127.0.?.1]:{port}"])
+def test_a_pattern_of_names_is_compared_as_openssh_does(server: Sshd, tmp_path: Path, names: str) -> None:
+    known, pattern = tmp_path / "known_hosts", names.format(port=server.port)
+    known.write_text(f"{pattern} {server.host_key}\n")
+    opened(server.strict(known))
+    known.write_text(f"{pattern} {make_key(tmp_path / 'other')}\n")
+    assert "has changed" in str(refused(server.cluster(known)))
+
+
+def test_a_line_that_excludes_a_machine_says_nothing_about_it(server: Sshd, tmp_path: Path) -> None:
+    known = tmp_path / "known_hosts"
+    known.write_text(f"*,![127.0.0.1]:{server.port} {server.host_key}\n")
+    assert "is not known" in str(refused(server.strict(known)))
 
 
 def test_strict_refuses_a_machine_it_does_not_know_and_writes_nothing(server: Sshd, tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from builders import a_cluster
 from servers import Answer, Sshd, an_engine, body, closed_port, engine_machine, payload, serve
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.config import ClusterConfig, StorageConfig
+from sparkqfs.config import ClusterConfig, NotebooksConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ExitCode
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
@@ -104,6 +105,15 @@ def test_the_next_look_finds_an_engine_that_is_back(machine: Machine, tmp_path: 
     assert [bool(one["services"]) for one in seen] == [True, False, True]
 
 
+def test_a_master_that_still_looks_for_its_workers_is_not_healthy(machine: Machine, tmp_path: Path) -> None:
+    page = json.loads(payload("spark-4.1-master.json"))
+    recovering = {"/json/": body(page | {"status": "RECOVERING"})}
+    with serve(recovering) as port, serve(an_engine(), keep_alive=True) as engine:
+        found = look_once(machine, tmp_path, engine, spark_ui=port)
+    assert found.code == ExitCode.FAILED
+    assert any(problem.what == "the Spark master is RECOVERING" for problem in found.problems)
+
+
 def test_other_tasks_are_told_that_swarm_does_not_answer(machine: Machine, tmp_path: Path) -> None:
     machine.engine_port.write_text(str(closed_port()))
     config = machine.config(tmp_path)
@@ -113,7 +123,9 @@ def test_other_tasks_are_told_that_swarm_does_not_answer(machine: Machine, tmp_p
     clients.close()
 
 
-def test_a_spark_master_that_swarm_moved_is_found_without_swarm() -> None:
-    session = Session(a_cluster(), clients=None, on_event=print)  # type: ignore[arg-type]
-    assert status._possible_places(session, "spark-master") == ("192.168.1.11", "192.168.1.12", "192.168.1.13")
+def test_a_notebook_server_that_swarm_moved_is_found_without_swarm() -> None:
+    config = a_cluster(notebooks=NotebooksConfig(path=PurePosixPath("/mnt/nfs/notebooks"), shared=True))
+    session = Session(config, clients=None, on_event=print)  # type: ignore[arg-type]
+    assert status._possible_places(session, "jupyter-server") == ("192.168.1.11", "192.168.1.12", "192.168.1.13")
+    assert status._possible_places(session, "spark-master") == ("192.168.1.11",)
     assert status._possible_places(session, "history-server") == ("192.168.1.11",)

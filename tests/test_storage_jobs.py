@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 from builders import a_cluster
-from facts_builders import a_node, prepared, with_path
+from facts_builders import a_node, fresh, prepared, with_path
 
 from sparkqfs.clients.parallel import Results
-from sparkqfs.config import NotebooksConfig, SharedConfig, StorageConfig
+from sparkqfs.config import NotebooksConfig, SharedConfig, StorageConfig, StorageKind
 from sparkqfs.errors import ConfigError, ExitCode, RefusedError
-from sparkqfs.facts import NodeFacts
+from sparkqfs.facts import MetaFact, NodeFacts
 from sparkqfs.jobs import base
 from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.storage import ERASE_SCRIPT, init, refusals
+from sparkqfs.jobs.storage import ERASE_SCRIPT, INIT_SCRIPT, WAIT_SCRIPT, data_directories, init, refusals
+from sparkqfs.plan.nodes import is_initialised, plan_prep
 
 HDFS = a_cluster(storage=StorageConfig(kind="hdfs", replication=2))
 
@@ -36,11 +37,50 @@ def test_a_prepared_cluster_has_nothing_against_a_file_system() -> None:
     assert refusals(a_session(facts)) == ()
 
 
-def test_a_name_directory_left_by_a_format_that_was_broken_off_is_refused() -> None:
+def test_a_name_directory_with_something_unknown_in_it_is_refused_and_not_offered_to_be_erased() -> None:
     facts = prepared(HDFS, node1=with_path(a_node("node1", HDFS), "/mnt/data/hdfs/name", empty=False))
     (problem,) = refusals(a_session(facts))
     assert (problem.node, problem.code) == ("node1", ExitCode.REFUSED)
-    assert "/mnt/data/hdfs/name is not empty" in problem.what and "init-storage --erase spark" in str(problem.hint)
+    assert "/mnt/data/hdfs/name is not empty" in problem.what and "move it" in str(problem.hint)
+
+
+def left_by_an_init(state: str) -> dict[str, NodeFacts]:
+    """The manager's name directory as an init has left it."""
+    meta = MetaFact(checkpoints=1, latest=True, file_system_id="BP-1", init=state)
+    node = with_path(a_node("node1", HDFS, meta=meta), "/mnt/data/hdfs/name", empty=False)
+    return prepared(HDFS, node1=node)
+
+
+def test_an_init_that_did_not_end_is_undone_and_done_again() -> None:
+    facts = left_by_an_init("begun")
+    assert refusals(a_session(facts)) == () and not is_initialised(HDFS, facts)
+    (outcome,) = init(a_session(facts, dry_run=True)).outcomes
+    assert (outcome.state, outcome.changes) == ("planned", ("undo an init that did not end", "create"))
+    (outcome,) = init(a_session(facts, dry_run=True), erase_name="spark").outcomes
+    assert outcome.changes == ("erase what is there", "create")
+
+
+def test_blocks_anywhere_stand_against_undoing_an_init() -> None:
+    facts = left_by_an_init("begun") | {"node3": a_node("node3", HDFS, blocks=1)}
+    with pytest.raises(RefusedError, match="holds 1 blocks"):
+        init(a_session(facts, _is_counted=True))
+
+
+def test_a_disk_without_its_marker_stands_against_undoing_an_init() -> None:
+    facts = left_by_an_init("begun") | {"node3": a_node("node3", HDFS, marker=None)}
+    with pytest.raises(RefusedError, match="missing"):
+        init(a_session(facts))
+    plan = plan_prep(HDFS, facts, fresh(), only=tuple(facts))
+    assert [problem.node for problem in plan.problems] == ["node3"] and "mounted?" in plan.problems[0].what
+
+
+def test_an_init_after_which_nothing_was_written_has_nothing_left_to_do_but_its_erasure() -> None:
+    facts = left_by_an_init("unused")
+    assert is_initialised(HDFS, facts)
+    (outcome,) = init(a_session(facts)).outcomes
+    assert outcome.state == "unchanged" and "BP-1" in outcome.changes[0]
+    (outcome,) = init(a_session(facts, dry_run=True), erase_name="spark").outcomes
+    assert outcome.changes == ("erase what is there", "create")
 
 
 NOTEBOOKS = PurePosixPath("/mnt/nfs/notebooks")
@@ -112,3 +152,55 @@ def test_erasing_follows_no_link_and_erases_nothing_then(tmp_path: Path, linked:
     done = erase("hdfs", other, tmp_path / "disk" / "hdfs" / "data")
     assert done.returncode == 1 and "symbolic link" in done.stderr
     assert (elsewhere / "precious").exists() and (other / "blk_1").exists()
+
+
+@pytest.mark.parametrize(("kind", "erased"), [("qfs", True), ("hdfs", True), ("shared", False)])
+def test_the_names_of_tables_go_with_their_files(kind: StorageKind, erased: bool) -> None:
+    config = a_cluster(storage=StorageConfig(kind=kind, shared=SHARED))
+    session = a_session(prepared(config), config=config)
+    names = f"/mnt/data/metastore/{kind}"
+    assert (names in data_directories(session, "node1", everything=True)) is erased
+    assert (names in data_directories(session, "node1", everything=False)) is erased
+    assert not any("metastore" in path for path in data_directories(session, "node2", everything=True))
+
+
+def test_a_link_in_the_place_of_all_names_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "qfs").mkdir(parents=True)
+    (elsewhere / "qfs" / "file").touch()
+    (tmp_path / "metastore").symlink_to(elsewhere)
+    done = erase("qfs", tmp_path / "metastore" / "qfs")
+    assert done.returncode == 1 and "metastore is a symbolic link" in done.stderr
+    assert (elsewhere / "qfs" / "file").exists()
+
+
+@pytest.mark.parametrize("running", ["", "c1 c2"])
+def test_the_container_of_a_killed_init_is_waited_for_and_no_other(tmp_path: Path, running: str) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n[ "$1" != ps ] || echo {running}\n')
+    docker.chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["sh", "-s", "--", "the-id"], input=WAIT_SCRIPT, env=env, text=True, check=False, timeout=30)
+    assert done.returncode == 0
+    waited = [f"wait {running}"] if running else []
+    assert (tmp_path / "asked").read_text().splitlines() == ["ps -q --filter label=sparkqfs.init=the-id", *waited]
+    assert '--label "sparkqfs.init=$id"' in INIT_SCRIPT
+
+
+@pytest.mark.parametrize(
+    ("kind", "tops", "managers"),
+    [
+        ("qfs", {"qfs", "spark"}, {"spark-master", "metastore"}),
+        ("hdfs", {"hdfs", "spark"}, {"spark-master", "metastore"}),
+        ("shared", {"spark"}, {"spark-master"}),
+    ],
+)
+def test_purge_erases_nothing_but_this_storages_data_and_sparks_work(
+    kind: StorageKind, tops: set[str], managers: set[str]
+) -> None:
+    config = a_cluster(storage=StorageConfig(kind=kind, shared=SharedConfig(path=PurePosixPath("/mnt/data/shared"))))
+    for node in config.nodes:  # what is beside it: notebooks, sparkqfs, another kind's data, the shared path
+        found = data_directories(a_session({}, config=config), node.name, everything=True)
+        assert {str(PurePosixPath(path).relative_to("/mnt/data").parts[0]) for path in found} == (
+            tops | managers if node.manager else tops
+        )

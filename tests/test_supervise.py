@@ -289,6 +289,8 @@ def test_drivers_leave_their_pages_port_to_the_page_of_all_of_them(
         assert b"No application runs" in page_at(int(port))
     defaults = (container.run_dir / "conf" / "spark-defaults.conf").read_text()
     assert f"spark.ui.port {int(port) + 1}\n" in defaults
+    settings = (container.run_dir / "jupyter" / "jupyter_server_config.py").read_text()
+    assert """c.ServerApp.terminado_settings = {"shell_command": ["/bin/bash"]}\n""" in settings
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 0
@@ -345,6 +347,108 @@ def test_files_are_filled_in_private_and_secrets_stay_out_of_argv_env_and_logs(
     # The fake Spark daemon prints the key too; only QFS's daemons know it, so only their log is filtered.
     assert output.count(KEY) == 1
     assert "setting clusterKey (hidden)" in output
+
+
+def started_master(container: Container, running: list[subprocess.Popen[str]], **environ: str) -> dict[str, str]:
+    """The settings of a Spark master that was started and stopped; the last line of a key wins."""
+    process = container.start("spark-master", SPARKQFS_RECOVERY_DIR=str(container.root / "recovery"), **environ)
+    running.append(process)
+    container.wait_for("spark-class started")
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output
+    container.log.unlink()
+    lines = (container.run_dir / "conf" / "spark-defaults.conf").read_text().splitlines()
+    return {key: value for key, _, value in (line.partition(" ") for line in lines)}
+
+
+def test_a_spark_master_goes_on_with_its_own_state_and_with_no_other(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    jars = container.root / "spark" / "jars"
+    jars.mkdir()
+    (jars / "spark-core_2.13-4.1.4.jar").touch()
+    settings = started_master(container, running, SPARKQFS_SERVICE="service-1")
+    assert settings["spark.deploy.recoveryMode"] == "CUSTOM"
+    assert 0 < int(settings["spark.deploy.recoveryTimeout"].rstrip("s")) <= 20
+    state = Path(settings["spark.deploy.recoveryDirectory"])
+    assert state.parent == container.root / "recovery" and state.is_dir()
+    (state / "worker_one").write_text("kept")
+
+    def state_now(service: str) -> Path:
+        return Path(started_master(container, running, SPARKQFS_SERVICE=service)["spark.deploy.recoveryDirectory"])
+
+    assert state_now("service-1") == state and (state / "worker_one").read_text() == "kept"
+    later = state_now("service-2")  # after `down` and `deploy`
+    assert later != state and list(state.parent.iterdir()) == [later]
+    (jars / "spark-core_2.13-4.1.4.jar").rename(jars / "spark-core_2.13-4.2.0.jar")
+    newer = state_now("service-2")
+    assert newer != later and list(state.parent.iterdir()) == [newer]
+
+
+def test_what_is_not_the_masters_state_is_removed_without_following_links(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    mine = container.root / "mine"
+    mine.mkdir()
+    (mine / "file").touch()
+    state = Path(started_master(container, running)["spark.deploy.recoveryDirectory"])
+    state.rmdir()
+    state.symlink_to(mine)
+    (state.parent / "link").symlink_to(mine)
+    (state.parent / "app_one").touch()
+    started_master(container, running)
+    assert list(state.parent.iterdir()) == [state] and state.is_dir() and not state.is_symlink()
+    assert (mine / "file").exists()
+
+
+def test_workers_do_not_wait_for_a_master_under_an_old_address(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    process = container.start("worker-node")
+    running.append(process)
+    container.wait_for("chunkserver started", "spark-class started")
+    text = (container.run_dir / "conf" / "spark-defaults.conf").read_text()
+    assert "spark.rpc.io.connectionCreationTimeout 5s\n" in text
+    # as many tries at short intervals as in all, or the next one comes after a minute
+    assert "spark.worker.initialRegistrationRetries 60\n" in text and "spark.worker.maxRegistrationRetries 60\n" in text
+
+
+HEALTH = runpy.run_path(str(PROGRAMS / "health"), run_name="health")
+
+
+@pytest.mark.parametrize(
+    ("followed", "named"),
+    [
+        ("spark://127.0.0.1:7077", "spark://localhost:7077"),
+        ("spark://localhost:7077", "spark://localhost:7077"),
+        ("spark://127.0.0.9:7077", "spark://no-such-host.invalid:7077"),
+        ("", "spark://localhost:7077"),
+        ("spark://127.0.0.9:7077", ""),
+    ],
+)
+def test_a_worker_is_well_with_the_known_master_and_while_none_is_known(followed: str, named: str) -> None:
+    HEALTH["check_master"](followed, named)
+
+
+def test_a_worker_that_follows_a_master_which_is_gone_is_not_well() -> None:
+    with pytest.raises(ValueError, match=r"at 127\.0\.0\.9, which is at 127\.0\.0\.1"):
+        HEALTH["check_master"]("spark://127.0.0.9:7077", "spark://localhost:7077")
+
+
+def test_what_is_for_shells_of_docker_exec_stays_out_of_users_programs(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    process = container.start("worker-node", BASH_ENV="/ours", ENV="/ours", SHELL="/bin/bash")
+    running.append(process)
+    container.wait_for("chunkserver started", "spark-class started")
+    daemons = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(daemons) == 2
+    for pid in daemons:
+        names = {line.partition(b"=")[0] for line in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")}
+        assert b"SHELL" in names and not names & {b"BASH_ENV", b"ENV"}
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
 
 
 def test_a_second_start_replaces_the_read_only_files(container: Container) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fcntl import ioctl
 from pathlib import Path, PurePosixPath
 
@@ -121,10 +123,21 @@ while left:
 """
 
 
+@contextmanager
+def without_hangup() -> Iterator[None]:
+    """What starts in here ignores SIGHUP, as everything below `nohup` does."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def paste(size: int, *program: str) -> tuple[subprocess.Popen[bytes], bytes]:
     """`terminal` with a program in it, and what it said within 20 s of so many bytes pasted at once."""
     argv = [sys.executable, "-I", str(ROOT / "docker" / "worker-node" / "terminal"), "24", "80", *program]
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with without_hangup():
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None and process.stdout is not None
     said, end = b"", time.monotonic() + 20
     while b"ready" not in said:
@@ -155,6 +168,11 @@ def test_the_end_of_the_connection_is_noticed_while_a_paste_waits() -> None:
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(20) == 128 + 1
+
+
+def test_a_program_has_the_default_signals_whatever_started_it() -> None:
+    process, _ = paste(1, "sh", "-c", "echo ready; grep -q '^SigIgn:[[:space:]]*0*$' /proc/self/status")
+    assert process.wait(20) == 0
 
 
 def test_scripts_run_as_the_service_user_where_others_may_not_even_look(server: Sshd, tmp_path: Path) -> None:

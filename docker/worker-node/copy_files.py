@@ -74,7 +74,8 @@ class Tree:
 
     def make_directory(self, name: str) -> None:
         """Below the root; there already is fine."""
-        self.system.mkdirs(self.jvm.org.apache.hadoop.fs.Path(self.uri + name))
+        path = self.jvm.org.apache.hadoop.fs.Path(self.uri + name)
+        self.jvm.sparkqfs.files.Disk.makeDirectories(self.system, path)
 
 
 def watch(spark: SparkSession, done: threading.Event, files: int) -> None:

@@ -1,7 +1,8 @@
 """Starts the QFS status server behind a filter: paths that leave its document root are refused with 403.
 
 Usage: webui_guard.py webui.conf. The server hands out any file its process can read under /files//… and /charts/../…,
-and the metaserver's settings with the cluster key among them: the key is blanked in every answer.
+and the metaserver's settings with the cluster key among them: the key is blanked in every answer. One page is ours, for
+`invoke status`: what storage_health.py has found.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import os
 import runpy
 import sys
 import urllib.parse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+HEALTH = "/sparkqfs/health.json"
+"""`PATH` of storage_health.py."""
 POST_LIMIT = 1 << 20
 """Bytes of a request body; the pages send less than one kilobyte."""
 
@@ -72,8 +76,10 @@ class Blanked(io.BufferedIOBase):
         self.stream.flush()
 
 
-def guarded(doc_root: Path, cwd: Path, key: str = "") -> type[http.server.SimpleHTTPRequestHandler]:
-    """The handler that takes the place of the one upstream's derives from."""
+def guarded(
+    doc_root: Path, cwd: Path, key: str = "", health: Callable[[], bytes] | None = None
+) -> type[http.server.SimpleHTTPRequestHandler]:
+    """The handler that takes the place of the one upstream's derives from; `health` gives the page HEALTH."""
 
     hide = spellings(key)
 
@@ -90,6 +96,9 @@ def guarded(doc_root: Path, cwd: Path, key: str = "") -> type[http.server.Simple
             if self.command not in ("GET", "POST"):
                 self.send_error(405)
                 return False
+            if health is not None and self.command == "GET" and self.path == HEALTH:
+                self.send_health(health())
+                return False
             if not allowed(self.path, doc_root, cwd):
                 self.send_error(403)
                 return False
@@ -98,6 +107,13 @@ def guarded(doc_root: Path, cwd: Path, key: str = "") -> type[http.server.Simple
                 self.send_error(413)
                 return False
             return True
+
+        def send_health(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             if not str(getattr(code, "value", code)).startswith("2"):
@@ -116,7 +132,12 @@ def main(argv: list[str]) -> None:
     program = Path(os.environ.get("QFS_HOME") or "/opt/qfs") / "webui" / "qfsstatus.py"
     secret = Path(os.environ.get("SPARKQFS_SECRETS_DIR") or "/run/secrets") / "cluster-key"
     key = secret.read_text(encoding="utf-8").strip() if secret.exists() else ""
-    http.server.SimpleHTTPRequestHandler = guarded(doc_root, Path.cwd(), key)  # type: ignore[misc]
+    from storage_health import Watcher, interval  # beside this file, which tests read without running it
+    from storage_sources import Qfs
+
+    host = config.get("webserver", "webServer.metaserverHost")
+    watcher = Watcher(Qfs(host, config.getint("webserver", "webServer.metaserverPort")), interval()).start()
+    http.server.SimpleHTTPRequestHandler = guarded(doc_root, Path.cwd(), key, watcher.document)  # type: ignore[misc]
     sys.path.insert(0, str(program.parent))
     sys.argv = [str(program), argv[1]]
     runpy.run_path(str(program), run_name="__main__")

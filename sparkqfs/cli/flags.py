@@ -12,6 +12,8 @@ from typing import Any
 
 from invoke import Context, task
 
+from sparkqfs.cli.help_flag import HelpfulTask
+
 Body = Callable[..., None]
 
 
@@ -54,7 +56,7 @@ def offline_task(*, help: Mapping[str, str] | None = None, **options: Any) -> Ca
 
 def _task(shared: tuple[str, ...], help: Mapping[str, str], options: Mapping[str, Any]) -> Callable[[Body], Any]:
     texts = {name: SHARED[name].metadata["help"] for name in shared} | dict(help)
-    make = task(auto_shortflags=False, help=texts, **options)
+    make = task(klass=HelpfulTask, auto_shortflags=False, help=texts, **options)
     return lambda body: make(with_shared(body, shared))
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 import requests
 import urllib3
 
+from sparkqfs import durable
 from sparkqfs.clients.context import HADOOP_LOCK
 from sparkqfs.config import TARBALL_VARIABLE, ClusterConfig, QfsConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, UnreachableError
@@ -112,7 +113,7 @@ def fetch_tarball(
             what = f"{url} has sha256 {tarball.sha256}, which nobody has confirmed"
             hint = "compare it with a source you trust and write it to storage.qfs.sha256"
             raise ConfigError(Problem(what=what, config_path="storage.qfs.sha256", hint=hint))
-        path.replace(final)
+        durable.name_file(path, final)
         return Tarball(final, tarball.sha256, url)
 
 
@@ -201,7 +202,8 @@ def _unpack(archive: Path, jars: tuple[Jar, ...]) -> dict[str, Path]:
                     if (sha256 := sha256_of(part)) != jar.sha256:
                         what = f"{jar.name} of {archive} has sha256 {sha256}, {jar.sha256} is wanted"
                         raise ConfigError(Problem(what=what, config_path="storage.hdfs.jars"))
-                    found[jar.name] = part.replace(jar.cached)
+                    durable.name_file(part, jar.cached)
+                    found[jar.name] = jar.cached
     except (tarfile.TarError, OSError, EOFError) as error:
         what = f"{archive} is no tar archive that can be read: {error}"
         raise ConfigError(Problem(what=what, config_path="storage.hdfs.jars")) from error
@@ -253,7 +255,7 @@ def _fetch_jar(jar: Jar, base_url: str, progress: _Sum) -> None:
         if (sha256 := sha256_of(part)) != jar.sha256:
             what = f"{url} has sha256 {sha256}, {jar.sha256} is wanted; it was not kept"
             raise UnreachableError(Problem(what=what, hint=JARS_HINT, code=ExitCode.UNREACHABLE))
-        part.replace(jar.cached)
+        durable.name_file(part, jar.cached)
 
 
 class _Sum:

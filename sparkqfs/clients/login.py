@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import shlex
 import socket
 import threading
@@ -18,6 +19,7 @@ from fabric import Config, Connection
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 from paramiko.ssh_exception import NoValidConnectionsError
 
+from sparkqfs import durable
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ConfigError, ExitCode, Problem, UnreachableError
 
@@ -70,20 +72,27 @@ def _lines(path: Path, folder: Path, depth: int) -> Iterator[str]:
 # -- host keys ------------------------------------------------------------------------------------------------------
 
 
-class AcceptNewPolicy(paramiko.MissingHostKeyPolicy):
-    """Trust a host key on first use and write it to known_hosts; paramiko itself refuses a changed one."""
+class HostKeyPolicy(paramiko.MissingHostKeyPolicy):
+    """A machine of which known_hosts has no key: trusted on first use and written there, or refused.
 
-    def __init__(self, known_hosts: Path) -> None:
+    paramiko itself refuses a changed key. A revoked one gets here, because it does not count as known.
+    """
+
+    def __init__(self, known_hosts: Path, *, strict: bool) -> None:
         self._path = known_hosts
+        self._strict = strict
 
     def missing_host_key(self, client: Any, hostname: str, key: paramiko.PKey) -> None:
         """Append the key, one line, under a lock: many connections open at the same time, some to one jump host.
 
-        Raises `BadHostKeyException` when another connection has just met another key there.
+        Raises `SSHException`; `BadHostKeyException` when another connection has just met another key there.
         """
         with _known_hosts_lock:
             known = paramiko.HostKeys()
-            _load_known_hosts(self._path, known)
+            if key.get_base64() in _load_known_hosts(self._path, hostname, known):
+                raise paramiko.SSHException(f"the host key of {hostname} is revoked")
+            if self._strict:
+                raise paramiko.SSHException(f"{hostname} is not in known_hosts")
             entry = known.lookup(hostname)
             found = entry.get(key.get_name()) if entry is not None else None
             if found is not None and found != key:
@@ -93,24 +102,57 @@ class AcceptNewPolicy(paramiko.MissingHostKeyPolicy):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             before = self._path.read_bytes() if self._path.exists() else b""
             glue = "" if not before or before.endswith(b"\n") else "\n"
-            with self._path.open("a", encoding="ascii") as file:
-                file.write(f"{glue}{hostname} {key.get_name()} {key.get_base64()}\n")
+            durable.append(self._path, f"{glue}{hostname} {key.get_name()} {key.get_base64()}\n")
 
 
-def _load_known_hosts(path: Path, keys: paramiko.HostKeys) -> None:
-    """Read the lines that paramiko understands; OpenSSH's own (markers, damaged keys) are passed over."""
-    if not path.exists():
-        return
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        if not line.strip() or line.startswith(("#", "@")):
+def _load_known_hosts(path: Path, name: str, keys: paramiko.HostKeys) -> frozenset[str]:
+    """Put a machine's keys under its name, without those that a line with `@revoked` names; these, in base64.
+
+    Lines that paramiko does not understand (authorities of host certificates, damaged keys) are passed over.
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    entries: list[HostKeyEntry] = []
+    revoked: set[str] = set()
+    for line in lines:
+        words = line.split()
+        marker = words.pop(0) if line.lstrip().startswith("@") else ""
+        if marker not in ("", "@revoked") or len(words) < 3 or words[0][0] == "#" or not _is_among(name, words[0]):
             continue
         try:
-            entry = HostKeyEntry.from_line(line)
+            entry = HostKeyEntry.from_line(" ".join((name, *words[1:3])))
         except (InvalidHostKey, paramiko.SSHException, ValueError):
             continue
-        if entry is not None and entry.key is not None:
-            for name in entry.hostnames or []:
-                keys.add(name, entry.key.get_name(), entry.key)
+        if entry is None or entry.key is None:
+            continue
+        if marker:
+            revoked.add(entry.key.get_base64())
+        else:
+            entries.append(entry)
+    for entry in entries:
+        if entry.key.get_base64() not in revoked:
+            keys.add(name, entry.key.get_name(), entry.key)
+    return frozenset(revoked)
+
+
+def _is_among(name: str, names: str) -> bool:
+    """Whether a line of known_hosts is about a machine: its name, hashed or not, `*` and `?`; never with a `!name`."""
+    found = False
+    for one in names.split(","):
+        if one.startswith("|1|"):
+            with contextlib.suppress(ValueError, IndexError, AssertionError):  # damaged
+                found = found or paramiko.HostKeys.hash_host(name, one) == one
+            continue
+        pattern = re.escape(one.removeprefix("!")).replace(r"\*", ".*").replace(r"\?", ".")
+        if re.fullmatch(pattern, name, re.IGNORECASE):
+            if one.startswith("!"):
+                return False
+            found = True
+    return found
+
+
+def _known_name(hop: Connection) -> str:
+    """A machine's name in known_hosts."""
+    return hop.host if hop.port == 22 else f"[{hop.host}]:{hop.port}"
 
 
 SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
@@ -124,8 +166,7 @@ def _transport(hop: Connection, sock: Any, **options: Any) -> paramiko.Transport
     would show another of its keys, which is then taken for a changed one.
     """
     transport = paramiko.Transport(sock, **options)
-    name = hop.host if hop.port == 22 else f"[{hop.host}]:{hop.port}"
-    known = hop.client.get_host_keys().lookup(name)
+    known = hop.client.get_host_keys().lookup(_known_name(hop))
     wanted = [offered for kind in known or () for offered in SIGNATURES.get(kind, (kind,))]
     preferences = transport.get_security_options()
     usable = [kind for kind in wanted if kind in preferences.key_types]
@@ -190,9 +231,9 @@ def _make_connection(config: ClusterConfig, node: NodeConfig, ssh_config: parami
             "channel_timeout": limit,
             "transport_factory": partial(_transport, hop),
         }
-        _load_known_hosts(ssh.known_hosts, hop.client.get_host_keys())
+        _load_known_hosts(ssh.known_hosts, _known_name(hop), hop.client.get_host_keys())
         # Fabric accepts any key
-        hop.client.set_missing_host_key_policy(paramiko.RejectPolicy() if strict else AcceptNewPolicy(ssh.known_hosts))
+        hop.client.set_missing_host_key_policy(HostKeyPolicy(ssh.known_hosts, strict=strict))
     if ssh.key is not None:
         connection.connect_kwargs["key_filename"] = [str(ssh.key)]
     return connection
@@ -248,6 +289,11 @@ def _reason(
         if is_jump:
             hint = f"set User and IdentityFile of {host} in your ssh config, or load the key into your agent"
         return f"cannot log in to {where}: {error}", hint
+    if isinstance(error, paramiko.SSHException) and "is revoked" in str(error):
+        return (
+            f"the host key of {where} is revoked",
+            f"a line with @revoked in {known_hosts} names it: find out why; the machine needs a new host key",
+        )
     if isinstance(error, paramiko.SSHException) and "known_hosts" in str(error):
         return (
             f"the host key of {where} is not known (ssh.host_keys: strict)",

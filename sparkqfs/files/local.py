@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from sparkqfs import durable
 from sparkqfs.errors import ConfigError, Problem
 from sparkqfs.files.places import OURS, PART
 from sparkqfs.files.storage import LocalError
@@ -217,14 +218,13 @@ class Part:
         """Compares what came and what reads back with the checksum; gives the part its name."""
         try:
             self._file.flush()
-            os.fsync(self._file.fileno())
             if self._digest.hexdigest() != digest:
                 raise LocalError("other bytes arrived than were sent")
             if digest_of(self._path, lambda _size: None) != digest:
                 raise LocalError("the copy reads back with other bytes")
             if os.path.lexists(self._target) and not overwrite:
                 raise LocalError("another file of this name has appeared")
-            self._path.replace(self._target)
+            durable.name_file(self._path, self._target)
         except OSError as error:
             raise LocalError(error.strerror or str(error)) from error
 

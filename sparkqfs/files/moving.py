@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from sparkqfs import durable
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.files import local
 from sparkqfs.files.finding import find, opened
@@ -269,7 +270,7 @@ def _make_local(work: Work, path: Path, dry_run: bool) -> None:
         if not path.is_dir():
             work.directories += 1
             if not dry_run:
-                path.mkdir(parents=True, exist_ok=True)
+                durable.make_directories(path)
         elif not dry_run and str(path) not in work.swept:
             work.swept.add(str(path))
             local.sweep(path)

@@ -14,7 +14,7 @@ PART = ".sparkqfs-part-"
 OURS = (PART, ".sparkqfs-old-")
 """How names begin that files have for a while only, on the storage and on the other side."""
 _SAYS_DOT = re.compile(r"(^|[{,])\\?\.")
-KEPT = ("/", "/user", "/tmp", "/history", "/history/spark-events")
+KEPT = ("/", "/user", "/tmp", "/history", "/history/spark-events", "/warehouse")
 """Directories that the cluster itself needs; so is the home of the service user."""
 
 

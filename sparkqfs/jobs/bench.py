@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sparkqfs import topology
+from sparkqfs import durable, topology
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
@@ -112,8 +112,8 @@ def default_name(report: Report) -> str:
 def save(file: Path, document: dict[str, Any]) -> None:
     """Write a result file. Raises `ClusterError` when it cannot be written."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        durable.make_directories(file.parent)
+        durable.write_file(file, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
     except OSError as error:
         raise ClusterError(Problem(what=f"{file} cannot be written: {error.strerror}")) from error
 

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from sparkqfs import topology
+from sparkqfs import durable, topology
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.gather import gather_tasks
 from sparkqfs.jobs import prep, status
@@ -92,9 +92,9 @@ def _save_files(stdout: str, out: Path) -> list[Path]:
         kind, _, rest = line.partition("\t")
         name, _, encoded = rest.partition("\t")
         if kind == "file":
-            out.mkdir(parents=True, exist_ok=True)
+            durable.make_directories(out)
             path = out / Path(name).name
-            path.write_bytes(base64.b64decode(encoded))
+            durable.write_file(path, base64.b64decode(encoded))
             saved.append(path)
     return saved
 

@@ -21,7 +21,8 @@ from sparkqfs.jobs.base import Session, check_cluster_name
 from sparkqfs.jobs.down import left_over, remove
 from sparkqfs.jobs.shared_path import check_shared_path
 from sparkqfs.plan.images import stack_images
-from sparkqfs.plan.nodes import is_initialised, marker_path
+from sparkqfs.plan.metadata import start_problem
+from sparkqfs.plan.nodes import marker_path
 from sparkqfs.plan.stack import CLUSTER_LABEL, StackFile, StackInput, build_stack
 from sparkqfs.plan.steps import JobResult, Outcome
 
@@ -75,11 +76,9 @@ def _check_storage(session: Session) -> None:
         return
     config = session.config
     facts = session.all_facts()
-    if not is_initialised(config, facts):
-        what = "the file system is not initialised"
-        raise ClusterError(
-            Problem(node=config.manager.name, what=what, hint=f"run `invoke {session.backend.init_task}` first")
-        )
+    problem = start_problem(config, facts)
+    if problem is not None:
+        raise ClusterError(problem)
     wanted = facts[config.manager.name].disks[0].marker
     for name, fact in facts.items():
         for disk in fact.disks:
@@ -142,6 +141,7 @@ def run(session: Session) -> JobResult:
     if made:
         outcomes.append(Outcome(subject="storage", state="changed", changes=made))
     status.wait_for_history(session)
+    status.wait_for_metastore(session)
     removed = engine.remove_unused(config.name, [*stack.configs, *stack.secrets])
     if removed:
         outcomes.append(Outcome(subject="old configs and secrets", state="changed", changes=tuple(removed)))

@@ -13,6 +13,7 @@ from sparkqfs.jobs.base import Session
 from sparkqfs.plan.apps import APP_LABEL, ENDED_STATES, FOLDER, GRACE_S, Piece, parse_piece, service_name
 from sparkqfs.plan.fits import Room, parse_memory
 from sparkqfs.plan.stack import CLUSTER_LABEL
+from sparkqfs.plan.steps import TO_DISK
 
 ENTER = (
     'cd -P -- "$1" && uid=$2 gid=$3 && shift 3 && '
@@ -54,14 +55,20 @@ piece stderr "$3"
 Its words are the submission, the first bytes to read of stdout and stderr, from 1, and the id of a reader for whom the
 driver is to keep what is not read yet. `exit` is looked for before the output: nothing is written after it.
 """
-MARK_SCRIPT = rf'cd "{FOLDER}/$1" 2>/dev/null || exit 0; [ -f exit ] || printf "%s\n" "$2" > exit'
+MARK_SCRIPT = rf"""
+{TO_DISK}
+cd "{FOLDER}/$1" 2>/dev/null || exit 0
+[ -f exit ] || {{ printf '%s\n' "$2" > exit && to_disk exit .; }}
+"""
 TIDY_SCRIPT = rf"""
+{TO_DISK}
 for old in {FOLDER}/submit-*; do
   case " $* " in *" ${{old##*/}} "*) continue;; esac
   if [ -d "$old" ] && [ ! -f "$old/exit" ] && [ -n "$(find "$old" -maxdepth 0 -mmin +60)" ]; then
     last=$(ls -td -- "$old" "$old"/stdout* "$old"/stderr* 2>/dev/null | head -n 1)
     last=$(stat -c %Y "$last")
-    printf '1 lost\n' > "$old/.exit" && touch -d "@$last" "$old/.exit" && mv -f "$old/.exit" "$old/exit"
+    printf '1 lost\n' > "$old/.exit" && touch -d "@$last" "$old/.exit" && to_disk "$old/.exit" &&
+      mv -f "$old/.exit" "$old/exit" && to_disk "$old"
   fi
   [ ! -f "$old/exit" ] || [ -z "$(find "$old/exit" -mmin "+$((${{days:-7}} * 1440))")" ] || rm -rf -- "$old"
 done

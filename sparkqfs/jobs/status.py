@@ -12,12 +12,17 @@ from sparkqfs import topology
 from sparkqfs.clients.wait import wait_until
 from sparkqfs.clients.web import WebError, get_json
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
-from sparkqfs.facts import AppFact, SparkFact, StorageFact, TaskFact, parse_history, parse_spark
-from sparkqfs.gather import gather_tasks
+from sparkqfs.facts import AppFact, SparkFact, StorageFact, SwarmNode, TaskFact, parse_history, parse_spark
+from sparkqfs.gather import gather_swarm_nodes, gather_tasks
 from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.status_document import SCHEMA, document
+from sparkqfs.jobs.status_document import SCHEMA, data_of, document
+from sparkqfs.plan import catalogue
+from sparkqfs.plan.health import Stranger
 from sparkqfs.plan.layout import incomplete
+from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
 from sparkqfs.plan.steps import JobResult
+from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_memory
+from sparkqfs.plan.storage.seam import Master
 
 WEB_TIMEOUT_S = 5.0
 ENGINE_TIMEOUT_S = 15.0
@@ -42,6 +47,10 @@ class ClusterStatus:
     """The latest applications of the history server, or why it does not answer."""
     swarm: Problem | None = None
     """Why Swarm does not answer; `tasks` and `deployed` say nothing then."""
+    health: HealthFact | None = None
+    """What the storage says of missing data; `None` where its page does not answer or there is none."""
+    strangers: tuple[Stranger, ...] = ()
+    """Machines that Swarm knows as the cluster's, and hosts.yml does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +60,7 @@ class _Swarm:
     tasks: tuple[TaskFact, ...] = ()
     deployed: bool = False
     problem: Problem | None = None
+    nodes: tuple[SwarmNode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,12 @@ def single_services(session: Session) -> tuple[str, ...]:
     return (*([master.name] if master is not None else []), topology.SPARK_MASTER, topology.JUPYTER_SERVER)
 
 
+def late_services(session: Session) -> tuple[str, ...]:
+    """Those that begin to work when deploy has made their directory on the storage."""
+    names = [topology.METASTORE] if catalogue.has_metastore(session.config) else []
+    return (topology.HISTORY_SERVER, *names)
+
+
 def links(status: ClusterStatus) -> tuple[str | None, str | None]:
     """Addresses of the master's page and of the history server; `None` where none runs."""
     return status.urls.get("Spark master"), status.urls.get("History server")
@@ -117,14 +133,14 @@ def _ask(session: Session, swarm: _Swarm, service: str, port: int, path: str, pa
 def _ask_at(session: Session, port: int, path: str, parse: Callable[[object], T], host: str) -> _Page[T]:
     try:
         return _Page(parse(get_json(session.clients.manager, host, port, path, timeout_s=WEB_TIMEOUT_S)), host)
-    except (WebError, ValueError, KeyError, TypeError, ClusterError) as error:
+    except (WebError, ValueError, RecursionError, ClusterError) as error:
         return _Page(str(error) or type(error).__name__, host)
 
 
 def _possible_places(session: Session, service: str) -> tuple[str, ...]:
     """Addresses of the machines on which Swarm may have put a service, the manager's first."""
     config = session.config
-    moves = service == topology.SPARK_MASTER or (service == topology.JUPYTER_SERVER and config.notebooks.shared)
+    moves = service == topology.JUPYTER_SERVER and config.notebooks.shared
     others = [node.advertise for node in config.nodes if moves and not node.manager]
     return (config.manager.advertise, *others)
 
@@ -142,7 +158,8 @@ def _ask_swarm(session: Session) -> _Swarm:
         if not found.get("ControlAvailable"):
             return _Swarm()
         tasks = gather_tasks(session.config, session.clients)
-        return _Swarm(tasks=tasks, deployed=bool(tasks) or bool(engine.services(session.config.name)))
+        deployed = bool(tasks) or bool(engine.services(session.config.name))
+        return _Swarm(tasks=tasks, deployed=deployed, nodes=gather_swarm_nodes(session.clients))
 
 
 def gather_status(session: Session) -> ClusterStatus:
@@ -169,11 +186,7 @@ def _ask_pages(session: Session, swarm: _Swarm) -> ClusterStatus:
         spark = pool.submit(_ask_spark, session, swarm)
         history = pool.submit(_ask_history, session, swarm)
         master = backend.master
-        storage = (
-            pool.submit(_ask, session, swarm, master.name, backend.ui_port(config), master.status_path, backend.status)
-            if master is not None
-            else None
-        )
+        storage = pool.submit(_ask_storage, session, swarm, master) if master is not None else None
         jupyter = pool.submit(
             _ask, session, swarm, topology.JUPYTER_SERVER, config.ports.jupyter, "/api", lambda body: None
         )
@@ -183,17 +196,54 @@ def _ask_pages(session: Session, swarm: _Swarm) -> ClusterStatus:
             topology.HISTORY_SERVER: history.result(),
         }
         if storage is not None and master is not None:
-            pages[master.name] = storage.result()
+            pages[master.name] = _Page(_fact_of(storage.result()), storage.result().host)
         return ClusterStatus(
             tasks=swarm.tasks,
             deployed=swarm.deployed,
             spark=spark.result().value,
-            storage=storage.result().value if storage is not None else None,
+            storage=_fact_of(storage.result()) if storage is not None else None,
             jupyter=jupyter.result().value,
             urls=_urls(session, swarm, pages),
             history=history.result().value,
             swarm=swarm.problem,
+            health=_health_of(storage.result()) if storage is not None else None,
+            strangers=_strangers(session, swarm),
         )
+
+
+def _ask_storage(session: Session, swarm: _Swarm, master: Master) -> _Page[tuple[StorageFact, HealthFact]]:
+    """The storage's page, and what its container remembers; a stack of an older version has no such page."""
+    backend = session.backend
+    port = backend.ui_port(session.config)
+
+    def parse(body: object) -> tuple[StorageFact, HealthFact]:
+        return backend.status(body), backend.health(body, remembered.value)
+
+    remembered: _Page[MemoryFact] = _ask(session, swarm, master.name, port, master.health_path, parse_memory)
+    return _ask(session, swarm, master.name, port, master.status_path, parse)
+
+
+def _fact_of(page: _Page[tuple[StorageFact, HealthFact]]) -> StorageFact | str:
+    return page.value if isinstance(page.value, str) else page.value[0]
+
+
+def _health_of(page: _Page[tuple[StorageFact, HealthFact]]) -> HealthFact | None:
+    return None if isinstance(page.value, str) else page.value[1]
+
+
+def _strangers(session: Session, swarm: _Swarm) -> tuple[Stranger, ...]:
+    """By Swarm's labels, which stay on a machine that was taken out of hosts.yml."""
+    config = session.config
+    known = {node.name for node in config.nodes}
+    found = []
+    for node in swarm.nodes:
+        name = node.labels.get(NODE_LABEL, "")
+        if node.labels.get(CLUSTER_LABEL) != config.name or not name or name in known:
+            continue
+        tasks = [task for task in swarm.tasks if task.node == name and is_worker(task.service) and task.is_up]
+        addresses = [address for task in tasks for address in task.addresses]
+        found.append(Stranger(node=name, addresses=(*addresses, node.address)))
+    return tuple(found)
 
 
 def _ask_spark(session: Session, swarm: _Swarm) -> _Page[SparkFact]:
@@ -233,6 +283,18 @@ def wait_for_history(session: Session) -> None:
     )
 
 
+def wait_for_metastore(session: Session) -> None:
+    """Until Swarm says that it runs, which is when its health check has seen it answer. Nothing where there is none."""
+    if topology.METASTORE not in late_services(session):
+        return
+    wait_until(
+        lambda: bool(running(gather_tasks(session.config, session.clients), topology.METASTORE)),
+        what="the metastore to answer",
+        timeout_s=session.config.timeouts.deploy_s,
+        hint="`invoke logs --service metastore`",
+    )
+
+
 def _urls(session: Session, swarm: _Swarm, pages: dict[str, _Page[object]]) -> dict[str, str]:
     """Pages whose service runs; where Swarm does not say, those that answered."""
     ports = session.config.ports
@@ -269,14 +331,25 @@ def find_problems(session: Session, status: ClusterStatus) -> tuple[Problem, ...
     return tuple(found)
 
 
+def ours(status: ClusterStatus, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """Of some addresses those that are not a machine's that hosts.yml does not have."""
+    strange = {address for stranger in status.strangers for address in stranger.addresses}
+    return tuple(host for host in hosts if host not in strange)
+
+
 def _spark_problems(session: Session, status: ClusterStatus) -> list[Problem]:
     nodes = len(session.config.nodes)
     if isinstance(status.spark, str):
         return [Problem(what=f"Spark master: {status.spark}", hint="`invoke logs --service spark-master`")]
-    alive = len(status.spark.alive_hosts)
+    problems = []
+    if status.spark.status != "ALIVE":
+        hint = "it finds its workers and applications again; `invoke logs --service spark-master` if it stays so"
+        problems.append(Problem(what=f"the Spark master is {status.spark.status}", hint=hint))
+    alive = len(ours(status, status.spark.alive_hosts))
     if alive < nodes:
-        return [Problem(what=f"{alive} of {nodes} Spark workers are alive", hint="`invoke logs --service worker-node`")]
-    return []
+        what = f"{alive} of {nodes} Spark workers are alive"
+        problems.append(Problem(what=what, hint="`invoke logs --service worker-node`"))
+    return problems
 
 
 def _storage_problems(session: Session, status: ClusterStatus) -> list[Problem]:
@@ -286,14 +359,15 @@ def _storage_problems(session: Session, status: ClusterStatus) -> list[Problem]:
     if isinstance(status.storage, str):
         hint = f"`invoke logs --service {backend.master.name}`"
         return [Problem(what=f"{backend.words.storage}: {status.storage}", hint=hint)]
-    hosts = () if isinstance(status.spark, str) else status.spark.alive_hosts
-    why = backend.unready(session.config, status.storage, hosts or status.storage.up_hosts)
+    hosts = () if isinstance(status.spark, str) else ours(status, status.spark.alive_hosts)
+    up = ours(status, status.storage.up_hosts)
+    why = backend.unready(session.config, replace(status.storage, up_hosts=up), hosts or up)
     problems = [Problem(what=why)] if why is not None else []
-    lacking = incomplete(session.config, len(status.storage.up_hosts))
+    lacking = incomplete(session.config, len(up))
     if lacking is not None:
         hint = "the missing copies are made when they are back"
         problems.append(Problem(what=lacking, config_path="storage.replication", hint=hint))
-    return problems
+    return [*problems, *data_of(session, status).problems]
 
 
 def _task_problems(session: Session, status: ClusterStatus) -> list[Problem]:
@@ -302,7 +376,7 @@ def _task_problems(session: Session, status: ClusterStatus) -> list[Problem]:
     wanted = {node.name for node in session.config.nodes}
     up = {task.node for task in status.tasks if is_worker(task.service) and task.is_up}
     places = [(topology.WORKER_NODE, name) for name in sorted(wanted - up)]
-    for service in (*single_services(session), topology.HISTORY_SERVER):
+    for service in (*single_services(session), *late_services(session)):
         if not running(status.tasks, service):
             places.append((service, ""))
     for service, node in places:

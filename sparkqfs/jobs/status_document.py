@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from sparkqfs.errors import Problem
 from sparkqfs.facts import AppFact
 from sparkqfs.jobs.base import Session
+from sparkqfs.plan.health import Data, judge
 from sparkqfs.plan.layout import layout_document
+from sparkqfs.plan.storage.health import HealthFact, MemoryFact
 
 if TYPE_CHECKING:
     from sparkqfs.jobs.status import ClusterStatus
@@ -18,17 +20,25 @@ SHOWN = 5
 """Ended applications in the report."""
 
 
+def data_of(session: Session, status: ClusterStatus) -> Data:
+    """What is to be said of the data."""
+    storage = None if isinstance(status.storage, str) else status.storage
+    return judge(session.config, session.backend, storage, status.health, status.strangers)
+
+
 def document(session: Session, status: ClusterStatus, problems: tuple[Problem, ...]) -> dict[str, object]:
     """What a program reads."""
+    data = data_of(session, status)
     is_down = status.swarm is None and not status.deployed
-    state = "healthy" if not problems else ("down" if is_down else "degraded")
+    well = "recovering" if data.state == "recovering" else "healthy"
+    state = well if not problems else ("down" if is_down else "degraded")
     return {
         "schema": SCHEMA,
         "cluster": session.config.name,
         "state": state,
         "swarm": {"answers": status.swarm is None, **({"error": status.swarm.what} if status.swarm else {})},
         "spark": _spark(session, status),
-        "storage": _storage(session, status),
+        "storage": _storage(session, status, data),
         "jupyter": {"answers": status.jupyter is None, **({"error": status.jupyter} if status.jupyter else {})},
         "history": {"answers": False, "error": status.history}
         if isinstance(status.history, str)
@@ -58,7 +68,7 @@ def _spark(session: Session, status: ClusterStatus) -> dict[str, object]:
     }
 
 
-def _storage(session: Session, status: ClusterStatus) -> dict[str, object]:
+def _storage(session: Session, status: ClusterStatus, data: Data) -> dict[str, object]:
     config = session.config
     found = status.storage
     if found is None:
@@ -82,6 +92,41 @@ def _storage(session: Session, status: ClusterStatus) -> dict[str, object]:
         "files": found.files,
         "blocks": found.blocks,
         "file_system_id": found.file_system_id,
+        "state": data.state,
+        "servers_unknown": list(data.unknown),
+        **_data(status.health or HealthFact(), data),
+    }
+
+
+def _data(health: HealthFact, data: Data) -> dict[str, object]:
+    """What is missing and what becomes of it; `None` is not known."""
+    memory = health.memory if isinstance(health.memory, MemoryFact) else None
+    check = memory.check if memory is not None else None
+    lost_blocks = check.lost_blocks if check is not None else None
+    return {
+        "lost_files": check.lost_files if check is not None else None,
+        "lost_blocks": health.lost_blocks if health.lost_blocks is not None else lost_blocks,
+        "lost_blocks_of_one_copy": health.lost_single,
+        "files_with_one_copy_left": check.single_files if check is not None else None,
+        "bad_blocks": health.bad,
+        "copies_missing": data.missing,
+        "copies_in_progress": health.copying,
+        "copies_per_minute": memory.per_minute if memory is not None else None,
+        "copies_still_s": memory.still_s if memory is not None else None,
+        "copies_wait_for_servers": memory.held if memory is not None else None,
+        "servers_gone": list(health.gone),
+        "servers_retiring": list(health.retiring),
+        "servers_stale": health.stale,
+        "lost_directories": list(health.lost_directories),
+        "checkpoint_failures": health.checkpoint_failures,
+        "check": {
+            "age_s": check.age_s if check is not None else None,
+            "took_s": check.took_s if check is not None else None,
+            "is_current": check.is_current if check is not None else None,
+            "every_s": memory.check_s if memory is not None else None,
+            "partial": check.partial if check is not None else "",
+            "error": memory.error if memory is not None else str(health.memory),
+        },
     }
 
 

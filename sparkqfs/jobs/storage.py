@@ -9,14 +9,16 @@ from string import Template
 
 from sparkqfs.clients.context import templates
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
-from sparkqfs.facts import NodeFacts
+from sparkqfs.facts import NodeFacts, StorageLayout
 from sparkqfs.jobs import images
 from sparkqfs.jobs.base import Session, check_cluster_name
 from sparkqfs.jobs.shared_path import check_shared_path
+from sparkqfs.plan import catalogue
+from sparkqfs.plan.metadata import block_refusals, metadata_refusals
 from sparkqfs.plan.nodes import marker_path
 from sparkqfs.plan.ownership import cluster_directories, users_of
 from sparkqfs.plan.stack import SECRETS
-from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.plan.steps import TO_DISK, JobResult, Outcome
 from sparkqfs.plan.storage.seam import Master, disk_mounts
 
 INIT_SCRIPT = r"""
@@ -27,35 +29,60 @@ trap 'rm -rf "$dir"' EXIT INT TERM
 mkdir "$dir/configs" "$dir/secrets"
 while read -r kind name content; do printf '%s' "$content" | base64 -d > "$dir/$kind/$name"; done
 chown -R "$uid:$gid" "$dir"; chmod -R u=rwX,go= "$dir"
-docker run --rm --log-driver none --network none --cap-drop ALL --security-opt no-new-privileges \
+docker run --rm --label "sparkqfs.init=$id" --log-driver none --network none \
+  --cap-drop ALL --security-opt no-new-privileges \
   --tmpfs /run/sparkqfs:mode=1777 \
   -e SPARKQFS_STORAGE="$storage" -e SPARKQFS_ROOT="$root" -e SPARKQFS_CLUSTER_ID="$id" \
   -v "$source:$target" -v "$dir/configs:/etc/sparkqfs:ro" -v "$dir/secrets:/run/secrets:ro" \
   --entrypoint /opt/sparkqfs/bin/supervise "$image" init-storage </dev/null
+sync -f "$source"
 """
+UNDO_SCRIPT = r"""
+set -eu
+base=$1 n=0 l=0 latest=no when= fsid= kib=0 init=
+look() {
+@METADATA@
+}
+look
+[ "$init" = begun ] || { echo "$base holds more than what an init has left; nothing was removed" >&2; exit 1; }
+@UNDO@
+sync -f "$base"
+"""
+"""Looks again with the very lines that the facts come from, and removes by name."""
+WAIT_SCRIPT = r"""
+ids=$(docker ps -q --filter "label=sparkqfs.init=$1")
+[ -z "$ids" ] || timeout --foreground 120 docker wait $ids >/dev/null
+"""
+"""The container of an init whose task was killed comes to its end by itself, within seconds."""
 
 ERASE_TIMEOUT_S = 6 * 3600.0
 """Unlinking millions of files takes its time."""
-ERASE_SCRIPT = r"""
-set -eu
+ERASE_SCRIPT = (
+    f"{TO_DISK}\n"
+    + r"""set -eu
 top=$1; shift
 for d in "$@"; do
   p=$d
   while :; do
     [ ! -L "$p" ] || { echo "$p is a symbolic link; it is not followed, nothing was erased" >&2; exit 1; }
-    case "$p" in */"$top"/*) p=${p%/*};; *) break;; esac
+    case "$p" in */"$top"/*|*/metastore/*) p=${p%/*};; *) break;; esac
   done
 done
 for d in "$@"; do
   [ -d "$d" ] || continue
   find "$d" -xdev -mindepth 1 -delete
+  to_disk "$d"
   printf 'erased\t%s\n' "$d"
 done
 """
+)
 
 
 def refusals(session: Session) -> tuple[Problem, ...]:
-    """Everything that stands against a new file system: metadata, data, machines that cannot be looked at."""
+    """Everything that stands against a new file system: metadata, data, machines that cannot be looked at.
+
+    What an init has left that did not end, or after which nothing was written, does not.
+    """
     config = session.config
     facts, unreachable = session.facts()
     if any(disk.has_blocks for fact in facts.values() for disk in fact.disks):
@@ -64,34 +91,14 @@ def refusals(session: Session) -> tuple[Problem, ...]:
         dataclasses.replace(problem, what=f"cannot be looked at: {problem.what}", code=ExitCode.REFUSED)
         for problem in unreachable
     ]
-    layout, words = session.backend.layout, session.backend.words
-    assert layout is not None
-    hint = f"this would erase it; if that is what you want: invoke {session.backend.init_task} --erase {config.name}"
+    manager = facts.get(config.manager.name)
     for name, fact in facts.items():
-        if name == config.manager.name and fact.meta.exists:
-            meta = fact.meta
-            what = (
-                f"there is a file system already: {meta.checkpoints} checkpoints and {meta.logs} logs in "
-                f"{config.manager.data_dirs[0]}/{layout.top}, last of {meta.date or 'unknown date'}, "
-                f"file-system id {meta.file_system_id or 'unknown'}, {meta.bytes} bytes"
-            )
-            erase = f"invoke {session.backend.init_task} --erase {config.name}"
-            use = f"to use it, go on with `invoke deploy`; to erase it: {erase}"
-            problems.append(Problem(node=name, what=what, hint=use, code=ExitCode.REFUSED))
-        if name == config.manager.name and not fact.meta.exists:
-            top = config.manager.data_dirs[0] / layout.top
-            left = [part for part in layout.metadata if (found := fact.paths.get(top / part)) and not found.empty]
-            for part in left:  # a format or an erasure that was broken off
-                what = f"{top / part} is not empty"
-                problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
+        if fact is manager:
+            problems += metadata_refusals(config, fact)
         for path in _links(session, fact):
             what = f"{path} is a symbolic link: what is behind it is not looked at"
             problems.append(Problem(node=name, what=what, hint="`invoke prep` says more", code=ExitCode.REFUSED))
-        for disk in fact.disks:
-            if disk.has_blocks:
-                where = f"{disk.path}/{layout.top}/{layout.blocks}"
-                what = f"{where} holds {disk.blocks} {words.blocks}, {disk.block_bytes} bytes"
-                problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
+        problems += block_refusals(config, fact, is_whole=manager is not None and manager.meta.is_whole)
     return tuple(problems)
 
 
@@ -152,8 +159,10 @@ def data_directories(session: Session, name: str, *, everything: bool) -> list[s
         found = [str(disk / layout.top / layout.blocks) for disk in node.data_dirs]
         if node.manager:
             found += [str(node.data_dirs[0] / layout.top / part) for part in layout.metadata]
+            found.append(str(catalogue.place(config)))  # names of tables whose files are gone
     if everything:  # by name, never from a list that holds the user's own directories too
-        found += map(str, cluster_directories(config, node))
+        names = catalogue.place(config) if layout is None else None  # the tables stay where their files are not ours
+        found += [str(path) for path in cluster_directories(config, node) if path != names]
     return list(dict.fromkeys(found))
 
 
@@ -179,6 +188,7 @@ def erase(session: Session, *, everything: bool = False) -> tuple[Outcome, ...]:
 def init(session: Session, *, erase_name: str | None = None, task: str = "init-storage") -> JobResult:
     """Make an empty file system. Refuses when anything is anywhere; only the cluster's name gets past that.
 
+    One that was broken off is undone and done again; one after which nothing was written stays as it is.
     `task` is the word the user said; one that belongs to another storage is a `ConfigError`.
     """
     config, master = session.config, session.backend.master
@@ -192,8 +202,7 @@ def init(session: Session, *, erase_name: str | None = None, task: str = "init-s
             check_shared_path(session)
         what = f"{session.backend.words.storage} is the same on all nodes; it needs no file system of ours"
         return JobResult(task=task, outcomes=(Outcome(subject="storage", state="unchanged", changes=(what,)),))
-    layout = session.backend.layout
-    assert layout is not None
+    _wait_for_broken_off(session)
     against = refusals(session)
     facts, unreachable = session.facts()
     linked = any(_links(session, fact) for fact in facts.values())
@@ -203,16 +212,43 @@ def init(session: Session, *, erase_name: str | None = None, task: str = "init-s
     if markers:
         raise RefusedError(*markers)
     _refuse_while_running(session)
+    meta = facts[config.manager.name].meta
     subject = f"file system of {config.name}"
+    if meta.init == "unused" and erase_name is None:
+        changes: tuple[str, ...] = (f"empty, and as an earlier init made it: file-system id {meta.file_system_id}",)
+        return JobResult(task=task, outcomes=(Outcome(subject=subject, state="unchanged", changes=changes),))
+    erases = erase_name is not None and (bool(against) or bool(meta.init))
     if session.dry_run:
-        changes = ("erase what is there", "create") if against else ("create",)
+        undo = ("undo an init that did not end",) if meta.init == "begun" else ()
+        changes = ("erase what is there", "create") if erases else (*undo, "create")
         return JobResult(task=task, outcomes=(Outcome(subject=subject, state="planned", changes=changes),))
+    return JobResult(task=task, outcomes=_make(session, master, erases=erases))
+
+
+def _wait_for_broken_off(session: Session) -> None:
+    """Let the container of an init end whose task was killed; then the facts are new."""
+    manager = session.config.manager
+    fact = session.facts()[0].get(manager.name)
+    if session.dry_run or fact is None or not fact.disks or not users_of(session.config, manager, fact):
+        return
+    session.clients.manager.script(WAIT_SCRIPT, fact.disks[0].marker or "none", check=False)
+    session.facts(fresh=True)
+
+
+def _make(session: Session, master: Master, *, erases: bool) -> tuple[Outcome, ...]:
+    """Remove what is in the way, make the file system, and look whether it is there."""
+    config, layout = session.config, session.backend.layout
+    assert layout is not None
+    manager = session.facts()[0][config.manager.name]
     ref = images.references(session)[master.name]
     if session.clients.engine().image_labels(ref.reference) is None:
         what = f"{ref.reference} is not built"
         raise ClusterError(Problem(node=config.manager.name, what=what, hint="run `invoke build` first"))
     files = _init_files(session, master)  # before anything is erased
-    erased = erase(session) if against else ()
+    erased = erase(session) if erases else ()
+    if not erases and manager.meta.init == "begun":
+        session.on_event(f"[{config.manager.name}] undoing an init that did not end")
+        session.clients.manager.script(undo_script(layout), str(config.manager.data_dirs[0] / layout.top))
     session.on_event(f"[{config.manager.name}] making an empty file system")
     mount = disk_mounts(config.manager, layout.top)[0]
     session.clients.manager.run(
@@ -226,7 +262,7 @@ def init(session: Session, *, erase_name: str | None = None, task: str = "init-s
             str(mount["target"]),
             str(config.owner.uid),
             str(config.owner.gid),
-            facts[config.manager.name].disks[0].marker or "",
+            manager.disks[0].marker or "",
             session.backend.kind,
             session.backend.root_uri(config),
         ],
@@ -237,8 +273,17 @@ def init(session: Session, *, erase_name: str | None = None, task: str = "init-s
     if not meta.exists:
         what = f"the {session.backend.words.master} said it was done, but there is no checkpoint"
         raise ClusterError(Problem(node=config.manager.name, what=what))
-    made = Outcome(subject=subject, state="changed", changes=(f"file-system id {meta.file_system_id}",))
-    return JobResult(task=task, outcomes=(*erased, made))
+    changes = (f"file-system id {meta.file_system_id}",)
+    return (*erased, Outcome(subject=f"file system of {config.name}", state="changed", changes=changes))
+
+
+def undo_script(layout: StorageLayout) -> str:
+    """Shell lines that remove what an init has left that did not end; its argument is the manager's first `top`."""
+    lines = {"@METADATA@": layout.metadata_script, "@UNDO@": layout.undo_script}
+    script = UNDO_SCRIPT
+    for word, text in lines.items():
+        script = script.replace(word, text.strip("\n"))
+    return script
 
 
 def _init_files(session: Session, master: Master) -> str:

@@ -24,14 +24,17 @@ from sparkqfs.jobs.drivers import MARK_SCRIPT, clear_ended, on_manager, read, ro
 from sparkqfs.jobs.follow import Ended, OnOutput, follow, new_reader, result_of
 from sparkqfs.plan.apps import FOLDER, Parcel, Program, driver_labels, driver_task, is_uri, pack, service_name
 from sparkqfs.plan.fits import check_driver, driver_size, fit_executors, parse_defaults
-from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.plan.steps import TO_DISK, JobResult, Outcome
 
 SEND_SCRIPT = rf"""
 set -eu
+{TO_DISK}
 umask 027
 mkdir -p {FOLDER}
 mkdir "{FOLDER}/$1"
 tar -x -f - -C "{FOLDER}/$1"
+find "{FOLDER}/$1" -exec sync -- {{}} +
+to_disk {FOLDER} .
 """
 
 

@@ -21,10 +21,11 @@ from sparkqfs.jobs.base import Session
 from sparkqfs.plan.nodes import private_directory
 from sparkqfs.plan.ownership import name_problems
 from sparkqfs.plan.stack import CLUSTER_LABEL, log_arguments, node_labels
-from sparkqfs.plan.steps import JobResult, Outcome, Plan, Step
+from sparkqfs.plan.steps import TO_DISK, JobResult, Outcome, Plan, Step
 
-REGISTRY_SCRIPT = r"""
+REGISTRY_SCRIPT = rf"""
 set -eu
+{TO_DISK}
 name=$1 image=$2 digest=$3 port=$4 dir=$5 uid=$6 gid=$7; shift 7
 IFS= read -r config; IFS= read -r htpasswd
 mkdir -p "$dir/registry/storage"
@@ -34,6 +35,7 @@ printf '%s' "$config" | base64 -d > "$dir/registry/config.yml"
 printf '%s' "$htpasswd" | base64 -d > "$dir/registry/htpasswd"
 for f in registry.key registry.crt; do [ ! -f "$dir/$f" ] || cp "$dir/$f" "$dir/registry/$f"; done
 chown -R "$uid:$gid" "$dir/registry"
+to_disk "$dir"/registry/* "$dir/registry" "$dir"
 docker rm -f "$name" >/dev/null 2>&1 || true
 docker run -d --name "$name" --restart always --user "$uid:$gid" --read-only --cap-drop ALL \
   --security-opt no-new-privileges --label "sparkqfs.config=$digest" "$@" \

@@ -111,8 +111,12 @@ def _init_plan(session: Session) -> JobResult:
     if session.backend.layout is None or is_initialised(session.config, session.facts()[0]):
         return JobResult(task="init-storage", outcomes=(Outcome(subject=subject, state="unchanged"),))
     against = storage.refusals(session)
-    planned = Outcome(subject=subject, state="planned", changes=("create: there is none",))
-    return JobResult(task="init-storage", outcomes=() if against else (planned,), problems=against)
+    if against:
+        return JobResult(task="init-storage", problems=against)
+    begun = session.manager_facts().meta.init == "begun"
+    why = "undo an init that did not end, and create" if begun else "create: there is none"
+    planned = Outcome(subject=subject, state="planned", changes=(why,))
+    return JobResult(task="init-storage", outcomes=(planned,))
 
 
 def _sizes(session: Session) -> tuple[Sizing | None, tuple[Problem, ...]]:

@@ -8,9 +8,12 @@ from pathlib import PurePosixPath
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts import DiskFact, NodeFacts, PathFact
-from sparkqfs.plan.ownership import WORK, name_problems, name_steps
+from sparkqfs.plan import catalogue
+from sparkqfs.plan.metadata import LOST_METADATA
+from sparkqfs.plan.ownership import RECOVERY, WORK, name_problems, name_steps
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.storage.seam import MARKER
 from sparkqfs.plan.trust import plan_trust
 
 DIRECTORY_MODE = 0o750
@@ -93,6 +96,17 @@ def is_initialised(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
     return manager is not None and manager.meta.exists
 
 
+def holds_data(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
+    """True when a disk without a marker may be one that is not mounted: there is metadata, or a block on any machine.
+
+    So it is too with what an init has left that did not end: it began when every disk had its marker.
+    """
+    manager = facts.get(config.manager.name)
+    began = manager is not None and manager.meta.init == "begun"
+    blocks = any(disk.has_blocks for fact in facts.values() for disk in fact.disks)
+    return is_initialised(config, facts) or began or blocks
+
+
 def _manager_is_applied(config: ClusterConfig, facts: dict[str, NodeFacts], only: tuple[str, ...]) -> bool:
     """True when the manager gets what is new (marker, secrets, CA) in this very run."""
     node = config.manager
@@ -126,8 +140,8 @@ def _cluster_id(
         return marker, []
     first = config.manager.data_dirs[0]
     blocks = backend_of(config).words.blocks
-    hint = f"mount the disk that belongs at {first}; to start anew, `invoke purge --erase {config.name}` first"
-    if manager.meta.exists:
+    hint = f"mount the disk that belongs at {first}; if it is lost: {LOST_METADATA}"
+    if manager.meta.exists or manager.meta.init:
         what = f"{first}/{layout.top} holds a file system but no .cluster-id"
         return None, [Problem(node=manager.name, what=what, hint=hint, code=ExitCode.REFUSED)]
     found = [
@@ -154,7 +168,7 @@ def marker_path(config: ClusterConfig, disk: DiskFact) -> PurePosixPath:
     """The marker of a disk: beside the data, so that it goes away with the disk."""
     layout = backend_of(config).layout
     assert layout is not None
-    return disk.path / layout.top / ".cluster-id"
+    return disk.path / layout.top / MARKER
 
 
 def _marker(
@@ -171,7 +185,7 @@ def _marker(
             what = f"{path} says {disk.marker}, this cluster is {cluster_id}"
             hint = "this disk belongs to another cluster; it is not touched"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
-        elif (is_initialised(config, facts) and not adopt) or disk.has_blocks:
+        elif (holds_data(config, facts) and not adopt) or disk.has_blocks:
             what = f"{path} is missing although the cluster is initialised: is the disk at {disk.path} mounted?"
             hint = f"mount it; for a machine or disk that is new, `invoke prep --add {node.name}`"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
@@ -261,7 +275,9 @@ def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePos
         found += [disk / name for name in backend.disk_directories(number == 0)]
     found.append(node.data_dirs[0] / WORK)
     if node.manager:
-        found += [node.data_dirs[0] / name for name in backend.manager_directories()]
+        found += [node.data_dirs[0] / name for name in (RECOVERY, *backend.manager_directories())]
+        if catalogue.has_metastore(config):
+            found += [node.data_dirs[0] / name for name in catalogue.directories(config)]
         if config.shared_directory is not None:
             found.append(config.shared_directory)
         if not config.notebooks.shared:

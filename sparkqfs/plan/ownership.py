@@ -7,11 +7,15 @@ from pathlib import PurePosixPath
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts import ContainerFact, DiskFact, NodeFacts
+from sparkqfs.plan import catalogue
 from sparkqfs.plan.steps import Step, write_file
 from sparkqfs.plan.storage import backend_of
 
 WORK = "spark"
 """Spark's work, under the first data directory."""
+RECOVERY = "spark-master"
+"""What the Spark master finds its workers and applications by, under the manager's first data directory. It is read as
+Java objects: apart from `WORK`, which user programs write."""
 
 
 def name_path(config: ClusterConfig, disk: DiskFact) -> PurePosixPath:
@@ -83,10 +87,11 @@ def _problem(fact: NodeFacts, what: str, other: str | None) -> Problem:
 
 
 def cluster_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePosixPath, ...]:
-    """The directories whose whole content is this cluster's: the storage's on every disk, and Spark's work."""
+    """Nothing but the cluster's: the storage's on every disk, Spark's work, its master's state, the tables' names."""
     layout = backend_of(config).layout
     tops = [disk / layout.top for disk in node.data_dirs] if layout is not None else []
-    return (*tops, node.data_dirs[0] / WORK)
+    managers = (node.data_dirs[0] / RECOVERY, catalogue.place(config)) if node.manager else ()
+    return (*tops, node.data_dirs[0] / WORK, *managers)
 
 
 def users_of(

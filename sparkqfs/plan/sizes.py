@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts import NodeFacts
+from sparkqfs.plan.catalogue import has_metastore
 from sparkqfs.plan.storage import backend_of
-from sparkqfs.topology import MASTER_MIN_MIB
 
 SPARK_MASTER_MIB = 384
 JUPYTER_MIB = 256
@@ -17,7 +17,11 @@ JUPYTER_MIB = 256
 DRIVER = "Jupyter and a driver"
 REGISTRY_MIB = 64
 HISTORY_SERVER_MIB = 512, 256
-"""On a machine from LARGE_MIB on, and on a smaller one."""
+"""On a machine from HISTORY_LARGE_MIB on, and on a smaller one."""
+HISTORY_LARGE_MIB = 8192
+METASTORE_MIB = 256
+METASTORE_HEAP_MIB = 96
+"""A part of it. With 64 it works as well, for fewer partitions at a time. Measured: docs/sizing.md."""
 LARGE_MIB = 6144
 SPARK_WORKER_MIB = 384
 """The Spark worker's own JVM, its heap a part of it, and the supervisor."""
@@ -35,8 +39,9 @@ SYSTEM_MIB = 320, 4096
 CORE_MIB = 1024
 """Cores stay idle rather than that an executor gets less than this for each."""
 UNKNOWN_MIB = 1024
+SMALL_MIB = 4096
 ROUND_MIB = 64, 16
-"""A machine counts down to a multiple of this, one below MASTER_MIN_MIB to one of the second: a new kernel leaves a few
+"""A machine counts down to a multiple of this, one below SMALL_MIB to one of the second: a new kernel leaves a few
 MiB more or less, for which no worker is to start anew."""
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2}
 
@@ -94,8 +99,6 @@ class NodeSize:
     count: int
     """Executors wanted here."""
     is_count_set: bool
-    hosts_master: bool
-    """Whether the Spark master may be placed here."""
 
     @property
     def reserved_mib(self) -> int:
@@ -146,11 +149,10 @@ class Sizing:
 def node_size(config: ClusterConfig, node: NodeConfig, fact: NodeFacts | None) -> NodeSize:
     """hosts.yml first, then what the machine reports."""
     reported_mib = fact.memory_mib if fact else 0
-    machine = reported_mib - reported_mib % ROUND_MIB[reported_mib < MASTER_MIN_MIB]
+    machine = reported_mib - reported_mib % ROUND_MIB[reported_mib < SMALL_MIB]
     reported = fact.cores if fact else 0
     cores = node.cores or reported or 1
-    hosts_master = node.manager or not machine or machine >= MASTER_MIN_MIB
-    outside = _outside(config, node, machine, hosts_master)
+    outside = _outside(config, node, machine)
     inside = _inside(config, node, machine)
     left = machine - sum(share.mib for share in (*outside, *inside))
     memory = node.memory_mib or (max(0, left) if machine else UNKNOWN_MIB)
@@ -166,7 +168,6 @@ def node_size(config: ClusterConfig, node: NodeConfig, fact: NodeFacts | None) -
         cpus=round((reported or cores) * node.cpu_share, 2) if node.cpu_share < 1 else None,
         count=node.executors or _wanted(config.spark.executors_per_worker, cores, memory),
         is_count_set=node.executors is not None,
-        hosts_master=hosts_master,
     )
 
 
@@ -184,10 +185,10 @@ def _least(cores: int) -> ExecutorSize:
 
 def history_server_mib(machine: int) -> int:
     """What the history server may have on a machine of so much memory; 0 is unknown."""
-    return HISTORY_SERVER_MIB[0 < machine < LARGE_MIB]
+    return HISTORY_SERVER_MIB[0 < machine < HISTORY_LARGE_MIB]
 
 
-def _outside(config: ClusterConfig, node: NodeConfig, machine: int, hosts_master: bool) -> tuple[Share, ...]:
+def _outside(config: ClusterConfig, node: NodeConfig, machine: int) -> tuple[Share, ...]:
     least, most = SYSTEM_MIB
     system = node.system_memory_mib if node.system_memory_mib is not None else max(least, min(most, machine // 12))
     if node.services_memory_mib is not None:
@@ -198,8 +199,9 @@ def _outside(config: ClusterConfig, node: NodeConfig, machine: int, hosts_master
         shares.append(Share(backend.words.master, backend.master_mib))
     if node.manager:
         shares += [Share("registry", REGISTRY_MIB), Share("history server", history_server_mib(machine))]
-    if hosts_master and (node.manager or config.network == "overlay"):
         shares.append(Share("Spark master", SPARK_MASTER_MIB))
+        if has_metastore(config):
+            shares.append(Share("metastore", METASTORE_MIB))
     if node.manager or config.notebooks.shared:
         driver = config.spark.driver_memory_mib
         shares.append(Share(DRIVER, JUPYTER_MIB + driver + max(JVM_BASE_MIB, driver // 10)))

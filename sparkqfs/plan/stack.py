@@ -12,7 +12,9 @@ import yaml
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.facts import NodeFacts
-from sparkqfs.plan.sizes import SPARK_WORKER_HEAP_MIB, history_server_mib, sizing
+from sparkqfs.plan import catalogue
+from sparkqfs.plan.ownership import RECOVERY, WORK
+from sparkqfs.plan.sizes import METASTORE_HEAP_MIB, SPARK_WORKER_HEAP_MIB, history_server_mib, sizing
 from sparkqfs.plan.steps import Secret
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Master, disk_mounts, shared_mounts
@@ -43,6 +45,19 @@ def log_arguments(config: ClusterConfig) -> tuple[str, ...]:
     """The same for `docker run`."""
     options = [word for key, value in log_options(config).items() for word in ("--log-opt", f"{key}={value}")]
     return ("--log-driver", LOG_DRIVER, *options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How soon Swarm starts a container again, and how often it asks for its health; an unhealthy minute ends it."""
+
+    restart_s: int = 5
+    health_s: int = 10
+
+
+USUAL = Pace()
+QUICK = Pace(restart_s=1, health_s=4)
+"""For what all wait for: until it is healthy again its name is in no DNS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +121,8 @@ def build_stack(given: StackInput) -> StackFile:
         services[service] = _worker_node(common, members[0], name)
     services[topology.JUPYTER_SERVER] = _jupyter_server(common)
     services[topology.HISTORY_SERVER] = _history_server(common)
+    if catalogue.has_metastore(config):
+        services[topology.METASTORE] = _metastore(common)
     document: dict[str, object] = {
         "version": "3.9",
         "services": services,
@@ -165,6 +182,7 @@ def _configs(given: StackInput) -> dict[str, str]:
         "output_piece_bytes": str((config.logs.program_mib << 20) // OUTPUT_PIECES),
         "output_old_pieces": str(OUTPUT_PIECES - 1),
         "keep_seconds": str(config.logs.days * 86400),
+        "warehouse": catalogue.WAREHOUSE,
         "history_url": f"http://{config.manager.advertise}:{config.ports.history}",
     }
     lines = [Template(given.templates["spark-defaults.conf"]).substitute(values).rstrip()]
@@ -217,6 +235,7 @@ class _Common:
         disks: int = 1,
         mode: str = "replicated",
         limits: dict[str, str] | None = None,
+        pace: Pace = USUAL,
     ) -> Service:
         """One service: one process set on one machine, reached without a virtual address."""
         owner = self.config.owner
@@ -225,7 +244,7 @@ class _Common:
             "mode": mode,
             "endpoint_mode": "dnsrr",
             "placement": {"constraints": [f"node.labels.{CLUSTER_LABEL} == {self.config.name}", *constraints]},
-            "restart_policy": {"condition": "any", "delay": "5s"},
+            "restart_policy": {"condition": "any", "delay": f"{pace.restart_s}s"},
             "update_config": {"parallelism": 1, "order": "stop-first", "failure_action": "pause", "monitor": "15s"},
         }
         if limits:
@@ -243,9 +262,9 @@ class _Common:
             ],
             "healthcheck": {
                 "test": ["CMD", "/opt/sparkqfs/bin/health", role],
-                "interval": "10s",
+                "interval": f"{pace.health_s}s",
                 "timeout": "8s",
-                "retries": 6,
+                "retries": 60 // pace.health_s,
                 "start_period": "90s",
             },
             "stop_grace_period": grace,
@@ -268,12 +287,9 @@ class _Common:
         names = [topology.SPARK_MASTER]
         if self.backend.master is not None:
             names.append(self.backend.master.name)
+        if catalogue.has_metastore(self.config):
+            names.append(topology.METASTORE)
         return [f"{name}:{self.config.manager.advertise}" for name in names]
-
-    def not_on_small_machines(self) -> list[str]:
-        """The machines whose memory is not reckoned with a Spark master."""
-        small = [size.name for size in sizing(self.config, self.given.facts).nodes if not size.hosts_master]
-        return [f"node.labels.{NODE_LABEL} != {name}" for name in small]
 
     def pinned_to_manager(self) -> list[str]:
         """To the one machine, not to the role."""
@@ -281,7 +297,7 @@ class _Common:
 
 
 def _spark_mount(node: NodeConfig) -> dict[str, object]:
-    return {"type": "bind", "source": str(node.data_dirs[0] / "spark"), "target": "/data/spark"}
+    return {"type": "bind", "source": str(node.data_dirs[0] / WORK), "target": "/data/spark"}
 
 
 def _storage_master(common: _Common, master: Master) -> Service:
@@ -294,18 +310,29 @@ def _storage_master(common: _Common, master: Master) -> Service:
         mounts=disk_mounts(config.manager, layout.top)[:1],
         constraints=common.pinned_to_manager(),
         ports=[(master.ui_port, common.backend.ui_port(config))],
+        extra_environment=common.backend.master_environment(config),
     )
 
 
 def _spark_master(common: _Common) -> Service:
+    """On the manager, with what it needs to go on where another one ended: workers and applications wait for it."""
+    recovery: dict[str, object] = {
+        "type": "bind",
+        "source": str(common.config.manager.data_dirs[0] / RECOVERY),
+        "target": "/data/spark-master",
+    }
     return common.service(
         topology.SPARK_MASTER,
         secrets=("spark-secret",),
         configs=("spark-defaults.conf", *common.backend.client_configs),
-        mounts=shared_mounts(common.config),
-        constraints=common.pinned_to_manager() if common.on_host else common.not_on_small_machines(),
+        mounts=[*shared_mounts(common.config), recovery],
+        constraints=common.pinned_to_manager(),
         ports=[(topology.SPARK_UI_PORT, common.config.ports.spark_ui)],
-        extra_environment={"SPARKQFS_PROBE_HOST": ""},  # its own name is in no DNS before it is healthy
+        extra_environment={
+            "SPARKQFS_PROBE_HOST": "",  # its own name is in no DNS before it is healthy
+            "SPARKQFS_SERVICE": "{{.Service.ID}}",  # Swarm fills it in; another one after `down` and `deploy`
+        },
+        pace=QUICK,
     )
 
 
@@ -374,3 +401,17 @@ def _history_server(common: _Common) -> Service:
         extra_environment={"SPARK_DAEMON_MEMORY": f"{history_server_mib(fact.memory_mib if fact else 0) - 128}m"},
     )
     return {**service, "command": ["/opt/sparkqfs/bin/supervise", topology.HISTORY_SERVER]}
+
+
+def _metastore(common: _Common) -> Service:
+    """The tables' names, in a database of its own on the manager's disk; it makes and removes tables' directories."""
+    service = common.service(
+        topology.METASTORE,
+        secrets=(),
+        configs=("spark-defaults.conf", *common.backend.client_configs),
+        mounts=[*shared_mounts(common.config), catalogue.mount(common.config)],
+        constraints=common.pinned_to_manager(),
+        ports=[],
+        extra_environment={"SPARK_DAEMON_MEMORY": f"{METASTORE_HEAP_MIB}m"},
+    )
+    return {**service, "command": ["/opt/sparkqfs/bin/supervise", topology.METASTORE]}

@@ -99,6 +99,7 @@ def make_directory(node: str, path: PurePosixPath, *, uid: int, gid: int, mode: 
             f"[ -d {quoted} ] || mkdir -p -m {mode:o} {quoted}",
             f"chown -h {uid}:{gid} {quoted}",
             f"chmod {mode:o} {quoted}",
+            f"to_disk {quoted} {_above(path)}",
         ),
     )
 
@@ -120,14 +121,24 @@ def write_file(
             f"(umask 077; set -C; printf %s {encoded} | base64 -d > {quoted}.new)",
             f"chown -h {uid}:{gid} {quoted}.new",
             f"chmod {mode:o} {quoted}.new",
-            f"mv -f {quoted}.new {quoted}",
+            f"to_disk {quoted}.new",
+            f"mv -f {quoted}.new {quoted}; to_disk {_above(path)}",
         ),
     )
 
 
-PREAMBLE = """set -eu
-no_link() { if [ -L "$1" ]; then echo "$1 is a symbolic link; it is not followed" >&2; exit 1; fi; }
-step() { printf 'done\\t%s\\n' "$1"; }
+def _above(path: PurePosixPath) -> str:
+    """Every directory on the way to a path: `mkdir -p` may have made several."""
+    return shlex.join(map(str, path.parents))
+
+
+TO_DISK = 'to_disk() { sync -- "$@"; }'
+"""For scripts on nodes: files and directories that a power cut must not take back. A `sync` older than coreutils 8.24
+takes no names and syncs everything."""
+PREAMBLE = f"""set -eu
+{TO_DISK}
+no_link() {{ if [ -L "$1" ]; then echo "$1 is a symbolic link; it is not followed" >&2; exit 1; fi; }}
+step() {{ printf 'done\\t%s\\n' "$1"; }}
 """
 
 

@@ -77,7 +77,7 @@ def _what(address: str) -> str:
 def _merge(node: str, address: str, text: str, why: str) -> Step:
     """The new file, checked where the engine can, swapped for the old one, which comes back when the reload fails."""
     written = write_file(node, DAEMON_JSON, text, uid=0, gid=0, mode=0o644, what=_what(address), why=why)
-    *before, swap = written.lines
+    *before, swap = written.lines  # the new file is on the disk when it is swapped
     file = shlex.quote(str(DAEMON_JSON))
     lines = (
         *before,
@@ -88,7 +88,10 @@ def _merge(node: str, address: str, text: str, why: str) -> Step:
         '  dockerd --validate --config-file "$file.new" >&2',
         "fi",
         swap,
-        *_reload_lines(address, 'rm -f "$file"; [ ! -f "$file.sparkqfs-old" ] || mv "$file.sparkqfs-old" "$file"'),
+        *_reload_lines(
+            address,
+            'rm -f "$file"; [ ! -f "$file.sparkqfs-old" ] || mv "$file.sparkqfs-old" "$file"; to_disk "${file%/*}"',
+        ),
         'rm -f "$file.sparkqfs-old"',
     )
     return ShellStep(node=node, what=written.what, why=why, lines=lines)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sparkqfs.local import local_down
 
-NAME = re.compile(r"(?:life|shared|t)-(\d+)(?:-x)?")
+NAME = re.compile(r"(?:life|shared|soak|t)-(\d+)(?:-x)?")
 """Of the machines that tests make; the number is the process's."""
 
 

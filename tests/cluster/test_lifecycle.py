@@ -1,7 +1,8 @@
 """The whole life of a cluster, through the command line, on real container machines.
 
 One local cluster of three nodes serves all of it: first QFS where its tarball is to be had, then HDFS, then the shared
-storage in a short form. The tests of a class stand on each other, in the order in which they are written.
+storage. The whole life runs on the first storage; on the others what is marked `every_storage`, the short form, which
+must stand alone. The tests of a class stand on each other, in the order in which they are written.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +30,11 @@ import requests
 import yaml
 from broken import Broken, Machines
 from browser import browser, why_not
+from doors import Doors
 from jar_program import make_jars
 from jupyter_page import Jupyter
 from leftovers import remove_leftovers
-from marks import on_one_storage, takes_long
+from marks import takes_long
 
 from sparkqfs.clients.download import find_tarball
 from sparkqfs.config import load_config
@@ -160,6 +163,9 @@ class Kind:
     master: str
     top: str
     metadata: str
+    begun: str
+    """What an init that was killed may leave."""
+
     put: tuple[str, ...]
     cat: str
     has_reader: bool = False
@@ -170,6 +176,10 @@ class Kind:
     put_striped: str = ""
     """Shell: standard input to a striped file in /tmp/striped."""
     remove_striped: str = ""
+    put_once: tuple[str, ...] = ()
+    """Standard input to a file of one copy."""
+    lists_lost: str = ""
+    """The storage's own command that does."""
 
 
 QFS = Kind(
@@ -178,12 +188,15 @@ QFS = Kind(
     "qfs-master",
     "qfs",
     "checkpoint",
+    "checkpoint/chkpt.0.0.0.577DFBEAF3C2EC4F.tmp",
     ("qfs", "-put", "-"),
     "qcat",
     has_reader=True,
     server="/chunkserver",
     put_striped="qmkdir /tmp/striped; qfs -D fs.createParams=1,6,3,65536,2 -put - /tmp/striped/file",
     remove_striped="qfs -rmr -skipTrash /tmp/striped",
+    put_once=("qfs", "-D", "fs.createParams=1", "-put", "-"),
+    lists_lost="qfsfsck -m",
 )
 EC_ADMIN = (
     "ec() { java -cp /run/sparkqfs/hadoop:/opt/hadoop/etc:/opt/hadoop:'/opt/hadoop/lib/*' "
@@ -195,12 +208,15 @@ HDFS = Kind(
     "hdfs-namenode",
     "hdfs",
     "name",
+    "name/current/VERSION",
     ("hdfs", "dfs", "-put", "-"),
     "hcat",
     server="DataNode",
     put_striped=EC_ADMIN + "hmkdir /tmp/striped; ec -enablePolicy -policy XOR-2-1-1024k; "
     "ec -setPolicy -path /tmp/striped -policy XOR-2-1-1024k; hdfs dfs -put - /tmp/striped/file",
     remove_striped="hdfs dfs -rm -r /tmp/striped",
+    put_once=("hdfs", "dfs", "-D", "dfs.replication=1", "-put", "-"),
+    lists_lost="hdfs fsck / -list-corruptfileblocks",
 )
 
 
@@ -254,6 +270,19 @@ def run_small(cluster: Cluster, name: str) -> dict[str, Any]:
     result: dict[str, Any] = cluster.ok("notebook", name, *words, "--json").json["result"]
     assert result["summary"] and result["faults"] == []
     return result
+
+
+def table_twice_and_at_once(cluster: Cluster, folder: Path) -> None:
+    """Two programs one after the other with `overwrite`, two at once with `append`; the shell reads what is there."""
+    (folder / "table.py").write_text(TABLE)
+    for _ in range(2):
+        assert cluster.ok("submit", "table.py", "--", "overwrite").out == "90000\n"
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: cluster.ok("submit", "table.py", "--", "append"), range(2)))
+    ran = cluster.run("shell", stdin="print(spark.table('kept').count(), spark.table('kept').distinct().count())\n")
+    assert (ran.code, ran.out) == (0, "270000 90000\n"), ran.err[-3000:]
+    names = [row["path"] for row in cluster.ok("ls", "/warehouse/kept", "--json").json["entries"]]
+    assert sum("part-" in name for name in names) == 9 and not any("_temporary" in name for name in names)
 
 
 class Storage(Machines):
@@ -339,9 +368,21 @@ class Beginning(Storage):
         assert ran.code == 1
         assert "[node1]" in ran.err and f"invoke {self.kind.init}" in ran.err
 
+    def test_what_a_killed_init_left_is_no_file_system_and_up_makes_one(self, cluster: Cluster) -> None:
+        left = f"/mnt/data/{self.kind.top}/{self.kind.begun}"
+        folder, _, _ = left.rpartition("/")
+        on_node(1, "install", "-d", "-o", "6700", "-g", "6700", "-m", "750", folder)
+        on_node(1, "install", "-o", "6700", "-g", "6700", "/dev/null", left)
+        ran = cluster.run("deploy")  # the next test is `up`
+        assert ran.code == 1 and f"invoke {self.kind.init}" in ran.err
+        (why,) = cluster.ok(self.kind.init, "--dry-run", "--json").json["outcomes"]
+        assert why["changes"] == ["undo an init that did not end", "create"]
+
+    @pytest.mark.every_storage
     def test_up_brings_the_cluster_to_work_and_then_has_nothing_to_do(self, cluster: Cluster) -> None:
         first = cluster.ok("up", "--json", timeout_s=2400)
-        assert [stage["stage"] for stage in first.json["stages"] if stage["changed"]] == ["init-storage", "deploy"]
+        changed = [stage["stage"] for stage in first.json["stages"] if stage["changed"]]
+        assert changed[-2:] == ["init-storage", "deploy"]
         second = cluster.ok("up", "--json")
         assert not any(stage["changed"] for stage in second.json["stages"])
 
@@ -357,6 +398,7 @@ class Beginning(Storage):
         assert ran.code == 5
         assert "file-system id" in ran.err and "bytes" in ran.err and "`invoke deploy`" in ran.err
 
+    @pytest.mark.every_storage
     def test_status_sees_workers_and_data_servers_under_the_same_addresses(self, cluster: Cluster) -> None:
         found = cluster.ok("status", "--json").json
         assert found["state"] == "healthy"
@@ -384,6 +426,7 @@ class Beginning(Storage):
         if self.kind.has_reader:
             assert result["local_share"] > 0.9
 
+    @pytest.mark.every_storage
     def test_verify_reads_back_what_it_wrote_and_counts_the_network(self, cluster: Cluster) -> None:
         words = ("--mib", "96", "--files", "12", "--reads", "3", "--report", "local.html")
         found = cluster.ok("verify", *words, "--json").json
@@ -410,6 +453,7 @@ class Beginning(Storage):
         assert kept.split()[0] == hashlib.sha256(payload).hexdigest()
         assert cluster.run("verify", "--path", "/tmp/nothing-here").code == 2
 
+    @pytest.mark.every_storage
     def test_files_go_to_the_storage_and_back(self, cluster: Cluster) -> None:
         files_there_and_back(cluster)
         text = self.in_master("/opt/sparkqfs/bin/sls", "/tmp/files", "-R")
@@ -456,6 +500,15 @@ print(found["every"], all(found[f"w{n}"] == counted.times(rows, n) for n in rang
 print("counted", file=sys.stderr)
 sys.exit(int(sys.argv[4]))
 """
+TABLE = """\
+import sys
+
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.getOrCreate()
+spark.range(0, 90000, 1, 3).write.mode(sys.argv[1]).saveAsTable("kept")
+print(spark.table("kept").count() if sys.argv[1] == "overwrite" else "appended")
+"""
 COUNTED = "def times(rows, rest):\n    return len(range(rest, rows, 1000))\n"
 TALKER_LINES = 600_000
 TALKER = f"for number in range({TALKER_LINES}): print('%015d' % number)\n"
@@ -470,6 +523,25 @@ time.sleep(600)
 """
 
 
+SQUARES = """\
+import time
+
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.appName("squares.py").getOrCreate()
+spark.range(10).count()
+print("begun", flush=True)
+
+
+def slow(n):
+    time.sleep(1)
+    return n * n
+
+
+print(spark.sparkContext.parallelize(range(90), 90).map(slow).sum())
+"""
+
+
 @functools.cache  # the tarball's checksum takes its time
 def has_qfs(machines: Path) -> bool:
     """Whether QFS's tarball is to be had, and so all of its tests."""
@@ -477,16 +549,16 @@ def has_qfs(machines: Path) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _on_one_storage(request: pytest.FixtureRequest) -> None:
-    """What is the same for every storage is tested on one: QFS where its tarball is, else HDFS."""
-    if request.node.get_closest_marker("one_storage") is None or os.environ.get("SPARKQFS_LONG_TESTS"):
+def _whole_life_on_one_storage(request: pytest.FixtureRequest) -> None:
+    """All of it on one storage: that of `./test --all PART`, else QFS where its tarball is, else HDFS."""
+    kind = getattr(request.cls, "kind", None)
+    if kind is None or request.node.get_closest_marker("every_storage") or request.config.getoption("part"):
         return
     first = QFS if has_qfs(request.getfixturevalue("machines")) else HDFS
-    if request.cls.kind is not first:
-        pytest.skip(f"runs on {first.name} here; SPARKQFS_LONG_TESTS=1 ./test runs it on {request.cls.kind.name} too")
+    if kind is not first:
+        pytest.skip(f"runs on {first.name} here: ./test --all {kind.name} runs it on {kind.name} too")
 
 
-@on_one_storage
 class Notebooks(Storage):
     """The notebooks that use what a data-local storage has."""
 
@@ -536,7 +608,6 @@ class Benchmarks(Storage):
 
 
 @takes_long
-@on_one_storage
 class Programs(Storage):
     """Users' programs, their ends, and what is known of them afterwards."""
 
@@ -568,6 +639,9 @@ class Programs(Storage):
         assert (ran.code, ran.out) == (code, "2000000 True two words\n"), ran.err[-3000:]
         assert "counted\n" in ran.err
         self.nothing_left(cluster)
+
+    def test_a_table_has_all_its_rows_for_every_program_whoever_wrote_it(self, cluster: Cluster, folder: Path) -> None:
+        table_twice_and_at_once(cluster, folder)
 
     def test_a_jar_runs_with_its_library_in_the_driver_and_in_the_executors(
         self, cluster: Cluster, folder: Path
@@ -622,16 +696,41 @@ class Programs(Storage):
         assert (states[ids[0]], states[ids[1]]) == ("KILLED", "LOST")
         self.nothing_left(cluster)
 
+    def test_an_application_goes_on_when_the_spark_master_is_killed(self, cluster: Cluster) -> None:
+        program = cluster.hosts.parent / "squares.py"
+        program.write_text(SQUARES)
+        # with one failure allowed, an executor that is lost ends it
+        words = ("--cores", "all", "--conf", "spark.task.maxFailures=1", "--detach")
+        submission = cluster.ok("submit", str(program), *words).out.strip()
+        end = time.monotonic() + 240
+        while "begun" not in cluster.ok("app.logs", submission).out:
+            assert time.monotonic() < end, "it does not begin"
+            time.sleep(1)
+        damage = 'for state in /mnt/data/spark-master/*/; do echo damaged >"${state}app_damaged"; done'
+        on_node(1, "sh", "-c", damage)
+        on_node(1, "docker", "kill", container_of(1, "spark_spark-master"))
+        killed = time.monotonic()
+        assert cluster.run("status", "--json").code == 1
+        cluster.until_healthy(60)
+        print(f"healthy {time.monotonic() - killed:.0f} s after the Spark master was killed")
+        running = cluster.ok("status", "--json").json["spark"]["running"]
+        assert [one["name"] for one in running] == ["squares.py"]
+        ran = cluster.run("app.logs", submission, "--follow")
+        assert (ran.code, ran.out.splitlines()[-1]) == (0, str(sum(n * n for n in range(90)))), ran.err[-3000:]
+        self.nothing_left(cluster)
+
     def test_the_shell_runs_what_standard_input_gives(self, cluster: Cluster) -> None:
         ran = cluster.run("shell", stdin="print(spark.range(1000).count())\nraise SystemExit(3)\n")
         assert (ran.code, ran.out) == (3, "1000\n"), ran.err[-3000:]
 
-    def test_the_history_is_there_after_down_and_deploy(self, cluster: Cluster) -> None:
+    def test_the_history_and_the_table_are_there_after_down_and_deploy(self, cluster: Cluster) -> None:
         before = {row["id"] for row in cluster.ok("apps", "--last", "200", "--json").json["applications"]}
         cluster.ok("down")
         cluster.ok("deploy")
         rows = {row["id"]: row for row in cluster.ok("apps", "--last", "200", "--json").json["applications"]}
         assert before <= set(rows)
+        ran = cluster.run("shell", stdin="print(spark.table('kept').count())\n")
+        assert (ran.code, ran.out) == (0, "270000\n"), ran.err[-3000:]
         words = next(row for row in rows.values() if row["name"] == "words")
         assert "words" in fetch(words["link"])
         host = words["link"].partition("/history/")[0]
@@ -704,6 +803,7 @@ class Interrupted(Storage):
 class Ending(Storage):
     """Stops, failures, and the end of the data."""
 
+    @pytest.mark.every_storage
     def test_files_survive_down_and_deploy(self, cluster: Cluster) -> None:
         payload = os.urandom(3 << 20)
         self.in_master(*self.kind.put, "/tmp/kept.bin", stdin=payload)
@@ -719,6 +819,7 @@ class Ending(Storage):
         cluster.ok("deploy")
         assert self.in_master(*checksum) == before
 
+    @pytest.mark.every_storage
     def test_status_says_when_worker_nodes_are_killed_and_what_comes_after_them_reads_locally(
         self, cluster: Cluster
     ) -> None:
@@ -753,6 +854,24 @@ class Ending(Storage):
         assert found["verdict"]["state"] in (("local",) if self.kind.has_reader else ("local", "too little data"))
         cluster.ok("rm", "/tmp/again", "--recursive", "--yes")
 
+    def test_status_names_the_command_that_lists_files_whose_only_copy_is_gone(self, cluster: Cluster) -> None:
+        size, header = 1_234_567, 16_384
+        self.in_master(*self.kind.put_once, "/tmp/once.bin", stdin=os.urandom(size))
+        found = f"find /mnt/data/{self.kind.top} -type f ( -size {size}c -o -size {size + header}c ) -print -delete"
+        gone = [on_node(number, *found.split()) for number in (1, 2, 3)]
+        assert "".join(gone).count("\n") == 1, gone
+        self.in_master("sh", "-c", f"timeout 12 {self.kind.cat} /tmp/once.bin >/tmp/once.bin 2>&1 || true")
+        end = time.monotonic() + 60
+        while (ran := cluster.run("status", "--json")).code == 0 and time.monotonic() < end:
+            time.sleep(1)
+        assert (ran.code, ran.json["state"], ran.json["storage"]["lost_blocks"]) == (1, "degraded", 1)
+        (problem,) = ran.json["problems"]
+        command = problem["hint"].split("`")[1]
+        assert self.kind.lists_lost in command
+        assert "/tmp/once.bin" in on_node(1, "sh", "-c", command)
+        cluster.ok("rm", "/tmp/once.bin", "--yes")
+        cluster.until_healthy()
+
     def test_status_still_shows_spark_when_the_storages_master_is_killed(self, cluster: Cluster) -> None:
         on_node(1, "docker", "kill", container_of(1, f"spark_{self.kind.master}"))
         started = time.monotonic()
@@ -763,6 +882,7 @@ class Ending(Storage):
         assert ran.json["spark"]["answers"] is True
         cluster.until_healthy()
 
+    @pytest.mark.every_storage
     def test_a_disk_that_is_not_mounted_stops_deploy_and_prep(self, cluster: Cluster) -> None:
         cluster.ok("down")
         top = f"/mnt/data/{self.kind.top}"
@@ -776,7 +896,6 @@ class Ending(Storage):
         assert "[node3]" in deploy.err and "[node3]" in prep.err
         assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}
 
-    @pytest.mark.one_storage
     def test_deploy_alone_brings_changed_sizes_to_their_machines(self, cluster: Cluster) -> None:
         cluster.ok("deploy")
         settings = yaml.safe_load(cluster.hosts.read_text())
@@ -792,7 +911,6 @@ class Ending(Storage):
         assert wanted["node1"] is None and int(limit) == round(1e9 * wanted["node3"])
         assert set(uneven.ok("deploy", "--json").states().values()) == {"unchanged"}
 
-    @pytest.mark.one_storage
     def test_the_machines_own_network_does_as_well(self, cluster: Cluster) -> None:
         settings = yaml.safe_load(cluster.hosts.read_text()) | {"network": "host"}
         file = cluster.hosts.with_name(f"{self.kind.name}-host.yml")
@@ -808,6 +926,7 @@ class Ending(Storage):
         assert set(on_host.ok("deploy", "--json").states().values()) == {"unchanged"}
         on_host.ok("down")
 
+    @pytest.mark.every_storage
     def test_purge_needs_the_clusters_name_and_then_erases(self, cluster: Cluster) -> None:
         assert cluster.run("purge", "--yes").code == 5
         assert cluster.run("purge", "--erase", "other").code == 2
@@ -822,10 +941,11 @@ class Ending(Storage):
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class TestQfs(Ending, Broken, Programs, Benchmarks, Notebooks, Beginning):
+class TestQfs(Ending, Broken, Interrupted, Programs, Benchmarks, Notebooks, Doors, Beginning):
     """Real QFS."""
 
     kind = QFS
+    killed_at = (("build", "[qfs-master] building"), ("push", "pushing"))
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -835,7 +955,7 @@ class TestQfs(Ending, Broken, Programs, Benchmarks, Notebooks, Beginning):
         return Cluster(with_storage(machines, "qfs"), "spark")
 
 
-class TestHdfs(Ending, Interrupted, Programs, Notebooks, Beginning):
+class TestHdfs(Ending, Interrupted, Programs, Notebooks, Doors, Beginning):
     """Real HDFS."""
 
     kind = HDFS
@@ -846,6 +966,7 @@ class TestHdfs(Ending, Interrupted, Programs, Notebooks, Beginning):
     def cluster(cls, machines: Path) -> Cluster:
         return Cluster(with_storage(machines, "hdfs"), "spark")
 
+    @pytest.mark.every_storage
     def test_the_word_of_another_storage_is_refused(self, cluster: Cluster) -> None:
         ran = cluster.run("init-qfs")
         assert ran.code == 2 and "init-storage" in ran.err
@@ -894,6 +1015,13 @@ class TestShared:
         assert (result["count"], result["matches"]) == (9592, True)
         assert result["path"].startswith("file:///data/shared/")
         assert result["local_share"] is None
+
+    def test_a_table_has_all_its_rows_for_every_program_whoever_wrote_it(self, shared: Cluster) -> None:
+        table_twice_and_at_once(shared, shared.hosts.parent)
+
+    def test_a_path_of_each_machine_is_refused(self, shared: Cluster) -> None:
+        ran = shared.run("shell", stdin="spark.range(10).write.parquet('/tmp/nowhere')\n")
+        assert ran.code == 1 and "is another directory here than on the driver's machine" in ran.err
 
     def test_the_csv_notebook_finds_every_broken_line(self, shared: Cluster) -> None:
         result = run_small(shared, "csv_to_sql")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
 from sparkqfs.facts import StorageFact, StorageLayout, parse_qfs
+from sparkqfs.plan.catalogue import WAREHOUSE
+from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_qfs_health
 from sparkqfs.plan.storage.seam import (
     ONE_PLACE_A_PARTITION,
     SHARED_PREFIXES,
@@ -20,6 +22,8 @@ ROOT = f"qfs://{topology.QFS_MASTER}:{topology.META_CLIENT_PORT}"
 REED_SOLOMON = "1,6,3,65536,2"
 """createParams: copies, data and recovery stripes, bytes of a stripe, the striper's number for Reed-Solomon."""
 REED_SOLOMON_NODES = 9
+FSCK = f"qfsfsck -m 127.0.0.1 -p {topology.META_CLIENT_PORT} -a 0"
+"""In the metaserver's container."""
 CLIENT_ENVIRONMENT = {
     "QFS_CLIENT_CONFIG": "client.useOsResolver=1",
     "QFS_CLIENT_DEFAULT_FATTR_REVALIDATE_TIME": "-1",
@@ -30,12 +34,21 @@ The OS resolver, as QFS's own cannot live with Docker's. And no memory of direct
 30 seconds with what it knows of a path; an executor that knows a `_temporary` which the driver has removed and made
 again cannot write into it. Source: QFS 2.2.8, src/cc/libclient/KfsClient.cc.
 """
+INIT_FILES = (
+    r"-type f \( -name .dirtest -o -name ckpt.lock -o -name chkpt.0.0.0 -o -name 'chkpt.0.0.0*.tmp'"
+    r" -o -name log.0.0.0.0 -size -129c \)"
+)
+"""Words for find(1), true for what `metaserver -c` writes before its last step, which makes `latest`.
+
+The names end in the sequence number of an empty file system. The log has 109 bytes then; the first operation in it
+makes them more than 128. Source: QFS 2.2.8, traced with strace.
+"""
 METADATA_SCRIPT = r"""
-cp=$base/checkpoint lg=$base/logs
+cp=$base/checkpoint lg=$base/logs odd=
 if [ -d "$cp" ]; then
-  n=$(find "$cp" -name 'chkpt*' -type f | wc -l)
+  n=$(find "$cp" -name 'chkpt*' ! -name '*.tmp' -type f | wc -l)
   { [ -e "$cp/latest" ] || [ -L "$cp/latest" ]; } && latest=yes
-  newest=$(find "$cp" -type f -name 'chkpt*' -printf '%T@ %p\n' | sort -n | tail -n 1)
+  newest=$(find "$cp" -type f -name 'chkpt*' ! -name '*.tmp' -printf '%T@ %p\n' | sort -n | tail -n 1)
   if [ -n "$newest" ]; then
     when=$(date -u -d "@${newest%% *}" '+%Y-%m-%d %H:%M UTC')
     fsid=$(head -n 40 "${newest#* }" | tr '\r' '\n' | sed -n 's/^\(filesysteminfo\|fsinfo\)\/fsid\/\([^/]*\).*/\2/p')
@@ -44,7 +57,22 @@ if [ -d "$cp" ]; then
   kib=$(du -sk "$cp" | awk '{print $1}')
 fi
 [ -d "$lg" ] && l=$(find "$lg" -name 'log.*' -type f | wc -l)
-"""
+for d in "$cp" "$lg"; do
+  [ -d "$d" ] || continue
+  [ -z "$(find "$d" -mindepth 1 ! -name lost+found -print -quit)" ] || init=begun
+  odd=$odd$(find "$d" -mindepth 1 ! \( @INIT_FILES@ \) ! \( -type f -name latest \) \
+    ! \( -type d -name lost+found \) -print -quit)
+done
+if [ -n "$odd" ]; then init=
+elif [ "$latest" = yes ]; then
+  if cmp -s "$cp/latest" "$cp/chkpt.0.0.0" && [ -s "$lg/log.0.0.0.0" ]; then init=unused; else init=; fi
+fi
+""".replace("@INIT_FILES@", INIT_FILES)
+UNDO_SCRIPT = r"""
+for d in "$base/checkpoint" "$base/logs"; do
+  [ ! -d "$d" ] || find "$d" -xdev -mindepth 1 -maxdepth 1 @INIT_FILES@ -delete
+done
+""".replace("@INIT_FILES@", INIT_FILES)
 
 
 class Qfs(Backend):
@@ -65,6 +93,7 @@ class Qfs(Backend):
         block_files="! -name 0-fsid-*",
         metadata=("checkpoint", "logs"),
         metadata_script=METADATA_SCRIPT,
+        undo_script=UNDO_SCRIPT,
     )
     parts = "qfs-tarball"
     init_task = "init-qfs"
@@ -133,6 +162,22 @@ class Qfs(Backend):
         """The status server's `/query/meta`."""
         return parse_qfs(answer)
 
+    def health(self, answer: object, memory: MemoryFact | str) -> HealthFact:
+        """Files from what the container remembers of fsck, the rest from `/query/meta`."""
+        return parse_qfs_health(answer, memory)
+
+    def which_lost(self) -> str:
+        """fsck's list: state 1, size, copies, ..., path. What was removed is in /dumpster for some minutes."""
+        return f"{FSCK} | grep '^1 [0-9]' | grep -v ' /dumpster/'"
+
+    def which_short(self) -> str:
+        """State 2 is lost if one server goes down: with two copies asked for, one is left."""
+        return f"{FSCK} | grep -E '^[12] [0-9]+ ([2-9]|[1-9][0-9]) '"
+
+    def master_environment(self, config: ClusterConfig) -> dict[str, str]:
+        """How often the files are checked: docker/worker-node/storage_health.py."""
+        return {"SPARKQFS_CHECK_S": f"{config.storage.qfs.check_s:g}"}
+
     def unready(self, config: ClusterConfig, fact: StorageFact | None, hosts: tuple[str, ...]) -> str | None:
         """Every chunkserver up, out of recovery, under the workers' addresses."""
         return servers_unready(self.words, config, fact, hosts)
@@ -178,5 +223,6 @@ class Qfs(Backend):
                 ("/tmp", "1777"),
                 ("/history", "0755"),
                 ("/history/spark-events", "0770"),
+                (WAREHOUSE, "0770"),
             )
         )

@@ -9,6 +9,7 @@ from typing import Literal
 
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.facts import StorageFact, StorageLayout
+from sparkqfs.plan.storage.health import HealthFact, MemoryFact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class Master:
     """Its web UI's port in the container."""
     status_path: str
     """What `status` asks that port."""
+    health_path: str = "/sparkqfs/health.json"
+    """And what it asks next: the page of docker/worker-node/storage_health.py."""
     configs: tuple[str, ...]
     secrets: tuple[str, ...]
 
@@ -130,12 +133,28 @@ class Backend(ABC):
         return ()
 
     def worker_mounts(self, node: NodeConfig) -> list[dict[str, object]]:
-        """Bind mounts of the storage in a worker-node container, one a disk, besides `shared_mounts`."""
-        return disk_mounts(node, self.layout.top) if self.layout is not None else []
+        """Bind mounts of the storage in a worker-node container, besides `shared_mounts`."""
+        return block_mounts(node, self.layout) if self.layout is not None else []
 
     def status(self, answer: object) -> StorageFact:
         """What the master's web UI says. Raises `ValueError` on another shape."""
         raise NotImplementedError
+
+    def health(self, answer: object, memory: MemoryFact | str) -> HealthFact:
+        """What the same page says of missing data. Raises `ValueError` on another shape."""
+        raise NotImplementedError
+
+    def which_lost(self) -> str:
+        """A shell line for the master's container that prints the files without a copy of some block."""
+        raise NotImplementedError
+
+    def which_short(self) -> str:
+        """The same for files with fewer copies than asked for."""
+        raise NotImplementedError
+
+    def master_environment(self, config: ClusterConfig) -> dict[str, str]:
+        """Environment of the master's container alone."""
+        return {}
 
     def unready(self, config: ClusterConfig, fact: StorageFact | None, hosts: tuple[str, ...]) -> str | None:
         """Why the storage is not ready for use; `None` when it is."""
@@ -157,12 +176,30 @@ def servers_unready(
     return None
 
 
+MARKER = ".cluster-id"
+"""The file beside a disk's blocks that proves that the disk is mounted; docker/worker-node/supervise reads it."""
+
+
 def disk_mounts(node: NodeConfig, top: str) -> list[dict[str, object]]:
-    """One bind mount a disk: `{disk}/{top}` at /data/{top}, /data/{top}1 and so on."""
+    """One bind mount a disk, for the master: `{disk}/{top}` at /data/{top}, /data/{top}1 and so on."""
     return [
         {"type": "bind", "source": str(disk / top), "target": f"/data/{top}{number or ''}"}
         for number, disk in enumerate(node.data_dirs)
     ]
+
+
+def block_mounts(node: NodeConfig, layout: StorageLayout) -> list[dict[str, object]]:
+    """Two bind mounts a disk, for the data servers: the marker, which nobody can change there, and the blocks.
+
+    Users' programs run beside the data servers under the same account, and on the manager the metadata is in `top`
+    too. Swarm makes no container whose sources are missing: without the disk there is no marker.
+    """
+    found: list[dict[str, object]] = []
+    for mount in disk_mounts(node, layout.top):
+        marker = {key: f"{mount[key]}/{MARKER}" for key in ("source", "target")}
+        blocks = {key: f"{mount[key]}/{layout.blocks}" for key in ("source", "target")}
+        found += [{"type": "bind", **marker, "read_only": True}, {"type": "bind", **blocks}]
+    return found
 
 
 SHARED_PREFIXES = "com.mysql.jdbc,org.postgresql,com.microsoft.sqlserver,oracle.jdbc"

@@ -15,6 +15,7 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkEnv;
 import org.apache.spark.deploy.SparkHadoopUtil;
 import org.apache.spark.sql.api.java.UDF3;
+import sparkqfs.files.Disk;
 
 /**
  * Copies one file between two Hadoop file systems, in an executor: (source, target, overwrite) to
@@ -69,8 +70,10 @@ public final class CopyFile implements UDF3<String, String, Boolean, String> {
             if (after.getLen() != before.getLen() || after.getModificationTime() != before.getModificationTime()) {
                 throw new IOException("the file changed while it was copied");
             }
+            Disk.sync(to, part);
             replace(to, part, target, there != null);
             whole = true;
+            Disk.sync(to, target.getParent());
             return answer("copied", before.getLen(), sum, "");
         } finally {
             if (!whole) {

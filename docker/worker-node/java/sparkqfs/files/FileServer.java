@@ -97,7 +97,7 @@ public final class FileServer {
             case "sum" -> wire.send("ok", Digests.of(system, path));
             case "get" -> get(system, path);
             case "mkdirs" -> {
-                if (!system.mkdirs(path)) {
+                if (!Disk.makeDirectories(system, path)) {
                     throw new IOException(Names.whyNot(path));
                 }
                 wire.send("ok");

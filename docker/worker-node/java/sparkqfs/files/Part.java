@@ -5,6 +5,7 @@ import java.io.OutputStream;
 import java.net.URI;
 import java.security.MessageDigest;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -33,6 +34,7 @@ final class Part implements AutoCloseable {
     private final String unique;
     private final Path path;
     private final MessageDigest digest = Digests.sha256();
+    private final List<Path> above;
     private OutputStream out;
     private long size;
     private boolean isThere = true;
@@ -42,6 +44,7 @@ final class Part implements AutoCloseable {
         this.target = target;
         unique = endSeconds + "-" + UUID.randomUUID().toString().substring(0, 8);
         path = sibling(target, PREFIX + unique);
+        above = Disk.aboveMissing(system, target.getParent()); // create makes them
         out = system.create(path, true);
     }
 
@@ -76,8 +79,11 @@ final class Part implements AutoCloseable {
         if (there != null && !overwrite) {
             return isSame(there, sum) ? "unchanged" : "differs";
         }
+        Disk.sync(system, path);
         rename(there != null);
         isThere = false;
+        Disk.sync(system, target.getParent());
+        Disk.sync(system, above);
         return "copied";
     }
 

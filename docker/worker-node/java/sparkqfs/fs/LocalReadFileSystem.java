@@ -26,10 +26,16 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
     private static final String LOCAL_READ = "fs.qfs.localRead";
     private static final String CREATE_PARAMS = "fs.qfs.createParams";
     private static final String ALL_HOSTS = "fs.qfs.allHosts";
+    private static final String CLOSE_WAITS = "fs.qfs.closeWaits";
     private static final short UPSTREAM_COPIES = 2;
+    private static final long FINISH_MS = 30_000;
+    private static final long POLL_MS = 2;
+    private static final long LONGEST_POLL_MS = 50;
 
     /** Null where nothing is read from the disk: no chunkserver here, or switched off. */
     private LocalReplicas replicas;
+    /** Null where a close does not wait. */
+    private Metaserver metaserver;
     private Rights rights;
     private String createParams;
     private boolean namesAllHosts;
@@ -39,10 +45,11 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
         super.initialize(name, conf);
         createParams = conf.getTrimmed(CREATE_PARAMS, "");
         namesAllHosts = conf.getBoolean(ALL_HOSTS, !conf.getBoolean(LOCAL_READ, true));
+        boolean isNamed = name.getHost() != null;
+        String host = isNamed ? name.getHost() : conf.get("fs.qfs.metaServerHost", "");
+        int port = isNamed ? name.getPort() : conf.getInt("fs.qfs.metaServerPort", -1);
+        metaserver = conf.getBoolean(CLOSE_WAITS, true) ? new Metaserver(host, port) : null;
         if (conf.getBoolean(LOCAL_READ, true) && LocalReplicas.areHere()) {
-            boolean isNamed = name.getHost() != null;
-            String host = isNamed ? name.getHost() : conf.get("fs.qfs.metaServerHost", "");
-            int port = isNamed ? name.getPort() : conf.getInt("fs.qfs.metaServerPort", -1);
             replicas = new LocalReplicas(host, port);
             rights = Rights.of(conf);
         }
@@ -157,18 +164,50 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
     public FSDataOutputStream create(
             Path file, FsPermission permission, boolean overwrite, int bufferSize, short replication, long blockSize,
             Progressable progress) throws IOException {
-        return create(file, overwrite, createParams(replication), permission.toShort(), false);
+        return finished(file, create(file, overwrite, createParams(replication), permission.toShort(), false));
     }
 
     @Override
     public FSDataOutputStream createNonRecursive(
             Path file, FsPermission permission, boolean overwrite, int bufferSize, short replication, long blockSize,
             Progressable progress) throws IOException {
-        return createInParent(file, overwrite, createParams(replication), permission.toShort());
+        return finished(file, createInParent(file, overwrite, createParams(replication), permission.toShort()));
+    }
+
+    private FSDataOutputStream finished(Path file, FSDataOutputStream stream) throws IOException {
+        return metaserver == null ? stream : new FinishedOutputStream(stream, size -> waitForChunks(file, size));
+    }
+
+    /**
+     * Until the chunks of a file that was closed are finished. A metaserver that does not say so is not waited for:
+     * upstream has answered, and the file is there.
+     */
+    private void waitForChunks(Path file, long size) throws IOException {
+        long end = System.currentTimeMillis() + FINISH_MS;
+        try {
+            KfsFileAttr written = attributes(file);
+            if (isStriped(written)) {
+                return;
+            }
+            for (long offset = 0; offset < size; offset += ChunkFile.CHUNK_BYTES) {
+                Metaserver.Chunk chunk = metaserver.locate(written.fileId, offset);
+                for (long pause = POLL_MS; !metaserver.isFinished(chunk) && System.currentTimeMillis() < end;
+                        pause = Math.min(2 * pause, LONGEST_POLL_MS)) {
+                    Thread.sleep(pause);
+                }
+            }
+        } catch (FileNotFoundException | Doubt unsaid) {
+            return;
+        } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     @Override
     public void close() throws IOException {
+        if (metaserver != null) {
+            metaserver.close();
+        }
         if (replicas != null) {
             replicas.close();
         }

@@ -22,8 +22,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Asks a metaserver which chunk is at an offset of a file and who has it, and which file system it has: GETALLOC and
- * PING of the text protocol on the client port, as in QFS 2.2.8, src/cc/libclient/KfsOps.cc, src/cc/meta/MetaRequest.cc
+ * Asks a metaserver which chunk is at an offset of a file and who has it, whether somebody still writes it, and which
+ * file system it has: GETALLOC, LEASE_ACQUIRE and PING of the text protocol on the client port, as in QFS 2.2.8, src/cc/libclient/KfsOps.cc, src/cc/meta/MetaRequest.cc
  * and LayoutManager.cc.
  *
  * <p>No user is named: whoever asks has the file open through upstream, and a metaserver that wants to know refuses,
@@ -38,6 +38,7 @@ final class Metaserver implements Closeable {
     private static final int BUFFER_BYTES = 4_096;
     private static final int PROTOCOL_VERSION = 116;
     private static final int NO_SUCH_ENTRY = -2;
+    private static final int BUSY = -16;
     private static final Pattern FILE_SYSTEM_ID = Pattern.compile("\\bFS ID= (-?\\d+)");
 
     /** A chunk and the addresses of the chunkservers that have it. */
@@ -81,6 +82,19 @@ final class Metaserver implements Closeable {
         } catch (NumberFormatException strange) {
             throw new Doubt(Doubt.Reason.METASERVER, "strange answer " + answer);
         }
+    }
+
+    /** Whether all chunkservers have a chunk as it stays. A lease that would last no time is not given, only judged. */
+    boolean isFinished(Chunk chunk) throws Doubt {
+        String fields = "Chunk-handle: " + chunk.id() + "\r\nLease-timeout: -1\r\n";
+        String status = answer("LEASE_ACQUIRE", fields).getOrDefault("status", "-1");
+        if (status.equals("0")) {
+            return true;
+        }
+        if (status.equals(Integer.toString(BUSY))) {
+            return false;
+        }
+        throw new Doubt(Doubt.Reason.METASERVER, "status " + status + " of chunk " + chunk.id());
     }
 
     /** Whether it has this file system. Asks if the last answer was another one: all may have been made anew. */

@@ -1,0 +1,65 @@
+"""`--help` and `-h` behind a task's name. Invoke takes them for a value of a task that still misses one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from invoke import Argument, Collection, Exit, Program, Task
+from invoke.parser import Parser, ParserContext
+
+OWN_NAME = "sparkqfs"
+INVOKES_NAME = "inv[oke]"
+
+
+class HelpFlag(Argument):  # type: ignore[misc]
+    """A flag that is obeyed where the parser meets it: before a task runs, and whatever the line still lacks."""
+
+    def __init__(self, show: Callable[[], None]) -> None:
+        super().__init__(names=("help", "h"), kind=bool, default=False, help="show this and do nothing")
+        self._show = show
+
+    def set_value(self, value: Any, cast: bool = True) -> None:
+        """Show the help and end the program with exit code 0."""
+        self._show()
+        raise Exit(code=0)
+
+
+class HelpfulTask(Task):  # type: ignore[misc]
+    """A task with a `HelpFlag`, as soon as `add_to` has told it how to show its help."""
+
+    help: dict[str, Any]
+    show_help: Callable[[], None] | None = None
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """The task's own, and the flag. Invoke takes the texts out of `help` as it reads them; they are kept."""
+        texts = dict(self.help)
+        found: list[Argument] = super().get_arguments(ignore_unknown_help=ignore_unknown_help)
+        self.help = texts
+        return found if self.show_help is None else [*found, HelpFlag(self.show_help)]
+
+    def __call__(self, *args: Any, help: bool = False, **kwargs: Any) -> Any:
+        """Run the body, which knows nothing of the flag."""
+        return super().__call__(*args, **kwargs)
+
+
+def add_to(tasks: Collection) -> None:
+    """Give every task of the collection its help under its whole name, `bench.report`."""
+    for name in tasks.task_names:
+        tasks[name].show_help = shower(tasks, name)
+
+
+def shower(tasks: Collection, name: str) -> Callable[[], None]:
+    """`show` as a plain function: Invoke copies its arguments deeply, and that would copy all tasks with a partial."""
+    return lambda: show(tasks, name)
+
+
+def show(tasks: Collection, name: str) -> None:
+    """Print what `--help NAME` prints."""
+    is_ours = Path(sys.argv[0]).name == OWN_NAME
+    program = Program(binary=OWN_NAME if is_ours else INVOKES_NAME)
+    program.collection = tasks
+    program.parser = Parser(contexts=[ParserContext(name=name, args=tasks[name].get_arguments())])
+    program.print_task_help(name)

@@ -1,0 +1,36 @@
+"""The names of tables: where their files are, where the catalogue is, and whether it is ours. Pure."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from sparkqfs.config import ClusterConfig
+
+WAREHOUSE = "/warehouse"
+"""On the storage: files of the tables that have no place of their own; plan/storage/*.py make it."""
+TOP = "metastore"
+"""Under the manager's first data directory; no worker sees it."""
+TARGET = PurePosixPath("/data/metastore")
+"""Where the metastore's container has it."""
+
+
+def has_metastore(config: ClusterConfig) -> bool:
+    """Whether the stack has a metastore: not where `spark.conf` asks for a catalogue in memory, or has another one."""
+    conf = dict(config.spark.conf)
+    is_elsewhere = any(name.endswith("hive.metastore.uris") for name in conf)
+    return conf.get("spark.sql.catalogImplementation", "hive") == "hive" and not is_elsewhere
+
+
+def directories(config: ClusterConfig) -> tuple[str, str]:
+    """Under the manager's first data directory, parents first: a storage of another kind has other tables."""
+    return TOP, f"{TOP}/{config.storage.kind}"
+
+
+def place(config: ClusterConfig) -> PurePosixPath:
+    """The catalogue of this kind of storage, on the manager."""
+    return config.manager.data_dirs[0] / directories(config)[1]
+
+
+def mount(config: ClusterConfig) -> dict[str, object]:
+    """For the metastore's container alone."""
+    return {"type": "bind", "source": str(place(config)), "target": str(TARGET)}

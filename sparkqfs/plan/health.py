@@ -1,0 +1,191 @@
+"""What is said of missing data: facts in, problems and a state out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sparkqfs.config import ClusterConfig
+from sparkqfs.errors import Problem
+from sparkqfs.facts import StorageFact
+from sparkqfs.plan.storage.health import CheckFact, HealthFact, MemoryFact
+from sparkqfs.plan.storage.seam import Backend
+
+STILL_S = 300.0
+"""Without a new copy for so long, the missing ones are a problem."""
+CHECK_OLD_S = 900.0
+"""A check may be so old, or three intervals."""
+SHARE = 50
+"""The checker waits that many times as long as a check takes: storage_health.py."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stranger:
+    """A machine that Swarm knows as the cluster's, and hosts.yml does not."""
+
+    node: str
+    addresses: tuple[str, ...]
+    """Under which its data server can be known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """The verdict."""
+
+    state: Literal["healthy", "recovering", "degraded", "unknown"]
+    problems: tuple[Problem, ...] = ()
+    missing: int | None = None
+    """Copies that are still to be made; `None` where nobody knows."""
+    unknown: tuple[str, ...] = ()
+    """Names of the strangers."""
+
+
+def judge(
+    config: ClusterConfig,
+    backend: Backend,
+    fact: StorageFact | None,
+    health: HealthFact | None,
+    strangers: tuple[Stranger, ...] = (),
+) -> Data:
+    """All that is to be said of the data; nothing where the storage's page does not answer."""
+    unknown = tuple(sorted(stranger.node for stranger in strangers))
+    if fact is None or health is None or backend.master is None:
+        return Data(state="unknown", unknown=unknown)
+    look = _Look(config, backend, fact, health)
+    problems = (*look.lost(), *look.copies(), *look.disks(), *look.checks(), *look.strangers(strangers))
+    state: Literal["healthy", "recovering", "degraded"] = "recovering" if look.missing else "healthy"
+    return Data(state="degraded" if problems else state, problems=problems, missing=look.missing, unknown=unknown)
+
+
+class _Look:
+    """One storage's facts."""
+
+    def __init__(self, config: ClusterConfig, backend: Backend, fact: StorageFact, health: HealthFact) -> None:
+        self.config, self.backend, self.fact, self.health = config, backend, fact, health
+        self.words = backend.words
+        self.memory = health.memory if isinstance(health.memory, MemoryFact) else None
+        self.check: CheckFact | None = self.memory.check if self.memory is not None else None
+        remembered = self.memory.missing if self.memory is not None else None
+        self.missing = health.missing if health.missing is not None else remembered
+
+    def lost(self) -> list[Problem]:
+        """Data without a copy on any server that is up."""
+        up = f"{self.words.servers} that are up"
+        if self.health.lost_blocks:
+            count = self.health.lost_blocks
+            single = f", {self.health.lost_single} of them of files with one copy" if self.health.lost_single else ""
+            what = f"{_counted(count, self.words.blocks)} {_have(count)} no copy on the {up}{single}"
+            return [Problem(what=what, hint=self.where(self.backend.which_lost()) + self.remedy())]
+        if self.check is not None and self.check.lost_files:
+            count = self.check.lost_files
+            what = f"{_counted(count, 'files')} cannot be read: no copy of {'its' if count == 1 else 'their'} data"
+            what += f" on the {up} (looked at {_age(self.check.age_s)} ago)"
+            return [Problem(what=what, hint=self.where(self.backend.which_lost()) + self.remedy())]
+        if self.health.bad and self.check is None and self.health.lost_blocks is None:
+            what = f"the {self.words.servers} have found {_counted(self.health.bad, 'bad ' + self.words.blocks)}"
+            what += f", and whether files are lost is not known: {self.why_unchecked()}"
+            return [Problem(what=what, hint=self.where(self.backend.which_lost()))]
+        return []
+
+    def remedy(self) -> str:
+        """What can be done, after the command."""
+        gone = f" (not up: {', '.join(self.health.gone[-5:])})" if self.health.gone else ""
+        return (
+            f"; a machine or disk that is away may have the copies{gone}: bring it back. "
+            "What has no copy anywhere is to be restored from its source, or removed with `invoke rm`"
+        )
+
+    def copies(self) -> list[Problem]:
+        """Copies that are missing and not being made."""
+        if not self.missing:
+            return []
+        missing = f"{_counted(self.missing, 'copies')} of {self.words.blocks} {_are(self.missing)} missing"
+        hint = self.where(self.backend.which_short())
+        if self.memory is None:
+            return []
+        up = len(self.fact.up_hosts)
+        asked = self.check.most_copies if self.check is not None else self.config.storage.replication
+        if self.memory.place:
+            return [Problem(what=f"{missing}, and there is no place for them: {self.memory.place}", hint=hint)]
+        if asked > up and not self.memory.held:
+            what = f"{missing}, and there is no place for them: up to {asked} copies of a file are asked for, {up} "
+            return [Problem(what=f"{what}{self.words.servers} {_are(up)} up", hint=hint)]
+        if self.memory.still_s >= STILL_S:
+            log = f"`invoke logs --service {self.backend.master.name}`; " if self.backend.master else ""
+            return [Problem(what=f"{missing}, and none was made for {_age(self.memory.still_s)}", hint=log + hint)]
+        return []
+
+    def disks(self) -> list[Problem]:
+        """Data directories out of service, and metadata that cannot be written."""
+        found = [
+            Problem(what=f"out of service: {directory}", hint="the disk there has failed or is full; `invoke doctor`")
+            for directory in self.health.lost_directories
+        ]
+        if self.health.checkpoint_failures:
+            count = self.health.checkpoint_failures
+            what = f"the {self.words.master} could not write its checkpoint, {count} time{'s' * (count > 1)} in a row"
+            assert self.backend.master is not None
+            hint = f"is the manager's disk full? `invoke logs --service {self.backend.master.name}`"
+            found.append(Problem(node=self.config.manager.name, what=what, hint=hint))
+        return found
+
+    def checks(self) -> list[Problem]:
+        """A checker that is there and does not get its answer."""
+        if self.memory is None or self.memory.check_s is None or self.fact.recovering:
+            return []
+        took = self.check.took_s if self.check is not None else 0.0
+        allowed = max(CHECK_OLD_S, 3 * self.memory.check_s, 3 * SHARE * took)
+        age = self.check.age_s if self.check is not None else self.memory.up_s
+        if age <= allowed:
+            return []
+        since = f"{_age(age)} ago" if self.check is not None else "never"
+        assert self.backend.master is not None
+        what = f"whether files are lost was last looked at {since}: {self.memory.error or 'no answer'}"
+        return [Problem(what=what, hint=f"`invoke logs --service {self.backend.master.name}`")]
+
+    def strangers(self, strangers: tuple[Stranger, ...]) -> list[Problem]:
+        """Servers that are up on machines that hosts.yml does not have; data that one which is not up may have."""
+        found = []
+        for stranger in strangers:
+            at = [host for host in self.fact.up_hosts if host in stranger.addresses]
+            what = f"the {self.words.master} knows a server on this machine, and the cluster file does not have it"
+            hint = "put the machine back into the cluster file; taking it out does not copy its data away"
+            if at:
+                found.append(Problem(node=stranger.node, what=f"{what}: {', '.join(at)} is up", hint=hint))
+            elif self.missing or self.health.lost_blocks or (self.check is not None and self.check.lost_files):
+                what = "the cluster file does not have this machine, and data is missing that it may have"
+                found.append(Problem(node=stranger.node, what=what, hint=hint))
+        return found
+
+    def where(self, command: str) -> str:
+        """The command as it is typed on the manager."""
+        assert self.backend.master is not None
+        container = f"$(docker ps -qf name={self.config.name}_{self.backend.master.name})"
+        tool, pipe, rest = command.partition(" | ")
+        return f"which ones: on {self.config.manager.name}, `docker exec {container} {tool}{pipe}{rest}`"
+
+    def why_unchecked(self) -> str:
+        """Why there is no check."""
+        if isinstance(self.health.memory, str):
+            return f"{self.health.memory}; a stack of an older version does not check: `invoke deploy`"
+        return self.health.memory.error or "the first check has not ended"
+
+
+def _counted(count: int, plural: str) -> str:
+    singular = {"copies": "copy"}.get(plural, plural.removesuffix("s"))
+    return f"{count} {singular if count == 1 else plural}"
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _age(seconds: float) -> str:
+    """`12 s`, `7 min`, `3 h`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

@@ -1,0 +1,96 @@
+"""Chunks that a power cut left between their last sync and their name, and what must stay as it is."""
+
+from __future__ import annotations
+
+import runpy
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from test_supervise import Container
+
+PROGRAM = Path(__file__).parents[1] / "docker" / "worker-node" / "finished_chunks.py"
+BLOCK = 65_536
+CONTENT = bytes(range(256)) * 400
+"""A block and a part of one."""
+
+
+def chunk(version: int, content: bytes = CONTENT, chunk_id: int = 7) -> bytes:
+    """A chunk's file as QFS 2.2.8 writes it."""
+    sums = [zlib.adler32(content[at : at + BLOCK].ljust(BLOCK, b"\0")) for at in range(0, len(content), BLOCK)]
+    fields = struct.pack("<IIqqqq", 0xCAFECAFE, 1, 5, chunk_id, version, len(content))
+    fields = (fields + struct.pack(f"<{len(sums)}I", *sums)).ljust(4_400, b"\0")
+    return (fields + struct.pack("<Q", zlib.adler32(fields))).ljust(16_384, b"\0") + content
+
+
+def put(directory: Path, content: bytes, name: str = "5.7.0") -> Path:
+    """A file in `dirty`."""
+    (directory / "dirty").mkdir(exist_ok=True)
+    path = directory / "dirty" / name
+    path.write_bytes(content)
+    return path
+
+
+def run(directory: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the program says."""
+    assert runpy.run_path(str(PROGRAM), run_name="program")["main"]([str(directory)]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_chunk_that_was_finished_gets_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = put(tmp_path, chunk(3)).read_bytes()
+    assert f"{tmp_path}/5.7.3: finished" in run(tmp_path, capsys)
+    assert (tmp_path / "5.7.3").read_bytes() == before
+    assert not list((tmp_path / "dirty").iterdir())
+
+
+LEFT = {
+    "still written": chunk(0),
+    "no header yet": b"",
+    "a header of another chunk": chunk(3, chunk_id=8),
+    "a damaged header": chunk(3)[:100] + b"x" + chunk(3)[101:],
+    "without all its bytes": chunk(3)[:-1],
+    "with zeros for bytes": chunk(3)[:16_384] + bytes(len(CONTENT)),
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_one_that_was_not_is_left_for_the_chunkserver(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = put(tmp_path, LEFT[name])
+    assert run(tmp_path, capsys) == ""
+    assert path.read_bytes() == LEFT[name]
+
+
+def test_a_name_that_is_taken_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = put(tmp_path, chunk(3))
+    (tmp_path / "5.7.3").write_bytes(b"another")
+    assert run(tmp_path, capsys) == ""
+    assert path.exists()
+    assert (tmp_path / "5.7.3").read_bytes() == b"another"
+
+
+def test_a_link_is_not_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "elsewhere").write_bytes(chunk(3))
+    (tmp_path / "dirty").mkdir()
+    (tmp_path / "dirty" / "5.7.0").symlink_to(tmp_path / "elsewhere")
+    assert run(tmp_path, capsys) == ""
+
+
+def test_a_directory_without_dirty_is_none_of_our_business(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path, capsys) == ""
+
+
+def test_it_runs_before_the_chunkserver_starts(tmp_path: Path) -> None:
+    container = Container(tmp_path)
+    put(container.chunks, chunk(3))
+    process = container.start("worker-node")
+    try:
+        container.wait_for("chunkserver started")
+        assert (container.chunks / "5.7.3").exists()
+    finally:
+        process.terminate()
+        said = process.communicate(timeout=60)[0]
+    assert "5.7.3: finished before the power went" in said
