@@ -28,7 +28,7 @@ cd "{FOLDER}/$1" 2>/dev/null || exit 0
 [ ! -f exit ] || printf 'exit\t%s\n' "$(head -c 40 exit)"
 [ ! -f spark.log ] || printf 'app\t%s\n' "$(grep 'app ID app-' spark.log | tail -n 1)"
 piece() {{
-  wanted=$(($2 - 1)) file= next= start=0
+  wanted=$(($2 - 1)) file='' next='' start=0
   for f in "$1" "$1"@*; do
     [ -f "$f" ] || continue
     n=${{f#"$1"}}; n=${{n#@}}; n=${{n#"${{n%%[!0]*}}"}}
