@@ -36,7 +36,9 @@ docker run --rm --network none --cap-drop ALL --security-opt no-new-privileges \
 
 ERASE_TIMEOUT_S = 6 * 3600.0
 """Unlinking millions of files takes its time."""
-ERASE_SCRIPT = f"{TO_DISK}\n" + r"""set -eu
+ERASE_SCRIPT = (
+    f"{TO_DISK}\n"
+    + r"""set -eu
 top=$1; shift
 for d in "$@"; do
   p=$d
@@ -52,6 +54,7 @@ for d in "$@"; do
   printf 'erased\t%s\n' "$d"
 done
 """
+)
 
 
 def refusals(session: Session) -> tuple[Problem, ...]:
