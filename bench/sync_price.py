@@ -65,9 +65,9 @@ def hdfs_samples(class_path: str, home: Path, is_off: bool) -> dict[str, float]:
         (home / name).mkdir(parents=True)
     with HdfsCluster(class_path, home, home / "name", home / "data", shipped_syncs.hdfs(is_off=is_off)) as cluster:
         program = str(Path(shipped_syncs.__file__).parent / "java" / "Acknowledged.java")
-        small = in_a_second(cluster.java(program, "write", cluster.uri, "200", "100000"))
-        large = in_a_second(cluster.java(program, "write", cluster.uri, "12", str(128 << 20)))
-    return {"files of up to 100 kB, files/s": small, "files of up to 134 MB, files/100 s": large * 100}
+        small = in_a_second(cluster.java(program, "write", cluster.uri, "100", "100000"))
+        large = in_a_second(cluster.java(program, "write", cluster.uri, "6", str(64 << 20)))
+    return {"files of up to 100 kB, files/s": small, "files of up to 67 MB, files in 100 s": large * 100}
 
 
 def samples(cluster: QfsCluster, names: int, mib: int, local: Path) -> dict[str, float]:

@@ -67,8 +67,8 @@ def make_context(config: ClusterConfig, name: str, parts: StorageParts | None) -
         members += [(f"notebooks/{path.name}", path, 0o644) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
     if name == topology.WORKER_NODE:
         package = ROOT / "sparkqfs"
-        ground = [package / name for name in ("__init__.py", "durable.py", "errors.py")]
-        for path in sorted([*ground, *(package / "files").glob("*.py")]):
+        alone = [package / name for name in ("__init__.py", "durable.py", "errors.py")]
+        for path in sorted([*alone, *(package / "files").glob("*.py")]):
             members.append((f"python/{path.relative_to(ROOT)}", path, 0o644))
     hasher = hashlib.sha256()
     for arc, content, mode in members:
