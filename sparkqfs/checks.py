@@ -11,6 +11,7 @@ from sparkqfs.errors import Problem
 from sparkqfs.facts import NodeFacts
 from sparkqfs.topology import (
     MASTER_MIN_MIB,
+    METASTORE_PORT,
     OLDEST_ENGINE,
     SPARK_MASTER_PORT,
     SPARK_WORKER_PORT,
@@ -126,6 +127,7 @@ def _wanted_ports(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> s
     if config.network == "host":
         wanted |= HOST_PORTS
     if node.manager:
+        wanted |= {METASTORE_PORT} if config.network == "host" else set()
         return wanted | {*pages.values(), config.registry.port, SWARM_PORT}
     is_large = not fact.memory_mib or fact.memory_mib >= MASTER_MIN_MIB
     if config.network == "overlay" and is_large:
