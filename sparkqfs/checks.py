@@ -10,6 +10,7 @@ from sparkqfs.config import ClusterConfig, NodeConfig, published_ports
 from sparkqfs.errors import Problem
 from sparkqfs.facts import NodeFacts
 from sparkqfs.topology import (
+    METASTORE_PORT,
     OLDEST_ENGINE,
     SPARK_MASTER_PORT,
     SPARK_WORKER_PORT,
@@ -125,6 +126,7 @@ def _wanted_ports(config: ClusterConfig, node: NodeConfig) -> set[int]:
     if config.network == "host":
         wanted |= HOST_PORTS
     if node.manager:
+        wanted |= {METASTORE_PORT} if config.network == "host" else set()
         return wanted | {*pages.values(), config.registry.port, SWARM_PORT}
     if config.notebooks.shared:
         wanted |= {pages["jupyter"], pages["app_ui"]}

@@ -120,6 +120,14 @@ def test_jupyters_ports_are_looked_at_wherever_it_may_run() -> None:
     assert [problem.what for problem in problems] == ["port 4040 is taken there", "port 7777 is taken there"]
 
 
+@pytest.mark.parametrize(("network", "taken"), [("host", ["port 9083 is taken there"]), ("overlay", [])])
+def test_the_metastores_port_is_looked_at_where_nothing_maps_it(network: str, taken: list[str]) -> None:
+    config = a_cluster(network=network)
+    facts = {name: replace(fact, swarm_state="inactive", ports=(9083,)) for name, fact in prepared(config).items()}
+    assert [problem.what for problem in check_nodes(config, facts) if problem.node == "node1"] == taken
+    assert not [problem for problem in check_nodes(config, facts) if problem.node == "node2"]
+
+
 @pytest.mark.parametrize("network", ["overlay", "host"])
 def test_the_masters_page_is_not_looked_at_where_it_is_never_put(network: str) -> None:
     config = a_cluster(network=network)

@@ -1,6 +1,6 @@
 """A quiet cluster stays quiet: an hour on container machines of its own, no alarm and no lost connection.
 
-Runs with `-m soak` only. SPARKQFS_SOAK_S is the length in seconds, one hour unless set.
+`./test --all soak` runs it. SPARKQFS_SOAK_S is the length in seconds, one hour unless set.
 """
 
 from __future__ import annotations
@@ -73,9 +73,7 @@ class Quiet:
 
 
 @pytest.fixture(scope="module")
-def quiet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quiet]:
-    if "soak" not in str(request.config.getoption("markexpr")):
-        pytest.skip("takes an hour: -m soak runs it")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Quiet]:
     file = tmp_path_factory.mktemp("soak") / "hosts.yml"
     remove_leftovers(file.parent)
     try:

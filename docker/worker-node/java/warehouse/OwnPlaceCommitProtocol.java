@@ -12,6 +12,7 @@ import org.apache.hadoop.mapreduce.JobContext;
 import org.apache.hadoop.mapreduce.OutputCommitter;
 import org.apache.hadoop.mapreduce.TaskAttemptContext;
 import org.apache.hadoop.mapreduce.lib.output.FileOutputCommitter;
+import org.apache.hadoop.util.ShutdownHookManager;
 import org.apache.spark.internal.io.FileCommitProtocol;
 import org.apache.spark.sql.execution.datasources.SQLHadoopMapReduceCommitProtocol;
 import scala.collection.immutable.Seq;
@@ -28,10 +29,13 @@ public class OwnPlaceCommitProtocol extends SQLHadoopMapReduceCommitProtocol {
     private static final String NUMBER = "mapreduce.job.application.attempt.id";
     private static final int TRIES = 25;
     private static final long PAUSE_MS = 200;
+    /** After Spark has stopped its tasks (50), before Hadoop closes its file systems (10). */
+    private static final int WHEN_THE_DRIVER_ENDS = 40;
 
     /** Of the committer's own output: the table's directory, or Spark's staging directory for some of its partitions. */
     private transient Path output;
     private transient Path own;
+    private transient Runnable atTheEnd;
 
     public OwnPlaceCommitProtocol(String jobId, String path, boolean dynamicPartitionOverwrite) {
         super(jobId, path, dynamicPartitionOverwrite);
@@ -48,6 +52,8 @@ public class OwnPlaceCommitProtocol extends SQLHadoopMapReduceCommitProtocol {
             own = place(number);
             try {
                 own.getFileSystem(conf).create(mark(own), true).close();
+                atTheEnd = () -> removeQuietly(conf);
+                ShutdownHookManager.get().addShutdownHook(atTheEnd, WHEN_THE_DRIVER_ENDS);
             } catch (IOException error) {
                 throw sneaky(error);
             }
@@ -135,6 +141,9 @@ public class OwnPlaceCommitProtocol extends SQLHadoopMapReduceCommitProtocol {
         if (own == null) {
             return;
         }
+        if (!ShutdownHookManager.get().isShutdownInProgress()) {
+            ShutdownHookManager.get().removeShutdownHook(atTheEnd);
+        }
         FileSystem files = own.getFileSystem(conf);
         files.delete(own, true);
         Path pending = own.getParent();
@@ -146,6 +155,15 @@ public class OwnPlaceCommitProtocol extends SQLHadoopMapReduceCommitProtocol {
             }
         } catch (IOException notEmpty) {
             return;
+        }
+    }
+
+    /** For a driver that is ended in the middle: a table that has no name yet would be in its own way the next time. */
+    private void removeQuietly(Configuration conf) {
+        try {
+            removeOwn(conf);
+        } catch (IOException error) {
+            System.err.println("cannot remove " + own + ": " + error.getMessage());
         }
     }
 
