@@ -90,7 +90,8 @@ def test_a_chunk_that_a_restarted_chunkserver_no_longer_has_is_a_problem(
     assert said.count("\n") == 1 and said.endswith(" /only copy\n")
 
     qfs.run("-rm", "-skipTrash", "/only copy")
-    until(lambda: look_now().exit_code == 0, "health after the file was removed")
+    well = until(lambda: (seen := look_now()).exit_code == 0 and seen, "health after the file was removed")
+    assert (well.document["state"], well.document["storage"]["lost_blocks"]) == ("healthy", 0)
 
 
 def test_a_copy_that_is_being_made_again_is_recovery(qfs: QfsCluster, look_now: Look, tmp_path: Path) -> None:

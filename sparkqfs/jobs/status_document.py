@@ -102,7 +102,9 @@ def _data(health: HealthFact, data: Data) -> dict[str, object]:
     """What is missing and what becomes of it; `None` is not known."""
     memory = health.memory if isinstance(health.memory, MemoryFact) else None
     check = memory.check if memory is not None else None
-    lost_blocks = check.lost_blocks if check is not None else None
+    lost_blocks = None
+    if check is not None:  # those of removed files, and pieces that can be made again, are not lost
+        lost_blocks = check.lost_blocks if check.lost_files else 0
     return {
         "lost_files": check.lost_files if check is not None else None,
         "lost_blocks": health.lost_blocks if health.lost_blocks is not None else lost_blocks,
