@@ -412,6 +412,8 @@ def test_workers_do_not_wait_for_a_master_under_an_old_address(
     assert "spark.rpc.io.connectionCreationTimeout 5s\n" in text
     # as many tries at short intervals as in all, or the next one comes after a minute
     assert "spark.worker.initialRegistrationRetries 60\n" in text and "spark.worker.maxRegistrationRetries 60\n" in text
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
 
 
 HEALTH = runpy.run_path(str(PROGRAMS / "health"), run_name="health")
