@@ -87,7 +87,10 @@ def is_of(part: str, item: pytest.Item) -> bool:
     """Whether `./test --all PART` runs it."""
     if part == "soak":
         return item.get_closest_marker("soak") is not None
-    return any(word in item.nodeid for word in FIRST_OF[part])
+    if any(word in item.nodeid for word in FIRST_OF[part]):
+        return True
+    is_alone = item.get_closest_marker("long") is not None and item.get_closest_marker("cluster") is None
+    return is_alone and part == ("hdfs" if "hdfs" in item.name else "qfs")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
