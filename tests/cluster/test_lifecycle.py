@@ -355,7 +355,7 @@ class Beginning(Storage):
 
     def test_the_stack_file_can_be_seen_before_any_image_exists(self, cluster: Cluster) -> None:
         stack = yaml.safe_load(cluster.ok("deploy", "--dry-run").out)
-        services = {self.kind.master, "spark-master", "worker-node", "jupyter-server", "history-server"}
+        services = {self.kind.master, "spark-master", "worker-node", "jupyter-server", "history-server", "metastore"}
         assert set(stack["services"]) == services
 
     def test_deploy_before_init_is_refused_with_a_hint(self, cluster: Cluster) -> None:
@@ -412,7 +412,7 @@ class Beginning(Storage):
 
     def test_logs_of_a_service_that_is_not_there_name_those_that_are(self, cluster: Cluster) -> None:
         ran = cluster.run("logs", "--service", "nope")
-        services = sorted(("history-server", "jupyter-server", self.kind.master, "spark-master"))
+        services = sorted(("history-server", "jupyter-server", "metastore", self.kind.master, "spark-master"))
         assert ran.code == 1 and f"services: {', '.join(services)}" in ran.err
 
     def test_the_notebook_counts_primes_from_a_table_on_the_storage(self, cluster: Cluster) -> None:
