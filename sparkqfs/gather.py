@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import time
 
+from sparkqfs import topology
 from sparkqfs.clients.connect import Clients
 from sparkqfs.clients.parallel import Results
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts import NodeFacts, StorageLayout, SwarmNode, TaskFact, parse_node, parse_swarm_nodes, parse_tasks
 
@@ -107,6 +108,34 @@ def layout_arguments(layout: StorageLayout | None) -> tuple[str, str, str, str]:
     return layout.top, layout.blocks, layout.block_files, ":".join(layout.metadata)
 
 
+def facts_arguments(
+    config: ClusterConfig, node: NodeConfig, layout: StorageLayout | None, *, counted: bool = False
+) -> tuple[str, ...]:
+    """The words of `facts_script` for a machine."""
+    owner, first = config.owner, node.data_dirs[0]
+    catalogue = first / topology.CATALOGUE_TOP
+    more = (
+        first / topology.RECOVERY_TOP,
+        catalogue,
+        catalogue / config.storage.kind,
+        config.notebooks_path,
+        config.shared_directory,
+        config.storage.shared.path,
+    )
+    return (
+        owner.user,
+        owner.group,
+        str(owner.uid),
+        str(owner.gid),
+        config.registry_address,
+        "yes" if node.manager else "no",
+        ":".join(map(str, filter(None, more))) if node.manager else "",
+        *layout_arguments(layout),
+        "yes" if counted else "no",
+        *map(str, node.data_dirs),
+    )
+
+
 def gather_nodes(
     config: ClusterConfig, clients: Clients, layout: StorageLayout | None, *, counted: bool = False
 ) -> Results[NodeFacts]:
@@ -122,24 +151,12 @@ def _gather_node(
     config: ClusterConfig, clients: Clients, layout: StorageLayout | None, name: str, counted: bool
 ) -> NodeFacts:
     node = config.node(name)
-    owner = config.owner
     client = clients.node(name)
     client.open()
     asked = time.time()
     output = client.script(
         facts_script(layout),
-        owner.user,
-        owner.group,
-        str(owner.uid),
-        str(owner.gid),
-        config.registry_address,
-        "yes" if node.manager else "no",
-        ":".join(map(str, filter(None, (config.notebooks_path, config.shared_directory, config.storage.shared.path))))
-        if node.manager
-        else "",
-        *layout_arguments(layout),
-        "yes" if counted else "no",
-        *map(str, node.data_dirs),
+        *facts_arguments(config, node, layout, counted=counted),
         timeout_s=max(COUNT_TIMEOUT_S, config.timeouts.command_s) if counted else None,
     )
     try:

@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 from builders import a_cluster
 from servers import payload
 
-from sparkqfs.config import StorageConfig, StorageKind
+from sparkqfs.config import SharedConfig, StorageConfig, StorageKind
 from sparkqfs.facts import (
     ContainerFact,
     MetaFact,
@@ -26,7 +27,8 @@ from sparkqfs.facts import (
     parse_swarm_nodes,
     parse_tasks,
 )
-from sparkqfs.gather import facts_script, layout_arguments
+from sparkqfs.gather import facts_arguments, facts_script, layout_arguments
+from sparkqfs.plan.nodes import private_directory, wanted_directories
 from sparkqfs.plan.storage import backend_of
 
 SWARM = {"NodeID": "n1", "NodeAddr": "192.168.1.11", "LocalNodeState": "active", "Cluster": {"ID": "c1"}}
@@ -70,6 +72,25 @@ def fake_docker(folder: Path, answer: str, code: int = 0) -> Path:
     program.write_text(f'#!/bin/sh\ncat "{folder}/answer"\nexit {code}\n')
     program.chmod(0o755)
     return folder
+
+
+@pytest.mark.parametrize("shared", [None, "/mnt/shared"])
+@pytest.mark.parametrize("storage", ["qfs", "hdfs", "shared"])
+def test_every_directory_that_a_machine_must_have_is_asked_for(
+    tmp_path: Path, storage: StorageKind, shared: str | None
+) -> None:
+    path = PurePosixPath(shared or "/mnt/shared") if shared or storage == "shared" else None
+    config = a_cluster(storage=StorageConfig(kind=storage, shared=SharedConfig(path=path)))
+    disks = tuple(PurePosixPath(tmp_path / name) for name in ("one", "two"))
+    for node in config.nodes:
+        node = replace(node, data_dirs=disks)
+        config = replace(config, nodes=tuple(node if one.name == node.name else one for one in config.nodes))
+        layout = backend_of(config).layout
+        words = ["/bin/sh", "-s", "--", *facts_arguments(config, node, layout)]
+        env = {**os.environ, "DOCKER_HOST": "tcp://127.0.0.1:1"}
+        done = subprocess.run(words, input=facts_script(layout), capture_output=True, text=True, timeout=30, env=env)
+        wanted = {*disks, *wanted_directories(config, node), *([private_directory(config)] if node.manager else [])}
+        assert wanted <= set(parse_node(node.name, done.stdout).paths)
 
 
 # --- the machine ----------------------------------------------------------------------------------

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from sparkqfs.config import ClusterConfig
+from sparkqfs.topology import CATALOGUE_TOP
 
 WAREHOUSE = "/warehouse"
 """On the storage: files of the tables that have no place of their own; plan/storage/*.py make it."""
-TOP = "metastore"
-"""Under the manager's first data directory; no worker sees it."""
 TARGET = PurePosixPath("/data/metastore")
 """Where the metastore's container has it."""
 
@@ -23,7 +22,7 @@ def has_metastore(config: ClusterConfig) -> bool:
 
 def directories(config: ClusterConfig) -> tuple[str, str]:
     """Under the manager's first data directory, parents first: a storage of another kind has other tables."""
-    return TOP, f"{TOP}/{config.storage.kind}"
+    return CATALOGUE_TOP, f"{CATALOGUE_TOP}/{config.storage.kind}"
 
 
 def place(config: ClusterConfig) -> PurePosixPath:

@@ -10,10 +10,11 @@ from sparkqfs.facts import ContainerFact, DiskFact, NodeFacts
 from sparkqfs.plan import catalogue
 from sparkqfs.plan.steps import Step, write_file
 from sparkqfs.plan.storage import backend_of
+from sparkqfs.topology import RECOVERY_TOP
 
 WORK = "spark"
 """Spark's work, under the first data directory."""
-RECOVERY = "spark-master"
+RECOVERY = RECOVERY_TOP
 """What the Spark master finds its workers and applications by, under the manager's first data directory. It is read as
 Java objects: apart from `WORK`, which user programs write."""
 
