@@ -41,7 +41,7 @@ class SshConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
-    """One machine. What is not set is reckoned from what the machine reports: [sizing.md](sizing.md)."""
+    """One machine. What is not set is calculated from what the machine reports: [sizing.md](sizing.md)."""
 
     name: str
     """The key under `nodes`: lower-case letters, digits and dashes, at most 63."""
