@@ -126,7 +126,7 @@ def _wanted_ports(config: ClusterConfig, node: NodeConfig) -> set[int]:
     if config.network == "host":
         wanted |= HOST_PORTS
     if node.manager:
-        wanted |= {METASTORE_PORT} if config.network == "host" else set()
+        wanted |= {METASTORE_PORT} if config.network == "host" and config.has_metastore else set()
         return wanted | {*pages.values(), config.registry.port, SWARM_PORT}
     if config.notebooks.shared:
         wanted |= {pages["jupyter"], pages["app_ui"]}

@@ -288,6 +288,13 @@ class ClusterConfig:
         return path / self.name if path is not None else None
 
     @property
+    def has_metastore(self) -> bool:
+        """False where `spark.conf` asks for a catalogue in memory, or names a metastore elsewhere."""
+        conf = dict(self.spark.conf)
+        is_elsewhere = any(name.endswith("hive.metastore.uris") for name in conf)
+        return conf.get("spark.sql.catalogImplementation", "hive") == "hive" and not is_elsewhere
+
+    @property
     def redundancy(self) -> Redundancy:
         """What is kept of a file that Spark writes."""
         return redundancy_of(self.storage.kind, self.storage.replication, self.spark.conf)

@@ -13,7 +13,7 @@ from servers import sshd
 
 from sparkqfs.checks import check_nodes, parse_version
 from sparkqfs.clients.connect import Clients
-from sparkqfs.config import RegistryConfig
+from sparkqfs.config import RegistryConfig, SparkConfig
 from sparkqfs.jobs import whole
 from sparkqfs.jobs.base import Session
 
@@ -126,6 +126,13 @@ def test_the_metastores_port_is_looked_at_where_nothing_maps_it(network: str, ta
     facts = {name: replace(fact, swarm_state="inactive", ports=(9083,)) for name, fact in prepared(config).items()}
     assert [problem.what for problem in check_nodes(config, facts) if problem.node == "node1"] == taken
     assert not [problem for problem in check_nodes(config, facts) if problem.node == "node2"]
+
+
+def test_the_metastores_port_may_be_somebody_elses_where_the_stack_has_none() -> None:
+    conf = (("spark.hadoop.hive.metastore.uris", "thrift://192.168.1.11:9083"),)
+    config = a_cluster(network="host", spark=SparkConfig(conf=conf))
+    facts = {name: replace(fact, swarm_state="inactive", ports=(9083,)) for name, fact in prepared(config).items()}
+    assert check_nodes(config, facts) == ()
 
 
 @pytest.mark.parametrize("network", ["overlay", "host"])

@@ -103,6 +103,7 @@ def test_copies_that_are_not_being_made_are_a_problem(remembered: Any, text: str
     [
         memory(missing=0, still_s=900.0, check={"most_copies": 5}, look={"place": "no chunkserver has room"}),
         memory(missing=3, still_s=299.0),
+        memory(missing=3, still_s=700.0, check={"took_s": 8.0}),  # the next check is after 400 s
         memory(missing=3, look={"held": 1}, check={"most_copies": 4}),
     ],
 )
@@ -119,7 +120,7 @@ def test_bad_chunks_are_a_problem_when_nobody_has_checked_the_files(remembered: 
     data = judged(remembered, bad=3)
     assert "have found 3 bad chunks, and whether files are lost is not known" in told(data)
     assert remembered in told(data) and "invoke deploy" in told(data)
-    assert judged(remembered).problems == ()
+    assert len(data.problems) == 1
 
 
 def test_a_check_that_is_too_old_or_never_was_is_said() -> None:
@@ -130,6 +131,14 @@ def test_a_check_that_is_too_old_or_never_was_is_said() -> None:
     never = parse_memory(MEMORY | {"check": None, "missing": None, "up_s": 901.0, "look_error": "PING: refused"})
     assert "last looked at never: PING: refused" in told(judged(never))
     assert judged(dataclasses.replace(never, up_s=60.0)).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_told"), [("timed out", True), ("HTTP 500", True), ("HTTP 404", False), ("HTTP 403", False)]
+)
+def test_a_checker_whose_answer_cannot_be_had_is_a_problem_unless_there_is_none_yet(answer: str, is_told: bool) -> None:
+    data = judged(answer)
+    assert (data.state == "degraded", answer in told(data)) == (is_told, is_told)
 
 
 def test_disks_and_checkpoints_are_said_with_their_place() -> None:

@@ -240,6 +240,11 @@ def test_a_directory_of_the_shared_file_system_with_our_name_is_not_taken_from_r
     ]
 
 
+@pytest.mark.parametrize("path", ["/mnt/data/spark-master", "/mnt/data/metastore", "/mnt/data/metastore/qfs"])
+def test_roots_directory_under_a_name_that_earlier_versions_did_not_use_is_not_taken(path: str) -> None:
+    assert [p.what for p in foreign(path, 0, a_node("node1")).problems] == [f"{path} belongs to root and is not empty"]
+
+
 @pytest.mark.parametrize("path", ["/mnt/data/spark", "/mnt/data/qfs/chunk", "/mnt/data/notebooks"])
 def test_roots_directory_in_a_data_directory_is_taken_only_where_it_has_been_ours(path: str) -> None:
     assert [p.what for p in foreign(path, 0, a_fresh_node("node1")).problems][:1] == [

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from builders import a_cluster
-from facts_builders import a_node, fresh, prepared, with_path
+from facts_builders import INITIALISED, a_node, fresh, prepared, with_path
 
 from sparkqfs.clients.parallel import Results
 from sparkqfs.config import NotebooksConfig, SharedConfig, StorageConfig, StorageKind
-from sparkqfs.errors import ConfigError, ExitCode, RefusedError
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode, RefusedError
 from sparkqfs.facts import MetaFact, NodeFacts
-from sparkqfs.jobs import base
+from sparkqfs.jobs import base, deploy
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.storage import ERASE_SCRIPT, INIT_SCRIPT, WAIT_SCRIPT, data_directories, init, refusals
 from sparkqfs.plan.nodes import is_initialised, plan_prep
@@ -42,6 +42,19 @@ def test_a_name_directory_with_something_unknown_in_it_is_refused_and_not_offere
     (problem,) = refusals(a_session(facts))
     assert (problem.node, problem.code) == ("node1", ExitCode.REFUSED)
     assert "/mnt/data/hdfs/name is not empty" in problem.what and "move it" in str(problem.hint)
+
+
+@pytest.mark.parametrize("path", ["/mnt/data/spark-master", "/mnt/data/metastore/qfs", "/mnt/data/spark"])
+def test_deploy_ends_nothing_while_a_directory_of_the_new_stack_is_missing(path: str) -> None:
+    config = a_cluster()
+    whole = a_node("node1", config, meta=INITIALISED)
+    deploy._check_storage(a_session(prepared(config, node1=whole), config=config))
+    facts = prepared(config, node1=with_path(whole, path, kind="missing"))
+    with pytest.raises(ClusterError) as caught:
+        deploy._check_storage(a_session(facts, config=config))
+    (problem,) = caught.value.problems
+    assert (problem.node, problem.what) == ("node1", f"{path} is missing")
+    assert "invoke prep" in str(problem.hint)
 
 
 def left_by_an_init(state: str) -> dict[str, NodeFacts]:

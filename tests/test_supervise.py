@@ -386,7 +386,7 @@ def test_a_spark_master_goes_on_with_its_own_state_and_with_no_other(
     assert newer != later and list(state.parent.iterdir()) == [newer]
 
 
-def test_what_is_not_the_masters_state_is_removed_without_following_links(
+def test_old_state_of_the_master_is_removed_without_following_links_and_nothing_else(
     container: Container, running: list[subprocess.Popen[str]]
 ) -> None:
     mine = container.root / "mine"
@@ -395,10 +395,12 @@ def test_what_is_not_the_masters_state_is_removed_without_following_links(
     state = Path(started_master(container, running)["spark.deploy.recoveryDirectory"])
     state.rmdir()
     state.symlink_to(mine)
-    (state.parent / "link").symlink_to(mine)
-    (state.parent / "app_one").touch()
+    (state.parent / "0123456789abcdef").symlink_to(mine)
+    (state.parent / "backup.tar").write_text("somebody's")
+    (state.parent / "abcdef0123456789").mkdir()
     started_master(container, running)
-    assert list(state.parent.iterdir()) == [state] and state.is_dir() and not state.is_symlink()
+    assert sorted(state.parent.iterdir()) == sorted([state, state.parent / "backup.tar"])
+    assert state.is_dir() and not state.is_symlink()
     assert (mine / "file").exists()
 
 

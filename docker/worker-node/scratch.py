@@ -54,9 +54,12 @@ def enter(bases: Iterable[Path], owner: str) -> tuple[Path, ...]:
 
 
 def hold(folder: Path) -> None:
-    """Locks a directory that is not scratch for as long as this process lives. Raises OSError."""
+    """Locks a directory that is not scratch for as long as this process lives. Raises OSError.
+
+    It waits: `is_dead` holds the lock for a moment when it looks, and nobody else does.
+    """
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
     _kept.append(descriptor)
 
 

@@ -22,7 +22,7 @@ from sparkqfs.jobs.down import left_over, remove
 from sparkqfs.jobs.shared_path import check_shared_path
 from sparkqfs.plan.images import stack_images
 from sparkqfs.plan.metadata import start_problem
-from sparkqfs.plan.nodes import marker_path
+from sparkqfs.plan.nodes import marker_path, wanted_directories
 from sparkqfs.plan.stack import CLUSTER_LABEL, StackFile, StackInput, build_stack
 from sparkqfs.plan.steps import JobResult, Outcome
 
@@ -72,8 +72,20 @@ def make_stack(session: Session) -> StackFile:
 def _check_storage(session: Session) -> None:
     """The file system must exist, and every disk must carry the cluster's marker, before anything starts."""
     check_shared_path(session)
-    if session.backend.layout is None:
-        return
+    if session.backend.layout is not None:
+        _check_disks(session)
+    config = session.config
+    missing = [
+        Problem(node=name, what=f"{path} is missing", hint="`invoke prep` makes it, then deploy again; or `invoke up`")
+        for name, fact in session.all_facts().items()
+        for path in wanted_directories(config, config.node(name))
+        if (found := fact.paths.get(path)) is not None and found.kind == "missing"
+    ]
+    if missing:  # Swarm would end what runs, and then refuse what comes after it
+        raise ClusterError(*missing)
+
+
+def _check_disks(session: Session) -> None:
     config = session.config
     facts = session.all_facts()
     problem = start_problem(config, facts)

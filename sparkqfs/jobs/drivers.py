@@ -24,7 +24,8 @@ PIECE_BYTES = 1_000_000
 """Of a driver's output, read at once."""
 READ_SCRIPT = rf"""
 cd "{FOLDER}/$1" 2>/dev/null || exit 0
-[ -z "$4" ] || printf '%s %s\n' "$(($2 - 1))" "$(($3 - 1))" > ".reader-$4"
+[ -z "$4" ] || {{ printf '%s %s\n' "$(($2 - 1))" "$(($3 - 1))" > ".r-$4" &&
+  mv -f ".r-$4" ".reader-$4"; }} || rm -f ".r-$4"
 [ ! -f exit ] || printf 'exit\t%s\n' "$(head -c 40 exit)"
 [ ! -f spark.log ] || printf 'app\t%s\n' "$(grep 'app ID app-' spark.log | tail -n 1)"
 piece() {{

@@ -43,15 +43,20 @@ done
 `spark/worker-node:TAG`."""
 REGISTRY_SCRIPT = r"""
 name=$1 folder=$2 uid=$3 gid=$4 enter=$5 tags=$6; shift 6
+mark=$folder/collect-garbage again=no
 folder=$folder/registry/storage/docker/registry/v2/repositories
 [ -d "$folder" ] || exit 0
+[ ! -f "$mark" ] || again=yes
+: > "$mark"
 removed=$(sh -c "$enter" sh "$folder" "$uid" "$gid" "$tags" sh "$@")
-[ -n "$removed" ] || exit 0
-printf '%s\n' "$removed"
-docker exec "$name" docker-registry garbage-collect --delete-untagged /registry/config.yml >/dev/null 2>&1
+[ -n "$removed" ] || [ "$again" = yes ] || { rm -f "$mark"; exit 0; }
+[ -z "$removed" ] || printf '%s\n' "$removed"
+docker exec "$name" docker-registry garbage-collect --delete-untagged /registry/config.yml >/dev/null 2>&1 &&
+  rm -f "$mark"
 docker restart "$name" >/dev/null
 """
-"""Nothing is pushed meanwhile: a deploy holds the cluster's lock."""
+"""Nothing is pushed meanwhile: a deploy holds the cluster's lock. The mark, in a directory of root's alone, makes the
+next deploy collect what this one does not come to."""
 
 
 def remove(session: Session) -> list[Outcome]:

@@ -15,9 +15,7 @@ TARGET = PurePosixPath("/data/metastore")
 
 def has_metastore(config: ClusterConfig) -> bool:
     """Whether the stack has a metastore: not where `spark.conf` asks for a catalogue in memory, or has another one."""
-    conf = dict(config.spark.conf)
-    is_elsewhere = any(name.endswith("hive.metastore.uris") for name in conf)
-    return conf.get("spark.sql.catalogImplementation", "hive") == "hive" and not is_elsewhere
+    return config.has_metastore
 
 
 def directories(config: ClusterConfig) -> tuple[str, str]:

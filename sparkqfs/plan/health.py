@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,8 @@ STILL_S = 300.0
 """Without a new copy for so long, the missing ones are a problem."""
 CHECK_OLD_S = 900.0
 """A check may be so old, or three intervals."""
+OLDER = re.compile(r"\b40[34]\b")
+"""What the page of a stack without a checker answers."""
 SHARE = 50
 """The checker waits that many times as long as a check takes: storage_health.py."""
 
@@ -110,7 +113,8 @@ class _Look:
         if asked > up and not self.memory.held:
             what = f"{missing}, and there is no place for them: up to {asked} copies of a file are asked for, {up} "
             return [Problem(what=f"{what}{self.words.servers} {_are(up)} up", hint=hint)]
-        if self.memory.still_s >= STILL_S:
+        took = self.check.took_s if self.check is not None else 0.0
+        if self.memory.still_s >= max(STILL_S, 2 * SHARE * took):  # what was made between two checks is not seen
             log = f"`invoke logs --service {self.backend.master.name}`; " if self.backend.master else ""
             return [Problem(what=f"{missing}, and none was made for {_age(self.memory.still_s)}", hint=log + hint)]
         return []
@@ -130,7 +134,14 @@ class _Look:
         return found
 
     def checks(self) -> list[Problem]:
-        """A checker that is there and does not get its answer."""
+        """A checker that is there and does not get its answer, or whose own answer cannot be had."""
+        if (
+            isinstance(self.health.memory, str)
+            and not self.health.bad  # told by `lost`
+            and not self.fact.recovering
+            and not OLDER.search(self.health.memory)
+        ):
+            return [Problem(what=f"whether files are lost is not known: {self.health.memory}", hint="`invoke deploy`")]
         if self.memory is None or self.memory.check_s is None or self.fact.recovering:
             return []
         took = self.check.took_s if self.check is not None else 0.0

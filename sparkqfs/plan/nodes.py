@@ -317,13 +317,14 @@ def _path_problems(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> 
 def _may_be_taken(config: ClusterConfig, fact: NodeFacts, found: PathFact) -> bool:
     """True for an empty directory, the service user's, and root's where it has been this cluster's before.
 
-    Directories that hosts.yml names by themselves may hold anything; the others lie in a data directory, and its
-    marker or name says whose they are.
+    Directories that hosts.yml names by themselves may hold anything, and those that earlier versions did not make; the
+    others are in a data directory, and its marker or name says whose they are.
     """
     if found.empty or found.uid == config.owner.uid:
         return True
     ours = [disk.path for disk in fact.disks if disk.marker is not None or disk.cluster is not None]
-    is_named = found.path in (config.notebooks.path, config.shared_directory)
+    new = [config.manager.data_dirs[0] / name for name in (RECOVERY, *catalogue.directories(config))]
+    is_named = found.path in (config.notebooks.path, config.shared_directory, *new)
     return found.uid == 0 and not is_named and any(map(found.path.is_relative_to, ours))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
 from sparkqfs.plan.catalogue import WAREHOUSE
+from sparkqfs.plan.steps import TO_DISK
 from sparkqfs.plan.storage.seam import SHARED_TARGET, Backend, Form, Words
 
 
@@ -29,8 +30,8 @@ class Shared(Backend):
     def prepare_commands(self, config: ClusterConfig) -> tuple[str, tuple[str, ...]]:
         """The same directories as on a file system of our own."""
         return topology.SPARK_MASTER, tuple(
-            f"d={SHARED_TARGET}{path}; "
-            f'[ -d "$d" ] || {{ mkdir -p -m {mode} "$d" && sync -- "$d" "${{d%/*}}" && echo made {path}; }}'
+            f"{TO_DISK}; d={SHARED_TARGET}{path}; "
+            f'[ -d "$d" ] || {{ mkdir -p -m {mode} "$d" && to_disk "$d" "${{d%/*}}" && echo made {path}; }}'
             for path, mode in (
                 (f"/user/{config.owner.user}", "0750"),
                 ("/tmp", "1777"),
