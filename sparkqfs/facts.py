@@ -523,14 +523,21 @@ def parse_qfs(body: object) -> StorageFact:
     )
 
 
+def namenode_beans(body: object) -> dict[str, dict[object, object]]:
+    """The beans of `/jmx` by name, NameNodeInfo and FSNamesystem among them. Raises `ValueError` without these."""
+    beans = body.get("beans") if isinstance(body, dict) else None
+    listed = [bean for bean in beans if isinstance(bean, dict)] if isinstance(beans, list) else []
+    named = {str(bean.get("name", "")).rpartition("name=")[2]: bean for bean in listed}
+    if not {"NameNodeInfo", "FSNamesystem"} <= set(named):
+        raise ValueError("no `NameNodeInfo` in the namenode's answer")
+    return named
+
+
 @only_value_errors
 def parse_hdfs(body: object) -> StorageFact:
     """Read the namenode's `/jmx` beans. Source: Hadoop 3, NameNodeMXBean and FSNamesystem. Raises `ValueError`."""
-    beans = body.get("beans") if isinstance(body, dict) else None
-    named = {str(bean.get("name", "")).rpartition("name=")[2]: bean for bean in beans or [] if isinstance(bean, dict)}
-    info, system = named.get("NameNodeInfo"), named.get("FSNamesystem")
-    if info is None or system is None:
-        raise ValueError("no `NameNodeInfo` in the namenode's answer")
+    beans = namenode_beans(body)
+    info, system = beans["NameNodeInfo"], beans["FSNamesystem"]
     live = json.loads(str(info.get("LiveNodes") or "{}"))
     dead = json.loads(str(info.get("DeadNodes") or "{}"))
     return StorageFact(

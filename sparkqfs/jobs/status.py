@@ -16,7 +16,6 @@ from sparkqfs.facts import AppFact, SparkFact, StorageFact, SwarmNode, TaskFact,
 from sparkqfs.gather import gather_swarm_nodes, gather_tasks
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.status_document import SCHEMA, data_of, document
-from sparkqfs.plan import catalogue
 from sparkqfs.plan.health import Stranger
 from sparkqfs.plan.layout import incomplete
 from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
@@ -98,7 +97,7 @@ def single_services(session: Session) -> tuple[str, ...]:
 
 def late_services(session: Session) -> tuple[str, ...]:
     """Those that begin to work when deploy has made their directory on the storage."""
-    names = [topology.METASTORE] if catalogue.has_metastore(session.config) else []
+    names = [topology.METASTORE] if session.config.has_metastore else []
     return (topology.HISTORY_SERVER, *names)
 
 

@@ -1,4 +1,4 @@
-"""The names of tables: where their files are, where the catalogue is, and whether it is ours. Pure."""
+"""The names of tables: where their files are, and where the catalogue is. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,6 @@ WAREHOUSE = "/warehouse"
 """On the storage: files of the tables that have no place of their own; plan/storage/*.py make it."""
 TARGET = PurePosixPath("/data/metastore")
 """Where the metastore's container has it."""
-
-
-def has_metastore(config: ClusterConfig) -> bool:
-    """Whether the stack has a metastore: not where `spark.conf` asks for a catalogue in memory, or has another one."""
-    return config.has_metastore
 
 
 def directories(config: ClusterConfig) -> tuple[str, str]:

@@ -276,7 +276,7 @@ def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePos
     found.append(node.data_dirs[0] / WORK)
     if node.manager:
         found += [node.data_dirs[0] / name for name in (RECOVERY, *backend.manager_directories())]
-        if catalogue.has_metastore(config):
+        if config.has_metastore:
             found += [node.data_dirs[0] / name for name in catalogue.directories(config)]
         if config.shared_directory is not None:
             found.append(config.shared_directory)

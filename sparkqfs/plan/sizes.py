@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts import NodeFacts
-from sparkqfs.plan.catalogue import has_metastore
 from sparkqfs.plan.storage import backend_of
 
 SPARK_MASTER_MIB = 384
@@ -200,7 +199,7 @@ def _outside(config: ClusterConfig, node: NodeConfig, machine: int) -> tuple[Sha
     if node.manager:
         shares += [Share("registry", REGISTRY_MIB), Share("history server", history_server_mib(machine))]
         shares.append(Share("Spark master", SPARK_MASTER_MIB))
-        if has_metastore(config):
+        if config.has_metastore:
             shares.append(Share("metastore", METASTORE_MIB))
     if node.manager or config.notebooks.shared:
         driver = config.spark.driver_memory_mib

@@ -121,7 +121,7 @@ def build_stack(given: StackInput) -> StackFile:
         services[service] = _worker_node(common, members[0], name)
     services[topology.JUPYTER_SERVER] = _jupyter_server(common)
     services[topology.HISTORY_SERVER] = _history_server(common)
-    if catalogue.has_metastore(config):
+    if config.has_metastore:
         services[topology.METASTORE] = _metastore(common)
     document: dict[str, object] = {
         "version": "3.9",
@@ -287,7 +287,7 @@ class _Common:
         names = [topology.SPARK_MASTER]
         if self.backend.master is not None:
             names.append(self.backend.master.name)
-        if catalogue.has_metastore(self.config):
+        if self.config.has_metastore:
             names.append(topology.METASTORE)
         return [f"{name}:{self.config.manager.advertise}" for name in names]
 

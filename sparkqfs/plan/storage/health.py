@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from sparkqfs.facts import namenode_beans
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckFact:
@@ -114,13 +116,8 @@ def parse_qfs_health(body: object, memory: MemoryFact | str) -> HealthFact:
 
 def parse_hdfs_health(body: object, memory: MemoryFact | str) -> HealthFact:
     """Read the beans of `/jmx`. Source: Hadoop 3, FSNamesystem and NameNodeMXBean. Raises `ValueError`."""
-    beans = {
-        _text(bean.get("name")).rpartition("name=")[2]: bean
-        for bean in _mappings(body.get("beans") if isinstance(body, Mapping) else None)
-    }
-    info, system = beans.get("NameNodeInfo"), beans.get("FSNamesystem")
-    if info is None or system is None:
-        raise ValueError("no `NameNodeInfo` in the namenode's answer")
+    beans = namenode_beans(body)
+    info, system = beans["NameNodeInfo"], beans["FSNamesystem"]
     lost, pending = _count(system.get("MissingBlocks")), _count(system.get("PendingReplicationBlocks"))
     state = beans.get("FSNamesystemState", {})
     volumes = max(_count(one.get("VolumeFailuresTotal")) for one in (system, state))
