@@ -120,3 +120,20 @@ def test_in_a_process_of_its_own_too(program: list[str], machine: socket.socket)
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "") and is_help(done.stdout, "kill")
     assert "End a running application" in done.stdout and nobody_came(machine)
+
+
+@pytest.mark.parametrize("program", ["invoke", "sparkqfs.program"])
+def test_help_for_a_reader_that_has_enough_is_no_error(program: str) -> None:
+    start = (
+        "from sparkqfs.program import main; main()"
+        if program != "invoke"
+        else "from invoke.main import program as p; p.run()"
+    )
+    source, end = os.pipe()
+    os.close(source)
+    try:
+        argv = [sys.executable, "-c", f"import sys; sys.argv[0] = 'sparkqfs'; {start}", "kill", "--help"]
+        done = subprocess.run(argv, stdout=end, stderr=subprocess.PIPE, text=True, timeout=60, cwd=ROOT, check=False)
+    finally:
+        os.close(end)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -10,6 +10,8 @@ from typing import Any
 from invoke import Argument, Collection, Exit, Program, Task
 from invoke.parser import Parser, ParserContext
 
+from sparkqfs.report import to_nowhere
+
 OWN_NAME = "sparkqfs"
 INVOKES_NAME = "inv[oke]"
 
@@ -57,9 +59,13 @@ def shower(tasks: Collection, name: str) -> Callable[[], None]:
 
 
 def show(tasks: Collection, name: str) -> None:
-    """Print what `--help NAME` prints."""
+    """Print what `--help NAME` prints; a reader that has enough of it, as `head`, is no error."""
     is_ours = Path(sys.argv[0]).name == OWN_NAME
     program = Program(binary=OWN_NAME if is_ours else INVOKES_NAME)
     program.collection = tasks
     program.parser = Parser(contexts=[ParserContext(name=name, args=tasks[name].get_arguments())])
-    program.print_task_help(name)
+    try:
+        program.print_task_help(name)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        to_nowhere(1)
