@@ -101,7 +101,11 @@ class QfsCluster:
         """A daemon in the background, its log beside its configuration."""
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                (program, str(config)), env=self.environment, stdout=log, stderr=log
+                (program, str(config)),
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                cwd=self.home,  # a daemon that aborts leaves its memory there
             )
 
     def start_server(self, address: str, extra: str = "") -> None:

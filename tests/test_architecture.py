@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -259,3 +260,15 @@ def test_every_package_of_the_tree_is_in_the_wheel() -> None:
     declared = (ROOT / "pyproject.toml").read_text()
     for folder in {path.parent for path in SOURCES}:
         assert f'"{folder.relative_to(ROOT).as_posix().replace("/", ".")}"' in declared
+
+
+def test_the_repository_holds_text_of_reasonable_length() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a clone")
+    ran = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=60)
+    wrong = []
+    for name in ran.stdout.decode().split("\0"):
+        content = (ROOT / name).read_bytes() if name and (ROOT / name).is_file() else b""
+        if b"\0" in content or len(content) > 200_000:
+            wrong.append(f"{name}: {len(content)} bytes")
+    assert not wrong
