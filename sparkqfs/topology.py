@@ -24,10 +24,17 @@ QFS_UI_PORT = 20050
 NAMENODE_PORT = 9820
 DATANODE_PORT = 9866
 HDFS_UI_PORT = 9870
+NAMENODE_HTTP_PORT = 9871
+"""On loopback: a page of ours is in front of it."""
 SPARK_UI_PORT = 8080
 JUPYTER_PORT = 7777
 APP_UI_PORT = 4040
+DRIVER_PORT = 35000
+DRIVER_BLOCKS_PORT = 35001
+"""The next 64 are tried where these are taken."""
 HISTORY_PORT = 18080
+HISTORY_OWN_PORT = 18081
+"""On loopback: a page of ours is in front of it."""
 METASTORE_PORT = 9083
 
 QFS_MASTER = "qfs-master"

@@ -33,7 +33,7 @@ READ_S = 8.0
 """After that a file whose chunks are all gone counts as lost: QFS's client waits for them."""
 DISK_MIB = 16_384
 """Sparse. A chunkserver reserves 64 MiB a chunk; on a small disk the kernel commits early to get that room back."""
-FINISHED = Path(__file__).parents[1] / "docker" / "worker-node" / "finished_chunks.py"
+FINISHED = Path(__file__).parents[1] / "runtime" / "bin" / "finished_chunks.py"
 
 
 @dataclass

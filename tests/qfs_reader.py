@@ -26,7 +26,7 @@ from sparkqfs.errors import ClusterError
 from sparkqfs.plan.storage.qfs import CLIENT_ENVIRONMENT
 
 HERE = Path(__file__).parent
-SOURCES = HERE.parent / "docker" / "worker-node" / "java"
+SOURCES = HERE.parent / "runtime" / "java"
 NODE = "127.0.0.2"
 SIZE = 3_000_000
 CHUNK = 67_108_864

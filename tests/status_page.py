@@ -23,13 +23,13 @@ from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
 from sparkqfs.plan.steps import JobResult
 
-PROGRAMS = Path(__file__).parent.parent / "docker" / "worker-node"
+PROGRAMS = Path(__file__).parent.parent / "runtime" / "bin"
 SERVICES = ("spark-master", "worker-node", "jupyter-server", "history-server", "metastore")
 
 
 @contextlib.contextmanager
 def status_page(qfs: QfsCluster, check_s: float = 300.0) -> Iterator[int]:
-    """docker/worker-node/webui_guard.py in front of this metaserver, as in its container; the port."""
+    """runtime/bin/webui_guard.py in front of this metaserver, as in its container; the port."""
     port = free_port()
     config = qfs.home / "webui.conf"
     config.write_text(

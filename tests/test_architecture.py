@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from sparkqfs.clients.context import SHARED_MODULES
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "sparkqfs"
@@ -260,6 +264,58 @@ def test_every_package_of_the_tree_is_in_the_wheel() -> None:
     declared = (ROOT / "pyproject.toml").read_text()
     for folder in {path.parent for path in SOURCES}:
         assert f'"{folder.relative_to(ROOT).as_posix().replace("/", ".")}"' in declared
+
+
+RUNTIME = ROOT / "runtime" / "sparkqfs_runtime"
+PROGRAMS = sorted(RUNTIME.rglob("*.py"))
+SHARED = {"durable", "errors", "files", "topology"}
+"""Of sparkqfs, what is in the images."""
+ON_SPARK = ("measuring/", "files/copying.py")
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=[path.relative_to(RUNTIME).as_posix() for path in PROGRAMS])
+def test_a_program_in_the_containers_needs_the_standard_library_only(path: Path) -> None:
+    """But for those that are Spark programs; and the first process needs none of those."""
+    name = path.relative_to(RUNTIME).as_posix()
+    wrong = []
+    for imports, line in imported(ast.parse(path.read_text())):
+        first, _, rest = imports.partition(".")
+        is_ours = first == "sparkqfs_runtime" and not (rest.startswith("measuring") and not name.startswith(ON_SPARK))
+        is_shared = first == "sparkqfs" and rest.split(".")[0] in SHARED
+        if not (first in sys.stdlib_module_names or is_ours or is_shared or name.startswith(ON_SPARK)):
+            wrong.append(f"{name}:{line} imports {imports}")
+    assert not wrong
+
+
+def test_what_the_images_get_of_the_package_is_what_the_runtime_may_import() -> None:
+    assert {name.removesuffix(".py") for name in SHARED_MODULES} == {"__init__"} | SHARED - {"files"}
+
+
+def test_the_health_check_imports_one_module() -> None:
+    """It runs every ten seconds in every container."""
+    names = [name for name, _ in imported(ast.parse((RUNTIME / "health.py").read_text()))]
+    assert [name for name in names if name.startswith("sparkqfs")] == ["sparkqfs.topology"]
+
+
+NAMES = {
+    "app_page.py", "attended", "bench-storage", "copy-files", "driver-python", "file-server", "finished_chunks.py",
+    "hdfs", "hdfs_guard.py", "health", "history_page.py", "metastore", "qfs", "sh", "storage", "supervise", "terminal",
+    "verify", "webui_guard.py", "with-env",
+}  # fmt: skip
+"""Running stacks and older checkouts call programs of `/opt/sparkqfs/bin` by these: none may go."""
+SHORT_NAMES = {f"q{word}" for word in ["ls", "cat", "put", "get", "mkdir", "rm", "du", "stat"]} | {
+    *(f"h{word}" for word in ["ls", "cat", "put", "get", "mkdir", "rm", "du", "stat"]),
+    *(f"s{word}" for word in ["ls", "put", "get", "rm", "du"]),
+}
+
+
+def test_no_program_that_a_running_stack_calls_has_gone() -> None:
+    programs = {path.name for path in (ROOT / "runtime" / "bin").iterdir() if path.is_file()}
+    assert programs >= NAMES
+    assert all(os.access(ROOT / "runtime" / "bin" / name, os.X_OK) for name in programs)
+    recipe = (ROOT / "docker" / "worker-node" / "Dockerfile").read_text()
+    loops = re.findall(r"for name in ([a-z ]+); do ln -s", recipe)
+    assert {name for names in loops for name in names.split()} >= SHORT_NAMES
 
 
 def test_the_repository_holds_text_of_reasonable_length() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).parents[1] / "docker" / "worker-node" / "attended"
+PROGRAM = Path(__file__).parents[1] / "runtime" / "bin" / "attended"
 ESCAPES = """
 import os, pathlib, time
 if os.fork():

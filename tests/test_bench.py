@@ -339,7 +339,7 @@ def test_bench_md_names_every_key_of_the_result_file() -> None:
     assert named == (set(a_result()) | {"hosts", "rows"}) - {"schema"}
 
 
-PROGRAMS = Path(__file__).parent.parent / "docker" / "worker-node"
+PROGRAMS = Path(__file__).parent.parent / "runtime" / "sparkqfs_runtime" / "measuring"
 
 
 def test_the_program_uses_only_what_verify_has() -> None:
@@ -361,5 +361,5 @@ def test_the_program_uses_only_what_verify_has() -> None:
             used.add(f"Driver.{node.attr}")
         if isinstance(node, ast.Attribute) and ast.unparse(node.value).startswith(("files", "verify.Files(")):
             used.add(f"Files.{node.attr}")
-    assert {"Driver.tasks", "Files.list", "Files.delete", "make_rows"} <= used
+    assert {"Driver.tasks", "Files.listed", "Files.delete", "make_rows"} <= used
     assert used - names - methods == set()

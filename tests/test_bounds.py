@@ -16,6 +16,7 @@ from sparkqfs.config import ClusterConfig, LogsConfig, StorageConfig
 from sparkqfs.jobs import swarm
 from sparkqfs.plan.apps import driver_task
 from sparkqfs.plan.stack import OUTPUT_PIECES, log_arguments
+from sparkqfs_runtime import kept_output
 
 ROOT = Path(__file__).parents[1]
 LOGS = LogsConfig(container_mib=20, program_mib=8, days=3)
@@ -55,8 +56,7 @@ def test_programs_keep_as_much_as_hosts_yml_says() -> None:
     found = services(config)
     assert found["jupyter-server"]["environment"]["SPARKQFS_PROGRAM_LOG_BYTES"] == str(8 << 20)
     assert found["worker-node"]["environment"]["SPARKQFS_KEEP_DAYS"] == "3"
-    source = (ROOT / "docker" / "worker-node" / "kept_output.py").read_text()
-    assert f"PIECES = {OUTPUT_PIECES}\n" in source
+    assert kept_output.PIECES == OUTPUT_PIECES
 
 
 def test_nothing_of_ours_runs_a_container_whose_log_has_no_end() -> None:

@@ -183,12 +183,17 @@ def test_ports_md_names_every_port() -> None:
     assert missing == []
 
 
-def test_ports_md_names_every_fixed_port_of_the_supervisor() -> None:
-    text = (ROOT / "docs" / "ports.md").read_text(encoding="utf-8")
-    source = (ROOT / "docker" / "worker-node" / "supervise").read_text(encoding="utf-8")
-    strings = {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
-    ports = {value for value in strings if isinstance(value, str) and re.fullmatch(r"\d{4,5}", value)}
-    assert {port for port in ports if not re.search(rf"\b{port}\b", text)} == set()
+def test_no_program_of_the_containers_has_a_port_of_its_own() -> None:
+    ports = {value for name, value in vars(topology).items() if name.endswith("_PORT")}
+    programs = [path for path in (ROOT / "runtime").rglob("*.py") if path.parent.name != "bin"]
+    assert len(programs) > 20
+    wrong = []
+    for path in programs:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            value = node.value if isinstance(node, ast.Constant) else None
+            if value in ports or (isinstance(value, str) and value.isdigit() and int(value) in ports):
+                wrong.append(f"{path.name}:{node.lineno}: {value}")
+    assert wrong == []
 
 
 def properties() -> dict[str, str]:
@@ -321,7 +326,9 @@ def test_status_md_names_exactly_the_keys_of_the_json_document() -> None:
 
 def test_verify_md_names_every_key_of_the_json_document() -> None:
     keys: set[object] = {"local_share_of_tasks", "nodes", "verdict"}
-    for node in ast.walk(ast.parse((ROOT / "docker" / "worker-node" / "verify.py").read_text(encoding="utf-8"))):
+    for node in ast.walk(
+        ast.parse((ROOT / "runtime" / "sparkqfs_runtime" / "measuring" / "verify.py").read_text(encoding="utf-8"))
+    ):
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Dict):
             names = {key.value for key in node.value.keys if isinstance(key, ast.Constant)}
             keys |= names if "received_total" in names else set()

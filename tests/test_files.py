@@ -29,7 +29,7 @@ from sparkqfs.files.wire import ProcessPipe
 __all__ = ["kit"]
 HERE = Path(__file__).parent
 STAND_IN = HERE / "file_server.py"
-JAVA = HERE.parent / "docker" / "worker-node" / "java" / "sparkqfs" / "files"
+JAVA = HERE.parent / "runtime" / "java" / "sparkqfs" / "files"
 NODE = "127.0.0.2"
 NAMES = ("a b", "xäöx", "sub/deep/x", "sub/y", ".hidden", "[x]*", "100%", "-n")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 import struct
 import zlib
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import pytest
 from test_supervise import Container
 
-PROGRAM = Path(__file__).parents[1] / "docker" / "worker-node" / "finished_chunks.py"
+from sparkqfs_runtime import finished_chunks
+
 BLOCK = 65_536
 CONTENT = bytes(range(256)) * 400
 """A block and a part of one."""
@@ -34,7 +34,7 @@ def put(directory: Path, content: bytes, name: str = "5.7.0") -> Path:
 
 def run(directory: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """What the program says."""
-    assert runpy.run_path(str(PROGRAM), run_name="program")["main"]([str(directory)]) == 0
+    assert finished_chunks.main([str(directory)]) == 0
     return capsys.readouterr().out
 
 

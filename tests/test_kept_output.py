@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sparkqfs.jobs import apps as jobs
 from sparkqfs.jobs import drivers
 from sparkqfs.plan.apps import Piece, parse_piece
+from sparkqfs_runtime import kept_output, scratch, tidy
 
-PROGRAMS = Path(__file__).parents[1] / "docker" / "worker-node"
+PROGRAMS = Path(__file__).parents[1] / "runtime" / "bin"
 ID = "submit-20260101120000-7f3a"
 LIMIT = 64 * 1024
 """Bytes; a minute of a program that prints 1 MB/s would be a thousand times that."""
@@ -32,16 +30,6 @@ for number in range(int(sys.argv[1])):
     os.write(1, b"%015d\\n" % number)
     os.write(2, b"%07d\\n" % number)
 """
-
-
-@pytest.fixture(scope="module")
-def programs() -> Iterator[Any]:
-    """The modules of the image."""
-    sys.path.append(str(PROGRAMS))
-    try:
-        yield importlib.import_module("kept_output"), importlib.import_module("tidy")
-    finally:
-        sys.path.remove(str(PROGRAMS))
 
 
 class Talk:
@@ -142,8 +130,7 @@ def test_whoever_comes_late_is_told_how_many_bytes_are_gone(talk: Talk) -> None:
     assert read == b"".join(b"%015d\n" % number for number in range(lines))[place:]
 
 
-def test_a_reader_that_has_gone_does_not_hold_a_program_up(talk: Talk, programs: Any) -> None:
-    kept_output, _ = programs
+def test_a_reader_that_has_gone_does_not_hold_a_program_up(talk: Talk) -> None:
     (talk.app / ".reader-gone").write_text("0 0\n")
     before = time.time() - kept_output.LEASE_S - 1
     os.utime(talk.app / ".reader-gone", (before, before))
@@ -151,8 +138,7 @@ def test_a_reader_that_has_gone_does_not_hold_a_program_up(talk: Talk, programs:
     assert not (talk.app / ".reader-gone").exists()
 
 
-def test_a_reader_that_lags_holds_the_program_and_not_the_bound(tmp_path: Path, programs: Any) -> None:
-    kept_output, _ = programs
+def test_a_reader_that_lags_holds_the_program_and_not_the_bound(tmp_path: Path) -> None:
     (tmp_path / ".reader-me").write_text("0 0\n")
     keeper = kept_output.Keeper(tmp_path, "stdout", LIMIT)
     writer = threading.Thread(target=keeper.write, args=(b"x" * 3 * LIMIT,), daemon=True)
@@ -167,8 +153,7 @@ def test_a_reader_that_lags_holds_the_program_and_not_the_bound(tmp_path: Path, 
     assert not writer.is_alive() and keeper.total == 3 * LIMIT
 
 
-def test_a_full_disk_costs_bytes_and_not_the_program(tmp_path: Path, programs: Any) -> None:
-    kept_output, _ = programs
+def test_a_full_disk_costs_bytes_and_not_the_program(tmp_path: Path) -> None:
     folder = tmp_path / "apps" / ID
     folder.mkdir(parents=True)
     keeper = kept_output.Keeper(folder, "stdout", LIMIT)
@@ -184,8 +169,7 @@ def test_a_full_disk_costs_bytes_and_not_the_program(tmp_path: Path, programs: A
     assert (piece.stdout_gone, piece.stdout) == (5, b"after\n")
 
 
-def test_what_spark_has_rolled_is_shown_and_what_it_has_removed_is_counted(tmp_path: Path, programs: Any) -> None:
-    _, tidy = programs
+def test_what_spark_has_rolled_is_shown_and_what_it_has_removed_is_counted(tmp_path: Path) -> None:
     folder = tmp_path / "work" / "app-20260101120100-0000" / "3"
     folder.mkdir(parents=True)
     rolled = tidy.Rolled(tmp_path / "work")
@@ -237,10 +221,7 @@ time.sleep(60)
 """As Spark's worker rolls the output of an executor that prints 80 MB a second."""
 
 
-def test_every_byte_of_an_executor_that_prints_fast_is_counted(
-    tmp_path: Path, programs: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, tidy = programs
+def test_every_byte_of_an_executor_that_prints_fast_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tidy, "EXECUTORS_S", 0.3)
     folder = tmp_path / "app-20260101120100-0000" / "0"
     folder.mkdir(parents=True)
@@ -260,8 +241,7 @@ def test_every_byte_of_an_executor_that_prints_fast_is_counted(
     assert tidy.read_gone(folder / ".stderr.gone") == (total - kept, True)
 
 
-def test_programs_that_ended_long_ago_go_without_a_submit(tmp_path: Path, programs: Any) -> None:
-    _, tidy = programs
+def test_programs_that_ended_long_ago_go_without_a_submit(tmp_path: Path) -> None:
     for name, days in (("submit-20260101120000-0001", 8), ("submit-20260101120000-0002", 6), ("mine", 30)):
         folder = tmp_path / name
         folder.mkdir()
@@ -275,7 +255,7 @@ def test_programs_that_ended_long_ago_go_without_a_submit(tmp_path: Path, progra
         (folder / "stdout").touch()
         for path in (folder / "stdout", folder):
             os.utime(path, (time.time() - 8 * 86400,) * 2)
-    tidy.scratch.hold(silent)
+    scratch.hold(silent)
     tidy.tidy_programs(tmp_path, 7)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "mine", "submit-20260101120000-0002", "submit-20260101120000-0003", silent.name,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = Path(__file__).parents[1] / "docker" / "worker-node"
+PROGRAMS = Path(__file__).parents[1] / "runtime" / "bin"
 JAVA = """\
 #!{python}
 import os, pathlib, re, sys, time

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import importlib
 import json
 import os
 import signal
@@ -20,7 +19,9 @@ from typing import Any
 import pytest
 from servers import Answer, closed_port, serve
 
-PROGRAMS = Path(__file__).parents[1] / "docker" / "worker-node"
+from sparkqfs_runtime.pages import applications, history
+
+PROGRAMS = Path(__file__).parents[1] / "runtime" / "bin"
 ID = "submit-20260101120000-7f3a"
 SUBMIT = """\
 #!{python} -I
@@ -251,14 +252,9 @@ def a_master(workers: dict[str, int]) -> Answer:
 
 
 def ask(
-    history: int, master: int, target: str, method: str = "GET", program: str = "history_page"
+    history: int, master: int, target: str, method: str = "GET", base: type[history.Page] = history.Page
 ) -> tuple[int, dict[str, str], bytes]:
     """What the page answers in front of these servers."""
-    sys.path.insert(0, str(PROGRAMS))
-    try:
-        base = importlib.import_module(program).Page
-    finally:
-        sys.path.remove(str(PROGRAMS))
     page: Any = type("Page", (base,), {"history": ("127.0.0.1", history), "master": ("127.0.0.1", master)})
     page.log_message = lambda *_args: None
     with ThreadingHTTPServer(("127.0.0.1", 0), page) as server:
@@ -317,30 +313,30 @@ def test_nothing_but_an_executors_log_is_asked_of_a_worker(query: str) -> None:
 ONE, TWO = "app-20260101120000-0000", "app-20260101120001-0001"
 
 
-def applications(**names: str) -> Answer:
+def activeapps(**names: str) -> Answer:
     """What the master says of those that run, id → name."""
     known = [{"id": key.replace("_", "-"), "name": name} for key, name in names.items()]
     return Answer(body=json.dumps({"activeapps": known}).encode())
 
 
 def open_page(master: int, target: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
-    return ask(closed_port(), master, target, method, program="app_page")
+    return ask(closed_port(), master, target, method, base=applications.Page)
 
 
 def test_the_only_application_is_where_the_applications_page_leads() -> None:
-    with serve({"/json/": applications(**{ONE: "mine"})}) as master:
+    with serve({"/json/": activeapps(**{ONE: "mine"})}) as master:
         for path in ("/", "/executors/", "/api/v1/applications"):
             status, found, _ = open_page(master, path)
             assert (status, found["Location"]) == (302, f"/proxy/{ONE}{path}")
 
 
 def test_several_applications_are_listed_with_links() -> None:
-    with serve({"/json/": applications(**{ONE: "<b>", TWO: "two"})}) as master:
+    with serve({"/json/": activeapps(**{ONE: "<b>", TWO: "two"})}) as master:
         status, _, body = open_page(master, "/")
         assert status == 200 and f'<a href="/proxy/{ONE}/">&lt;b&gt;</a>'.encode() in body and TWO.encode() in body
         assert open_page(master, "/executors/")[0] == 404
         assert open_page(master, "/", "HEAD")[::2] == (200, b"")
-    with serve({"/json/": applications()}) as master:
+    with serve({"/json/": activeapps()}) as master:
         assert b"No application runs" in open_page(master, "/")[2]
     assert open_page(closed_port(), "/")[0] == 502
 
@@ -354,7 +350,7 @@ def test_what_a_drivers_page_links_to_comes_through_the_master() -> None:
 
 
 def test_nothing_else_of_the_master_is_passed_on() -> None:
-    with serve({"/json/": applications(**{ONE: "a", TWO: "b"}), "/": Answer(body=b"the master's own")}) as master:
+    with serve({"/json/": activeapps(**{ONE: "a", TWO: "b"}), "/": Answer(body=b"the master's own")}) as master:
         assert b"master's own" not in open_page(master, "/")[2]
         assert open_page(master, "/proxy/driver-1/")[0] == 404
 

@@ -1,4 +1,4 @@
-"""What the programs in the containers make of counters: docker/worker-node/verify.py and bench_storage.py."""
+"""What the programs in the containers make of counters: sparkqfs_runtime.measuring."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def counted(
     one.spark, one.options, one.cores = ASpark(), Namespace(reads=1), 3
     one.driver = SimpleNamespace(tasks=lambda _group: [task])
     one.executors, one.hosts, one.addresses = 3, [A, B, C], {}
-    files = SimpleNamespace(list=lambda: [(None, 1000)])
+    files = SimpleNamespace(listed=lambda: [(None, 1000)])
     document: dict[str, Any] = one.measure(files, "qfs:///t", "bytes", None, lambda _frame: (1, True), None)
     return document
 
@@ -113,7 +113,6 @@ def test_a_sample_of_the_benchmark_names_them_too(
     last: dict[str, tuple[int, float]],
     replaced: list[str],
 ) -> None:
-    load(monkeypatch, "verify")
     program = load(monkeypatch, "bench_storage")
     monkeypatch.setattr(program, "SETTLE_S", 0)
     bench = program.Bench.__new__(program.Bench)

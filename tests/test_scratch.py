@@ -26,7 +26,7 @@ for name in ("spark-1/executor-2/blockmgr-3/0c", "blockmgr-4/1d"):
 print("shuffles", os.getpid(), here, flush=True)
 time.sleep(600)
 """
-PROGRAMS = Path(__file__).parents[1] / "docker" / "worker-node"
+RUNTIME = Path(__file__).parents[1] / "runtime"
 
 
 class Node:
@@ -150,14 +150,14 @@ def test_a_lock_is_seen_through_another_mount_and_ends_with_the_process(tmp_path
     program = """
 import pathlib, sys, time
 sys.path.append(sys.argv[1])
-import scratch
+from sparkqfs_runtime import scratch
 print(*scratch.enter([pathlib.Path(sys.argv[2])], "worker"), flush=True)
 time.sleep(600)
 """
     inside = tmp_path / "inside"
     (tmp_path / "local").mkdir()
     inside.mkdir()
-    shell = f'mount --bind {tmp_path}/local {inside} && exec {sys.executable} -I -c "$1" {PROGRAMS} {inside}'
+    shell = f'mount --bind {tmp_path}/local {inside} && exec {sys.executable} -I -c "$1" {RUNTIME} {inside}'
     words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", shell, "sh", program]
     holder = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert holder.stdout is not None and holder.stderr is not None
@@ -165,7 +165,7 @@ time.sleep(600)
         place = holder.stdout.readline().strip()
         if not place:
             pytest.skip(f"no mounts here: {holder.stderr.read().strip()}")
-        look = f"import pathlib, sys; sys.path.append('{PROGRAMS}'); import scratch"
+        look = f"import pathlib, sys; sys.path.append('{RUNTIME}'); from sparkqfs_runtime import scratch"
         look += f"; print(scratch.tidy(pathlib.Path('{tmp_path}/local')))"
 
         def tidied() -> str:

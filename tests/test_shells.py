@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parents[1] / "docker" / "worker-node"
+ROOT = Path(__file__).parents[1]
 OURS = "/opt/sparkqfs/bin:/opt/venv/bin:/usr/bin:/bin"
 KINDS = {
     "bash -c": (["bash", "-c"], "BASH_ENV"),
@@ -30,7 +30,7 @@ class Shells:
         self.home.mkdir()
         self.run_dir.mkdir()
         self.file = root / "environment"
-        self.file.write_text((FOLDER / "shell-environment").read_text().replace("@PATH@", OURS))
+        self.file.write_text((ROOT / "runtime" / "shell" / "environment").read_text().replace("@PATH@", OURS))
         self.env = self.run_dir / "env"
         self.env.write_text(f"NODE_IP=10.0.1.5\nPATH={OURS}\nSPARK_CONF_DIR='/run/the conf'\n")
 
@@ -98,7 +98,7 @@ def test_the_prompt_names_the_user_and_the_role(shells: Shells, kind: str) -> No
 
 
 def test_the_image_tells_every_kind_of_shell_of_the_file() -> None:
-    text = (FOLDER / "Dockerfile").read_text()
+    text = (ROOT / "docker" / "worker-node" / "Dockerfile").read_text()
     for line in ("BASH_ENV=/opt/sparkqfs/shell/environment", " ENV=/opt/sparkqfs/shell/environment"):
         assert re.search(rf"{line}( |$)", text, re.MULTILINE)
     assert "/etc/profile.d/sparkqfs.sh" in text and ">> /etc/bash.bashrc" in text

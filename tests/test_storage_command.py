@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -24,14 +25,12 @@ STAND_IN = Path(__file__).parent / "file_server.py"
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
     """The files as the Dockerfile lays them out, on a storage of plain files; a Python without site-packages."""
-    top, programs = tmp_path / "opt", ROOT / "docker" / "worker-node"
-    (top / "bin").mkdir(parents=True)
+    top = tmp_path / "opt"
     with tar_of(make_context(a_cluster(), topology.WORKER_NODE, None)) as file, tarfile.open(fileobj=file) as tar:
-        members = [member for member in tar if member.name.startswith("python/")]
-        tar.extractall(top, members, filter="data")
-    (top / "python" / "__main__.py").write_bytes((programs / "storage_files.py").read_bytes())
-    for name in ("storage", "with-env"):
-        (top / "bin" / name).write_bytes((programs / name).read_bytes())
+        members = [member for member in tar if member.name.startswith(("sparkqfs/", "runtime/"))]
+        tar.extractall(tmp_path / "context", members, filter="data")
+    shutil.move(tmp_path / "context" / "runtime", top)
+    shutil.move(tmp_path / "context" / "sparkqfs", top / "sparkqfs")
     for name in ("sls", "sput", "sget", "srm", "sdu"):
         (top / "bin" / name).symlink_to("storage")
     python = shlex.quote(sys.executable)

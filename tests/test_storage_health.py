@@ -1,26 +1,20 @@
-"""docker/worker-node/storage_health.py and storage_sources.py: what is asked, how often, and what is remembered."""
+"""missing_data and sources of the status pages: what is asked, how often, and what is remembered."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from servers import Answer, body, closed_port, payload, serve
 
-PROGRAMS = Path(__file__).parent.parent / "docker" / "worker-node"
-sys.path.insert(0, str(PROGRAMS))
-sources: Any = importlib.import_module("storage_sources")
-health: Any = importlib.import_module("storage_health")
-sys.path.remove(str(PROGRAMS))
+from sparkqfs_runtime.pages import missing_data as health
+from sparkqfs_runtime.pages import sources
 
 PING, FSCK = payload("qfs-2.2-ping.txt"), payload("qfs-2.2-fsck.txt")
 WELL = sources.Check(

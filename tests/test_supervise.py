@@ -5,20 +5,24 @@ from __future__ import annotations
 import http.client
 import http.server
 import os
-import runpy
 import signal
 import stat
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from servers import Answer, closed_port, serve
 
-PROGRAMS = Path(__file__).parents[1] / "docker" / "worker-node"
+from sparkqfs_runtime import health
+from sparkqfs_runtime.pages import hdfs as hdfs_page
+from sparkqfs_runtime.pages import qfs as qfs_page
+from sparkqfs_runtime.supervise.notebooks import copy_notebooks
+
+PROGRAMS = Path(__file__).parents[1] / "runtime" / "bin"
 KEY = "key-of-the-cluster"
 SECRET = "secret-of-spark"
 DAEMON = """\
@@ -418,9 +422,6 @@ def test_workers_do_not_wait_for_a_master_under_an_old_address(
     assert process.wait(timeout=30) == 0
 
 
-HEALTH = runpy.run_path(str(PROGRAMS / "health"), run_name="health")
-
-
 @pytest.mark.parametrize(
     ("followed", "named"),
     [
@@ -432,12 +433,12 @@ HEALTH = runpy.run_path(str(PROGRAMS / "health"), run_name="health")
     ],
 )
 def test_a_worker_is_well_with_the_known_master_and_while_none_is_known(followed: str, named: str) -> None:
-    HEALTH["check_master"](followed, named)
+    health.check_master(followed, named)
 
 
 def test_a_worker_that_follows_a_master_which_is_gone_is_not_well() -> None:
     with pytest.raises(ValueError, match=r"at 127\.0\.0\.9, which is at 127\.0\.0\.1"):
-        HEALTH["check_master"]("spark://127.0.0.9:7077", "spark://localhost:7077")
+        health.check_master("spark://127.0.0.9:7077", "spark://localhost:7077")
 
 
 def test_what_is_for_shells_of_docker_exec_stays_out_of_users_programs(
@@ -606,8 +607,7 @@ class Notebooks:
         """What is there after a start of an image with these notebooks."""
         for name, text in ours.items():
             (self.ours / f"{name}.ipynb").write_text(text)
-        copy: Callable[[Path, Path], None] = runpy.run_path(str(PROGRAMS / "supervise"))["copy_notebooks"]
-        copy(self.ours, self.theirs)
+        copy_notebooks(self.ours, self.theirs)
         return {
             path.name.removesuffix(".ipynb"): path.read_text() for path in self.theirs.glob("[!.]*") if path.is_file()
         }
@@ -677,8 +677,6 @@ def test_a_wrong_command_line_is_64(container: Container) -> None:
 
 # --- the web UI's filter ---------------------------------------------------------------------------------------------
 
-GUARD = runpy.run_path(str(PROGRAMS / "webui_guard.py"))
-
 
 @pytest.fixture
 def doc_root(tmp_path: Path) -> Path:
@@ -696,7 +694,7 @@ def doc_root(tmp_path: Path) -> Path:
      "/cluster-view", "/meta-conf-html", "/favicon.ico"],
 )  # fmt: skip
 def test_pages_of_the_web_ui_pass(doc_root: Path, target: str) -> None:
-    assert GUARD["allowed"](target, doc_root, doc_root.parent)
+    assert qfs_page.allowed(target, doc_root, doc_root.parent)
 
 
 @pytest.mark.parametrize(
@@ -708,12 +706,12 @@ def test_pages_of_the_web_ui_pass(doc_root: Path, target: str) -> None:
      "/charts", "/..", "/browse-it/../../etc", "http://host/files//etc/passwd", "files/qfsstyle.css", ""],
 )  # fmt: skip
 def test_paths_that_leave_the_document_root_are_refused(doc_root: Path, target: str) -> None:
-    assert not GUARD["allowed"](target, doc_root, doc_root.parent)
+    assert not qfs_page.allowed(target, doc_root, doc_root.parent)
 
 
 def test_over_http_the_guard_answers_403_and_blanks_the_key(doc_root: Path) -> None:
     key = 'a"key&more'
-    base: type[http.server.SimpleHTTPRequestHandler] = GUARD["guarded"](doc_root, doc_root.parent, key)
+    base: type[http.server.SimpleHTTPRequestHandler] = qfs_page.guarded(doc_root, doc_root.parent, key)
 
     class Handler(base):  # type: ignore[misc, valid-type]
         def do_GET(self) -> None:
@@ -751,7 +749,6 @@ def test_over_http_the_guard_answers_403_and_blanks_the_key(doc_root: Path) -> N
 
 # --- the namenode's guard --------------------------------------------------------------------------------------------
 
-HDFS_GUARD = runpy.run_path(str(PROGRAMS / "hdfs_guard.py"))
 BEAN = "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystem"
 
 
@@ -764,7 +761,7 @@ BEAN = "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystem"
      ("/jmx?qry=java.lang:type=Memory", "/jmx?qry=java.lang:type=Memory")],
 )  # fmt: skip
 def test_the_status_page_s_own_questions_pass(target: str, asked: str) -> None:
-    assert HDFS_GUARD["passed_on"](target) == asked
+    assert hdfs_page.passed_on(target) == asked
 
 
 @pytest.mark.parametrize(
@@ -777,7 +774,7 @@ def test_the_status_page_s_own_questions_pass(target: str, asked: str) -> None:
      "/dfshealth.html?x", "/dfshealth.html/../conf", "http://127.0.0.1:9871/stacks", "conf", "*", ""],
 )  # fmt: skip
 def test_everything_else_of_the_namenode_is_refused(target: str) -> None:
-    assert HDFS_GUARD["passed_on"](target) is None
+    assert hdfs_page.passed_on(target) is None
 
 
 def test_over_http_the_guard_passes_pages_on_and_refuses_the_rest() -> None:
@@ -785,7 +782,7 @@ def test_over_http_the_guard_passes_pages_on_and_refuses_the_rest() -> None:
     answers = {path: Answer(body=body, headers=(("X-Frame-Options", "SAMEORIGIN"),)) for path, body in pages.items()}
     with serve(answers) as namenode:
 
-        class Handler(HDFS_GUARD["Guard"]):  # type: ignore[misc, name-defined]
+        class Handler(hdfs_page.Guard):
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
@@ -807,7 +804,7 @@ def test_over_http_the_guard_passes_pages_on_and_refuses_the_rest() -> None:
                 assert ask("GET", BEAN)[:2] == (200, pages[BEAN])
                 assert ask("GET", "/dfshealth.js")[0] == 404  # upstream's own answer
                 assert ask("GET", "/stacks")[0] == 403
-                assert ask("GET", "/conf") == (200, HDFS_GUARD["NO_SETTINGS"], None)
+                assert ask("GET", "/conf") == (200, hdfs_page.NO_SETTINGS, None)
                 assert {method: ask(method, "/")[0] for method in ("POST", "PUT", "DELETE", "HEAD", "OPTIONS")} == (
                     dict.fromkeys(("POST", "PUT", "DELETE", "HEAD", "OPTIONS"), 501)
                 )

@@ -62,7 +62,7 @@ class Window:
             port=server.port,
             key=str(server.key),
             known=str(folder / "known_hosts"),
-            program=str(ROOT / "docker" / "worker-node" / "terminal"),
+            program=str(ROOT / "runtime" / "bin" / "terminal"),
         )
         env = {key: value for key, value in os.environ.items() if key != "SSH_AUTH_SOCK"}
         self.process = subprocess.Popen(
@@ -135,7 +135,7 @@ def without_hangup() -> Iterator[None]:
 
 def paste(size: int, *program: str) -> tuple[subprocess.Popen[bytes], bytes]:
     """`terminal` with a program in it, and what it said within 20 s of so many bytes pasted at once."""
-    argv = [sys.executable, "-I", str(ROOT / "docker" / "worker-node" / "terminal"), "24", "80", *program]
+    argv = [sys.executable, "-I", str(ROOT / "runtime" / "bin" / "terminal"), "24", "80", *program]
     with without_hangup():
         process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None and process.stdout is not None

@@ -18,7 +18,7 @@ from sparkqfs.plan.apps import FOLDER
 from sparkqfs.plan.steps import make_directory, script_of, write_file
 
 __all__ = ["java_server"]
-SUPERVISE = Path(__file__).parents[1] / "docker" / "worker-node" / "supervise"
+RUNTIME = Path(__file__).parents[1] / "runtime"
 TRACE = ("strace", "-f", "-y", "-e", "trace=fsync,rename,renameat,renameat2", "-o")
 CALL = re.compile(r"^\d+ +(fsync|rename\w*)\((.*)\) += 0$")
 
@@ -65,12 +65,14 @@ PROGRAMS = {
     "directories": ("durable.make_directories(Path('target/a/b'))", "fsync target fsync a"),
     "a program's end": (
         "Path('target/stdout').touch()\n"
-        f"import runpy; runpy.run_path({str(SUPERVISE)!r}, run_name='x')['keep_end'](Path('target'), 3, 'ended')",
+        f"import sys; sys.path.append({str(RUNTIME)!r})\n"
+        "from sparkqfs_runtime.supervise.driver import keep_end; keep_end(Path('target'), 3, 'ended')",
         r"fsync stdout fsync \.exit\.part rename exit fsync target",
     ),
     "a new file system": (
         "Path('target/logs').mkdir(); Path('target/logs/log').touch()\n"
-        f"import runpy; runpy.run_path({str(SUPERVISE)!r}, run_name='x')['sync_tree'](Path('target'))",
+        f"import sys; sys.path.append({str(RUNTIME)!r})\n"
+        "from sparkqfs_runtime.supervise.disks import sync_tree; sync_tree(Path('target'))",
         "fsync target fsync log fsync logs",
     ),
 }

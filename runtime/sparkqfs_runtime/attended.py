@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -I
 """Runs a program while somebody waits for it: ends it, and all that it started, when standard input closes.
 
 Usage: docker exec -i CONTAINER attended SECONDS PROGRAM ARGUMENT…
@@ -133,7 +132,3 @@ def main(arguments: list[str]) -> int:
         say(f"{arguments[1]}: {'the time is over' if code == EX_TIME else 'nobody waits any more'}; ending it")
     end_all(process.pid)
     return code
-
-
-if __name__ == "__main__":
-    os._exit(main(sys.argv[1:]))

@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -I
 """Gives chunks that were finished before the power went the names that they were about to get.
 
 Usage: finished_chunks.py CHUNK_DIR…, before the chunkserver starts; it prints a line for each.
@@ -16,7 +15,6 @@ from __future__ import annotations
 import os
 import re
 import struct
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,7 +80,3 @@ def main(argv: list[str]) -> int:
         for line in finish(Path(directory)):
             print(line, flush=True)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

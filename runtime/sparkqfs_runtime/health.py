@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -I
 """Health probe: asks the service of a role, not the process table. Usage: health ROLE; exits 0 healthy, 1 not."""
 
 from __future__ import annotations
@@ -14,8 +13,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from sparkqfs import topology
+
 TIMEOUT_S = 6.0
-DATA_PORTS = {"qfs": 22000, "hdfs": 9866}
+DATA_PORTS = {"qfs": topology.CHUNK_PORT, "hdfs": topology.DATANODE_PORT}
 """Of the chunkserver and of the datanode, by storage."""
 
 
@@ -44,7 +45,7 @@ def worker_node() -> None:
     """The worker's UI, and the port of the chunkserver or datanode under the address that Spark knows."""
     known = settings()
     address = known["NODE_IP"]
-    found = json.loads(get(f"http://{address}:8081/json/"))
+    found = json.loads(get(f"http://{address}:{topology.SPARK_WORKER_UI_PORT}/json/"))
     check_master(str(found.get("masterurl") or ""), known.get("SPARK_MASTER_URL", ""))
     port = DATA_PORTS.get(known.get("SPARKQFS_STORAGE", "qfs"))
     if port is not None:
@@ -79,39 +80,39 @@ def addresses(name: str) -> set[str]:
 
 def qfs_master() -> None:
     """The metaserver answers through its web UI. In recovery it is healthy: chunkservers need its name to end that."""
-    if "systemInfo" not in page(20050, "/query/meta"):
+    if "systemInfo" not in page(topology.QFS_UI_PORT, "/query/meta"):
         raise ValueError("no systemInfo from the metaserver")
 
 
 def hdfs_namenode() -> None:
     """The namenode answers through the guard. While it starts and in safe mode too: datanodes need its name then."""
-    if not page(9870, "/jmx?qry=Hadoop:service=NameNode,name=StartupProgress")["beans"]:
+    progress = "/jmx?qry=Hadoop:service=NameNode,name=StartupProgress"
+    if not page(topology.HDFS_UI_PORT, progress)["beans"]:
         raise ValueError("no beans from the namenode")
 
 
 def spark_master() -> None:
     """The master is the acting one."""
-    status = page(8080, "/json/").get("status")
+    status = page(topology.SPARK_UI_PORT, "/json/").get("status")
     if status != "ALIVE":
         raise ValueError(f"the Spark master is {status}")
 
 
 def jupyter_server() -> None:
     """The server answers; its version is the one thing that needs no token."""
-    page(7777, "/api")
+    page(topology.JUPYTER_PORT, "/api")
 
 
 def history_server() -> None:
     """The server answers."""
-    page(18080, "/api/v1/version")
+    page(topology.HISTORY_PORT, "/api/v1/version")
 
 
 def metastore() -> None:
     """It answers by its own protocol, from its database."""
     question = b"\x80\x01\x00\x01" + _text(b"get_database") + bytes(4) + b"\x0b\x00\x01" + _text(b"default") + b"\x00"
-    with socket.create_connection(
-        ("127.0.0.1", int(os.environ.get("SPARKQFS_METASTORE_PORT") or 9083)), TIMEOUT_S
-    ) as link:
+    port = int(os.environ.get("SPARKQFS_METASTORE_PORT") or topology.METASTORE_PORT)
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as link:
         link.sendall(question)
         with link.makefile("rb") as answer:
             kind = answer.read(4 + 4 + len(b"get_database") + 4)[:4]
@@ -126,13 +127,13 @@ def _text(words: bytes) -> bytes:
 
 
 ROLES = {
-    "worker-node": worker_node,
-    "qfs-master": qfs_master,
-    "hdfs-namenode": hdfs_namenode,
-    "spark-master": spark_master,
-    "jupyter-server": jupyter_server,
-    "history-server": history_server,
-    "metastore": metastore,
+    topology.WORKER_NODE: worker_node,
+    topology.QFS_MASTER: qfs_master,
+    topology.HDFS_NAMENODE: hdfs_namenode,
+    topology.SPARK_MASTER: spark_master,
+    topology.JUPYTER_SERVER: jupyter_server,
+    topology.HISTORY_SERVER: history_server,
+    topology.METASTORE: metastore,
 }
 
 
@@ -147,7 +148,3 @@ def main(argv: list[str]) -> int:
         print(f"{argv[1]}: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))

@@ -86,7 +86,7 @@ def leave() -> None:
             gone.append(path.rename(path.with_name(f"{GONE}{path.name}")))
         os.close(descriptor)
     _held.clear()
-    remover = threading.Thread(target=lambda: [remove(path) for path in gone], daemon=True)
+    remover = threading.Thread(target=lambda: remove_all(gone), daemon=True)
     remover.start()
     remover.join(LEAVE_S)
 
@@ -128,6 +128,12 @@ def _take(path: Path) -> Path | None:
     finally:
         if descriptor is not None:
             os.close(descriptor)
+
+
+def remove_all(paths: Iterable[Path]) -> None:
+    """Each of them."""
+    for path in paths:
+        remove(path)
 
 
 def remove(path: Path) -> None:

@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -I
 """Runs a program in a terminal of its own for somebody far away; ends it when standard input closes.
 
 Usage: docker exec -i CONTAINER with-env terminal ROWS COLUMNS PROGRAM ARGUMENT…
@@ -148,7 +147,3 @@ def main(argv: list[str]) -> int:
     with contextlib.suppress(BrokenPipeError):
         pass_on(terminal)
     return end(pid)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))

@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import kept_output
-import scratch
+from sparkqfs_runtime import kept_output, scratch
 
 SCRATCH_S = 60.0
 """Between two looks for scratch directories of dead containers."""

@@ -25,6 +25,10 @@ RECIPES = frozenset({"hadoop.lock", "hadoop.pom.xml"})
 """Files of docker/worker-node that say what is downloaded: what they say counts by `StorageParts.digest`."""
 
 
+SHARED_MODULES = ("__init__.py", "durable.py", "errors.py", "topology.py")
+"""Of sparkqfs/, in the images as here; and all of sparkqfs/files."""
+
+
 @dataclass(frozen=True, slots=True)
 class StorageParts:
     """The storage's programs that no package of the base has. Without files they are known, but not fetched."""
@@ -58,18 +62,13 @@ def make_context(config: ClusterConfig, name: str, parts: StorageParts | None) -
     if not folder.is_dir():
         raise ClusterError(Problem(what=f"{folder} is missing", hint="run from a complete clone of the repository"))
     members: list[tuple[str, Path | bytes, int]] = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts and path.name not in RECIPES:
-            mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
-            members.append((str(path.relative_to(folder)), path, mode))
+    members += _files(folder, folder)
     if name == topology.JUPYTER_SERVER:
         members.append(("notebooks/.keep", b"", 0o644))
         members += [(f"notebooks/{path.name}", path, 0o644) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
     if name == topology.WORKER_NODE:
-        package = ROOT / "sparkqfs"
-        alone = [package / name for name in ("__init__.py", "durable.py", "errors.py")]
-        for path in sorted([*alone, *(package / "files").glob("*.py")]):
-            members.append((f"python/{path.relative_to(ROOT)}", path, 0o644))
+        members += _files(ROOT / "runtime", ROOT)
+        members += [(str(path.relative_to(ROOT)), path, 0o644) for path in _shared_modules()]
     hasher = hashlib.sha256()
     for arc, content, mode in members:
         payload = content.read_bytes() if isinstance(content, Path) else content
@@ -83,6 +82,21 @@ def make_context(config: ClusterConfig, name: str, parts: StorageParts | None) -
     for number, certificate in enumerate(config.build.ca_certificates):
         members.append((f"ca/{number}.crt", certificate, 0o644))
     return Context(name, tuple(members), hasher.hexdigest())
+
+
+def _files(folder: Path, root: Path) -> list[tuple[str, Path | bytes, int]]:
+    """All files below a folder but build output, named from `root` on; executable for all or for nobody."""
+    return [
+        (str(path.relative_to(root)), path, 0o755 if path.stat().st_mode & 0o100 else 0o644)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts and path.name not in RECIPES
+    ]
+
+
+def _shared_modules() -> list[Path]:
+    """What the runtime imports of this package: standard library only, kept so by tests/test_architecture.py."""
+    package = ROOT / "sparkqfs"
+    return sorted([*(package / name for name in SHARED_MODULES), *(package / "files").glob("*.py")])
 
 
 def packages_context(config: ClusterConfig, requirements: Sequence[str] = (), free: Sequence[str] = ()) -> Context:

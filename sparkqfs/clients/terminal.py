@@ -1,4 +1,4 @@
-"""The user's terminal, connected with a program that docker/worker-node/terminal runs in a container."""
+"""The user's terminal, connected with a program that runtime/sparkqfs_runtime/terminal.py runs in a container."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def size() -> tuple[int, int]:
 
 
 def frame(kind: bytes, content: bytes) -> bytes:
-    """One frame of docker/worker-node/terminal."""
+    """One frame, as runtime/sparkqfs_runtime/terminal.py reads it."""
     return kind + struct.pack(">I", len(content)) + content
 
 

@@ -1,4 +1,4 @@
-"""Frames between us and the file server in a container; the other end is docker/worker-node/java/sparkqfs/files."""
+"""Frames between us and the file server in a container; the other end is runtime/java/sparkqfs/files."""
 
 from __future__ import annotations
 

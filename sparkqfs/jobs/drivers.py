@@ -51,7 +51,7 @@ piece() {{
 piece stdout "$2"
 piece stderr "$3"
 """
-"""Output is in pieces, named after where they begin, as docker/worker-node/kept_output.py says.
+"""Output is in pieces, named after where they begin, as runtime/sparkqfs_runtime/kept_output.py says.
 
 Its words are the submission, the first bytes to read of stdout and stderr, from 1, and the id of a reader for whom the
 driver is to keep what is not read yet. `exit` is looked for before the output: nothing is written after it.

@@ -19,7 +19,7 @@ FOLDER = "apps"
 """Of the drivers, one directory each, under the manager's `spark` directory."""
 IN_CONTAINER = PurePosixPath("/data/spark") / FOLDER
 GRACE_S = 30
-"""For a driver to take its leave from the master; DRIVER_DEADLINE_S of docker/worker-node/supervise is less."""
+"""For a driver to take its leave from the master; DRIVER_DEADLINE_S of the runtime (supervise/driver.py) is less."""
 APP_ID = re.compile(r"app-\d{14}-\d{4,}")
 SUBMISSION_ID = re.compile(r"submit-\d{14}-[0-9a-f]{4}")
 ENDED_STATES = frozenset({"complete", "failed", "rejected", "orphaned", "shutdown", "remove"})

@@ -153,7 +153,7 @@ def sizes_of_bench(
 
 
 def specification(forms: tuple[Form, ...], variants: tuple[Variant, ...], sizes: Sizes) -> dict[str, object]:
-    """What docker/worker-node/bench_storage.py is told."""
+    """What runtime/sparkqfs_runtime/measuring/bench_storage.py is told."""
     return {
         "mib": sizes.mib,
         "files": sizes.files,

@@ -19,7 +19,7 @@ CHECK_OLD_S = 900.0
 OLDER = re.compile(r"\b40[34]\b")
 """What the page of a stack without a checker answers."""
 SHARE = 50
-"""The checker waits that many times as long as a check takes: storage_health.py."""
+"""The checker waits that many times as long as a check takes: runtime/sparkqfs_runtime/pages/missing_data.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ SECRETS = {"spark-secret": "spark_secret", "jupyter-token": "jupyter_token", "cl
 """File in the container → name in the cluster's secrets."""
 
 OUTPUT_PIECES = 8
-"""Of an executor's stdout or stderr; docker/worker-node/kept_output.py has as many of a driver's."""
+"""Of an executor's stdout or stderr; runtime/sparkqfs_runtime/kept_output.py has as many of a driver's."""
 OWN_SCRATCH = "SPARKQFS_SCRATCH=own"
 """In the environment of containers that write into a directory of their own under spark/local."""
 LOG_DRIVER = "json-file"

@@ -10,43 +10,44 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import yaml
 from marks import takes_long
 
-SUPERVISOR = Path(__file__).resolve().parent.parent.parent / "docker" / "worker-node" / "supervise"
-HOST = '"--host", address, "--port", "8881"'
-ROLES = "ROLES: dict["
-BREAKS = '''
+SUPERVISOR = '''\
+#!/usr/bin/python3 -I
+import dataclasses, os, socket, sys
+
+sys.path.append("/opt/sparkqfs")
+from sparkqfs_runtime.supervise import main
+
 BROKEN = os.environ.get("BROKEN", "").rpartition("-")[2]
-_whole_worker_node = worker_node
+whole = main.ROLES["worker-node"]
 
 
-def spark_host(address: str) -> str:
+def named(argv):
     """On the first machine the host's own name."""
-    return socket.gethostname() if BROKEN == "node1" else address
+    words = list(argv)
+    if BROKEN == "node1":
+        words[words.index("--host") + 1] = socket.gethostname()
+    return tuple(words)
 
 
-def worker_node(setup: Setup) -> list[Daemon]:
+def worker_node(setup):
     """On the second machine one of the two daemons only."""
     wanted = {"node2": (False,), "alone": (True,)}.get(BROKEN, (False, True))
-    return [daemon for daemon in _whole_worker_node(setup) if (daemon.name == "Spark worker") in wanted]
+    daemons = [daemon for daemon in whole(setup) if (daemon.name == "Spark worker") in wanted]
+    return [dataclasses.replace(one, argv=named(one.argv)) if "--host" in one.argv else one for one in daemons]
 
 
+main.ROLES["worker-node"] = worker_node
+sys.exit(main.main(sys.argv))
 '''
-"""A supervisor that breaks a cluster, each machine in another way."""
+"""Takes the place of bin/supervise and breaks a cluster, each machine in another way."""
 SMALL_FILES = ("--mib", "96", "--files", "24", "--reads", "2")
 SPARKS_OWN = {"spark.sql.files.maxPartitionBytes": "128m", "spark.sql.files.openCostInBytes": "4m"}
 """How Spark packs files where nobody has set anything."""
-
-
-def broken_supervisor() -> str:
-    """docker/worker-node/supervise with the breaks in it."""
-    text = SUPERVISOR.read_text(encoding="utf-8")
-    assert text.count(HOST) == text.count(ROLES) == 1, "the supervisor has changed: change its breaks too"
-    return text.replace(HOST, HOST.replace("address", "spark_host(address)")).replace(ROLES, BREAKS + ROLES)
 
 
 class Machines(ABC):
@@ -179,7 +180,7 @@ class Broken(Machines):
         stack = yaml.safe_load(plan["stack"])
         there = self.on(1, "docker", "config", "ls", "--format", "{{.Name}}").split()
         label = f"sparkqfs.cluster={cluster.name}"  # `invoke down` removes them
-        for name, text in {**plan["configs"], "broken-supervise": broken_supervisor()}.items():
+        for name, text in {**plan["configs"], "broken-supervise": SUPERVISOR}.items():
             if name not in there:
                 self.on(1, "docker", "config", "create", "--label", label, name, "-", stdin=text.encode())
         stack["configs"]["broken-supervise"] = {"external": True, "name": "broken-supervise"}

@@ -1,7 +1,6 @@
 """Files of the cluster's storage, from inside a container: as `invoke put`, `get`, `ls`, `rm` and `du`.
 
-Usage: storage put|get|ls|rm|du ARGUMENT…; exit codes as the tasks'. In the image it is python/__main__.py, beside the
-package that it imports; the script `storage` runs it.
+Usage: storage put|get|ls|rm|du ARGUMENT…; exit codes as the tasks'. The script `storage` runs it.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from sparkqfs.files.wire import ProcessPipe
 
 SERVERS = 2
 """At most: each is a JVM in this container."""
-FILE_SERVER = Path(__file__).resolve().parent.parent / "bin" / "file-server"
+FILE_SERVER = Path(__file__).resolve().parents[2] / "bin" / "file-server"
 SHARED = Path("/data/shared")
 
 
@@ -164,7 +163,3 @@ def show_problems(problems: tuple[Problem, ...]) -> None:
     """On standard error."""
     for problem in problems:
         print(problem, file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -188,7 +188,3 @@ def main(argv: list[str]) -> int:
         spark.stop()
     print(json.dumps(result), flush=True)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

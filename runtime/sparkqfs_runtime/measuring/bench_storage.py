@@ -27,12 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import verify
 from py4j.protocol import Py4JError
 from pyspark import BarrierTaskContext
 from pyspark.cloudpickle import register_pickle_by_value
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
+
+from sparkqfs_runtime.measuring import verify
 
 OURS = "sparkqfs-bench"
 GROUPS = 1000
@@ -254,7 +255,7 @@ class Bench:
     def look(self, table: dict[str, Any], turn: int, before: int) -> None:
         """What the first round's table takes, and in how many copies."""
         files = verify.Files(self.spark, self.uri(table, turn))
-        listed = files.list()
+        listed = files.listed()
         placed = verify.placement(files, listed)
         held, end = -1, time.monotonic() + DISK_DEADLINE_S
         while table["is_counted"] and time.monotonic() < end:
@@ -360,7 +361,8 @@ def main(argv: list[str]) -> int:
         say(str(error))
         return 2
     os.environ.setdefault("QFS_CLIENT_LOG_LEVEL", "NOTICE")  # a line for each file system that is opened
-    register_pickle_by_value(verify)  # a module of this container only
+    for module in (verify, sys.modules[__name__]):  # not on the path of the executors' Python
+        register_pickle_by_value(module)
     spark = (
         SparkSession.builder.appName(OURS)
         .config("spark.cores.max", os.environ.get("SPARKQFS_CORES") or "1000000")  # on every node, whatever the default
@@ -384,7 +386,3 @@ def main(argv: list[str]) -> int:
         spark.stop()
     print(json.dumps(result), flush=True)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

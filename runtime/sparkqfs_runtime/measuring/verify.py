@@ -29,8 +29,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from pyspark import BarrierTaskContext
+from pyspark.cloudpickle import register_pickle_by_value
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
+
+from sparkqfs import topology
 
 SCHEMA = "id long, value double, text string"
 TEXT_BYTES = 1008
@@ -56,9 +59,9 @@ ALPHABET = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0
 
 
 OUR_CLASSES = "sparkqfs.fs."
-"""Where the Hadoop file system of docker/worker-node/java is."""
+"""Where the Hadoop file system of runtime/java is."""
 READER_KEYS = ("local", "remote", "fallback")
-"""Where the reader of docker/worker-node/java takes bytes from, as it calls them."""
+"""Where the reader of runtime/java takes bytes from, as it calls them."""
 
 
 def say(text: str) -> None:
@@ -194,7 +197,8 @@ def granted_cores(spark: SparkSession) -> tuple[int | None, str]:
     if master is None:
         return None, ""
     try:
-        found = get_json(f"http://{master[1]}:{os.environ.get('SPARKQFS_SPARK_UI_PORT') or '8080'}/json/")
+        port = os.environ.get("SPARKQFS_SPARK_UI_PORT") or topology.SPARK_UI_PORT
+        found = get_json(f"http://{master[1]}:{port}/json/")
     except (OSError, ValueError):
         return None, ""
     apps = {app["id"]: app for app in found["activeapps"]}
@@ -210,7 +214,7 @@ def wait_for_executors(spark: SparkSession, driver: Driver) -> int:
     before = -1
     while True:
         now = time.monotonic()
-        cores = sum(item["totalCores"] for item in driver.executors())
+        cores = sum(int(item["totalCores"]) for item in driver.executors())
         granted, others = granted_cores(spark)
         if cores != before:
             before, calm = cores, now
@@ -228,7 +232,9 @@ def wait_for_executors(spark: SparkSession, driver: Driver) -> int:
 
 def ask_executors(spark: SparkSession, cores: int) -> list[tuple[str, str, int]]:
     """`received_bytes` of every executor, one answer a core, in the order of the partitions."""
-    return spark.sparkContext.parallelize(range(cores), cores).barrier().mapPartitions(count_in_barrier).collect()
+    tasks = spark.sparkContext.parallelize(range(cores), cores).barrier()
+    answers: list[tuple[str, str, int]] = tasks.mapPartitions(count_in_barrier).collect()
+    return answers
 
 
 def received(spark: SparkSession, cores: int) -> dict[str, int]:
@@ -252,7 +258,7 @@ class Files:
         """Whether there is something."""
         return bool(self.system.exists(self.path))
 
-    def list(self) -> list[tuple[Any, int]]:
+    def listed(self) -> list[tuple[Any, int]]:
         """(Hadoop's FileStatus, bytes) of each data file below; names that Spark passes over are left out."""
         found = []
         todo = [self.system.getFileStatus(self.path)]
@@ -519,7 +525,7 @@ class Measurement:
         files = Files(self.spark, uri)
         if not files.exists():
             return {"problem": f"{uri} is not there"}
-        largest = max(files.list(), key=lambda item: item[1], default=(None, 0))
+        largest = max(files.listed(), key=lambda item: item[1], default=(None, 0))
         if largest[1] == 0:
             return {"problem": f"{uri} holds no bytes"}
         kind = "parquet" if files.is_parquet(largest[0]) else "bytes"
@@ -546,7 +552,7 @@ class Measurement:
     ) -> dict[str, Any]:
         """Reads, counts; the document of the last line. `written`: (rows, seconds) of a table of ours."""
         spark, reads = self.spark, self.options.reads
-        listed = files.list()
+        listed = files.listed()
         size = sum(length for _, length in listed)
         say(f"{size:,} bytes in {len(listed)} files; asking where they are")
         places = placement(files, listed)
@@ -628,6 +634,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def main(argv: list[str]) -> int:
     """Exit code; see the top."""
     options = parse(argv)
+    register_pickle_by_value(sys.modules[__name__])  # not on the path of the executors' Python
     spark = (
         SparkSession.builder.appName("sparkqfs-verify")
         .config("spark.cores.max", os.environ.get("SPARKQFS_CORES") or "1000000")  # on every node, whatever the default
@@ -657,7 +664,3 @@ def main(argv: list[str]) -> int:
         spark.stop()
     print(json.dumps(result), flush=True)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

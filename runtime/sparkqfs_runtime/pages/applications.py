@@ -15,14 +15,14 @@ import re
 import sys
 import time
 
-import history_page
+from sparkqfs_runtime.pages import history
 
 PASSED = re.compile(r"/proxy/(app|worker)-[A-Za-z0-9.:_-]+(/.*)?")
 APP_ID = re.compile(r"app-[0-9]+-[0-9]+")
 RETRY_S = 10.0
 
 
-class Page(history_page.Page):
+class Page(history.Page):
     """Passes a request on to the master, and its answer back."""
 
     def do_GET(self) -> None:
@@ -78,7 +78,3 @@ def main(argv: list[str]) -> None:
         except OSError as error:  # without this page Jupyter's kernels go on
             print(f"sparkqfs: no page of the applications yet: {error}", file=sys.stderr, flush=True)
             time.sleep(RETRY_S)
-
-
-if __name__ == "__main__":
-    main(sys.argv)

@@ -2,7 +2,7 @@
 
 Usage: hdfs_guard.py PORT. That server has no login, and also answers WebHDFS, fsck, /logs, /stacks and the transfer of
 the whole image, in anybody's name: it listens on loopback only, and this is what is published in its place. One page is
-ours: what storage_health.py remembers, for `invoke status`.
+ours: what missing_data remembers, for `invoke status`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import sys
 import urllib.parse
 from collections.abc import Callable
 
-NAMENODE_PORT = 9871
-HEALTH = "/sparkqfs/health.json"
-"""`PATH` of storage_health.py."""
+from sparkqfs import topology
+from sparkqfs_runtime.pages.missing_data import PATH, Watcher, interval
+from sparkqfs_runtime.pages.sources import Hdfs
+
 PAGES = frozenset({"/index.html", "/dfshealth.html", "/dfshealth.js", "/startupProgress"})
 STATIC = re.compile(r"/static(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 BEANS = re.compile(r"Hadoop:service=NameNode,name=([A-Za-z]+|\*)|java\.lang:type=Memory")
@@ -47,14 +48,14 @@ class Guard(http.server.BaseHTTPRequestHandler):
     timeout = 30
     server_version = "sparkqfs"
     sys_version = ""
-    namenode = ("127.0.0.1", NAMENODE_PORT)
+    namenode = ("127.0.0.1", topology.NAMENODE_HTTP_PORT)
     health: Callable[[], bytes] | None = None
 
     def do_GET(self) -> None:
         if self.path == "/conf":
             self.answer(200, {"Content-Type": "text/xml"}, NO_SETTINGS)
             return
-        if self.path == HEALTH and self.health is not None:
+        if self.path == PATH and self.health is not None:
             self.answer(200, {"Content-Type": "application/json"}, self.health())
             return
         target = passed_on(self.path)
@@ -95,14 +96,7 @@ def main(argv: list[str]) -> None:
     """Serves until a signal."""
     if len(argv) != 2 or not argv[1].isdigit():
         sys.exit("usage: hdfs_guard.py PORT")
-    from storage_health import Watcher, interval  # beside this file, which tests read without running it
-    from storage_sources import Hdfs
-
     Guard.health = staticmethod(Watcher(Hdfs(*Guard.namenode), interval()).start().document)
     with http.server.ThreadingHTTPServer(("", int(argv[1])), Guard) as server:
         server.daemon_threads = True
         server.serve_forever()
-
-
-if __name__ == "__main__":
-    main(sys.argv)

@@ -15,6 +15,8 @@ import re
 import sys
 import urllib.parse
 
+from sparkqfs import topology
+
 LOG = re.compile(r"/proxy/(worker-[A-Za-z0-9.:_-]+)(/logPage/?|/log/?)")
 ASKED = ("appId", "executorId", "logType", "offset", "byteLength")
 PASSED_ON = ("Accept", "Cookie", "Host", "If-Modified-Since", "User-Agent")
@@ -41,8 +43,8 @@ class Page(http.server.BaseHTTPRequestHandler):
     timeout = 60
     server_version = "sparkqfs"
     sys_version = ""
-    history = ("127.0.0.1", 18081)
-    master = ("spark-master", 8080)
+    history = ("127.0.0.1", topology.HISTORY_OWN_PORT)
+    master = (topology.SPARK_MASTER, topology.SPARK_UI_PORT)
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
@@ -129,7 +131,3 @@ def main(argv: list[str]) -> None:
     with http.server.ThreadingHTTPServer(("", int(argv[1])), Page) as server:
         server.daemon_threads = True
         server.serve_forever()
-
-
-if __name__ == "__main__":
-    main(sys.argv)

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
-from storage_sources import Check, Look, Source, Unasked
+from sparkqfs_runtime.pages.sources import Check, Look, Source, Unasked
 
 PATH = "/sparkqfs/health.json"
 SCHEMA = 1

@@ -2,7 +2,7 @@
 
 Usage: webui_guard.py webui.conf. The server hands out any file its process can read under /files//… and /charts/../…,
 and the metaserver's settings with the cluster key among them: the key is blanked in every answer. One page is ours, for
-`invoke status`: what storage_health.py has found.
+`invoke status`: what missing_data has found.
 """
 
 from __future__ import annotations
@@ -18,13 +18,11 @@ import sys
 import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from sparkqfs_runtime.pages.missing_data import PATH, Watcher, interval
+from sparkqfs_runtime.pages.sources import Qfs
 
-HEALTH = "/sparkqfs/health.json"
-"""`PATH` of storage_health.py."""
 POST_LIMIT = 1 << 20
 """Bytes of a request body; the pages send less than one kilobyte."""
 
@@ -65,7 +63,7 @@ class Blanked(io.BufferedIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: Buffer) -> int:
+    def write(self, data: Any) -> int:
         text = bytes(data)
         for key in self.hide:
             text = text.replace(key, b"*" * len(key))
@@ -79,7 +77,7 @@ class Blanked(io.BufferedIOBase):
 def guarded(
     doc_root: Path, cwd: Path, key: str = "", health: Callable[[], bytes] | None = None
 ) -> type[http.server.SimpleHTTPRequestHandler]:
-    """The handler that takes the place of the one upstream's derives from; `health` gives the page HEALTH."""
+    """The handler that takes the place of the one upstream's derives from; `health` gives the page PATH."""
 
     hide = spellings(key)
 
@@ -96,7 +94,7 @@ def guarded(
             if self.command not in ("GET", "POST"):
                 self.send_error(405)
                 return False
-            if health is not None and self.command == "GET" and self.path == HEALTH:
+            if health is not None and self.command == "GET" and self.path == PATH:
                 self.send_health(health())
                 return False
             if not allowed(self.path, doc_root, cwd):
@@ -132,16 +130,9 @@ def main(argv: list[str]) -> None:
     program = Path(os.environ.get("QFS_HOME") or "/opt/qfs") / "webui" / "qfsstatus.py"
     secret = Path(os.environ.get("SPARKQFS_SECRETS_DIR") or "/run/secrets") / "cluster-key"
     key = secret.read_text(encoding="utf-8").strip() if secret.exists() else ""
-    from storage_health import Watcher, interval  # beside this file, which tests read without running it
-    from storage_sources import Qfs
-
     host = config.get("webserver", "webServer.metaserverHost")
     watcher = Watcher(Qfs(host, config.getint("webserver", "webServer.metaserverPort")), interval()).start()
     http.server.SimpleHTTPRequestHandler = guarded(doc_root, Path.cwd(), key, watcher.document)  # type: ignore[misc]
     sys.path.insert(0, str(program.parent))
     sys.argv = [str(program), argv[1]]
     runpy.run_path(str(program), run_name="__main__")
-
-
-if __name__ == "__main__":
-    main(sys.argv)

@@ -1,4 +1,4 @@
-"""What a metaserver or a namenode answers about missing data. Used by storage_health.py. Standard library only."""
+"""What a metaserver or a namenode answers about missing data. Used by missing_data. Standard library only."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What is known of missing data: the counts on the page of the storage's master, and what its container remembers.
 
-Pure. The page is parsed for what `StorageFact` does not hold; the memory is docker/worker-node/storage_health.py's.
+Pure. The page is parsed for what `StorageFact` does not hold; the memory is the runtime's (pages/missing_data.py).
 Whatever a page says, the parsers return or raise `ValueError`: what they do not understand counts as unknown.
 """
 
@@ -39,7 +39,7 @@ class CheckFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryFact:
-    """What the master's container remembers: storage_health.py, `Watcher.document`."""
+    """What the master's container remembers: pages/missing_data.py, `Watcher.document`."""
 
     up_s: float
     """Since it began to look."""

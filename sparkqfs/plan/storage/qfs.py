@@ -175,7 +175,7 @@ class Qfs(Backend):
         return f"{FSCK} | grep -E '^[12] [0-9]+ ([2-9]|[1-9][0-9]) '"
 
     def master_environment(self, config: ClusterConfig) -> dict[str, str]:
-        """How often the files are checked: docker/worker-node/storage_health.py."""
+        """How often the files are checked: runtime/sparkqfs_runtime/pages/missing_data.py."""
         return {"SPARKQFS_CHECK_S": f"{config.storage.qfs.check_s:g}"}
 
     def unready(self, config: ClusterConfig, fact: StorageFact | None, hosts: tuple[str, ...]) -> str | None:

@@ -37,7 +37,7 @@ class Master:
     status_path: str
     """What `status` asks that port."""
     health_path: str = "/sparkqfs/health.json"
-    """And what it asks next: the page of docker/worker-node/storage_health.py."""
+    """And what it asks next: the page of runtime/sparkqfs_runtime/pages/missing_data.py."""
     configs: tuple[str, ...]
     secrets: tuple[str, ...]
 
@@ -177,7 +177,7 @@ def servers_unready(
 
 
 MARKER = ".cluster-id"
-"""The file beside a disk's blocks that proves that the disk is mounted; docker/worker-node/supervise reads it."""
+"""The file beside a disk's blocks that proves that the disk is mounted; the runtime reads it (supervise/disks.py)."""
 
 
 def disk_mounts(node: NodeConfig, top: str) -> list[dict[str, object]]:

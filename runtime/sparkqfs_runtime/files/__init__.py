@@ -1,0 +1,1 @@
+"""Files of the storage, from inside a container."""

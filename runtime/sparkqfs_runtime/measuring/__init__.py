@@ -1,0 +1,1 @@
+"""Spark programs that measure, started by tasks in the jupyter-server container."""

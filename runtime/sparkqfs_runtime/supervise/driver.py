@@ -1,0 +1,185 @@
+"""Drivers of Spark applications: their settings, and a program that was submitted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from sparkqfs import topology
+from sparkqfs_runtime import kept_output, scratch
+from sparkqfs_runtime.supervise import storage
+from sparkqfs_runtime.supervise.address import name_host, set_address
+from sparkqfs_runtime.supervise.disks import apps_dir, enter_scratch, sync, write_whole
+from sparkqfs_runtime.supervise.processes import Daemon, reap, send, start
+from sparkqfs_runtime.supervise.setup import (
+    EX_CONFIG,
+    STOP_SIGNALS,
+    WAITED_SIGNALS,
+    Refusal,
+    Setup,
+    die,
+    make_home,
+    say,
+    write_env,
+    write_private,
+)
+from sparkqfs_runtime.supervise.spark import write_spark_defaults
+
+DRIVER_DEADLINE_S = 20.0
+"""Less than the driver's grace period in plan/apps.py."""
+OUTPUT_BYTES = 64 << 20
+"""Kept of a program's stdout, and of its stderr, unless the stack says otherwise."""
+OUTPUT_DEADLINE_S = 3.0
+"""For whoever follows a program to read what is still in its pipes when it has ended."""
+DRIVER_OOM_SCORE = 500
+"""Of -1000 to 1000; everything else has 0. A process may raise its own, and take back what it raised."""
+
+
+DRIVER_LOG = """\
+rootLogger.level = warn
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex
+logger.native.name = org.apache.hadoop.util.NativeCodeLoader
+logger.native.level = error
+logger.shutdown.name = org.apache.spark.network.util.JavaUtils
+logger.shutdown.level = error
+"""
+"""What a person at a notebook wants to see; the daemons keep Spark's own setting."""
+
+
+APP_LOG = """\
+appender.app.type = File
+appender.app.name = app
+appender.app.fileName = {file}
+appender.app.layout.type = PatternLayout
+appender.app.layout.pattern = %m%n
+appender.app.filter.id.type = RegexFilter
+appender.app.filter.id.regex = .*app ID app-.*
+appender.app.filter.id.onMatch = accept
+appender.app.filter.id.onMismatch = deny
+logger.app.name = org.apache.spark.scheduler.cluster.StandaloneSchedulerBackend
+logger.app.level = info
+logger.app.additivity = false
+logger.app.appenderRef.file.ref = app
+logger.app.appenderRef.stderr.ref = stderr
+logger.app.appenderRef.stderr.level = warn
+"""
+"""The line with the application's id goes to a file, where `invoke submit` finds it."""
+
+
+def prepare_driver(setup: Setup, log: str) -> None:
+    """Settings of drivers in this container: executors reach them under its address."""
+    kind = storage.of(setup)
+    address = set_address(setup, kind.first_service)
+    kind.configure(setup, address)
+    local_dirs = setup.environ.setdefault("SPARK_LOCAL_DIRS", "/data/spark/local")
+    enter_scratch(setup, "driver", local_dirs)
+    make_home(setup, Path(local_dirs.split(",")[0]).parent / "home")
+    # Not SPARK_LOCAL_IP: it would also bind the application's UI to the cluster's network only.
+    setup.environ.pop("SPARK_LOCAL_IP", None)
+    name_host(setup, address)
+    driver = {
+        "spark.driver.host": address,
+        "spark.driver.bindAddress": "0.0.0.0",
+        "spark.driver.port": str(topology.DRIVER_PORT),
+        "spark.driver.blockManager.port": str(topology.DRIVER_BLOCKS_PORT),
+        "spark.ui.port": str(int(app_ui_port(setup)) + 1),
+        "spark.port.maxRetries": "64",
+    }
+    write_spark_defaults(setup, driver)
+    write_private(setup.conf_dir / "log4j2.properties", log)
+
+
+def app_ui_port(setup: Setup) -> str:
+    """Of the page in front of all drivers' pages; those take the next free ones."""
+    return setup.get("SPARKQFS_APP_UI_PORT", str(topology.APP_UI_PORT))
+
+
+DRIVER_PYTHON = "/opt/sparkqfs/bin/driver-python"
+"""Keeps a program's standard error apart from its standard output."""
+
+
+def run_driver(setup: Setup) -> int:
+    """A user's program under spark-submit, described by `app.json` in its directory; its exit code, kept there too."""
+    folder = apps_dir(setup) / setup.get("SPARKQFS_APP", "none")
+    try:
+        argv = [str(word) for word in json.loads((folder / "app.json").read_text(encoding="utf-8"))["argv"]]
+    except (OSError, ValueError, KeyError) as error:
+        die(EX_CONFIG, f"cannot read {folder / 'app.json'}: {error}")
+    with contextlib.suppress(OSError):
+        scratch.hold(folder)
+    try:
+        prepare_driver(setup, DRIVER_LOG + APP_LOG.format(file=folder / "spark.log"))
+    except Refusal as refusal:
+        keep_end(folder, int(str(refusal.code)), "ended", f"the driver cannot start: {refusal.text}\n")
+        raise
+    setup.environ["PYTHONUNBUFFERED"] = "1"
+    write_env(setup)
+    os.chdir(folder)
+    submit = (str(setup.spark_home / "bin" / "spark-submit"), "--conf", f"spark.pyspark.driver.python={DRIVER_PYTHON}")
+    kept = kept_output.Kept(folder, int(setup.get("SPARKQFS_PROGRAM_LOG_BYTES", str(OUTPUT_BYTES))))
+    with first_victim():
+        pid = start(Daemon("driver", (*submit, *argv), output=kept), setup.environ)
+    if pid == 0:
+        keep_end(folder, 1, "ended", f"{submit[0]} cannot be started\n")
+        return 1
+    code, word = wait_for_driver(pid)
+    kept.finish(OUTPUT_DEADLINE_S)
+    keep_end(folder, code, word)
+    return code
+
+
+def keep_end(folder: Path, code: int, word: str, text: str = "") -> None:
+    """What whoever follows the program looks for: nobody reads the container's own log."""
+    if text:
+        with (folder / "stderr").open("a", encoding="utf-8") as file:
+            file.write(text)
+    for path in (*folder.glob("stdout*"), *folder.glob("stderr*")):
+        with contextlib.suppress(OSError):
+            sync(path)
+    write_whole(folder / "exit", f"{code} {word}\n".encode())
+
+
+@contextlib.contextmanager
+def first_victim() -> Iterator[None]:
+    """What starts meanwhile goes first when the machine's memory runs out, before the storage and Spark's daemons."""
+    score = Path("/proc/self/oom_score_adj")
+    try:
+        before = int(score.read_text())
+        score.write_text(str(max(before, DRIVER_OOM_SCORE)))
+    except (OSError, ValueError) as error:
+        say(f"the driver's place when memory runs out stays as it is: {error}")
+        yield
+        return
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            score.write_text(str(before))
+
+
+def wait_for_driver(pid: int) -> tuple[int, str]:
+    """(exit code, `ended` or `stopped`). A stop gives Spark time to take its leave from the master."""
+    word, end = "ended", float("inf")
+    while True:
+        received = signal.sigtimedwait(WAITED_SIGNALS, max(0.0, min(end - time.monotonic(), 3600.0)))
+        if received is not None and received.si_signo in STOP_SIGNALS and word == "ended":
+            say(f"{signal.Signals(received.si_signo).name}: stopping")
+            word, end = "stopped", time.monotonic() + DRIVER_DEADLINE_S
+            send(pid, signal.SIGTERM, group=True)
+        elif received is None and time.monotonic() >= end:
+            send(pid, signal.SIGKILL, group=True)
+            end = float("inf")
+        code = reap().get(pid)
+        if code is not None:
+            send(pid, signal.SIGKILL, group=True)
+            return (code if code >= 0 else 128 - code), word

@@ -1,0 +1,85 @@
+"""QFS: the metaserver on the manager, a chunkserver in every worker's container."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from sparkqfs import topology
+from sparkqfs_runtime.supervise.address import own_address
+from sparkqfs_runtime.supervise.disks import check_markers, listed_dirs
+from sparkqfs_runtime.supervise.processes import Daemon
+from sparkqfs_runtime.supervise.setup import EX_CONFIG, PROGRAMS, Setup, die, python, render, say, ui_port
+from sparkqfs_runtime.supervise.storage.seam import Storage
+
+
+def cluster_key(setup: Setup) -> str:
+    """The key that chunkservers and metaserver share. Exits 78 without it."""
+    key = setup.secret("cluster-key")
+    if key is None:
+        die(EX_CONFIG, f"the secret {setup.secrets / 'cluster-key'} is missing or empty")
+    return key
+
+
+def hidden_key(setup: Setup) -> bytes:
+    """What `Daemon.hide` gets; empty without a key."""
+    return (setup.secret("cluster-key") or "").encode()
+
+
+def name_finished_chunks(dirs: tuple[Path, ...]) -> None:
+    """What a power cut left in the moment before its name; whatever comes of it, the chunkserver starts."""
+    argv = (python(), "-I", str(PROGRAMS / "finished_chunks.py"), *map(str, dirs))
+    try:
+        done = subprocess.run(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=60, check=False
+        )
+    except subprocess.TimeoutExpired:
+        say("looking for chunks without their names took longer than 60 s: the chunkserver starts without it")
+        return
+    for line in done.stdout.splitlines():
+        say(line)
+
+
+def metaserver(setup: Setup, key: Callable[[], str], *options: str) -> Daemon:
+    """The metaserver. Its name is in no DNS before it is healthy: the address comes from /etc/hosts."""
+    config = render(setup, "MetaServer.prp", {"NODE_IP": own_address, "CLUSTER_KEY": key})
+    program = str(setup.qfs_home / "bin" / "metaserver")
+    return Daemon("metaserver", (program, *options, str(config)), signal.SIGQUIT, hidden_key(setup))
+
+
+def qfs_master(setup: Setup) -> list[Daemon]:
+    """The metaserver and its web UI."""
+    check_markers(setup, (setup.data,))
+    setup.environ["NODE_IP"] = own_address()
+    master = metaserver(setup, lambda: cluster_key(setup))
+    web = render(setup, "webui.conf", {"UI_PORT": lambda: ui_port(setup, topology.QFS_UI_PORT)})
+    return [master, Daemon("QFS web UI", (python(), "-u", str(PROGRAMS / "webui_guard.py"), str(web)))]
+
+
+class Qfs(Storage):
+    """The storage `qfs`."""
+
+    first_service = topology.QFS_MASTER
+    masters = {topology.QFS_MASTER: qfs_master}
+
+    def data_dirs(self, setup: Setup) -> tuple[Path, ...]:
+        return listed_dirs(setup, setup.get("SPARKQFS_CHUNK_DIRS", "/data/qfs/chunk"))
+
+    def data_server(self, setup: Setup, address: str, dirs: tuple[Path, ...]) -> list[Daemon]:
+        values: dict[str, Callable[[], str]] = {
+            "NODE_IP": lambda: address,
+            "CLUSTER_KEY": lambda: cluster_key(setup),
+            "CHUNK_DIRS": lambda: " ".join(map(str, dirs)),
+        }
+        config = render(setup, "ChunkServer.prp", values)
+        name_finished_chunks(dirs)
+        program = str(setup.qfs_home / "bin" / "chunkserver")
+        return [Daemon("chunkserver", (program, str(config)), signal.SIGQUIT, hidden_key(setup))]
+
+    def is_directory(self, setup: Setup, path: str) -> tuple[str, ...]:
+        return (str(PROGRAMS / "qfs"), "-test", "-d", path)
+
+    def init(self, setup: Setup) -> Daemon:
+        return metaserver(setup, lambda: setup.secret("cluster-key") or "init", "-c")
