@@ -31,8 +31,12 @@ class SparkqfsProgram(Program):  # type: ignore[misc]
 
 
 def main() -> None:
-    """Run the tasks of the work tree's tasks.py, from any directory."""
+    """Run the tasks of the work tree's tasks.py, from any directory.
+
+    Invoke would compile the package at every start: unless told otherwise it keeps Python from writing compiled files.
+    """
     root = Path(__file__).resolve().parent.parent
+    compiled = [] if sys.dont_write_bytecode else ["--write-pyc"]
     SparkqfsProgram(name="sparkqfs", binary="sparkqfs", version=__version__).run(
-        [sys.argv[0], "--search-root", str(root), *sys.argv[1:]]
+        [sys.argv[0], "--search-root", str(root), *compiled, *sys.argv[1:]]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -9,14 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import IO, TYPE_CHECKING, Any
 
 from sparkqfs.errors import Problem
 from sparkqfs.plan.steps import JobResult
+
+if TYPE_CHECKING:
+    from sparkqfs.report_terminal import Terminal
 
 SCHEMA = 1
 STATE_STYLE = {"changed": "yellow", "unchanged": "green", "ok": "green", "planned": "cyan", "failed": "red"}
@@ -66,6 +66,11 @@ def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "  silent", f"{storage['servers_stale']} for longer than they should be"
 
 
+def may_show_colours(stream: IO[str] | None) -> bool:
+    """False when nothing could be coloured: no terminal, and no variable that has colours written all the same."""
+    return stream is None or stream.isatty() or not os.environ.keys().isdisjoint(("FORCE_COLOR", "TTY_COMPATIBLE"))
+
+
 class NobodyReads(BrokenPipeError):
     """Standard output is closed on the other side, as behind `| head`."""
 
@@ -75,19 +80,6 @@ def to_nowhere(descriptor: int) -> None:
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, descriptor)
     os.close(nothing)
-
-
-class _Results(Console):
-    def on_broken_pipe(self) -> None:
-        raise NobodyReads from None
-
-
-class _Progress(Console):
-    """Lines that nobody reads are not said; the task goes on."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        to_nowhere(2)
 
 
 def _write(text: str) -> None:
@@ -105,11 +97,30 @@ class Reporter:
     def __init__(self, *, as_json: bool = False, verbose: bool = False) -> None:
         self.as_json = as_json
         self.verbose = verbose
-        self.out = _Results(highlight=False, soft_wrap=True)
-        self.err = _Progress(stderr=True, highlight=False, soft_wrap=True)
         self._started = time.monotonic()
         self._lock = threading.Lock()
         self._last_noise = 0.0
+
+    @functools.cached_property
+    def out(self) -> Terminal:
+        """Standard output. Its `say` and `say_rows` raise `NobodyReads`."""
+        from sparkqfs.report_terminal import Terminal
+
+        def end() -> None:
+            raise NobodyReads from None
+
+        return Terminal(stderr=False, nobody_reads=end)
+
+    @functools.cached_property
+    def err(self) -> Terminal:
+        """Standard error. Lines that nobody reads are not said; the task goes on."""
+        from sparkqfs.report_terminal import Terminal
+
+        def go_on() -> None:
+            self.err.quiet = True
+            to_nowhere(2)
+
+        return Terminal(stderr=True, nobody_reads=go_on)
 
     def event(self, text: str) -> None:
         """One line of progress. Build output is thinned out to a line every two seconds unless verbose."""
@@ -120,7 +131,7 @@ class Reporter:
                 if now - self._last_noise < 2.0:
                     return
                 self._last_noise = now
-            self.err.print(Text.assemble((f"{now - self._started:6.1f}s ", "dim"), plain(text[:300])))
+            self.err.say((f"{now - self._started:6.1f}s ", "dim"), plain(text[:300]))
 
     def stage(self, name: str, result: JobResult, seconds: float) -> None:
         """One finished stage of `up`."""
@@ -130,7 +141,18 @@ class Reporter:
     def problems(self, problems: Iterable[Problem]) -> None:
         """Each problem on standard error, its place first."""
         for problem in problems:
-            self.err.print(Text(plain(str(problem)), style="red"))
+            self._problem(plain(str(problem)))
+
+    def _problem(self, text: str) -> None:
+        """Red on a terminal. Elsewhere the same text without what colours it: a fault in hosts.yml is said at once."""
+        if "err" in vars(self) or may_show_colours(sys.stderr):
+            self.err.say((text, "red"))
+            return
+        try:
+            sys.stderr.write(f"{text.expandtabs()}\n")
+            sys.stderr.flush()
+        except BrokenPipeError:
+            to_nowhere(2)
 
     def result(self, result: JobResult) -> None:
         """The end of a task: one JSON document, or a table and the problems. A reader may have enough of it."""
@@ -146,11 +168,11 @@ class Reporter:
         if result.task == "status" and result.document:
             self._status(result)
         elif result.text:
-            self.out.print(Text(plain(result.text)))
+            self.out.say(plain(result.text))
         elif result.outcomes:
             self._outcomes(result)
         for note in result.notes:
-            self.out.print(Text(plain(note)))
+            self.out.say(plain(note))
         if result.task != "status" or not result.document.get("spark"):
             self.problems(result.problems)
 
@@ -206,22 +228,22 @@ class Reporter:
     def _outcomes(self, result: JobResult) -> None:
         for one in result.outcomes:
             style = STATE_STYLE.get(one.state, "white")
-            self.out.print(Text.assemble(plain(one.subject), ": ", (one.state, style)))
+            self.out.say(plain(one.subject), ": ", (one.state, style))
             for change in one.changes:
-                self.out.print(Text(f"  {plain(change)}"))
+                self.out.say(f"  {plain(change)}")
 
     def _status(self, result: JobResult) -> None:
         document = result.document
         state = str(document.get("state"))
         style = {"healthy": "green", "recovering": "yellow"}.get(state, "red")
-        self.out.print(Text.assemble(f"cluster {document.get('cluster')}: ", (state, style)))
+        self.out.say(f"cluster {document.get('cluster')}: ", (state, style))
         spark, storage = document.get("spark"), document.get("storage")
         if not isinstance(spark, dict) or not isinstance(storage, dict):
             return
-        table = Table(show_header=False, box=None, pad_edge=False)
+        rows: list[tuple[str, str]] = []
 
         def add(name: str, value: str) -> None:
-            table.add_row(name, Text(plain(value)))
+            rows.append((name, plain(value)))
 
         swarm = document.get("swarm")
         if isinstance(swarm, dict) and not swarm["answers"]:
@@ -258,6 +280,6 @@ class Reporter:
         urls = document.get("urls")
         for name, url in urls.items() if isinstance(urls, dict) else ():
             add(name, str(url))
-        self.out.print(table)
+        self.out.say_rows(rows)
         for problem in result.problems:
-            self.out.print(Text(plain(f"problem: {problem}"), style="red"))
+            self.out.say((plain(f"problem: {problem}"), "red"))

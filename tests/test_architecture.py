@@ -54,7 +54,7 @@ ONLY_IN = {
     "urllib3": ("clients/",),
     "cryptography": ("clients/",),
     "yaml": ("config.py", "config_yaml.py", "plan/stack.py", "local"),
-    "rich": ("report.py",),
+    "rich": ("report_terminal.py",),
     "invoke": ("program.py", "cli/"),
 }
 FORBIDDEN_IN_PURE = {
@@ -142,6 +142,40 @@ CLI = [path for path in MODULES if layer_of(path) == "cli"]
 def test_a_task_opens_clients_and_knows_none_of_them(path: Path) -> None:
     found = {name for name, _ in imported(ast.parse(path.read_text())) if name.startswith("sparkqfs.clients")}
     assert found <= {"sparkqfs.clients.connect.open_clients"}
+
+
+def imported_at_once(tree: ast.Module) -> set[str]:
+    """The packages of ours that importing a module imports: at its head, and not only for mypy."""
+    statements = [
+        one for one in tree.body if not (isinstance(one, ast.If) and "TYPE_CHECKING" in ast.unparse(one.test))
+    ]
+    outside = [one for one in statements if not isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    names = {name for one in outside for name, _ in imported(one)}
+    return {".".join(name.split(".")[:2]) for name in names if name.split(".")[0] == "sparkqfs"}
+
+
+@pytest.mark.parametrize("path", CLI, ids=names_of(CLI))
+def test_the_command_line_imports_at_once_only_itself(path: Path) -> None:
+    assert imported_at_once(ast.parse(path.read_text())) <= {"sparkqfs.cli", "sparkqfs.errors"}
+
+
+LATE = ("cli/", "report.py")
+"""Here functions import what they need: docs/decisions/0025."""
+NOT_LATE = [path for path in MODULES if not short(path).startswith(LATE)]
+
+
+@pytest.mark.parametrize("path", NOT_LATE, ids=names_of(NOT_LATE))
+def test_everything_else_imports_at_its_head(path: Path) -> None:
+    functions = [one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.FunctionDef)]
+    assert not [f"{short(path)}:{line} imports {name}" for one in functions for name, line in imported(one)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names_of(MODULES))
+def test_no_import_is_hidden_from_these_tests(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    assert not [name for name, _ in imported(tree) if name.split(".")[0] == "importlib"]
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "__import__"]
+    assert not [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "__getattr__"]
 
 
 def test_the_tasks_file_only_names_the_tasks() -> None:

@@ -327,9 +327,9 @@ def test_no_file_at_all_is_bad_input(tmp_path: Path) -> None:
 
 
 def test_a_count_below_one_is_bad_input() -> None:
-    assert (jobs.at_least_one("--mib", 0), jobs.at_least_one("--mib", 5)) == (None, 5)
+    assert (bench.at_least_one("--mib", 0), bench.at_least_one("--mib", 5)) == (None, 5)
     with pytest.raises(ConfigError, match="--mib -1"):
-        jobs.at_least_one("--mib", -1)
+        bench.at_least_one("--mib", -1)
 
 
 def test_bench_md_names_every_key_of_the_result_file() -> None:

@@ -163,6 +163,22 @@ def test_outcomes_go_to_standard_output_and_problems_to_standard_error(capsys: p
     assert err == "[node2] no answer (nodes.node2)\n  hint: is it up?\n"
 
 
+def test_a_problem_is_red_where_colours_are_shown_and_the_same_text_elsewhere(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = JobResult(task="prep", problems=(NODE_PROBLEM, Problem(what="a\tb\x1b[2J")))
+    _, elsewhere = shown(capsys, result)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    _, coloured = shown(capsys, result)
+    assert coloured.count("\x1b[31m") >= 2
+    assert coloured.replace("\x1b[31m", "").replace("\x1b[0m", "") == elsewhere
+    assert elsewhere == "[node2] no answer (nodes.node2)\n  hint: is it up?\na       b\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert shown(capsys, result) == ("", elsewhere)
+
+
 def test_a_result_with_a_text_shows_it_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     text = "services:\n  worker-node: [a, b]\n" + "x" * 300
     out, err = shown(capsys, JobResult(task="deploy", text=text, outcomes=(Outcome(subject="x", state="changed"),)))
@@ -253,6 +269,7 @@ import sys
 from invoke import Exit
 from sparkqfs.cli.flags import Flags
 from sparkqfs.cli.running import reporting
+from sparkqfs.errors import Problem
 from sparkqfs.plan.steps import JobResult
 try:
     with reporting(Flags(json={json}), "ls") as reporter:
@@ -272,6 +289,7 @@ except Exit as end:
         ('reporter.watched(JobResult(task="top", text="a line " * 9))', False),
         ('reporter.passed_on("stdout", b"a line " * 9)', False),
         ('reporter.event("a line " * 9)', True),
+        ('reporter.problems([Problem(what="a line " * 9)])', True),
     ],
 )
 def test_a_reader_that_has_enough_is_no_error(line: str, goes_on: bool, as_json: bool) -> None:
@@ -279,7 +297,7 @@ def test_a_reader_that_has_enough_is_no_error(line: str, goes_on: bool, as_json:
     command = [sys.executable, "-c", script]
     into = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert into.stdout is not None and into.stderr is not None
-    of_stderr = "event" in line or (as_json and "passed_on" in line)
+    of_stderr = "event" in line or "problems" in line or (as_json and "passed_on" in line)
     closed, read = (into.stderr, into.stdout) if of_stderr else (into.stdout, into.stderr)
     closed.close()
     said = read.read()

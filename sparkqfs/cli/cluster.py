@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sparkqfs.cli.flags import Flags, cluster_task, names
 from sparkqfs.cli.running import reporter_of, run
-from sparkqfs.jobs import deploy as deploy_jobs
-from sparkqfs.jobs import down as down_jobs
-from sparkqfs.jobs import images, whole
-from sparkqfs.jobs import prep as prep_jobs
-from sparkqfs.jobs import swarm as swarm_jobs
-from sparkqfs.jobs.base import Session
-from sparkqfs.plan.steps import JobResult
+
+if TYPE_CHECKING:
+    from sparkqfs.jobs.base import Session
+    from sparkqfs.plan.steps import JobResult
 
 
 @cluster_task(
@@ -25,7 +24,9 @@ def prep(given: Flags, add: str | None = None, install_engine: bool = False) -> 
     """Directories, owner, marker, registry trust on every node, in parallel."""
 
     def job(session: Session) -> JobResult:
-        return prep_jobs.run(session, only=names(given.only), adopt=names(add), install_engine=install_engine)
+        from sparkqfs.jobs import prep
+
+        return prep.run(session, only=names(given.only), adopt=names(add), install_engine=install_engine)
 
     run("prep", job, given)
 
@@ -33,37 +34,73 @@ def prep(given: Flags, add: str | None = None, install_engine: bool = False) -> 
 @cluster_task("dry_run", "yes")
 def swarm(given: Flags) -> None:
     """Join the nodes into a swarm, label them, start the registry."""
-    run("swarm", swarm_jobs.run, given, lock=True)
+
+    def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import swarm
+
+        return swarm.run(session)
+
+    run("swarm", job, given, lock=True)
 
 
 @cluster_task("dry_run", "yes")
 def build(given: Flags) -> None:
     """Build the images on the manager's engine; nothing is built that is there."""
-    run("build", images.build, given, lock=True)
+
+    def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import images
+
+        return images.build(session)
+
+    run("build", job, given, lock=True)
 
 
 @cluster_task("dry_run", "yes")
 def push(given: Flags) -> None:
     """Push the images to the cluster's registry; nothing is pushed that is there."""
-    run("push", images.push, given, lock=True)
+
+    def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import images
+
+        return images.push(session)
+
+    run("push", job, given, lock=True)
 
 
 @cluster_task("dry_run", "yes")
 def deploy(given: Flags) -> None:
     """Deploy the stack and wait until the cluster works. --dry-run prints the stack file."""
-    run("deploy", deploy_jobs.run, given, lock=True)
+
+    def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import deploy
+
+        return deploy.run(session)
+
+    run("deploy", job, given, lock=True)
 
 
 @cluster_task("dry_run", "yes")
 def down(given: Flags) -> None:
     """Remove the stack and wait until it is gone; all data is kept."""
-    run("down", down_jobs.down, given, lock=True)
+
+    def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import down
+
+        return down.down(session)
+
+    run("down", job, given, lock=True)
 
 
 @cluster_task("dry_run", "yes")
 def plan(given: Flags) -> None:
     """Everything that `up` would do, with reasons; changes nothing."""
-    run("plan", whole.plan, given)
+
+    def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import whole
+
+        return whole.plan(session)
+
+    run("plan", job, given)
 
 
 @cluster_task("dry_run", "yes")
@@ -72,6 +109,8 @@ def up(given: Flags) -> None:
     reporter = reporter_of(given)
 
     def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import whole
+
         return whole.plan(session) if session.dry_run else whole.up(session, reporter.stage)
 
     run("up", job, given, lock=True)
@@ -82,6 +121,8 @@ def doctor(given: Flags) -> None:
     """What is wrong with the machines, each finding with what mends it; changes nothing."""
 
     def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import whole
+
         return whole.doctor(session, names(given.only))
 
     run("doctor", job, given)

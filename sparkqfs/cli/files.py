@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task
 from sparkqfs.cli.running import reporting, run
 from sparkqfs.errors import ConfigError, Problem
-from sparkqfs.jobs import copy as copy_jobs
-from sparkqfs.jobs import files as files_jobs
-from sparkqfs.jobs.base import Session
-from sparkqfs.plan.steps import JobResult
+
+if TYPE_CHECKING:
+    from sparkqfs.jobs.base import Session
+    from sparkqfs.plan.steps import JobResult
 
 PATH = "/path on the storage, shared:/path, or a whole URI; a pattern in quotes"
 OVERWRITE = "replace files that differ"
@@ -31,7 +32,9 @@ def copy(given: Flags, source: str, target: str, overwrite: bool = False, timeou
     """Copy a file or a tree between storages, in parallel and verified; what is there and equal is left alone."""
 
     def job(session: Session) -> JobResult:
-        return copy_jobs.copy(session, source, target, overwrite=overwrite, timeout_s=timeout)
+        from sparkqfs.jobs import copy
+
+        return copy.copy(session, source, target, overwrite=overwrite, timeout_s=timeout)
 
     run("copy", job, given)
 
@@ -50,7 +53,9 @@ def put(given: Flags, local: str, path: str, overwrite: bool = False, timeout: i
     """Files of this computer to the storage, in parallel and verified; what is there and equal is left alone."""
 
     def job(session: Session) -> JobResult:
-        return files_jobs.put(session, local, path, overwrite=overwrite, stdin=0, timeout_s=timeout)
+        from sparkqfs.jobs import files
+
+        return files.put(session, local, path, overwrite=overwrite, stdin=0, timeout_s=timeout)
 
     run("put", job, given)
 
@@ -72,7 +77,9 @@ def get(given: Flags, path: str, local: str, overwrite: bool = False, timeout: i
             raise ConfigError(Problem(what="--json and the file itself cannot both go to standard output"))
 
     def job(session: Session) -> JobResult:
-        return files_jobs.get(session, path, local, overwrite=overwrite, out=sys.stdout.buffer, timeout_s=timeout)
+        from sparkqfs.jobs import files
+
+        return files.get(session, path, local, overwrite=overwrite, out=sys.stdout.buffer, timeout_s=timeout)
 
     run("get", job, given)
 
@@ -82,7 +89,9 @@ def ls(given: Flags, path: str, recursive: bool = False, timeout: int = 600) -> 
     """What is in a directory of the storage: mode, copies, owner, group, bytes, time, path."""
 
     def job(session: Session) -> JobResult:
-        return files_jobs.ls(session, path, recursive=recursive, timeout_s=timeout)
+        from sparkqfs.jobs import files
+
+        return files.ls(session, path, recursive=recursive, timeout_s=timeout)
 
     run("ls", job, given)
 
@@ -103,7 +112,9 @@ def rm(given: Flags, path: str, recursive: bool = False, if_there: bool = False,
     """Remove files of the storage, for good; asks first. Directories that the cluster needs are refused."""
 
     def job(session: Session) -> JobResult:
-        return files_jobs.rm(session, path, recursive=recursive, if_there=if_there, timeout_s=timeout)
+        from sparkqfs.jobs import files
+
+        return files.rm(session, path, recursive=recursive, if_there=if_there, timeout_s=timeout)
 
     run("rm", job, given)
 
@@ -113,6 +124,8 @@ def du(given: Flags, path: str, timeout: int = 600) -> None:
     """Bytes of each thing in a directory of the storage, and with all copies."""
 
     def job(session: Session) -> JobResult:
-        return files_jobs.du(session, path, timeout_s=timeout)
+        from sparkqfs.jobs import files
+
+        return files.du(session, path, timeout_s=timeout)
 
     run("du", job, given)

@@ -10,8 +10,6 @@ from typing import Any
 from invoke import Argument, Collection, Exit, Program, Task
 from invoke.parser import Parser, ParserContext
 
-from sparkqfs.report import to_nowhere
-
 OWN_NAME = "sparkqfs"
 INVOKES_NAME = "inv[oke]"
 
@@ -68,4 +66,6 @@ def show(tasks: Collection, name: str) -> None:
         program.print_task_help(name)
         sys.stdout.flush()
     except BrokenPipeError:
+        from sparkqfs.report import to_nowhere
+
         to_nowhere(1)

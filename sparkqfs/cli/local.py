@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sparkqfs import local as local_cluster
 from sparkqfs.cli.flags import Flags, offline_task
 from sparkqfs.cli.running import reporting
-from sparkqfs.plan.steps import JobResult, Outcome
+
+if TYPE_CHECKING:
+    from sparkqfs.local import LocalCluster
+    from sparkqfs.plan.steps import JobResult
 
 HELP = {"name": "name of the local cluster", "file": "cluster file it writes"}
 
 
-def local_result(name: str, made: local_cluster.LocalCluster | None, state: str) -> JobResult:
+def local_result(name: str, made: LocalCluster | None, state: str) -> JobResult:
     """A local cluster as a result."""
+    from sparkqfs.plan.steps import JobResult, Outcome
+
     nodes = made.nodes if made is not None else ()
     outcomes = [Outcome(subject=node.name, state=state or node.state, changes=(node.address,)) for node in nodes]
     return JobResult(task=name, outcomes=tuple(outcomes) or (Outcome(subject="local cluster", state=state or "none"),))
@@ -40,7 +45,9 @@ def local_up(
 ) -> None:
     """Three container machines with sshd and dockerd on this computer, written to hosts.local.yml."""
     with reporting(given, "local.up") as reporter:
-        made = local_cluster.local_up(
+        from sparkqfs import local
+
+        made = local.local_up(
             name=name,
             nodes=nodes,
             file=Path(file),
@@ -56,7 +63,9 @@ def local_up(
 def local_down(given: Flags, name: str = "local", file: str = "hosts.local.yml") -> None:
     """Remove the local cluster, its data included: exactly what local.up made."""
     with reporting(given, "local.down") as reporter:
-        removed = local_cluster.local_down(name=name, file=Path(file), on_event=reporter.event)
+        from sparkqfs import local
+
+        removed = local.local_down(name=name, file=Path(file), on_event=reporter.event)
         reporter.result(local_result("local.down", None, "changed" if removed else "unchanged"))
 
 
@@ -64,4 +73,6 @@ def local_down(given: Flags, name: str = "local", file: str = "hosts.local.yml")
 def local_status(given: Flags, name: str = "local", file: str = "hosts.local.yml") -> None:
     """The local cluster's machines and their state."""
     with reporting(given, "local.status") as reporter:
-        reporter.result(local_result("local.status", local_cluster.local_status(name=name, file=Path(file)), ""))
+        from sparkqfs import local
+
+        reporter.result(local_result("local.status", local.local_status(name=name, file=Path(file)), ""))

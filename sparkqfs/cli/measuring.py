@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task, names, offline_task
 from sparkqfs.cli.running import end_with, reporting, run
 from sparkqfs.errors import ConfigError, Problem
-from sparkqfs.jobs import bench as bench_jobs
-from sparkqfs.jobs import verify as verify_jobs
-from sparkqfs.jobs.base import Session
-from sparkqfs.plan.bench import parse_link
-from sparkqfs.plan.steps import JobResult
-from sparkqfs.report_bench import write_bench_page
-from sparkqfs.report_page import write_page
+
+if TYPE_CHECKING:
+    from sparkqfs.jobs.base import Session
+    from sparkqfs.plan.steps import JobResult
 
 
 @cluster_task(
@@ -47,7 +45,10 @@ def verify(
             raise ConfigError(Problem(what=f"--report {report}: a file in a directory that is there is wanted"))
 
     def job(session: Session) -> JobResult:
-        result = verify_jobs.verify(
+        from sparkqfs.jobs import verify
+        from sparkqfs.report_page import write_page
+
+        result = verify.verify(
             session,
             mib=mib,
             files=files,
@@ -99,9 +100,11 @@ def bench_storage(
 ) -> None:
     """The same writes, scans, aggregations and sorts on each form of the storage: time, network, CPU, disk."""
     with reporting(given, "bench.storage"):
-        wanted = bench_jobs.Wanted(
-            mib=bench_jobs.at_least_one("--mib", mib),
-            rounds=bench_jobs.at_least_one("--rounds", rounds),
+        from sparkqfs.plan.bench import Wanted, at_least_one, parse_link
+
+        wanted = Wanted(
+            mib=at_least_one("--mib", mib),
+            rounds=at_least_one("--rounds", rounds),
             quick=quick,
             link=parse_link(link) if link is not None else None,
             baseline=baseline,
@@ -109,18 +112,19 @@ def bench_storage(
         )
 
     def job(session: Session) -> JobResult:
-        made = bench_jobs.storage(session, wanted)
-        return made if isinstance(made, JobResult) else bench_files(made, Path(out) / bench_jobs.default_name(made))
+        from sparkqfs.jobs import bench
+        from sparkqfs.report_bench import write_bench_page
+
+        made = bench.storage(session, wanted)
+        if not isinstance(made, bench.Report):
+            return made
+        name = Path(out) / bench.default_name(made)
+        file, page = name.with_name(name.name + ".json"), name.with_name(name.name + ".html")
+        bench.save(file, made.documents[0])
+        write_bench_page(page, made.documents, made.comparison)
+        return bench.saved(made.result, file, page)
 
     run("bench.storage", job, given, lock=True)
-
-
-def bench_files(report: bench_jobs.Report, name: Path) -> JobResult:
-    """Write a measurement's result file and its page."""
-    file, page = name.with_name(name.name + ".json"), name.with_name(name.name + ".html")
-    bench_jobs.save(file, report.documents[0])
-    write_bench_page(page, report.documents, report.comparison)
-    return bench_jobs.saved(report.result, file, page)
 
 
 @offline_task(
@@ -135,10 +139,13 @@ def bench_files(report: bench_jobs.Report, name: Path) -> JobResult:
 def bench_report(given: Flags, files: str, baseline: str | None = None, page: str | None = None) -> None:
     """Result files of bench.storage together: one table and one page. Needs no cluster."""
     with reporting(given, "bench.report") as reporter:
-        report = bench_jobs.report(tuple(Path(name) for name in names(files)), baseline)
+        from sparkqfs.jobs import bench
+        from sparkqfs.report_bench import write_bench_page
+
+        report = bench.report(tuple(Path(name) for name in names(files)), baseline)
         result = report.result
         if page is not None:
             write_bench_page(Path(page), report.documents, report.comparison)
-            result = bench_jobs.saved(result, Path(page))
+            result = bench.saved(result, Path(page))
         reporter.result(result)
     end_with(result)

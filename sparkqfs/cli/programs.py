@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task, names
 from sparkqfs.cli.running import reporter_of, reporting, run
 from sparkqfs.errors import ConfigError, Problem
-from sparkqfs.jobs import apps as app_jobs
-from sparkqfs.jobs import compute
-from sparkqfs.jobs import shell as shell_jobs
-from sparkqfs.jobs import submit as submit_jobs
-from sparkqfs.jobs.base import Session
-from sparkqfs.plan.apps import Program
-from sparkqfs.plan.steps import JobResult
+
+if TYPE_CHECKING:
+    from sparkqfs.jobs.base import Session
+    from sparkqfs.plan.steps import JobResult
 
 
 @cluster_task(
@@ -50,9 +48,13 @@ def submit(
     timeout: int = 86400,
 ) -> None:
     """Run a program on the cluster: its output here, its exit code ours, Ctrl-C ends it."""
-    reporter = reporter_of(given)
+    with reporting(given, "submit") as reporter:
+        cores_asked, memory_mib = cores_of(cores), memory_of(driver_memory)
 
     def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import submit
+        from sparkqfs.plan.apps import Program
+
         wanted = Program(
             program=program,
             arguments=passed_words(),
@@ -62,10 +64,10 @@ def submit(
             jars=names(jars),
             files=names(files),
             conf=tuple(conf or ()),
-            cores=cores_of(cores),
-            driver_memory_mib=memory_of(driver_memory),
+            cores=cores_asked,
+            driver_memory_mib=memory_mib,
         )
-        return submit_jobs.submit(
+        return submit.submit(
             session, wanted, output=reporter.passed_on, detach=detach, take_all=cores == "all", timeout_s=timeout
         )
 
@@ -102,8 +104,10 @@ def shell(given: Flags, timeout: int = 86400) -> None:
     reporter = reporter_of(given)
 
     def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import shell
+
         read = None if sys.stdin.isatty() and sys.stdout.isatty() else sys.stdin.read
-        return shell_jobs.shell(session, read=read, output=reporter.passed_on, timeout_s=timeout)
+        return shell.shell(session, read=read, output=reporter.passed_on, timeout_s=timeout)
 
     run("shell", job, given)
 
@@ -113,7 +117,9 @@ def apps(given: Flags, last: int = 20) -> None:
     """The cluster's applications, running and ended, with their links."""
 
     def job(session: Session) -> JobResult:
-        return app_jobs.apps(session, last=last)
+        from sparkqfs.jobs import apps
+
+        return apps.apps(session, last=last)
 
     run("apps", job, given)
 
@@ -123,7 +129,9 @@ def kill(given: Flags, application: str) -> None:
     """End a running application; one that has ended is left as it is."""
 
     def job(session: Session) -> JobResult:
-        return app_jobs.kill(session, application)
+        from sparkqfs.jobs import apps
+
+        return apps.kill(session, application)
 
     run("kill", job, given)
 
@@ -138,9 +146,11 @@ def app_logs(given: Flags, application: str, tail: int = 50, follow: bool = Fals
     reporter = reporter_of(given)
 
     def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import apps
+
         if follow:
-            return app_jobs.follow(session, application, output=reporter.passed_on)
-        return app_jobs.logs(session, application, tail=tail)
+            return apps.follow(session, application, output=reporter.passed_on)
+        return apps.logs(session, application, tail=tail)
 
     run("app.logs", job, given)
 
@@ -148,7 +158,13 @@ def app_logs(given: Flags, application: str, tail: int = 50, follow: bool = Fals
 @cluster_task("dry_run", "yes")
 def token(given: Flags) -> None:
     """Show the Jupyter token and the address to click."""
-    run("token", compute.token, given)
+
+    def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import compute
+
+        return compute.token(session)
+
+    run("token", job, given)
 
 
 @cluster_task(
@@ -179,6 +195,8 @@ def notebook(
             parameters["MAX_VALUE"] = str(int(str(max_value).replace("_", "")))
 
     def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import compute
+
         return compute.notebook(session, name, parameters, out=Path(out), timeout_s=timeout)
 
     run("notebook", job, given)

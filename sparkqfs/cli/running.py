@@ -1,4 +1,8 @@
-"""One job from its flags to its report and exit code."""
+"""One job from its flags to its report and exit code.
+
+`sparkqfs --list` imports all of `sparkqfs.cli`. So these modules import only each other at their head; what a command
+needs it imports when it runs, and what talks to machines after its hosts.yml was found right.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +13,19 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke import Exit
 
 from sparkqfs.cli.flags import Flags, values_of
-from sparkqfs.clients.connect import open_clients
-from sparkqfs.config import load_config
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
-from sparkqfs.jobs.base import Session, cluster_lock
-from sparkqfs.plan.steps import JobResult
-from sparkqfs.report import NobodyReads, Reporter, to_nowhere
 
-Job = Callable[[Session], JobResult]
+if TYPE_CHECKING:
+    from sparkqfs.jobs.base import OnEvent, Session
+    from sparkqfs.plan.steps import JobResult
+    from sparkqfs.report import Reporter
+
+    Job = Callable[[Session], JobResult]
 
 
 def hosts_file(hosts: str | None) -> Path:
@@ -72,12 +77,17 @@ def _read_password(path: str) -> str:
 
 def reporter_of(given: Flags) -> Reporter:
     """Where this command's output goes."""
+    from sparkqfs.report import Reporter
+
     return Reporter(as_json=given.json, verbose=given.verbose)
 
 
 @contextlib.contextmanager
 def reporting(given: Flags, name: str) -> Iterator[Reporter]:
     """Errors become a report and an exit code, in one place."""
+    from sparkqfs.plan.steps import JobResult
+    from sparkqfs.report import NobodyReads, to_nowhere
+
     reporter = reporter_of(given)
     try:
         yield reporter
@@ -105,12 +115,27 @@ def reporting(given: Flags, name: str) -> Iterator[Reporter]:
         os._exit(int(ExitCode.INTERRUPTED))  # a thread that still waits for a machine must not hold up the end
 
 
+@contextlib.contextmanager
+def opened(given: Flags, on_event: OnEvent) -> Iterator[Session]:
+    """The cluster of these flags. What talks to machines is imported when its hosts.yml was found right."""
+    from sparkqfs.config import load_config
+
+    config = load_config(hosts_file(given.hosts))
+    password = sudo_password(given.sudo_password_file)
+
+    from sparkqfs.clients.connect import open_clients
+    from sparkqfs.jobs.base import Session
+
+    with open_clients(config, password) as clients:
+        yield Session(config, clients, on_event, dry_run=given.dry_run, confirm=ask(given.yes))
+
+
 def run(name: str, job: Job, given: Flags, *, lock: bool = False) -> None:
     """Load, open, run one job, report, exit. `lock`: other runs that change the cluster are kept out meanwhile."""
     with reporting(given, name) as reporter:
-        config = load_config(hosts_file(given.hosts))
-        with open_clients(config, sudo_password(given.sudo_password_file)) as clients:
-            session = Session(config, clients, reporter.event, dry_run=given.dry_run, confirm=ask(given.yes))
+        with opened(given, reporter.event) as session:
+            from sparkqfs.jobs.base import cluster_lock
+
             locked = lock and not given.dry_run
             with cluster_lock(session, name) if locked else contextlib.nullcontext():
                 result = job(session)

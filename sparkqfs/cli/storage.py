@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task
-from sparkqfs.cli.running import Job, run
-from sparkqfs.jobs import storage
-from sparkqfs.jobs.base import Session
-from sparkqfs.plan.steps import JobResult
+from sparkqfs.cli.running import run
+
+if TYPE_CHECKING:
+    from sparkqfs.cli.running import Job
+    from sparkqfs.jobs.base import Session
+    from sparkqfs.plan.steps import JobResult
 
 
 def run_guarded(name: str, job: Job, given: Flags, *, lock: bool) -> None:
@@ -21,6 +24,8 @@ def init_qfs(given: Flags, erase: str | None = None) -> None:
     """Make an empty QFS file system; refuses (exit 5) when there is one, or a chunk anywhere."""
 
     def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import storage
+
         return storage.init(session, erase_name=erase, task="init-qfs")
 
     run_guarded("init-qfs", job, given, lock=True)
@@ -31,6 +36,8 @@ def init_storage(given: Flags, erase: str | None = None) -> None:
     """Make the storage ready for its first use, whatever its kind; refuses (exit 5) when there is data anywhere."""
 
     def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import storage
+
         return storage.init(session, erase_name=erase)
 
     run_guarded("init-storage", job, given, lock=True)
@@ -41,6 +48,8 @@ def purge(given: Flags, erase: str | None = None) -> None:
     """Erase the file system's data on every node; needs the cluster's name and a stack that is down."""
 
     def job(session: Session) -> JobResult:
+        from sparkqfs.jobs import storage
+
         return storage.purge(session, erase_name=erase)
 
     run_guarded("purge", job, given, lock=erase is not None)

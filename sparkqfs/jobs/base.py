@@ -45,6 +45,10 @@ class Session:
     """Image references, worked out once: hashing the contexts reads files."""
     _secrets: dict[str, str] = field(default_factory=dict, repr=False)
 
+    def again(self) -> Session:
+        """The same cluster with nothing asked of it yet, for one more look."""
+        return Session(self.config, self.clients, self.on_event)
+
     @property
     def backend(self) -> Backend:
         """The storage backend."""

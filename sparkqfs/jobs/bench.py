@@ -22,18 +22,6 @@ from sparkqfs.plan.steps import JobResult
 PROGRAM = ["/opt/venv/bin/python", "/opt/sparkqfs/bin/bench-storage"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What was asked for; `None` is decided from the machines."""
-
-    mib: int | None
-    rounds: int | None
-    quick: bool
-    link: bench.Link | None
-    baseline: str | None
-    timeout_s: float
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Report:
     """Result files, read again."""
@@ -43,14 +31,7 @@ class Report:
     result: JobResult
 
 
-def at_least_one(flag: str, value: int) -> int | None:
-    """`None` for 0, the default. Raises `ConfigError` for less."""
-    if value < 0:
-        raise ConfigError(Problem(what=f"{flag} {value}: a number from 1 on is wanted"))
-    return value or None
-
-
-def storage(session: Session, wanted: Wanted) -> Report | JobResult:
+def storage(session: Session, wanted: bench.Wanted) -> Report | JobResult:
     """Measure every form of this cluster's storage, with what it has beside it; with --dry-run say what."""
     config = session.config
     if wanted.link is not None:

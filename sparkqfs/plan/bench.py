@@ -57,6 +57,25 @@ class Variant:
     is_counted: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What was asked for; `None` is decided from the machines."""
+
+    mib: int | None
+    rounds: int | None
+    quick: bool
+    link: Link | None
+    baseline: str | None
+    timeout_s: float
+
+
+def at_least_one(flag: str, value: int) -> int | None:
+    """`None` for 0, the default. Raises `ConfigError` for less."""
+    if value < 0:
+        raise ConfigError(Problem(what=f"{flag} {value}: a number from 1 on is wanted"))
+    return value or None
+
+
 def parse_link(text: str) -> Link:
     """`1gbit`, `100mbit`, `2.5gbit`, in tc's words. Raises `ConfigError`."""
     found = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]{1,3})?)(mbit|gbit)", text)
