@@ -174,6 +174,16 @@ def test_an_archive_that_has_changed_is_refused(
         program.main(archive(tmp_path, {**FILES, **files}), environment)
 
 
+def test_a_link_in_the_archive_is_refused(program: Any, environment: Path, tmp_path: Path) -> None:
+    path = tmp_path / f"{TOP}.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        link = tarfile.TarInfo(f"{TOP}/deps/jars/spark.jar")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    with pytest.raises(ValueError, match="is not a file"):
+        program.main(path, environment)
+
+
 @pytest.mark.parametrize(("arm", "kept"), [(False, "linux/amd64/libx.so"), (True, "linux/aarch64/libx.so")])
 def test_a_jar_keeps_the_native_library_of_this_processor(program: Any, tmp_path: Path, arm: bool, kept: str) -> None:
     names = ("linux/amd64/libx.so", "linux/aarch64/libx.so", "linux-musl/aarch64/libx.so", "mac/libx.jnilib", "X.class")

@@ -75,16 +75,20 @@ def unwanted_jars(arm: bool) -> tuple[str, ...]:
 def unpack(archive: Path, packages: Path, arm: bool) -> list[Path]:
     """Write the archive's files into site-packages; their paths.
 
-    Raises `ValueError` when a pattern of JARS matches nothing, because then Spark has changed.
+    Raises `ValueError` for a link, a file without a place or a pattern that matches nothing: then Spark has changed.
     """
     unwanted = dict.fromkeys(unwanted_jars(arm), 0)
     written: list[Path] = []
     with tarfile.open(archive) as tar:
         for member in tar:
-            top, _, path = member.name.partition("/")
+            if member.isdir():
+                continue
             content = tar.extractfile(member) if member.isfile() else None
-            place = place_of(path) if content else None
-            if content is None or place is None:
+            if content is None:
+                raise ValueError(f"{member.name} is not a file: look at the archive again")
+            top, _, path = member.name.partition("/")
+            place = place_of(path)
+            if place is None:
                 continue
             matches = [pattern for pattern in unwanted if fnmatch(place.removeprefix("pyspark/jars/"), pattern)]
             for pattern in matches:
