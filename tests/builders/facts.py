@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from builders import a_cluster
-
 from sparkqfs.config import ClusterConfig
 from sparkqfs.facts import DiskFact, MetaFact, NodeFacts, PathFact
 from sparkqfs.plan.nodes import FreshMaterial, wanted_directories
 from sparkqfs.plan.steps import Secret
+from tests.builders.clusters import a_cluster
 
 CLUSTER_ID = "11111111-2222-3333-4444-555555555555"
 FRESH_ID = "99999999-8888-7777-6666-000000000000"

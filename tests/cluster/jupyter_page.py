@@ -12,7 +12,8 @@ from typing import Any
 
 import requests
 import websocket
-from browser import Browser
+
+from tests.cluster.browser import Browser
 
 RESULT_MIME = "application/vnd.sparkqfs.result+json"
 MENU = "//li[contains(@class, 'lm-MenuBar-item')][.//div[text()='{name}']]"

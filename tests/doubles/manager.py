@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from builders import a_cluster, a_node_config
-from servers import Answer, serve
-
 from sparkqfs.clients.ssh import Output
 from sparkqfs.config import ClusterConfig, PortsConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.drivers import ENTER
+from tests.builders.clusters import a_cluster, a_node_config
+from tests.doubles.servers import Answer, serve
 
 STACK = ("spark-master", "worker-node", "jupyter-server", "history-server")
 JUPYTER: dict[str, Any] = {

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import a_cluster, a_node_config
 
 from sparkqfs.config import ClusterConfig, SshConfig, TimeoutsConfig
+from tests.builders.clusters import a_cluster, a_node_config
+from tests.paths import DATA
 
-PAYLOADS = Path(__file__).parent / "payloads"
+PAYLOADS = DATA / "payloads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

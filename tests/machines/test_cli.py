@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import Sshd, closed_port, sshd
 
-ROOT = Path(__file__).parent.parent
+from tests.doubles.servers import Sshd, closed_port, sshd
+from tests.paths import DATA, ROOT
+
 DEAD = """\
 cluster: dead
 nodes: {{node1: 127.0.0.1}}
@@ -108,7 +109,7 @@ def test_the_cluster_file_can_be_named_in_the_environment_and_the_flag_wins(fold
 
 
 def test_every_fifth_broken_cluster_file_is_told_with_its_place_before_any_machine_is_asked(folder: Path) -> None:
-    files = sorted((ROOT / "tests" / "badconfig").glob("*.yml"))[::5]
+    files = sorted((DATA / "badconfig").glob("*.yml"))[::5]
     assert len(files) > 15
     with ThreadPoolExecutor(max_workers=4) as pool:
         for file, done in zip(

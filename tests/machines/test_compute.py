@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from servers import an_engine, engine_machine, serve
 
 from sparkqfs.clients.connect import Clients
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode
 from sparkqfs.facts import TaskFact
 from sparkqfs.jobs import compute, deploy, prep
 from sparkqfs.jobs.base import Session
+from tests.doubles.servers import an_engine, engine_machine, serve
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.paths import ROOT
+
 SAY = '#!/bin/sh\necho "{name} $*" >> "$CALLS"\n'
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import engine_machine
 
 from sparkqfs.clients.engine import Engine
 from sparkqfs.clients.ssh import NodeClient
+from tests.doubles.servers import engine_machine
 
 Requests = list[tuple[str, dict[str, str]]]
 oldest: list[str] = []

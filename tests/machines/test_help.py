@@ -14,8 +14,8 @@ from invoke.main import program as invokes_own
 
 from sparkqfs.program import SparkqfsProgram
 from tasks import ns
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 TASKS = sorted(ns.task_names)
 PROGRAMS = {
     "invoke": lambda: type(invokes_own)(binary="inv[oke]"),

@@ -12,15 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from builders import a_cluster, a_node_config
-from servers import Sshd, closed_port, make_key, sshd
 
 from sparkqfs.clients.connect import Clients
 from sparkqfs.clients.login import load_ssh_config
 from sparkqfs.config import ClusterConfig, SshConfig, TimeoutsConfig
 from sparkqfs.errors import ConfigError, UnreachableError
-
-ROOT = Path(__file__).parent.parent
+from tests.builders.clusters import a_cluster, a_node_config
+from tests.doubles.servers import Sshd, closed_port, make_key, sshd
+from tests.paths import ROOT
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from servers import API, Answer, body, serve
 
 from sparkqfs import local
 from sparkqfs.errors import ClusterError
+from tests.doubles.servers import API, Answer, body, serve
+from tests.paths import ROOT
 
 ASK = """
 import os
@@ -37,7 +38,7 @@ def test_an_engine_one_may_not_use_is_no_engine_that_does_not_run(tmp_path: Path
             path.chmod(0)
         done = subprocess.run(
             [sys.executable, "-c", ASK],
-            cwd=Path(__file__).parent.parent,
+            cwd=ROOT,
             env={**os.environ, "DOCKER_HOST": f"unix://{path}"},
             capture_output=True,
             text=True,

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
-from servers import Sshd, sshd
 
 from sparkqfs.clients.connect import Clients
 from sparkqfs.errors import ClusterError, RefusedError
 from sparkqfs.jobs import base
 from sparkqfs.jobs.base import Session, cluster_lock
+from tests.doubles.servers import Sshd, sshd
 
 NAME = f"lock-{os.getpid()}"
 

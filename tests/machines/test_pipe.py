@@ -11,24 +11,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servers import Sshd, sshd
 
-from sparkqfs.clients.pipe import NodePipe
-from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.errors import ClusterError, ExitCode
 from sparkqfs.files import moving
-from sparkqfs.files.places import Places
-from sparkqfs.files.storage import Storage
-from sparkqfs.files.transfer import Access
+from tests.doubles.far_files import access, place
+from tests.doubles.servers import Sshd, sshd
+from tests.paths import ROOT
 
-HERE = Path(__file__).parent
-STAND_IN = [sys.executable, "-I", str(HERE / "file_server.py")]
 KILLED = """
 import sys
 from pathlib import Path
-sys.path[:0] = [{root!r}, {tests!r}]
-from servers import Sshd
-from test_pipe import access, place
+sys.path.insert(0, {root!r})
+from tests.doubles.servers import Sshd
+from tests.doubles.far_files import access, place
 from sparkqfs.files import moving
 server = Sshd(port={port}, key=Path({key!r}), host_key="")
 moving.put(access(server, Path({home!r})), "-", place(Path({home!r}), "/x"), overwrite=False, stdin=0)
@@ -44,21 +39,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 @pytest.fixture(autouse=True)
 def _no_agent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-
-
-def access(server: Sshd, home: Path, *more: str, stall_s: float = 20) -> Access:
-    config = server.cluster(home / "known_hosts")
-    client = NodeClient(config, config.nodes[0])
-
-    def connect(_number: int) -> Storage:
-        return Storage(NodePipe(client, [*STAND_IN, *more, "300"], stall_s=stall_s))
-
-    said: Callable[[str], None] = lambda _text: None  # noqa: E731
-    return Access(connect=connect, width=3, on_event=said, confirm=lambda _question: True, timeout_s=300)
-
-
-def place(home: Path, path: str) -> moving.Place:
-    return Places(root=f"file://{home}/storage", shared=None, user="spark").read(path)
 
 
 def test_many_files_go_over_several_channels_and_come_back(server: Sshd, tmp_path: Path) -> None:
@@ -96,7 +76,7 @@ def test_of_a_put_that_was_ended_nothing_is_left_and_the_next_one_does_it(
 ) -> None:
     storage = tmp_path / "storage"
     storage.mkdir()
-    values = {"root": str(HERE.parent), "tests": str(HERE), "port": server.port, "key": str(server.key)}
+    values = {"root": str(ROOT), "port": server.port, "key": str(server.key)}
     program = KILLED.format(**values, home=str(tmp_path))
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdin is not None

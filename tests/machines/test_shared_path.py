@@ -14,8 +14,6 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
-from builders import a_cluster
-from servers import Sshd, sshd
 
 from sparkqfs.clients.connect import Clients
 from sparkqfs.config import SharedConfig, StorageConfig
@@ -23,6 +21,8 @@ from sparkqfs.errors import ClusterError, ExitCode
 from sparkqfs.jobs import shared_path
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.shared_path import check_shared_path, shared_path_problems
+from tests.builders.clusters import a_cluster
+from tests.doubles.servers import Sshd, sshd
 
 OWNER = 6700
 TMPFS = "mount -t tmpfs -o mode=755 elsewhere {}; install -d -o 6700 {}/spark"

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from servers import Sshd, closed_port, make_key, sshd
 
 from sparkqfs.clients.connect import Clients
 from sparkqfs.clients.ssh import NodeClient, whole
 from sparkqfs.config import ClusterConfig
 from sparkqfs.errors import ClusterError, ExitCode, UnreachableError
+from tests.doubles.servers import Sshd, closed_port, make_key, sshd
 
 
 @pytest.fixture(scope="module")

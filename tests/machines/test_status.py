@@ -10,8 +10,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from builders import a_cluster
-from servers import Answer, Sshd, an_engine, body, closed_port, engine_machine, payload, serve
 
 from sparkqfs.clients.connect import Clients
 from sparkqfs.config import ClusterConfig, NotebooksConfig, StorageConfig
@@ -19,6 +17,8 @@ from sparkqfs.errors import ClusterError, ExitCode
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
 from sparkqfs.plan.steps import JobResult
+from tests.builders.clusters import a_cluster
+from tests.doubles.servers import Answer, Sshd, an_engine, body, closed_port, engine_machine, payload, serve
 
 
 @dataclass(frozen=True, slots=True)

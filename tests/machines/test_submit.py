@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from manager import Manager, a_manager
 
 from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, Problem
 from sparkqfs.jobs import apps, drivers, follow, submit
 from sparkqfs.plan.apps import Program, service_name
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.report import NobodyReads
+from tests.doubles.manager import Manager, a_manager
 
 ID = "submit-20260101120000-7f3a"
 APP = "app-20260101120100-0000"

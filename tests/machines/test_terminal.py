@@ -18,21 +18,21 @@ from fcntl import ioctl
 from pathlib import Path, PurePosixPath
 
 import pytest
-from builders import a_node_config
-from servers import Sshd, sshd
 
 from sparkqfs.clients.connect import Clients
 from sparkqfs.config import OwnerConfig
 from sparkqfs.errors import ClusterError
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.drivers import in_spark_directory
+from tests.builders.clusters import a_node_config
+from tests.doubles.servers import Sshd, sshd
+from tests.paths import PROGRAMS, ROOT
 
-ROOT = Path(__file__).parents[1]
 TALK = """\
 import sys
 from pathlib import Path
-sys.path[:0] = [{tests!r}, {root!r}]
-from servers import Sshd
+sys.path.insert(0, {root!r})
+from tests.doubles.servers import Sshd
 from sparkqfs.clients import terminal
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.report import Reporter
@@ -57,12 +57,11 @@ class Window:
         self.master, slave = pty.openpty()
         self.resize(24, 80)
         script = TALK.format(
-            tests=str(ROOT / "tests"),
             root=str(ROOT),
             port=server.port,
             key=str(server.key),
             known=str(folder / "known_hosts"),
-            program=str(ROOT / "runtime" / "bin" / "terminal"),
+            program=str(PROGRAMS / "terminal"),
         )
         env = {key: value for key, value in os.environ.items() if key != "SSH_AUTH_SOCK"}
         self.process = subprocess.Popen(
@@ -135,7 +134,7 @@ def without_hangup() -> Iterator[None]:
 
 def paste(size: int, *program: str) -> tuple[subprocess.Popen[bytes], bytes]:
     """`terminal` with a program in it, and what it said within 20 s of so many bytes pasted at once."""
-    argv = [sys.executable, "-I", str(ROOT / "runtime" / "bin" / "terminal"), "24", "80", *program]
+    argv = [sys.executable, "-I", str(PROGRAMS / "terminal"), "24", "80", *program]
     with without_hangup():
         process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None and process.stdout is not None

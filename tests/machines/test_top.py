@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from builders import a_node_config
-from servers import Sshd, sshd
 
 from sparkqfs.clients.background import Background
 from sparkqfs.clients.connect import Clients
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.jobs import top
 from sparkqfs.jobs.base import Session
+from tests.builders.clusters import a_node_config
+from tests.doubles.servers import Sshd, sshd
 
 
 @pytest.fixture(scope="module")

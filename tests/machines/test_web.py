@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers import Answer, Sshd, closed_port, payload, serve, sshd
 
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.clients.web import WebError, get_json
 from sparkqfs.facts import parse_qfs, parse_spark
+from tests.doubles.servers import Answer, Sshd, closed_port, payload, serve, sshd
 
 ANSWERS = {
     "/json/": Answer(body=payload("spark-4.1-master.json")),

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).parents[1] / "runtime" / "bin" / "attended"
+from tests.paths import PROGRAMS
+
+PROGRAM = PROGRAMS / "attended"
 ESCAPES = """
 import os, pathlib, time
 if os.fork():

@@ -17,8 +17,8 @@ from sparkqfs.jobs import apps as jobs
 from sparkqfs.jobs import drivers
 from sparkqfs.plan.apps import Piece, parse_piece
 from sparkqfs_runtime import kept_output, scratch, tidy
+from tests.paths import PROGRAMS
 
-PROGRAMS = Path(__file__).parents[1] / "runtime" / "bin"
 ID = "submit-20260101120000-7f3a"
 LIMIT = 64 * 1024
 """Bytes; a minute of a program that prints 1 MB/s would be a thousand times that."""

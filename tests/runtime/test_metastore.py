@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = Path(__file__).parents[1] / "runtime" / "bin"
+from tests.paths import PROGRAMS
+
 JAVA = """\
 #!{python}
 import os, pathlib, re, sys, time

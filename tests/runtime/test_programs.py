@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import Answer, closed_port, serve
 
 from sparkqfs_runtime.pages import applications, history
+from tests.doubles.servers import Answer, closed_port, serve
+from tests.paths import PROGRAMS
 
-PROGRAMS = Path(__file__).parents[1] / "runtime" / "bin"
 ID = "submit-20260101120000-7f3a"
 SUBMIT = """\
 #!{python} -I

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from test_supervise import Container
+
+from tests.paths import RUNTIME
+from tests.runtime.container import Container
 
 SHUFFLE = """\
 #!{python}
@@ -26,7 +28,6 @@ for name in ("spark-1/executor-2/blockmgr-3/0c", "blockmgr-4/1d"):
 print("shuffles", os.getpid(), here, flush=True)
 time.sleep(600)
 """
-RUNTIME = Path(__file__).parents[1] / "runtime"
 
 
 class Node:

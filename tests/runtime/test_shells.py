@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.paths import ROOT
+
 OURS = "/opt/sparkqfs/bin:/opt/venv/bin:/usr/bin:/bin"
 KINDS = {
     "bash -c": (["bash", "-c"], "BASH_ENV"),

@@ -13,13 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
-from builders import a_cluster
 
 from sparkqfs import topology
 from sparkqfs.clients.context import make_context, tar_of
-
-ROOT = Path(__file__).parent.parent
-STAND_IN = Path(__file__).parent / "file_server.py"
+from tests.builders.clusters import a_cluster
+from tests.paths import FILE_SERVER
 
 
 @pytest.fixture
@@ -35,7 +33,7 @@ def image(tmp_path: Path) -> Path:
         (top / "bin" / name).symlink_to("storage")
     python = shlex.quote(sys.executable)
     (top / "bin" / "python3").write_text(f'#!/bin/sh\nexec {python} -S "$@"\n')
-    (top / "bin" / "file-server").write_text(f'#!/bin/sh\nexec {python} -I {shlex.quote(str(STAND_IN))} "$@"\n')
+    (top / "bin" / "file-server").write_text(f'#!/bin/sh\nexec {python} -I {shlex.quote(str(FILE_SERVER))} "$@"\n')
     for path in (top / "bin").iterdir():
         path.chmod(0o755)
     (tmp_path / "storage").mkdir()

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from servers import Answer, body, closed_port, payload, serve
 
 from sparkqfs_runtime.pages import missing_data as health
 from sparkqfs_runtime.pages import sources
+from tests.doubles.servers import Answer, body, closed_port, payload, serve
 
 PING, FSCK = payload("qfs-2.2-ping.txt"), payload("qfs-2.2-fsck.txt")
 WELL = sources.Check(

@@ -4,46 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
-from test_files import java_server, on_plain_files
 
 from sparkqfs.jobs.drivers import MARK_SCRIPT
 from sparkqfs.jobs.submit import SEND_SCRIPT
 from sparkqfs.plan.apps import FOLDER
 from sparkqfs.plan.steps import make_directory, script_of, write_file
-
-__all__ = ["java_server"]
-RUNTIME = Path(__file__).parents[1] / "runtime"
-TRACE = ("strace", "-f", "-y", "-e", "trace=fsync,rename,renameat,renameat2", "-o")
-CALL = re.compile(r"^\d+ +(fsync|rename\w*)\((.*)\) += 0$")
-
-
-def calls(out: Path, argv: list[str], **options: object) -> list[str]:
-    """`fsync NAME` and `rename NAME` in order; a rename by its new name."""
-    if shutil.which("strace") is None:
-        pytest.skip("no strace")
-    done = subprocess.run((*TRACE, str(out), *argv), check=False, capture_output=True, **options)  # type: ignore[call-overload]
-    if b"ptrace" in done.stderr:
-        pytest.skip("strace may not trace here")
-    assert done.returncode == 0, done.stderr
-    return calls_in(out)
-
-
-def calls_in(out: Path) -> list[str]:
-    """Of a trace that is written."""
-    found = []
-    for line in out.read_text().splitlines():
-        if call := CALL.match(line):
-            paths = re.findall(r'<([^>]*)>|"([^"]*)"', call[2])
-            name = [path for pair in paths for path in pair if path][-1]
-            found.append(f"{call[1][:6].rstrip('a')} {name.rsplit('/', 1)[-1]}")
-    return found
-
+from tests.paths import RUNTIME
+from tests.runtime.traces import calls
 
 PROGRAMS = {
     "a file that get brings": (
@@ -126,16 +98,3 @@ def test_the_end_that_kill_writes_down(tmp_path: Path) -> None:
     found = calls(tmp_path / "trace", ["sh", "-c", MARK_SCRIPT, "sh", "s", "143 stopped"], cwd=tmp_path)
     assert found == ["fsync exit", "fsync s"]
     assert (tmp_path / FOLDER / "s" / "exit").read_text() == "143 stopped\n"
-
-
-def test_a_file_that_put_brings_to_a_shared_file_system(java_server: list[str], tmp_path: Path) -> None:
-    if shutil.which("strace") is None:
-        pytest.skip("no strace")
-    world = on_plain_files([*TRACE, str(tmp_path / "trace"), *java_server], tmp_path / "storage")
-    source = tmp_path / "source"
-    source.write_bytes(b"x" * 1000)
-    assert not world.put(source, "/new/deep/x").problems
-    found = calls_in(tmp_path / "trace")
-    assert re.fullmatch(r"fsync \.sparkqfs-part-\S+ rename x fsync deep fsync new fsync storage", " ".join(found)), (
-        found
-    )

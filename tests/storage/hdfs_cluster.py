@@ -8,13 +8,11 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from qfs_cluster import free_port
-
 from sparkqfs.clients.context import HADOOP_LOCK
 from sparkqfs.clients.download import fetch_jars
+from tests.paths import JAVA, STACK
+from tests.storage.qfs_cluster import free_port
 
-HERE = Path(__file__).parent
-STACK = HERE.parent / "stack"
 DEADLINE_S = 120.0
 NODE = "127.0.0.1"
 
@@ -90,8 +88,8 @@ class HdfsCluster:
         self.processes.clear()
 
     def files(self, what: str, count: int, largest: int) -> list[str]:
-        """The lines of tests/java/Acknowledged.java."""
-        argv = self.java(str(HERE / "java" / "Acknowledged.java"), what, self.uri, str(count), str(largest))
+        """The lines of tests/storage/java/Acknowledged.java."""
+        argv = self.java(str(JAVA / "Acknowledged.java"), what, self.uri, str(count), str(largest))
         answer = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=300)
         return answer.stdout.split()
 

@@ -1,6 +1,6 @@
 """A drill: files that a storage has answered for, then the power goes on all its disks at once. What is left?
 
-    sudo .venv/bin/python tests/power_cut.py [--storage qfs|hdfs] [--files 100] [--file-system ext4|xfs]
+    sudo .venv/bin/python -m tests.storage.power_cut [--storage qfs|hdfs] [--files 100] [--file-system ext4|xfs]
 
 Real daemons on loopback with the settings of stack/, each on a disk of its own (loop_disk.py), and once more with the
 syncs off: that run must lose files, or the drill proves nothing. Prints a line for each run; exit code 0 when nothing
@@ -20,11 +20,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import shipped_syncs
-from hdfs_cluster import HdfsCluster
-from loop_disk import LoopDisk, why_not
-from qfs_cluster import QfsCluster
-from qfs_reader import find_tarball, unpack_programs
+from tests.paths import PROGRAMS
+from tests.storage import shipped_syncs
+from tests.storage.hdfs_cluster import HdfsCluster
+from tests.storage.loop_disk import LoopDisk, why_not
+from tests.storage.qfs_cluster import QfsCluster
+from tests.storage.qfs_reader import find_tarball, unpack_programs
 
 NODES = ("127.0.0.2", "127.0.0.3")
 LARGEST = 200_000
@@ -33,7 +34,7 @@ READ_S = 8.0
 """After that a file whose chunks are all gone counts as lost: QFS's client waits for them."""
 DISK_MIB = 16_384
 """Sparse. A chunkserver reserves 64 MiB a chunk; on a small disk the kernel commits early to get that room back."""
-FINISHED = Path(__file__).parents[1] / "runtime" / "bin" / "finished_chunks.py"
+FINISHED = PROGRAMS / "finished_chunks.py"
 
 
 @dataclass

@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from qfs_cluster import QfsCluster
 
 from sparkqfs.clients.download import cache_directory, fetch_jars
 from sparkqfs.errors import ClusterError
 from sparkqfs.plan.storage.qfs import CLIENT_ENVIRONMENT
+from tests.paths import JAVA, RUNTIME
+from tests.storage.qfs_cluster import QfsCluster
 
-HERE = Path(__file__).parent
-SOURCES = HERE.parent / "runtime" / "java"
+SOURCES = RUNTIME / "java"
 NODE = "127.0.0.2"
 SIZE = 3_000_000
 CHUNK = 67_108_864
@@ -48,7 +48,7 @@ class Kit:
 def find_jars() -> tuple[Path, ...]:
     """Hadoop's client of Spark's own version and what it logs with, from the download cache or Maven Central."""
     try:
-        return fetch_jars(HERE / "java" / "jars.lock", offline=None, on_progress=lambda _done, _total: None)
+        return fetch_jars(JAVA / "jars.lock", offline=None, on_progress=lambda _done, _total: None)
     except ClusterError as error:
         pytest.skip(f"no Hadoop client: {error}")
 
@@ -78,16 +78,10 @@ def unpack_qfs(top: Path) -> Path:
     return top
 
 
-_made: list[Kit] = []
-"""Unpacking and compiling take most of a minute: once a run, for all modules."""
-
-
 @pytest.fixture(scope="session")
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
-    """Our classes and the tests' driver, compiled as in the image."""
-    if not _made:
-        _made.append(make_kit(tmp_path_factory.mktemp("kit")))
-    return _made[0]
+    """Our classes and the tests' driver, compiled as in the image; most of a minute, once a run."""
+    return make_kit(tmp_path_factory.mktemp("kit"))
 
 
 def make_kit(top: Path) -> Kit:
@@ -102,7 +96,7 @@ def make_kit(top: Path) -> Kit:
     path = ":".join(str(jar) for jar in [*jars, *(top / "qfs" / "lib").glob("*.jar")])
     ours = [str(path) for part in ("com", "sparkqfs/fs") for path in sorted((SOURCES / part).rglob("*.java"))]
     classes = str(top / "classes")
-    drivers = [str(path) for path in sorted((HERE / "java").rglob("*.java"))]
+    drivers = [str(path) for path in sorted(JAVA.rglob("*.java"))]
     for sources, class_path in ((ours, path), (drivers, f"{path}:{classes}")):
         argv = ("javac", "-Xlint:all,-classfile,-path", "-Werror", "-cp", class_path, "-d", classes, *sources)
         subprocess.run(argv, check=True)

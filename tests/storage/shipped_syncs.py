@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-STACK = Path(__file__).parents[1] / "stack"
+from tests.paths import STACK
+
 META = ("metaServer.log.sync", "metaServer.checkpoint.writeSync")
 CHUNK = ("chunkServer.syncChunkHeader", "chunkServer.requireChunkHeaderChecksum")
 HDFS = "dfs.datanode.synconclose"
@@ -33,3 +33,11 @@ def hdfs(*, is_off: bool = False) -> str:
     text = (STACK / "hdfs-site.xml").read_text(encoding="utf-8")
     found = re.search(rf"<name>{re.escape(HDFS)}</name><value>(\w+)</value>", text)
     return "false" if is_off or found is None else found[1]
+
+
+CORE_SITE = """<configuration>
+  <property><name>fs.qfs.impl</name><value>sparkqfs.fs.LocalReadFileSystem</value></property>
+  <property><name>fs.qfs.createParams</name><value>2</value></property>
+  <property><name>fs.qfs.closeWaits</name><value>{waits}</value></property>
+</configuration>
+"""

@@ -14,16 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qfs_cluster import QfsCluster, free_port
-from servers import API, Answer, Sshd, body, serve
-
 from sparkqfs.clients.connect import Clients
 from sparkqfs.config import ClusterConfig, StorageConfig
 from sparkqfs.jobs import status
 from sparkqfs.jobs.base import Session
 from sparkqfs.plan.steps import JobResult
+from tests.doubles.servers import API, Answer, Sshd, body, serve
+from tests.paths import PROGRAMS
+from tests.storage.qfs_cluster import QfsCluster, free_port
 
-PROGRAMS = Path(__file__).parent.parent / "runtime" / "bin"
 SERVICES = ("spark-master", "worker-node", "jupyter-server", "history-server", "metastore")
 
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import shipped_syncs
-from qfs_cluster import QfsCluster
-from qfs_reader import find_tarball, unpack_programs
+
+from tests.storage import shipped_syncs
+from tests.storage.qfs_cluster import QfsCluster
+from tests.storage.qfs_reader import find_tarball, unpack_programs
 
 CALLS = "trace=fsync,fdatasync,rename,openat,read,readv,recvfrom,write,writev,sendto"
 NODES = ("127.0.0.2", "127.0.0.3")

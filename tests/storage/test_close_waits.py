@@ -7,19 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import shipped_syncs
-from qfs_cluster import QfsCluster
-from qfs_reader import NODE, Kit, kit, node_environment
 
-__all__ = ["kit"]
+from tests.storage import shipped_syncs
+from tests.storage.qfs_cluster import QfsCluster
+from tests.storage.qfs_reader import NODE, Kit, node_environment
+from tests.storage.shipped_syncs import CORE_SITE
+
 NODES = (NODE, "127.0.0.3")
 FILES = 40
-CORE_SITE = """<configuration>
-  <property><name>fs.qfs.impl</name><value>sparkqfs.fs.LocalReadFileSystem</value></property>
-  <property><name>fs.qfs.createParams</name><value>2</value></property>
-  <property><name>fs.qfs.closeWaits</name><value>{waits}</value></property>
-</configuration>
-"""
 
 
 @pytest.fixture(scope="module")

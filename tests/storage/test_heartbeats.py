@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from qfs_cluster import QfsCluster
-from qfs_reader import NODE, Kit, kit
 
-__all__ = ["kit"]
-STACK = Path(__file__).parent.parent / "stack"
+from tests.paths import STACK
+from tests.storage.qfs_cluster import QfsCluster
+from tests.storage.qfs_reader import NODE, Kit
+
 TIMER_S = 2
 """QFS's timers look once a second, on both sides."""
 CHUNKSERVERS_OWN_S = 40

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from builders import a_cluster
-from qfs_reader import find_tarball
 
 from sparkqfs.config import StorageConfig, StorageKind
 from sparkqfs.facts import StorageLayout
 from sparkqfs.jobs.storage import undo_script
 from sparkqfs.plan.storage import backend_of
+from tests.builders.clusters import a_cluster
+from tests.storage.qfs_reader import find_tarball
 
 LOG = (
     b"version/1\nchecksum/last-line\nsetintbase/16\ntime/2026-11-29T01:33:13.054400Z\n"

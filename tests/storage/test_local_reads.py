@@ -14,10 +14,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from qfs_cluster import QfsCluster
-from qfs_reader import CHUNK, CHUNK_HEADER, NODE, SIZE, Driver, Kit, Reader, cluster, flip, inside, kit, put, reader
 
-__all__ = ["cluster", "inside", "kit", "reader"]
+from tests.storage.qfs_cluster import QfsCluster
+from tests.storage.qfs_reader import (
+    CHUNK,
+    CHUNK_HEADER,
+    NODE,
+    SIZE,
+    Driver,
+    Kit,
+    Reader,
+    flip,
+    put,
+)
+
 HEADER_FIELDS = 4_400
 FILE_SYSTEM_ID = 4_156
 FILE_SYSTEM_MARK = b"\0QFSFsId\xe4\x5e\x23\x0e\x34\x9a\x07\xce"

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from qfs_reader import Driver, inside, kit
 
-__all__ = ["inside", "kit"]
+from tests.storage.qfs_reader import Driver
+
 LIMIT_S = 3.0
 SLACK_S = 1.5
 """For a busy machine; a second wait would take three more."""

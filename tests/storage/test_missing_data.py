@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from qfs_cluster import QfsCluster
-from qfs_reader import unpack_qfs
-from servers import closed_port, engine_machine, serve
-from status_page import SERVICES, engine_of, look, other_pages, status_page, until
 
 from sparkqfs.plan.steps import JobResult
+from tests.doubles.servers import closed_port, engine_machine, serve
+from tests.storage.qfs_cluster import QfsCluster
+from tests.storage.qfs_reader import unpack_qfs
+from tests.storage.status_page import SERVICES, engine_of, look, other_pages, status_page, until
 
 SERVERS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 Look = Callable[[], JobResult]

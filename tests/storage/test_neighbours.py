@@ -6,9 +6,9 @@ import random
 from collections import Counter
 
 import pytest
-from qfs_reader import Driver, inside, kit
 
-__all__ = ["inside", "kit"]
+from tests.storage.qfs_reader import Driver
+
 Hosts = list[list[str]]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hdfs_cluster import HdfsCluster
-from loop_disk import why_not
-from power_cut import cut_hdfs, cut_qfs
-from qfs_reader import find_tarball, unpack_programs
 
 from sparkqfs.errors import ClusterError
+from tests.storage.hdfs_cluster import HdfsCluster
+from tests.storage.loop_disk import why_not
+from tests.storage.power_cut import cut_hdfs, cut_qfs
+from tests.storage.qfs_reader import find_tarball, unpack_programs
 
 FILES = 100
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from qfs_cluster import QfsCluster
-from qfs_reader import Kit, kit
 
-__all__ = ["kit"]
-STACK = Path(__file__).parent.parent / "stack"
+from tests.paths import STACK
+from tests.storage.qfs_cluster import QfsCluster
+from tests.storage.qfs_reader import Kit
+
 NODE, OTHER = "127.0.0.2", "127.0.0.3"
 GUARDS = ("createEmptyFs", "fileSystemIdRequired", "deleteChunkOnFsIdMismatch")
 LOOK_S = 3.0

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qfs_cluster import QfsCluster
-from qfs_reader import CHUNK_HEADER, NODE, Driver, Kit, flip, kit, node_environment
 
-__all__ = ["kit"]
+from tests.storage.qfs_cluster import QfsCluster
+from tests.storage.qfs_reader import CHUNK_HEADER, NODE, Driver, Kit, flip, node_environment
+
 READS = 10_000
 LONGEST_S = 150.0
 ROUNDS = 2

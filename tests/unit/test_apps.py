@@ -31,8 +31,9 @@ from sparkqfs.plan.apps import (
     parse_submissions,
 )
 from sparkqfs_runtime.supervise import driver
+from tests.builders.apps import ID, JUPYTER
+from tests.paths import DATA
 
-ID = "submit-20260101120000-7f3a"
 APP = "app-20260101120100-0000"
 PLACE = f"/data/spark/apps/{ID}/files"
 
@@ -94,28 +95,6 @@ def test_every_missing_file_is_named(tmp_path: Path) -> None:
 
 
 # --- the driver's service -------------------------------------------------------------------------
-
-JUPYTER: dict[str, Any] = {
-    "Spec": {
-        "Name": "spark_jupyter-server",
-        "TaskTemplate": {
-            "ContainerSpec": {
-                "Image": "192.168.1.11:5000/spark/jupyter-server@sha256:0",
-                "Labels": {"com.docker.stack.namespace": "spark"},
-                "Env": ["SPARKQFS_STORAGE=qfs"],
-                "Mounts": [{"Source": "/mnt/data/spark", "Target": "/data/spark"}],
-                "Configs": [{"ConfigName": "c"}],
-                "Secrets": [
-                    {"File": {"Name": "spark-secret"}, "SecretName": "s"},
-                    {"File": {"Name": "jupyter-token"}, "SecretName": "t"},
-                ],
-                "Healthcheck": {"Test": ["CMD", "health"]},
-            },
-            "RestartPolicy": {"Condition": "any"},
-            "Networks": [{"Target": "network-id", "Aliases": ["jupyter-server"]}],
-        },
-    }
-}
 
 
 def test_a_driver_is_jupyter_servers_container_without_its_name_its_token_and_its_stack() -> None:
@@ -331,7 +310,7 @@ def test_an_application_is_found_by_either_id() -> None:
 
 
 def test_the_masters_and_the_history_servers_answers_are_read() -> None:
-    payloads = Path(__file__).parent / "payloads"
+    payloads = DATA / "payloads"
     fact = parse_spark(json.loads((payloads / "spark-4.1-master.json").read_text()))
     assert [(app.id, app.state, app.cores) for app in fact.active] == [(APP, "RUNNING", 8)]
     found = parse_history(json.loads((payloads / "spark-4.1-history.json").read_text()))

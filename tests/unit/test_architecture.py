@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from sparkqfs.clients.context import SHARED_MODULES
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "sparkqfs"
 LOCAL = {"local"}
 MAY_IMPORT: dict[str, set[str]] = {

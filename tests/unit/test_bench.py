@@ -10,8 +10,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from builders import a_cluster
-from facts_builders import prepared
 
 from sparkqfs.config import ClusterConfig, SharedConfig, StorageConfig, StorageKind
 from sparkqfs.errors import ConfigError, ExitCode, RefusedError
@@ -20,6 +18,9 @@ from sparkqfs.jobs import bench as jobs
 from sparkqfs.plan import bench
 from sparkqfs.plan.bench_results import compare, ratio_text, spread, table_lines
 from sparkqfs.report_bench import bench_page, write_bench_page
+from tests.builders.clusters import a_cluster
+from tests.builders.facts import prepared
+from tests.paths import ROOT, RUNTIME
 
 GIB = 1 << 30
 WITH_SHARED = SharedConfig(path=PurePosixPath("/mnt/nfs"))
@@ -333,17 +334,17 @@ def test_a_count_below_one_is_bad_input() -> None:
 
 
 def test_bench_md_names_every_key_of_the_result_file() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "bench.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "bench.md").read_text(encoding="utf-8")
     rows = [line for line in page.partition("## The result file (schema 1)")[2].splitlines() if line.startswith("| `")]
     named = {code for row in rows for code in re.findall(r"`([^`]+)`", row.split("|")[1])}
     assert named == (set(a_result()) | {"hosts", "rows"}) - {"schema"}
 
 
-PROGRAMS = Path(__file__).parent.parent / "runtime" / "sparkqfs_runtime" / "measuring"
+MEASURING = RUNTIME / "sparkqfs_runtime" / "measuring"
 
 
 def test_the_program_uses_only_what_verify_has() -> None:
-    verify = ast.parse((PROGRAMS / "verify.py").read_text(encoding="utf-8"))
+    verify = ast.parse((MEASURING / "verify.py").read_text(encoding="utf-8"))
     classes = {node.name: node for node in verify.body if isinstance(node, ast.ClassDef)}
     names = {node.name for node in verify.body if isinstance(node, ast.FunctionDef)} | set(classes)
     names |= {ast.unparse(target) for node in verify.body if isinstance(node, ast.Assign) for target in node.targets}
@@ -354,7 +355,7 @@ def test_the_program_uses_only_what_verify_has() -> None:
         if isinstance(node, ast.FunctionDef)
     }
     used = set()
-    for node in ast.walk(ast.parse((PROGRAMS / "bench_storage.py").read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse((MEASURING / "bench_storage.py").read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "verify":
             used.add(node.attr)
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self.driver":

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import a_cluster
-from test_apps import ID, JUPYTER
-from test_plan_stack import SHARED, build, defaults, services
 
 from sparkqfs.config import ClusterConfig, LogsConfig, StorageConfig
 from sparkqfs.jobs import swarm
 from sparkqfs.plan.apps import driver_task
 from sparkqfs.plan.stack import OUTPUT_PIECES, log_arguments
 from sparkqfs_runtime import kept_output
+from tests.builders.apps import ID, JUPYTER
+from tests.builders.clusters import a_cluster
+from tests.builders.stacks import SHARED, build, defaults, services
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 LOGS = LogsConfig(container_mib=20, program_mib=8, days=3)
 
 

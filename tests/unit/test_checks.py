@@ -7,15 +7,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from builders import a_cluster
-from facts_builders import a_fresh_node, a_node, prepared
-from servers import sshd
 
 from sparkqfs.checks import check_nodes, parse_version
 from sparkqfs.clients.connect import Clients
 from sparkqfs.config import RegistryConfig, SparkConfig
 from sparkqfs.jobs import whole
 from sparkqfs.jobs.base import Session
+from tests.builders.clusters import a_cluster
+from tests.builders.facts import a_fresh_node, a_node, prepared
+from tests.doubles.servers import sshd
 
 CLUSTER = a_cluster()
 

@@ -12,14 +12,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from builders import a_cluster
 
 from sparkqfs.config import ClusterConfig, NodeConfig, dump_config, load_config, resolved
 from sparkqfs.config_layout import Redundancy
 from sparkqfs.errors import ConfigError, ExitCode, Problem
+from tests.builders.clusters import a_cluster
+from tests.paths import DATA, ROOT
 
-ROOT = Path(__file__).parent.parent
-BAD = ROOT / "tests" / "badconfig"
+BAD = DATA / "badconfig"
 CREATE_PARAMS = "spark.hadoop.fs.qfs.createParams"
 TWO_NODES = "nodes: {node1: {address: 192.168.1.11, manager: true}, node2: 192.168.1.12}\n"
 

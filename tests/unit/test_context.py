@@ -6,11 +6,10 @@ import re
 import tarfile
 from pathlib import Path
 
-from builders import a_cluster
-
 from sparkqfs import topology
 from sparkqfs.clients.context import ROOT, StorageParts, make_context, packages_context, tar_of
 from sparkqfs.config import BuildConfig
+from tests.builders.clusters import a_cluster
 
 LOCK = "0" * 64
 

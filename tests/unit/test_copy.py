@@ -7,12 +7,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
-from builders import a_cluster
 
 from sparkqfs.config import SharedConfig, StorageConfig, StorageKind
 from sparkqfs.errors import ConfigError, ExitCode
 from sparkqfs.jobs import copy as copy_jobs
 from sparkqfs.jobs.base import Session
+from tests.builders.clusters import a_cluster
 
 WITH_SHARED = SharedConfig(path=PurePosixPath("/mnt/nfs"))
 

@@ -22,9 +22,9 @@ from sparkqfs.config import load_config
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts import AppFact, SparkFact, StorageFact, TaskFact
 from sparkqfs.jobs import status
-from tests.builders import a_cluster
+from tests.builders.clusters import a_cluster
+from tests.paths import ROOT, STACK
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^[ ]*```(\w*)\n(.*?)^[ ]*```[ ]*$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
@@ -199,7 +199,7 @@ def test_no_program_of_the_containers_has_a_port_of_its_own() -> None:
 def properties() -> dict[str, str]:
     """Every property of the templates with its value."""
     found: dict[str, str] = {}
-    for template in sorted((ROOT / "stack").iterdir()):
+    for template in sorted(STACK.iterdir()):
         text = template.read_text(encoding="utf-8")
         if template.suffix == ".xml":
             found.update(re.findall(r"<name>(.*?)</name>\s*<value>(.*?)</value>", text))

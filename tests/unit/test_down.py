@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from builders import a_cluster
 
 from sparkqfs.clients.parallel import Results, run_on
 from sparkqfs.config import TimeoutsConfig
@@ -16,6 +15,7 @@ from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem, Unre
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.deploy import _finish_removal
 from sparkqfs.jobs.down import down
+from tests.builders.clusters import a_cluster
 
 CONFIG = a_cluster(timeouts=TimeoutsConfig(deploy_s=1.0))
 

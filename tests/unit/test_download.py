@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import a_cluster
-from servers import Answer, closed_port, serve
 
 from sparkqfs.clients.context import HADOOP_LOCK
 from sparkqfs.clients.download import (
@@ -28,6 +26,8 @@ from sparkqfs.clients.download import (
 from sparkqfs.config import ClusterConfig, QfsConfig, StorageConfig
 from sparkqfs.errors import ConfigError, UnreachableError
 from sparkqfs.topology import HADOOP_VERSION
+from tests.builders.clusters import a_cluster
+from tests.doubles.servers import Answer, closed_port, serve
 
 BODY = b"not really a tarball" * 200_000
 SHA = hashlib.sha256(BODY).hexdigest()

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import a_cluster
-from facts_builders import a_node, fresh, prepared, with_path
 
 from sparkqfs.clients.parallel import Results
 from sparkqfs.config import ClusterConfig, StorageConfig
@@ -22,8 +20,10 @@ from sparkqfs.jobs import base, deploy
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.storage import init, purge, refusals
 from sparkqfs.plan.nodes import plan_prep
+from tests.builders.clusters import a_cluster
+from tests.builders.facts import a_node, fresh, prepared, with_path
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 KNOWN = {
     ("sparkqfs/plan/metadata.py", "metadata_refusals"): "init where a whole file system is",
     ("sparkqfs/jobs/storage.py", "init"): "`--erase` was typed with another cluster's name",

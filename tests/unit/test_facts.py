@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
-from builders import a_cluster
-from servers import payload
 
 from sparkqfs.config import SharedConfig, StorageConfig, StorageKind
 from sparkqfs.facts import (
@@ -30,6 +28,8 @@ from sparkqfs.facts import (
 from sparkqfs.gather import facts_arguments, facts_script, layout_arguments
 from sparkqfs.plan.nodes import private_directory, wanted_directories
 from sparkqfs.plan.storage import backend_of
+from tests.builders.clusters import a_cluster
+from tests.doubles.servers import payload
 
 SWARM = {"NodeID": "n1", "NodeAddr": "192.168.1.11", "LocalNodeState": "active", "Cluster": {"ID": "c1"}}
 

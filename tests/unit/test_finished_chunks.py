@@ -7,9 +7,9 @@ import zlib
 from pathlib import Path
 
 import pytest
-from test_supervise import Container
 
 from sparkqfs_runtime import finished_chunks
+from tests.runtime.container import Container
 
 BLOCK = 65_536
 CONTENT = bytes(range(256)) * 400

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from locality_builders import EXPECTED, PLACEMENT, A, B, C, D, measured
 
 from sparkqfs.checks_locality import Verdict, count_local, find_faults, judge_locality
 from sparkqfs.errors import ClusterError
 from sparkqfs.report_page import bars, page, write_page
+from tests.builders.locality import EXPECTED, PLACEMENT, A, B, C, D, measured
 
 
 def judge(found: dict[str, Any], **changes: Any) -> Verdict:

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from builders import a_cluster
-from servers import payload
 
 from sparkqfs.config import StorageConfig
 from sparkqfs.facts import parse_hdfs, parse_history, parse_qfs, parse_spark
@@ -18,6 +16,8 @@ from sparkqfs.plan.health import Data, Stranger, judge
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.health import HealthFact, parse_hdfs_health, parse_memory, parse_qfs_health
 from sparkqfs.report import storage_lines
+from tests.builders.clusters import a_cluster
+from tests.doubles.servers import payload
 
 MEMORY: dict[str, Any] = {
     "schema": 1,

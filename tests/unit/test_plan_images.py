@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from builders import a_cluster
 
 from sparkqfs import topology
 from sparkqfs.config import (
@@ -17,6 +16,7 @@ from sparkqfs.config import (
 )
 from sparkqfs.jobs.images import pip_errors
 from sparkqfs.plan.images import image_refs, network_arguments, stack_images
+from tests.builders.clusters import a_cluster
 
 NAMES = [topology.REGISTRY, *(image.name for image in stack_images(a_cluster()))]
 CONTEXTS = {name: f"digest of {name}" for name in [*NAMES, topology.PACKAGES]}

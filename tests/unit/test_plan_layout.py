@@ -6,15 +6,15 @@ import re
 from pathlib import Path
 
 import pytest
-from builders import a_cluster
 
 from sparkqfs.config import ClusterConfig, SharedConfig, SparkConfig, StorageConfig, StorageKind
 from sparkqfs.config_layout import Redundancy
 from sparkqfs.facts import StorageFact
 from sparkqfs.jobs import status
 from sparkqfs.plan.layout import advised, incomplete, layout, layout_document, layout_line, layout_table
+from tests.builders.clusters import a_cluster
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 SIX_THREE = Redundancy(1, 6, 3)
 
 

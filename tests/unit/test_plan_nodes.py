@@ -12,8 +12,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from builders import a_cluster, a_node_config
-from facts_builders import (
+
+from sparkqfs.config import ClusterConfig, NotebooksConfig, OwnerConfig, RegistryConfig, SharedConfig, StorageConfig
+from sparkqfs.errors import ExitCode
+from sparkqfs.facts import NodeFacts
+from sparkqfs.plan.nodes import plan_prep, wanted_directories
+from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, script_of, write_file
+from tests.builders.clusters import a_cluster, a_node_config
+from tests.builders.facts import (
     CLUSTER_ID,
     FRESH_ID,
     INITIALISED,
@@ -24,12 +30,6 @@ from facts_builders import (
     prepared,
     with_path,
 )
-
-from sparkqfs.config import ClusterConfig, NotebooksConfig, OwnerConfig, RegistryConfig, SharedConfig, StorageConfig
-from sparkqfs.errors import ExitCode
-from sparkqfs.facts import NodeFacts
-from sparkqfs.plan.nodes import plan_prep, wanted_directories
-from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, script_of, write_file
 
 CLUSTER = a_cluster()
 ALL = ("node1", "node2", "node3")

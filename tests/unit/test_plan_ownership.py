@@ -7,8 +7,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
-from builders import a_cluster, a_node_config
-from facts_builders import a_fresh_node, a_node, fresh, fresh_ca, prepared
 
 from sparkqfs.config import ClusterConfig, SharedConfig, StorageConfig, StorageKind
 from sparkqfs.errors import ClusterError, ExitCode, RefusedError
@@ -18,6 +16,8 @@ from sparkqfs.jobs.base import Session
 from sparkqfs.plan.nodes import plan_prep
 from sparkqfs.plan.ownership import name_problems, users_of
 from sparkqfs.plan.steps import Plan
+from tests.builders.clusters import a_cluster, a_node_config
+from tests.builders.facts import a_fresh_node, a_node, fresh, fresh_ca, prepared
 
 ALL = ("node1", "node2", "node3")
 SPARK = a_cluster()

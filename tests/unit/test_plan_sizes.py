@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import a_cluster, a_node_config
-from facts_builders import a_node
 
 from sparkqfs.config import ClusterConfig, NotebooksConfig, SparkConfig, StorageConfig, dump_config, load_config
 from sparkqfs.errors import ClusterError, Problem
@@ -17,6 +15,8 @@ from sparkqfs.jobs import whole
 from sparkqfs.jobs.base import Session
 from sparkqfs.local_files import SMALL_MIB, sized_nodes
 from sparkqfs.plan.sizes import HEAP_MIN_MIB, Sizing, sizing, sizing_document, sizing_lines
+from tests.builders.clusters import a_cluster, a_node_config
+from tests.builders.facts import a_node
 
 Machine = tuple[int, int]
 

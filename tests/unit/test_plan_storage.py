@@ -5,10 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from builders import a_cluster
-
 from sparkqfs.config import StorageConfig
 from sparkqfs.plan.storage import backend_of
+from tests.builders.clusters import a_cluster
 
 DIRECTORIES = ("/user", "/user/spark", "/tmp", "/history", "/history/spark-events", "/warehouse")
 HDFS = """#!/bin/sh

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from builders import a_cluster
-from facts_builders import a_node
 
 from sparkqfs.config import RegistryConfig
 from sparkqfs.facts import NodeFacts
 from sparkqfs.plan.steps import script_of
 from sparkqfs.plan.trust import plan_trust
+from tests.builders.clusters import a_cluster
+from tests.builders.facts import a_node
 
 ADDRESS = "192.168.1.11:5000"
 CONFIG = a_cluster(registry=RegistryConfig(tls=False))

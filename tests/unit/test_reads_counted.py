@@ -7,8 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from locality_builders import PLACEMENT, A, B, C
-from worker_programs import load
+
+from tests.builders.locality import PLACEMENT, A, B, C
+from tests.doubles.worker_programs import load
 
 
 def a_snapshot(host: str, process: str = "1-1", local: int = 0, remote: int = 0, **more: Any) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from builders import a_cluster
-from facts_builders import INITIALISED, a_node, fresh, prepared, with_path
 
 from sparkqfs.clients.parallel import Results
 from sparkqfs.config import NotebooksConfig, SharedConfig, StorageConfig, StorageKind
@@ -19,6 +17,8 @@ from sparkqfs.jobs import base, deploy
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.storage import ERASE_SCRIPT, INIT_SCRIPT, WAIT_SCRIPT, data_directories, init, refusals
 from sparkqfs.plan.nodes import is_initialised, plan_prep
+from tests.builders.clusters import a_cluster
+from tests.builders.facts import INITIALISED, a_node, fresh, prepared, with_path
 
 HDFS = a_cluster(storage=StorageConfig(kind="hdfs", replication=2))
 

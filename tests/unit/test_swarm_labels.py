@@ -7,12 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from builders import a_cluster
-from facts_builders import a_node
 
 from sparkqfs.errors import ClusterError, ExitCode
 from sparkqfs.jobs import swarm
 from sparkqfs.jobs.base import Session
+from tests.builders.clusters import a_cluster
+from tests.builders.facts import a_node
 
 PLAIN = a_cluster(name="plain")
 

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from builders import a_cluster
-from locality_builders import EXPECTED, A, B, C, measured
 
 from sparkqfs.errors import ClusterError, ExitCode, Problem
 from sparkqfs.facts import StorageFact, TaskFact
@@ -16,6 +14,8 @@ from sparkqfs.jobs import verify as jobs
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.status import ClusterStatus
 from sparkqfs.plan.steps import JobResult
+from tests.builders.clusters import a_cluster
+from tests.builders.locality import EXPECTED, A, B, C, measured
 
 TWO_UP = StorageFact(
     up_hosts=(A, B),
