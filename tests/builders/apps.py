@@ -28,3 +28,9 @@ JUPYTER: dict[str, Any] = {
         },
     }
 }
+
+
+APP = "app-20260101120100-0000"
+
+
+PLACE = f"/data/spark/apps/{ID}/files"

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkqfs.clients.background import Background
 from sparkqfs.clients.connect import Clients
-from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.jobs import top
 from sparkqfs.jobs.base import Session
 from tests.builders.clusters import a_node_config
@@ -44,38 +42,3 @@ def test_a_machine_that_is_dead_from_the_start_holds_up_no_look(
             assert time.monotonic() - started < 3
         assert list(look.document["nodes"]) == ["node1"]  # type: ignore[call-overload]
         assert [one.node for one in look.problems] == ["node2"] and "answer" in look.problems[0].what
-
-
-def test_a_silent_one_is_not_asked_again_and_is_back_with_its_answer() -> None:
-    asked: list[str] = []
-    free = [False]
-
-    def ask(name: str) -> int:
-        asked.append(name)
-        while name == "slow" and not free[0]:
-            time.sleep(0.01)
-        return len(asked)
-
-    background = Background(ask, limit=4)
-    for _ in range(3):
-        found = background.look(("slow", "quick"), within_s=0.3)
-        assert list(found.values) == ["quick"] and list(found.failures) == ["slow"]
-    assert asked.count("slow") == 1
-    free[0] = True
-    time.sleep(0.1)
-    assert set(background.look(("slow", "quick"), within_s=5).values) == {"slow", "quick"}
-
-
-def test_what_failed_before_is_the_reason_while_nothing_new_is_known() -> None:
-    tries: list[int] = []
-
-    def ask(name: str) -> int:
-        tries.append(1)
-        if len(tries) > 1:
-            time.sleep(3)
-        raise ClusterError(Problem(node=name, what="connection refused"))
-
-    background = Background(ask, limit=1)
-    for _ in range(2):
-        found = background.look(("node1",), within_s=2)
-        assert [problem.what for problem in found.problems] == ["connection refused"]

@@ -1,4 +1,4 @@
-"""The supervisor as a real process with small scripts in the place of the daemons, and the filters of the web UIs."""
+"""The supervisor as a real process with small scripts in the place of the daemons."""
 
 from __future__ import annotations
 
@@ -9,17 +9,12 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sparkqfs_runtime import health
-from sparkqfs_runtime.pages import hdfs as hdfs_page
-from sparkqfs_runtime.pages import qfs as qfs_page
-from sparkqfs_runtime.supervise.notebooks import copy_notebooks
 from tests.doubles.servers import Answer, closed_port, serve
 from tests.paths import PROGRAMS
 from tests.runtime.container import KEY, SECRET, Container
@@ -311,25 +306,6 @@ def test_workers_do_not_wait_for_a_master_under_an_old_address(
     assert process.wait(timeout=30) == 0
 
 
-@pytest.mark.parametrize(
-    ("followed", "named"),
-    [
-        ("spark://127.0.0.1:7077", "spark://localhost:7077"),
-        ("spark://localhost:7077", "spark://localhost:7077"),
-        ("spark://127.0.0.9:7077", "spark://no-such-host.invalid:7077"),
-        ("", "spark://localhost:7077"),
-        ("spark://127.0.0.9:7077", ""),
-    ],
-)
-def test_a_worker_is_well_with_the_known_master_and_while_none_is_known(followed: str, named: str) -> None:
-    health.check_master(followed, named)
-
-
-def test_a_worker_that_follows_a_master_which_is_gone_is_not_well() -> None:
-    with pytest.raises(ValueError, match=r"at 127\.0\.0\.9, which is at 127\.0\.0\.1"):
-        health.check_master("spark://127.0.0.9:7077", "spark://localhost:7077")
-
-
 def test_what_is_for_shells_of_docker_exec_stays_out_of_users_programs(
     container: Container, running: list[subprocess.Popen[str]]
 ) -> None:
@@ -484,224 +460,13 @@ def test_waiting_for_the_probe_host_can_be_stopped(container: Container, running
     assert container.notes() == []
 
 
-class Notebooks:
-    """Our notebooks and the directory into which they are laid."""
-
-    def __init__(self, root: Path) -> None:
-        self.ours, self.theirs = root / "ours", root / "theirs"
-        self.ours.mkdir()
-        self.theirs.mkdir()
-
-    def lay(self, **ours: str) -> dict[str, str]:
-        """What is there after a start of an image with these notebooks."""
-        for name, text in ours.items():
-            (self.ours / f"{name}.ipynb").write_text(text)
-        copy_notebooks(self.ours, self.theirs)
-        return {
-            path.name.removesuffix(".ipynb"): path.read_text() for path in self.theirs.glob("[!.]*") if path.is_file()
-        }
-
-
-@pytest.fixture
-def notebooks(tmp_path: Path) -> Notebooks:
-    return Notebooks(tmp_path)
-
-
-def test_a_users_notebook_of_our_name_stays_and_ours_is_beside_it(notebooks: Notebooks) -> None:
-    (notebooks.theirs / "a.ipynb").write_text("mine")
-    assert notebooks.lay(a="ours", b="ours") == {"a": "mine", "a.new": "ours", "b": "ours"}
-    assert not list(notebooks.theirs.glob("*.part"))
-
-
-def test_an_upgrade_replaces_notebooks_that_nobody_has_changed(notebooks: Notebooks) -> None:
-    notebooks.lay(a="old", b="old")
-    (notebooks.theirs / "b.ipynb").write_text("old, and mine")
-    before = (notebooks.theirs / "a.ipynb").stat().st_mtime_ns
-    assert notebooks.lay(a="old", b="old") == {"a": "old", "b": "old, and mine"}
-    assert (notebooks.theirs / "a.ipynb").stat().st_mtime_ns == before
-    assert notebooks.lay(a="newer", b="newer") == {"a": "newer", "b": "old, and mine", "b.new": "newer"}
-    assert notebooks.lay(a="newest", b="newest") == {"a": "newest", "b": "old, and mine", "b.new": "newest"}
-
-
-def test_what_is_laid_beside_is_the_users_too(notebooks: Notebooks) -> None:
-    (notebooks.theirs / "a.ipynb").write_text("mine")
-    notebooks.lay(a="one")
-    (notebooks.theirs / "a.new.ipynb").unlink()
-    assert notebooks.lay(a="one") == {"a": "mine"}, "offered once"
-    assert notebooks.lay(a="two") == {"a": "mine", "a.new": "two"}
-    (notebooks.theirs / "a.new.ipynb").write_text("mine too")
-    assert notebooks.lay(a="three") == {"a": "mine", "a.new": "mine too"}
-
-
-def test_a_copy_that_broke_off_is_made_whole(notebooks: Notebooks) -> None:
-    (notebooks.theirs / "a.ipynb").write_text("the begin")
-    (notebooks.theirs / ".b.ipynb.part").write_text("the begin")
-    assert notebooks.lay(a="the beginning", b="the beginning") == {"a": "the beginning", "b": "the beginning"}
-
-
-def test_laying_notebooks_follows_no_link(notebooks: Notebooks, tmp_path: Path) -> None:
-    away = tmp_path / "away"
-    away.mkdir()
-    names = ("a.ipynb", "a.new.ipynb", ".b.ipynb.part", ".sparkqfs-notebooks.json")
-    for name in names:
-        (away / name).write_text("")
-        (notebooks.theirs / name).symlink_to(away / name)
-    (notebooks.theirs / "c.ipynb").mkdir()
-    notebooks.lay(a="ours", b="ours")
-    assert [(away / name).read_text() for name in names] == [""] * 4
-    assert (notebooks.theirs / "b.ipynb").read_text() == "ours"
-
-
-def test_a_damaged_list_of_what_was_laid_counts_as_none(notebooks: Notebooks) -> None:
-    notebooks.lay(a="old")
-    (notebooks.theirs / ".sparkqfs-notebooks.json").write_text("[1")
-    assert notebooks.lay(a="newer") == {"a": "old", "a.new": "newer"}
-
-
 def test_a_wrong_command_line_is_64(container: Container) -> None:
     process = container.start("no-role")
     process.communicate(timeout=30)
     assert process.returncode == 64
 
 
-# --- the web UI's filter ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def doc_root(tmp_path: Path) -> Path:
-    root = tmp_path / "files"
-    (root / "sorttable").mkdir(parents=True)
-    (root / "qfsstyle.css").write_text("css")
-    (root / "sorttable" / "sorttable.js").write_text("js")
-    (root / "link").symlink_to("/etc/passwd")
-    return root
-
-
-@pytest.mark.parametrize(
-    "target",
-    ["/", "/files/qfsstyle.css", "/files/sorttable/sorttable.js", "/files/absent.gif", "/query/meta", "/chunk-it",
-     "/cluster-view", "/meta-conf-html", "/favicon.ico"],
-)  # fmt: skip
-def test_pages_of_the_web_ui_pass(doc_root: Path, target: str) -> None:
-    assert qfs_page.allowed(target, doc_root, doc_root.parent)
-
-
-@pytest.mark.parametrize(
-    "target",
-    ["/files//etc/passwd", "/files/../secret", "/files/%2e%2e/secret", "/files/%252e%252e/secret",
-     "/files/%2fetc/passwd",
-     "/files", "/files/", "/filesX/etc/passwd", "/files/link", "/files/sorttable", "/files/a\\..\\b", "/files/a%00b",
-     "/files/qfsstyle.css?x=/etc/passwd", "/charts/../secret", "/charts/../../etc/passwd", "/charts//etc/passwd",
-     "/charts", "/..", "/browse-it/../../etc", "http://host/files//etc/passwd", "files/qfsstyle.css", ""],
-)  # fmt: skip
-def test_paths_that_leave_the_document_root_are_refused(doc_root: Path, target: str) -> None:
-    assert not qfs_page.allowed(target, doc_root, doc_root.parent)
-
-
-def test_over_http_the_guard_answers_403_and_blanks_the_key(doc_root: Path) -> None:
-    key = 'a"key&more'
-    base: type[http.server.SimpleHTTPRequestHandler] = qfs_page.guarded(doc_root, doc_root.parent, key)
-
-    class Handler(base):  # type: ignore[misc, valid-type]
-        def do_GET(self) -> None:
-            body = f'{key} a\\"key&more a&quot;key&amp;more'.encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-
-            def ask(method: str, target: str) -> tuple[int, bytes]:
-                connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
-                connection.putrequest(method, target)
-                connection.endheaders()
-                answer = connection.getresponse()
-                found = answer.status, answer.read()
-                connection.close()
-                return found
-
-            assert ask("GET", "/meta-conf") == (200, b"********** *********** *******************")
-            assert ask("GET", "/files//etc/passwd")[0] == 403
-            assert ask("GET", "/charts/../x")[0] == 403
-            assert ask("HEAD", "/")[0] == 405
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 # --- the namenode's guard --------------------------------------------------------------------------------------------
-
-BEAN = "/jmx?qry=Hadoop:service=NameNode,name=FSNamesystem"
-
-
-@pytest.mark.parametrize(
-    ("target", "asked"),
-    [("/", "/index.html"), ("/dfshealth.html", "/dfshealth.html"), ("/startupProgress", "/startupProgress"),
-     ("/static/bootstrap-3.4.1/css/bootstrap.min.css", "/static/bootstrap-3.4.1/css/bootstrap.min.css"),
-     (BEAN, BEAN), ("/jmx?qry=Hadoop%3Aservice%3DNameNode%2Cname%3DFSNamesystem", BEAN),
-     ("/jmx?qry=Hadoop:service=NameNode,name=*", "/jmx?qry=Hadoop:service=NameNode,name=*"),
-     ("/jmx?qry=java.lang:type=Memory", "/jmx?qry=java.lang:type=Memory")],
-)  # fmt: skip
-def test_the_status_page_s_own_questions_pass(target: str, asked: str) -> None:
-    assert hdfs_page.passed_on(target) == asked
-
-
-@pytest.mark.parametrize(
-    "target",
-    ["/webhdfs/v1/?op=LISTSTATUS", "/webhdfs/v1/x?op=OPEN", "/fsck?path=/", "/imagetransfer?getimage=1&txid=0",
-     "/conf?format=json", "/logs/", "/stacks", "/logLevel?log=a&level=DEBUG", "/explorer.html", "/topology", "/prof",
-     "/jmx", "/jmx?qry=*:*", "/jmx?get=java.lang:type=Memory::HeapMemoryUsage", "/jmx?qry=java.lang:type=Runtime",
-     BEAN + "&get=x", BEAN + "&qry=*:*", BEAN + "%0d%0aX: y", "/jmx;x?qry=" + BEAN, "/static/", "/static",
-     "/static/../conf", "/static/%2e%2e/conf", "/static/..;/webhdfs/v1/", "/static//etc", "/static/.x", "//logs/",
-     "/dfshealth.html?x", "/dfshealth.html/../conf", "http://127.0.0.1:9871/stacks", "conf", "*", ""],
-)  # fmt: skip
-def test_everything_else_of_the_namenode_is_refused(target: str) -> None:
-    assert hdfs_page.passed_on(target) is None
-
-
-def test_over_http_the_guard_passes_pages_on_and_refuses_the_rest() -> None:
-    pages = {"/index.html": b"page", BEAN: b'{"beans": []}', "/stacks": b"secret", "/conf": b"secret"}
-    answers = {path: Answer(body=body, headers=(("X-Frame-Options", "SAMEORIGIN"),)) for path, body in pages.items()}
-    with serve(answers) as namenode:
-
-        class Handler(hdfs_page.Guard):
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        Handler.namenode = ("127.0.0.1", namenode)
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever, daemon=True)
-            thread.start()
-            try:
-
-                def ask(method: str, target: str) -> tuple[int, bytes, str | None]:
-                    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
-                    connection.request(method, target)
-                    answer = connection.getresponse()
-                    found = answer.status, answer.read(), answer.getheader("X-Frame-Options")
-                    connection.close()
-                    return found
-
-                assert ask("GET", "/") == (200, b"page", "SAMEORIGIN")
-                assert ask("GET", BEAN)[:2] == (200, pages[BEAN])
-                assert ask("GET", "/dfshealth.js")[0] == 404  # upstream's own answer
-                assert ask("GET", "/stacks")[0] == 403
-                assert ask("GET", "/conf") == (200, hdfs_page.NO_SETTINGS, None)
-                assert {method: ask(method, "/")[0] for method in ("POST", "PUT", "DELETE", "HEAD", "OPTIONS")} == (
-                    dict.fromkeys(("POST", "PUT", "DELETE", "HEAD", "OPTIONS"), 501)
-                )
-                Handler.namenode = ("127.0.0.1", closed_port())
-                assert ask("GET", "/")[0] == 502
-            finally:
-                server.shutdown()
-                thread.join()
 
 
 def test_the_history_server_waits_for_its_directory_and_knows_no_secret(

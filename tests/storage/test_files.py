@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import subprocess
@@ -17,9 +16,7 @@ import pytest
 
 from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, ExitCode, RefusedError
 from sparkqfs.files import local, looking, moving, wire
-from sparkqfs.files.places import Places
 from sparkqfs.files.results import Result
-from sparkqfs.files.storage import LocalError
 from sparkqfs.files.transfer import PROGRESS_S, Access
 from sparkqfs.files.wire import ProcessPipe
 from tests.storage.file_servers import World, compiled, java, on_plain_files, stand_in
@@ -455,19 +452,6 @@ def test_a_server_that_does_not_start_within_the_time_is_exit_code_4_too(tmp_pat
         looking.ls(world.access(timeout_s=1), world.place("/"), recursive=False)
 
 
-def test_a_file_that_changes_while_it_is_read_is_not_copied(tmp_path: Path) -> None:
-    path = tmp_path / "growing"
-    path.write_bytes(b"x" * 600_000)
-    reading = local.Reading(path, lambda _size: None)
-    blocks = reading.blocks()
-    next(blocks)
-    with path.open("ab") as file:
-        file.write(b"more")
-    list(blocks)
-    with pytest.raises(LocalError, match="changed"):
-        reading.finish()
-
-
 def test_a_file_that_vanishes_while_its_directory_is_read_does_not_hide_the_others(
     tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -487,16 +471,6 @@ def test_a_file_that_vanishes_while_its_directory_is_read_does_not_hide_the_othe
     }
 
 
-def test_a_name_that_begins_with_a_tilde_is_a_name_where_there_is_no_such_user(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "~$report.xlsx").write_bytes(b"one")
-    monkeypatch.chdir(tmp_path)
-    assert local.sources("~$report.xlsx") == [Path("~$report.xlsx")]
-    with pytest.raises(ConfigError, match="is not there"):
-        local.sources("~nobody-of-this-name/x")
-
-
 def test_a_server_on_this_machine_is_out_of_reach_of_ctrl_c(tmp_path: Path) -> None:
     pipe = ProcessPipe(["cat"])
     assert os.getpgid(pipe._process.pid) != os.getpgid(0)
@@ -511,16 +485,6 @@ def test_a_name_that_is_taken_while_a_copy_is_read_back_stays_its_owners(
     result = world.put(tmp_path / "mine", "/name")
     assert int(result.problems[0].code) == ExitCode.REFUSED and "--overwrite" in str(result.problems[0])
     assert (tmp_path / "storage" / "name").read_bytes() == b"another's"
-
-
-def test_of_a_killed_get_nothing_stays_that_nobody_writes(tmp_path: Path) -> None:
-    (tmp_path / ".sparkqfs-part-dead").write_bytes(b"half")
-    alive = local.Part(tmp_path / "target", lambda _size: None)
-    assert local.sweep(tmp_path) == 1
-    alive.write(b"whole")
-    alive.finish(hashlib.sha256(b"whole").hexdigest(), overwrite=False)
-    alive.close()
-    assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
 def test_a_reader_of_standard_output_that_has_enough_is_no_error(tmp_path: Path, tree: Path) -> None:
@@ -595,46 +559,6 @@ def test_a_pattern_that_matches_one_name_in_two_directories_moves_nothing(tmp_pa
 
 # --- places -----------------------------------------------------------------------------------------------------------
 
-PLACES = Places(root="qfs://qfs-master:20000", shared="file:///data/shared", user="spark")
-
-
-@pytest.mark.parametrize(
-    ("written", "uri"),
-    [
-        ("/user//spark/a b", "qfs://qfs-master:20000/user/spark/a b"),
-        ("shared:/x/", "file:///data/shared/x/"),
-        ("file:///data/shared/x", "file:///data/shared/x"),
-        ("hdfs://other:8020/x", "hdfs://other:8020/x"),
-        ("hdfs://other:8020", "hdfs://other:8020/"),
-    ],
-)
-def test_a_place_is_written_as_in_copy(written: str, uri: str) -> None:
-    assert PLACES.read(written).uri == uri
-
-
-@pytest.mark.parametrize("written", ["relative", "", "/a/../b", "shared:x", "hdfs://h/a/../b", "/a\0b", "/\udcff"])
-def test_what_names_no_place_is_bad_input(written: str) -> None:
-    with pytest.raises(ConfigError):
-        PLACES.read(written)
-
-
-@pytest.mark.parametrize(
-    "written", ["file:///etc", "file:///data/sharedx", "file:///data/qfs/chunk", "file://host/data/shared"]
-)
-def test_a_path_in_the_containers_is_no_place_for_files(written: str) -> None:
-    with pytest.raises(ConfigError, match="another place on each machine"):
-        PLACES.read(written)
-
-
-@pytest.mark.parametrize(
-    "written",
-    ["/", "/user", "/user/", "/tmp", "//tmp//", "/history/spark-events", "/user/spark", "shared:/", "hdfs://other/tmp"],
-)
-def test_what_the_cluster_needs_is_not_removed(written: str) -> None:
-    with pytest.raises(RefusedError) as caught:
-        PLACES.check_removable(PLACES.read(written))
-    assert caught.value.exit_code == ExitCode.REFUSED
-
 
 @pytest.mark.parametrize("written", ["/.", "/./", "/tmp/.", "/./tmp", "/user/./spark/", "/t[m]p", "/{tmp,x}", "/%74mp"])
 def test_no_spelling_of_what_the_cluster_needs_removes_it(tmp_path: Path, java_server: list[str], written: str) -> None:
@@ -679,29 +603,6 @@ def test_a_pattern_takes_hidden_names_only_when_it_begins_with_a_dot_and_never_o
     for name in ours:
         world.rm(f"/t/{name}")
     assert world.names("/t") == []
-
-
-@pytest.mark.parametrize(
-    ("pattern", "path", "takes"),
-    [
-        ("/a/*", "/a/b", True),
-        ("/a/*", "/a/.b", False),
-        ("/a/.*", "/a/.b", True),
-        ("/a/\\.*", "/a/.b", True),
-        ("/a/{x,.b}", "/a/.b", True),
-        ("/*/b", "/.a/b", False),
-        ("/.?/b", "/.a/b", True),
-        ("/.a/*", "/.a/b", True),
-        ("/{a/b,c}*", "/a/b1", True),
-        ("/a/.*", "/a/.sparkqfs-part-1-x", False),
-        ("/a/.sparkqfs-part-1-x", "/a/.sparkqfs-part-1-x", True),
-        ("/*/", "/a", True),
-        ("/", "/", True),
-    ],
-)
-def test_a_pattern_takes_what_a_shells_pattern_takes(pattern: str, path: str, takes: bool) -> None:
-    assert PLACES.read(pattern).takes(path) is takes
-    assert PLACES.read(f"shared:{pattern}").takes(f"/data/shared{path}") is takes
 
 
 def test_control_characters_in_a_name_do_not_reach_the_terminal(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -316,15 +315,3 @@ def test_no_program_that_a_running_stack_calls_has_gone() -> None:
     recipe = (ROOT / "docker" / "worker-node" / "Dockerfile").read_text()
     loops = re.findall(r"for name in ([a-z ]+); do ln -s", recipe)
     assert {name for names in loops for name in names.split()} >= SHORT_NAMES
-
-
-def test_the_repository_holds_text_of_reasonable_length() -> None:
-    if not (ROOT / ".git").exists():
-        pytest.skip("not a clone")
-    ran = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=60)
-    wrong = []
-    for name in ran.stdout.decode().split("\0"):
-        content = (ROOT / name).read_bytes() if name and (ROOT / name).is_file() else b""
-        if b"\0" in content or len(content) > 200_000:
-            wrong.append(f"{name}: {len(content)} bytes")
-    assert not wrong

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sparkqfs.config import ClusterConfig, LogsConfig, StorageConfig
-from sparkqfs.jobs import swarm
 from sparkqfs.plan.apps import driver_task
-from sparkqfs.plan.stack import OUTPUT_PIECES, log_arguments
+from sparkqfs.plan.stack import OUTPUT_PIECES
 from sparkqfs_runtime import kept_output
 from tests.builders.apps import ID, JUPYTER
 from tests.builders.clusters import a_cluster
@@ -67,28 +64,6 @@ def test_nothing_of_ours_runs_a_container_whose_log_has_no_end() -> None:
             found += 1
             assert "--log-driver" in command or '"$@"' in command, f"{path}: {command}"
     assert found == 2
-
-
-def test_the_registry_gets_the_limit(tmp_path: Path) -> None:
-    docker = tmp_path / "docker"
-    docker.write_text('#!/bin/sh\n[ "$1" != run ] || printf "%s\\n" "$@"\n')
-    docker.chmod(0o755)
-    (tmp_path / "chown").write_text("#!/bin/sh\n")
-    (tmp_path / "chown").chmod(0o755)
-    words = ["name", "image", "digest", "5000", str(tmp_path), "1", "1", *log_arguments(a_cluster(logs=LOGS))]
-    script = swarm.REGISTRY_SCRIPT.replace(">/dev/null\n", "\n")
-    done = subprocess.run(
-        ["sh", "-c", script, "sh", *words],
-        input="\n\n",
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    said = done.stdout.split()
-    assert said[said.index("--log-driver") + 1] == "json-file"
-    assert {"max-size=4096k", "max-file=5"} <= set(said)
-    assert said.index("--log-opt") < said.index("image")
 
 
 @pytest.mark.parametrize("other", [LogsConfig(), LOGS])

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 
 from sparkqfs.checks import check_nodes, parse_version
-from sparkqfs.clients.connect import Clients
 from sparkqfs.config import RegistryConfig, SparkConfig
 from sparkqfs.jobs import whole
 from sparkqfs.jobs.base import Session
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import a_fresh_node, a_node, prepared
-from tests.doubles.servers import sshd
 
 CLUSTER = a_cluster()
 
@@ -162,17 +160,6 @@ def test_a_worker_that_does_not_trust_the_registry_is_found() -> None:
 def test_an_engine_that_trusts_the_registry_of_before_is_found() -> None:
     expected = [("node2", "its engine trusts another certificate of the registry")]
     assert found("node2", trusted_ca="0" * 64) == expected
-
-
-@pytest.mark.parametrize(("settings", "told"), [(("AllowTcpForwarding no",), True), ((), False)])
-def test_doctor_says_what_the_managers_sshd_must_allow(tmp_path: Path, settings: tuple[str, ...], told: bool) -> None:
-    with sshd(tmp_path, *settings) as server:
-        config = server.cluster(tmp_path / "known_hosts")
-        clients = Clients(config)
-        session = Session(config, clients, on_event=print, _facts=prepared(config))
-        problems = [one for one in whole.doctor(session).problems if "AllowTcpForwarding" in (one.hint or "")]
-        clients.close()
-    assert [problem.node for problem in problems] == (["node1"] if told else [])
 
 
 def test_a_worker_is_looked_at_with_what_the_manager_says() -> None:

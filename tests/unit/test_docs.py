@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import shlex
 import sys
@@ -15,7 +16,7 @@ import pytest
 import yaml
 from invoke import Program
 from invoke.exceptions import ParseError
-from invoke.parser import Parser
+from invoke.parser import Parser, ParserContext
 
 from sparkqfs import topology
 from sparkqfs.config import load_config
@@ -71,24 +72,33 @@ def commands(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture(scope="module")
-def ns() -> Any:
+def contexts() -> list[ParserContext]:
+    """What Invoke's parser knows of each task."""
     sys.path.insert(0, str(ROOT))
     try:
         import tasks
     finally:
         sys.path.remove(str(ROOT))
-    return tasks.ns
+    return list(tasks.ns.to_contexts())
 
 
-def used_tasks(ns: Any, arguments: list[str]) -> list[str]:
+@functools.cache
+def initial_context() -> ParserContext:
+    """What the parser knows of the flags before a task."""
+    context: ParserContext = Program().initial_context
+    return context
+
+
+def used_tasks(contexts: list[ParserContext], arguments: list[str]) -> list[str]:
     """Names of the tasks of a command line, read by Invoke's own parser. Raises `ParseError`."""
     if arguments[0] in ("--help", "--list", "--version"):
-        known = {context.name for context in ns.to_contexts()}
+        known = {context.name for context in contexts}
         wrong = [name for name in arguments[1:] if name != "TASK" and name not in known]
         if wrong:
             raise ParseError(f"no task {wrong[0]}")
         return arguments[1:]
-    parser = Parser(contexts=ns.to_contexts(), initial=Program().initial_context)
+    named = [context for context in contexts if {context.name, *context.aliases} & set(arguments)]  # it copies each
+    parser = Parser(contexts=named, initial=initial_context())
     return [context.name for context in parser.parse_argv(arguments) if context.name]
 
 
@@ -121,37 +131,37 @@ def test_relative_links_resolve(page: Path) -> None:
 
 
 @every_page
-def test_commands_and_flags_exist(page: Path, ns: Any) -> None:
+def test_commands_and_flags_exist(page: Path, contexts: list[ParserContext]) -> None:
     wrong = []
     for program, arguments in commands(page.read_text(encoding="utf-8")):
         try:
-            used_tasks(ns, arguments)
+            used_tasks(contexts, arguments)
         except (ParseError, ValueError) as error:
             wrong.append(f"{program} {shlex.join(arguments)}: {error}")
     assert wrong == []
 
 
-def test_a_wrong_command_would_be_found(ns: Any) -> None:
+def test_a_wrong_command_would_be_found(contexts: list[ParserContext]) -> None:
     found = list(commands("`invoke prep --only a`\n```sh\nx=1 invoke nonsense && invoke down --nonsense  # why\n```\n"))
     assert [arguments for _, arguments in found] == [["nonsense"], ["down", "--nonsense"], ["prep", "--only", "a"]]
-    assert used_tasks(ns, found[2][1]) == ["prep"]
+    assert used_tasks(contexts, found[2][1]) == ["prep"]
     for _, arguments in found[:2]:
         with pytest.raises(ParseError):
-            used_tasks(ns, arguments)
+            used_tasks(contexts, arguments)
 
 
-def test_every_task_is_described(ns: Any) -> None:
+def test_every_task_is_described(contexts: list[ParserContext]) -> None:
     described: set[str] = set()
     for page in PAGES:
         for _, arguments in commands(page.read_text(encoding="utf-8")):
-            described.update(used_tasks(ns, arguments))
-    assert {context.name for context in ns.to_contexts()} - described == set()
+            described.update(used_tasks(contexts, arguments))
+    assert {context.name for context in contexts} - described == set()
 
 
-def test_the_readme_lists_every_task(ns: Any) -> None:
+def test_the_readme_lists_every_task(contexts: list[ParserContext]) -> None:
     rows = [line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `inv")]
-    listed = {used_tasks(ns, arguments)[0] for row in rows for _, arguments in commands(row.split("|")[1])}
-    assert listed == {context.name for context in ns.to_contexts()}
+    listed = {used_tasks(contexts, arguments)[0] for row in rows for _, arguments in commands(row.split("|")[1])}
+    assert listed == {context.name for context in contexts}
 
 
 @every_page

@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 
 import pytest
 
 from sparkqfs_runtime import finished_chunks
-from tests.runtime.container import Container
-
-BLOCK = 65_536
-CONTENT = bytes(range(256)) * 400
-"""A block and a part of one."""
-
-
-def chunk(version: int, content: bytes = CONTENT, chunk_id: int = 7) -> bytes:
-    """A chunk's file as QFS 2.2.8 writes it."""
-    sums = [zlib.adler32(content[at : at + BLOCK].ljust(BLOCK, b"\0")) for at in range(0, len(content), BLOCK)]
-    fields = struct.pack("<IIqqqq", 0xCAFECAFE, 1, 5, chunk_id, version, len(content))
-    fields = (fields + struct.pack(f"<{len(sums)}I", *sums)).ljust(4_400, b"\0")
-    return (fields + struct.pack("<Q", zlib.adler32(fields))).ljust(16_384, b"\0") + content
-
-
-def put(directory: Path, content: bytes, name: str = "5.7.0") -> Path:
-    """A file in `dirty`."""
-    (directory / "dirty").mkdir(exist_ok=True)
-    path = directory / "dirty" / name
-    path.write_bytes(content)
-    return path
+from tests.builders.chunks import CONTENT, chunk, put
 
 
 def run(directory: Path, capsys: pytest.CaptureFixture[str]) -> str:
@@ -81,16 +59,3 @@ def test_a_link_is_not_followed(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_a_directory_without_dirty_is_none_of_our_business(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, capsys) == ""
-
-
-def test_it_runs_before_the_chunkserver_starts(tmp_path: Path) -> None:
-    container = Container(tmp_path)
-    put(container.chunks, chunk(3))
-    process = container.start("worker-node")
-    try:
-        container.wait_for("chunkserver started")
-        assert (container.chunks / "5.7.3").exists()
-    finally:
-        process.terminate()
-        said = process.communicate(timeout=60)[0]
-    assert "5.7.3: finished before the power went" in said
