@@ -17,7 +17,7 @@ from sparkqfs.jobs.deploy import _finish_removal
 from sparkqfs.jobs.down import down
 from tests.builders.clusters import a_cluster
 
-CONFIG = a_cluster(timeouts=TimeoutsConfig(deploy_s=1.0))
+CONFIG = a_cluster(timeouts=TimeoutsConfig(deploy_s=0.2))
 
 
 @dataclass
