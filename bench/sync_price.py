@@ -109,8 +109,8 @@ def measure_qfs(folder: Path, given: argparse.Namespace) -> Callable[[Path, bool
     local.write_bytes(os.urandom(2**20) * given.mib)
 
     def one(home: Path, is_off: bool) -> dict[str, float]:
-        extra = {"meta_extra": shipped_syncs.meta(is_off=is_off), "server_extra": shipped_syncs.chunk(is_off=is_off)}
-        with QfsCluster(kit.qfs_home, home, addresses=NODES, **extra) as cluster:
+        meta, chunk = shipped_syncs.meta(is_off=is_off), shipped_syncs.chunk(is_off=is_off)
+        with QfsCluster(kit.qfs_home, home, addresses=NODES, meta_extra=meta, server_extra=chunk) as cluster:
             found = samples(cluster, given.names, given.mib, local)
             return found | {OURS: through_ours(kit, cluster, 200, waits=not is_off)}
 

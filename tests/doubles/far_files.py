@@ -8,8 +8,7 @@ from pathlib import Path
 
 from sparkqfs.clients.pipe import NodePipe
 from sparkqfs.clients.ssh import NodeClient
-from sparkqfs.files import moving
-from sparkqfs.files.places import Places
+from sparkqfs.files.places import Place, Places
 from sparkqfs.files.storage import Storage
 from sparkqfs.files.transfer import Access
 from tests.doubles.servers import Sshd
@@ -29,5 +28,5 @@ def access(server: Sshd, home: Path, *more: str, stall_s: float = 20) -> Access:
     return Access(connect=connect, width=3, on_event=said, confirm=lambda _question: True, timeout_s=300)
 
 
-def place(home: Path, path: str) -> moving.Place:
+def place(home: Path, path: str) -> Place:
     return Places(root=f"file://{home}/storage", shared=None, user="spark").read(path)

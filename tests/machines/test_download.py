@@ -128,8 +128,13 @@ def test_a_checksum_that_nobody_confirms_stops_and_keeps_nothing() -> None:
 
 def test_the_checksum_that_is_asked_about_is_that_of_the_download() -> None:
     asked: list[str] = []
+
+    def yes(sha: str) -> bool:
+        asked.append(sha)
+        return True
+
     with serve({f"/{NAME}": Answer(body=BODY)}) as port:
-        fetch(config_of(url=f"http://127.0.0.1:{port}/{NAME}"), confirm=lambda sha: not asked.append(sha))
+        fetch(config_of(url=f"http://127.0.0.1:{port}/{NAME}"), confirm=yes)
     assert asked == [SHA] and kept() == [NAME]
 
 
@@ -287,8 +292,8 @@ def test_as_a_program_it_knows_two_things_to_fetch(
     for jar in read_lock(HADOOP_LOCK):
         jar.cached.parent.mkdir(parents=True, exist_ok=True)
         jar.cached.write_bytes(b"")
-    monkeypatch.setattr("sparkqfs.clients.download.sha256_of", lambda path: sums[path])
     sums = {jar.cached: jar.sha256 for jar in read_lock(HADOOP_LOCK)}
+    monkeypatch.setattr("sparkqfs.clients.download.sha256_of", sums.__getitem__)
     assert main(["download", "hdfs"]) == 0 and f"{len(sums)} jars" in capsys.readouterr().err
     assert main(["download", "other"]) == 2
 

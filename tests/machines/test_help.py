@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from invoke.main import program as invokes_own
@@ -17,7 +18,7 @@ from tasks import ns
 from tests.paths import ROOT
 
 TASKS = sorted(ns.task_names)
-PROGRAMS = {
+PROGRAMS: dict[str, Callable[[], Any]] = {
     "invoke": lambda: type(invokes_own)(binary="inv[oke]"),
     "sparkqfs": lambda: SparkqfsProgram(name="sparkqfs", binary="sparkqfs"),
 }

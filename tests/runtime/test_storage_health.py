@@ -140,7 +140,7 @@ def test_a_reader_gets_a_fresh_look_and_a_fault_of_the_thread_does_not_end_it() 
         watcher = health.Watcher(qfs, 300.0).start()
         found = json.loads(watcher.document())
         assert (found["check"]["lost_files"], found["check"]["is_current"], found["missing"]) == (2, True, 3)
-        watcher.source = None
+        watcher.source = None  # type: ignore[assignment]
         watcher.looked -= 2
         assert "AttributeError" in json.loads(watcher.document())["look_error"]
         watcher.source = qfs

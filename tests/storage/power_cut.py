@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.paths import PROGRAMS
 from tests.storage import shipped_syncs
@@ -108,7 +109,10 @@ def cut_qfs(
             (home / name).symlink_to(meta / name)
         for node in NODES:
             disks.add(node)
-        syncs = {"meta_extra": shipped_syncs.meta(is_off=is_off), "server_extra": shipped_syncs.chunk(is_off=is_off)}
+        syncs: dict[str, Any] = {
+            "meta_extra": shipped_syncs.meta(is_off=is_off),
+            "server_extra": shipped_syncs.chunk(is_off=is_off),
+        }
         with QfsCluster(programs, home, addresses=NODES, **syncs) as cluster:
             disks.sync()
             written = _put_files(cluster, home / "source", files, reads_back)

@@ -156,7 +156,8 @@ class Reader(Driver):
         """Bytes by origin, and doubts by reason."""
         answer = json.loads(self("counters"))
         assert answer["host"] == NODE
-        return {key: answer[key] for key in ("local", "remote", "fallback")} | answer["doubts"]
+        doubts: dict[str, int] = answer["doubts"]
+        return {key: int(answer[key]) for key in ("local", "remote", "fallback")} | doubts
 
     def sources(self) -> dict[str, int]:
         """Remote and fallback bytes by the nodes that may have given them; together they are all of them."""

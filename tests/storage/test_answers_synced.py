@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def cluster(qfs_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Two nodes with the shipped settings."""
     home = tmp_path_factory.mktemp("synced")
     often = "metaServer.checkpoint.interval = 3\n"
-    extra = {"meta_extra": shipped_syncs.meta() + often, "server_extra": shipped_syncs.chunk()}
+    extra: dict[str, Any] = {"meta_extra": shipped_syncs.meta() + often, "server_extra": shipped_syncs.chunk()}
     with QfsCluster(qfs_home, home, addresses=NODES, **extra) as running:
         yield running
 

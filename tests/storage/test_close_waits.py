@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ FILES = 40
 def cluster(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QfsCluster]:
     """Two nodes with the shipped settings."""
     home = tmp_path_factory.mktemp("closes")
-    extra = {"meta_extra": shipped_syncs.meta(), "server_extra": shipped_syncs.chunk()}
+    extra: dict[str, Any] = {"meta_extra": shipped_syncs.meta(), "server_extra": shipped_syncs.chunk()}
     with QfsCluster(kit.qfs_home, home, addresses=NODES, **extra) as running:
         yield running
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -114,7 +115,7 @@ def test_a_damaged_replica_is_seen_and_left_to_upstream(
         path = f"/{reason}{time.monotonic_ns()}"
         damage(put(cluster, reader, path))
         reader.open(path)
-        gained = reader.during(lambda path=path: reader.same(path, 400, 1))
+        gained = reader.during(functools.partial(reader.same, path, 400, 1))
         if reason in gained:
             break
     assert gained.get(reason, 0) >= 1, gained
@@ -443,8 +444,8 @@ def test_a_part_of_a_file_has_the_hosts_that_it_has_in_the_whole(reader: Reader)
         if start + length <= most:
             assert [block[:2] for block in ours] == [block[:2] for block in theirs]
     for start, length in [(size, 1), (size + 5, most - size - 5), (0, 0), (7, 0)]:
-        ours, theirs = reader("blocks", "/parts", start, length).split(" | ")
-        assert ours == theirs
+        empty = reader("blocks", "/parts", start, length).split(" | ")
+        assert empty[0] == empty[1] and len(empty) == 2
 
 
 def blocks(text: str) -> list[tuple[int, int, set[str]]]:

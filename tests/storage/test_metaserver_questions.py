@@ -116,7 +116,8 @@ def test_a_connection_that_falls_silent_is_waited_for_once_and_then_nothing_is_a
     assert outcome == "METASERVER"
     assert seconds < LIMIT_S + SLACK_S
     assert server.connections == 1
-    assert timed(inside) == ("METASERVER", pytest.approx(0, abs=SLACK_S))
+    outcome, seconds = timed(inside)
+    assert (outcome, seconds < SLACK_S) == ("METASERVER", True)
 
 
 def test_an_answer_that_trickles_in_has_three_seconds_altogether(inside: Driver, serve: Serve) -> None:

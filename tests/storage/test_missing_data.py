@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,10 @@ def in_the_container(qfs: QfsCluster, command: str) -> str:
     return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
+def storage_in(result: JobResult) -> Any:
+    return result.document["storage"]
+
+
 def test_a_chunk_that_a_restarted_chunkserver_no_longer_has_is_a_problem(
     qfs: QfsCluster, look_now: Look, tmp_path: Path
 ) -> None:
@@ -76,12 +81,12 @@ def test_a_chunk_that_a_restarted_chunkserver_no_longer_has_is_a_problem(
     put(qfs, tmp_path, "/other", 1)
     well = look_now()
     assert [str(problem) for problem in well.problems] == []
-    assert well.document["state"] == "healthy" and well.document["storage"]["lost_files"] == 0
+    assert well.document["state"] == "healthy" and storage_in(well)["lost_files"] == 0
 
     chunk.unlink()
     restart(qfs, address)
-    lost = until(lambda: (seen := look_now()).document["storage"].get("lost_files") and seen, "word of the loss")
-    assert (lost.exit_code, lost.document["state"], lost.document["storage"]["lost_files"]) == (1, "degraded", 1)
+    lost = until(lambda: storage_in(seen := look_now()).get("lost_files") and seen, "word of the loss")
+    assert (lost.exit_code, lost.document["state"], storage_in(lost)["lost_files"]) == (1, "degraded", 1)
     (problem,) = lost.problems
     assert "1 file cannot be read" in problem.what
     command = (problem.hint or "").split("`")[1]

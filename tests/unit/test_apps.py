@@ -115,7 +115,13 @@ def test_another_end_is_not_believed(text: str) -> None:
 
 
 def an_app(number: int, state: str = "RUNNING", **more: Any) -> AppFact:
-    values = {"name": f"n{number}", "user": "spark", "started_s": float(number), "duration_s": 5.0, "cores": 2}
+    values: dict[str, Any] = {
+        "name": f"n{number}",
+        "user": "spark",
+        "started_s": float(number),
+        "duration_s": 5.0,
+        "cores": 2,
+    }
     return AppFact(id=f"app-20260101120000-000{number}", state=state, **(values | more))
 
 

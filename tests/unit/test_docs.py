@@ -22,7 +22,8 @@ from sparkqfs import topology
 from sparkqfs.config import load_config
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts import AppFact, SparkFact, StorageFact, TaskFact
-from sparkqfs.jobs import status
+from sparkqfs.jobs import status, status_document
+from sparkqfs.jobs.base import Session
 from tests.builders.clusters import a_cluster
 from tests.paths import ROOT, STACK
 
@@ -200,9 +201,11 @@ def test_no_program_of_the_containers_has_a_port_of_its_own() -> None:
     wrong = []
     for path in programs:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            value = node.value if isinstance(node, ast.Constant) else None
+            if not isinstance(node, ast.Constant):
+                continue
+            value = node.value
             if value in ports or (isinstance(value, str) and value.isdigit() and int(value) in ports):
-                wrong.append(f"{path.name}:{node.lineno}: {value}")
+                wrong.append(f"{path.name}:{node.lineno}: {value!r}")
     assert wrong == []
 
 
@@ -285,7 +288,7 @@ APP = AppFact(id="app-1", name="pi", user="spark", state="RUNNING", started_s=1.
 
 def a_status(**overrides: Any) -> status.ClusterStatus:
     """The status of a healthy cluster."""
-    task = {"node": "node1", "state": "running", "desired": "running", "error": "", "container_id": "c"}
+    task: dict[str, Any] = {"node": "node1", "state": "running", "desired": "running", "error": "", "container_id": "c"}
     values: dict[str, Any] = {
         "tasks": (TaskFact(service="jupyter-server", **task),),
         "deployed": True,
@@ -320,18 +323,18 @@ def a_status(**overrides: Any) -> status.ClusterStatus:
 
 
 def test_status_md_names_exactly_the_keys_of_the_json_document() -> None:
-    session: Any = status.Session(a_cluster(), clients=None, on_event=print)  # type: ignore[arg-type]
+    session: Any = Session(a_cluster(), clients=None, on_event=print)  # type: ignore[arg-type]
     problem = Problem(what="something")
     documents = [
-        status.document(session, a_status(), (problem,)),
-        status.document(
+        status_document.document(session, a_status(), (problem,)),
+        status_document.document(
             session, a_status(swarm=problem, spark="no", storage="no", jupyter="no", history="no"), (problem,)
         ),
     ]
     keys = {"exit_code", *(path for document in documents for path in paths_of(document))}
     section = (ROOT / "docs" / "status.md").read_text(encoding="utf-8").partition("## The JSON document")[2]
     assert table_codes(section.partition("\n## ")[0]) == keys
-    assert f"(schema {status.SCHEMA})" in (ROOT / "docs" / "status.md").read_text(encoding="utf-8")
+    assert f"(schema {status_document.SCHEMA})" in (ROOT / "docs" / "status.md").read_text(encoding="utf-8")
 
 
 def test_verify_md_names_every_key_of_the_json_document() -> None:

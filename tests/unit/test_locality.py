@@ -24,7 +24,7 @@ def said(verdict: Verdict) -> str:
     return "\n".join(map(str, (*verdict.problems, *verdict.notes)))
 
 
-REMOTE = {"received_total": 540_000_000}
+REMOTE: dict[str, Any] = {"received_total": 540_000_000}
 
 
 def a_reader(local: float, remote: float = 0, fallback: float = 0, **more: Any) -> dict[str, Any]:
@@ -289,7 +289,7 @@ def test_a_few_partitions_without_places_are_a_note_where_the_thresholds_are_met
     assert verdict.state == "local" and "told of no places for 1 of 12 partitions" in said(verdict)
 
 
-SMALL = {"average_file_bytes": 450_000, "bytes_read": 4_500_000_000, "tasks": {"NODE_LOCAL": 10_000}}
+SMALL: dict[str, Any] = {"average_file_bytes": 450_000, "bytes_read": 4_500_000_000, "tasks": {"NODE_LOCAL": 10_000}}
 
 
 @pytest.mark.parametrize(
@@ -396,7 +396,7 @@ def test_a_measurement_in_which_a_worker_was_replaced_is_no_measurement(changes:
     ]
 
 
-SHARED = {
+SHARED: dict[str, Any] = {
     "path": "file:///data/shared/tmp/t",
     "tasks": {"PROCESS_LOCAL": 36},
     "placement": {"bytes_by_host": {}, "blocks_by_host": {}, "copies": {"0": 12}},

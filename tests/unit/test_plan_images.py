@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from sparkqfs import topology
@@ -23,7 +25,7 @@ CONTEXTS = {name: f"digest of {name}" for name in [*NAMES, topology.PACKAGES]}
 REFS = image_refs(a_cluster(), CONTEXTS)
 
 
-def changed(refs: dict[str, object]) -> set[str]:
+def changed(refs: Mapping[str, object]) -> set[str]:
     """Images whose tag differs from the plain cluster's."""
     return {name for name in NAMES if getattr(refs[name], "tag") != REFS[name].tag}  # noqa: B009
 
@@ -60,11 +62,11 @@ def test_only_the_image_of_the_storages_own_master_is_made(kind: StorageKind, ma
 
 def test_another_base_changes_every_image() -> None:
     config = a_cluster(build=BuildConfig(base="debian:bookworm-20250101-slim"))
-    assert changed(dict(image_refs(config, CONTEXTS))) == set(NAMES)
+    assert changed(image_refs(config, CONTEXTS)) == set(NAMES)
 
 
 def test_another_owner_changes_what_has_the_user_in_it() -> None:
-    refs = dict(image_refs(a_cluster(owner=OwnerConfig(uid=7000)), CONTEXTS))
+    refs = image_refs(a_cluster(owner=OwnerConfig(uid=7000)), CONTEXTS)
     assert changed(refs) == set(NAMES) - {"registry"}
 
 

@@ -11,6 +11,7 @@ from sparkqfs.config import ClusterConfig, SharedConfig, SparkConfig, StorageCon
 from sparkqfs.config_layout import Redundancy
 from sparkqfs.facts import StorageFact
 from sparkqfs.jobs import status
+from sparkqfs.jobs.base import Session
 from sparkqfs.plan.layout import advised, incomplete, layout, layout_document, layout_line, layout_table
 from tests.builders.clusters import a_cluster
 from tests.paths import ROOT
@@ -84,7 +85,8 @@ def test_a_storage_of_others_has_no_layout_of_ours() -> None:
 
 
 def test_stripes_are_offered_only_where_the_storage_has_them() -> None:
-    names = {kind: {row["name"] for row in layout_table(cluster(3, kind))} for kind in ("qfs", "hdfs")}
+    kinds: tuple[StorageKind, ...] = ("qfs", "hdfs")
+    names = {kind: {row["name"] for row in layout_table(cluster(3, kind))} for kind in kinds}
     assert names["qfs"] - names["hdfs"] == {"Reed-Solomon 6+3"}
 
 
@@ -113,7 +115,7 @@ def test_status_says_that_new_files_cannot_get_all_copies(nodes: tuple[str, ...]
         file_system_id="1",
     )
     found = status.ClusterStatus(tasks=(), deployed=True, spark="no", storage=fact, jupyter=None, urls={})
-    session = status.Session(cluster(3), clients=None, on_event=print)  # type: ignore[arg-type]
+    session = Session(cluster(3), clients=None, on_event=print)  # type: ignore[arg-type]
     lacking = [one for one in status.find_problems(session, found) if "new files get 1 of 2 copies" in one.what]
     assert [one.config_path for one in lacking] == (["storage.replication"] if told else [])
 

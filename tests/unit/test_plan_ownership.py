@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -137,12 +138,13 @@ def test_no_task_that_changes_data_works_under_another_name(kind: StorageKind) -
     shared = SharedConfig(path=PurePosixPath("/mnt/nfs"))
     spark = a_cluster(storage=StorageConfig(kind=kind, shared=shared))
     session = a_session(replace(spark, name="test"), prepared(spark))
-    for refused in (
+    tries: tuple[Callable[[], object], ...] = (
         lambda: storage.purge(session, erase_name="test"),
         lambda: storage.init(session),
         lambda: storage.init(session, erase_name="test"),
         lambda: deploy.run(session),
-    ):
+    )
+    for refused in tries:
         with pytest.raises(RefusedError, match=r"says spark, hosts\.yml says test") as caught:
             refused()
         assert caught.value.exit_code == ExitCode.REFUSED

@@ -273,7 +273,8 @@ def test_an_executor_of_the_user_that_fits_nowhere_is_refused_instead_of_waited_
 
 @pytest.mark.parametrize(("key", "value"), [("cores", "many"), ("memory", "4 gigs"), ("memoryOverhead", "x")])
 def test_a_size_that_is_none_names_the_setting(key: str, value: str) -> None:
-    [problem] = refused((8, 16384), spark=spark(**{key: value}))
+    more: dict[str, Any] = {key: value}
+    [problem] = refused((8, 16384), spark=spark(**more))
     assert problem.config_path == f"spark.conf.spark.executor.{key}" and value in problem.what
 
 

@@ -1,4 +1,4 @@
-"""docs/testing.md and CONTRIBUTING.md against the tree: folders, marks, paths."""
+"""docs/testing.md, CONTRIBUTING.md and the checks against the tree: folders, marks, paths, programs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import fnmatch
 import functools
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,7 +100,9 @@ def marked(tree: ast.Module) -> Iterator[tuple[str, str]]:
         for mark in marks_in([node.value])
     ]
     for node in tree.body:
-        inner = [(node, [])] if isinstance(node, ast.FunctionDef) else []
+        inner: list[tuple[ast.FunctionDef, list[ast.expr]]] = []
+        if isinstance(node, ast.FunctionDef):
+            inner = [(node, [])]
         if isinstance(node, ast.ClassDef):
             inner = [(one, node.decorator_list) for one in node.body if isinstance(one, ast.FunctionDef)]
         for function, more in inner:
@@ -205,3 +208,24 @@ def test_every_folder_of_code_is_in_the_table() -> None:
 def test_the_first_minute_is_the_test_command_without_a_process() -> None:
     first = CONTRIBUTING.split("```sh\n")[1].split("```")[0]
     assert "pytest tests/unit " in first and len(first.splitlines()) == 2
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def python_files(top: Path) -> Iterator[Path]:
+    """Of all folders but those that git ignores."""
+    yield from top.glob("*.py")
+    for folder in folders(top, 1):
+        yield from python_files(folder)
+
+
+def test_the_type_checker_reads_every_python_file() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
+    assert settings["strict"] is True
+    read = [path for name in settings["files"] for path in ROOT.glob(name)]
+    found = sorted(python_files(ROOT))
+    assert len(found) > 200
+    assert [str(path) for path in found if not any(path.is_relative_to(top) for top in read)] == []
+    for caller in ("test", ".pre-commit-config.yaml"):
+        assert re.search(r"\.venv/bin/mypy$", (ROOT / caller).read_text(encoding="utf-8"), re.MULTILINE), caller

@@ -10,6 +10,7 @@ import pytest
 
 from sparkqfs.errors import ClusterError, ExitCode, Problem
 from sparkqfs.facts import StorageFact, TaskFact
+from sparkqfs.jobs import status
 from sparkqfs.jobs import verify as jobs
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.status import ClusterStatus
@@ -59,7 +60,7 @@ def verified(
     seen = ClusterStatus(tasks=tasks, deployed=True, spark="not asked", storage=storage, jupyter=None, urls={})
 
     monkeypatch.setattr(jobs, "exec_in", program)
-    monkeypatch.setattr(jobs.status, "gather_status", lambda _session: seen)
+    monkeypatch.setattr(status, "gather_status", lambda _session: seen)
     return jobs.verify(session, mib=1, files=1, reads=None, path=path, max_remote=None, min_local=None, timeout_s=1)
 
 
