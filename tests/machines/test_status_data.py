@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.doubles.servers import Answer, Sshd, body, closed_port, engine_machine, payload, serve
-from tests.storage.status_page import SERVICES, engine_of, look, other_pages
+from tests.doubles.stack_pages import SERVICES, engine_of, look, other_pages
 
 UP = ("127.0.0.2", "127.0.0.3")
 LOST = json.loads(payload("qfs-2.2-lost-meta.json"))

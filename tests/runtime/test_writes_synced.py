@@ -14,8 +14,8 @@ from sparkqfs.jobs.drivers import MARK_SCRIPT
 from sparkqfs.jobs.submit import SEND_SCRIPT
 from sparkqfs.plan.apps import FOLDER
 from sparkqfs.plan.steps import make_directory, script_of, write_file
+from tests.doubles.traces import calls
 from tests.paths import RUNTIME
-from tests.runtime.traces import calls
 
 PROGRAMS = {
     "a file that get brings": (

@@ -12,9 +12,10 @@ import pytest
 
 from sparkqfs.plan.steps import JobResult
 from tests.doubles.servers import closed_port, engine_machine, serve
+from tests.doubles.stack_pages import SERVICES, engine_of, look, other_pages
 from tests.storage.qfs_cluster import QfsCluster
 from tests.storage.qfs_reader import unpack_qfs
-from tests.storage.status_page import SERVICES, engine_of, look, other_pages, status_page, until
+from tests.storage.status_page import status_page, until
 
 SERVERS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 Look = Callable[[], JobResult]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.traces import TRACE, calls_in
+from tests.doubles.traces import TRACE, calls_in
 from tests.storage.file_servers import on_plain_files
 
 

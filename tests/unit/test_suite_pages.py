@@ -177,6 +177,27 @@ def test_a_file_with_tests_is_imported_by_none() -> None:
     assert wrong == []
 
 
+ANYWHERE = {"builders", "doubles", "marks", "paths"}
+MAY_IMPORT = {"builders": {"builders", "paths"}, "doubles": {"builders", "doubles", "paths"}}
+
+
+def rooms(tree: ast.Module) -> Iterator[str]:
+    """What a file imports of the package `tests`, by the first name below it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tests":
+            below = (node.module or "").split(".")[1:]
+            yield from below[:1] or [alias.name for alias in node.names]
+
+
+def test_a_folder_imports_its_own_helpers_builders_and_doubles() -> None:
+    wrong = []
+    for path in modules():
+        folder = path.relative_to(TESTS).parts[0]
+        bad = set(rooms(tree_of(path))) - MAY_IMPORT.get(folder, ANYWHERE | {folder})
+        wrong += [f"{path.relative_to(ROOT)} imports tests.{name}" for name in sorted(bad)]
+    assert wrong == []
+
+
 # --- CONTRIBUTING ---------------------------------------------------------------------------------
 
 PATH = re.compile(r"[\w.-]+(/[\w.-]+)*/?")
