@@ -21,13 +21,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import shipped_syncs
-from hdfs_cluster import HdfsCluster
-from qfs_cluster import QfsCluster
-from qfs_reader import Kit, make_kit, node_environment
-from test_close_waits import CORE_SITE
+from tests.storage import shipped_syncs
+from tests.storage.hdfs_cluster import HdfsCluster
+from tests.storage.qfs_cluster import QfsCluster
+from tests.storage.qfs_reader import Kit, make_kit, node_environment
+from tests.storage.shipped_syncs import CORE_SITE
 
 NODES = ("127.0.0.2", "127.0.0.3")
 CLIENTS = (1, 8)
@@ -109,8 +109,8 @@ def measure_qfs(folder: Path, given: argparse.Namespace) -> Callable[[Path, bool
     local.write_bytes(os.urandom(2**20) * given.mib)
 
     def one(home: Path, is_off: bool) -> dict[str, float]:
-        extra = {"meta_extra": shipped_syncs.meta(is_off=is_off), "server_extra": shipped_syncs.chunk(is_off=is_off)}
-        with QfsCluster(kit.qfs_home, home, addresses=NODES, **extra) as cluster:
+        meta, chunk = shipped_syncs.meta(is_off=is_off), shipped_syncs.chunk(is_off=is_off)
+        with QfsCluster(kit.qfs_home, home, addresses=NODES, meta_extra=meta, server_extra=chunk) as cluster:
             found = samples(cluster, given.names, given.mib, local)
             return found | {OURS: through_ours(kit, cluster, 200, waits=not is_off)}
 

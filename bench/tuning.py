@@ -221,7 +221,8 @@ def measure(hosts: Path, wanted: dict[str, Any], timeout_s: float) -> list[dict[
 def warm(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Without what each application did for the first time, if it did it again: Java was still compiling then."""
     seen: set[tuple[int, str, str]] = set()
-    found, first = [], []
+    found: list[dict[str, Any]] = []
+    first: list[dict[str, Any]] = []
     for sample in samples:
         key = (sample["round"], sample["setting"], sample["operation"])
         (found if key in seen or sample["operation"] == "raw" else first).append(sample)

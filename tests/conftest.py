@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import collections
-import functools
 import shutil
 import signal
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +14,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the ba
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-ROOT = Path(__file__).resolve().parent.parent
 QFS_GROUP = "real QFS"
 LIFECYCLE = "lifecycle"
 SMALL_CLUSTERS = "small clusters"
@@ -38,15 +35,11 @@ def has_engine() -> bool:
     return subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=60).returncode == 0
 
 
-@functools.cache
 def group_of(file: str) -> str:
     """Tests of a group run one after the other in one process: a file's, all that start QFS, a cluster's life."""
     if file.startswith("tests/cluster/"):
         return SMALL_CLUSTERS if file.endswith(("/test_local.py", "/test_shared.py")) else LIFECYCLE
-    uses_qfs = any(
-        f"from {name} import" in (ROOT / file).read_text(encoding="utf-8") for name in ("qfs_reader", "qfs_cluster")
-    )
-    return QFS_GROUP if uses_qfs else file
+    return QFS_GROUP if file.startswith("tests/storage/") else file
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -54,7 +47,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Gives whole groups to a process. xdist's own `loadgroup` does nothing with pytest 9.2."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class Groups(LoadScopeScheduling):
+    class Groups(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             return group_of(nodeid.partition("::")[0])
 

@@ -94,7 +94,7 @@ def _files(folder: Path, root: Path) -> list[tuple[str, Path | bytes, int]]:
 
 
 def _shared_modules() -> list[Path]:
-    """What the runtime imports of this package: standard library only, kept so by tests/test_architecture.py."""
+    """What the runtime imports of this package: standard library only, kept so by tests/unit/test_architecture.py."""
     package = ROOT / "sparkqfs"
     return sorted([*(package / name for name in SHARED_MODULES), *(package / "files").glob("*.py")])
 

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import yaml
-from marks import takes_long
+
+from tests.marks import takes_long
 
 SUPERVISOR = '''\
 #!/usr/bin/python3 -I

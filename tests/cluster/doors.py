@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from broken import Machines
-from jupyter_page import Jupyter
+
+from tests.cluster.broken import Machines
+from tests.cluster.jupyter_page import Jupyter
 
 HERE = Path(__file__).parent
 FREE = ("/tmp/", "/var/tmp/", "/run/sparkqfs/", "/run/lock/", "/data/spark/", "/data/shared/", "/data/notebooks/")

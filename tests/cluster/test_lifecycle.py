@@ -28,17 +28,17 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from broken import Broken, Machines
-from browser import browser, why_not
-from doors import Doors
-from jar_program import make_jars
-from jupyter_page import Jupyter
-from leftovers import remove_leftovers
-from marks import takes_long
 
 from sparkqfs.clients.download import find_tarball
 from sparkqfs.config import load_config
 from sparkqfs.local import local_down, local_up
+from tests.cluster.broken import Broken, Machines
+from tests.cluster.browser import browser, why_not
+from tests.cluster.doors import Doors
+from tests.cluster.jar_program import make_jars
+from tests.cluster.jupyter_page import Jupyter
+from tests.cluster.leftovers import remove_leftovers
+from tests.marks import takes_long
 
 pytestmark = pytest.mark.cluster
 

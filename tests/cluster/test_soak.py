@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from leftovers import remove_leftovers
 
 from sparkqfs.clients.download import find_tarball
 from sparkqfs.config import load_config
 from sparkqfs.local import local_down, local_up
+from tests.cluster.leftovers import remove_leftovers
 
 pytestmark = [pytest.mark.cluster, pytest.mark.soak]
 

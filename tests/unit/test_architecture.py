@@ -1,0 +1,351 @@
+"""Imports go down only, and pure code touches nothing: read with `ast`, so that it holds for code no test runs."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sparkqfs.clients.context import SHARED_MODULES
+from tests.paths import ROOT
+
+PACKAGE = ROOT / "sparkqfs"
+LOCAL = {"local"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "durable": set(),
+    "errors": set(),
+    "topology": set(),
+    "facts": set(),
+    "config": {"config", "errors", "topology"},
+    "clients": {"clients", "config", "durable", "errors", "topology"},
+    "files": {"durable", "errors", "files"},
+    "plan": {"config", "errors", "facts", "plan", "topology"},
+    "checks": {"checks", "config", "errors", "facts", "topology"},
+    "gather": {"clients", "config", "errors", "facts", "topology"},
+    "jobs": {
+        "checks",
+        "clients",
+        "config",
+        "durable",
+        "errors",
+        "facts",
+        "files",
+        "gather",
+        "jobs",
+        "plan",
+        "topology",
+    },
+    "report": {"durable", "errors", "facts", "plan", "report"},
+    "local": {"config", "durable", "errors", "local", "topology"},
+    "cli": {"cli", "clients", "config", "errors", "jobs", "local", "plan", "report"},
+    "program": {"errors"},
+}
+ONLY_IN = {
+    "fabric": ("clients/",),
+    "paramiko": ("clients/",),
+    "docker": ("clients/engine.py", "local"),
+    "requests": ("clients/", "local"),
+    "urllib3": ("clients/",),
+    "cryptography": ("clients/",),
+    "yaml": ("config.py", "config_yaml.py", "plan/stack.py", "local"),
+    "rich": ("report_terminal.py",),
+    "invoke": ("program.py", "cli/"),
+}
+FORBIDDEN_IN_PURE = {
+    "os",
+    "subprocess",
+    "time",
+    "socket",
+    "threading",
+    "shutil",
+    "tempfile",
+    "sys",
+    "random",
+    "secrets",
+}
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def layer_of(path: Path) -> str:
+    """`clients/ssh.py` → clients, `local_files.py` → local, `config_yaml.py` → config."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return parts[0].split("_")[0] if len(parts) == 1 else parts[0]
+
+
+def imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Every dotted name a module imports, with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", node.lineno
+
+
+def is_module(name: str) -> bool:
+    path = ROOT / Path(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def short(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def is_pure(path: Path) -> bool:
+    return short(path) in ("checks.py", "facts.py", "errors.py", "topology.py") or short(path).startswith("plan/")
+
+
+def names_of(paths: list[Path]) -> list[str]:
+    return [short(path) for path in paths]
+
+
+MODULES = [path for path in SOURCES if path != PACKAGE / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names_of(MODULES))
+def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
+    layer = layer_of(path)
+    assert layer in MAY_IMPORT, f"{short(path)} is in no layer of the import contract"
+    wrong = []
+    for name, line in imported(ast.parse(path.read_text())):
+        parts = name.split(".")
+        if parts[0] != "sparkqfs" or (len(parts) == 2 and not is_module(name)):
+            continue
+        target = parts[1].split("_")[0]
+        if target not in MAY_IMPORT[layer]:
+            wrong.append(f"{short(path)}:{line} imports {name}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names_of(MODULES))
+def test_a_third_party_library_is_used_in_one_place(path: Path) -> None:
+    wrong = [
+        f"{short(path)}:{line} imports {name}"
+        for name, line in imported(ast.parse(path.read_text()))
+        if (allowed := ONLY_IN.get(name.split(".")[0])) is not None and not short(path).startswith(allowed)
+    ]
+    assert not wrong
+
+
+CLI = [path for path in MODULES if layer_of(path) == "cli"]
+
+
+@pytest.mark.parametrize("path", CLI, ids=names_of(CLI))
+def test_a_task_opens_clients_and_knows_none_of_them(path: Path) -> None:
+    found = {name for name, _ in imported(ast.parse(path.read_text())) if name.startswith("sparkqfs.clients")}
+    assert found <= {"sparkqfs.clients.connect.open_clients"}
+
+
+def imported_at_once(tree: ast.Module) -> set[str]:
+    """The packages of ours that importing a module imports: at its head, and not only for mypy."""
+    statements = [
+        one for one in tree.body if not (isinstance(one, ast.If) and "TYPE_CHECKING" in ast.unparse(one.test))
+    ]
+    outside = [one for one in statements if not isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    names = {name for one in outside for name, _ in imported(one)}
+    return {".".join(name.split(".")[:2]) for name in names if name.split(".")[0] == "sparkqfs"}
+
+
+@pytest.mark.parametrize("path", CLI, ids=names_of(CLI))
+def test_the_command_line_imports_at_once_only_itself(path: Path) -> None:
+    assert imported_at_once(ast.parse(path.read_text())) <= {"sparkqfs.cli", "sparkqfs.errors"}
+
+
+LATE = ("cli/", "report.py")
+"""Here functions import what they need: docs/decisions/0025."""
+NOT_LATE = [path for path in MODULES if not short(path).startswith(LATE)]
+
+
+@pytest.mark.parametrize("path", NOT_LATE, ids=names_of(NOT_LATE))
+def test_everything_else_imports_at_its_head(path: Path) -> None:
+    functions = [one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.FunctionDef)]
+    assert not [f"{short(path)}:{line} imports {name}" for one in functions for name, line in imported(one)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names_of(MODULES))
+def test_no_import_is_hidden_from_these_tests(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    assert not [name for name, _ in imported(tree) if name.split(".")[0] == "importlib"]
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "__import__"]
+    assert not [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "__getattr__"]
+
+
+def test_the_tasks_file_only_names_the_tasks() -> None:
+    tree = ast.parse((ROOT / "tasks.py").read_text())
+    assert {name.rpartition(".")[0] for name, _ in imported(tree)} == {"__future__", "invoke", "sparkqfs.cli"}
+    assert not [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda))]
+
+
+def test_every_third_party_library_in_use_is_a_declared_dependency() -> None:
+    declared = (ROOT / "pyproject.toml").read_text()
+    package_of = {"yaml": "pyyaml", "urllib3": "requests"}
+    for name in ONLY_IN:
+        assert f'"{package_of.get(name, name)}>=' in declared, name
+
+
+PURE = [path for path in MODULES if is_pure(path)]
+
+
+@pytest.mark.parametrize("path", PURE, ids=names_of(PURE))
+def test_pure_code_has_no_clock_no_files_no_network_and_no_output(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    wrong = [f"imports {name}" for name, _ in imported(tree) if name.split(".")[0] in FORBIDDEN_IN_PURE]
+    wrong += [f"imports {name}" for name, _ in imported(tree) if name == "pathlib.Path"]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in ("print", "open", "input", "eval", "exec", "__import__"):
+            wrong.append(f"line {node.lineno}: {node.id}")
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "read_text", "write_text", "read_bytes"):
+            wrong.append(f"line {node.lineno}: .{node.attr}")
+    assert not wrong
+
+
+PRINTING = [path for path in MODULES if short(path) not in ("report.py", "program.py", "clients/download.py")]
+
+
+@pytest.mark.parametrize("path", PRINTING, ids=names_of(PRINTING))
+def test_only_the_reporter_prints_or_ends_the_process(path: Path) -> None:
+    wrong = []
+    streams = () if layer_of(path) == "cli" else ("stdout", "stderr")  # tasks hand them to their jobs
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Name) and node.id == "print":
+            wrong.append(f"line {node.lineno}: print")
+        if isinstance(node, ast.Attribute) and node.attr in (*streams, "exit"):
+            owner = node.value
+            if isinstance(owner, ast.Name) and owner.id == "sys":
+                wrong.append(f"line {node.lineno}: sys.{node.attr}")
+    assert not wrong
+
+
+def test_no_module_in_docker_hides_the_docker_sdk() -> None:
+    assert (ROOT / "docker").is_dir()
+    assert not (ROOT / "docker" / "__init__.py").exists()
+
+
+def compared_kinds(tree: ast.AST) -> Iterator[int]:
+    """Lines that compare something called a storage kind with something."""
+    for node in ast.walk(tree):
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+        elif isinstance(node, ast.Match):
+            parts = [node.subject]
+        elif isinstance(node, ast.Subscript):
+            parts = [node.slice]
+        inner = [one for part in parts for one in ast.walk(part)]
+        texts = {one.value for one in inner if isinstance(one, ast.Constant)}
+        dotted = [ast.unparse(one) for one in inner if isinstance(one, (ast.Attribute, ast.Name))]
+        is_kind = any(name.endswith(".kind") or name == "kind" for name in dotted)
+        if any(name.endswith(("storage.kind", "backend.kind")) for name in dotted) or (
+            is_kind and texts & {"qfs", "hdfs", "shared"}
+        ):
+            yield getattr(node, "lineno", 0)
+
+
+def test_only_the_storage_seam_asks_which_backend_it_is() -> None:
+    wrong = [
+        f"{short(path)}:{line}"
+        for path in [*MODULES]
+        # config.py checks the one setting that a kind needs
+        if not short(path).startswith("plan/storage/") and short(path) != "config.py"
+        for line in compared_kinds(ast.parse(path.read_text()))
+    ]
+    wrong += [f"tasks.py:{line}" for line in compared_kinds(ast.parse((ROOT / "tasks.py").read_text()))]
+    assert not wrong
+
+
+def test_the_search_for_compared_kinds_finds_them() -> None:
+    for text in ('config.storage.kind == "qfs"', 'kind in ("qfs", "shared")', "TABLE[config.storage.kind]"):
+        assert list(compared_kinds(ast.parse(text))) == [1]
+
+
+NAMES_OF_BACKENDS = re.compile(r"(?<!spark)(qfs|hdfs|hadoop|metaserver|chunk|namenode|datanode)", re.IGNORECASE)
+MAY_NAME_BACKENDS = {
+    "config.py": "the settings of each storage",
+    "config_layout.py": "Spark's settings for each storage",
+    "topology.py": "names, ports and versions",
+    "facts.py": "parsers of each storage's answer",
+    "cli/storage.py": "the task init-qfs",
+    "cli/local.py": "the help of --storage",
+    "clients/context.py": "what goes into the images",
+    "clients/download.py": "where that comes from",
+    "jobs/images.py": "which of it a storage's images need",
+}
+
+
+def test_no_backend_is_named_outside_the_storage_seam() -> None:
+    wrong = []
+    for path in MODULES:
+        if short(path).startswith(("plan/storage/", "local")) or short(path) in MAY_NAME_BACKENDS:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            texts = [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
+            texts += [node.id] if isinstance(node, ast.Name) else []
+            texts += [node.attr] if isinstance(node, ast.Attribute) else []
+            line = getattr(node, "lineno", 0)
+            wrong += [f"{short(path)}:{line}: {text[:60]}" for text in texts if NAMES_OF_BACKENDS.search(text)]
+    assert not wrong
+
+
+def test_every_package_of_the_tree_is_in_the_wheel() -> None:
+    declared = (ROOT / "pyproject.toml").read_text()
+    for folder in {path.parent for path in SOURCES}:
+        assert f'"{folder.relative_to(ROOT).as_posix().replace("/", ".")}"' in declared
+
+
+RUNTIME = ROOT / "runtime" / "sparkqfs_runtime"
+PROGRAMS = sorted(RUNTIME.rglob("*.py"))
+SHARED = {"durable", "errors", "files", "topology"}
+"""Of sparkqfs, what is in the images."""
+ON_SPARK = ("measuring/", "files/copying.py")
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=[path.relative_to(RUNTIME).as_posix() for path in PROGRAMS])
+def test_a_program_in_the_containers_needs_the_standard_library_only(path: Path) -> None:
+    """But for those that are Spark programs; and the first process needs none of those."""
+    name = path.relative_to(RUNTIME).as_posix()
+    wrong = []
+    for imports, line in imported(ast.parse(path.read_text())):
+        first, _, rest = imports.partition(".")
+        is_ours = first == "sparkqfs_runtime" and not (rest.startswith("measuring") and not name.startswith(ON_SPARK))
+        is_shared = first == "sparkqfs" and rest.split(".")[0] in SHARED
+        if not (first in sys.stdlib_module_names or is_ours or is_shared or name.startswith(ON_SPARK)):
+            wrong.append(f"{name}:{line} imports {imports}")
+    assert not wrong
+
+
+def test_what_the_images_get_of_the_package_is_what_the_runtime_may_import() -> None:
+    assert {name.removesuffix(".py") for name in SHARED_MODULES} == {"__init__"} | SHARED - {"files"}
+
+
+def test_the_health_check_imports_one_module() -> None:
+    """It runs every ten seconds in every container."""
+    names = [name for name, _ in imported(ast.parse((RUNTIME / "health.py").read_text()))]
+    assert [name for name in names if name.startswith("sparkqfs")] == ["sparkqfs.topology"]
+
+
+NAMES = {
+    "app_page.py", "attended", "bench-storage", "copy-files", "driver-python", "file-server", "finished_chunks.py",
+    "hdfs", "hdfs_guard.py", "health", "history_page.py", "metastore", "qfs", "sh", "storage", "supervise", "terminal",
+    "verify", "webui_guard.py", "with-env",
+}  # fmt: skip
+"""Running stacks and older checkouts call programs of `/opt/sparkqfs/bin` by these: none may go."""
+SHORT_NAMES = {f"q{word}" for word in ["ls", "cat", "put", "get", "mkdir", "rm", "du", "stat"]} | {
+    *(f"h{word}" for word in ["ls", "cat", "put", "get", "mkdir", "rm", "du", "stat"]),
+    *(f"s{word}" for word in ["ls", "put", "get", "rm", "du"]),
+}
+
+
+def test_no_program_that_a_running_stack_calls_has_gone() -> None:
+    programs = {path.name for path in (ROOT / "runtime" / "bin").iterdir() if path.is_file()}
+    assert programs >= NAMES
+    assert all(os.access(ROOT / "runtime" / "bin" / name, os.X_OK) for name in programs)
+    recipe = (ROOT / "docker" / "worker-node" / "Dockerfile").read_text()
+    loops = re.findall(r"for name in ([a-z ]+); do ln -s", recipe)
+    assert {name for names in loops for name in names.split()} >= SHORT_NAMES
