@@ -1,0 +1,1 @@
+"""What is wrong, decided from facts. Pure."""

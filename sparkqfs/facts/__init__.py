@@ -1,0 +1,1 @@
+"""What machines, the swarm and web pages say: frozen data and pure parsers."""

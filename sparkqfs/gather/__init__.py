@@ -1,0 +1,1 @@
+"""Asks machines and the swarm, once each."""

@@ -1,0 +1,1 @@
+"""Machines, swarm, images and the stack."""

@@ -1,0 +1,1 @@
+"""The file system: made, and erased."""

@@ -1,0 +1,1 @@
+"""A cluster of container machines on this computer."""

@@ -1,0 +1,1 @@
+"""Decisions about machines, images and trust. Pure."""

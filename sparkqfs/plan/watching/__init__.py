@@ -1,0 +1,1 @@
+"""Verdicts on a running cluster. Pure."""

@@ -1,0 +1,1 @@
+"""Text for people, JSON for programs, pages."""
