@@ -204,9 +204,9 @@ def measure(hosts: Path, wanted: dict[str, Any], timeout_s: float) -> list[dict[
     """Run this file in the jupyter-server container of the cluster."""
     from sparkqfs import topology
     from sparkqfs.clients.connect import open_clients
-    from sparkqfs.config import load_config
-    from sparkqfs.jobs.base import Session
-    from sparkqfs.jobs.deploy import exec_in
+    from sparkqfs.config.loading import load_config
+    from sparkqfs.jobs.cluster.deploy import exec_in
+    from sparkqfs.jobs.session import Session
 
     config = load_config(hosts)
     program = Path(__file__).read_text(encoding="utf-8")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from sparkqfs.jobs.bench import report
-from sparkqfs.plan.bench import OPERATIONS
-from sparkqfs.plan.bench_results import Comparison, Row, floor_text, ratio_text
+from sparkqfs.jobs.measuring.bench import report
+from sparkqfs.plan.measuring.bench import OPERATIONS
+from sparkqfs.plan.measuring.bench_results import Comparison, Row, floor_text, ratio_text
 
 
 def line(*cells: str) -> str:

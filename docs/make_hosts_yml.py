@@ -1,4 +1,4 @@
-"""Write docs/hosts-yml.md from the docstrings of sparkqfs/config.py: `python docs/make_hosts_yml.py`."""
+"""Write docs/hosts-yml.md from the docstrings of sparkqfs/config/model.py: `python docs/make_hosts_yml.py`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path, PurePath
 from typing import Any, get_args, get_type_hints
 
-from sparkqfs import config
+from sparkqfs.config import model as config
+from sparkqfs.config.writing import key_of
 
 PAGE = Path(__file__).parent / "hosts-yml.md"
 _INTRODUCTION = """\
-<!-- Written by docs/make_hosts_yml.py from sparkqfs/config.py; change it there. -->
+<!-- Written by docs/make_hosts_yml.py from sparkqfs/config/model.py; change it there. -->
 # hosts.yml
 
 One file describes one cluster. Only `nodes` is needed:
@@ -50,7 +51,7 @@ def keys(owner: type = config.ClusterConfig, prefix: str = "") -> list[str]:
     """Every key on the page, dotted; `nodes.NAME.…` for those of a node."""
     found = [_SAME_AS_NODE] if owner is config.ClusterConfig else []
     for each in _fields(owner):
-        path = f"{prefix}{config.key_of(owner, each.name)}"
+        path = f"{prefix}{key_of(owner, each.name)}"
         inner = _inner(owner, each)
         found += keys(inner, path + (".NAME." if path == "nodes" else ".")) if inner else [path]
     return found
@@ -61,7 +62,7 @@ def _sections(owner: type, prefix: str) -> list[str]:
     for each in _fields(owner):
         inner = _inner(owner, each)
         if inner:
-            path = f"{prefix}{config.key_of(owner, each.name)}"
+            path = f"{prefix}{key_of(owner, each.name)}"
             name = path + (".NAME" if path == "nodes" else "")
             parts += [_section(f"`{name}`", inner, inspect.getdoc(inner) or "", []), *_sections(inner, path + ".")]
     return parts
@@ -70,7 +71,7 @@ def _sections(owner: type, prefix: str) -> list[str]:
 def _section(title: str, owner: type, text: str, rows: list[str]) -> str:
     described = _docstrings(owner)
     rows = rows + [
-        _row(config.key_of(owner, each.name), _default(each), described[each.name])
+        _row(key_of(owner, each.name), _default(each), described[each.name])
         for each in _fields(owner)
         if not _inner(owner, each)
     ]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sparkqfs.checks_bytes import crossed_bytes, mb, untold
+from sparkqfs.checks.crossed import crossed_bytes, mb, untold
 from sparkqfs.errors import Problem
 
 MAX_REMOTE = 0.05

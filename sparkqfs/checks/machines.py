@@ -6,9 +6,10 @@ import hashlib
 import ipaddress
 import re
 
-from sparkqfs.config import ClusterConfig, NodeConfig, published_ports
+from sparkqfs.config.between import published_ports
+from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import Problem
-from sparkqfs.facts import NodeFacts
+from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.topology import (
     METASTORE_PORT,
     OLDEST_ENGINE,

@@ -8,7 +8,7 @@ from sparkqfs.cli.flags import Flags, cluster_task, names
 from sparkqfs.cli.running import reporter_of, run
 
 if TYPE_CHECKING:
-    from sparkqfs.jobs.base import Session
+    from sparkqfs.jobs.session import Session
     from sparkqfs.plan.steps import JobResult
 
 
@@ -24,7 +24,7 @@ def prep(given: Flags, add: str | None = None, install_engine: bool = False) -> 
     """Directories, owner, marker, registry trust on every node, in parallel."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import prep
+        from sparkqfs.jobs.cluster import prep
 
         return prep.run(session, only=names(given.only), adopt=names(add), install_engine=install_engine)
 
@@ -36,7 +36,7 @@ def swarm(given: Flags) -> None:
     """Join the nodes into a swarm, label them, start the registry."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import swarm
+        from sparkqfs.jobs.cluster import swarm
 
         return swarm.run(session)
 
@@ -48,7 +48,7 @@ def build(given: Flags) -> None:
     """Build the images on the manager's engine; nothing is built that is there."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import images
+        from sparkqfs.jobs.cluster import images
 
         return images.build(session)
 
@@ -60,7 +60,7 @@ def push(given: Flags) -> None:
     """Push the images to the cluster's registry; nothing is pushed that is there."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import images
+        from sparkqfs.jobs.cluster import images
 
         return images.push(session)
 
@@ -72,7 +72,7 @@ def deploy(given: Flags) -> None:
     """Deploy the stack and wait until the cluster works. --dry-run prints the stack file."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import deploy
+        from sparkqfs.jobs.cluster import deploy
 
         return deploy.run(session)
 
@@ -84,7 +84,7 @@ def down(given: Flags) -> None:
     """Remove the stack and wait until it is gone; all data is kept."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import down
+        from sparkqfs.jobs.cluster import down
 
         return down.down(session)
 
@@ -96,7 +96,7 @@ def plan(given: Flags) -> None:
     """Everything that `up` would do, with reasons; changes nothing."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import whole
+        from sparkqfs.jobs.cluster import whole
 
         return whole.plan(session)
 
@@ -109,7 +109,7 @@ def up(given: Flags) -> None:
     reporter = reporter_of(given)
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import whole
+        from sparkqfs.jobs.cluster import whole
 
         return whole.plan(session) if session.dry_run else whole.up(session, reporter.stage)
 
@@ -121,7 +121,7 @@ def doctor(given: Flags) -> None:
     """What is wrong with the machines, each finding with what mends it; changes nothing."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import whole
+        from sparkqfs.jobs.cluster import whole
 
         return whole.doctor(session, names(given.only))
 

@@ -11,7 +11,7 @@ from sparkqfs.cli.running import reporting, run
 from sparkqfs.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from sparkqfs.jobs.base import Session
+    from sparkqfs.jobs.session import Session
     from sparkqfs.plan.steps import JobResult
 
 PATH = "/path on the storage, shared:/path, or a whole URI; a pattern in quotes"
@@ -32,7 +32,7 @@ def copy(given: Flags, source: str, target: str, overwrite: bool = False, timeou
     """Copy a file or a tree between storages, in parallel and verified; what is there and equal is left alone."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import copy
+        from sparkqfs.jobs.files import copy
 
         return copy.copy(session, source, target, overwrite=overwrite, timeout_s=timeout)
 
@@ -53,7 +53,7 @@ def put(given: Flags, local: str, path: str, overwrite: bool = False, timeout: i
     """Files of this computer to the storage, in parallel and verified; what is there and equal is left alone."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import files
+        from sparkqfs.jobs.files import tasks as files
 
         return files.put(session, local, path, overwrite=overwrite, stdin=0, timeout_s=timeout)
 
@@ -77,7 +77,7 @@ def get(given: Flags, path: str, local: str, overwrite: bool = False, timeout: i
             raise ConfigError(Problem(what="--json and the file itself cannot both go to standard output"))
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import files
+        from sparkqfs.jobs.files import tasks as files
 
         return files.get(session, path, local, overwrite=overwrite, out=sys.stdout.buffer, timeout_s=timeout)
 
@@ -89,7 +89,7 @@ def ls(given: Flags, path: str, recursive: bool = False, timeout: int = 600) -> 
     """What is in a directory of the storage: mode, copies, owner, group, bytes, time, path."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import files
+        from sparkqfs.jobs.files import tasks as files
 
         return files.ls(session, path, recursive=recursive, timeout_s=timeout)
 
@@ -112,7 +112,7 @@ def rm(given: Flags, path: str, recursive: bool = False, if_there: bool = False,
     """Remove files of the storage, for good; asks first. Directories that the cluster needs are refused."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import files
+        from sparkqfs.jobs.files import tasks as files
 
         return files.rm(session, path, recursive=recursive, if_there=if_there, timeout_s=timeout)
 
@@ -124,7 +124,7 @@ def du(given: Flags, path: str, timeout: int = 600) -> None:
     """Bytes of each thing in a directory of the storage, and with all copies."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import files
+        from sparkqfs.jobs.files import tasks as files
 
         return files.du(session, path, timeout_s=timeout)
 

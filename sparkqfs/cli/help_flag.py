@@ -66,6 +66,6 @@ def show(tasks: Collection, name: str) -> None:
         program.print_task_help(name)
         sys.stdout.flush()
     except BrokenPipeError:
-        from sparkqfs.report import to_nowhere
+        from sparkqfs.report.reporter import to_nowhere
 
         to_nowhere(1)

@@ -9,7 +9,7 @@ from sparkqfs.cli.flags import Flags, offline_task
 from sparkqfs.cli.running import reporting
 
 if TYPE_CHECKING:
-    from sparkqfs.local import LocalCluster
+    from sparkqfs.local.cluster import LocalCluster
     from sparkqfs.plan.steps import JobResult
 
 HELP = {"name": "name of the local cluster", "file": "cluster file it writes"}
@@ -45,7 +45,7 @@ def local_up(
 ) -> None:
     """Three container machines with sshd and dockerd on this computer, written to hosts.local.yml."""
     with reporting(given, "local.up") as reporter:
-        from sparkqfs import local
+        from sparkqfs.local import cluster as local
 
         made = local.local_up(
             name=name,
@@ -63,7 +63,7 @@ def local_up(
 def local_down(given: Flags, name: str = "local", file: str = "hosts.local.yml") -> None:
     """Remove the local cluster, its data included: exactly what local.up made."""
     with reporting(given, "local.down") as reporter:
-        from sparkqfs import local
+        from sparkqfs.local import cluster as local
 
         removed = local.local_down(name=name, file=Path(file), on_event=reporter.event)
         reporter.result(local_result("local.down", None, "changed" if removed else "unchanged"))
@@ -73,6 +73,6 @@ def local_down(given: Flags, name: str = "local", file: str = "hosts.local.yml")
 def local_status(given: Flags, name: str = "local", file: str = "hosts.local.yml") -> None:
     """The local cluster's machines and their state."""
     with reporting(given, "local.status") as reporter:
-        from sparkqfs import local
+        from sparkqfs.local import cluster as local
 
         reporter.result(local_result("local.status", local.local_status(name=name, file=Path(file)), ""))

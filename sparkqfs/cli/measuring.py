@@ -11,7 +11,7 @@ from sparkqfs.cli.running import end_with, reporting, run
 from sparkqfs.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from sparkqfs.jobs.base import Session
+    from sparkqfs.jobs.session import Session
     from sparkqfs.plan.steps import JobResult
 
 
@@ -45,8 +45,8 @@ def verify(
             raise ConfigError(Problem(what=f"--report {report}: a file in a directory that is there is wanted"))
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import verify
-        from sparkqfs.report_page import write_page
+        from sparkqfs.jobs.measuring import verify
+        from sparkqfs.report.locality_page import write_page
 
         result = verify.verify(
             session,
@@ -100,7 +100,7 @@ def bench_storage(
 ) -> None:
     """The same writes, scans, aggregations and sorts on each form of the storage: time, network, CPU, disk."""
     with reporting(given, "bench.storage"):
-        from sparkqfs.plan.bench import Wanted, at_least_one, parse_link
+        from sparkqfs.plan.measuring.bench import Wanted, at_least_one, parse_link
 
         wanted = Wanted(
             mib=at_least_one("--mib", mib),
@@ -112,8 +112,8 @@ def bench_storage(
         )
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import bench
-        from sparkqfs.report_bench import write_bench_page
+        from sparkqfs.jobs.measuring import bench
+        from sparkqfs.report.bench_page import write_bench_page
 
         made = bench.storage(session, wanted)
         if not isinstance(made, bench.Report):
@@ -139,8 +139,8 @@ def bench_storage(
 def bench_report(given: Flags, files: str, baseline: str | None = None, page: str | None = None) -> None:
     """Result files of bench.storage together: one table and one page. Needs no cluster."""
     with reporting(given, "bench.report") as reporter:
-        from sparkqfs.jobs import bench
-        from sparkqfs.report_bench import write_bench_page
+        from sparkqfs.jobs.measuring import bench
+        from sparkqfs.report.bench_page import write_bench_page
 
         report = bench.report(tuple(Path(name) for name in names(files)), baseline)
         result = report.result

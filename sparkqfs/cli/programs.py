@@ -11,7 +11,7 @@ from sparkqfs.cli.running import reporter_of, reporting, run
 from sparkqfs.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from sparkqfs.jobs.base import Session
+    from sparkqfs.jobs.session import Session
     from sparkqfs.plan.steps import JobResult
 
 
@@ -52,8 +52,8 @@ def submit(
         cores_asked, memory_mib = cores_of(cores), memory_of(driver_memory)
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import submit
-        from sparkqfs.plan.apps import Program
+        from sparkqfs.jobs.programs import submit
+        from sparkqfs.plan.programs.apps import Program
 
         wanted = Program(
             program=program,
@@ -104,7 +104,7 @@ def shell(given: Flags, timeout: int = 86400) -> None:
     reporter = reporter_of(given)
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import shell
+        from sparkqfs.jobs.programs import shell
 
         read = None if sys.stdin.isatty() and sys.stdout.isatty() else sys.stdin.read
         return shell.shell(session, read=read, output=reporter.passed_on, timeout_s=timeout)
@@ -117,7 +117,7 @@ def apps(given: Flags, last: int = 20) -> None:
     """The cluster's applications, running and ended, with their links."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import apps
+        from sparkqfs.jobs.programs import apps
 
         return apps.apps(session, last=last)
 
@@ -129,7 +129,7 @@ def kill(given: Flags, application: str) -> None:
     """End a running application; one that has ended is left as it is."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import apps
+        from sparkqfs.jobs.programs import apps
 
         return apps.kill(session, application)
 
@@ -146,7 +146,7 @@ def app_logs(given: Flags, application: str, tail: int = 50, follow: bool = Fals
     reporter = reporter_of(given)
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import apps
+        from sparkqfs.jobs.programs import apps
 
         if follow:
             return apps.follow(session, application, output=reporter.passed_on)
@@ -160,7 +160,7 @@ def token(given: Flags) -> None:
     """Show the Jupyter token and the address to click."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import compute
+        from sparkqfs.jobs.programs import compute
 
         return compute.token(session)
 
@@ -195,7 +195,7 @@ def notebook(
             parameters["MAX_VALUE"] = str(int(str(max_value).replace("_", "")))
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import compute
+        from sparkqfs.jobs.programs import compute
 
         return compute.notebook(session, name, parameters, out=Path(out), timeout_s=timeout)
 

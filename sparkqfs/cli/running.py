@@ -21,9 +21,9 @@ from sparkqfs.cli.flags import Flags, values_of
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 
 if TYPE_CHECKING:
-    from sparkqfs.jobs.base import OnEvent, Session
+    from sparkqfs.jobs.session import OnEvent, Session
     from sparkqfs.plan.steps import JobResult
-    from sparkqfs.report import Reporter
+    from sparkqfs.report.reporter import Reporter
 
     Job = Callable[[Session], JobResult]
 
@@ -77,7 +77,7 @@ def _read_password(path: str) -> str:
 
 def reporter_of(given: Flags) -> Reporter:
     """Where this command's output goes."""
-    from sparkqfs.report import Reporter
+    from sparkqfs.report.reporter import Reporter
 
     return Reporter(as_json=given.json, verbose=given.verbose)
 
@@ -86,7 +86,7 @@ def reporter_of(given: Flags) -> Reporter:
 def reporting(given: Flags, name: str) -> Iterator[Reporter]:
     """Errors become a report and an exit code, in one place."""
     from sparkqfs.plan.steps import JobResult
-    from sparkqfs.report import NobodyReads, to_nowhere
+    from sparkqfs.report.reporter import NobodyReads, to_nowhere
 
     reporter = reporter_of(given)
     try:
@@ -118,13 +118,13 @@ def reporting(given: Flags, name: str) -> Iterator[Reporter]:
 @contextlib.contextmanager
 def opened(given: Flags, on_event: OnEvent) -> Iterator[Session]:
     """The cluster of these flags. What talks to machines is imported when its hosts.yml was found right."""
-    from sparkqfs.config import load_config
+    from sparkqfs.config.loading import load_config
 
     config = load_config(hosts_file(given.hosts))
     password = sudo_password(given.sudo_password_file)
 
     from sparkqfs.clients.connect import open_clients
-    from sparkqfs.jobs.base import Session
+    from sparkqfs.jobs.session import Session
 
     with open_clients(config, password) as clients:
         yield Session(config, clients, on_event, dry_run=given.dry_run, confirm=ask(given.yes))
@@ -134,7 +134,7 @@ def run(name: str, job: Job, given: Flags, *, lock: bool = False) -> None:
     """Load, open, run one job, report, exit. `lock`: other runs that change the cluster are kept out meanwhile."""
     with reporting(given, name) as reporter:
         with opened(given, reporter.event) as session:
-            from sparkqfs.jobs.base import cluster_lock
+            from sparkqfs.jobs.session import cluster_lock
 
             locked = lock and not given.dry_run
             with cluster_lock(session, name) if locked else contextlib.nullcontext():

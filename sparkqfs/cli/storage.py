@@ -10,7 +10,7 @@ from sparkqfs.cli.running import run
 
 if TYPE_CHECKING:
     from sparkqfs.cli.running import Job
-    from sparkqfs.jobs.base import Session
+    from sparkqfs.jobs.session import Session
     from sparkqfs.plan.steps import JobResult
 
 
@@ -24,7 +24,7 @@ def init_qfs(given: Flags, erase: str | None = None) -> None:
     """Make an empty QFS file system; refuses (exit 5) when there is one, or a chunk anywhere."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import storage
+        from sparkqfs.jobs.storage import file_system as storage
 
         return storage.init(session, erase_name=erase, task="init-qfs")
 
@@ -36,7 +36,7 @@ def init_storage(given: Flags, erase: str | None = None) -> None:
     """Make the storage ready for its first use, whatever its kind; refuses (exit 5) when there is data anywhere."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import storage
+        from sparkqfs.jobs.storage import file_system as storage
 
         return storage.init(session, erase_name=erase)
 
@@ -48,7 +48,7 @@ def purge(given: Flags, erase: str | None = None) -> None:
     """Erase the file system's data on every node; needs the cluster's name and a stack that is down."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import storage
+        from sparkqfs.jobs.storage import file_system as storage
 
         return storage.purge(session, erase_name=erase)
 

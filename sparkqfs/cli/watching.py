@@ -12,7 +12,7 @@ from sparkqfs.cli.running import end_with, opened, reporting, run
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 
 if TYPE_CHECKING:
-    from sparkqfs.jobs.base import Session
+    from sparkqfs.jobs.session import Session
     from sparkqfs.plan.steps import JobResult
 
 
@@ -21,7 +21,7 @@ def status(given: Flags, watch: bool = False) -> None:
     """Spark, storage and Swarm at a glance. Exit 0 healthy, 1 degraded, 3 unreachable."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import status
+        from sparkqfs.jobs.watching import status
 
         return status.run(session)
 
@@ -53,7 +53,7 @@ def top(given: Flags, once: bool = False, interval: float = 2.0) -> None:
         result: JobResult | None = None
         try:
             with opened(given, lambda _text: None) as session:
-                from sparkqfs.jobs import top
+                from sparkqfs.jobs.watching import top
 
                 looks = top.watch(session, only=names(given.only), interval_s=interval)
                 for result in itertools.islice(looks, 1 if once else None):
@@ -69,7 +69,7 @@ def logs(given: Flags, service: str | None = None, tail: int = 50) -> None:
     """The last log lines of the stack's containers."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs import compute
+        from sparkqfs.jobs.programs import compute
 
         return compute.logs(session, service=service, tail=tail, only=names(given.only))
 

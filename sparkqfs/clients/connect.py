@@ -12,7 +12,7 @@ from sparkqfs.clients.engine import Engine
 from sparkqfs.clients.login import load_ssh_config
 from sparkqfs.clients.parallel import Results, run_on
 from sparkqfs.clients.ssh import NodeClient
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
 
 T = TypeVar("T")

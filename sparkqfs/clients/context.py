@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from sparkqfs import topology
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, Problem
 
 ROOT = Path(__file__).resolve().parent.parent.parent

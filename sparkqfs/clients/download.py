@@ -24,7 +24,8 @@ import urllib3
 
 from sparkqfs import durable
 from sparkqfs.clients.context import HADOOP_LOCK
-from sparkqfs.config import TARBALL_VARIABLE, ClusterConfig, QfsConfig, StorageConfig
+from sparkqfs.config.loading import TARBALL_VARIABLE
+from sparkqfs.config.model import ClusterConfig, QfsConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, UnreachableError
 from sparkqfs.topology import MAVEN_URL, QFS_URL
 

@@ -20,7 +20,7 @@ from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 from paramiko.ssh_exception import NoValidConnectionsError
 
 from sparkqfs import durable
-from sparkqfs.config import ClusterConfig, NodeConfig
+from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ConfigError, ExitCode, Problem, UnreachableError
 
 KEEPALIVE_S = 15

@@ -13,7 +13,7 @@ import paramiko
 from fabric import Connection
 
 from sparkqfs.clients.login import close_connection, load_ssh_config, open_connection, unreachable
-from sparkqfs.config import ClusterConfig, NodeConfig
+from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError, UnreachableError
 
 PID_LINE = b"sparkqfs-pid "

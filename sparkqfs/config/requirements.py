@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sparkqfs.config_yaml import Fault, Items, Reader, Scalar, Section, local_path, shown
+from sparkqfs.config.reading import Fault, Items, Reader, Scalar, Section, local_path, shown
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _VERSION = r"(?:===|==|~=|!=|<=|>=|<|>)\s*[A-Za-z0-9._*+!-]+"

@@ -8,9 +8,10 @@ import time
 from sparkqfs import topology
 from sparkqfs.clients.connect import Clients
 from sparkqfs.clients.parallel import Results
-from sparkqfs.config import ClusterConfig, NodeConfig
+from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.facts import NodeFacts, StorageLayout, SwarmNode, TaskFact, parse_node, parse_swarm_nodes, parse_tasks
+from sparkqfs.facts.nodes import NodeFacts, StorageLayout, parse_node
+from sparkqfs.facts.swarm import SwarmNode, TaskFact, parse_swarm_nodes, parse_tasks
 
 COUNT_TIMEOUT_S = 3600.0
 """Counting millions of files takes its time."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.facts_usage import UsageSample, parse_usage
+from sparkqfs.facts.usage import UsageSample, parse_usage
 
 USAGE_SCRIPT = r"""
 echo "uptime $(cut -d' ' -f1 /proc/uptime)"

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from sparkqfs.clients.connect import Clients
 from sparkqfs.clients.hold import complaint, heartbeat
 from sparkqfs.clients.ssh import SUDO_HINT
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
-from sparkqfs.facts import NodeFacts
-from sparkqfs.gather import gather_nodes
-from sparkqfs.plan.images import ImageRef
-from sparkqfs.plan.nodes import private_directory
-from sparkqfs.plan.ownership import name_problems
+from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.gather.nodes import gather_nodes
+from sparkqfs.plan.cluster.images import ImageRef
+from sparkqfs.plan.cluster.nodes import private_directory
+from sparkqfs.plan.cluster.ownership import name_problems
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Backend
 

@@ -20,9 +20,9 @@ from docker.credentials.errors import StoreError
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
-from sparkqfs.config import StorageKind
+from sparkqfs.config.model import StorageKind
 from sparkqfs.errors import ClusterError, ConfigError, Problem, RefusedError, UnreachableError
-from sparkqfs.local_files import (
+from sparkqfs.local.hosts_file import (
     STATE_ROOT,
     StateDirectory,
     check_hosts_file,
@@ -31,8 +31,8 @@ from sparkqfs.local_files import (
     state_directory,
     write_hosts_file,
 )
-from sparkqfs.local_image import BASE, Deadline, ensure_base, ensure_node_image, node_tag
-from sparkqfs.local_node import (
+from sparkqfs.local.images import BASE, Deadline, ensure_base, ensure_node_image, node_tag
+from sparkqfs.local.machines import (
     COUNT_LABEL,
     LABEL,
     NODE_LABEL,

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from sparkqfs import config, durable
+from sparkqfs import durable
+from sparkqfs.config import model as config
 from sparkqfs.errors import ClusterError, ConfigError, Problem, RefusedError
 
 STATE_ROOT = Path("~/.local/share/sparkqfs/local")

@@ -22,7 +22,7 @@ NODE_REPOSITORY = "sparkqfs-local/node"
 PUBLIC_BASE = "debian:bookworm-slim"
 _SLIM_DIRECTORIES = ("usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man")
 _SLIM = "".join(f"path-exclude /{path}/*\n" for path in _SLIM_DIRECTORIES) + "path-include /usr/share/doc/*/copyright\n"
-_CONTEXT = Path(__file__).parent.parent / "docker" / "local-node"
+_CONTEXT = Path(__file__).parent.parent.parent / "docker" / "local-node"
 
 
 class Deadline:

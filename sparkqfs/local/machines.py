@@ -18,8 +18,15 @@ from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool, LogConfig, Mount
 
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.local_files import free_networks, name_servers, node_subnets, overlay_subnets, route_mtu, taken_networks
-from sparkqfs.local_image import Deadline
+from sparkqfs.local.hosts_file import (
+    free_networks,
+    name_servers,
+    node_subnets,
+    overlay_subnets,
+    route_mtu,
+    taken_networks,
+)
+from sparkqfs.local.images import Deadline
 
 LABEL = "sparkqfs.local"
 """On every object of a local cluster; its value is the cluster's name."""

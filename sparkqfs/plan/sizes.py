@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from sparkqfs.config import ClusterConfig, NodeConfig
+from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.facts import NodeFacts
+from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.plan.services import single_services
 from sparkqfs.plan.services.jupyter_server import JVM_BASE_MIB, WITH_DRIVER
 from sparkqfs.plan.services.seam import Share

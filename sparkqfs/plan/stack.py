@@ -10,8 +10,8 @@ from string import Template
 import yaml
 
 from sparkqfs import topology
-from sparkqfs.config import ClusterConfig, NodeConfig
-from sparkqfs.facts import NodeFacts
+from sparkqfs.config.model import ClusterConfig, NodeConfig
+from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.plan import catalogue
 from sparkqfs.plan.services import single_services
 from sparkqfs.plan.services.seam import Service, Surroundings

@@ -9,9 +9,9 @@ from typing import Any
 
 from sparkqfs import durable
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.plan.bench import OPERATIONS
-from sparkqfs.plan.bench_results import Cell, Comparison, Spread, floor_text, ratio_text
-from sparkqfs.report_page import AMBER, BLUE, GREEN, GREY, LABEL, ROW, STYLE, VALUE, WIDTH
+from sparkqfs.plan.measuring.bench import OPERATIONS
+from sparkqfs.plan.measuring.bench_results import Cell, Comparison, Spread, floor_text, ratio_text
+from sparkqfs.report.locality_page import AMBER, BLUE, GREEN, GREY, LABEL, ROW, STYLE, VALUE, WIDTH
 
 PALETTE = (GREEN, BLUE, AMBER, GREY)
 """One colour a storage, in the order of the rows."""

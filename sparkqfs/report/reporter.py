@@ -16,7 +16,7 @@ from sparkqfs.errors import Problem
 from sparkqfs.plan.steps import JobResult
 
 if TYPE_CHECKING:
-    from sparkqfs.report_terminal import Terminal
+    from sparkqfs.report.terminal import Terminal
 
 SCHEMA = 1
 STATE_STYLE = {"changed": "yellow", "unchanged": "green", "ok": "green", "planned": "cyan", "failed": "red"}
@@ -104,7 +104,7 @@ class Reporter:
     @functools.cached_property
     def out(self) -> Terminal:
         """Standard output. Its `say` and `say_rows` raise `NobodyReads`."""
-        from sparkqfs.report_terminal import Terminal
+        from sparkqfs.report.terminal import Terminal
 
         def end() -> None:
             raise NobodyReads from None
@@ -114,7 +114,7 @@ class Reporter:
     @functools.cached_property
     def err(self) -> Terminal:
         """Standard error. Lines that nobody reads are not said; the task goes on."""
-        from sparkqfs.report_terminal import Terminal
+        from sparkqfs.report.terminal import Terminal
 
         def go_on() -> None:
             self.err.quiet = True

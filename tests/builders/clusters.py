@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sparkqfs.config import ClusterConfig, NodeConfig, StorageConfig
+from sparkqfs.config.model import ClusterConfig, NodeConfig, StorageConfig
 
 
 def a_cluster(*names: str, **overrides: Any) -> ClusterConfig:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from sparkqfs.config import ClusterConfig
-from sparkqfs.facts import DiskFact, MetaFact, NodeFacts, PathFact
-from sparkqfs.plan.nodes import FreshMaterial, wanted_directories
+from sparkqfs.config.model import ClusterConfig
+from sparkqfs.facts.nodes import DiskFact, MetaFact, NodeFacts, PathFact
+from sparkqfs.plan.cluster.nodes import FreshMaterial, wanted_directories
 from sparkqfs.plan.steps import Secret
 from tests.builders.clusters import a_cluster
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparkqfs.checks_locality import Expected
+from sparkqfs.checks.locality import Expected
 
 A, B, C, D = "10.20.30.2", "10.20.30.3", "10.20.30.4", "10.20.30.5"
 EXPECTED = Expected(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparkqfs.config import ClusterConfig
-from sparkqfs.facts import NodeFacts
-from sparkqfs.plan.nodes import plan_prep
+from sparkqfs.config.model import ClusterConfig
+from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.plan.cluster.nodes import plan_prep
 from sparkqfs.plan.steps import Plan
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import fresh

@@ -7,12 +7,8 @@ from typing import Any
 
 import yaml
 
-from sparkqfs.config import (
-    ClusterConfig,
-    SharedConfig,
-    StorageConfig,
-)
-from sparkqfs.plan.images import stack_images
+from sparkqfs.config.model import ClusterConfig, SharedConfig, StorageConfig
+from sparkqfs.plan.cluster.images import stack_images
 from sparkqfs.plan.stack import StackFile, StackInput, build_stack
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import CLUSTER_ID, SECRETS, prepared

@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from sparkqfs.local import local_down
+from sparkqfs.local.cluster import local_down
 
 NAME = re.compile(r"(?:life|shared|soak|t)-(\d+)(?:-x)?")
 """Of the machines that tests make; the number is the process's."""

@@ -30,8 +30,8 @@ import requests
 import yaml
 
 from sparkqfs.clients.download import find_tarball
-from sparkqfs.config import load_config
-from sparkqfs.local import local_down, local_up
+from sparkqfs.config.loading import load_config
+from sparkqfs.local.cluster import local_down, local_up
 from tests.cluster.broken import Broken, Machines
 from tests.cluster.browser import browser, why_not
 from tests.cluster.doors import Doors

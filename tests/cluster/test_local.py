@@ -16,8 +16,8 @@ import yaml
 from docker.client import DockerClient
 
 from sparkqfs.errors import ClusterError, ConfigError, RefusedError
-from sparkqfs.local import LocalCluster, local_down, local_status, local_up
-from sparkqfs.local_files import state_directory
+from sparkqfs.local.cluster import LocalCluster, local_down, local_status, local_up
+from sparkqfs.local.hosts_file import state_directory
 
 pytestmark = pytest.mark.cluster
 

@@ -12,12 +12,13 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from sparkqfs.clients.connect import open_clients
-from sparkqfs.config import ClusterConfig, SharedConfig, StorageConfig, load_config
+from sparkqfs.config.loading import load_config
+from sparkqfs.config.model import ClusterConfig, SharedConfig, StorageConfig
 from sparkqfs.errors import ClusterError
-from sparkqfs.jobs import prep
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.shared_path import check_shared_path
-from sparkqfs.local import local_down, local_up
+from sparkqfs.jobs.cluster import prep
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.storage.shared_path import check_shared_path
+from sparkqfs.local.cluster import local_down, local_up
 
 pytestmark = pytest.mark.cluster
 

@@ -19,8 +19,8 @@ import pytest
 import yaml
 
 from sparkqfs.clients.download import find_tarball
-from sparkqfs.config import load_config
-from sparkqfs.local import local_down, local_up
+from sparkqfs.config.loading import load_config
+from sparkqfs.local.cluster import local_down, local_up
 from tests.cluster.leftovers import remove_leftovers
 
 pytestmark = [pytest.mark.cluster, pytest.mark.soak]

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from sparkqfs.clients.ssh import Output
-from sparkqfs.config import ClusterConfig, PortsConfig
+from sparkqfs.config.model import ClusterConfig, PortsConfig
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.drivers import ENTER
+from sparkqfs.jobs.programs.drivers import ENTER
+from sparkqfs.jobs.session import Session
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.doubles.servers import Answer, serve
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.config import ClusterConfig, SshConfig, TimeoutsConfig
+from sparkqfs.config.model import ClusterConfig, SshConfig, TimeoutsConfig
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.paths import DATA
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.config import ClusterConfig, StorageConfig
-from sparkqfs.jobs import status
-from sparkqfs.jobs.base import Session
+from sparkqfs.config.model import ClusterConfig, StorageConfig
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import status
 from sparkqfs.plan.steps import JobResult
 from tests.doubles.servers import API, Answer, Sshd, body, serve
 

@@ -12,14 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkqfs.jobs import apps as jobs
-from sparkqfs.jobs import drivers, submit
-from sparkqfs.plan.apps import (
-    Program,
-    pack,
-    parse_piece,
-    parse_submissions,
-)
+from sparkqfs.jobs.programs import apps as jobs
+from sparkqfs.jobs.programs import drivers, submit
+from sparkqfs.plan.programs.apps import Program, pack, parse_piece, parse_submissions
 from tests.builders.apps import APP, ID, PLACE
 
 

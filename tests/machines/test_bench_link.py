@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkqfs.jobs.bench_link import HANDLE, SCRIPT
+from sparkqfs.jobs.measuring.bench_link import HANDLE, SCRIPT
 
 ADDRESS = "10.99.0.2"
 NETWORK_ID = "abcdefghij0123456789"

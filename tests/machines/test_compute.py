@@ -10,9 +10,10 @@ import pytest
 
 from sparkqfs.clients.connect import Clients
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode
-from sparkqfs.facts import TaskFact
-from sparkqfs.jobs import compute, deploy, prep
-from sparkqfs.jobs.base import Session
+from sparkqfs.facts.swarm import TaskFact
+from sparkqfs.jobs.cluster import deploy, prep
+from sparkqfs.jobs.programs import compute
+from sparkqfs.jobs.session import Session
 from tests.doubles.servers import an_engine, engine_machine, serve
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.jobs import whole
-from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.cluster import whole
+from sparkqfs.jobs.session import Session
 from tests.builders.facts import prepared
 from tests.doubles.servers import sshd
 

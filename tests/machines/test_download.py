@@ -23,7 +23,7 @@ from sparkqfs.clients.download import (
     read_lock,
     tarball_url,
 )
-from sparkqfs.config import ClusterConfig, QfsConfig, StorageConfig
+from sparkqfs.config.model import ClusterConfig, QfsConfig, StorageConfig
 from sparkqfs.errors import ConfigError, UnreachableError
 from sparkqfs.topology import HADOOP_VERSION
 from tests.builders.clusters import a_cluster

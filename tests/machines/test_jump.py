@@ -15,7 +15,7 @@ import pytest
 
 from sparkqfs.clients.connect import Clients
 from sparkqfs.clients.login import load_ssh_config
-from sparkqfs.config import ClusterConfig, SshConfig, TimeoutsConfig
+from sparkqfs.config.model import ClusterConfig, SshConfig, TimeoutsConfig
 from sparkqfs.errors import ConfigError, UnreachableError
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.doubles.servers import Sshd, closed_port, make_key, sshd

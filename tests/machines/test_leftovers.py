@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sparkqfs.jobs import leftovers, old_images
-from sparkqfs.jobs.drivers import ENTER
+from sparkqfs.jobs.cluster import leftovers, old_images
+from sparkqfs.jobs.programs.drivers import ENTER
 from sparkqfs.plan.services.seam import OWN_SCRATCH
 
 DOCKER = """\

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sparkqfs import local
 from sparkqfs.errors import ClusterError
+from sparkqfs.local import cluster as local
 from tests.doubles.servers import API, Answer, body, serve
 from tests.paths import ROOT
 

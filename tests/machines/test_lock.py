@@ -12,8 +12,8 @@ import pytest
 
 from sparkqfs.clients.connect import Clients
 from sparkqfs.errors import ClusterError, RefusedError
-from sparkqfs.jobs import base
-from sparkqfs.jobs.base import Session, cluster_lock
+from sparkqfs.jobs import session as base
+from sparkqfs.jobs.session import Session, cluster_lock
 from tests.doubles.servers import Sshd, sshd
 
 NAME = f"lock-{os.getpid()}"

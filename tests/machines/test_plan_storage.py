@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from sparkqfs.config import StorageConfig
+from sparkqfs.config.model import StorageConfig
 from sparkqfs.plan.storage import backend_of
 from tests.builders.clusters import a_cluster
 

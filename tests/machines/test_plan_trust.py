@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from sparkqfs.config import RegistryConfig
-from sparkqfs.facts import NodeFacts
+from sparkqfs.config.model import RegistryConfig
+from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.plan.cluster.trust import plan_trust
 from sparkqfs.plan.steps import script_of
-from sparkqfs.plan.trust import plan_trust
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import a_node
 

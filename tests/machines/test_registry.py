@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from sparkqfs.config import LogsConfig
-from sparkqfs.jobs import swarm
+from sparkqfs.config.model import LogsConfig
+from sparkqfs.jobs.cluster import swarm
 from sparkqfs.plan.stack import log_arguments
 from tests.builders.clusters import a_cluster
 

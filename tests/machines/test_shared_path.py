@@ -16,11 +16,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.config import SharedConfig, StorageConfig
+from sparkqfs.config.model import SharedConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ExitCode
-from sparkqfs.jobs import shared_path
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.shared_path import check_shared_path, shared_path_problems
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.storage import shared_path
+from sparkqfs.jobs.storage.shared_path import check_shared_path, shared_path_problems
 from tests.builders.clusters import a_cluster
 from tests.doubles.servers import Sshd, sshd
 

@@ -17,7 +17,7 @@ import pytest
 
 from sparkqfs.clients.connect import Clients
 from sparkqfs.clients.ssh import NodeClient, whole
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, ExitCode, UnreachableError
 from tests.doubles.servers import Sshd, closed_port, make_key, sshd
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.config import ClusterConfig, NotebooksConfig, StorageConfig
+from sparkqfs.config.model import ClusterConfig, NotebooksConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ExitCode
-from sparkqfs.jobs import status
-from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import status
 from sparkqfs.plan.steps import JobResult
 from tests.builders.clusters import a_cluster
 from tests.doubles.servers import Answer, Sshd, an_engine, body, closed_port, engine_machine, payload, serve

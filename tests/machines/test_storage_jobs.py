@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkqfs.jobs.storage import ERASE_SCRIPT, INIT_SCRIPT, WAIT_SCRIPT
+from sparkqfs.jobs.storage.file_system import ERASE_SCRIPT, INIT_SCRIPT, WAIT_SCRIPT
 
 
 def erase(top: str, *directories: Path) -> subprocess.CompletedProcess[str]:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, Problem
-from sparkqfs.jobs import apps, drivers, follow, submit
-from sparkqfs.plan.apps import Program, service_name
+from sparkqfs.jobs.programs import apps, drivers, follow, submit
+from sparkqfs.plan.programs.apps import Program, service_name
 from sparkqfs.plan.steps import JobResult
-from sparkqfs.report import NobodyReads
+from sparkqfs.report.reporter import NobodyReads
 from tests.doubles.manager import Manager, a_manager
 
 ID = "submit-20260101120000-7f3a"

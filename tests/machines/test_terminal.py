@@ -20,10 +20,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.config import OwnerConfig
+from sparkqfs.config.model import OwnerConfig
 from sparkqfs.errors import ClusterError
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.drivers import in_spark_directory
+from sparkqfs.jobs.programs.drivers import in_spark_directory
+from sparkqfs.jobs.session import Session
 from tests.builders.clusters import a_node_config
 from tests.doubles.servers import Sshd, sshd
 from tests.paths import PROGRAMS, ROOT

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.jobs import top
-from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import top
 from tests.builders.clusters import a_node_config
 from tests.doubles.servers import Sshd, sshd
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import subprocess
 
-from sparkqfs.facts_usage import (
-    parse_usage,
-)
-from sparkqfs.gather_usage import USAGE_SCRIPT
+from sparkqfs.facts.usage import parse_usage
+from sparkqfs.gather.usage import USAGE_SCRIPT
 
 
 def test_the_script_works_on_this_machine() -> None:

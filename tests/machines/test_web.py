@@ -11,7 +11,7 @@ import pytest
 
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.clients.web import WebError, get_json
-from sparkqfs.facts import parse_qfs, parse_spark
+from sparkqfs.facts.pages import parse_qfs, parse_spark
 from tests.doubles.servers import Answer, Sshd, closed_port, payload, serve, sshd
 
 ANSWERS = {

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkqfs.jobs import apps as jobs
-from sparkqfs.jobs import drivers
-from sparkqfs.plan.apps import Piece, parse_piece
+from sparkqfs.jobs.programs import apps as jobs
+from sparkqfs.jobs.programs import drivers
+from sparkqfs.plan.programs.apps import Piece, parse_piece
 from sparkqfs_runtime import kept_output, scratch, tidy
 from tests.paths import PROGRAMS
 

@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from sparkqfs.jobs.drivers import MARK_SCRIPT
-from sparkqfs.jobs.submit import SEND_SCRIPT
-from sparkqfs.plan.apps import FOLDER
+from sparkqfs.jobs.programs.drivers import MARK_SCRIPT
+from sparkqfs.jobs.programs.submit import SEND_SCRIPT
+from sparkqfs.plan.programs.apps import FOLDER
 from sparkqfs.plan.steps import make_directory, script_of, write_file
 from tests.doubles.traces import calls
 from tests.paths import RUNTIME

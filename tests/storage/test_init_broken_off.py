@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkqfs.config import StorageConfig, StorageKind
-from sparkqfs.facts import StorageLayout
-from sparkqfs.jobs.storage import undo_script
+from sparkqfs.config.model import StorageConfig, StorageKind
+from sparkqfs.facts.nodes import StorageLayout
+from sparkqfs.jobs.storage.file_system import undo_script
 from sparkqfs.plan.storage import backend_of
 from tests.builders.clusters import a_cluster
 from tests.storage.qfs_reader import find_tarball

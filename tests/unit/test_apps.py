@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from sparkqfs.errors import ConfigError
-from sparkqfs.facts import AppFact, parse_history, parse_spark
-from sparkqfs.jobs import submit
-from sparkqfs.plan.apps import (
+from sparkqfs.facts.pages import AppFact, parse_history, parse_spark
+from sparkqfs.jobs.programs import submit
+from sparkqfs.plan.programs.apps import (
     GRACE_S,
     Application,
     Program,

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.config import ClusterConfig, SharedConfig, StorageConfig, StorageKind
+from sparkqfs.config.model import ClusterConfig, SharedConfig, StorageConfig, StorageKind
 from sparkqfs.errors import ConfigError, ExitCode, RefusedError
-from sparkqfs.facts import NodeFacts
-from sparkqfs.jobs import bench as jobs
-from sparkqfs.plan import bench
-from sparkqfs.plan.bench_results import compare, ratio_text, spread, table_lines
-from sparkqfs.report_bench import bench_page, write_bench_page
+from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.jobs.measuring import bench as jobs
+from sparkqfs.plan.measuring import bench
+from sparkqfs.plan.measuring.bench_results import compare, ratio_text, spread, table_lines
+from sparkqfs.report.bench_page import bench_page, write_bench_page
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import prepared
 from tests.paths import ROOT, RUNTIME

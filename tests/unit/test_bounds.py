@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.config import ClusterConfig, LogsConfig, StorageConfig
-from sparkqfs.plan.apps import driver_task
+from sparkqfs.config.model import ClusterConfig, LogsConfig, StorageConfig
+from sparkqfs.plan.programs.apps import driver_task
 from sparkqfs.plan.stack import OUTPUT_PIECES
 from sparkqfs_runtime import kept_output
 from tests.builders.apps import ID, JUPYTER

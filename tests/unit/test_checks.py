@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.checks import check_nodes, parse_version
-from sparkqfs.config import RegistryConfig, SparkConfig
-from sparkqfs.jobs import whole
-from sparkqfs.jobs.base import Session
+from sparkqfs.checks.machines import check_nodes, parse_version
+from sparkqfs.config.model import RegistryConfig, SparkConfig
+from sparkqfs.jobs.cluster import whole
+from sparkqfs.jobs.session import Session
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import a_fresh_node, a_node, prepared
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.config import ClusterConfig, NodeConfig, dump_config, load_config, resolved
-from sparkqfs.config_layout import Redundancy
+from sparkqfs.config.loading import load_config
+from sparkqfs.config.model import ClusterConfig, NodeConfig
+from sparkqfs.config.redundancy import Redundancy
+from sparkqfs.config.writing import dump_config, resolved
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 from tests.builders.clusters import a_cluster
 from tests.paths import DATA, ROOT

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sparkqfs.config import ClusterConfig, load_config
-from sparkqfs.config_packages import check_requirement, package_name
-from sparkqfs.config_yaml import Fault
+from sparkqfs.config.loading import load_config
+from sparkqfs.config.model import ClusterConfig
+from sparkqfs.config.reading import Fault
+from sparkqfs.config.requirements import check_requirement, package_name
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 
 NODE = "nodes: {node1: 192.168.1.11}\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sparkqfs import topology
 from sparkqfs.clients.context import ROOT, StorageParts, make_context, packages_context, tar_of
-from sparkqfs.config import BuildConfig
+from sparkqfs.config.model import BuildConfig
 from tests.builders.clusters import a_cluster
 
 LOCK = "0" * 64

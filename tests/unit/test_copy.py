@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.config import SharedConfig, StorageConfig, StorageKind
+from sparkqfs.config.model import SharedConfig, StorageConfig, StorageKind
 from sparkqfs.errors import ConfigError, ExitCode
-from sparkqfs.jobs import copy as copy_jobs
-from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.files import copy as copy_jobs
+from sparkqfs.jobs.session import Session
 from tests.builders.clusters import a_cluster
 
 WITH_SHARED = SharedConfig(path=PurePosixPath("/mnt/nfs"))

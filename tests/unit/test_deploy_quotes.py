@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparkqfs.jobs.deploy import telling_lines
+from sparkqfs.jobs.cluster.deploy import telling_lines
 
 LOG = """\
 26/11/23 13:54:52 ERROR SparkUncaughtExceptionHandler: Uncaught exception in thread Thread[main,5,main]

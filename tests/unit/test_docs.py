@@ -19,12 +19,15 @@ from invoke.exceptions import ParseError
 from invoke.parser import Parser, ParserContext
 
 from sparkqfs import topology
-from sparkqfs.config import SharedConfig, StorageConfig, load_config
+from sparkqfs.config.loading import load_config
+from sparkqfs.config.model import SharedConfig, StorageConfig
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts import AppFact, SparkFact, StorageFact, TaskFact
-from sparkqfs.jobs import status, status_document
-from sparkqfs.jobs.base import Session
+from sparkqfs.facts.pages import AppFact, SparkFact, StorageFact
+from sparkqfs.facts.swarm import TaskFact
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import status_document
 from sparkqfs.plan.services import single_services
+from sparkqfs.plan.watching.cluster_status import ClusterStatus
 from tests.builders.clusters import a_cluster
 from tests.paths import ROOT, STACK
 
@@ -296,7 +299,7 @@ def paths_of(value: object, prefix: str = "") -> Iterator[str]:
 APP = AppFact(id="app-1", name="pi", user="spark", state="RUNNING", started_s=1.0, duration_s=1.0, cores=1)
 
 
-def a_status(**overrides: Any) -> status.ClusterStatus:
+def a_status(**overrides: Any) -> ClusterStatus:
     """The status of a healthy cluster."""
     task: dict[str, Any] = {"node": "node1", "state": "running", "desired": "running", "error": "", "container_id": "c"}
     values: dict[str, Any] = {
@@ -329,7 +332,7 @@ def a_status(**overrides: Any) -> status.ClusterStatus:
         "urls": {"Jupyter": "http://192.168.1.11:7777"},
         "history": (replace(APP, id="app-2"),),
     }
-    return status.ClusterStatus(**(values | overrides))
+    return ClusterStatus(**(values | overrides))
 
 
 def test_status_md_names_exactly_the_keys_of_the_json_document() -> None:

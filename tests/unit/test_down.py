@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from sparkqfs.clients.parallel import Results, run_on
-from sparkqfs.config import TimeoutsConfig
+from sparkqfs.config.model import TimeoutsConfig
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem, UnreachableError
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.deploy import _finish_removal
-from sparkqfs.jobs.down import down
+from sparkqfs.jobs.cluster.deploy import _finish_removal
+from sparkqfs.jobs.cluster.down import down
+from sparkqfs.jobs.session import Session
 from tests.builders.clusters import a_cluster
 
 CONFIG = a_cluster(timeouts=TimeoutsConfig(deploy_s=0.2))

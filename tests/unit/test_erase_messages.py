@@ -13,21 +13,22 @@ from typing import Any
 import pytest
 
 from sparkqfs.clients.parallel import Results
-from sparkqfs.config import ClusterConfig, StorageConfig
+from sparkqfs.config.model import ClusterConfig, StorageConfig
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.facts import MetaFact, NodeFacts
-from sparkqfs.jobs import base, deploy
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.storage import init, purge, refusals
-from sparkqfs.plan.nodes import plan_prep
+from sparkqfs.facts.nodes import MetaFact, NodeFacts
+from sparkqfs.jobs import session as base
+from sparkqfs.jobs.cluster import deploy
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.storage.file_system import init, purge, refusals
+from sparkqfs.plan.cluster.nodes import plan_prep
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import a_node, fresh, prepared, with_path
 from tests.paths import ROOT
 
 KNOWN = {
-    ("sparkqfs/plan/metadata.py", "metadata_refusals"): "init where a whole file system is",
-    ("sparkqfs/jobs/storage.py", "init"): "`--erase` was typed with another cluster's name",
-    ("sparkqfs/jobs/storage.py", "purge"): "purge was typed without a name, or with another cluster's",
+    ("sparkqfs/plan/storage/metadata.py", "metadata_refusals"): "init where a whole file system is",
+    ("sparkqfs/jobs/storage/file_system.py", "init"): "`--erase` was typed with another cluster's name",
+    ("sparkqfs/jobs/storage/file_system.py", "purge"): "purge was typed without a name, or with another cluster's",
 }
 """Where a text for people says `--erase`, and under what condition it is shown."""
 

@@ -6,15 +6,9 @@ import json
 
 import pytest
 
-from sparkqfs.facts import (
-    parse_hdfs,
-    parse_node,
-    parse_qfs,
-    parse_shared_path,
-    parse_spark,
-    parse_swarm_nodes,
-    parse_tasks,
-)
+from sparkqfs.facts.nodes import parse_node, parse_shared_path
+from sparkqfs.facts.pages import parse_hdfs, parse_qfs, parse_spark
+from sparkqfs.facts.swarm import parse_swarm_nodes, parse_tasks
 from tests.doubles.servers import payload
 
 # --- directories ----------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.checks_locality import Verdict, count_local, find_faults, judge_locality
+from sparkqfs.checks.locality import Verdict, count_local, find_faults, judge_locality
 from sparkqfs.errors import ClusterError
-from sparkqfs.report_page import bars, page, write_page
+from sparkqfs.report.locality_page import bars, page, write_page
 from tests.builders.locality import EXPECTED, PLACEMENT, A, B, C, D, measured
 
 

@@ -11,7 +11,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from sparkqfs.jobs import compute
+from sparkqfs.jobs.programs import compute
 from tests.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

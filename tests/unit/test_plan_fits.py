@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode
-from sparkqfs.facts import WorkerFact
-from sparkqfs.plan.apps import Program
-from sparkqfs.plan.fits import Room, check_driver, driver_size, fit_executors, parse_defaults, parse_memory
+from sparkqfs.facts.pages import WorkerFact
+from sparkqfs.plan.programs.apps import Program
+from sparkqfs.plan.programs.fits import Room, check_driver, driver_size, fit_executors, parse_defaults, parse_memory
 
 DEFAULTS = {"spark.executor.cores": "2", "spark.executor.memory": "1024m", "spark.deploy.defaultCores": "4"}
 WORKERS = (

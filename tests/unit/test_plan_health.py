@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.config import StorageConfig
-from sparkqfs.facts import parse_hdfs, parse_history, parse_qfs, parse_spark
-from sparkqfs.plan.health import Data, Stranger, judge
+from sparkqfs.config.model import StorageConfig
+from sparkqfs.facts.pages import parse_hdfs, parse_history, parse_qfs, parse_spark
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.health import HealthFact, parse_hdfs_health, parse_memory, parse_qfs_health
-from sparkqfs.report import storage_lines
+from sparkqfs.plan.watching.health import Data, Stranger, judge
+from sparkqfs.report.reporter import storage_lines
 from tests.builders.clusters import a_cluster
 from tests.doubles.servers import payload
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from sparkqfs import topology
-from sparkqfs.config import (
+from sparkqfs.config.model import (
     BuildConfig,
     ClusterConfig,
     JupyterConfig,
@@ -16,8 +16,8 @@ from sparkqfs.config import (
     StorageKind,
     WorkerConfig,
 )
-from sparkqfs.jobs.images import pip_errors
-from sparkqfs.plan.images import image_refs, network_arguments, stack_images
+from sparkqfs.jobs.cluster.images import pip_errors
+from sparkqfs.plan.cluster.images import image_refs, network_arguments, stack_images
 from tests.builders.clusters import a_cluster
 
 NAMES = [topology.REGISTRY, *(image.name for image in stack_images(a_cluster()))]

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from sparkqfs.config import ClusterConfig, SharedConfig, SparkConfig, StorageConfig, StorageKind
-from sparkqfs.config_layout import Redundancy
-from sparkqfs.facts import StorageFact
-from sparkqfs.jobs import status
-from sparkqfs.jobs.base import Session
-from sparkqfs.plan.layout import advised, incomplete, layout, layout_document, layout_line, layout_table
+from sparkqfs.config.model import ClusterConfig, SharedConfig, SparkConfig, StorageConfig, StorageKind
+from sparkqfs.config.redundancy import Redundancy
+from sparkqfs.facts.pages import StorageFact
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import status
+from sparkqfs.plan.cluster.layout import advised, incomplete, layout, layout_document, layout_line, layout_table
+from sparkqfs.plan.watching.cluster_status import ClusterStatus
 from tests.builders.clusters import a_cluster
 from tests.paths import ROOT
 
@@ -114,7 +115,7 @@ def test_status_says_that_new_files_cannot_get_all_copies(nodes: tuple[str, ...]
         replications_pending=0,
         file_system_id="1",
     )
-    found = status.ClusterStatus(tasks=(), deployed=True, spark="no", storage=fact, jupyter=None, urls={})
+    found = ClusterStatus(tasks=(), deployed=True, spark="no", storage=fact, jupyter=None, urls={})
     session = Session(cluster(3), clients=None, on_event=print)  # type: ignore[arg-type]
     lacking = [one for one in status.find_problems(session, found) if "new files get 1 of 2 copies" in one.what]
     assert [one.config_path for one in lacking] == (["storage.replication"] if told else [])

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.config import ClusterConfig, NotebooksConfig, RegistryConfig, SharedConfig, StorageConfig
+from sparkqfs.config.model import ClusterConfig, NotebooksConfig, RegistryConfig, SharedConfig, StorageConfig
 from sparkqfs.errors import ExitCode
-from sparkqfs.facts import NodeFacts
-from sparkqfs.plan.nodes import wanted_directories
+from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.plan.cluster.nodes import wanted_directories
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, write_file
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.builders.facts import (

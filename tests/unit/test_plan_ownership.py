@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.config import ClusterConfig, SharedConfig, StorageConfig, StorageKind
+from sparkqfs.config.model import ClusterConfig, SharedConfig, StorageConfig, StorageKind
 from sparkqfs.errors import ClusterError, ExitCode, RefusedError
-from sparkqfs.facts import ContainerFact, NodeFacts
-from sparkqfs.jobs import deploy, storage, swarm
-from sparkqfs.jobs.base import Session
-from sparkqfs.plan.nodes import plan_prep
-from sparkqfs.plan.ownership import name_problems, users_of
+from sparkqfs.facts.nodes import ContainerFact, NodeFacts
+from sparkqfs.jobs.cluster import deploy, swarm
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.storage import file_system as storage
+from sparkqfs.plan.cluster.nodes import plan_prep
+from sparkqfs.plan.cluster.ownership import name_problems, users_of
 from sparkqfs.plan.steps import Plan
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.builders.facts import a_fresh_node, a_node, fresh, fresh_ca, prepared

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.config import ClusterConfig, NotebooksConfig, SparkConfig, StorageConfig, dump_config, load_config
+from sparkqfs.config.loading import load_config
+from sparkqfs.config.model import ClusterConfig, NotebooksConfig, SparkConfig, StorageConfig
+from sparkqfs.config.writing import dump_config
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.facts import NodeFacts
-from sparkqfs.jobs import whole
-from sparkqfs.jobs.base import Session
-from sparkqfs.local_files import SMALL_MIB, sized_nodes
+from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.jobs.cluster import whole
+from sparkqfs.jobs.session import Session
+from sparkqfs.local.hosts_file import SMALL_MIB, sized_nodes
 from sparkqfs.plan.sizes import HEAP_MIN_MIB, Sizing, sizing, sizing_document, sizing_lines
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.builders.facts import a_node

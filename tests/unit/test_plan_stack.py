@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkqfs.config import (
+from sparkqfs.config.model import (
     ClusterConfig,
     NotebooksConfig,
     PortsConfig,

@@ -9,7 +9,7 @@ import pytest
 
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.plan.steps import JobResult, Outcome
-from sparkqfs.report import Reporter
+from sparkqfs.report.reporter import Reporter
 
 NODE_PROBLEM = Problem(
     node="node2", what="no answer", config_path="nodes.node2", hint="is it up?", code=ExitCode.UNREACHABLE

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from sparkqfs.clients.parallel import Results
-from sparkqfs.config import NotebooksConfig, SharedConfig, StorageConfig, StorageKind
+from sparkqfs.config.model import NotebooksConfig, SharedConfig, StorageConfig, StorageKind
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, RefusedError
-from sparkqfs.facts import MetaFact, NodeFacts
-from sparkqfs.jobs import base, deploy
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.storage import data_directories, init, refusals
-from sparkqfs.plan.nodes import is_initialised, plan_prep
+from sparkqfs.facts.nodes import MetaFact, NodeFacts
+from sparkqfs.jobs import session as base
+from sparkqfs.jobs.cluster import deploy
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.storage.file_system import data_directories, init, refusals
+from sparkqfs.plan.cluster.nodes import is_initialised, plan_prep
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import INITIALISED, a_node, fresh, prepared, with_path
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sparkqfs.errors import ClusterError, ExitCode
-from sparkqfs.jobs import swarm
-from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.cluster import swarm
+from sparkqfs.jobs.session import Session
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import a_node
 

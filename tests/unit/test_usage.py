@@ -6,13 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sparkqfs.facts_usage import (
-    UsageSample,
-    parse_active_applications,
-    parse_stages,
-    parse_usage,
-    usage_between,
-)
+from sparkqfs.facts.usage import UsageSample, parse_active_applications, parse_stages, parse_usage, usage_between
 
 ANSWER = """\
 uptime 1000.50

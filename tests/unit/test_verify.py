@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from sparkqfs.errors import ClusterError, ExitCode, Problem
-from sparkqfs.facts import StorageFact, TaskFact
-from sparkqfs.jobs import status
-from sparkqfs.jobs import verify as jobs
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.status import ClusterStatus
+from sparkqfs.facts.pages import StorageFact
+from sparkqfs.facts.swarm import TaskFact
+from sparkqfs.jobs.measuring import verify as jobs
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import status
 from sparkqfs.plan.steps import JobResult
+from sparkqfs.plan.watching.cluster_status import ClusterStatus
 from tests.builders.clusters import a_cluster
 from tests.builders.locality import EXPECTED, A, B, C, measured
 

@@ -14,17 +14,19 @@ from sparkqfs import topology
 from sparkqfs.clients.context import templates
 from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
-from sparkqfs.facts import TaskFact
-from sparkqfs.gather import gather_tasks
-from sparkqfs.jobs import images, leftovers, old_images, status, swarm
-from sparkqfs.jobs.base import Session, check_cluster_name
-from sparkqfs.jobs.down import left_over, remove
-from sparkqfs.jobs.shared_path import check_shared_path
-from sparkqfs.plan.images import stack_images
-from sparkqfs.plan.metadata import start_problem
-from sparkqfs.plan.nodes import marker_path, wanted_directories
+from sparkqfs.facts.swarm import TaskFact
+from sparkqfs.gather.nodes import gather_tasks
+from sparkqfs.jobs.cluster import images, leftovers, old_images, swarm
+from sparkqfs.jobs.cluster.down import left_over, remove
+from sparkqfs.jobs.session import Session, check_cluster_name
+from sparkqfs.jobs.storage.shared_path import check_shared_path
+from sparkqfs.jobs.watching import status
+from sparkqfs.plan.cluster.images import stack_images
+from sparkqfs.plan.cluster.nodes import marker_path, wanted_directories
 from sparkqfs.plan.stack import CLUSTER_LABEL, StackFile, StackInput, build_stack
 from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.plan.storage.metadata import start_problem
+from sparkqfs.plan.watching.cluster_status import ClusterStatus
 
 DEPLOY_SCRIPT = r"""
 set -eu
@@ -201,7 +203,7 @@ def _stack_deploy(session: Session, stack: StackFile) -> None:
     )
 
 
-def why_not_ready(session: Session, seen: status.ClusterStatus) -> str | None:
+def why_not_ready(session: Session, seen: ClusterStatus) -> str | None:
     """What the cluster still lacks; `None` when it works."""
     nodes = len(session.config.nodes)
     missing = [name for name in status.single_services(session) if not status.running(seen.tasks, name)]

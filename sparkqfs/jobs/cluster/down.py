@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sparkqfs.clients.engine import STACK_LABEL
 from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.jobs import drivers
-from sparkqfs.jobs.base import Session
+from sparkqfs.jobs.programs import drivers
+from sparkqfs.jobs.session import Session
 from sparkqfs.plan.steps import JobResult, Outcome
 
 

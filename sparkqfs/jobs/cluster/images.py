@@ -9,8 +9,8 @@ from sparkqfs import topology
 from sparkqfs.clients import download
 from sparkqfs.clients.context import HADOOP_LOCK, Context, StorageParts, make_context, packages_context, tar_of
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.jobs.base import Session
-from sparkqfs.plan.images import ImageRef, build_arguments, image_refs, network_arguments, stack_images
+from sparkqfs.jobs.session import Session
+from sparkqfs.plan.cluster.images import ImageRef, build_arguments, image_refs, network_arguments, stack_images
 from sparkqfs.plan.steps import JobResult, Outcome
 
 _PIP_ERROR = re.compile(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.drivers import ENTER
+from sparkqfs.jobs.programs.drivers import ENTER
+from sparkqfs.jobs.session import Session
 from sparkqfs.plan.services.seam import OWN_SCRATCH
 
 CONTAINER_FORMAT = (

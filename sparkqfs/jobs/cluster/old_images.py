@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sparkqfs.jobs import images
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.drivers import ENTER
-from sparkqfs.jobs.swarm import registry_name, wait_for_registry
-from sparkqfs.plan.nodes import private_directory
+from sparkqfs.jobs.cluster import images
+from sparkqfs.jobs.cluster.swarm import registry_name, wait_for_registry
+from sparkqfs.jobs.programs.drivers import ENTER
+from sparkqfs.jobs.session import Session
+from sparkqfs.plan.cluster.nodes import private_directory
 from sparkqfs.plan.stack import CLUSTER_LABEL
 from sparkqfs.plan.steps import Outcome
 

@@ -8,9 +8,9 @@ import uuid
 from sparkqfs.clients import ca
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.errors import ClusterError, ConfigError, Problem
-from sparkqfs.facts import NodeFacts
-from sparkqfs.jobs.base import Session, cluster_lock
-from sparkqfs.plan.nodes import FreshMaterial, plan_prep
+from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.jobs.session import Session, cluster_lock
+from sparkqfs.plan.cluster.nodes import FreshMaterial, plan_prep
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Secret, script_of
 
 PREP_TIMEOUT_S = 900.0

@@ -14,12 +14,13 @@ from sparkqfs import topology
 from sparkqfs.clients.context import make_context
 from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ClusterError, ExitCode, Problem
-from sparkqfs.facts import NodeFacts, SwarmNode
-from sparkqfs.gather import gather_swarm_nodes
-from sparkqfs.jobs import images
-from sparkqfs.jobs.base import Session
-from sparkqfs.plan.nodes import private_directory
-from sparkqfs.plan.ownership import name_problems
+from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.facts.swarm import SwarmNode
+from sparkqfs.gather.nodes import gather_swarm_nodes
+from sparkqfs.jobs.cluster import images
+from sparkqfs.jobs.session import Session
+from sparkqfs.plan.cluster.nodes import private_directory
+from sparkqfs.plan.cluster.ownership import name_problems
 from sparkqfs.plan.stack import CLUSTER_LABEL, log_arguments, node_labels
 from sparkqfs.plan.steps import TO_DISK, JobResult, Outcome, Plan, Step
 

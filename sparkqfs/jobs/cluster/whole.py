@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from sparkqfs.checks import check_nodes
+from sparkqfs.checks.machines import check_nodes
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.jobs import deploy, images, prep, storage, swarm
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.shared_path import shared_path_problems
-from sparkqfs.plan.layout import layout_document, layout_line, layout_table
-from sparkqfs.plan.nodes import is_initialised
+from sparkqfs.jobs.cluster import deploy, images, prep, swarm
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.storage import file_system as storage
+from sparkqfs.jobs.storage.shared_path import shared_path_problems
+from sparkqfs.plan.cluster.layout import layout_document, layout_line, layout_table
+from sparkqfs.plan.cluster.nodes import is_initialised
 from sparkqfs.plan.sizes import Sizing, sizing, sizing_document, sizing_lines
 from sparkqfs.plan.steps import JobResult, Outcome
 

@@ -7,8 +7,8 @@ import re
 
 from sparkqfs import topology
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.deploy import exec_in
+from sparkqfs.jobs.cluster.deploy import exec_in
+from sparkqfs.jobs.session import Session
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage.seam import SHARED_TARGET
 

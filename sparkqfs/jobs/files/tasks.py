@@ -8,16 +8,16 @@ from typing import BinaryIO
 
 from sparkqfs.clients.pipe import NodePipe
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.facts import TaskFact
+from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.files import looking, moving
 from sparkqfs.files.places import Place, Places
 from sparkqfs.files.results import Result
 from sparkqfs.files.storage import Storage
 from sparkqfs.files.transfer import Access
 from sparkqfs.files.wire import STALL_S
-from sparkqfs.gather import gather_tasks
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.status import is_worker
+from sparkqfs.gather.nodes import gather_tasks
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching.status import is_worker
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage.seam import SHARED_TARGET
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from sparkqfs import durable, topology
 from sparkqfs.errors import ClusterError, ConfigError, Problem
-from sparkqfs.jobs import status
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.bench_link import remove_leftovers, shaped
-from sparkqfs.jobs.deploy import exec_in
-from sparkqfs.plan import bench
-from sparkqfs.plan.bench_results import SCHEMA, Comparison, compare, table_lines
+from sparkqfs.jobs.cluster.deploy import exec_in
+from sparkqfs.jobs.measuring.bench_link import remove_leftovers, shaped
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import status
+from sparkqfs.plan.measuring import bench
+from sparkqfs.plan.measuring.bench_results import SCHEMA, Comparison, compare, table_lines
 from sparkqfs.plan.steps import JobResult
 
 PROGRAM = ["/opt/venv/bin/python", "/opt/sparkqfs/bin/bench-storage"]

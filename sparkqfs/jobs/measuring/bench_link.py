@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from sparkqfs import topology
 from sparkqfs.clients.hold import Hold
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.facts import TaskFact
-from sparkqfs.jobs import status
-from sparkqfs.jobs.base import Session
-from sparkqfs.plan.bench import Link
+from sparkqfs.facts.swarm import TaskFact
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import status
+from sparkqfs.plan.measuring.bench import Link
 
 BURST_S = 0.01
 """Worth of traffic that may go at full speed: more than one tick of any kernel."""

@@ -8,14 +8,15 @@ import json
 from typing import Any
 
 from sparkqfs import topology
-from sparkqfs.checks_locality import Expected, Verdict, count_local, find_faults, judge_locality
+from sparkqfs.checks.locality import Expected, Verdict, count_local, find_faults, judge_locality
 from sparkqfs.errors import ClusterError, ConfigError, Problem
-from sparkqfs.facts import StorageFact
-from sparkqfs.jobs import status
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.copy import is_of_cluster, uri_of
-from sparkqfs.jobs.deploy import exec_in
+from sparkqfs.facts.pages import StorageFact
+from sparkqfs.jobs.cluster.deploy import exec_in
+from sparkqfs.jobs.files.copy import is_of_cluster, uri_of
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import status
 from sparkqfs.plan.steps import JobResult
+from sparkqfs.plan.watching.cluster_status import ClusterStatus
 
 
 def verify(
@@ -78,7 +79,7 @@ def _faults(session: Session) -> tuple[Problem, ...]:
 
 
 def _expected(
-    session: Session, seen: status.ClusterStatus, path: str, max_remote: float | None, min_local: float | None
+    session: Session, seen: ClusterStatus, path: str, max_remote: float | None, min_local: float | None
 ) -> Expected:
     """What the cluster should be, and which of it is up."""
     backend, config = session.backend, session.config

@@ -10,12 +10,22 @@ import time
 from sparkqfs import topology
 from sparkqfs.clients.web import WebError, get_json
 from sparkqfs.errors import ClusterError, ConfigError, Problem
-from sparkqfs.facts import SparkFact, TaskFact
-from sparkqfs.jobs import drivers, status
-from sparkqfs.jobs import follow as following
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.deploy import find_container
-from sparkqfs.plan.apps import APP_ID, FOLDER, SUBMISSION_ID, Application, choose, list_applications, parse_submissions
+from sparkqfs.facts.pages import SparkFact
+from sparkqfs.facts.swarm import TaskFact
+from sparkqfs.jobs.cluster.deploy import find_container
+from sparkqfs.jobs.programs import drivers
+from sparkqfs.jobs.programs import follow as following
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import status
+from sparkqfs.plan.programs.apps import (
+    APP_ID,
+    FOLDER,
+    SUBMISSION_ID,
+    Application,
+    choose,
+    list_applications,
+    parse_submissions,
+)
 from sparkqfs.plan.steps import JobResult, Outcome
 
 LIST_SCRIPT = rf"""

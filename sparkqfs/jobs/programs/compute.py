@@ -10,10 +10,11 @@ from pathlib import Path
 
 from sparkqfs import durable, topology
 from sparkqfs.errors import ClusterError, ConfigError, Problem
-from sparkqfs.gather import gather_tasks
-from sparkqfs.jobs import prep, status
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.deploy import ENDING_S, check_time_limit, find_container, in_container
+from sparkqfs.gather.nodes import gather_tasks
+from sparkqfs.jobs.cluster import prep
+from sparkqfs.jobs.cluster.deploy import ENDING_S, check_time_limit, find_container, in_container
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import status
 from sparkqfs.plan.steps import JobResult
 
 RESULT_MIME = "application/vnd.sparkqfs.result+json"

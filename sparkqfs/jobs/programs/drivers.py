@@ -7,11 +7,11 @@ from typing import Any
 
 from sparkqfs.clients.ssh import Output
 from sparkqfs.clients.wait import wait_until
-from sparkqfs.facts import SparkFact
-from sparkqfs.jobs import status
-from sparkqfs.jobs.base import Session
-from sparkqfs.plan.apps import APP_LABEL, ENDED_STATES, FOLDER, GRACE_S, Piece, parse_piece, service_name
-from sparkqfs.plan.fits import Room, parse_memory
+from sparkqfs.facts.pages import SparkFact
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import status
+from sparkqfs.plan.programs.apps import APP_LABEL, ENDED_STATES, FOLDER, GRACE_S, Piece, parse_piece, service_name
+from sparkqfs.plan.programs.fits import Room, parse_memory
 from sparkqfs.plan.stack import CLUSTER_LABEL
 from sparkqfs.plan.steps import TO_DISK
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
-from sparkqfs.facts import SparkFact
-from sparkqfs.jobs import status
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.drivers import PIECE_BYTES, read, task_of
-from sparkqfs.plan.apps import ENDED_STATES, waiting_for
+from sparkqfs.facts.pages import SparkFact
+from sparkqfs.jobs.programs.drivers import PIECE_BYTES, read, task_of
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import status
+from sparkqfs.plan.programs.apps import ENDED_STATES, waiting_for
 from sparkqfs.plan.steps import JobResult
 
 OnOutput = Callable[[str, bytes], None]

@@ -9,11 +9,11 @@ from pathlib import Path
 from sparkqfs import topology
 from sparkqfs.clients import terminal
 from sparkqfs.errors import ExitCode, Problem, UnreachableError
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.deploy import find_container
-from sparkqfs.jobs.follow import OnOutput
-from sparkqfs.jobs.submit import submit
-from sparkqfs.plan.apps import Program
+from sparkqfs.jobs.cluster.deploy import find_container
+from sparkqfs.jobs.programs.follow import OnOutput
+from sparkqfs.jobs.programs.submit import submit
+from sparkqfs.jobs.session import Session
+from sparkqfs.plan.programs.apps import Program
 from sparkqfs.plan.steps import JobResult
 
 LAUNCHER = """\

@@ -17,13 +17,13 @@ from typing import Any
 
 from sparkqfs import topology
 from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, Problem
-from sparkqfs.facts import SparkFact
-from sparkqfs.jobs import status
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.drivers import MARK_SCRIPT, clear_ended, on_manager, read, room, stop, wait_until_gone
-from sparkqfs.jobs.follow import Ended, OnOutput, follow, new_reader, result_of
-from sparkqfs.plan.apps import FOLDER, Parcel, Program, driver_labels, driver_task, is_uri, pack, service_name
-from sparkqfs.plan.fits import check_driver, driver_size, fit_executors, parse_defaults
+from sparkqfs.facts.pages import SparkFact
+from sparkqfs.jobs.programs.drivers import MARK_SCRIPT, clear_ended, on_manager, read, room, stop, wait_until_gone
+from sparkqfs.jobs.programs.follow import Ended, OnOutput, follow, new_reader, result_of
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import status
+from sparkqfs.plan.programs.apps import FOLDER, Parcel, Program, driver_labels, driver_task, is_uri, pack, service_name
+from sparkqfs.plan.programs.fits import check_driver, driver_size, fit_executors, parse_defaults
 from sparkqfs.plan.steps import TO_DISK, JobResult, Outcome
 
 SEND_SCRIPT = rf"""

@@ -9,16 +9,16 @@ from string import Template
 
 from sparkqfs.clients.context import templates
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
-from sparkqfs.facts import NodeFacts, StorageLayout
-from sparkqfs.jobs import images
-from sparkqfs.jobs.base import Session, check_cluster_name
-from sparkqfs.jobs.shared_path import check_shared_path
+from sparkqfs.facts.nodes import NodeFacts, StorageLayout
+from sparkqfs.jobs.cluster import images
+from sparkqfs.jobs.session import Session, check_cluster_name
+from sparkqfs.jobs.storage.shared_path import check_shared_path
 from sparkqfs.plan import catalogue
-from sparkqfs.plan.metadata import block_refusals, metadata_refusals
-from sparkqfs.plan.nodes import marker_path
-from sparkqfs.plan.ownership import cluster_directories, users_of
+from sparkqfs.plan.cluster.nodes import marker_path
+from sparkqfs.plan.cluster.ownership import cluster_directories, users_of
 from sparkqfs.plan.stack import SECRETS
 from sparkqfs.plan.steps import TO_DISK, JobResult, Outcome
+from sparkqfs.plan.storage.metadata import block_refusals, metadata_refusals
 from sparkqfs.plan.storage.seam import Master, disk_mounts
 
 INIT_SCRIPT = r"""

@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Iterator
 
 from sparkqfs.errors import ClusterError, ExitCode, Problem
-from sparkqfs.facts import SharedPathFact, parse_shared_path
-from sparkqfs.jobs.base import Session
+from sparkqfs.facts.nodes import SharedPathFact, parse_shared_path
+from sparkqfs.jobs.session import Session
 
 ANSWER_S = 30.0
 """A network file system whose server is away lets a machine wait for ever."""

@@ -12,45 +12,25 @@ from sparkqfs import topology
 from sparkqfs.clients.wait import wait_until
 from sparkqfs.clients.web import WebError, get_json
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
-from sparkqfs.facts import AppFact, SparkFact, StorageFact, SwarmNode, TaskFact, parse_history, parse_spark
-from sparkqfs.gather import gather_swarm_nodes, gather_tasks
-from sparkqfs.jobs.base import Session
-from sparkqfs.jobs.status_document import SCHEMA, data_of, document
+from sparkqfs.facts.pages import AppFact, SparkFact, StorageFact, parse_history, parse_spark
+from sparkqfs.facts.swarm import SwarmNode, TaskFact
+from sparkqfs.gather.nodes import gather_swarm_nodes, gather_tasks
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching.status_document import SCHEMA, data_of, document
 from sparkqfs.plan import services
-from sparkqfs.plan.health import Stranger
-from sparkqfs.plan.layout import incomplete
+from sparkqfs.plan.cluster.layout import incomplete
 from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_memory
 from sparkqfs.plan.storage.seam import Master
+from sparkqfs.plan.watching.cluster_status import ClusterStatus
+from sparkqfs.plan.watching.health import Stranger
 
 WEB_TIMEOUT_S = 5.0
 ENGINE_TIMEOUT_S = 15.0
 HISTORY_PATH = "/api/v1/applications?limit=100"
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterStatus:
-    """What answered, and why the rest did not."""
-
-    tasks: tuple[TaskFact, ...]
-    deployed: bool
-    spark: SparkFact | str
-    storage: StorageFact | str | None
-    """`None` where no daemon of ours keeps the data."""
-    jupyter: str | None
-    """Why Jupyter does not answer; `None` when it does."""
-    urls: dict[str, str]
-    history: tuple[AppFact, ...] | str = ()
-    """The latest applications of the history server, or why it does not answer."""
-    swarm: Problem | None = None
-    """Why Swarm does not answer; `tasks` and `deployed` say nothing then."""
-    health: HealthFact | None = None
-    """What the storage says of missing data; `None` where its page does not answer or there is none."""
-    strangers: tuple[Stranger, ...] = ()
-    """Machines that Swarm knows as the cluster's, and hosts.yml does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from sparkqfs.errors import Problem
-from sparkqfs.facts import AppFact
-from sparkqfs.jobs.base import Session
-from sparkqfs.plan.health import Data, judge
-from sparkqfs.plan.layout import layout_document
+from sparkqfs.facts.pages import AppFact
+from sparkqfs.jobs.session import Session
+from sparkqfs.plan.cluster.layout import layout_document
 from sparkqfs.plan.storage.health import HealthFact, MemoryFact
-
-if TYPE_CHECKING:
-    from sparkqfs.jobs.status import ClusterStatus
+from sparkqfs.plan.watching.cluster_status import ClusterStatus
+from sparkqfs.plan.watching.health import Data, judge
 
 SCHEMA = 1
 SHOWN = 5

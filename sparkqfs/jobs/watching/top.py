@@ -10,7 +10,7 @@ from sparkqfs import topology
 from sparkqfs.clients.background import Background
 from sparkqfs.clients.web import WebError, get_json
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.facts_usage import (
+from sparkqfs.facts.usage import (
     RunningStage,
     Usage,
     UsageSample,
@@ -18,10 +18,11 @@ from sparkqfs.facts_usage import (
     parse_stages,
     usage_between,
 )
-from sparkqfs.gather import gather_tasks
-from sparkqfs.gather_usage import ask_usage
-from sparkqfs.jobs import prep, status
-from sparkqfs.jobs.base import Session
+from sparkqfs.gather.nodes import gather_tasks
+from sparkqfs.gather.usage import ask_usage
+from sparkqfs.jobs.cluster import prep
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import status
 from sparkqfs.plan.steps import JobResult
 
 WEB_TIMEOUT_S = 3.0

@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from sparkqfs import topology
-from sparkqfs.config import ClusterConfig
-from sparkqfs.config_packages import package_name
+from sparkqfs.config.model import ClusterConfig
+from sparkqfs.config.requirements import package_name
 from sparkqfs.plan.services import single_services
 from sparkqfs.topology import Image
 

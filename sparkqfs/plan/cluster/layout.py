@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparkqfs.config import ClusterConfig
-from sparkqfs.config_layout import Redundancy
+from sparkqfs.config.model import ClusterConfig
+from sparkqfs.config.redundancy import Redundancy
 from sparkqfs.plan.storage import backend_of
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from sparkqfs.config import ClusterConfig, NodeConfig
+from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts import DiskFact, NodeFacts, PathFact
+from sparkqfs.facts.nodes import DiskFact, NodeFacts, PathFact
 from sparkqfs.plan import catalogue
-from sparkqfs.plan.metadata import LOST_METADATA
-from sparkqfs.plan.ownership import RECOVERY, WORK, name_problems, name_steps
+from sparkqfs.plan.cluster.ownership import RECOVERY, WORK, name_problems, name_steps
+from sparkqfs.plan.cluster.trust import plan_trust
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.storage.metadata import LOST_METADATA
 from sparkqfs.plan.storage.seam import MARKER
-from sparkqfs.plan.trust import plan_trust
 
 DIRECTORY_MODE = 0o750
 PRIVATE_MODE = 0o700

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from sparkqfs.config import ClusterConfig, NodeConfig
+from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts import ContainerFact, DiskFact, NodeFacts
+from sparkqfs.facts.nodes import ContainerFact, DiskFact, NodeFacts
 from sparkqfs.plan import catalogue
 from sparkqfs.plan.steps import Step, write_file
 from sparkqfs.plan.storage import backend_of

@@ -7,9 +7,9 @@ import json
 import shlex
 from pathlib import PurePosixPath
 
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
-from sparkqfs.facts import NodeFacts
+from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.plan.steps import ShellStep, Step, write_file
 
 DAEMON_JSON = PurePosixPath("/etc/docker/daemon.json")

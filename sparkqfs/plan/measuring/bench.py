@@ -6,9 +6,9 @@ import math
 import re
 from dataclasses import dataclass
 
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ConfigError, Problem, RefusedError
-from sparkqfs.facts import NodeFacts
+from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.plan.sizes import sizing
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Form

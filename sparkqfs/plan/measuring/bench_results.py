@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sparkqfs.errors import ConfigError, Problem
-from sparkqfs.plan.bench import OPERATIONS
+from sparkqfs.plan.measuring.bench import OPERATIONS
 
 SCHEMA = 1
 LEAST_ROUNDS = 4

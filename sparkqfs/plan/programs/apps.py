@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from sparkqfs.errors import ConfigError, Problem
-from sparkqfs.facts import AppFact
+from sparkqfs.facts.pages import AppFact
 from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
 
 APP_LABEL = "sparkqfs.app"

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sparkqfs.errors import ClusterError, ConfigError, Problem
-from sparkqfs.facts import WorkerFact
-from sparkqfs.plan.apps import Program
+from sparkqfs.facts.pages import WorkerFact
+from sparkqfs.plan.programs.apps import Program
 from sparkqfs.plan.services.jupyter_server import JVM_BASE_MIB
 from sparkqfs.plan.services.jupyter_server import MEMORY_MIB as JUPYTER_MIB
 from sparkqfs.plan.sizes import mebibytes

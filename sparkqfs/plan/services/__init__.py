@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.plan.services.history_server import HistoryServer
 from sparkqfs.plan.services.jupyter_server import JupyterServer
 from sparkqfs.plan.services.metastore import Metastore

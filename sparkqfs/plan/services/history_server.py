@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparkqfs import topology
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.plan.services.seam import Port, Service, Share, Surroundings
 
 MEMORY_MIB = 512, 256

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sparkqfs.config import ClusterConfig, NodeConfig
-from sparkqfs.plan.ownership import WORK
+from sparkqfs.config.model import ClusterConfig, NodeConfig
+from sparkqfs.plan.cluster.ownership import WORK
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Backend, shared_mounts
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sparkqfs import topology
-from sparkqfs.config import ClusterConfig
-from sparkqfs.plan.ownership import RECOVERY
+from sparkqfs.config.model import ClusterConfig
+from sparkqfs.plan.cluster.ownership import RECOVERY
 from sparkqfs.plan.services.seam import QUICK, SPARK_SECRET, Mount, Port, Service, Share, Surroundings, bind
 
 MEMORY_MIB = 384

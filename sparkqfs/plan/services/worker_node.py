@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparkqfs import topology
-from sparkqfs.config import ClusterConfig, NodeConfig
+from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.plan.services.seam import (
     DEFAULTS,
     OWN_SCRATCH,

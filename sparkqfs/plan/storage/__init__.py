@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.plan.storage import hdfs, qfs, shared
 from sparkqfs.plan.storage.seam import Backend
 

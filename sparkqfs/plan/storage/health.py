@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sparkqfs.facts import namenode_beans
+from sparkqfs.facts.pages import namenode_beans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts import NodeFacts
+from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.plan.storage import backend_of
 
 LOST_METADATA = "docs/storage.md, section Metadata that is missing"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sparkqfs import topology
-from sparkqfs.config import ClusterConfig
-from sparkqfs.facts import StorageFact, StorageLayout, parse_qfs
+from sparkqfs.config.model import ClusterConfig
+from sparkqfs.facts.nodes import StorageLayout
+from sparkqfs.facts.pages import StorageFact, parse_qfs
 from sparkqfs.plan.catalogue import WAREHOUSE
 from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_qfs_health
 from sparkqfs.plan.storage.seam import (

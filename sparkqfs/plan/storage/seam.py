@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from sparkqfs.config import ClusterConfig, NodeConfig
-from sparkqfs.facts import StorageFact, StorageLayout
+from sparkqfs.config.model import ClusterConfig, NodeConfig
+from sparkqfs.facts.nodes import StorageLayout
+from sparkqfs.facts.pages import StorageFact
 from sparkqfs.plan.storage.health import HealthFact, MemoryFact
 
 

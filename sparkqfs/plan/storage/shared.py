@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparkqfs import topology
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.plan.catalogue import WAREHOUSE
 from sparkqfs.plan.steps import TO_DISK
 from sparkqfs.plan.storage.seam import SHARED_TARGET, Backend, Form, Words

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from sparkqfs.config import ClusterConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
-from sparkqfs.facts import StorageFact
+from sparkqfs.facts.pages import StorageFact
 from sparkqfs.plan.storage.health import CheckFact, HealthFact, MemoryFact
 from sparkqfs.plan.storage.seam import Backend
 
