@@ -95,6 +95,28 @@ def test_what_cannot_be_had_is_replaced_and_that_is_said(place: Place, hdfs: int
     assert "WITHOUT QFS" in done.stdout
 
 
+@pytest.mark.parametrize(("storage", "fetched"), [("qfs", ["qfs"]), ("hdfs", ["hdfs"]), ("shared", [])])
+def test_a_storage_that_was_chosen_is_the_one_that_is_used(place: Place, storage: str, fetched: list[str]) -> None:
+    done = place.run(STORAGE=storage)
+    assert done.returncode == 0 and storage_of(place) == storage
+    assert [call.split()[-1] for call in place.called("fetch")] == fetched
+    assert "WITHOUT QFS" not in done.stdout and "!!" not in done.stdout
+
+
+@pytest.mark.parametrize("storage", ["qfs", "hdfs"])
+def test_a_storage_that_was_chosen_is_never_replaced(place: Place, storage: str) -> None:
+    place.fetching(3, 3)
+    done = place.run(STORAGE=storage)
+    assert done.returncode == 3 and place.called("sparkqfs") == []
+    assert "failed at" in done.stdout
+
+
+def test_a_storage_that_does_not_exist_is_a_wrong_command_line(place: Place) -> None:
+    done = place.run(STORAGE="ceph")
+    assert done.returncode == 2 and not place.calls.exists()
+    assert done.stderr == "STORAGE is 'ceph': qfs, hdfs or shared\n"
+
+
 @pytest.mark.parametrize(("qfs", "hdfs"), [(2, 0), (1, 0), (3, 2)])
 def test_what_is_wrong_otherwise_ends_the_demo_before_anything_is_made(place: Place, qfs: int, hdfs: int) -> None:
     place.fetching(qfs, hdfs)
