@@ -13,11 +13,15 @@ a slow terminal. A reader that has said nothing for `LEASE_S` does not hold anyb
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import sys
+import termios
 import threading
 import time
 from collections import deque
 from pathlib import Path
+from typing import IO
 
 STREAMS = ("stdout", "stderr")
 PIECES = 8
@@ -29,7 +33,9 @@ LEASE_S = 75.0
 READERS = ".reader-*"
 WAIT_S = 0.1
 LAST_S = 1.0
-"""For writing what is still in the pipes; a process that has left the program's group may hold them open for ever."""
+"""Without a byte to write; a process that has left the program's group may hold the pipes open for ever."""
+DRAIN_S = 60.0
+"""For writing what is still in the pipes to a slow disk."""
 
 
 def piece_name(stream: str, offset: int) -> str:
@@ -49,15 +55,34 @@ class Keeper:
         """Where each piece that is there begins."""
         self.finishing = threading.Event()
         """The program has ended: nobody is waited for any more, and nothing is removed."""
+        self.is_writing = False
+        self._pipe: IO[bytes] | None = None
         self._file: int | None = None
         self._room = 0
 
     def copy(self, source: int) -> None:
         """Until the pipe is closed at the other end. What cannot be written is counted and dropped."""
         with contextlib.closing(os.fdopen(source, "rb", buffering=0)) as pipe:
+            self._pipe = pipe
             while data := pipe.read(READ_BYTES):
+                self.is_writing = True
                 self.write(data)
+                self.is_writing = False
         self._close()
+
+    def has_more(self) -> bool:
+        """Whether bytes that the program has written are still to be kept."""
+        return self.is_writing or self.waiting() > 0
+
+    def waiting(self) -> int:
+        """Bytes in the pipe."""
+        count = bytearray(4)
+        try:
+            if self._pipe is not None:
+                fcntl.ioctl(self._pipe.fileno(), termios.FIONREAD, count)
+        except (OSError, ValueError):  # closed
+            return 0
+        return int.from_bytes(count, sys.byteorder)
 
     def write(self, data: bytes) -> None:
         """Appends to the last piece, and begins others."""
@@ -139,12 +164,27 @@ class Kept:
             ends.append(end)
         return ends[0], ends[1]
 
-    def finish(self, deadline_s: float) -> None:
-        """The program has ended: takes what is still in the pipes; after `deadline_s` readers are not waited for."""
+    def finish(self, deadline_s: float, drain_s: float = DRAIN_S) -> int:
+        """The program has ended: takes what is still in the pipes; after `deadline_s` readers are not waited for.
+
+        The bytes that could not be written within another `drain_s`, at least: the disk is too slow, or somebody goes
+        on writing.
+        """
         self._join(deadline_s)
         for keeper in self.keepers:
             keeper.finishing.set()
-        self._join(LAST_S)
+        end = time.monotonic() + drain_s
+        quiet = time.monotonic() + LAST_S
+        while self._is_alive() and (now := time.monotonic()) < end:
+            if any(keeper.has_more() for keeper in self.keepers):
+                quiet = now + LAST_S
+            elif now >= quiet:
+                return 0
+            self._join(0.05)
+        return sum(keeper.waiting() for keeper in self.keepers) if self._is_alive() else 0
+
+    def _is_alive(self) -> bool:
+        return any(thread.is_alive() for thread in self._threads)
 
     def _join(self, seconds: float) -> None:
         end = time.monotonic() + seconds

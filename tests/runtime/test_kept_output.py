@@ -153,6 +153,49 @@ def test_a_reader_that_lags_holds_the_program_and_not_the_bound(tmp_path: Path) 
     assert not writer.is_alive() and keeper.total == 3 * LIMIT
 
 
+def test_a_slow_disk_costs_no_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that writes much else: the last pieces take longer than a moment of quiet."""
+    monkeypatch.setattr(kept_output, "LAST_S", 0.1)
+    monkeypatch.setattr(kept_output, "READ_BYTES", 4096)
+    write = kept_output.Keeper.write
+
+    def slow(self: kept_output.Keeper, data: bytes) -> None:
+        time.sleep(0.15)
+        write(self, data)
+
+    monkeypatch.setattr(kept_output.Keeper, "write", slow)
+    kept = kept_output.Kept(tmp_path, LIMIT)
+    out, err = kept.open()
+    os.write(out, b"x" * 40_000)
+    os.close(out)
+    os.close(err)
+    assert kept.finish(0.01) == 0
+    assert sum(path.stat().st_size for path in tmp_path.glob("stdout*")) == 40_000
+
+
+def test_what_a_disk_did_not_take_in_time_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_output, "READ_BYTES", 4096)
+    monkeypatch.setattr(kept_output.Keeper, "write", lambda _self, _data: time.sleep(2))
+    kept = kept_output.Kept(tmp_path, LIMIT)
+    out, err = kept.open()
+    os.write(out, b"x" * 40_000)
+    os.close(out)
+    os.close(err)
+    assert kept.finish(0.01, drain_s=0.3) == 40_000 - 4096
+
+
+def test_a_pipe_that_stays_open_is_left_after_a_moment(tmp_path: Path) -> None:
+    kept = kept_output.Kept(tmp_path, LIMIT)
+    out, err = kept.open()
+    os.write(out, b"last\n")
+    started = time.monotonic()
+    assert kept.finish(0.01) == 0
+    assert time.monotonic() - started < 10
+    assert (tmp_path / "stdout").read_bytes() == b"last\n"
+    os.close(out)
+    os.close(err)
+
+
 def test_a_full_disk_costs_bytes_and_not_the_program(tmp_path: Path) -> None:
     folder = tmp_path / "apps" / ID
     folder.mkdir(parents=True)

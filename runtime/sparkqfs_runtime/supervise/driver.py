@@ -36,6 +36,8 @@ OUTPUT_BYTES = 64 << 20
 """Kept of a program's stdout, and of its stderr, unless the stack says otherwise."""
 OUTPUT_DEADLINE_S = 3.0
 """For whoever follows a program to read what is still in its pipes when it has ended."""
+DRAIN_S = {"ended": 60.0, "stopped": 5.0}
+"""Then for the disk to take it; a container that is stopped has no more time."""
 DRIVER_OOM_SCORE = 500
 """Of -1000 to 1000; everything else has 0. A process may raise its own, and take back what it raised."""
 
@@ -133,8 +135,8 @@ def run_driver(setup: Setup) -> int:
         keep_end(folder, 1, "ended", f"{submit[0]} cannot be started\n")
         return 1
     code, word = wait_for_driver(pid)
-    kept.finish(OUTPUT_DEADLINE_S)
-    keep_end(folder, code, word)
+    lost = kept.finish(OUTPUT_DEADLINE_S, DRAIN_S[word])
+    keep_end(folder, code, word, f"sparkqfs: the disk was too slow for the last {lost} bytes\n" if lost else "")
     return code
 
 
