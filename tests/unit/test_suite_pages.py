@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.paths import ROOT
+from tests.unit.tables import table_of
 
 TESTS = ROOT / "tests"
 PAGE = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
@@ -21,14 +22,6 @@ CODE = re.compile(r"`([^`\n]+)`")
 MARKS = ("long", "soak", "cluster", "every_storage")
 FROM_FUNCTION = {"takes_long": "long"}
 """Functions of tests/marks.py and what they mark with."""
-
-
-def table_of(page: str, *heads: str) -> list[list[str]]:
-    """Cells of the rows of the page's table with these column heads."""
-    (after,) = page.split("| " + " | ".join(heads) + " |\n")[1:]
-    rows = re.match(r"\|[-|]+\|\n((?:\| .*\n)*)", after)
-    assert rows is not None
-    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[1].splitlines()]
 
 
 # --- folders --------------------------------------------------------------------------------------
