@@ -2,7 +2,7 @@
 
     .venv/bin/python bench/startup.py [--times 10] [--tree DIRECTORY]
 
-The figures of docs/command-line.md. Each command runs in a process of its own, all in turn, from a copy of the
+The figures of docs/measured/start-up.md. Each command runs in a process of its own, all in turn, from a copy of the
 package: without Python's compiled files of it, as in a new clone and wherever only `invoke` runs, which writes none,
 and with them. `--tree` measures another clone with the libraries of this one. The first two rows are the floor: Python
 alone, and Invoke with one empty task.

@@ -2,10 +2,11 @@
 
     .venv/bin/python bench/sync_price.py [--storage qfs|hdfs] [--rounds 3] [--names 2000] [--mib 512] [--on DIRECTORY]
 
-The figures of docs/durability.md. Real daemons on loopback: a metaserver, two chunkservers, two copies. Their data are
-in DIRECTORY, by default the system's for temporary files; every round runs both ways, with the syncs first and second
-in turn. Clients are processes of QFS's own tool, each with one connection; files also through the class that Spark
-uses, with the syncs and waiting for them at each close, or neither. QFS's tarball, a JDK and jars: as for the tests.
+The figures of docs/measured/syncs.md. Real daemons on loopback: a metaserver, two chunkservers, two copies. Their
+data are in DIRECTORY, by default the system's for temporary files; every round runs both ways, with the syncs first
+and second in turn. Clients are processes of QFS's own tool, each with one connection; files also through the class
+that Spark uses, with the syncs and waiting for them at each close, or neither. QFS's tarball, a JDK and jars: as for
+the tests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Settings of Spark and the storage, each beside the cluster's defaults: the figures of docs/tuning.md.
+"""Settings of Spark and the storage, each beside the cluster's defaults: the figures of docs/measured/tuning.md.
 
     .venv/bin/python bench/tuning.py --hosts hosts.yml --mib 384 --rounds 3 --repeats 2 --out tuning.json
 

@@ -1,4 +1,4 @@
-"""Result files of `invoke bench.storage` as the tables of docs/comparison.md, on standard output.
+"""Result files of `invoke bench.storage` as the tables of docs/measured/comparison.md, on standard output.
 
 Run from the repository: python docs/make_comparison.py results/A.json …
 """

@@ -9,7 +9,7 @@ from sparkqfs.plan.services.seam import Mount, Service, Share, Surroundings
 
 MEMORY_MIB = 256
 HEAP_MIB = 96
-"""A part of it. With 64 it works as well, for fewer partitions at a time. Measured: docs/sizing.md."""
+"""A part of it. With 64 it works as well, for fewer partitions at a time. Measured: docs/measured/memory.md."""
 
 
 class Metastore(Service):
