@@ -70,8 +70,8 @@ from sparkqfs.plan.steps import JobResult
 from sparkqfs.report.reporter import Reporter
 spark = {"answers": True, "workers_alive": 3, "workers_expected": 3, "cores_used": 3, "cores": 12, "running": [],
          "memory_used_mib": 1, "memory_mib": 2}
-document = {"cluster": "spark", "state": "healthy", "spark": spark, "storage": {"kind": "qfs", "answers": False, "error": ""},
-            "urls": {}}
+storage = {"kind": "qfs", "answers": False, "error": ""}
+document = {"cluster": "spark", "state": "healthy", "spark": spark, "storage": storage, "urls": {}}
 Reporter(as_json=False).result(JobResult(task="status", document=document))
 """
 ROWS = {
