@@ -64,6 +64,4 @@ class Image:
     parent: str | None
 
 
-IMAGE_OF = {HISTORY_SERVER: SPARK_MASTER, METASTORE: SPARK_MASTER}
-"""Services that run in another service's image; the others have one of their own name."""
 REGISTRY_IMAGE = Image(REGISTRY, None)

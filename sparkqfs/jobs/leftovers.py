@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.drivers import ENTER
-from sparkqfs.plan.stack import OWN_SCRATCH
+from sparkqfs.plan.services.seam import OWN_SCRATCH
 
 CONTAINER_FORMAT = (
     "{{range .Mounts}}mount {{.Source}}{{println}}{{end}}{{range .Config.Env}}env {{.}}{{println}}{{end}}"

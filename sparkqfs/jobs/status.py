@@ -16,6 +16,7 @@ from sparkqfs.facts import AppFact, SparkFact, StorageFact, SwarmNode, TaskFact,
 from sparkqfs.gather import gather_swarm_nodes, gather_tasks
 from sparkqfs.jobs.base import Session
 from sparkqfs.jobs.status_document import SCHEMA, data_of, document
+from sparkqfs.plan import services
 from sparkqfs.plan.health import Stranger
 from sparkqfs.plan.layout import incomplete
 from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
@@ -91,14 +92,12 @@ def worker_addresses(session: Session, tasks: tuple[TaskFact, ...]) -> dict[str,
 
 def single_services(session: Session) -> tuple[str, ...]:
     """The services that run once in the cluster."""
-    master = session.backend.master
-    return (*([master.name] if master is not None else []), topology.SPARK_MASTER, topology.JUPYTER_SERVER)
+    return tuple(one.name for one in services.single_services(session.config) if not one.is_late)
 
 
 def late_services(session: Session) -> tuple[str, ...]:
     """Those that begin to work when deploy has made their directory on the storage."""
-    names = [topology.METASTORE] if session.config.has_metastore else []
-    return (topology.HISTORY_SERVER, *names)
+    return tuple(one.name for one in services.single_services(session.config) if one.is_late)
 
 
 def links(status: ClusterStatus) -> tuple[str | None, str | None]:
@@ -139,7 +138,7 @@ def _ask_at(session: Session, port: int, path: str, parse: Callable[[object], T]
 def _possible_places(session: Session, service: str) -> tuple[str, ...]:
     """Addresses of the machines on which Swarm may have put a service, the manager's first."""
     config = session.config
-    moves = service == topology.JUPYTER_SERVER and config.notebooks.shared
+    moves = any(one.may_move(config) for one in services.single_services(config) if one.name == service)
     others = [node.advertise for node in config.nodes if moves and not node.manager]
     return (config.manager.advertise, *others)
 
@@ -296,20 +295,18 @@ def wait_for_metastore(session: Session) -> None:
 
 def _urls(session: Session, swarm: _Swarm, pages: dict[str, _Page[object]]) -> dict[str, str]:
     """Pages whose service runs; where Swarm does not say, those that answered."""
-    ports = session.config.ports
-    wanted = {
-        "Spark master": (topology.SPARK_MASTER, ports.spark_ui),
-        "Jupyter": (topology.JUPYTER_SERVER, ports.jupyter),
-        "History server": (topology.HISTORY_SERVER, ports.history),
-    }
-    backend = session.backend
-    if backend.master is not None:
-        wanted[backend.words.storage] = (backend.master.name, backend.ui_port(session.config))
+    master = session.backend.master
     found = {}
-    for name, (service, port) in wanted.items():
-        page = pages[service]
-        if page.host is not None and (swarm.problem is None or not isinstance(page.value, str)):
-            found[name] = f"http://{page.host}:{port}"
+    order = sorted(
+        services.single_services(session.config),
+        key=lambda one: (master is not None and one.name == master.name, one.is_late),
+    )
+    for service in order:
+        asked = pages.get(service.name) or _Page(None, place_of(session, swarm.tasks, service.name))
+        for port in service.ports:
+            is_known = asked.host is not None and (swarm.problem is None or not isinstance(asked.value, str))
+            if port.title and is_known:
+                found[port.title] = f"http://{asked.host}:{port.published(session.config)}"
     return found
 
 

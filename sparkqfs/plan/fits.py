@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts import WorkerFact
 from sparkqfs.plan.apps import Program
-from sparkqfs.plan.sizes import JUPYTER_MIB, JVM_BASE_MIB, mebibytes
+from sparkqfs.plan.services.jupyter_server import JVM_BASE_MIB
+from sparkqfs.plan.services.jupyter_server import MEMORY_MIB as JUPYTER_MIB
+from sparkqfs.plan.sizes import mebibytes
 
 CORES_MAX, DEFAULT_CORES = "spark.cores.max", "spark.deploy.defaultCores"
 EXECUTOR_CORES, EXECUTOR_MEMORY = "spark.executor.cores", "spark.executor.memory"

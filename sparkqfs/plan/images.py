@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from sparkqfs import topology
 from sparkqfs.config import ClusterConfig
 from sparkqfs.config_packages import package_name
-from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.services import single_services
 from sparkqfs.topology import Image
 
 
 def stack_images(config: ClusterConfig) -> tuple[Image, ...]:
     """The images of the stack, parents first. What a role adds to worker-node is little but its command."""
-    master = backend_of(config).master
-    names = (*([master.name] if master is not None else []), topology.SPARK_MASTER, topology.JUPYTER_SERVER)
+    names = [service.name for service in single_services(config) if not service.image]
     return (Image(topology.WORKER_NODE, None), *(Image(name, topology.WORKER_NODE) for name in names))
 
 

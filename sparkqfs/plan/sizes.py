@@ -8,27 +8,15 @@ from dataclasses import dataclass
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts import NodeFacts
+from sparkqfs.plan.services import single_services
+from sparkqfs.plan.services.jupyter_server import JVM_BASE_MIB, WITH_DRIVER
+from sparkqfs.plan.services.seam import Share
+from sparkqfs.plan.services.worker_node import shares_inside
 from sparkqfs.plan.storage import backend_of
 
-SPARK_MASTER_MIB = 384
-JUPYTER_MIB = 256
-"""Jupyter's server and a kernel's Python, without the driver's JVM."""
-DRIVER = "Jupyter and a driver"
 REGISTRY_MIB = 64
-HISTORY_SERVER_MIB = 512, 256
-"""On a machine from HISTORY_LARGE_MIB on, and on a smaller one."""
-HISTORY_LARGE_MIB = 8192
-METASTORE_MIB = 256
-METASTORE_HEAP_MIB = 96
-"""A part of it. With 64 it works as well, for fewer partitions at a time. Measured: docs/sizing.md."""
-LARGE_MIB = 6144
-SPARK_WORKER_MIB = 384
-"""The Spark worker's own JVM, its heap a part of it, and the supervisor."""
-SPARK_WORKER_HEAP_MIB = 256
-FILE_SERVER_MIB = 256
-"""The JVM that `put`, `get` and the like start beside them, from LARGE_MIB on. Smaller machines have no room for it."""
-JVM_BASE_MIB, JVM_CORE_MIB = 224, 32
-"""What a JVM needs outside its heap: classes, compiled code, threads, network buffers of each core's task."""
+JVM_CORE_MIB = 32
+"""What a JVM needs outside its heap beside JVM_BASE_MIB: threads, network buffers of each core's task."""
 PYTHON_CORE_MIB = 192
 """A Python worker with pandas and Arrow, a core."""
 HEAP_MIN_MIB = 480
@@ -43,14 +31,6 @@ ROUND_MIB = 64, 16
 """A machine counts down to a multiple of this, one below SMALL_MIB to one of the second: a new kernel leaves a few
 MiB more or less, for which no worker is to start anew."""
 _UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2}
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """One line of the arithmetic: who takes how much memory."""
-
-    what: str
-    mib: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,38 +162,24 @@ def _least(cores: int) -> ExecutorSize:
     return ExecutorSize(cores=cores, heap_mib=HEAP_MIN_MIB, overhead_mib=overhead, python_mib=PYTHON_CORE_MIB * cores)
 
 
-def history_server_mib(machine: int) -> int:
-    """What the history server may have on a machine of so much memory; 0 is unknown."""
-    return HISTORY_SERVER_MIB[0 < machine < HISTORY_LARGE_MIB]
-
-
 def _outside(config: ClusterConfig, node: NodeConfig, machine: int) -> tuple[Share, ...]:
     least, most = SYSTEM_MIB
     system = node.system_memory_mib if node.system_memory_mib is not None else max(least, min(most, machine // 12))
     if node.services_memory_mib is not None:
         return (Share("system", system), Share("services", node.services_memory_mib))
-    backend = backend_of(config)
-    shares = [Share("system", system)]
-    if node.manager and backend.master is not None:
-        shares.append(Share(backend.words.master, backend.master_mib))
-    if node.manager:
-        shares += [Share("registry", REGISTRY_MIB), Share("history server", history_server_mib(machine))]
-        shares.append(Share("Spark master", SPARK_MASTER_MIB))
-        if config.has_metastore:
-            shares.append(Share("metastore", METASTORE_MIB))
-    if node.manager or config.notebooks.shared:
-        driver = config.spark.driver_memory_mib
-        shares.append(Share(DRIVER, JUPYTER_MIB + driver + max(JVM_BASE_MIB, driver // 10)))
-    return tuple(shares)
+    registry = (Share("registry", REGISTRY_MIB),) if node.manager else ()
+    shares: list[Share] = []
+    for service in single_services(config):
+        if node.manager or service.may_move(config):
+            shares += service.shares(config, machine)
+    at = 1 if backend_of(config).master is not None and node.manager else 0
+    return (Share("system", system), *shares[:at], *registry, *shares[at:])
 
 
 def _inside(config: ClusterConfig, node: NodeConfig, machine: int) -> tuple[Share, ...]:
     if node.daemons_memory_mib is not None:
         return (Share("daemons", node.daemons_memory_mib),)
-    backend = backend_of(config)
-    server = (Share(backend.words.servers.removesuffix("s"), backend.server_mib),) if backend.server_mib else ()
-    files = () if 0 < machine < LARGE_MIB else (Share("file server", FILE_SERVER_MIB),)
-    return (Share("Spark worker", SPARK_WORKER_MIB), *server, *files)
+    return shares_inside(config, machine)
 
 
 def sizing(config: ClusterConfig, facts: dict[str, NodeFacts]) -> Sizing:
@@ -345,7 +311,7 @@ def _unfit(node: NodeSize, executor: ExecutorSize) -> Problem:
     what = f"{wanted} of {size} {'does' if count == 1 else 'do'} not fit into {_cores(node.cores)} and "
     what += f"{max(0, node.memory_mib)} MiB; memory: {node.arithmetic}"
     hint = "raise the node's memory, or lower its executors, system_memory or services_memory"
-    if any(share.what == DRIVER for share in node.outside):
+    if any(share.what == WITH_DRIVER for share in node.outside):
         hint += "; on the manager spark.driver_memory counts too"
     return Problem(node=node.name, what=what, config_path=f"nodes.{node.name}", hint=hint)
 

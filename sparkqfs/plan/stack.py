@@ -13,11 +13,12 @@ from sparkqfs import topology
 from sparkqfs.config import ClusterConfig, NodeConfig
 from sparkqfs.facts import NodeFacts
 from sparkqfs.plan import catalogue
-from sparkqfs.plan.ownership import RECOVERY, WORK
-from sparkqfs.plan.sizes import METASTORE_HEAP_MIB, SPARK_WORKER_HEAP_MIB, history_server_mib, sizing
+from sparkqfs.plan.services import single_services
+from sparkqfs.plan.services.seam import Service, Surroundings
+from sparkqfs.plan.services.worker_node import WorkerNode
+from sparkqfs.plan.sizes import sizing
 from sparkqfs.plan.steps import Secret
 from sparkqfs.plan.storage import backend_of
-from sparkqfs.plan.storage.seam import Master, disk_mounts, shared_mounts
 
 CLUSTER_LABEL = "sparkqfs.cluster"
 NODE_LABEL = "sparkqfs.node"
@@ -27,13 +28,11 @@ SECRETS = {"spark-secret": "spark_secret", "jupyter-token": "jupyter_token", "cl
 
 OUTPUT_PIECES = 8
 """Of an executor's stdout or stderr; runtime/sparkqfs_runtime/kept_output.py has as many of a driver's."""
-OWN_SCRATCH = "SPARKQFS_SCRATCH=own"
-"""In the environment of containers that write into a directory of their own under spark/local."""
 LOG_DRIVER = "json-file"
 LOG_FILES = 5
 """Of a container's log; the oldest goes."""
 
-Service = dict[str, object]
+Document = dict[str, object]
 
 
 def log_options(config: ClusterConfig) -> dict[str, str]:
@@ -45,19 +44,6 @@ def log_arguments(config: ClusterConfig) -> tuple[str, ...]:
     """The same for `docker run`."""
     options = [word for key, value in log_options(config).items() for word in ("--log-opt", f"{key}={value}")]
     return ("--log-driver", LOG_DRIVER, *options)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How soon Swarm starts a container again, and how often it asks for its health; an unhealthy minute ends it."""
-
-    restart_s: int = 5
-    health_s: int = 10
-
-
-USUAL = Pace()
-QUICK = Pace(restart_s=1, health_s=4)
-"""For what all wait for: until it is healthy again its name is in no DNS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,20 +95,12 @@ def build_stack(given: StackInput) -> StackFile:
     configs = _configs(given)
     secrets = {_named(config, file, given.secrets[name]): Secret(given.secrets[name]) for file, name in SECRETS.items()}
     common = _Common(given, configs, list(secrets))
-    services: dict[str, Service] = {}
-    master = backend_of(config).master
-    if master is not None:
-        services[master.name] = _storage_master(common, master)
-    services[topology.SPARK_MASTER] = _spark_master(common)
+    services = {service.name: common.single(service) for service in single_services(config)}
     classes = sorted({label[CLASS_LABEL] for label in labels.values()})
     for number, name in enumerate(classes):
         members = [node for node in config.nodes if labels[node.name][CLASS_LABEL] == name]
-        service = topology.WORKER_NODE if len(classes) == 1 else f"{topology.WORKER_NODE}-{number + 1}"
-        services[service] = _worker_node(common, members[0], name)
-    services[topology.JUPYTER_SERVER] = _jupyter_server(common)
-    services[topology.HISTORY_SERVER] = _history_server(common)
-    if config.has_metastore:
-        services[topology.METASTORE] = _metastore(common)
+        key = topology.WORKER_NODE if len(classes) == 1 else f"{topology.WORKER_NODE}-{number + 1}"
+        services[key] = common.worker(members[0], name)
     document: dict[str, object] = {
         "version": "3.9",
         "services": services,
@@ -204,6 +182,11 @@ class _Common:
         self.on_host = given.config.network == "host"
         self.config_names = {name: _named(given.config, name, text) for name, text in configs.items()}
         self.secret_names = dict(zip(SECRETS, secret_names, strict=True))
+        self.sizing = sizing(given.config, given.facts)
+        fact = given.facts.get(given.config.manager.name)
+        self.around = Surroundings(
+            config=given.config, manager_mib=fact.memory_mib if fact else 0, cores=self.sizing.cores
+        )
 
     def environment(self, disks: int = 1) -> dict[str, str]:
         """Environment of every container; nothing secret."""
@@ -221,197 +204,78 @@ class _Common:
             environment.pop("SPARKQFS_CLUSTER_ID")
         return environment
 
-    def service(
-        self,
-        role: str,
-        *,
-        secrets: tuple[str, ...],
-        configs: tuple[str, ...],
-        mounts: list[dict[str, object]],
-        constraints: list[str],
-        ports: list[tuple[int, int]],
-        grace: str = "60s",
-        extra_environment: dict[str, str] | None = None,
-        disks: int = 1,
-        mode: str = "replicated",
-        limits: dict[str, str] | None = None,
-        pace: Pace = USUAL,
-    ) -> Service:
+    def service(self, service: Service, constraints: list[str], **deploy_more: object) -> Document:
         """One service: one process set on one machine, reached without a virtual address."""
         owner = self.config.owner
-        environment = {**self.environment(disks), **(extra_environment or {})}
+        disks = len(service.node.data_dirs) if isinstance(service, WorkerNode) else 1
+        environment = {**self.environment(disks), **service.environment(self.around)}
+        pace = service.pace
         deploy: dict[str, object] = {
-            "mode": mode,
+            "mode": "replicated",
             "endpoint_mode": "dnsrr",
             "placement": {"constraints": [f"node.labels.{CLUSTER_LABEL} == {self.config.name}", *constraints]},
             "restart_policy": {"condition": "any", "delay": f"{pace.restart_s}s"},
             "update_config": {"parallelism": 1, "order": "stop-first", "failure_action": "pause", "monitor": "15s"},
         }
-        if limits:
-            deploy["resources"] = {"limits": limits}
+        deploy |= deploy_more
         tmpfs: dict[str, object] = {"type": "tmpfs", "target": "/run/sparkqfs", "tmpfs": {"size": 16 * 1024 * 1024}}
-        service: Service = {
-            "image": self.given.images[topology.IMAGE_OF.get(role, role)],
+        document: Document = {
+            "image": self.given.images[service.image or service.name],
             "environment": environment,
             "networks": [topology.NETWORK],
-            "volumes": [*mounts, tmpfs],
-            "configs": [{"source": name, "target": f"/etc/sparkqfs/{name}", "mode": 0o444} for name in configs],
+            "volumes": [*service.mounts(self.around), tmpfs],
+            "configs": [
+                {"source": name, "target": f"/etc/sparkqfs/{name}", "mode": 0o444}
+                for name in service.configs(self.around)
+            ],
             "secrets": [
                 {"source": name, "target": name, "uid": str(owner.uid), "gid": str(owner.gid), "mode": 0o400}
-                for name in secrets
+                for name in service.secrets
             ],
             "healthcheck": {
-                "test": ["CMD", "/opt/sparkqfs/bin/health", role],
+                "test": ["CMD", "/opt/sparkqfs/bin/health", service.name],
                 "interval": f"{pace.health_s}s",
                 "timeout": "8s",
                 "retries": 60 // pace.health_s,
                 "start_period": "90s",
             },
-            "stop_grace_period": grace,
+            "stop_grace_period": "60s",
             "logging": {"driver": LOG_DRIVER, "options": log_options(self.config)},
             "deploy": deploy,
         }
+        if service.image:
+            document["command"] = ["/opt/sparkqfs/bin/supervise", service.name]
         if self.on_host:
-            service["extra_hosts"] = self.extra_hosts()
-            if ports:  # nothing maps ports there: the process listens on the published one itself
-                environment |= {"SPARKQFS_UI_PORT": str(ports[0][1]), "SPARKQFS_SELF": role}
-        elif ports:
-            service["ports"] = [
-                {"target": target, "published": published, "protocol": "tcp", "mode": "host"}
-                for target, published in ports
+            document["extra_hosts"] = self.extra_hosts()
+            if service.ports:  # nothing maps ports there: the process listens on the published one itself
+                first = service.ports[0].published(self.config)
+                environment |= {"SPARKQFS_UI_PORT": str(first), "SPARKQFS_SELF": service.name}
+        elif service.ports:
+            document["ports"] = [
+                {"target": port.inside, "published": port.published(self.config), "protocol": "tcp", "mode": "host"}
+                for port in service.ports
             ]
-        return service
+        return document
+
+    def single(self, service: Service) -> Document:
+        """A service with one container."""
+        return self.service(service, [] if service.may_move(self.config) else self.pinned_to_manager())
+
+    def worker(self, node: NodeConfig, class_name: str) -> Document:
+        """The service of the machines that are like this one."""
+        size, executor, count = self.sizing.of(node.name), self.sizing.executor, self.sizing.counts[node.name]
+        limits = {"memory": f"{self.sizing.limit_mib(size)}M"}
+        if size.cpus is not None:
+            limits["cpus"] = str(size.cpus)
+        service = WorkerNode(self.config, node, cores=executor.cores * count, heap_mib=executor.heap_mib * count)
+        constraint = f"node.labels.{CLASS_LABEL} == {class_name}"
+        return self.service(service, [constraint], mode="global", resources={"limits": limits})
 
     def extra_hosts(self) -> list[str]:
         """The names that the overlay's DNS would know, for the machines' own network; all of them on the manager."""
-        names = [topology.SPARK_MASTER]
-        if self.backend.master is not None:
-            names.append(self.backend.master.name)
-        if self.config.has_metastore:
-            names.append(topology.METASTORE)
-        return [f"{name}:{self.config.manager.advertise}" for name in names]
+        called = [service.name for service in single_services(self.config) if service.is_called]
+        return [f"{name}:{self.config.manager.advertise}" for name in called]
 
     def pinned_to_manager(self) -> list[str]:
         """To the one machine, not to the role."""
         return [f"node.labels.{NODE_LABEL} == {self.config.manager.name}"]
-
-
-def _spark_mount(node: NodeConfig) -> dict[str, object]:
-    return {"type": "bind", "source": str(node.data_dirs[0] / WORK), "target": "/data/spark"}
-
-
-def _storage_master(common: _Common, master: Master) -> Service:
-    config, layout = common.config, common.backend.layout
-    assert layout is not None
-    return common.service(
-        master.name,
-        secrets=master.secrets,
-        configs=master.configs,
-        mounts=disk_mounts(config.manager, layout.top)[:1],
-        constraints=common.pinned_to_manager(),
-        ports=[(master.ui_port, common.backend.ui_port(config))],
-        extra_environment=common.backend.master_environment(config),
-    )
-
-
-def _spark_master(common: _Common) -> Service:
-    """On the manager, with what it needs to go on where another one ended: workers and applications wait for it."""
-    recovery: dict[str, object] = {
-        "type": "bind",
-        "source": str(common.config.manager.data_dirs[0] / RECOVERY),
-        "target": "/data/spark-master",
-    }
-    return common.service(
-        topology.SPARK_MASTER,
-        secrets=("spark-secret",),
-        configs=("spark-defaults.conf", *common.backend.client_configs),
-        mounts=[*shared_mounts(common.config), recovery],
-        constraints=common.pinned_to_manager(),
-        ports=[(topology.SPARK_UI_PORT, common.config.ports.spark_ui)],
-        extra_environment={
-            "SPARKQFS_PROBE_HOST": "",  # its own name is in no DNS before it is healthy
-            "SPARKQFS_SERVICE": "{{.Service.ID}}",  # Swarm fills it in; another one after `down` and `deploy`
-        },
-        pace=QUICK,
-    )
-
-
-def _worker_node(common: _Common, node: NodeConfig, class_name: str) -> Service:
-    config = common.config
-    found = sizing(config, common.given.facts)
-    size, executor, count = found.of(node.name), found.executor, found.counts[node.name]
-    limits = {"memory": f"{found.limit_mib(size)}M"}
-    if size.cpus is not None:
-        limits["cpus"] = str(size.cpus)
-    return common.service(
-        topology.WORKER_NODE,
-        secrets=("spark-secret", *common.backend.worker_secrets),
-        configs=(*common.backend.worker_configs, "spark-defaults.conf"),
-        mounts=[*common.backend.worker_mounts(node), *shared_mounts(config), _spark_mount(node)],
-        constraints=[f"node.labels.{CLASS_LABEL} == {class_name}"],
-        ports=[],
-        extra_environment={
-            "SPARK_WORKER_CORES": str(executor.cores * count),
-            "SPARK_WORKER_MEMORY": f"{executor.heap_mib * count}m",
-            "SPARK_DAEMON_MEMORY": f"{SPARK_WORKER_HEAP_MIB}m",
-            "SPARK_WORKER_DIR": "/data/spark/work",
-            **dict([OWN_SCRATCH.split("=")]),
-            "SPARKQFS_KEEP_DAYS": str(config.logs.days),
-            "SPARK_LOCAL_DIRS": "/data/spark/local",
-        },
-        disks=len(node.data_dirs),
-        mode="global",
-        limits=limits,
-    )
-
-
-def _jupyter_server(common: _Common) -> Service:
-    config = common.config
-    notebooks: dict[str, object] = {
-        "type": "bind",
-        "source": str(config.notebooks_path),
-        "target": "/data/notebooks",
-    }
-    return common.service(
-        topology.JUPYTER_SERVER,
-        secrets=("spark-secret", "jupyter-token"),
-        configs=("spark-defaults.conf", *common.backend.client_configs),
-        mounts=[*shared_mounts(config), notebooks, _spark_mount(config.manager)],
-        constraints=[] if config.notebooks.shared else common.pinned_to_manager(),
-        ports=[(topology.JUPYTER_PORT, config.ports.jupyter), (topology.APP_UI_PORT, config.ports.app_ui)],
-        extra_environment={
-            "SPARK_LOCAL_DIRS": "/data/spark/local",
-            **dict([OWN_SCRATCH.split("=")]),
-            "SPARKQFS_PROGRAM_LOG_BYTES": str(config.logs.program_mib << 20),
-            "SPARKQFS_CORES": str(sizing(config, common.given.facts).cores),
-        },
-    )
-
-
-def _history_server(common: _Common) -> Service:
-    """What ended applications did, from their event logs on the storage; a service of its own restarts alone."""
-    fact = common.given.facts.get(common.config.manager.name)
-    service = common.service(
-        topology.HISTORY_SERVER,
-        secrets=(),
-        configs=("spark-defaults.conf", *common.backend.client_configs),
-        mounts=shared_mounts(common.config),
-        constraints=common.pinned_to_manager(),
-        ports=[(topology.HISTORY_PORT, common.config.ports.history)],
-        extra_environment={"SPARK_DAEMON_MEMORY": f"{history_server_mib(fact.memory_mib if fact else 0) - 128}m"},
-    )
-    return {**service, "command": ["/opt/sparkqfs/bin/supervise", topology.HISTORY_SERVER]}
-
-
-def _metastore(common: _Common) -> Service:
-    """The tables' names, in a database of its own on the manager's disk; it makes and removes tables' directories."""
-    service = common.service(
-        topology.METASTORE,
-        secrets=(),
-        configs=("spark-defaults.conf", *common.backend.client_configs),
-        mounts=[*shared_mounts(common.config), catalogue.mount(common.config)],
-        constraints=common.pinned_to_manager(),
-        ports=[],
-        extra_environment={"SPARK_DAEMON_MEMORY": f"{METASTORE_HEAP_MIB}m"},
-    )
-    return {**service, "command": ["/opt/sparkqfs/bin/supervise", topology.METASTORE]}

@@ -12,7 +12,7 @@ import pytest
 
 from sparkqfs.jobs import leftovers, old_images
 from sparkqfs.jobs.drivers import ENTER
-from sparkqfs.plan.stack import OWN_SCRATCH
+from sparkqfs.plan.services.seam import OWN_SCRATCH
 
 DOCKER = """\
 #!/bin/sh

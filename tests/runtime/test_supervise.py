@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -178,7 +179,15 @@ def test_drivers_leave_their_pages_port_to_the_page_of_all_of_them(
     defaults = (container.run_dir / "conf" / "spark-defaults.conf").read_text()
     assert f"spark.ui.port {int(port) + 1}\n" in defaults
     settings = (container.run_dir / "jupyter" / "jupyter_server_config.py").read_text()
-    assert """c.ServerApp.terminado_settings = {"shell_command": ["/bin/bash"]}\n""" in settings
+    c = SimpleNamespace(
+        **{name: SimpleNamespace() for name in ("IdentityProvider", "ServerApp", "ExtensionApp", "LabApp")}
+    )
+    imported = {line.split()[1] for line in settings.splitlines() if line.startswith(("from ", "import "))}
+    assert imported <= set(sys.stdlib_module_names)  # Jupyter's Python has none of our modules
+    exec(compile(settings, "jupyter_server_config.py", "exec"), {"get_config": lambda: c})
+    assert c.ServerApp.terminado_settings == {"shell_command": ["/bin/bash"]}
+    assert (c.ServerApp.root_dir, c.ServerApp.port_retries) == (str(container.root / "notebooks"), 0)
+    assert c.IdentityProvider.token == "token"
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 0

@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -19,11 +19,12 @@ from invoke.exceptions import ParseError
 from invoke.parser import Parser, ParserContext
 
 from sparkqfs import topology
-from sparkqfs.config import load_config
+from sparkqfs.config import SharedConfig, StorageConfig, load_config
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts import AppFact, SparkFact, StorageFact, TaskFact
 from sparkqfs.jobs import status, status_document
 from sparkqfs.jobs.base import Session
+from sparkqfs.plan.services import single_services
 from tests.builders.clusters import a_cluster
 from tests.paths import ROOT, STACK
 
@@ -192,6 +193,15 @@ def test_ports_md_names_every_port() -> None:
     assert constants
     missing = [n for n, v in constants.items() if f"`{n}`" not in text or not re.search(rf"\b{v}\b", text)]
     assert missing == []
+
+
+@pytest.mark.parametrize("kind", ["qfs", "hdfs", "shared"])
+def test_ports_md_names_the_ports_that_services_publish(kind: Any) -> None:
+    config = a_cluster(storage=StorageConfig(kind=kind, shared=SharedConfig(path=PurePosixPath("/mnt/nfs"))))
+    text = (ROOT / "docs" / "ports.md").read_text(encoding="utf-8").partition("## Not published")[0]
+    ports = {port.published(config) for service in single_services(config) for port in service.ports}
+    assert len(ports) >= 4
+    assert {port for port in ports if not re.search(rf"^\|.*\b{port}\b", text, re.MULTILINE)} == set()
 
 
 def test_no_program_of_the_containers_has_a_port_of_its_own() -> None:

@@ -24,23 +24,6 @@ from sparkqfs_runtime.supervise.spark import master_page
 JUPYTER_CONFIG = """\
 from pathlib import Path
 
-from sparkqfs import topology
-from sparkqfs_runtime.supervise.driver import DRIVER_LOG, app_ui_port, prepare_driver
-from sparkqfs_runtime.supervise.notebooks import copy_notebooks
-from sparkqfs_runtime.supervise.processes import Daemon
-from sparkqfs_runtime.supervise.setup import (
-    EX_CONFIG,
-    PROGRAMS,
-    TOP,
-    Setup,
-    die,
-    make_writable,
-    python,
-    ui_port,
-    write_private,
-)
-from sparkqfs_runtime.supervise.spark import master_page
-
 c = get_config()  # noqa: F821
 c.IdentityProvider.token = Path({token!r}).read_text(encoding="utf-8").strip()
 c.ServerApp.ip = "0.0.0.0"

@@ -1,0 +1,33 @@
+"""The service that keeps the storage's metadata, with its page."""
+
+from __future__ import annotations
+
+from sparkqfs.config import ClusterConfig
+from sparkqfs.plan.services.seam import Mount, Port, Service, Share, Surroundings
+from sparkqfs.plan.storage.seam import Backend, Master, disk_mounts
+
+
+class StorageMaster(Service):
+    """What a backend says of its master, as a service."""
+
+    is_called = True
+
+    def __init__(self, backend: Backend, master: Master) -> None:
+        self.backend = backend
+        self.master = master
+        self.name = master.name
+        self.secrets = master.secrets
+        self.ports = (Port(inside=master.ui_port, published=backend.ui_port, title=backend.words.storage),)
+
+    def configs(self, around: Surroundings) -> tuple[str, ...]:
+        return self.master.configs
+
+    def mounts(self, around: Surroundings) -> list[Mount]:
+        layout = self.backend.layout
+        return disk_mounts(around.config.manager, layout.top)[:1] if layout is not None else []
+
+    def environment(self, around: Surroundings) -> dict[str, str]:
+        return self.backend.master_environment(around.config)
+
+    def shares(self, config: ClusterConfig, machine_mib: int) -> tuple[Share, ...]:
+        return (Share(self.backend.words.master, self.backend.master_mib),)
