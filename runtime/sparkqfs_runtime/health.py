@@ -1,4 +1,7 @@
-"""Health probe: asks the service of a role, not the process table. Usage: health ROLE; exits 0 healthy, 1 not."""
+"""Health probe: asks the service of a role, not the process table. Exits 0 healthy, 1 not.
+
+Usage: health ROLE, or health port NUMBER for a service that is healthy when it takes connections.
+"""
 
 from __future__ import annotations
 
@@ -137,13 +140,22 @@ ROLES = {
 }
 
 
+def port(number: int) -> None:
+    """Somebody takes connections there. Raises OSError."""
+    socket.create_connection(("127.0.0.1", number), TIMEOUT_S).close()
+
+
 def main(argv: list[str]) -> int:
     """Exit code; the reason goes to stderr, where `docker inspect` shows it."""
-    if len(argv) != 2 or argv[1] not in ROLES:
-        print(f"usage: health {' | '.join(ROLES)}", file=sys.stderr)
+    is_port = len(argv) == 3 and argv[1] == "port" and argv[2].isdecimal()
+    if not is_port and (len(argv) != 2 or argv[1] not in ROLES):
+        print(f"usage: health {' | '.join(ROLES)} | port NUMBER", file=sys.stderr)
         return 1
     try:
-        ROLES[argv[1]]()
+        if is_port:
+            port(int(argv[2]))
+        else:
+            ROLES[argv[1]]()
     except (OSError, ValueError, KeyError) as error:
         print(f"{argv[1]}: {type(error).__name__}: {error}", file=sys.stderr)
         return 1

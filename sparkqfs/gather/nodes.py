@@ -12,89 +12,11 @@ from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts.nodes import NodeFacts, StorageLayout, parse_node
 from sparkqfs.facts.swarm import SwarmNode, TaskFact, parse_swarm_nodes, parse_tasks
+from sparkqfs.remote import script
 
 COUNT_TIMEOUT_S = 3600.0
 """Counting millions of files takes its time."""
-FACTS_SCRIPT = r"""
-user=$1 group=$2 uid=$3 gid=$4 registry=$5 manager=$6 more=$7 top=$8 blocks=$9
-shift 9
-block_files=$1 metadata=$2 counted=$3
-shift 3
-tab=$(printf '\t')
-say() { printf '%s' "$1"; shift; for v in "$@"; do printf '\t%s' "$v"; done; printf '\n'; }
-say clock "$(date +%s.%N)"
-say hostname "$(uname -n)"
-say arch "$(uname -m)"
-say cores "$(getconf _NPROCESSORS_ONLN)"
-say memory_kib "$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)"
-if command -v docker >/dev/null 2>&1; then
-  answer=$(timeout --foreground 20 docker info --format "{{.ServerVersion}}${tab}{{json .Swarm}}${tab}{{json .RegistryConfig}}" 2>/dev/null)
-  say engine "${answer%%"$tab"*}"
-  case "$answer" in *"$tab"*)
-    say swarm "${answer#*"$tab"}"
-    timeout --foreground 20 docker ps --no-trunc --format "container${tab}{{.Names}}${tab}{{.Label \"com.docker.stack.namespace\"}}${tab}{{.Mounts}}" 2>/dev/null &&
-      say containers listed;;
-  esac
-fi
-say user_name "$(getent passwd "$user")"
-say user_id "$(getent passwd "$uid")"
-say group_name "$(getent group "$group")"
-say group_id "$(getent group "$gid")"
-path() {
-  if [ -L "$1" ]; then kind=link
-  elif [ -d "$1" ]; then kind=directory
-  elif [ -f "$1" ]; then kind=file
-  elif [ -e "$1" ]; then kind=other
-  else say path "$1" missing "" "" "" yes; return; fi
-  empty=yes
-  if [ "$kind" = directory ] && [ -n "$(ls -A "$1" 2>/dev/null | grep -vxF lost+found | head -n 1)" ]; then empty=no; fi
-  set -- "$1" $(stat -c '%u %g %a' "$1")
-  say path "$1" "$kind" "$2" "$3" "$4" "$empty"
-}
-id_in() { [ -f "$1" ] && [ ! -L "$1" ] && head -n 1 "$1" | tr -cd 'a-z0-9-'; }
-first=$1
-for d in "$@"; do
-  path "$d"
-  marker= has=no count=0 kib=0
-  cluster=$(id_in "$d/${top:-spark}/.cluster-name")
-  if [ -n "$top" ]; then
-    path "$d/$top"; path "$d/$top/$blocks"
-    marker=$(id_in "$d/$top/.cluster-id")
-    if [ -d "$d/$top/$blocks" ]; then
-      set -f
-      [ -z "$(find -H "$d/$top/$blocks" -type f $block_files -print -quit)" ] || has=yes
-      if [ "$counted" = yes ]; then
-        count=$(find -H "$d/$top/$blocks" -type f $block_files | wc -l)
-        kib=$(du -skH "$d/$top/$blocks" | awk '{print $1}')
-      fi
-      set +f
-    fi
-  fi
-  at=$d; while [ ! -d "$at" ]; do at=$(dirname "$at"); done
-  set_df=$(df -Pk "$at" | awk 'NR==2 {print $2, $4}')
-  say disk "$d" "$marker" "$cluster" "${set_df% *}" "${set_df#* }" "$has" "$count" "$kib"
-done
-[ -z "$top" ] || path "$first/$top/logs"
-path "$first/spark"
-if [ "$manager" = yes ]; then
-  path "$first/sparkqfs"
-  old=$IFS; IFS=:; for p in $more; do IFS=$old; path "$p"; done; IFS=$old
-  if [ -n "$top" ]; then
-    base=$first/$top
-    old=$IFS; IFS=:; for p in $metadata; do IFS=$old; path "$base/$p"; done; IFS=$old
-    n=0 l=0 latest=no when= fsid= kib=0 init=
-@METADATA@
-    say meta "$n" "$l" "$latest" "$when" "$fsid" "$kib" "$init"
-  fi
-  [ -f "$first/sparkqfs/ca.crt" ] && while IFS= read -r line; do say ca "$line"; done < "$first/sparkqfs/ca.crt"
-  [ -f "$first/sparkqfs/secrets" ] && say secrets yes
-fi
-[ -f "/etc/docker/certs.d/$registry/ca.crt" ] && say trusted_ca "$(sha256sum "/etc/docker/certs.d/$registry/ca.crt" | cut -d' ' -f1)"
-[ -f /etc/docker/daemon.json ] && say daemon_json "$(base64 /etc/docker/daemon.json | tr -d '\n')"
-ip -o -4 route 2>/dev/null | awk '$1 ~ /\// {print "route\t" $1}'
-ss -Hltn 2>/dev/null | awk '{n=split($4, a, ":"); print "port\t" a[n]}'
-say end
-"""
+FACTS_SCRIPT = script("facts")
 
 
 def facts_script(layout: StorageLayout | None) -> str:

@@ -23,6 +23,7 @@ from sparkqfs.plan.cluster.nodes import private_directory
 from sparkqfs.plan.cluster.ownership import name_problems
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Backend
+from sparkqfs.remote import script
 
 OnEvent = Callable[[str], None]
 
@@ -107,17 +108,7 @@ def check_cluster_name(session: Session, facts: dict[str, NodeFacts]) -> None:
         raise RefusedError(*problems)
 
 
-LOCK_SCRIPT = r"""
-owner=$1 name=/run/lock/sparkqfs-$2.lock place=/run/lock/sparkqfs-$3.lock wait=$5
-lock() { flock -w "$wait" "$1" || { printf 'held\t%s\n' "$(cat "$2")"; exit 9; }; }
-exec 8>>"$name" 9>>"$place"
-lock 8 "$name"
-lock 9 "$place"
-printf '%s\n' "$owner" > "$name"
-printf '%s\n' "$owner" > "$place"
-printf 'locked\n'
-while [ -n "$(exec timeout "$4" head -c 1 8>&- 9>&-)" ]; do :; done
-"""
+LOCK_SCRIPT = script("lock")
 WAIT_S = 3
 """What each of the two locks is waited for: its holder may be just ending."""
 BEAT_S = 15.0

@@ -233,7 +233,7 @@ class _Common:
                 for name in service.secrets
             ],
             "healthcheck": {
-                "test": ["CMD", "/opt/sparkqfs/bin/health", service.name],
+                "test": ["CMD", "/opt/sparkqfs/bin/health", *(service.probe or (service.name,))],
                 "interval": f"{pace.health_s}s",
                 "timeout": "8s",
                 "retries": 60 // pace.health_s,

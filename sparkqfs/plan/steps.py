@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from sparkqfs.errors import ExitCode, Problem
+from sparkqfs.remote import script
 
 
 class Secret(str):
@@ -132,22 +133,11 @@ def _above(path: PurePosixPath) -> str:
     return shlex.join(map(str, path.parents))
 
 
-TO_DISK = r"""to_disk() {
-  for to_disk_path in "$@"; do
-    to_disk_said=$(LC_ALL=C sync -- "$to_disk_path" 2>&1) || case $to_disk_said in
-      *"Invalid argument"* | *"not supported"* | *"Read-only file system"*) ;;
-      *) printf '%s\n' "$to_disk_said" >&2; return 1;;
-    esac
-  done
-}"""
+TO_DISK = script("to_disk").rstrip("\n")
 """For scripts on nodes: files and directories that a power cut must not take back. What has nothing to sync, as the
 directory of an automounter, is passed over, as in durable.py. A `sync` older than coreutils 8.24 takes no names and
 syncs everything."""
-PREAMBLE = f"""set -eu
-{TO_DISK}
-no_link() {{ if [ -L "$1" ]; then echo "$1 is a symbolic link; it is not followed" >&2; exit 1; fi; }}
-step() {{ printf 'done\\t%s\\n' "$1"; }}
-"""
+PREAMBLE = script("preamble")
 
 
 def script_of(steps: tuple[Step, ...]) -> str:

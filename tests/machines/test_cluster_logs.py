@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.conftest import keep_logs, machines_of
+from tests.logs import keep_logs, machines_of
 
 DOCKER = """\
 #!/bin/sh

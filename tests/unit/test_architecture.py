@@ -20,13 +20,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "durable": set(),
     "errors": set(),
     "topology": set(),
+    "remote": set(),
     "facts": {"facts"},
     "config": {"config", "errors", "topology"},
     "clients": {"clients", "config", "durable", "errors", "topology"},
     "files": {"durable", "errors", "files"},
-    "plan": {"config", "errors", "facts", "plan", "topology"},
+    "plan": {"config", "errors", "facts", "plan", "remote", "topology"},
     "checks": {"checks", "config", "errors", "facts", "topology"},
-    "gather": {"clients", "config", "errors", "facts", "gather", "topology"},
+    "gather": {"clients", "config", "errors", "facts", "gather", "remote", "topology"},
     "jobs": {
         "checks",
         "clients",
@@ -38,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "gather",
         "jobs",
         "plan",
+        "remote",
         "topology",
     },
     "report": {"durable", "errors", "facts", "plan", "report"},
@@ -207,7 +209,8 @@ def test_pure_code_has_no_clock_no_files_no_network_and_no_output(path: Path) ->
     assert not wrong
 
 
-PRINTING = [path for path in MODULES if short(path) not in ("report/reporter.py", "program.py", "clients/download.py")]
+MAY_PRINT = ("report/reporter.py", "program.py", "clients/download.py", "remote/")
+PRINTING = [path for path in MODULES if not short(path).startswith(MAY_PRINT)]
 
 
 @pytest.mark.parametrize("path", PRINTING, ids=names_of(PRINTING))
@@ -371,3 +374,41 @@ def test_no_program_that_a_running_stack_calls_has_gone() -> None:
     recipe = (ROOT / "docker" / "worker-node" / "Dockerfile").read_text()
     loops = re.findall(r"for name in ([a-z ]+); do ln -s", recipe)
     assert {name for names in loops for name in names.split()} >= SHORT_NAMES
+
+
+PAGES_IN_PYTHON = ("report/",)
+"""Where long texts are a page's own."""
+
+
+def long_texts(tree: ast.AST) -> Iterator[tuple[int, int]]:
+    """Line and number of lines of every string that is no docstring and has more than three lines."""
+    statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if id(node) in statements | parts or not isinstance(node, (ast.Constant, ast.JoinedStr)):
+            continue
+        if isinstance(node, ast.JoinedStr) or isinstance(node.value, str):
+            values = node.values if isinstance(node, ast.JoinedStr) else [node]
+            text = "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in values)
+            lines = text.strip("\n").count("\n") + 1
+            if lines > 3:
+                yield node.lineno, lines
+
+
+def test_no_script_is_a_text_in_python() -> None:
+    """They are files in `remote/`, which shellcheck reads."""
+    wrong = [
+        f"{short(path)}:{line}: {lines} lines"
+        for path in MODULES
+        if not short(path).startswith(PAGES_IN_PYTHON)
+        for line, lines in long_texts(ast.parse(path.read_text()))
+    ]
+    assert not wrong
+
+
+def test_every_script_is_sent_by_the_module_that_it_names() -> None:
+    scripts = sorted((PACKAGE / "remote").glob("*.sh"))
+    assert len(scripts) > 20
+    for path in scripts:
+        module = re.findall(r"^# Sent by (\S+\.py),", path.read_text(), re.MULTILINE)
+        assert len(module) == 1 and f'script("{path.stem}"' in (ROOT / module[0]).read_text(), path.name

@@ -59,7 +59,8 @@ def test_programs_keep_as_much_as_hosts_yml_says() -> None:
 def test_nothing_of_ours_runs_a_container_whose_log_has_no_end() -> None:
     """Every `docker run` in the sources; those of services are in the tests above."""
     found = 0
-    for path in [*(ROOT / "sparkqfs").rglob("*.py"), ROOT / "demo", ROOT / "setup.sh"]:
+    sources = [path for suffix in ("py", "sh") for path in (ROOT / "sparkqfs").rglob(f"*.{suffix}")]
+    for path in [*sources, ROOT / "demo", ROOT / "setup.sh"]:
         for command in re.findall(r"^\s*docker run (?:.*\\\n)*.*", path.read_text(), re.MULTILINE):
             found += 1
             assert "--log-driver" in command or '"$@"' in command, f"{path}: {command}"

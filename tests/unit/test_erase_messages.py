@@ -58,7 +58,7 @@ def test_every_text_that_names_erase_is_known_with_its_condition() -> None:
         found |= {(str(path.relative_to(ROOT)), where) for where, text in texts(path) if "--erase" in text}
     assert found == set(KNOWN)
     others = [path for top in ("docker", "runtime", "stack") for path in (ROOT / top).rglob("*") if path.is_file()]
-    others += [ROOT / "demo", ROOT / "setup.sh"]
+    others += [ROOT / "demo", ROOT / "setup.sh", *ROOT.glob("sparkqfs/remote/*.sh")]
     assert len(others) > 30
     assert [path for path in others if b"--erase" in path.read_bytes()] == []
 

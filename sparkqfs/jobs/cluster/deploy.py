@@ -27,14 +27,9 @@ from sparkqfs.plan.stack import CLUSTER_LABEL, StackFile, StackInput, build_stac
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage.metadata import start_problem
 from sparkqfs.plan.watching.cluster_status import ClusterStatus
+from sparkqfs.remote import script
 
-DEPLOY_SCRIPT = r"""
-set -eu
-DOCKER_CONFIG=$(mktemp -d /run/sparkqfs-deploy.XXXXXX); export DOCKER_CONFIG
-trap 'rm -rf "$DOCKER_CONFIG"' EXIT INT TERM
-(umask 077; IFS= read -r login; printf '%s' "$login" > "$DOCKER_CONFIG/config.json")
-docker stack deploy --compose-file - --prune --with-registry-auth "$1"
-"""
+DEPLOY_SCRIPT = script("deploy_stack")
 ENDING_S = 20
 """Seconds that a program in a container gets to end once its time is up."""
 AGAIN = "mend what the lines above say, then `invoke deploy` again; `invoke logs` shows more of them"

@@ -5,27 +5,13 @@ from __future__ import annotations
 from sparkqfs.jobs.programs.drivers import ENTER
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.services.seam import OWN_SCRATCH
+from sparkqfs.remote import script
 
 CONTAINER_FORMAT = (
     "{{range .Mounts}}mount {{.Source}}{{println}}{{end}}{{range .Config.Env}}env {{.}}{{println}}{{end}}"
 )
-OLD_SCRATCH_SCRIPT = r"""
-for f in spark-* blockmgr-* pyspark-*; do
-  [ -e "$f" ] || [ -L "$f" ] || continue
-  rm -rf -- "$f" && printf '%s\n' "$f"
-done
-"""
-SCRATCH_SCRIPT = r"""
-dir=$1 uid=$2 gid=$3 own=$4 format=$5 enter=$6 remove=$7
-[ -d "$dir/local" ] || exit 0
-ids=$(docker ps -q --no-trunc --filter volume=/data/spark) || exit 0
-for id in $ids; do
-  what=$(docker inspect -f "$format" "$id") || exit 0
-  printf '%s\n' "$what" | grep -qxF "mount $dir" || continue
-  printf '%s\n' "$what" | grep -qxF "env $own" || exit 0
-done
-exec sh -c "$enter" sh "$dir/local" "$uid" "$gid" "$remove"
-"""
+OLD_SCRATCH_SCRIPT = script("remove_old_scratch")
+SCRATCH_SCRIPT = script("old_scratch")
 """Earlier versions let all containers write into spark/local itself, without a lock. All stays while a container runs
 on the machine that has this directory and does not say that it uses one of its own, or while the engine is silent."""
 

@@ -9,52 +9,16 @@ from sparkqfs.jobs.session import Session
 from sparkqfs.plan.cluster.nodes import private_directory
 from sparkqfs.plan.stack import CLUSTER_LABEL
 from sparkqfs.plan.steps import Outcome
+from sparkqfs.remote import script
 
 TIDY_S = 1800.0
-ENGINE_SCRIPT = r"""
-label=$1 days=$2; shift 2
-limit=$(($(date +%s) - days * 86400))
-for id in $(docker image ls -q --no-trunc --filter "label=$label" | sort -u); do
-  names=$(docker image inspect -f '{{range .RepoTags}}{{println .}}{{end}}{{range .RepoDigests}}{{println .}}{{end}}' \
-    "$id") || continue
-  for kept in "$@"; do
-    printf '%s\n' "$names" | grep -qxF -- "$kept" && continue 2
-  done
-  made=$(docker image inspect -f '{{.Created}}' "$id") && made=$(date -d "$made" +%s) || continue
-  [ "$made" -lt "$limit" ] || continue
-  docker image rm "$id" >/dev/null 2>&1 && printf '%s\n' "$names" | grep . | head -n 1
-done
-exit 0
-"""
+ENGINE_SCRIPT = script("old_images")
 """Its words are a label, an age in days, and the names that stay. An image that a container has, running or not, and
 one that another is built on, the engine does not remove."""
-TAGS_SCRIPT = r"""
-days=$1; shift
-for link in */*/_manifests/tags/*/current/link; do
-  [ -f "$link" ] || continue
-  tag=${link%/current/link}
-  image=${tag%%/_manifests/*}:${tag##*/}
-  for kept in "$@"; do [ "$kept" != "$image" ] || continue 2; done
-  [ -n "$(find "$link" -mmin "+$((days * 1440))")" ] || continue
-  rm -rf -- "$tag" && printf '%s\n' "$image"
-done
-"""
+TAGS_SCRIPT = script("old_tags")
 """In the directory of the registry's repositories. Its words are an age in days, and the images that stay, such as
 `spark/worker-node:TAG`."""
-REGISTRY_SCRIPT = r"""
-name=$1 folder=$2 uid=$3 gid=$4 enter=$5 tags=$6; shift 6
-mark=$folder/collect-garbage again=no
-folder=$folder/registry/storage/docker/registry/v2/repositories
-[ -d "$folder" ] || exit 0
-[ ! -f "$mark" ] || again=yes
-: > "$mark"
-removed=$(sh -c "$enter" sh "$folder" "$uid" "$gid" "$tags" sh "$@")
-[ -n "$removed" ] || [ "$again" = yes ] || { rm -f "$mark"; exit 0; }
-[ -z "$removed" ] || printf '%s\n' "$removed"
-docker exec "$name" docker-registry garbage-collect --delete-untagged /registry/config.yml >/dev/null 2>&1 &&
-  rm -f "$mark"
-docker restart "$name" >/dev/null
-"""
+REGISTRY_SCRIPT = script("collect_garbage")
 """Nothing is pushed meanwhile: a deploy holds the cluster's lock. The mark, in a directory of root's alone, makes the
 next deploy collect what this one does not come to."""
 

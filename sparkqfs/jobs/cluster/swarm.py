@@ -22,27 +22,10 @@ from sparkqfs.jobs.session import Session
 from sparkqfs.plan.cluster.nodes import private_directory
 from sparkqfs.plan.cluster.ownership import name_problems
 from sparkqfs.plan.stack import CLUSTER_LABEL, log_arguments, node_labels
-from sparkqfs.plan.steps import TO_DISK, JobResult, Outcome, Plan, Step
+from sparkqfs.plan.steps import JobResult, Outcome, Plan, Step
+from sparkqfs.remote import script
 
-REGISTRY_SCRIPT = rf"""
-set -eu
-{TO_DISK}
-name=$1 image=$2 digest=$3 port=$4 dir=$5 uid=$6 gid=$7; shift 7
-IFS= read -r config; IFS= read -r htpasswd
-mkdir -p "$dir/registry/storage"
-chmod 0700 "$dir/registry"
-umask 077
-printf '%s' "$config" | base64 -d > "$dir/registry/config.yml"
-printf '%s' "$htpasswd" | base64 -d > "$dir/registry/htpasswd"
-for f in registry.key registry.crt; do [ ! -f "$dir/$f" ] || cp "$dir/$f" "$dir/registry/$f"; done
-chown -R "$uid:$gid" "$dir/registry"
-to_disk "$dir"/registry/* "$dir/registry" "$dir"
-docker rm -f "$name" >/dev/null 2>&1 || true
-docker run -d --name "$name" --restart always --user "$uid:$gid" --read-only --cap-drop ALL \
-  --security-opt no-new-privileges --label "sparkqfs.config=$digest" "$@" \
-  -p "$port:5000" -v "$dir/registry:/registry" \
-  --entrypoint /usr/bin/docker-registry "$image" serve /registry/config.yml >/dev/null
-"""
+REGISTRY_SCRIPT = script("start_registry")
 
 
 def registry_name(session: Session) -> str:

@@ -13,6 +13,7 @@ from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.measuring.bench import Link
+from sparkqfs.remote import script
 
 BURST_S = 0.01
 """Worth of traffic that may go at full speed: more than one tick of any kernel."""
@@ -20,35 +21,7 @@ LEAST_BURST = 32 * 1024
 START_S = 30.0
 END_S = 20.0
 HANDLE = "5af:"
-SCRIPT = r"""
-container=$1 address=$2 network=$3 rate=$4 burst=$5 limit=$6 handle=$7
-fail() { [ "$rate" = 0 ] && exit 0; echo "$1" >&2; exit 9; }
-for program in tc ip nsenter; do command -v "$program" >/dev/null || fail "no $program here"; done
-pid=$(docker inspect -f '{{.State.Pid}}' "$container") || fail 'the container is gone'
-id=$(docker network inspect -f '{{.Id}}' "$network") || fail "no network $network"
-inside() { nsenter -t "$pid" -n -- "$@"; }
-outside() { nsenter --net="/var/run/docker/netns/1-$(printf %.10s "$id")" -- "$@"; }
-device=$(inside ip -4 -o addr show | awk -v "a=$address/" 'index($4, a) == 1 {print $2; exit}')
-[ -n "$device" ] || fail "no interface with $address in the container"
-peer=$(inside ip -o link show dev "$device" | sed -n 's/^[0-9]*: [^@:]*@if\([0-9]*\):.*/\1/p')
-port=$(outside ip -o link show | sed -n "s/^${peer:-none}: \([^@:]*\)[@:].*/\1/p")
-[ -n "$port" ] || fail "the other end of $device is not found"
-has() { "$1" tc qdisc show dev "$2" root; }
-free() { case "$(has "$@")" in "qdisc tbf $handle "*) "$1" tc qdisc del dev "$2" root;; esac; }
-free_both() { free inside "$device"; free outside "$port"; }
-shape() {
-  case "$(has "$@")" in *noqueue*|'') ;; *) fail "$2 has a queueing discipline already";; esac
-  "$1" tc qdisc add dev "$2" root handle "$handle" tbf rate "${rate}bit" burst "$burst" latency 50ms || exit 9
-}
-free_both
-[ "$rate" = 0 ] && exit 0
-trap free_both EXIT
-trap 'exit 143' HUP INT TERM
-shape inside "$device"
-shape outside "$port"
-printf 'shaped\n'
-timeout "$limit" cat >/dev/null
-"""
+SCRIPT = script("shape_link")
 """Both ends of the container's link to the overlay, so both directions. It ends with its standard input: whatever ends
 the run ends the shaping too. A filter that an earlier run left has the same handle and goes first."""
 

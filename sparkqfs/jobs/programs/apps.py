@@ -27,59 +27,13 @@ from sparkqfs.plan.programs.apps import (
     parse_submissions,
 )
 from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.remote import program, script
 
-LIST_SCRIPT = rf"""
-for d in {FOLDER}/submit-*/; do
-  [ -f "$d/app.json" ] || continue
-  printf '%s\t%s\t%s\t%s\t' "$(basename "$d")" "$(head -c 40 "$d/exit" 2>/dev/null | head -n 1)" \
-    "$(stat -c %Y "$d/exit" 2>/dev/null)" "$(grep -s 'app ID app-' "$d/spark.log" | tail -n 1)"
-  head -n 1 "$d/app.json"; echo
-done
-"""
-LOGS_SCRIPT = r"""
-cd "$1" 2>/dev/null || exit 0
-lines=$2
-show() {
-  name=$1 end=0 have=0 gone=; shift
-  for f in "$@"; do
-    size=$(stat -c %s -- "$f" 2>/dev/null) || size=0
-    n=0
-    case $f in *@*) n=${f##*@}; n=${n#"${n%%[!0]*}"};; esac
-    end=$((n + size)) have=$((have + size))
-  done
-  case $# in 0) return 0;; esac
-  case $f in *@*) gone=$((end - have));; esac
-  [ ! -f "$d.${name##*/}.gone" ] || gone=$(head -c 40 "$d.${name##*/}.gone")
-  [ "${gone:-0}" = 0 ] || printf '%s-gone\t%s\n' "$name" "$gone"
-  printf '%s\t%s\n' "$name" "$(cat -- "$@" 2>/dev/null | tail -c 1000000 | tail -n "$lines" | base64 -w 0)"
-}
-for d in '' */; do
-  for f in "${d}stderr" "${d}stdout"; do
-    set --
-    for part in "$f"--* "$f" "$f"@*; do
-      case $part in *@*[!0-9]*) continue;; esac
-      [ ! -f "$part" ] || set -- "$@" "$part"
-    done
-    show "$f" "$@"
-  done
-done
-"""
+LIST_SCRIPT = script("list_submissions", FOLDER=FOLDER)
+LOGS_SCRIPT = script("last_lines")
 """Of each stream the last lines, from all its pieces, and the bytes that are not kept any more. A driver's pieces are
 `stdout`, `stdout@OFFSET`, …; an executor's are `stdout--TIME`, …, `stdout`, and `.stdout.gone` says what is missing."""
-END_LISTENER = """
-import os, signal, sys
-port = "%04X" % int(sys.argv[1])
-rows = [line.split() for name in ("tcp", "tcp6") for line in open("/proc/net/" + name)]
-inodes = {"socket:[%s]" % row[9] for row in rows if row[3] == "0A" and row[1].rpartition(":")[2] == port}
-for pid in filter(str.isdigit, os.listdir("/proc")):
-    try:
-        held = {os.readlink("/proc/%s/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%s/fd" % pid)}
-    except OSError:
-        continue
-    if held & inodes:
-        os.kill(int(pid), signal.SIGTERM)
-        print(pid)
-"""
+END_LISTENER = program("end_listener")
 """In the container of a driver that is no submission: ends the JVM that listens on the driver's port."""
 
 

@@ -16,30 +16,12 @@ from sparkqfs.jobs.cluster.deploy import ENDING_S, check_time_limit, find_contai
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.steps import JobResult
+from sparkqfs.remote import script
 
 RESULT_MIME = "application/vnd.sparkqfs.result+json"
 NOTEBOOKS = "/data/notebooks"
 """In the container."""
-NOTEBOOK_SCRIPT = r"""
-set -eu
-folder=$1 name=$2; shift 2
-if [ ! -f "$folder/$name.ipynb" ]; then
-  printf 'absent\n'
-  for f in "$folder"/*.ipynb; do [ ! -f "$f" ] || printf 'known\t%s\n' "$(basename "$f" .ipynb)"; done
-  exit 1
-fi
-work=$(mktemp -d /tmp/notebook.XXXXXX)
-trap 'rm -rf "$work"' EXIT
-trap 'exit 143' INT TERM
-cd "$work"
-rc=0
-/opt/venv/bin/papermill --no-progress-bar --log-output --cwd "$work" "$@" "$folder/$name.ipynb" "$work/$name.ipynb" >&2 || rc=$?
-/opt/venv/bin/jupyter nbconvert --log-level WARN --to html "$work/$name.ipynb" >&2 || true
-for f in "$name.ipynb" "$name.html"; do
-  [ ! -f "$work/$f" ] || { printf 'file\t%s\t' "$f"; base64 -w 0 "$work/$f"; printf '\n'; }
-done
-exit $rc
-"""
+NOTEBOOK_SCRIPT = script("run_notebook")
 
 
 def notebook(session: Session, name: str, parameters: dict[str, str], *, out: Path, timeout_s: float) -> JobResult:

@@ -13,7 +13,7 @@ from sparkqfs.jobs.watching import status
 from sparkqfs.plan.programs.apps import APP_LABEL, ENDED_STATES, FOLDER, GRACE_S, Piece, parse_piece, service_name
 from sparkqfs.plan.programs.fits import Room, parse_memory
 from sparkqfs.plan.stack import CLUSTER_LABEL
-from sparkqfs.plan.steps import TO_DISK
+from sparkqfs.remote import script
 
 ENTER = (
     'cd -P -- "$1" && uid=$2 gid=$3 && shift 3 && '
@@ -22,58 +22,14 @@ ENTER = (
 """What users' programs write is read and made as the service user, never as root: it may be a link to anywhere."""
 PIECE_BYTES = 1_000_000
 """Of a driver's output, read at once."""
-READ_SCRIPT = rf"""
-cd "{FOLDER}/$1" 2>/dev/null || exit 0
-[ -z "$4" ] || {{ printf '%s %s\n' "$(($2 - 1))" "$(($3 - 1))" > ".r-$4" &&
-  mv -f ".r-$4" ".reader-$4"; }} || rm -f ".r-$4"
-[ ! -f exit ] || printf 'exit\t%s\n' "$(head -c 40 exit)"
-[ ! -f spark.log ] || printf 'app\t%s\n' "$(grep 'app ID app-' spark.log | tail -n 1)"
-piece() {{
-  wanted=$(($2 - 1)) file='' next='' start=0
-  for f in "$1" "$1"@*; do
-    [ -f "$f" ] || continue
-    n=${{f#"$1"}}; n=${{n#@}}; n=${{n#"${{n%%[!0]*}}"}}
-    case $n in *[!0-9]*) continue;; esac
-    if [ "${{n:-0}}" -le "$wanted" ]; then file=$f start=${{n:-0}}
-    elif [ -z "$next" ]; then next=$f after=$n; fi
-  done
-  from=$wanted size=0
-  [ -z "$file" ] || size=$(stat -c %s -- "$file" 2>/dev/null) || size=0
-  if [ -n "$next" ] && [ "$((start + size))" -le "$from" ]; then
-    file=$next start=$after from=$after
-  fi
-  [ -n "$file" ] || return 0
-  [ -z "$next" ] || printf 'more\tyes\n'
-  printf '%s-gone\t%s\n' "$1" "$((from - wanted))"
-  from=$((from - start + 1))
-  printf '%s\t%s\n' "$1" "$(tail -c "+$from" -- "$file" 2>/dev/null | head -c {PIECE_BYTES} | base64 -w 0)"
-}}
-piece stdout "$2"
-piece stderr "$3"
-"""
+READ_SCRIPT = script("read_output", FOLDER=FOLDER, PIECE_BYTES=PIECE_BYTES)
 """Output is in pieces, named after where they begin, as runtime/sparkqfs_runtime/kept_output.py says.
 
 Its words are the submission, the first bytes to read of stdout and stderr, from 1, and the id of a reader for whom the
 driver is to keep what is not read yet. `exit` is looked for before the output: nothing is written after it.
 """
-MARK_SCRIPT = rf"""
-{TO_DISK}
-cd "{FOLDER}/$1" 2>/dev/null || exit 0
-[ -f exit ] || {{ printf '%s\n' "$2" > exit && to_disk exit .; }}
-"""
-TIDY_SCRIPT = rf"""
-{TO_DISK}
-for old in {FOLDER}/submit-*; do
-  case " $* " in *" ${{old##*/}} "*) continue;; esac
-  if [ -d "$old" ] && [ ! -f "$old/exit" ] && [ -n "$(find "$old" -maxdepth 0 -mmin +60)" ]; then
-    last=$(ls -td -- "$old" "$old"/stdout* "$old"/stderr* 2>/dev/null | head -n 1)
-    last=$(stat -c %Y "$last")
-    printf '1 lost\n' > "$old/.exit" && touch -d "@$last" "$old/.exit" && to_disk "$old/.exit" &&
-      mv -f "$old/.exit" "$old/exit" && to_disk "$old"
-  fi
-  [ ! -f "$old/exit" ] || [ -z "$(find "$old/exit" -mmin "+$((${{days:-7}} * 1440))")" ] || rm -rf -- "$old"
-done
-"""
+MARK_SCRIPT = script("mark_end", FOLDER=FOLDER)
+TIDY_SCRIPT = script("tidy_submissions", FOLDER=FOLDER)
 """Its words are the submissions that live. One that wrote no end gets the time of its last output for it; of one that
 is younger than an hour the service may not be made yet."""
 MEMORY_SCRIPT = "grep -E '^Mem(Total|Available):' /proc/meminfo"

@@ -15,20 +15,9 @@ from sparkqfs.jobs.programs.submit import submit
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.programs.apps import Program
 from sparkqfs.plan.steps import JobResult
+from sparkqfs.remote import program
 
-LAUNCHER = """\
-import os
-import sys
-
-from pyspark.sql import SparkSession
-
-path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "stdin.txt")
-with open(path, encoding="utf-8") as file:
-    program = compile(file.read(), "<stdin>", "exec")
-spark = SparkSession.builder.getOrCreate()
-sys.argv = ["-"]
-exec(program, {"__name__": "__main__", "spark": spark, "sc": spark.sparkContext, "sql": spark.sql})
-"""
+LAUNCHER = program("stdin_program")
 STARTUP = "/opt/spark/python/pyspark/shell.py"
 """Spark's own: it makes `spark` and `sc` and says hello."""
 

@@ -24,18 +24,10 @@ from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.programs.apps import FOLDER, Parcel, Program, driver_labels, driver_task, is_uri, pack, service_name
 from sparkqfs.plan.programs.fits import check_driver, driver_size, fit_executors, parse_defaults
-from sparkqfs.plan.steps import TO_DISK, JobResult, Outcome
+from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.remote import script
 
-SEND_SCRIPT = rf"""
-set -eu
-{TO_DISK}
-umask 027
-mkdir -p {FOLDER}
-mkdir "{FOLDER}/$1"
-tar -x -f - -C "{FOLDER}/$1"
-find "{FOLDER}/$1" -exec sync -- {{}} +
-to_disk {FOLDER} .
-"""
+SEND_SCRIPT = script("take_submission", FOLDER=FOLDER)
 
 
 # --- sending ---

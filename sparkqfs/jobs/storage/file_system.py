@@ -17,65 +17,20 @@ from sparkqfs.plan import catalogue
 from sparkqfs.plan.cluster.nodes import marker_path
 from sparkqfs.plan.cluster.ownership import cluster_directories, users_of
 from sparkqfs.plan.stack import SECRETS
-from sparkqfs.plan.steps import TO_DISK, JobResult, Outcome
+from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage.metadata import block_refusals, metadata_refusals
 from sparkqfs.plan.storage.seam import Master, disk_mounts
+from sparkqfs.remote import script
 
-INIT_SCRIPT = r"""
-set -eu
-image=$1 source=$2 target=$3 uid=$4 gid=$5 id=$6 storage=$7 root=$8
-dir=$(mktemp -d /run/sparkqfs-init.XXXXXX)
-trap 'rm -rf "$dir"' EXIT INT TERM
-mkdir "$dir/configs" "$dir/secrets"
-while read -r kind name content; do printf '%s' "$content" | base64 -d > "$dir/$kind/$name"; done
-chown -R "$uid:$gid" "$dir"; chmod -R u=rwX,go= "$dir"
-docker run --rm --label "sparkqfs.init=$id" --log-driver none --network none \
-  --cap-drop ALL --security-opt no-new-privileges \
-  --tmpfs /run/sparkqfs:mode=1777 \
-  -e SPARKQFS_STORAGE="$storage" -e SPARKQFS_ROOT="$root" -e SPARKQFS_CLUSTER_ID="$id" \
-  -v "$source:$target" -v "$dir/configs:/etc/sparkqfs:ro" -v "$dir/secrets:/run/secrets:ro" \
-  --entrypoint /opt/sparkqfs/bin/supervise "$image" init-storage </dev/null
-sync -f "$source"
-"""
-UNDO_SCRIPT = r"""
-set -eu
-base=$1 n=0 l=0 latest=no when= fsid= kib=0 init=
-look() {
-@METADATA@
-}
-look
-[ "$init" = begun ] || { echo "$base holds more than what an init has left; nothing was removed" >&2; exit 1; }
-@UNDO@
-sync -f "$base"
-"""
+INIT_SCRIPT = script("init_storage")
+UNDO_SCRIPT = script("undo_init")
 """Looks again with the very lines that the facts come from, and removes by name."""
-WAIT_SCRIPT = r"""
-ids=$(docker ps -q --filter "label=sparkqfs.init=$1")
-[ -z "$ids" ] || timeout --foreground 120 docker wait $ids >/dev/null
-"""
+WAIT_SCRIPT = script("wait_for_init")
 """The container of an init whose task was killed comes to its end by itself, within seconds."""
 
 ERASE_TIMEOUT_S = 6 * 3600.0
 """Unlinking millions of files takes its time."""
-ERASE_SCRIPT = (
-    f"{TO_DISK}\n"
-    + r"""set -eu
-top=$1; shift
-for d in "$@"; do
-  p=$d
-  while :; do
-    [ ! -L "$p" ] || { echo "$p is a symbolic link; it is not followed, nothing was erased" >&2; exit 1; }
-    case "$p" in */"$top"/*|*/metastore/*) p=${p%/*};; *) break;; esac
-  done
-done
-for d in "$@"; do
-  [ -d "$d" ] || continue
-  find "$d" -xdev -mindepth 1 -delete
-  to_disk "$d"
-  printf 'erased\t%s\n' "$d"
-done
-"""
-)
+ERASE_SCRIPT = script("erase")
 
 
 def refusals(session: Session) -> tuple[Problem, ...]:

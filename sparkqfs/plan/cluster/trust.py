@@ -11,25 +11,13 @@ from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.plan.steps import ShellStep, Step, write_file
+from sparkqfs.remote import script
 
 DAEMON_JSON = PurePosixPath("/etc/docker/daemon.json")
 KEY = "insecure-registries"
 RELOAD_S = 10
 """Seconds that an engine gets to take its changed settings in."""
-RELOAD = r"""
-insecure_loaded() { docker info --format '{{json .RegistryConfig}}' 2>/dev/null | grep -qF "\"$registry\""; }
-reload_engine() {
-  if [ -d /run/systemd/system ] && systemctl -q is-active docker; then systemctl reload docker
-  elif [ -s /run/docker.pid ]; then kill -HUP "$(cat /run/docker.pid)"
-  else kill -HUP "$(pidof dockerd)"; fi
-  tries=0
-  while ! insecure_loaded; do
-    tries=$((tries + 1))
-    [ "$tries" -le %d ] || return 1
-    sleep 1
-  done
-}
-"""
+RELOAD = script("reload_engine")
 
 
 def plan_trust(config: ClusterConfig, fact: NodeFacts, ca_pem: str | None) -> tuple[list[Step], list[Problem]]:

@@ -81,6 +81,8 @@ class Service:
     is_called: bool = False
     """Other containers connect to it by its name."""
     pace: Pace = USUAL
+    probe: tuple[str, ...] = ()
+    """What `health` is asked; empty for a question of its own, under the service's name."""
 
     def is_in(self, config: ClusterConfig) -> bool:
         """Whether this cluster has it."""

@@ -17,6 +17,7 @@ from sparkqfs.plan.storage.seam import (
     Words,
     servers_unready,
 )
+from sparkqfs.remote import script
 
 ROOT = f"hdfs://{topology.HDFS_NAMENODE}:{topology.NAMENODE_PORT}"
 ZERO = "0000000000000000000"
@@ -30,34 +31,9 @@ INIT_FILES = (
 Whatever else there is was written by a namenode that ran: that begins with an `edits_` file and another seen_txid.
 Source: Hadoop 3.5.0, traced with strace.
 """
-METADATA_SCRIPT = r"""
-cp=$base/name/current image=fsimage_@ZERO@
-if [ -d "$cp" ]; then
-  n=$(find "$cp" -name 'fsimage*' ! -name '*.md5' -type f | wc -l)
-  l=$(find "$cp" -name 'edits_*' -type f | wc -l)
-  [ -e "$cp/VERSION" ] && latest=yes
-  newest=$(find "$cp" -type f ! -name VERSION -printf '%T@ %p\n' | sort -n | tail -n 1)
-  [ -z "$newest" ] || when=$(date -u -d "@${newest%% *}" '+%Y-%m-%d %H:%M UTC')
-  fsid=$(sed -n 's/^blockpoolID=//p' "$cp/VERSION" 2>/dev/null | head -n 1)
-  kib=$(du -sk "$cp" | awk '{print $1}')
-fi
-if [ -d "$base/name" ] && [ -n "$(find "$base/name" -mindepth 1 ! -name lost+found -print -quit)" ]; then
-  odd=$(find "$base/name" -mindepth 1 ! \( @INIT_FILES@ \) \
-    ! \( -type d \( -name current -o -name lost+found \) \) -print -quit)
-  case "$(head -c 20 "$cp/seen_txid" 2>/dev/null | tr -d '\0')" in ''|0) ;; *) odd=seen_txid;; esac
-  if [ -n "$odd" ]; then init=
-  elif [ -s "$cp/VERSION" ] && [ -s "$cp/seen_txid" ] && [ -s "$cp/$image.md5" ] &&
-    (cd "$cp" && md5sum --status -c "$image.md5") 2>/dev/null; then init=unused
-  else init=begun; fi
-fi
-""".replace("@INIT_FILES@", INIT_FILES).replace("@ZERO@", ZERO)
+METADATA_SCRIPT = script("hdfs_metadata", INIT_FILES=INIT_FILES, ZERO=ZERO)
 """Files of a name directory: Hadoop 3, NNStorage and Storage (fsimage_*, edits_*, VERSION)."""
-UNDO_SCRIPT = r"""
-if [ -d "$base/name" ]; then
-  find "$base/name" -xdev -mindepth 1 -maxdepth 2 @INIT_FILES@ -delete
-  [ ! -d "$base/name/current" ] || rmdir "$base/name/current"
-fi
-""".replace("@INIT_FILES@", INIT_FILES)
+UNDO_SCRIPT = script("hdfs_undo", INIT_FILES=INIT_FILES)
 
 
 class Hdfs(Backend):

@@ -18,6 +18,7 @@ from sparkqfs.plan.storage.seam import (
     Words,
     servers_unready,
 )
+from sparkqfs.remote import script
 
 ROOT = f"qfs://{topology.QFS_MASTER}:{topology.META_CLIENT_PORT}"
 REED_SOLOMON = "1,6,3,65536,2"
@@ -44,36 +45,8 @@ INIT_FILES = (
 The names end in the sequence number of an empty file system. The log has 109 bytes then; the first operation in it
 makes them more than 128. Source: QFS 2.2.8, traced with strace.
 """
-METADATA_SCRIPT = r"""
-cp=$base/checkpoint lg=$base/logs odd=
-if [ -d "$cp" ]; then
-  n=$(find "$cp" -name 'chkpt*' ! -name '*.tmp' -type f | wc -l)
-  { [ -e "$cp/latest" ] || [ -L "$cp/latest" ]; } && latest=yes
-  newest=$(find "$cp" -type f -name 'chkpt*' ! -name '*.tmp' -printf '%T@ %p\n' | sort -n | tail -n 1)
-  if [ -n "$newest" ]; then
-    when=$(date -u -d "@${newest%% *}" '+%Y-%m-%d %H:%M UTC')
-    fsid=$(head -n 40 "${newest#* }" | tr '\r' '\n' | sed -n 's/^\(filesysteminfo\|fsinfo\)\/fsid\/\([^/]*\).*/\2/p')
-    fsid=$(printf '%s\n' "$fsid" | head -n 1)
-  fi
-  kib=$(du -sk "$cp" | awk '{print $1}')
-fi
-[ -d "$lg" ] && l=$(find "$lg" -name 'log.*' -type f | wc -l)
-for d in "$cp" "$lg"; do
-  [ -d "$d" ] || continue
-  [ -z "$(find "$d" -mindepth 1 ! -name lost+found -print -quit)" ] || init=begun
-  odd=$odd$(find "$d" -mindepth 1 ! \( @INIT_FILES@ \) ! \( -type f -name latest \) \
-    ! \( -type d -name lost+found \) -print -quit)
-done
-if [ -n "$odd" ]; then init=
-elif [ "$latest" = yes ]; then
-  if cmp -s "$cp/latest" "$cp/chkpt.0.0.0" && [ -s "$lg/log.0.0.0.0" ]; then init=unused; else init=; fi
-fi
-""".replace("@INIT_FILES@", INIT_FILES)
-UNDO_SCRIPT = r"""
-for d in "$base/checkpoint" "$base/logs"; do
-  [ ! -d "$d" ] || find "$d" -xdev -mindepth 1 -maxdepth 1 @INIT_FILES@ -delete
-done
-""".replace("@INIT_FILES@", INIT_FILES)
+METADATA_SCRIPT = script("qfs_metadata", INIT_FILES=INIT_FILES)
+UNDO_SCRIPT = script("qfs_undo", INIT_FILES=INIT_FILES)
 
 
 class Qfs(Backend):

@@ -1,0 +1,15 @@
+# shellcheck shell=sh disable=SC2015
+# Sent by sparkqfs/jobs/cluster/old_images.py, which says what its words are.
+label=$1 days=$2; shift 2
+limit=$(($(date +%s) - days * 86400))
+for id in $(docker image ls -q --no-trunc --filter "label=$label" | sort -u); do
+  names=$(docker image inspect -f '{{range .RepoTags}}{{println .}}{{end}}{{range .RepoDigests}}{{println .}}{{end}}' \
+    "$id") || continue
+  for kept in "$@"; do
+    printf '%s\n' "$names" | grep -qxF -- "$kept" && continue 2
+  done
+  made=$(docker image inspect -f '{{.Created}}' "$id") && made=$(date -d "$made" +%s) || continue
+  [ "$made" -lt "$limit" ] || continue
+  docker image rm "$id" >/dev/null 2>&1 && printf '%s\n' "$names" | grep . | head -n 1
+done
+exit 0

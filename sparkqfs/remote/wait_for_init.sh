@@ -1,0 +1,4 @@
+# shellcheck shell=sh disable=SC2086
+# Sent by sparkqfs/jobs/storage/file_system.py, which says what its words are.
+ids=$(docker ps -q --filter "label=sparkqfs.init=$1")
+[ -z "$ids" ] || timeout --foreground 120 docker wait $ids >/dev/null
