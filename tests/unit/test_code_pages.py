@@ -171,7 +171,7 @@ def test_the_daemons_have_the_names_that_are_in_the_log() -> None:
 # --- runtime: environment -------------------------------------------------------------------------
 
 VARIABLE = re.compile(r"\bSPARKQFS_[A-Z_]+\b")
-IN_CODE = ("runtime", "sparkqfs/plan", "sparkqfs/jobs", "docker", "stack")
+IN_CODE = ("runtime", "sparkqfs/plan", "sparkqfs/jobs", "sparkqfs/remote", "docker", "stack")
 
 
 def variables() -> dict[str, set[str]]:
