@@ -33,7 +33,7 @@ from pyspark.cloudpickle import register_pickle_by_value
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from sparkqfs import topology
+from sparkqfs.topology import SPARK_UI_PORT  # no module of ours: this one goes to the executors with all its names
 
 SCHEMA = "id long, value double, text string"
 TEXT_BYTES = 1008
@@ -197,7 +197,7 @@ def granted_cores(spark: SparkSession) -> tuple[int | None, str]:
     if master is None:
         return None, ""
     try:
-        port = os.environ.get("SPARKQFS_SPARK_UI_PORT") or topology.SPARK_UI_PORT
+        port = os.environ.get("SPARKQFS_SPARK_UI_PORT") or SPARK_UI_PORT
         found = get_json(f"http://{master[1]}:{port}/json/")
     except (OSError, ValueError):
         return None, ""
