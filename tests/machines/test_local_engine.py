@@ -18,7 +18,7 @@ from tests.paths import ROOT
 
 ASK = """
 import os
-from sparkqfs.local import local_status
+from sparkqfs.local.cluster import local_status
 if os.geteuid() == 0:  # root may use every socket
     os.setgroups([])
     os.setuid(65534)

@@ -35,7 +35,7 @@ sys.path.insert(0, {root!r})
 from tests.doubles.servers import Sshd
 from sparkqfs.clients import terminal
 from sparkqfs.clients.ssh import NodeClient
-from sparkqfs.report import Reporter
+from sparkqfs.report.reporter import Reporter
 config = Sshd(port={port}, key=Path({key!r}), host_key="").cluster(Path({known!r}))
 rows, columns = terminal.size()
 argv = [sys.executable, "-I", {program!r}, str(rows), str(columns), "sh"]
