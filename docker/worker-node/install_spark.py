@@ -94,7 +94,8 @@ def unpack(archive: Path, packages: Path, arm: bool) -> list[Path]:
             for pattern in matches:
                 unwanted[pattern] += 1
             if not matches:
-                target = packages / place.replace("@", f"{top}.dist-info", 1)
+                inside = f"{top}.dist-info/{place[2:]}" if place.startswith("@/") else place
+                target = packages / inside
                 write(content, target, executable=bool(member.mode & 0o100) and target.suffix != ".py")
                 written.append(target)
     for pattern, count in unwanted.items():

@@ -20,6 +20,7 @@ import termios
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -36,6 +37,9 @@ LAST_S = 1.0
 """Without a byte to write; a process that has left the program's group may hold the pipes open for ever."""
 DRAIN_S = 60.0
 """For writing what is still in the pipes to a slow disk."""
+STOP_S = 2.0
+OWED_BYTES = 1 << 17
+"""More than a pipe holds (64 KiB) and one read: what comes after that was not the program's when it ended."""
 
 
 def piece_name(stream: str, offset: int) -> str:
@@ -55,7 +59,8 @@ class Keeper:
         """Where each piece that is there begins."""
         self.finishing = threading.Event()
         """The program has ended: nobody is waited for any more, and nothing is removed."""
-        self.is_writing = False
+        self.pending = 0
+        """Of what was read, bytes that are not written yet."""
         self._pipe: IO[bytes] | None = None
         self._file: int | None = None
         self._room = 0
@@ -65,24 +70,19 @@ class Keeper:
         with contextlib.closing(os.fdopen(source, "rb", buffering=0)) as pipe:
             self._pipe = pipe
             while data := pipe.read(READ_BYTES):
-                self.is_writing = True
+                self.pending = len(data)
                 self.write(data)
-                self.is_writing = False
         self._close()
 
-    def has_more(self) -> bool:
-        """Whether bytes that the program has written are still to be kept."""
-        return self.is_writing or self.waiting() > 0
-
     def waiting(self) -> int:
-        """Bytes in the pipe."""
+        """Bytes that are read and not written yet, and those in the pipe."""
         count = bytearray(4)
         try:
             if self._pipe is not None:
                 fcntl.ioctl(self._pipe.fileno(), termios.FIONREAD, count)
         except (OSError, ValueError):  # closed
-            return 0
-        return int.from_bytes(count, sys.byteorder)
+            return self.pending
+        return self.pending + int.from_bytes(count, sys.byteorder)
 
     def write(self, data: bytes) -> None:
         """Appends to the last piece, and begins others."""
@@ -96,9 +96,11 @@ class Keeper:
             except OSError:  # a full disk: what comes later may find room again, in a piece of its own
                 self._close()
                 self.total += len(rest)
+                self.pending = 0
                 return
             self._room -= done
             self.total += done
+            self.pending = max(0, self.pending - done)
             rest = rest[done:]
 
     def begin(self) -> None:
@@ -164,22 +166,28 @@ class Kept:
             ends.append(end)
         return ends[0], ends[1]
 
-    def finish(self, deadline_s: float, drain_s: float = DRAIN_S) -> int:
+    def finish(
+        self, deadline_s: float, drain_s: float = DRAIN_S, is_stopped: Callable[[], bool] = lambda: False
+    ) -> int:
         """The program has ended: takes what is still in the pipes; after `deadline_s` readers are not waited for.
 
-        The bytes that could not be written within another `drain_s`, at least: the disk is too slow, or somebody goes
-        on writing.
+        The bytes that a slow disk did not take within another `drain_s`, or `STOP_S` once the container is stopped.
+        What somebody who is left writes after that is not waited for: it would fill the disk.
         """
         self._join(deadline_s)
+        began = {keeper: keeper.total for keeper in self.keepers}
         for keeper in self.keepers:
             keeper.finishing.set()
         end = time.monotonic() + drain_s
         quiet = time.monotonic() + LAST_S
         while self._is_alive() and (now := time.monotonic()) < end:
-            if any(keeper.has_more() for keeper in self.keepers):
+            owed = [keeper for keeper, total in began.items() if keeper.total - total <= OWED_BYTES]
+            if any(keeper.waiting() for keeper in owed):
                 quiet = now + LAST_S
-            elif now >= quiet:
+            elif now >= quiet or not owed:
                 return 0
+            if is_stopped():
+                end = min(end, now + STOP_S)
             self._join(0.05)
         return sum(keeper.waiting() for keeper in self.keepers) if self._is_alive() else 0
 

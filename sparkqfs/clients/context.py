@@ -8,7 +8,7 @@ import tarfile
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO
 
 from sparkqfs import topology
@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 """The work tree: images, templates and notebooks are files beside the package."""
 
 
+RUNTIME = ROOT / "runtime"
+"""What runs in the containers."""
 HADOOP_LOCK = ROOT / "docker" / topology.WORKER_NODE / "hadoop.lock"
 """Hadoop's servers: one jar a line, its SHA-256 and its path in Maven Central."""
 RECIPES = frozenset({"hadoop.lock", "hadoop.pom.xml"})
@@ -59,15 +61,16 @@ def templates() -> dict[str, str]:
 def make_context(config: ClusterConfig, name: str, parts: StorageParts | None) -> Context:
     """The context of one image. `parts` count by their digest, certificates and build output do not count."""
     folder = ROOT / "docker" / name
-    if not folder.is_dir():
-        raise ClusterError(Problem(what=f"{folder} is missing", hint="run from a complete clone of the repository"))
+    for needed in (folder, RUNTIME):
+        if not needed.is_dir():
+            raise ClusterError(Problem(what=f"{needed} is missing", hint="run from a complete clone of the repository"))
     members: list[tuple[str, Path | bytes, int]] = []
     members += _files(folder, folder)
     if name == topology.JUPYTER_SERVER:
         members.append(("notebooks/.keep", b"", 0o644))
         members += [(f"notebooks/{path.name}", path, 0o644) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
     if name == topology.WORKER_NODE:
-        members += _files(ROOT / "runtime", ROOT)
+        members += _files(RUNTIME, ROOT)
         members += [(str(path.relative_to(ROOT)), path, 0o644) for path in _shared_modules()]
     hasher = hashlib.sha256()
     for arc, content, mode in members:
@@ -85,12 +88,19 @@ def make_context(config: ClusterConfig, name: str, parts: StorageParts | None) -
 
 
 def _files(folder: Path, root: Path) -> list[tuple[str, Path | bytes, int]]:
-    """All files below a folder but build output, named from `root` on; executable for all or for nobody."""
+    """All files below a folder but what tools leave there, named from `root` on; executable for all or for nobody."""
     return [
         (str(path.relative_to(root)), path, 0o755 if path.stat().st_mode & 0o100 else 0o644)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts and path.name not in RECIPES
+        if path.is_file() and path.name not in RECIPES and not _is_left(path.relative_to(folder))
     ]
+
+
+def _is_left(path: PurePath) -> bool:
+    """Caches, an editor's copies, a memory image: no part of the tree."""
+    return any(part.startswith(".") or part in ("__pycache__", "core") for part in path.parts) or path.name.endswith(
+        "~"
+    )
 
 
 def _shared_modules() -> list[Path]:

@@ -51,7 +51,7 @@ class Usage:
 
 
 def parse_usage(text: str) -> UsageSample:
-    """Read the lines `key value…` that gather_usage.USAGE_SCRIPT prints. Raises `ValueError` on another shape."""
+    """Read the lines `key value…` that remote/usage.sh prints. Raises `ValueError` on another shape."""
     values: dict[str, list[str]] = {}
     for line in text.splitlines():
         key, *rest = line.split()

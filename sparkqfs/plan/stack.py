@@ -274,6 +274,7 @@ class _Common:
     def extra_hosts(self) -> list[str]:
         """The names that the overlay's DNS would know, for the machines' own network; all of them on the manager."""
         called = [service.name for service in single_services(self.config) if service.is_called]
+        called.sort(key=lambda name: name != topology.SPARK_MASTER)  # as ever: another order is another stack
         return [f"{name}:{self.config.manager.advertise}" for name in called]
 
     def pinned_to_manager(self) -> list[str]:

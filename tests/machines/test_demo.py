@@ -111,6 +111,17 @@ def test_a_storage_that_was_chosen_is_never_replaced(place: Place, storage: str)
     assert "failed at" in done.stdout
 
 
+@pytest.mark.parametrize("kind", ["qfs", "hdfs", "shared"])
+def test_a_demo_that_is_there_keeps_its_storage(place: Place, kind: str) -> None:
+    line = "" if kind == "qfs" else f"storage:\n  kind: {kind}\n"
+    (place.folder / "hosts.demo.yml").write_text(f"nodes:\n  node1: 192.168.1.11\n{line}")
+    assert place.run().returncode == 0 and storage_of(place) == kind
+    other = "hdfs" if kind == "qfs" else "qfs"
+    done = place.run(STORAGE=other)
+    assert done.returncode == 2 and f"has the storage {kind}: ./demo --down first" in done.stderr
+    assert place.run("--down", STORAGE="nonsense").returncode == 0
+
+
 def test_a_storage_that_does_not_exist_is_a_wrong_command_line(place: Place) -> None:
     done = place.run(STORAGE="ceph")
     assert done.returncode == 2 and not place.calls.exists()

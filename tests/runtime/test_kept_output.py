@@ -17,6 +17,7 @@ from sparkqfs.jobs.programs import apps as jobs
 from sparkqfs.jobs.programs import drivers
 from sparkqfs.plan.programs.apps import Piece, parse_piece
 from sparkqfs_runtime import kept_output, scratch, tidy
+from sparkqfs_runtime.supervise import driver
 from tests.paths import PROGRAMS
 
 ID = "submit-20260101120000-7f3a"
@@ -175,13 +176,58 @@ def test_a_slow_disk_costs_no_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_what_a_disk_did_not_take_in_time_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_output, "READ_BYTES", 4096)
-    monkeypatch.setattr(kept_output.Keeper, "write", lambda _self, _data: time.sleep(2))
+
+    def stuck(_self: kept_output.Keeper, _data: bytes) -> None:
+        time.sleep(2)
+
+    monkeypatch.setattr(kept_output.Keeper, "write", stuck)
     kept = kept_output.Kept(tmp_path, LIMIT)
     out, err = kept.open()
     os.write(out, b"x" * 40_000)
     os.close(out)
     os.close(err)
-    assert kept.finish(0.01, drain_s=0.3) == 40_000 - 4096
+    assert kept.finish(0.01, drain_s=0.3) == 40_000
+
+
+def test_a_stop_shortens_the_wait_for_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_output, "STOP_S", 0.2)
+
+    def stuck(_self: kept_output.Keeper, _data: bytes) -> None:
+        time.sleep(5)
+
+    monkeypatch.setattr(kept_output.Keeper, "write", stuck)
+    kept = kept_output.Kept(tmp_path, LIMIT)
+    out, err = kept.open()
+    os.write(out, b"x" * 100)
+    os.close(out)
+    os.close(err)
+    started = time.monotonic()
+    assert kept.finish(0.01, 60, lambda: True) == 100
+    assert time.monotonic() - started < 4
+
+
+def test_one_who_goes_on_writing_is_not_waited_for_and_does_not_fill_the_disk(tmp_path: Path) -> None:
+    kept = kept_output.Kept(tmp_path, LIMIT)
+    out, err = kept.open()
+    writer = subprocess.Popen(["yes"], stdout=out, start_new_session=True)
+    os.close(out)
+    os.close(err)
+    try:
+        time.sleep(0.3)
+        started = time.monotonic()
+        assert kept.finish(0.01) == 0
+        assert time.monotonic() - started < 20
+    finally:
+        writer.kill()
+        writer.wait()
+
+
+def test_what_is_added_at_the_end_is_after_all_pieces(tmp_path: Path) -> None:
+    (tmp_path / "stderr").write_text("first\n")
+    (tmp_path / "stderr@000000000000006").write_text("second\n")
+    driver.keep_end(tmp_path, 0, "ended", "sparkqfs: said at the end\n")
+    assert (tmp_path / "stderr").read_text() == "first\n"
+    assert (tmp_path / "stderr@000000000000006").read_text() == "second\nsparkqfs: said at the end\n"
 
 
 def test_a_pipe_that_stays_open_is_left_after_a_moment(tmp_path: Path) -> None:

@@ -31,12 +31,12 @@ from sparkqfs_runtime.supervise.setup import (
 from sparkqfs_runtime.supervise.spark import write_spark_defaults
 
 DRIVER_DEADLINE_S = 20.0
-"""Less than the driver's grace period in plan/apps.py."""
+"""Less than the driver's grace period in plan/programs/apps.py."""
 OUTPUT_BYTES = 64 << 20
 """Kept of a program's stdout, and of its stderr, unless the stack says otherwise."""
 OUTPUT_DEADLINE_S = 3.0
 """For whoever follows a program to read what is still in its pipes when it has ended."""
-DRAIN_S = {"ended": 60.0, "stopped": 5.0}
+DRAIN_S = {"ended": 60.0, "stopped": 2.0}
 """Then for the disk to take it; a container that is stopped has no more time."""
 DRIVER_OOM_SCORE = 500
 """Of -1000 to 1000; everything else has 0. A process may raise its own, and take back what it raised."""
@@ -135,7 +135,7 @@ def run_driver(setup: Setup) -> int:
         keep_end(folder, 1, "ended", f"{submit[0]} cannot be started\n")
         return 1
     code, word = wait_for_driver(pid)
-    lost = kept.finish(OUTPUT_DEADLINE_S, DRAIN_S[word])
+    lost = kept.finish(OUTPUT_DEADLINE_S, DRAIN_S[word], lambda: bool(signal.sigpending() & STOP_SIGNALS))
     keep_end(folder, code, word, f"sparkqfs: the disk was too slow for the last {lost} bytes\n" if lost else "")
     return code
 
@@ -143,7 +143,8 @@ def run_driver(setup: Setup) -> int:
 def keep_end(folder: Path, code: int, word: str, text: str = "") -> None:
     """What whoever follows the program looks for: nobody reads the container's own log."""
     if text:
-        with (folder / "stderr").open("a", encoding="utf-8") as file:
+        last = max(folder.glob("stderr*"), default=folder / "stderr")
+        with last.open("a", encoding="utf-8") as file:
             file.write(text)
     for path in (*folder.glob("stdout*"), *folder.glob("stderr*")):
         with contextlib.suppress(OSError):

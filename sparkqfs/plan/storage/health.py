@@ -150,7 +150,7 @@ def parse_hdfs_health(body: object, memory: MemoryFact | str) -> HealthFact:
 def parse_memory(body: object) -> MemoryFact:
     """Read the page `health_path` of the master. Raises `ValueError` on another shape."""
     if not isinstance(body, Mapping) or body.get("schema") != 1:
-        raise ValueError("no answer of storage_health.py of schema 1")
+        raise ValueError("no answer of missing_data of schema 1")
     look, check = body.get("look"), body.get("check")
     looked: Mapping[object, object] = look if isinstance(look, Mapping) else {}
     missing, interval = body.get("missing"), body.get("check_s")
