@@ -115,7 +115,8 @@ def test_a_storage_that_was_chosen_is_never_replaced(place: Place, storage: str)
 def test_a_demo_that_is_there_keeps_its_storage(place: Place, kind: str) -> None:
     line = "" if kind == "qfs" else f"storage:\n  kind: {kind}\n"
     (place.folder / "hosts.demo.yml").write_text(f"nodes:\n  node1: 192.168.1.11\n{line}")
-    assert place.run().returncode == 0 and storage_of(place) == kind
+    again = place.run()
+    assert again.returncode == 0 and storage_of(place) == kind and "WITHOUT QFS" not in again.stdout
     other = "hdfs" if kind == "qfs" else "qfs"
     done = place.run(STORAGE=other)
     assert done.returncode == 2 and f"has the storage {kind}: ./demo --down first" in done.stderr
