@@ -207,8 +207,7 @@ class _Common:
     def service(self, service: Service, constraints: list[str], **deploy_more: object) -> Document:
         """One service: one process set on one machine, reached without a virtual address."""
         owner = self.config.owner
-        disks = len(service.node.data_dirs) if isinstance(service, WorkerNode) else 1
-        environment = {**self.environment(disks), **service.environment(self.around)}
+        environment = {**self.environment(service.disks), **service.environment(self.around)}
         pace = service.pace
         deploy: dict[str, object] = {
             "mode": "replicated",

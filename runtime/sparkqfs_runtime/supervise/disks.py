@@ -67,18 +67,6 @@ def apps_dir(setup: Setup) -> Path:
     return Path(setup.get("SPARKQFS_APPS_DIR", "/data/spark/apps"))
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """The file has this content or stays as it was; a link in its place is replaced, not followed."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync(path.parent)
-
-
 def sync(path: Path) -> None:
     """What is answered for is on the disk: a file's bytes, or the names in a directory. Links are not followed."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sparkqfs import topology
+from sparkqfs import durable, topology
 from sparkqfs_runtime import kept_output, scratch
 from sparkqfs_runtime.supervise import storage
 from sparkqfs_runtime.supervise.address import name_host, set_address
-from sparkqfs_runtime.supervise.disks import apps_dir, enter_scratch, sync, write_whole
+from sparkqfs_runtime.supervise.disks import apps_dir, enter_scratch, sync
 from sparkqfs_runtime.supervise.processes import Daemon, reap, send, start
 from sparkqfs_runtime.supervise.setup import (
     EX_CONFIG,
@@ -36,7 +36,7 @@ OUTPUT_BYTES = 64 << 20
 """Kept of a program's stdout, and of its stderr, unless the stack says otherwise."""
 OUTPUT_DEADLINE_S = 3.0
 """For whoever follows a program to read what is still in its pipes when it has ended."""
-DRAIN_S = {"ended": 60.0, "stopped": 2.0}
+DRAIN_S = {"ended": kept_output.DRAIN_S, "stopped": kept_output.STOP_S}
 """Then for the disk to take it; a container that is stopped has no more time."""
 DRIVER_OOM_SCORE = 500
 """Of -1000 to 1000; everything else has 0. A process may raise its own, and take back what it raised."""
@@ -149,7 +149,7 @@ def keep_end(folder: Path, code: int, word: str, text: str = "") -> None:
     for path in (*folder.glob("stdout*"), *folder.glob("stderr*")):
         with contextlib.suppress(OSError):
             sync(path)
-    write_whole(folder / "exit", f"{code} {word}\n".encode())
+    durable.replace_file(folder / "exit", f"{code} {word}\n".encode(), 0o640)
 
 
 @contextlib.contextmanager

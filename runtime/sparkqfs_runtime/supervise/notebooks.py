@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-from sparkqfs_runtime.supervise.disks import write_whole
+from sparkqfs import durable
 from sparkqfs_runtime.supervise.setup import say
 
 LAID = ".sparkqfs-notebooks.json"
@@ -24,7 +24,7 @@ def copy_notebooks(source: Path, target: Path) -> None:
         except OSError as error:
             say(f"could not copy {notebook.name} to {target}: {error}")
     try:
-        write_whole(target / LAID, json.dumps(laid, indent=1, sort_keys=True).encode())
+        durable.replace_file(target / LAID, json.dumps(laid, indent=1, sort_keys=True).encode(), 0o640)
     except OSError as error:
         say(f"could not write {target / LAID}: {error}")
 
@@ -40,7 +40,7 @@ def lay_notebook(ours: bytes, target: Path, name: str, laid: dict[str, str]) -> 
             return  # there is nothing newer, it was laid there already, or that one is somebody's too
         say(f"{target / name} was changed by somebody; ours is {beside}")
     if theirs != ours:
-        write_whole(target / place, ours)
+        durable.replace_file(target / place, ours, 0o640)
     laid[place] = digest
 
 

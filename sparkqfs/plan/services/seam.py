@@ -81,6 +81,8 @@ class Service:
     is_called: bool = False
     """Other containers connect to it by its name."""
     pace: Pace = USUAL
+    disks: int = 1
+    """Data directories of its machines."""
     probe: tuple[str, ...] = ()
     """What `health` is asked; empty for a question of its own, under the service's name."""
 

@@ -32,6 +32,7 @@ class WorkerNode(Service):
 
     def __init__(self, config: ClusterConfig, node: NodeConfig, *, cores: int, heap_mib: int) -> None:
         self.node, self.cores, self.heap_mib = node, cores, heap_mib
+        self.disks = len(node.data_dirs)
         self.secrets = (SPARK_SECRET, *backend_of(config).worker_secrets)
 
     def configs(self, around: Surroundings) -> tuple[str, ...]:
