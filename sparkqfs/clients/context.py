@@ -98,9 +98,8 @@ def _files(folder: Path, root: Path) -> list[tuple[str, Path | bytes, int]]:
 
 def _is_left(path: PurePath) -> bool:
     """Caches, an editor's copies, a memory image: no part of the tree."""
-    return any(part.startswith(".") or part in ("__pycache__", "core") for part in path.parts) or path.name.endswith(
-        "~"
-    )
+    is_hidden = any(part.startswith(".") or part in ("__pycache__", "core") for part in path.parts)
+    return is_hidden or path.name.endswith("~")
 
 
 def _shared_modules() -> list[Path]:

@@ -154,54 +154,45 @@ def test_a_reader_that_lags_holds_the_program_and_not_the_bound(tmp_path: Path) 
     assert not writer.is_alive() and keeper.total == 3 * LIMIT
 
 
-def test_a_slow_disk_costs_no_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine that writes much else: the last pieces take longer than a moment of quiet."""
-    monkeypatch.setattr(kept_output, "LAST_S", 0.1)
-    monkeypatch.setattr(kept_output, "READ_BYTES", 4096)
+def written(folder: Path, data: bytes) -> kept_output.Kept:
+    """A program that has written this and ended."""
+    kept = kept_output.Kept(folder, LIMIT)
+    out, err = kept.open()
+    os.write(out, data)
+    os.close(out)
+    os.close(err)
+    return kept
+
+
+def slow_disk(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Each piece of what is written takes so long."""
     write = kept_output.Keeper.write
 
     def slow(self: kept_output.Keeper, data: bytes) -> None:
-        time.sleep(0.15)
+        time.sleep(seconds)
         write(self, data)
 
+    monkeypatch.setattr(kept_output, "READ_BYTES", 4096)
     monkeypatch.setattr(kept_output.Keeper, "write", slow)
-    kept = kept_output.Kept(tmp_path, LIMIT)
-    out, err = kept.open()
-    os.write(out, b"x" * 40_000)
-    os.close(out)
-    os.close(err)
-    assert kept.finish(0.01) == 0
+
+
+def test_a_slow_disk_costs_no_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that writes much else: the last pieces take longer than a moment of quiet."""
+    monkeypatch.setattr(kept_output, "LAST_S", 0.1)
+    slow_disk(monkeypatch, 0.15)
+    assert written(tmp_path, b"x" * 40_000).finish(0.01) == 0
     assert sum(path.stat().st_size for path in tmp_path.glob("stdout*")) == 40_000
 
 
 def test_what_a_disk_did_not_take_in_time_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_output, "READ_BYTES", 4096)
-
-    def stuck(_self: kept_output.Keeper, _data: bytes) -> None:
-        time.sleep(2)
-
-    monkeypatch.setattr(kept_output.Keeper, "write", stuck)
-    kept = kept_output.Kept(tmp_path, LIMIT)
-    out, err = kept.open()
-    os.write(out, b"x" * 40_000)
-    os.close(out)
-    os.close(err)
-    assert kept.finish(0.01, drain_s=0.3) == 40_000
+    slow_disk(monkeypatch, 2)
+    assert written(tmp_path, b"x" * 40_000).finish(0.01, drain_s=0.3) == 40_000
 
 
 def test_a_stop_shortens_the_wait_for_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_output, "STOP_S", 0.2)
-
-    def stuck(_self: kept_output.Keeper, _data: bytes) -> None:
-        time.sleep(5)
-
-    monkeypatch.setattr(kept_output.Keeper, "write", stuck)
-    kept = kept_output.Kept(tmp_path, LIMIT)
-    out, err = kept.open()
-    os.write(out, b"x" * 100)
-    os.close(out)
-    os.close(err)
-    started = time.monotonic()
+    slow_disk(monkeypatch, 5)
+    kept, started = written(tmp_path, b"x" * 100), time.monotonic()
     assert kept.finish(0.01, 60, lambda: True) == 100
     assert time.monotonic() - started < 4
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from sparkqfs import durable, topology
 from sparkqfs_runtime import kept_output, scratch
 from sparkqfs_runtime.supervise import storage
-from sparkqfs_runtime.supervise.address import name_host, set_address
+from sparkqfs_runtime.supervise.address import name_host
 from sparkqfs_runtime.supervise.disks import apps_dir, enter_scratch, sync
 from sparkqfs_runtime.supervise.processes import Daemon, reap, send, start
 from sparkqfs_runtime.supervise.setup import (
     EX_CONFIG,
+    QUIET_LOG,
     STOP_SIGNALS,
     WAITED_SIGNALS,
     Refusal,
@@ -42,19 +43,13 @@ DRIVER_OOM_SCORE = 500
 """Of -1000 to 1000; everything else has 0. A process may raise its own, and take back what it raised."""
 
 
-DRIVER_LOG = """\
-rootLogger.level = warn
-rootLogger.appenderRef.stderr.ref = stderr
-appender.stderr.type = Console
-appender.stderr.name = stderr
-appender.stderr.target = SYSTEM_ERR
-appender.stderr.layout.type = PatternLayout
-appender.stderr.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex
-logger.native.name = org.apache.hadoop.util.NativeCodeLoader
-logger.native.level = error
+DRIVER_LOG = (
+    QUIET_LOG
+    + """\
 logger.shutdown.name = org.apache.spark.network.util.JavaUtils
 logger.shutdown.level = error
 """
+)
 """What a person at a notebook wants to see; the daemons keep Spark's own setting."""
 
 
@@ -80,9 +75,7 @@ logger.app.appenderRef.stderr.level = warn
 
 def prepare_driver(setup: Setup, log: str) -> None:
     """Settings of drivers in this container: executors reach them under its address."""
-    kind = storage.of(setup)
-    address = set_address(setup, kind.first_service)
-    kind.configure(setup, address)
+    address = storage.as_client(setup)
     local_dirs = setup.environ.setdefault("SPARK_LOCAL_DIRS", "/data/spark/local")
     enter_scratch(setup, "driver", local_dirs)
     make_home(setup, Path(local_dirs.split(",")[0]).parent / "home")

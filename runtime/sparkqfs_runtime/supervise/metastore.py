@@ -10,11 +10,11 @@ from pathlib import Path
 
 from sparkqfs import topology
 from sparkqfs_runtime.supervise import storage
-from sparkqfs_runtime.supervise.address import set_address
 from sparkqfs_runtime.supervise.processes import Daemon
 from sparkqfs_runtime.supervise.setup import (
     EX_CONFIG,
     PROGRAMS,
+    QUIET_LOG,
     Setup,
     die,
     make_writable,
@@ -40,17 +40,6 @@ METASTORE_SITE = {
     "datanucleus.connectionPoolingType": "HikariCP",
 }
 """A part of the schema is made when it is first needed; the next start completes one that a kill has left half."""
-METASTORE_LOG = """\
-rootLogger.level = warn
-rootLogger.appenderRef.stderr.ref = stderr
-appender.stderr.type = Console
-appender.stderr.name = stderr
-appender.stderr.target = SYSTEM_ERR
-appender.stderr.layout.type = PatternLayout
-appender.stderr.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex
-logger.native.name = org.apache.hadoop.util.NativeCodeLoader
-logger.native.level = error
-"""
 
 
 def metastore(setup: Setup) -> list[Daemon]:
@@ -59,13 +48,12 @@ def metastore(setup: Setup) -> list[Daemon]:
     if not folder.is_dir():
         die(EX_CONFIG, f"{folder} is missing: the catalogue of tables has no place; nothing started")
     make_writable(folder)
-    kind = storage.of(setup)
-    kind.configure(setup, set_address(setup, kind.first_service))
+    storage.as_client(setup)
     wait_for_directory(setup, WAREHOUSE)
     database = folder / "catalogue"
     classes = setup.run / "metastore"
     classes.mkdir(mode=0o700, exist_ok=True)
-    write_private(classes / "hive-log4j2.properties", METASTORE_LOG)
+    write_private(classes / "hive-log4j2.properties", QUIET_LOG)
     write_private(classes / "hive-site.xml", metastore_site(read_config(setup, "spark-defaults.conf"), database))
     program = str(PROGRAMS / "metastore")
     make_catalogue(setup, program, database)

@@ -28,6 +28,18 @@ ENV_KEYS = (
     "SPARK_LOCAL_HOSTNAME", "SPARK_LOCAL_IP", "SPARK_MASTER_URL",
 )  # fmt: skip
 """What a program started by `docker exec` needs; nothing secret."""
+QUIET_LOG = """\
+rootLogger.level = warn
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = %d{yy/MM/dd HH:mm:ss} %p %c{1}: %m%n%ex
+logger.native.name = org.apache.hadoop.util.NativeCodeLoader
+logger.native.level = error
+"""
+"""log4j's settings of a program whose warnings a person wants to see, on standard error."""
 
 
 def say(text: str) -> None:

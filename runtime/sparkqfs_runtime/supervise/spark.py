@@ -148,10 +148,8 @@ def spark_master(setup: Setup) -> list[Daemon]:
 def history_server(setup: Setup) -> list[Daemon]:
     """What ended applications did. Spark's program ends when its directory is missing: deploy makes that later."""
     setup.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # what is published is the page in front of it
-    kind = storage.of(setup)
-    address = set_address(setup, kind.first_service)
+    address = storage.as_client(setup)
     name_host(setup, address)
-    kind.configure(setup, address)
     # It talks to no daemon of Spark's: the secret is not there.
     own_port = str(topology.HISTORY_OWN_PORT)
     write_spark_defaults(setup, {"spark.history.ui.port": own_port, "spark.authenticate": "false"})
@@ -166,10 +164,8 @@ def history_server(setup: Setup) -> list[Daemon]:
 
 def master_page(setup: Setup) -> tuple[str, str]:
     """Host and port of the Spark master's page."""
-    url = setup.get("SPARK_MASTER_URL", MASTER_URL)
-    return url.removeprefix("spark://").partition(":")[0], setup.get(
-        "SPARKQFS_SPARK_UI_PORT", str(topology.SPARK_UI_PORT)
-    )
+    host, _, _ = setup.get("SPARK_MASTER_URL", MASTER_URL).removeprefix("spark://").partition(":")
+    return host, setup.get("SPARKQFS_SPARK_UI_PORT", str(topology.SPARK_UI_PORT))
 
 
 def wait_for_directory(setup: Setup, path: str) -> None:
