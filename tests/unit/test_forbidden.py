@@ -99,3 +99,22 @@ def test_outside_of_the_folder_nothing_is_refused() -> None:
         guard._hear("open", ("file", "r", 0))
     guard._hear("os.system", ("true",))
     assert len(guard.tried) == 2
+
+
+def test_a_thread_that_another_folder_has_left_goes_on() -> None:
+    """Its work is not that of a test here; a thread that begins meanwhile is."""
+    guard, go, ended = Guard(), threading.Event(), threading.Event()
+
+    def wait_and_try() -> None:
+        go.wait(20)
+        with contextlib.suppress(BaseException):
+            guard._hear("os.system", ("true",))
+        ended.set()
+
+    threading.Thread(target=wait_and_try).start()
+    with guard.on():
+        go.set()
+        assert ended.wait(20) and guard.tried == []
+        ended.clear()
+        threading.Thread(target=wait_and_try).start()
+        assert ended.wait(20) and len(guard.tried) == 1
