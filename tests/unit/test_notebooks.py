@@ -76,6 +76,38 @@ def test_notebooks_that_measure_do_so_in_the_same_way() -> None:
     assert tagged(ROOT / "notebooks/primes.ipynb", "measure") == tagged(ROOT / "notebooks/locality.ipynb", "measure")
 
 
+def test_bytes_are_counted_again_when_an_executor_comes_meanwhile() -> None:
+    measure: dict[str, Any] = {}
+    exec(tagged(ROOT / "notebooks/locality.ipynb", "measure"), measure)
+    there = {"0": 2}
+    counted = {"10.0.0.1": 100}
+    measure |= {
+        "wait_for_executors": lambda: None,
+        "executors": lambda: dict(there),
+        "received": lambda _: dict(counted),
+    }
+    done: list[int] = []
+
+    def work() -> int:
+        done.append(sum(there.values()))
+        counted["10.0.0.1"] += 7
+        there.setdefault("1", 2)  # the first time it comes too late for what was counted before
+        counted.setdefault("10.0.0.2", 50)
+        return len(done)
+
+    assert measure["while_counted"](work) == (2, {"10.0.0.1": 7, "10.0.0.2": 0})
+    assert done == [2, 4]
+
+
+def test_executors_that_come_and_go_all_the_time_give_no_figure() -> None:
+    measure: dict[str, Any] = {}
+    exec(tagged(ROOT / "notebooks/locality.ipynb", "measure"), measure)
+    names = iter(range(1000))
+    measure |= {"wait_for_executors": lambda: None, "executors": lambda: {next(names): 2}, "received": lambda _: {}}
+    with pytest.raises(RuntimeError, match="each of 3 times: nothing could be counted"):
+        measure["while_counted"](lambda: None, 3)
+
+
 def test_the_summary_of_a_result_is_a_text_or_some_or_nothing() -> None:
     assert compute.summary_of({"summary": ["one", "two"], "count": 3}) == ["one", "two"]
     assert compute.summary_of({"summary": "one"}) == ["one"]
