@@ -18,8 +18,8 @@ from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.gather.nodes import gather_nodes
+from sparkqfs.plan.cluster.directories import private_directory
 from sparkqfs.plan.cluster.images import ImageRef
-from sparkqfs.plan.cluster.nodes import private_directory
 from sparkqfs.plan.cluster.ownership import name_problems
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Backend

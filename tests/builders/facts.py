@@ -9,7 +9,8 @@ from typing import Any
 
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.facts.nodes import DiskFact, MetaFact, NodeFacts, PathFact
-from sparkqfs.plan.cluster.nodes import FreshMaterial, wanted_directories
+from sparkqfs.plan.cluster.directories import wanted_directories
+from sparkqfs.plan.cluster.nodes import FreshMaterial
 from sparkqfs.plan.steps import Secret
 from tests.builders.clusters import a_cluster
 

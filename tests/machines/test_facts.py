@@ -14,7 +14,7 @@ import pytest
 from sparkqfs.config.model import SharedConfig, StorageConfig, StorageKind
 from sparkqfs.facts.nodes import ContainerFact, MetaFact, NodeFacts, PathFact, parse_node
 from sparkqfs.gather.nodes import facts_arguments, facts_script, layout_arguments
-from sparkqfs.plan.cluster.nodes import private_directory, wanted_directories
+from sparkqfs.plan.cluster.directories import private_directory, wanted_directories
 from sparkqfs.plan.storage import backend_of
 from tests.builders.clusters import a_cluster
 

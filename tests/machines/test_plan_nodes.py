@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from sparkqfs.config.model import OwnerConfig, RegistryConfig
-from sparkqfs.plan.cluster.nodes import wanted_directories
+from sparkqfs.plan.cluster.directories import wanted_directories
 from sparkqfs.plan.steps import Secret, Step, make_directory, script_of, write_file
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.builders.facts import (

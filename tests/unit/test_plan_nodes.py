@@ -11,7 +11,7 @@ import pytest
 from sparkqfs.config.model import ClusterConfig, NotebooksConfig, RegistryConfig, SharedConfig, StorageConfig
 from sparkqfs.errors import ExitCode
 from sparkqfs.facts.nodes import NodeFacts
-from sparkqfs.plan.cluster.nodes import wanted_directories
+from sparkqfs.plan.cluster.directories import wanted_directories
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, write_file
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.builders.facts import (

@@ -16,7 +16,8 @@ from sparkqfs.jobs import session as base
 from sparkqfs.jobs.cluster import deploy
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage.file_system import data_directories, init, refusals
-from sparkqfs.plan.cluster.nodes import is_initialised, plan_prep
+from sparkqfs.plan.cluster.markers import is_initialised
+from sparkqfs.plan.cluster.nodes import plan_prep
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import INITIALISED, a_node, fresh, prepared, with_path
 

@@ -21,8 +21,9 @@ from sparkqfs.jobs.cluster.down import left_over, remove
 from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.storage.shared_path import check_shared_path
 from sparkqfs.jobs.watching import status
+from sparkqfs.plan.cluster.directories import wanted_directories
 from sparkqfs.plan.cluster.images import stack_images
-from sparkqfs.plan.cluster.nodes import marker_path, wanted_directories
+from sparkqfs.plan.cluster.markers import marker_path
 from sparkqfs.plan.stack import CLUSTER_LABEL, StackFile, StackInput, build_stack
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage.metadata import start_problem

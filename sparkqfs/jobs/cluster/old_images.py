@@ -6,7 +6,7 @@ from sparkqfs.jobs.cluster import images
 from sparkqfs.jobs.cluster.swarm import registry_name, wait_for_registry
 from sparkqfs.jobs.programs.drivers import ENTER
 from sparkqfs.jobs.session import Session
-from sparkqfs.plan.cluster.nodes import private_directory
+from sparkqfs.plan.cluster.directories import private_directory
 from sparkqfs.plan.stack import CLUSTER_LABEL
 from sparkqfs.plan.steps import Outcome
 from sparkqfs.remote import script

@@ -19,7 +19,7 @@ from sparkqfs.facts.swarm import SwarmNode
 from sparkqfs.gather.nodes import gather_swarm_nodes
 from sparkqfs.jobs.cluster import images
 from sparkqfs.jobs.session import Session
-from sparkqfs.plan.cluster.nodes import private_directory
+from sparkqfs.plan.cluster.directories import private_directory
 from sparkqfs.plan.cluster.ownership import name_problems
 from sparkqfs.plan.stack import CLUSTER_LABEL, log_arguments, node_labels
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Step

@@ -12,7 +12,7 @@ from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import file_system as storage
 from sparkqfs.jobs.storage.shared_path import shared_path_problems
 from sparkqfs.plan.cluster.layout import layout_document, layout_line, layout_table
-from sparkqfs.plan.cluster.nodes import is_initialised
+from sparkqfs.plan.cluster.markers import is_initialised
 from sparkqfs.plan.sizes import Sizing, sizing, sizing_document, sizing_lines
 from sparkqfs.plan.steps import JobResult, Outcome
 

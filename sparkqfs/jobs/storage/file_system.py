@@ -14,7 +14,7 @@ from sparkqfs.jobs.cluster import images
 from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.storage.shared_path import check_shared_path
 from sparkqfs.plan import catalogue
-from sparkqfs.plan.cluster.nodes import marker_path
+from sparkqfs.plan.cluster.markers import marker_path
 from sparkqfs.plan.cluster.ownership import cluster_directories, users_of
 from sparkqfs.plan.stack import SECRETS
 from sparkqfs.plan.steps import JobResult, Outcome

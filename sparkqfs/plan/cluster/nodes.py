@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from sparkqfs.config.model import ClusterConfig, NodeConfig
-from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts.nodes import DiskFact, NodeFacts, PathFact
-from sparkqfs.plan import catalogue
-from sparkqfs.plan.cluster.ownership import RECOVERY, WORK, name_problems, name_steps
+from sparkqfs.errors import Problem
+from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.plan.cluster.directories import (
+    PRIVATE_MODE,
+    directory_fault,
+    directory_steps,
+    path_problems,
+    private_directory,
+    shared_notebooks,
+)
+from sparkqfs.plan.cluster.markers import cluster_id_of, marker_steps
+from sparkqfs.plan.cluster.ownership import name_problems, name_steps
 from sparkqfs.plan.cluster.trust import plan_trust
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
-from sparkqfs.plan.storage.metadata import LOST_METADATA
-from sparkqfs.plan.storage.seam import MARKER
 
-DIRECTORY_MODE = 0o750
-PRIVATE_MODE = 0o700
 NO_SECRET = Secret()
 
 
@@ -51,7 +54,7 @@ def plan_prep(
     steps: list[Step] = []
     problems: list[Problem] = []
     unchanged: list[str] = []
-    cluster_id, id_problems = _cluster_id(config, facts, fresh)
+    cluster_id, id_problems = cluster_id_of(config, facts, fresh.cluster_id)
     misnamed = name_problems(config, facts)
     if _is_unnamed(config, facts):
         id_problems += misnamed
@@ -65,11 +68,11 @@ def plan_prep(
             continue
         fact = facts[node.name]
         trust_steps, trust_problems = plan_trust(config, fact, fresh.ca_pem if has_ca else None)
-        faults = [*_owner_problems(config, fact), *_path_problems(config, node, fact), *trust_problems]
+        faults = [*_owner_problems(config, fact), *path_problems(config, node, fact), *trust_problems]
         faults += [problem for problem in misnamed if problem.node == node.name and problem not in id_problems]
-        marker_steps: list[Step] = []
+        markers: list[Step] = []
         if cluster_id is not None:
-            marker_steps, marker_problems = _marker(config, node, facts, cluster_id, node.name in adopt)
+            markers, marker_problems = marker_steps(config, node, facts, cluster_id, node.name in adopt)
             faults += marker_problems
         if faults or id_problems:
             problems += faults
@@ -77,9 +80,9 @@ def plan_prep(
         mine = [
             *(_engine_steps(fact) if install_engine else []),
             *_owner_steps(config, fact),
-            *_directory_steps(config, node, fact),
-            *_shared_notebooks(config, node, fact),
-            *marker_steps,
+            *directory_steps(config, node, fact),
+            *shared_notebooks(config, node, fact),
+            *markers,
             *(name_steps(config, fact) if cluster_id is not None or backend_of(config).layout is None else []),
             *_manager_steps(config, node, fact, fresh),
             *trust_steps,
@@ -90,23 +93,6 @@ def plan_prep(
     return Plan(steps=tuple(steps), problems=tuple(problems), unchanged=tuple(unchanged))
 
 
-def is_initialised(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
-    """True when the manager holds a file system's metadata."""
-    manager = facts.get(config.manager.name)
-    return manager is not None and manager.meta.exists
-
-
-def holds_data(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
-    """True when a disk without a marker may be one that is not mounted: there is metadata, or a block on any machine.
-
-    So it is too with what an init has left that did not end: it began when every disk had its marker.
-    """
-    manager = facts.get(config.manager.name)
-    began = manager is not None and manager.meta.init == "begun"
-    blocks = any(disk.has_blocks for fact in facts.values() for disk in fact.disks)
-    return is_initialised(config, facts) or began or blocks
-
-
 def _manager_is_applied(config: ClusterConfig, facts: dict[str, NodeFacts], only: tuple[str, ...]) -> bool:
     """True when the manager gets what is new (marker, secrets, CA) in this very run."""
     node = config.manager
@@ -114,95 +100,13 @@ def _manager_is_applied(config: ClusterConfig, facts: dict[str, NodeFacts], only
         return False
     fact = facts[node.name]
     _, trust_problems = plan_trust(config, fact, None)
-    return not [*_owner_problems(config, fact), *_path_problems(config, node, fact), *trust_problems]
+    return not [*_owner_problems(config, fact), *path_problems(config, node, fact), *trust_problems]
 
 
 def _is_unnamed(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
     """True unless the manager carries the name of hosts.yml: then a wrong name anywhere stops all machines."""
     manager = facts.get(config.manager.name)
     return manager is None or not manager.disks or manager.disks[0].cluster != config.name
-
-
-def _first_marker(fact: NodeFacts) -> str | None:
-    return fact.disks[0].marker if fact.disks else None
-
-
-def _cluster_id(
-    config: ClusterConfig, facts: dict[str, NodeFacts], fresh: FreshMaterial
-) -> tuple[str | None, list[Problem]]:
-    """The cluster's id is the manager's marker; a new one only where nothing at all stands against it."""
-    manager = facts.get(config.manager.name)
-    layout = backend_of(config).layout
-    if manager is None or layout is None:
-        return None, []
-    marker = _first_marker(manager)
-    if marker is not None:
-        return marker, []
-    first = config.manager.data_dirs[0]
-    blocks = backend_of(config).words.blocks
-    hint = f"mount the disk that belongs at {first}; if it is lost: {LOST_METADATA}"
-    if manager.meta.exists or manager.meta.init:
-        what = f"{first}/{layout.top} holds a file system but no .cluster-id"
-        return None, [Problem(node=manager.name, what=what, hint=hint, code=ExitCode.REFUSED)]
-    found = [
-        (fact.name, disk)
-        for fact in facts.values()
-        for disk in fact.disks
-        if disk.marker is not None or disk.has_blocks
-    ]
-    if found:
-        name, disk = found[0]
-        has = blocks if disk.has_blocks else f"no {blocks}"
-        what = (
-            f"no .cluster-id under {first}/{layout.top}, but {name} has {has} and the marker "
-            f"{disk.marker or 'none'} in {disk.path}: a disk of the manager that is not mounted looks like this"
-        )
-        return None, [Problem(node=manager.name, what=what, hint=hint, code=ExitCode.REFUSED)]
-    silent = [node.name for node in config.nodes if node.name not in facts]
-    if silent:
-        return None, []  # one of them may hold the marker of a cluster whose manager has lost a disk
-    return fresh.cluster_id, []
-
-
-def marker_path(config: ClusterConfig, disk: DiskFact) -> PurePosixPath:
-    """The marker of a disk: beside the data, so that it goes away with the disk."""
-    layout = backend_of(config).layout
-    assert layout is not None
-    return disk.path / layout.top / MARKER
-
-
-def _marker(
-    config: ClusterConfig, node: NodeConfig, facts: dict[str, NodeFacts], cluster_id: str, adopt: bool
-) -> tuple[list[Step], list[Problem]]:
-    steps: list[Step] = []
-    problems: list[Problem] = []
-    owner = config.owner
-    for disk in facts[node.name].disks:
-        path = marker_path(config, disk)
-        if disk.marker == cluster_id:
-            continue
-        if disk.marker is not None:
-            what = f"{path} says {disk.marker}, this cluster is {cluster_id}"
-            hint = "this disk belongs to another cluster; it is not touched"
-            problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
-        elif (holds_data(config, facts) and not adopt) or disk.has_blocks:
-            what = f"{path} is missing although the cluster is initialised: is the disk at {disk.path} mounted?"
-            hint = f"mount it; for a machine or disk that is new, `invoke prep --add {node.name}`"
-            problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
-        else:
-            steps.append(
-                write_file(
-                    node.name,
-                    path,
-                    cluster_id + "\n",
-                    uid=owner.uid,
-                    gid=owner.gid,
-                    mode=0o444,
-                    what=f"marker {path}",
-                    why="missing",
-                )
-            )
-    return steps, problems
 
 
 def _owner_problems(config: ClusterConfig, fact: NodeFacts) -> list[Problem]:
@@ -267,124 +171,13 @@ def _owner_steps(config: ClusterConfig, fact: NodeFacts) -> list[Step]:
     return steps
 
 
-def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePosixPath, ...]:
-    """Directories that the service user owns on this node, parents first."""
-    backend = backend_of(config)
-    found: list[PurePosixPath] = []
-    for number, disk in enumerate(node.data_dirs):
-        found += [disk / name for name in backend.disk_directories(number == 0)]
-    found.append(node.data_dirs[0] / WORK)
-    if node.manager:
-        found += [node.data_dirs[0] / name for name in (RECOVERY, *backend.manager_directories())]
-        if config.has_metastore:
-            found += [node.data_dirs[0] / name for name in catalogue.directories(config)]
-        if config.shared_directory is not None:
-            found.append(config.shared_directory)
-        if not config.notebooks.shared:
-            found.append(config.notebooks_path)
-    return tuple(found)
-
-
-def private_directory(config: ClusterConfig) -> PurePosixPath:
-    """Root-only directory of the manager: secrets, CA, the registry's storage."""
-    return config.manager.data_dirs[0] / "sparkqfs"
-
-
-def _path_problems(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> list[Problem]:
-    problems = []
-    shared = config.storage.shared.path
-    if node.manager and shared is not None and (found := fact.paths.get(shared)) and found.kind == "missing":
-        what = f"{shared} is missing: is the shared file system mounted?"
-        hint = "mount it on every node; a directory made here would lie on this machine's own disk"
-        problems.append(Problem(node=fact.name, what=what, config_path="storage.shared.path", hint=hint))
-    for path in (*node.data_dirs, *wanted_directories(config, node)):
-        found = fact.paths.get(path)
-        if found is None or found.kind == "missing":
-            continue
-        if found.kind != "directory":
-            problems.append(_kind_problem(node, found))
-        elif path not in node.data_dirs and not _may_be_taken(config, fact, found):
-            want = f"{config.owner.uid}:{config.owner.gid}"
-            problems.append(_foreign_problem(config, node, found, want))
-    private = fact.paths.get(private_directory(config)) if node.manager else None
-    if private is not None and private.kind not in ("directory", "missing"):
-        problems.append(_kind_problem(node, private))
-    elif private is not None and not _may_be_private(config, fact, private):
-        problems.append(_foreign_problem(config, node, private, "0:0"))
-    return problems
-
-
-def _may_be_taken(config: ClusterConfig, fact: NodeFacts, found: PathFact) -> bool:
-    """True for an empty directory, the service user's, and root's where it has been this cluster's before.
-
-    Directories that hosts.yml names by themselves may hold anything, and those that earlier versions did not make; the
-    others are in a data directory, and its marker or name says whose they are.
-    """
-    if found.empty or found.uid == config.owner.uid:
-        return True
-    ours = [disk.path for disk in fact.disks if disk.marker is not None or disk.cluster is not None]
-    new = [config.manager.data_dirs[0] / name for name in (RECOVERY, *catalogue.directories(config))]
-    is_named = found.path in (config.notebooks.path, config.shared_directory, *new)
-    return found.uid == 0 and not is_named and any(map(found.path.is_relative_to, ours))
-
-
-def _may_be_private(config: ClusterConfig, fact: NodeFacts, found: PathFact) -> bool:
-    """True for an empty directory, one that prep has begun, and one with the secrets in it."""
-    is_begun = found.uid == 0 and found.mode == PRIVATE_MODE
-    return found.empty or is_begun or (fact.has_secrets and found.uid in (0, config.owner.uid))
-
-
-def _kind_problem(node: NodeConfig, found: PathFact) -> Problem:
-    what = f"{found.path} is a {'symbolic link' if found.kind == 'link' else found.kind}, a directory is wanted"
-    hint = "links out of data_dir are not followed; move it away, or set data_dir to where it points"
-    return Problem(node=node.name, what=what, config_path=f"nodes.{node.name}.data_dir", hint=hint)
-
-
-def _foreign_problem(config: ClusterConfig, node: NodeConfig, found: PathFact, want: str) -> Problem:
-    setting = {config.notebooks.path: "notebooks.path", config.shared_directory: "storage.shared.path"}
-    owner = "root" if found.uid == 0 else f"user number {found.uid}"
-    what = f"{found.path} belongs to {owner} and is not empty"
-    hint = f"choose another directory; only if all that is in it is this cluster's: chown -R {want} {found.path}"
-    path = setting.get(found.path, f"nodes.{node.name}.data_dir")
-    return Problem(node=node.name, what=what, config_path=path, hint=hint)
-
-
-def _directory_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> list[Step]:
-    owner = config.owner
-    steps: list[Step] = []
-    for path in wanted_directories(config, node):
-        why = _directory_fault(fact.paths.get(path), owner.uid, owner.gid, DIRECTORY_MODE)
-        if why is not None:
-            steps.append(make_directory(node.name, path, uid=owner.uid, gid=owner.gid, mode=DIRECTORY_MODE, why=why))
-    return steps
-
-
-def _shared_notebooks(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> list[Step]:
-    """A directory that all nodes see, made where it is missing; one that is there is the user's."""
-    path, owner = config.notebooks_path, config.owner
-    found = fact.paths.get(path)
-    if not (config.notebooks.shared and node.manager) or (found is not None and found.kind != "missing"):
-        return []
-    return [make_directory(node.name, path, uid=owner.uid, gid=owner.gid, mode=DIRECTORY_MODE, why="missing")]
-
-
-def _directory_fault(found: PathFact | None, uid: int, gid: int, mode: int) -> str | None:
-    if found is None or found.kind == "missing":
-        return "missing"
-    if (found.uid, found.gid) != (uid, gid):
-        return f"owner is {found.uid}:{found.gid}, want {uid}:{gid}"
-    if found.mode != mode:
-        return f"mode is {found.mode:o}, want {mode:o}"
-    return None
-
-
 def _manager_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts, fresh: FreshMaterial) -> list[Step]:
     """Secrets and the registry's certificates: root-only files on the manager, made once."""
     if not node.manager:
         return []
     private = private_directory(config)
     steps: list[Step] = []
-    why = _directory_fault(fact.paths.get(private), 0, 0, PRIVATE_MODE)
+    why = directory_fault(fact.paths.get(private), 0, 0, PRIVATE_MODE)
     if why is not None:
         steps.append(make_directory(node.name, private, uid=0, gid=0, mode=PRIVATE_MODE, why=why))
 
