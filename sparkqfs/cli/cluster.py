@@ -16,17 +16,26 @@ if TYPE_CHECKING:
     "only",
     "dry_run",
     help={
-        "add": "new nodes or disks that join an initialised cluster",
+        "add": "new nodes or disks that join an initialised cluster: NODE:DISK, DISK its path or number",
+        "forget": "nodes or disks whose data was copied away or is given up: NODE, NODE:DISK",
+        "here": "the cluster's name: it is in the directories of hosts.yml, whatever is remembered elsewhere",
         "install_engine": "install docker.io where no engine answers (Debian, Ubuntu)",
     },
 )
-def prep(given: Flags, add: str | None = None, install_engine: bool = False) -> None:
+def prep(
+    given: Flags,
+    add: str | None = None,
+    forget: str | None = None,
+    here: str | None = None,
+    install_engine: bool = False,
+) -> None:
     """Directories, owner, marker, registry trust on every node, in parallel."""
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.cluster import prep
 
-        return prep.run(session, only=names(given.only), adopt=names(add), install_engine=install_engine)
+        words = {"adopt": names(add), "forget": names(forget)}
+        return prep.run(session, only=names(given.only), **words, here=here, install_engine=install_engine)
 
     run("prep", job, given)
 

@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from sparkqfs.facts.record import RecordFact, parse_record
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathFact:
@@ -126,6 +128,10 @@ class NodeFacts:
     insecure_registries: tuple[str, ...] = ()
     """Registries (`host:port`) and ranges of addresses to which the running engine talks plain HTTP."""
     has_secrets: bool = False
+    records: tuple[RecordFact, ...] = ()
+    """Every copy of the record of a cluster that is on this machine, of this cluster or of another."""
+    metadata_in: tuple[PurePosixPath, ...] = ()
+    """The data directories in which there is metadata of a file system, whole or in part."""
     routes: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     """TCP ports that something listens on."""
@@ -195,9 +201,18 @@ def parse_node(name: str, text: str) -> NodeFacts:
         daemon_json=base64.b64decode(one("daemon_json")).decode(errors="replace") if "daemon_json" in values else None,
         insecure_registries=_insecure_registries(values.get("swarm", [[]])[0]),
         has_secrets=one("secrets") == "yes",
+        records=parse_records(values),
+        metadata_in=tuple(PurePosixPath(row[0]) for row in values.get("metadata_in", []) if row),
         routes=tuple(row[0] for row in values.get("route", []) if row),
         ports=tuple(sorted({int(row[0]) for row in values.get("port", []) if row and row[0].isdigit()})),
     )
+
+
+def parse_records(values: dict[str, list[list[str]]]) -> tuple[RecordFact, ...]:
+    """From the lines of remote/records.sh: `record<TAB>path<TAB>first line<TAB>sum`, `record_rest<TAB>sum<TAB>rest`."""
+    rests = {row[0]: row[1] for row in values.get("record_rest", []) if len(row) == 2}
+    rows = [row for row in values.get("record", []) if len(row) == 3]
+    return tuple(parse_record(path, head, rests.get(sum_) if sum_ else None) for path, head, sum_ in rows)
 
 
 def parse_shared_path(text: str) -> SharedPathFact:

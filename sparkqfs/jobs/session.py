@@ -19,6 +19,7 @@ from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.gather.nodes import gather_nodes
 from sparkqfs.plan.cluster.directories import private_directory
+from sparkqfs.plan.cluster.identity import identify
 from sparkqfs.plan.cluster.images import ImageRef
 from sparkqfs.plan.cluster.ownership import name_problems
 from sparkqfs.plan.storage import backend_of
@@ -101,9 +102,13 @@ class Session:
         }
 
 
-def check_cluster_name(session: Session, facts: dict[str, NodeFacts]) -> None:
-    """Raises `RefusedError` when the data directories are another cluster's than hosts.yml names."""
-    problems = name_problems(session.config, facts)
+def check_cluster_name(session: Session, facts: dict[str, NodeFacts], *, erases: bool = False) -> None:
+    """Raises `RefusedError` when the data directories are another cluster's than hosts.yml names, or not those that
+    were written down. With `erases` a file system that is gone is no reason.
+    """
+    found = identify(session.config, facts)
+    problems = [*name_problems(session.config, facts), *found.contradictions, *found.of_nodes, *found.gone]
+    problems += () if erases else found.lost
     if problems:
         raise RefusedError(*problems)
 

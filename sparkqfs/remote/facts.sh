@@ -35,7 +35,14 @@ path() {
   set -- "$1" $(stat -c '%u %g %a' "$1")
   say path "$1" "$kind" "$2" "$3" "$4" "$empty"
 }
+. ./records.sh
+remembered
 id_in() { [ -f "$1" ] && [ ! -L "$1" ] && head -n 1 "$1" | tr -cd 'a-z0-9-'; }
+metadata_in() {
+  base=$1 n=0 l=0 latest=no when= fsid= kib=0 init=
+@METADATA@
+  { [ "$n" = 0 ] && [ "$latest" = no ]; } || [ "$init" = begun ] || say metadata_in "${1%/*}"
+}
 first=$1
 for d in "$@"; do
   path "$d"
@@ -44,6 +51,8 @@ for d in "$@"; do
   if [ -n "$top" ]; then
     path "$d/$top"; path "$d/$top/$blocks"
     marker=$(id_in "$d/$top/.cluster-id")
+    record "$d/$top/.cluster.json"
+    (metadata_in "$d/$top")
     if [ -d "$d/$top/$blocks" ]; then
       set -f
       [ -z "$(find -H "$d/$top/$blocks" -type f $block_files -print -quit)" ] || has=yes
@@ -62,6 +71,7 @@ done
 path "$first/spark"
 if [ "$manager" = yes ]; then
   path "$first/sparkqfs"
+  record "$first/sparkqfs/cluster.json"
   old=$IFS; IFS=:; for p in $more; do IFS=$old; path "$p"; done; IFS=$old
   if [ -n "$top" ]; then
     base=$first/$top

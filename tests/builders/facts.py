@@ -9,6 +9,7 @@ from typing import Any
 
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.facts.nodes import DiskFact, MetaFact, NodeFacts, PathFact
+from sparkqfs.facts.record import ClusterRecord, DiskName, RecordFact
 from sparkqfs.plan.cluster.directories import wanted_directories
 from sparkqfs.plan.cluster.nodes import FreshMaterial
 from sparkqfs.plan.steps import Secret
@@ -89,7 +90,36 @@ def a_node(
         "insecure_registries": ("127.0.0.0/8", *([] if config.registry.tls else [config.registry_address])),
         "has_secrets": node.manager,
     }
+    if marker is not None:
+        values["records"] = copies_on(config, name, a_record(config, id=marker))
     return NodeFacts(**(values | more))
+
+
+def a_record(config: ClusterConfig, **overrides: Any) -> ClusterRecord:
+    """What is written down of a cluster in which no file system was made yet."""
+    has_disks = config.storage.kind != "shared"
+    disks = {DiskName(node.name, at): path for node in config.nodes for at, path in enumerate(node.data_dirs)}
+    values: dict[str, Any] = {
+        "cluster": config.name,
+        "id": CLUSTER_ID if has_disks else "",
+        "storage": config.storage.kind,
+        "metadata": DiskName(config.manager.name, 0),
+        "disks": disks if has_disks else {},
+        "shared_path": None if has_disks else config.shared_directory,
+    }
+    return ClusterRecord(**(values | overrides))
+
+
+def copies_on(config: ClusterConfig, name: str, record: ClusterRecord) -> tuple[RecordFact, ...]:
+    """The copies of a record on a machine, in all of their places."""
+    node = config.node(name)
+    memory = PurePosixPath(f"/var/lib/sparkqfs/{config.name}.{config.storage.kind}.json")
+    places = [memory, *([node.data_dirs[0] / "sparkqfs" / "cluster.json"] if node.manager else [])]
+    found = [RecordFact(path=path, record=record, node=name) for path in places]
+    for at, disk in enumerate(node.data_dirs if config.storage.kind != "shared" else ()):
+        path = disk / config.storage.kind / ".cluster.json"
+        found.append(RecordFact(path=path, record=record, node=name, disk=DiskName(name, at)))
+    return tuple(found)
 
 
 def a_fresh_node(name: str, config: ClusterConfig | None = None) -> NodeFacts:

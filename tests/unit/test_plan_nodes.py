@@ -73,6 +73,8 @@ def test_a_fresh_machine_gets_its_user_directories_marker_and_trust_in_this_orde
         "directory /mnt/data/spark (6700:6700, 750)",
         "marker /mnt/data/qfs/.cluster-id",
         "name /mnt/data/qfs/.cluster-name",
+        "record /mnt/data/qfs/.cluster.json",
+        "record /var/lib/sparkqfs/spark.qfs.json",
         "registry trust /etc/docker/certs.d/192.168.1.11:5000/ca.crt",
     ]
     assert all(step.why == "missing" for step in plan.of("node2"))

@@ -16,7 +16,7 @@ from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.gather.nodes import gather_tasks
-from sparkqfs.jobs.cluster import images, leftovers, old_images, swarm
+from sparkqfs.jobs.cluster import images, leftovers, old_images, record, swarm
 from sparkqfs.jobs.cluster.down import left_over, remove
 from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.storage.shared_path import check_shared_path
@@ -129,6 +129,7 @@ def run(session: Session) -> JobResult:
         document: dict[str, object] = {"schema": 1, "stack": stack.text, "configs": stack.configs}
         return JobResult(task="deploy", text=stack.text, document=document)
     _check_storage(session)
+    record.settle(session)
     engine = session.clients.engine()
     started = _utc(str(engine.info()["SystemTime"]))
     subject = f"stack {config.name}"

@@ -46,11 +46,22 @@ def names_of(session: Session, only: tuple[str, ...], flag: str = "--only") -> t
 
 
 def plan(
-    session: Session, *, only: tuple[str, ...] = (), adopt: tuple[str, ...] = (), install_engine: bool = False
+    session: Session,
+    *,
+    only: tuple[str, ...] = (),
+    adopt: tuple[str, ...] = (),
+    forget: tuple[str, ...] = (),
+    here: str | None = None,
+    install_engine: bool = False,
 ) -> tuple[Plan, tuple[Problem, ...]]:
-    """The plan, and the problems of machines that could not be asked."""
+    """The plan, and the problems of machines that could not be asked. `here` is the cluster's name: it is in the
+    directories of hosts.yml, whatever is remembered elsewhere.
+    """
     names = names_of(session, only)
-    names_of(session, adopt, "--add")
+    names_of(session, tuple(word.partition(":")[0] for word in adopt), "--add")
+    if here not in (None, session.config.name):
+        what = f"--here {here}: this cluster is called {session.config.name}; nothing was changed"
+        raise ConfigError(Problem(what=what))
     facts, problems = session.facts()
     made = plan_prep(
         session.config,
@@ -58,13 +69,21 @@ def plan(
         fresh_material(session, facts.get(session.config.manager.name)),
         only=names,
         adopt=adopt,
+        forget=forget,
+        here=here is not None,
         install_engine=install_engine,
     )
     return made, tuple(problem for problem in problems if problem.node in names)
 
 
 def run(
-    session: Session, *, only: tuple[str, ...] = (), adopt: tuple[str, ...] = (), install_engine: bool = False
+    session: Session,
+    *,
+    only: tuple[str, ...] = (),
+    adopt: tuple[str, ...] = (),
+    forget: tuple[str, ...] = (),
+    here: str | None = None,
+    install_engine: bool = False,
 ) -> JobResult:
     """Do what differs, all nodes at once; a node that fails does not hold up the others.
 
@@ -74,13 +93,12 @@ def run(
     facts, _ = session.facts()
     held = session.dry_run or session.locked or session.config.manager.name not in facts
     with contextlib.nullcontext() if held else cluster_lock(session, "prep"):
-        return _run(session, only=only, adopt=adopt, install_engine=install_engine)
+        made, problems = plan(session, only=only, adopt=adopt, forget=forget, here=here, install_engine=install_engine)
+        return _run(session, only, made, (*problems, *made.problems))
 
 
-def _run(session: Session, *, only: tuple[str, ...], adopt: tuple[str, ...], install_engine: bool) -> JobResult:
-    """The manager goes first: no other node may carry an id that the manager does not have."""
-    made, problems = plan(session, only=only, adopt=adopt, install_engine=install_engine)
-    problems = (*problems, *made.problems)
+def _run(session: Session, only: tuple[str, ...], made: Plan, problems: tuple[Problem, ...]) -> JobResult:
+    """The manager goes first: no other node may carry an id, or a record, that the manager does not have."""
     outcomes = [Outcome(subject=name, state="unchanged") for name in made.unchanged]
     names = tuple(dict.fromkeys(step.node for step in made.steps))
     if session.dry_run:
@@ -95,7 +113,7 @@ def _run(session: Session, *, only: tuple[str, ...], adopt: tuple[str, ...], ins
                 Outcome(subject=name, state="failed", changes=("not tried: the manager failed",)) for name in wave
             ]
             continue
-        results = session.clients.on(wave, lambda name: _apply(session, made, name))
+        results = session.clients.on(wave, lambda name: apply_steps(session, made, name))
         outcomes += [Outcome(subject=name, state="changed", changes=done) for name, done in results.values.items()]
         outcomes += [Outcome(subject=name, state="failed") for name in results.failures]
         problems = (*problems, *results.problems)
@@ -118,7 +136,8 @@ def _changes(made: Plan, name: str) -> tuple[str, ...]:
     return tuple(f"{step.what}: {step.why}" for step in made.of(name))
 
 
-def _apply(session: Session, made: Plan, name: str) -> tuple[str, ...]:
+def apply_steps(session: Session, made: Plan, name: str) -> tuple[str, ...]:
+    """Run a node's steps in one script; what was changed. Raises `ClusterError` naming the step that failed."""
     client: NodeClient = session.clients.node(name)
     session.on_event(f"[{name}] {len(made.of(name))} changes")
     output = client.script(script_of(made.of(name)), timeout_s=PREP_TIMEOUT_S, check=False)

@@ -20,6 +20,7 @@ from sparkqfs.gather.nodes import gather_swarm_nodes
 from sparkqfs.jobs.cluster import images
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.cluster.directories import private_directory
+from sparkqfs.plan.cluster.identity import identify
 from sparkqfs.plan.cluster.ownership import name_problems
 from sparkqfs.plan.stack import CLUSTER_LABEL, log_arguments, node_labels
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Step
@@ -39,7 +40,8 @@ def plan(session: Session) -> Plan:
     facts = session.all_facts()
     manager = facts[config.manager.name]
     seen = _members(session, manager)
-    problems = [*name_problems(config, facts), *_swarm_problems(session, facts, seen)]
+    found = identify(config, facts)
+    problems = [*name_problems(config, facts), *found.problems, *_swarm_problems(session, facts, seen)]
     if problems:
         return Plan(problems=tuple(problems))
     steps: list[Step] = []

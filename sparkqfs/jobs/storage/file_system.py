@@ -10,10 +10,11 @@ from string import Template
 from sparkqfs.clients.context import templates
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
 from sparkqfs.facts.nodes import NodeFacts, StorageLayout
-from sparkqfs.jobs.cluster import images
+from sparkqfs.jobs.cluster import images, record
 from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.storage.shared_path import check_shared_path
 from sparkqfs.plan import catalogue
+from sparkqfs.plan.cluster.identity import identify
 from sparkqfs.plan.cluster.markers import marker_path
 from sparkqfs.plan.cluster.ownership import cluster_directories, users_of
 from sparkqfs.plan.stack import SECRETS
@@ -47,6 +48,7 @@ def refusals(session: Session) -> tuple[Problem, ...]:
         for problem in unreachable
     ]
     manager = facts.get(config.manager.name)
+    problems += identify(config, facts).lost
     for name, fact in facts.items():
         if fact is manager:
             problems += metadata_refusals(config, fact)
@@ -151,7 +153,7 @@ def init(session: Session, *, erase_name: str | None = None, task: str = "init-s
         what = f"{task} is not for a cluster whose storage is {session.backend.words.storage}"
         raise ConfigError(Problem(what=what, config_path="storage.kind", hint="`invoke init-storage`"))
     _check_erase_name(session, erase_name, "--erase")
-    check_cluster_name(session, session.facts()[0])
+    check_cluster_name(session, session.facts()[0], erases=True)
     if master is None:
         if not session.dry_run:
             check_shared_path(session)
@@ -200,6 +202,8 @@ def _make(session: Session, master: Master, *, erases: bool) -> tuple[Outcome, .
         what = f"{ref.reference} is not built"
         raise ClusterError(Problem(node=config.manager.name, what=what, hint="run `invoke build` first"))
     files = _init_files(session, master)  # before anything is erased
+    if erases:
+        record.write(session, erasing=True)
     erased = erase(session) if erases else ()
     if not erases and manager.meta.init == "begun":
         session.on_event(f"[{config.manager.name}] undoing an init that did not end")
@@ -228,6 +232,7 @@ def _make(session: Session, master: Master, *, erases: bool) -> tuple[Outcome, .
     if not meta.exists:
         what = f"the {session.backend.words.master} said it was done, but there is no checkpoint"
         raise ClusterError(Problem(node=config.manager.name, what=what))
+    record.write(session)
     changes = (f"file-system id {meta.file_system_id}",)
     return (*erased, Outcome(subject=f"file system of {config.name}", state="changed", changes=changes))
 
@@ -256,7 +261,7 @@ def purge(session: Session, *, erase_name: str | None) -> JobResult:
         hint = f"to do that: invoke purge --erase {session.config.name}"
         raise RefusedError(Problem(what=what, hint=hint, code=ExitCode.REFUSED))
     _check_erase_name(session, erase_name, "--erase")
-    check_cluster_name(session, session.all_facts())
+    check_cluster_name(session, session.all_facts(), erases=True)
     _refuse_while_running(session)
     if session.dry_run:
         planned = [
@@ -266,4 +271,6 @@ def purge(session: Session, *, erase_name: str | None) -> JobResult:
             for node in session.config.nodes
         ]
         return JobResult(task="purge", outcomes=tuple(planned))
-    return JobResult(task="purge", outcomes=erase(session, everything=True))
+    outcomes = erase(session, everything=True)
+    record.forget(session)
+    return JobResult(task="purge", outcomes=outcomes)

@@ -13,11 +13,14 @@ from sparkqfs.clients.wait import wait_until
 from sparkqfs.clients.web import WebError, get_json
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
 from sparkqfs.facts.pages import AppFact, SparkFact, StorageFact, parse_history, parse_spark
+from sparkqfs.facts.record import RecordFact
 from sparkqfs.facts.swarm import SwarmNode, TaskFact
 from sparkqfs.gather.nodes import gather_swarm_nodes, gather_tasks
+from sparkqfs.gather.records import gather_records
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching.status_document import SCHEMA, data_of, document
 from sparkqfs.plan import services
+from sparkqfs.plan.cluster.identity import RECORD, private_path
 from sparkqfs.plan.cluster.layout import incomplete
 from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
 from sparkqfs.plan.steps import JobResult
@@ -25,6 +28,7 @@ from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_memory
 from sparkqfs.plan.storage.seam import Master
 from sparkqfs.plan.watching.cluster_status import ClusterStatus
 from sparkqfs.plan.watching.health import Stranger
+from sparkqfs.plan.watching.remembered import remembered_problems
 
 WEB_TIMEOUT_S = 5.0
 ENGINE_TIMEOUT_S = 15.0
@@ -155,7 +159,29 @@ def look(session: Session) -> ClusterStatus:
         raise
     except ClusterError as error:
         swarm = _Swarm(problem=replace(error.problems[0], code=ExitCode.FAILED))
-    return _ask_pages(session, swarm)
+    return _with_record(session, swarm)
+
+
+def _with_record(session: Session, swarm: _Swarm) -> ClusterStatus:
+    """With what the manager remembers of the cluster; an older cluster has nothing written down."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        asked = pool.submit(_ask_record, session)
+        seen = _ask_pages(session, swarm)
+        copies = asked.result()
+    id_ = None if isinstance(seen.storage, str) or seen.storage is None else seen.storage.file_system_id
+    return replace(seen, identity=remembered_problems(session.config, copies, id_))
+
+
+def _ask_record(session: Session) -> tuple[RecordFact, ...]:
+    """Nothing where the manager gives no answer: that is a problem of its own."""
+    config, layout = session.config, session.backend.layout
+    places = [private_path(config)]
+    if layout is not None:
+        places += [path / layout.top / RECORD for path in config.manager.data_dirs]
+    try:
+        return gather_records(session.clients, tuple(places))
+    except ClusterError:
+        return ()
 
 
 def _ask_pages(session: Session, swarm: _Swarm) -> ClusterStatus:
@@ -294,8 +320,9 @@ def find_problems(session: Session, status: ClusterStatus) -> tuple[Problem, ...
     """What is wrong, each with a hint."""
     config = session.config
     if status.swarm is None and not status.deployed:
-        return (Problem(what=f"stack {config.name} is not deployed", hint="`invoke deploy`, or `invoke up`"),)
-    found = [] if status.swarm is None else [status.swarm]
+        down = Problem(what=f"stack {config.name} is not deployed", hint="`invoke deploy`, or `invoke up`")
+        return (down, *status.identity)
+    found = [*status.identity] if status.swarm is None else [status.swarm, *status.identity]
     found += [*_spark_problems(session, status), *_storage_problems(session, status)]
     if status.jupyter is not None:
         found.append(Problem(what=f"Jupyter: {status.jupyter}", hint="`invoke logs --service jupyter-server`"))

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts.nodes import DiskFact, NodeFacts
+from sparkqfs.plan.cluster.identity import Identity, Place
 from sparkqfs.plan.steps import Step, write_file
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.metadata import LOST_METADATA
@@ -35,13 +36,15 @@ def _first_marker(fact: NodeFacts) -> str | None:
 
 
 def cluster_id_of(
-    config: ClusterConfig, facts: dict[str, NodeFacts], fresh_id: str
+    config: ClusterConfig, facts: dict[str, NodeFacts], fresh_id: str, identity: Identity
 ) -> tuple[str | None, list[Problem]]:
     """The cluster's id is the manager's marker; a new one only where nothing at all stands against it."""
     manager = facts.get(config.manager.name)
     layout = backend_of(config).layout
     if manager is None or layout is None:
-        return None, []
+        return None, [*identity.contradictions]
+    if identity.contradictions or identity.lost:
+        return None, [*identity.contradictions, *identity.lost]
     marker = _first_marker(manager)
     if marker is not None:
         return marker, []
@@ -79,13 +82,19 @@ def marker_path(config: ClusterConfig, disk: DiskFact) -> PurePosixPath:
 
 
 def marker_steps(
-    config: ClusterConfig, node: NodeConfig, facts: dict[str, NodeFacts], cluster_id: str, adopt: bool
+    config: ClusterConfig,
+    node: NodeConfig,
+    facts: dict[str, NodeFacts],
+    cluster_id: str,
+    identity: Identity,
+    accepted: frozenset[Place],
 ) -> tuple[list[Step], list[Problem]]:
     """The marker on every disk of a node that lacks it, and what stands against that."""
+    guarded = identity.is_guarded or holds_data(config, facts)
     steps: list[Step] = []
     problems: list[Problem] = []
     owner = config.owner
-    for disk in facts[node.name].disks:
+    for at, disk in enumerate(facts[node.name].disks):
         path = marker_path(config, disk)
         if disk.marker == cluster_id:
             continue
@@ -93,9 +102,11 @@ def marker_steps(
             what = f"{path} says {disk.marker}, this cluster is {cluster_id}"
             hint = "this disk belongs to another cluster; it is not touched"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
-        elif (holds_data(config, facts) and not adopt) or disk.has_blocks:
+        elif (guarded and (node.name, at) not in accepted) or disk.has_blocks:
             what = f"{path} is missing although the cluster is initialised: is the disk at {disk.path} mounted?"
-            hint = f"mount it; for a machine or disk that is new, `invoke prep --add {node.name}`"
+            hint = f"mount it; for a machine or disk that is new, `invoke prep --add {node.name}:{disk.path}`"
+            if (was := identity.was_at.get((node.name, at))) is not None:
+                hint = f"this node's disk was in {was}: set `data_dir` back; or {hint}"
             problems.append(Problem(node=node.name, what=what, hint=hint, code=ExitCode.REFUSED))
         else:
             steps.append(

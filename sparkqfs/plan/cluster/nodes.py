@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.facts.record import ClusterRecord, DiskName
 from sparkqfs.plan.cluster.directories import (
     PRIVATE_MODE,
     directory_fault,
@@ -15,8 +16,17 @@ from sparkqfs.plan.cluster.directories import (
     private_directory,
     shared_notebooks,
 )
+from sparkqfs.plan.cluster.identity import Identity, Place, identify
 from sparkqfs.plan.cluster.markers import cluster_id_of, marker_steps
 from sparkqfs.plan.cluster.ownership import name_problems, name_steps
+from sparkqfs.plan.cluster.record import (
+    added,
+    forgotten,
+    names_of_disks,
+    record_steps,
+    settled,
+    wanted_record,
+)
 from sparkqfs.plan.cluster.trust import plan_trust
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
@@ -45,52 +55,110 @@ def plan_prep(
     *,
     only: tuple[str, ...],
     adopt: tuple[str, ...] = (),
+    forget: tuple[str, ...] = (),
+    here: bool = False,
     install_engine: bool = False,
 ) -> Plan:
-    """What each node of `only` needs. `adopt` names new nodes that join an initialised cluster.
+    """What each node of `only` needs. `adopt` names new nodes and disks that join an initialised cluster, `forget`
+    those that left it; `here`: the cluster is in the directories of hosts.yml, whatever is remembered elsewhere.
 
     Without the manager's facts the other nodes still get their directories, but no marker and no trust.
     """
+    known = identify(config, facts, here=here)
+    join, leave = added(config, facts, known, adopt), forgotten(config, known, forget)
+    if join.problems or leave.problems:
+        return Plan(problems=(*join.problems, *leave.problems))
+    identity = identify(config, facts, here=here, accepted=join.places, forgotten=leave.disks)
+    prep = _Prep(config, facts, fresh, only, identity, join.places)
     steps: list[Step] = []
-    problems: list[Problem] = []
+    problems: list[Problem] = [*identity.gone, *prep.id_problems]
     unchanged: list[str] = []
-    cluster_id, id_problems = cluster_id_of(config, facts, fresh.cluster_id)
-    misnamed = name_problems(config, facts)
-    if _is_unnamed(config, facts):
-        id_problems += misnamed
-    problems += id_problems
-    manager_applied = _manager_is_applied(config, facts, only)
-    if cluster_id == fresh.cluster_id and not manager_applied:
-        cluster_id = None  # no node may carry an id that the manager does not have
-    has_ca = config.manager.name in facts and (manager_applied or not fresh.ca_is_new)
-    for node in config.nodes:
-        if node.name not in only or node.name not in facts:
+    faults = {name: prep.faults(config.node(name)) for name in prep.names}
+    ready = tuple(name for name, found in faults.items() if not found and not prep.id_problems)
+    record, names = prep.record(ready)
+    for name, found in faults.items():
+        if name not in ready:
+            problems += found
             continue
-        fact = facts[node.name]
-        trust_steps, trust_problems = plan_trust(config, fact, fresh.ca_pem if has_ca else None)
-        faults = [*_owner_problems(config, fact), *path_problems(config, node, fact), *trust_problems]
-        faults += [problem for problem in misnamed if problem.node == node.name and problem not in id_problems]
-        markers: list[Step] = []
-        if cluster_id is not None:
-            markers, marker_problems = marker_steps(config, node, facts, cluster_id, node.name in adopt)
-            faults += marker_problems
-        if faults or id_problems:
-            problems += faults
-            continue
+        node, fact = config.node(name), facts[name]
         mine = [
             *(_engine_steps(fact) if install_engine else []),
             *_owner_steps(config, fact),
             *directory_steps(config, node, fact),
             *shared_notebooks(config, node, fact),
-            *markers,
-            *(name_steps(config, fact) if cluster_id is not None or backend_of(config).layout is None else []),
+            *prep.markers(node)[0],
+            *(name_steps(config, fact) if prep.has_id or backend_of(config).layout is None else []),
             *_manager_steps(config, node, fact, fresh),
-            *trust_steps,
+            *(record_steps(config, node, fact, record, names) if record is not None else []),
+            *prep.trust(fact)[0],
         ]
         steps += mine
         if not mine:
-            unchanged.append(node.name)
+            unchanged.append(name)
     return Plan(steps=tuple(steps), problems=tuple(problems), unchanged=tuple(unchanged))
+
+
+class _Prep:
+    """What is decided for the cluster before the nodes: its id, its name, what may be trusted and written down."""
+
+    def __init__(
+        self,
+        config: ClusterConfig,
+        facts: dict[str, NodeFacts],
+        fresh: FreshMaterial,
+        only: tuple[str, ...],
+        identity: Identity,
+        accepted: frozenset[Place],
+    ) -> None:
+        self.config, self.facts, self.identity, self.accepted = config, facts, identity, accepted
+        self.names = tuple(node.name for node in config.nodes if node.name in only and node.name in facts)
+        cluster_id, self.id_problems = cluster_id_of(config, facts, fresh.cluster_id, identity)
+        self.misnamed = name_problems(config, facts)
+        if _is_unnamed(config, facts):
+            self.id_problems += self.misnamed
+        is_applied = _manager_is_applied(config, facts, only)
+        if cluster_id == fresh.cluster_id and not is_applied:
+            cluster_id = None  # no node may carry an id that the manager does not have
+        self.cluster_id = cluster_id
+        self.ca_pem = fresh.ca_pem if config.manager.name in facts and (is_applied or not fresh.ca_is_new) else None
+
+    @property
+    def has_id(self) -> bool:
+        """Whether disks may be marked."""
+        return self.cluster_id is not None
+
+    def faults(self, node: NodeConfig) -> list[Problem]:
+        """What stands against any change on a node."""
+        config, fact = self.config, self.facts[node.name]
+        mine = [one for one in (*self.misnamed, *self.identity.of_nodes) if one.node == node.name]
+        return [
+            *_owner_problems(config, fact),
+            *path_problems(config, node, fact),
+            *self.trust(fact)[1],
+            *(problem for problem in mine if problem not in self.id_problems),
+            *self.markers(node)[1],
+        ]
+
+    def markers(self, node: NodeConfig) -> tuple[list[Step], list[Problem]]:
+        """The markers that a node lacks, and what stands against them."""
+        if self.cluster_id is None:
+            return [], []
+        return marker_steps(self.config, node, self.facts, self.cluster_id, self.identity, self.accepted)
+
+    def trust(self, fact: NodeFacts) -> tuple[list[Step], list[Problem]]:
+        """What its engine needs for the registry."""
+        return plan_trust(self.config, fact, self.ca_pem)
+
+    def record(self, ready: tuple[str, ...]) -> tuple[ClusterRecord | None, dict[Place, DiskName]]:
+        """What is to be written down, and which disk is where. Nothing new without the manager, which goes first."""
+        config, identity = self.config, self.identity
+        id_ = "" if backend_of(config).layout is None else self.cluster_id
+        if id_ is None or config.manager.name not in ready:
+            is_settled = not self.accepted and identity.record == identity.written
+            return (identity.written if is_settled else None), settled(identity)
+        marked = frozenset((name, at) for name in ready for at in range(len(self.facts[name].disks)))
+        names = names_of_disks(config, identity, marked, self.accepted)
+        return wanted_record(config, self.facts, identity, id_, names), names
 
 
 def _manager_is_applied(config: ClusterConfig, facts: dict[str, NodeFacts], only: tuple[str, ...]) -> bool:

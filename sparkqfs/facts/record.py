@@ -1,0 +1,171 @@
+"""What a cluster is, as its machines remember it, and the parser of one copy: bounded, for anything may be there."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+SCHEMA = 1
+MAX_BYTES = 1 << 20
+"""Of one copy: 1,000 nodes of 20 disks are less. sparkqfs/remote/records.sh reads one byte more."""
+MAX_NUMBER = 1 << 53
+_NODE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_CLUSTER = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_KIND = re.compile(r"[a-z][a-z0-9-]{0,15}")
+_ID = re.compile(r"[a-z0-9-]{0,64}")
+_FILE_SYSTEM_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_PATH = re.compile(r"/[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,4095}")
+
+
+class DiskName(NamedTuple):
+    """A data directory by the node that it belongs to and its number there, from 0; its path is information only."""
+
+    node: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.node}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterRecord:
+    """What a cluster with one kind of storage is."""
+
+    cluster: str
+    id: str
+    """Of `.cluster-id`; empty for a storage without markers."""
+    storage: str
+    """The kind."""
+    serial: int = 1
+    """Grows with every change: of several copies the highest counts."""
+    initialised: bool = False
+    """A file system was made: a directory that looks new is not."""
+    file_system_id: str | None = None
+    """The storage's own, where it is known."""
+    metadata: DiskName
+    """The disk with the names of all files."""
+    disks: dict[DiskName, PurePosixPath] = field(default_factory=dict)
+    shared_path: PurePosixPath | None = None
+    """Where a storage without markers keeps its files."""
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes that have a disk, in order."""
+        return tuple(sorted({disk.node for disk in self.disks}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFact:
+    """One copy as it was found on a machine: a record, or why it cannot be read."""
+
+    path: PurePosixPath
+    record: ClusterRecord | None = None
+    node: str = ""
+    """The node on which it was written."""
+    disk: DiskName | None = None
+    """The disk that it was written on; `None` for a copy outside the data disks."""
+    fault: str = ""
+    is_newer: bool = False
+    """A later version of this program has written it: it is left alone."""
+
+
+def text_of(record: ClusterRecord, node: str, disk: DiskName | None = None) -> str:
+    """One copy as it is written: the first line says where it belongs, the rest is the same everywhere."""
+    here: dict[str, object] = {"node": node} if disk is None else {"node": disk.node, "disk": disk.number}
+    disks: dict[str, dict[str, str]] = {}
+    for name in sorted(record.disks):
+        disks.setdefault(name.node, {})[str(name.number)] = str(record.disks[name])
+    body = {
+        "schema": SCHEMA,
+        "cluster": record.cluster,
+        "id": record.id,
+        "storage": record.storage,
+        "serial": record.serial,
+        "initialised": record.initialised,
+        "file_system_id": record.file_system_id,
+        "metadata": {"node": record.metadata.node, "disk": record.metadata.number},
+        "nodes": disks,
+        "shared_path": str(record.shared_path) if record.shared_path is not None else None,
+    }
+    return f'{{"here": {json.dumps(here)},\n"record": {json.dumps(body, indent=1)}}}\n'
+
+
+def parse_record(path: str, head: str, rest: str | None) -> RecordFact:
+    """Read a copy: its first line and the rest, both in base64; `None` where the machine could not read the file."""
+    place = PurePosixPath(path)
+    try:
+        text = base64.b64decode(head, validate=True) + base64.b64decode(rest or "", validate=True)
+    except (binascii.Error, ValueError):
+        return RecordFact(path=place, fault="the machine's answer is garbled")
+    if rest is None:
+        return RecordFact(path=place, fault="it is not a regular file")
+    if len(text) > MAX_BYTES:
+        return RecordFact(path=place, fault=f"it is larger than {MAX_BYTES} bytes")
+    try:
+        return _fact(place, json.loads(text.decode("utf-8")))
+    except _NewerError as error:
+        return RecordFact(path=place, fault=str(error), is_newer=True)
+    except (ValueError, RecursionError):
+        return RecordFact(path=place, fault="it is not a record of a cluster, or it is damaged")
+
+
+class _NewerError(Exception):
+    """A later schema."""
+
+
+def _fact(place: PurePosixPath, document: object) -> RecordFact:
+    body = _table(_table(document).get("record"))
+    here = _table(_table(document).get("here"))
+    schema = _number(body.get("schema"))
+    if schema > SCHEMA:
+        raise _NewerError(f"a newer version has written it (schema {schema})")
+    node = _text(here.get("node"), _NODE)
+    disk = DiskName(node, _number(here["disk"])) if "disk" in here else None
+    return RecordFact(path=place, record=_record(body), node=node, disk=disk)
+
+
+def _record(body: dict[str, object]) -> ClusterRecord:
+    file_system_id, shared, initialised = (body.get(key) for key in ("file_system_id", "shared_path", "initialised"))
+    metadata = _table(body.get("metadata"))
+    if not isinstance(initialised, bool):
+        raise ValueError("not a truth value")
+    disks = {
+        DiskName(_text(node, _NODE), _number(int(number))): PurePosixPath(_text(path, _PATH))
+        for node, paths in _table(body.get("nodes")).items()
+        for number, path in _table(paths).items()
+        if len(number) < 8
+    }
+    return ClusterRecord(
+        cluster=_text(body.get("cluster"), _CLUSTER),
+        id=_text(body.get("id"), _ID),
+        storage=_text(body.get("storage"), _KIND),
+        serial=_number(body.get("serial")),
+        initialised=initialised,
+        file_system_id=None if file_system_id is None else _text(file_system_id, _FILE_SYSTEM_ID),
+        metadata=DiskName(_text(metadata.get("node"), _NODE), _number(metadata.get("disk"))),
+        disks=disks,
+        shared_path=None if shared is None else PurePosixPath(_text(shared, _PATH)),
+    )
+
+
+def _table(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError("not a table")
+    return value
+
+
+def _text(value: object, pattern: re.Pattern[str]) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ValueError("not a text of the right form")
+    return value
+
+
+def _number(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MAX_NUMBER:
+        raise ValueError("not a number")
+    return value
