@@ -257,7 +257,8 @@ class _Look:
                 continue
             if node not in self.facts:
                 continue
-            free = {disk.path: (node, at) for at, disk in enumerate(self.facts[node].disks) if disk.marker is None}
+            dirs = enumerate(self.facts[node].disks)
+            free = {disk.path: (node, at) for at, disk in dirs if (node, at) not in disks}
             for name in [name for name in lacking if record.disks[name] in free]:
                 del free[record.disks[name]]
                 lacking.remove(name)

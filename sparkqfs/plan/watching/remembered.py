@@ -37,20 +37,25 @@ def remembered_problems(
         for copy, other in mine
         if other.id != record.id and copy.disk is None
     ][:1]
-    return (*problems, *_contradictions(config, record, file_system_id))
+    return (*problems, *_contradictions(config, copies, record, file_system_id))
 
 
 def _newest(records: list[ClusterRecord]) -> ClusterRecord:
     return max(records, key=lambda record: record.serial)
 
 
-def _contradictions(config: ClusterConfig, record: ClusterRecord, file_system_id: str | None) -> list[Problem]:
-    if backend_of(config).layout is None:
+def _contradictions(
+    config: ClusterConfig, copies: tuple[RecordFact, ...], record: ClusterRecord, file_system_id: str | None
+) -> list[Problem]:
+    layout = backend_of(config).layout
+    if layout is None:
         is_other = record.shared_path != config.shared_directory
         return [questions.other_shared_path(config, record)] if is_other else []
+    first = config.manager.data_dirs[0]
+    is_there = record.metadata in [copy.disk for copy in copies if copy.path == first / layout.top / RECORD]
     place = (record.metadata.node, record.disks.get(record.metadata))
     problems = []
-    if place != (config.manager.name, config.manager.data_dirs[0]):
+    if not is_there and place != (config.manager.name, first):
         problems.append(questions.elsewhere(config, record, is_bare=False))
     if file_system_id and record.file_system_id and file_system_id != record.file_system_id:
         problems.append(questions.other_file_system(config, record, file_system_id))

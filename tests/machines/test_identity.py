@@ -1,0 +1,262 @@
+"""The main shapes of tests/builders/shapes.py through the real prep: OpenSSH servers, shell scripts, directories.
+
+Each machine is a mount namespace with its own /mnt, /var/lib, /etc and /run/lock: nothing is written on this computer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparkqfs.clients.connect import Clients
+from sparkqfs.config.model import ClusterConfig, OwnerConfig
+from sparkqfs.errors import ClusterError, RefusedError
+from sparkqfs.jobs.cluster import prep, record
+from sparkqfs.jobs.session import Session, check_cluster_name
+from sparkqfs.plan.steps import JobResult
+from tests.builders.shapes import D1, D2, SHAPES, Shape, a_config, nodes_with
+from tests.doubles.servers import Sshd, sshd
+
+NAMES = ("node1", "node2", "node3")
+OWN = {"mnt": "/mnt", "lib": "/var/lib", "etc": "/etc", "lock": "/run/lock"}
+NAMESPACE = ("unshare", "--mount", "--propagation", "private", "sh", "-c")
+CHECKPOINT = "checkpoint/1\nfilesysteminfo/fsid/7/crtime/1\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """Three machines, their directories under `top`, and a copy of these from when all was well."""
+
+    top: Path
+    config: ClusterConfig
+
+    def path(self, name: str, path: str) -> Path:
+        """Where a path of a machine is on this computer."""
+        part, own = next((part, own) for part, own in OWN.items() if path.startswith(own))
+        return self.top / name / part / path[len(own) :].lstrip("/")
+
+    def reset(self) -> None:
+        """As when all was well."""
+        shutil.rmtree(self.top / "shelf", ignore_errors=True)
+        (self.top / "shelf").mkdir()
+        for name in NAMES:
+            for part in ("mnt", "lib"):
+                there = self.top / name / part
+                for entry in there.iterdir():
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+                subprocess.run(["cp", "-a", f"{self.top}/well/{name}/{part}/.", there], check=True, timeout=30)
+
+    def keep(self) -> None:
+        """All is well now."""
+        for name in NAMES:
+            for part in ("mnt", "lib"):
+                (self.top / "well" / name).mkdir(parents=True, exist_ok=True)
+                subprocess.run(["cp", "-a", self.top / name / part, self.top / "well" / name], check=True, timeout=30)
+
+    def data(self) -> list[str]:
+        """Sums of all blocks and metadata, wherever they are now."""
+        found = [path for name in (*NAMES, "shelf") for path in (self.top / name).rglob("qfs/c*/*") if path.is_file()]
+        return sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in found)
+
+    def markers(self) -> list[str]:
+        """All files that say which cluster a disk belongs to."""
+        return sorted(str(path) for name in NAMES for path in (self.top / name / "mnt").rglob(".cluster-id"))
+
+
+@contextlib.contextmanager
+def a_session(config: ClusterConfig) -> Iterator[Session]:
+    clients = Clients(config)
+    try:
+        yield Session(config, clients, lambda _text: None)
+    finally:
+        clients.close()
+
+
+def run_prep(config: ClusterConfig, **words: Any) -> JobResult:
+    with a_session(config) as session:
+        return prep.run(session, **words)
+
+
+def deploy_says(session: Session) -> int:
+    """The exit code with which deploy would end before it starts anything; 0 when the identity is no reason."""
+    try:
+        check_cluster_name(session, session.all_facts())
+    except ClusterError as error:
+        return int(error.exit_code)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    """A cluster with files, made by the real prep; the metadata and the blocks are the test's."""
+    top = tmp_path_factory.mktemp("machines")
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(_machine(top, name)) for name in NAMES]
+        shutil.copy(servers[0].key.with_suffix(".pub"), top / "node2" / "sshd" / "authorized_keys")
+        shutil.copy(servers[0].key.with_suffix(".pub"), top / "node3" / "sshd" / "authorized_keys")
+        config = servers[0].cluster(top / "known_hosts", nodes=a_config().nodes)
+        owner = OwnerConfig(user="nobody", group="nogroup", uid=65534, gid=65534)
+        config = replace(config, owner=owner)
+        for name, server in zip(NAMES, servers, strict=True):
+            config = nodes_with(config, name, address="127.0.0.1", advertise="127.0.0.1", port=server.port)
+        made = Machines(top=top, config=config)
+        assert not run_prep(config).problems
+        made.path("node1", f"{D1}/qfs/checkpoint/chkpt.0.0.1").write_text(CHECKPOINT)
+        made.path("node1", f"{D1}/qfs/checkpoint/latest").write_text(CHECKPOINT)
+        for name in NAMES:
+            for disk in (D1, D2):
+                made.path(name, f"{disk}/qfs/chunk/1.1.1").write_text(f"block of {name}:{disk}")
+        with a_session(config) as session:
+            record.write(session)
+        assert {outcome.state for outcome in run_prep(config).outcomes} == {"unchanged"}
+        made.keep()
+        yield made
+
+
+@contextlib.contextmanager
+def _machine(top: Path, name: str) -> Iterator[Sshd]:
+    folder = top / name
+    for part in (*OWN, "sshd"):
+        (folder / part).mkdir(parents=True)
+    subprocess.run(["cp", "-a", "/etc/.", folder / "etc"], check=True, timeout=60)
+    mounts = "; ".join(f"mount --bind {folder}/{part} {own}" for part, own in OWN.items())
+    with sshd(
+        folder / "sshd", "SetEnv DOCKER_HOST=tcp://127.0.0.1:1", through=[*NAMESPACE, f'{mounts}; exec "$@"', "sh"]
+    ) as one:
+        yield one
+
+
+Moved = Callable[[Machines], ClusterConfig]
+
+
+def _shelved(machines: Machines, name: str, disk: str) -> None:
+    machines.path(name, disk).rename(machines.top / "shelf" / f"{name}-{disk[-1]}")
+
+
+def _order_and_unmounted(machines: Machines) -> ClusterConfig:
+    _shelved(machines, "node3", D2)
+    return nodes_with(machines.config, "node1", data_dirs=(D2, D1))
+
+
+def _added_while_unmounted(machines: Machines) -> ClusterConfig:
+    _shelved(machines, "node2", D2)
+    machines.path("node2", "/mnt/d3").mkdir()
+    return nodes_with(machines.config, "node2", data_dirs=(D1, D2, "/mnt/d3"))
+
+
+def _mistyped(machines: Machines) -> ClusterConfig:
+    config = machines.config
+    for name in NAMES:
+        config = nodes_with(config, name, data_dirs=("/mnt/x1", "/mnt/x2"))
+    return config
+
+
+def _taken_out(machines: Machines) -> ClusterConfig:
+    config = machines.config
+    return replace(config, nodes=tuple(node for node in config.nodes if node.name != "node3"))
+
+
+def _renamed(machines: Machines) -> ClusterConfig:
+    return nodes_with(machines.config, "node2", name="rack1")
+
+
+def _swapped(machines: Machines) -> ClusterConfig:
+    two, three = machines.path("node2", D1), machines.path("node3", D1)
+    two.rename(two.with_name("away"))
+    three.rename(two)
+    two.with_name("away").rename(three)
+    return machines.config
+
+
+def _other_manager(machines: Machines) -> ClusterConfig:
+    config = machines.config
+    return replace(config, nodes=tuple(replace(node, manager=node.name == "node2") for node in config.nodes))
+
+
+def _kind(machines: Machines) -> ClusterConfig:
+    return replace(machines.config, storage=replace(machines.config.storage, kind="hdfs"))
+
+
+def _nothing_remembered(machines: Machines) -> ClusterConfig:
+    for name in NAMES:
+        shutil.rmtree(machines.path(name, "/var/lib/sparkqfs"))
+    return machines.config
+
+
+def _earlier_version(machines: Machines) -> ClusterConfig:
+    _nothing_remembered(machines)
+    for path in (machines.top / "node1" / "mnt").rglob("cluster.json"):
+        path.unlink()
+    for name in NAMES:
+        for path in (machines.top / name / "mnt").rglob(".cluster.json"):
+            path.unlink()
+    return machines.config
+
+
+REAL: dict[str, Moved] = {
+    "the same, and a disk of node3 is not mounted": _order_and_unmounted,
+    "`--add node2` for a new disk, another disk of node2 is not mounted": _added_while_unmounted,
+    "data_dir mistyped for all nodes": _mistyped,
+    "a node taken out of hosts.yml": _taken_out,
+    "storage.kind changed": _kind,
+    "another manager named in a second file": _other_manager,
+    "a node renamed": _renamed,
+    "two nodes' disks swapped": _swapped,
+    "all copies are gone, as in a cluster of an earlier version": _earlier_version,
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_prep_over_ssh_says_what_the_table_says_and_loses_nothing(machines: Machines, name: str) -> None:
+    shape: Shape = next(shape for shape in SHAPES if shape.name == name)
+    machines.reset()
+    data, config = machines.data(), REAL[name](machines)
+    markers = machines.markers()
+    with a_session(config) as session:
+        said = prep.run(session, adopt=shape.add)
+        deploy = deploy_says(session)
+    assert bool(said.problems) == bool(shape.prep), said.problems
+    assert said.exit_code == (5 if shape.prep else 0)
+    if shape.prep:
+        found = [problem for problem in said.problems if shape.prep in problem.what]
+        assert any(shape.typed in str(problem.hint) for problem in found), said.problems
+    assert deploy == (0 if shape.deploy == 1 else shape.deploy)  # 1: of a marker, for which deploy looks itself
+    assert machines.markers() == markers
+    if shape.answer and "here" not in shape.answer:
+        words = {"adopt": shape.answer.get("add", ()), "forget": shape.answer.get("forget", ())}
+        config = machines.config if "undo" in shape.answer else config
+        problems = run_prep(config, **words).problems
+        assert [one for one in problems if "is missing although" not in one.what] == []
+    assert machines.data() == data and len(data) == 8
+
+
+def test_the_copies_are_roots_and_out_of_the_service_users_reach(machines: Machines) -> None:
+    machines.reset()
+    memory = machines.path("node1", "/var/lib/sparkqfs/spark.qfs.json")
+    private = machines.path("node1", f"{D1}/sparkqfs/cluster.json")
+    disk = machines.path("node2", f"{D2}/qfs/.cluster.json")
+    assert [path.stat().st_uid for path in (memory, private, disk)] == [0, 0, 0]
+    assert [path.stat().st_mode & 0o777 for path in (memory, private, disk)] == [0o644, 0o600, 0o444]
+
+
+def test_a_purged_cluster_is_forgotten_and_may_begin_elsewhere(machines: Machines) -> None:
+    machines.reset()
+    with a_session(machines.config) as session:
+        record.forget(session)
+    assert not machines.path("node1", "/var/lib/sparkqfs/spark.qfs.json").exists()
+    assert not machines.path("node1", f"{D1}/sparkqfs/cluster.json").exists()
+    assert not run_prep(_mistyped(machines)).problems
+
+
+def test_init_is_refused_where_the_machines_remember_a_file_system(machines: Machines) -> None:
+    machines.reset()
+    with a_session(_mistyped(machines)) as session, pytest.raises(RefusedError, match="has its file system's metadata"):
+        check_cluster_name(session, session.facts()[0], erases=True)
