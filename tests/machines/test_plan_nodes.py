@@ -109,13 +109,15 @@ def test_what_prep_plans_for_a_worker_is_there_after_its_script_ran(tmp_path: Pa
     bare = a_node("node2", config, marker=None, paths={})
     plan = planned(config, {"node1": a_node("node1", config), "node2": bare})
     assert plan.of("node1") == ()
-    done = sh(script_of(plan.of("node2")))
+    done = sh(script_of(plan.of("node2")).replace("/var/lib/", f"{tmp_path}/lib/"))
     assert (done.returncode, done.stderr) == (0, "")
     for path in wanted_directories(config, config.node("node2")):
         assert mode_of(Path(path)) == 0o750 and Path(path).stat().st_uid == me.uid
     marker = Path(disk) / "qfs" / ".cluster-id"
     assert marker.read_text() == CLUSTER_ID + "\n" and mode_of(marker) == 0o444
     assert FRESH_ID not in marker.read_text()
+    copies = (Path(disk) / "qfs" / ".cluster.json", tmp_path / "lib" / "sparkqfs" / "spark.qfs.json")
+    assert [f'"id": "{CLUSTER_ID}"' in copy.read_text() for copy in copies] == [True, True]
 
 
 def test_an_engine_that_is_being_installed_is_installed_to_the_end_when_we_are_killed(tmp_path: Path) -> None:

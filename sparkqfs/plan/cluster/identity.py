@@ -232,9 +232,19 @@ class _Look:
         return None
 
     def _disks(self, id_: str, record: ClusterRecord) -> dict[Place, DiskName]:
-        """Each disk by what it says; one that says nothing by its path, then by its place."""
+        """Each disk by what it says; one that says nothing by its path, then by its place.
+
+        What a disk says does not count where the record has its directory under another name, and that name no more: a
+        prep that wrote down where it belongs now was killed before it came to the disk.
+        """
         places = list(self.marked(id_))
-        found = {(name, at): own for name, at, disk in places if (own := self._own(name, disk, id_)) is not None}
+        here = {(disk.node, path) for disk, path in record.disks.items()}
+        found = {
+            (name, at): own
+            for name, at, disk in places
+            if (own := self._own(name, disk, id_)) is not None
+            and (own in record.disks or (name, disk.path) not in here)
+        }
         for name, at, disk in places:
             if (name, at) in found:
                 continue

@@ -99,13 +99,13 @@ def names_of_disks(
     """Which disk each directory with the marker is from now on; `marked` get theirs in this run.
 
     A new disk in the directory of one that is missing takes its name; in another directory it gets a name of its own.
+    One that comes from another node gets a number that was not used before: until its own copy is written again,
+    which a killed run leaves to the next one, nothing else has its name.
     """
     moved = identity.moved & accepted
     named = settled(identity)
     old = identity.record
     recorded = dict(old.disks) if old is not None and old.initialised else {}
-    for place in moved:
-        recorded.pop(identity.disks[place], None)
     for name, at in sorted(moved | marked - set(identity.disks)):
         path = config.node(name).data_dirs[at]
         replaced = [

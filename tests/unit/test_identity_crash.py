@@ -1,0 +1,123 @@
+"""A prep that was killed at any step goes on when it is run again: no step is before what it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+
+from sparkqfs.config.model import ClusterConfig
+from sparkqfs.plan.cluster.record import plan_record
+from sparkqfs.plan.steps import Plan
+from tests.builders import worlds
+from tests.builders.clusters import a_node_config
+from tests.builders.shapes import D1, HERE, MOUNTED, Change, _all, _dirs, _kind, _renamed, _swapped, _without, a_config
+from tests.builders.worlds import World, a_grown_world, carry_out, facts_of, world_of
+
+
+def _joined(world: World, config: ClusterConfig) -> ClusterConfig:
+    node = a_node_config("node4", 3, manager=False, data_dirs=(PurePosixPath(D1),))
+    world.machines[node.address] = worlds.Machine(disks={D1: {}})
+    return replace(config, nodes=(*config.nodes, node))
+
+
+CASES: dict[str, tuple[Change, dict[str, Any]]] = {
+    "a node joins": (_joined, {"add": ("node4",)}),
+    "a node is given up": (_without("node3"), {"forget": ("node3",)}),
+    "a node has another name": (_renamed("node2", "rack1"), {"add": ("rack1",)}),
+    "two disks were swapped": (_swapped("node2", "node3", D1), {"add": ("node2:0", "node3:0")}),
+    "a new cluster in other directories": (_dirs("/mnt/x1", "/mnt/x2"), HERE),
+    "another kind of storage": (_kind("hdfs"), HERE),
+}
+
+
+def in_order(config: ClusterConfig, plan: Plan) -> list[Plan]:
+    """The plan cut off after each of its steps: the manager's are the first, as in jobs/cluster/prep.py."""
+    first = config.manager.name
+    steps = sorted(plan.steps, key=lambda step: step.node != first)
+    return [Plan(steps=tuple(steps[:count])) for count in range(len(steps) + 1)]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_was_killed_at_any_step_is_finished_by_the_same_command(name: str) -> None:
+    change, words = CASES[name]
+    config = a_config()
+    world = a_grown_world(config)
+    config = change(world, config)
+    plan, _ = worlds.prep(world.again(), config, **words)
+    assert not plan.problems and plan.steps
+    for cut in in_order(config, plan):
+        killed = world.again()
+        files = killed.all_files()
+        carry_out(killed, config, cut)
+        again, _ = worlds.prep(killed, config, **words)
+        assert not again.problems, (len(cut.steps), again.problems)
+        last, _ = worlds.prep(killed, config)
+        assert (last.problems, last.steps) == ((), ())
+        assert killed.all_files() == files
+
+
+def test_a_first_prep_that_was_killed_at_any_step_is_finished_by_the_next_one() -> None:
+    config = a_config()
+    plan, _ = worlds.prep(world_of(config), config)
+    for cut in in_order(config, plan):
+        world = world_of(config)
+        carry_out(world, config, cut)
+        again, _ = worlds.prep(world, config)
+        assert not again.problems
+        ids = {world.at(config, node.name).read(f"{D1}/qfs/.cluster-id") for node in config.nodes}
+        assert len(ids) == 1 and None not in ids
+
+
+def _erasing(world: World, config: ClusterConfig) -> Plan:
+    return plan_record(config, facts_of(world, config), erasing=True)
+
+
+def _made(world: World, config: ClusterConfig) -> Plan:
+    world.at(config, "node1").write(f"{D1}/qfs/checkpoint/chkpt.0.0.0", "8")
+    return plan_record(config, facts_of(world, config))
+
+
+@pytest.mark.parametrize("step", [_erasing, _made])
+def test_an_init_that_was_killed_while_it_is_written_down_leaves_no_question(
+    step: Callable[[World, ClusterConfig], Plan],
+) -> None:
+    config = a_config()
+    world = a_grown_world(config) if step is _erasing else world_of(config)
+    worlds.prep(world, config)
+    plan = step(world, config)
+    assert len(plan.steps) == 10
+    for cut in in_order(config, plan):
+        killed = world.again()
+        carry_out(killed, config, cut)
+        again, _ = worlds.prep(killed, config)
+        assert not again.problems
+        assert not worlds.prep(killed, config)[0].steps
+
+
+def test_a_file_system_that_is_erased_and_made_again_has_its_new_id_everywhere() -> None:
+    config = a_config()
+    world = a_grown_world(config)
+    carry_out(world, config, _erasing(world, config))
+    for machine in world.machines.values():
+        for path in [path for path in machine.names("") if worlds.is_data(path)]:
+            files, name = machine._of(path)
+            del files[name]
+    carry_out(world, config, _made(world, config))
+    plan, _ = worlds.prep(world, config)
+    assert (plan.problems, plan.steps) == ((), ())
+    records = [copy.record for fact in facts_of(world, config).values() for copy in fact.records]
+    assert {(one.file_system_id, one.initialised) for one in records if one} == {("8", True)}
+
+
+def test_a_disk_that_lost_its_marker_while_a_node_was_joining_is_still_a_question() -> None:
+    config = a_config()
+    world = a_grown_world(config)
+    config = _all(_joined)(world, config)
+    world.shelf.append(world.at(config, "node2").disks.pop(D1))
+    plan, marked = worlds.prep(world, config, add=("node4",))
+    assert [problem.node for problem in plan.problems] == ["node2"] and MOUNTED in plan.problems[0].what
+    assert marked == [f"node4:{D1}/qfs/.cluster-id"]
