@@ -97,7 +97,8 @@ def _fact(machine: Machine, config: ClusterConfig, name: str) -> NodeFacts:
     node, layout = config.node(name), backend_of(config).layout
     fact = a_node(name, config, marker=None)
     if layout is None:
-        return replace(fact, records=copies_of(machine, config, name))
+        named = replace(fact.disks[0], cluster=_line(machine, node.data_dirs[0] / "spark" / ".cluster-name"))
+        return replace(fact, disks=(named, *fact.disks[1:]), records=copies_of(machine, config, name))
     disks = []
     for path, disk in zip(node.data_dirs, fact.disks, strict=True):
         top = path / layout.top

@@ -102,6 +102,7 @@ def identify(
             id=id_,
             disks={(node, number): DiskName(node, number) for node, number, _ in look.marked(id_)},
             contradictions=tuple(look.other_ids(id_) + look.stray_metadata()),
+            of_nodes=tuple(look.foreign()),
             is_guarded=bool(look.faulty),
         )
     kept = replace(record, disks={name: path for name, path in record.disks.items() if name not in forgotten})
@@ -153,7 +154,8 @@ class _Look:
             found: Problem | None = questions.elsewhere(self.config, record, is_bare=self._is_bare())
         else:
             found = None if self.here else self._beginning()
-        return Identity(id=id_, contradictions=(found,) if found else (), is_guarded=found is not None)
+        asked = (found,) if found else ()
+        return Identity(id=id_, contradictions=asked, of_nodes=tuple(self.foreign()), is_guarded=bool(asked))
 
     def _is_bare(self) -> bool:
         disks = [disk for fact in self.facts.values() for disk in fact.disks]
@@ -208,7 +210,7 @@ class _Look:
         moved = frozenset(place for place, disk in disks.items() if disk.node != place[0])
         missing, was_at = self._missing(record, disks)
         found = [*self.other_ids(id_), *self._against(id_, record, disks)]
-        of_nodes = [*self._moved(record, disks, moved - accepted), *self._copied(disks), *self._foreign(id_)]
+        of_nodes = [*self._moved(record, disks, moved - accepted), *self._copied(disks), *self.foreign()]
         is_kept = record.initialised
         return Identity(
             id=id_,
@@ -310,8 +312,8 @@ class _Look:
                 found.append(questions.copied(self.config, place, twins[0], disk))
         return found
 
-    def _foreign(self, id_: str) -> list[Problem]:
-        """Directories without a marker that a machine remembers as another cluster's, and records of another name."""
+    def foreign(self) -> list[Problem]:
+        """Directories without a marker that a machine remembers as another cluster's."""
         found = []
         for name, fact in self.facts.items():
             bare = {disk.path for disk in fact.disks if disk.marker is None}

@@ -1,0 +1,286 @@
+"""Copies of the record as they are read and written, and the questions beside the table of shapes."""
+
+from __future__ import annotations
+
+import base64
+import random
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+
+from sparkqfs.config.model import ClusterConfig, SharedConfig, StorageConfig
+from sparkqfs.errors import ConfigError, ExitCode
+from sparkqfs.facts.nodes import ContainerFact, parse_records
+from sparkqfs.facts.record import MAX_BYTES, DiskName, RecordFact, parse_record, text_of
+from sparkqfs.jobs.cluster import prep as prep_job
+from sparkqfs.jobs.session import Session
+from sparkqfs.plan.cluster.nodes import plan_prep
+from sparkqfs.plan.steps import Plan
+from sparkqfs.plan.watching.remembered import remembered_problems
+from tests.builders import worlds
+from tests.builders.clusters import a_cluster, a_node_config
+from tests.builders.facts import a_record, fresh, with_path
+from tests.builders.shapes import D1, D2, D3, a_config, nodes_with
+from tests.builders.worlds import World, a_grown_world, copies_of, facts_of, world_of
+
+CONFIG = a_config()
+RECORD = a_record(CONFIG, initialised=True, file_system_id="4611686018427387905")
+
+
+def read(text: str) -> RecordFact:
+    """Parsed as one copy, cut where the script cuts it."""
+    data = text.encode()
+    line = data.partition(b"\n")[0][:4096]
+    return parse_record(
+        "/x/cluster.json", base64.b64encode(line).decode(), base64.b64encode(data[len(line) :]).decode()
+    )
+
+
+# --- reading and writing --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("disk", [None, DiskName("node2", 1)])
+def test_what_is_written_is_read_as_it_was(disk: DiskName | None) -> None:
+    found = read(text_of(RECORD, "node2", disk))
+    assert found == RecordFact(path=PurePosixPath("/x/cluster.json"), record=RECORD, node="node2", disk=disk)
+
+
+def test_a_record_of_a_thousand_nodes_is_within_the_limit() -> None:
+    nodes = tuple(
+        a_node_config(
+            f"node{at}", at, address="10.0.0.1", data_dirs=tuple(PurePosixPath(f"/mnt/d{n}") for n in range(20))
+        )
+        for at in range(1000)
+    )
+    text = text_of(a_record(a_cluster(nodes=nodes)), "node1")
+    assert len(text) < MAX_BYTES and read(text).record is not None
+
+
+GOOD = text_of(RECORD, "node1")
+BAD = {
+    "nothing": "",
+    "deep": "[" * 200_000,
+    "a long number": GOOD.replace('"serial": 1', f'"serial": {"9" * 5000}'),
+    "a large number": GOOD.replace('"serial": 1', '"serial": 1e300'),
+    "a negative number": GOOD.replace('"serial": 1', '"serial": -1'),
+    "no number": GOOD.replace('"serial": 1', '"serial": true'),
+    "not a number": GOOD.replace('"serial": 1', '"serial": NaN'),
+    "a list": "[1]",
+    "a control character": GOOD.replace("/mnt/d1", "/mnt/\\u001b[31m"),
+    "a relative path": GOOD.replace('"/mnt/d1"', '"mnt/d1"'),
+    "a node's name that is none": GOOD.replace('"node": "node1"', '"node": "../../etc"'),
+    "half of an emoji": GOOD.replace("/mnt/d1", "/mnt/\\ud800"),
+    "too large": GOOD.replace('"/mnt/d1"', '"/' + "x" * MAX_BYTES + '"'),
+    "not UTF-8": GOOD.replace("spark", "sp\udcffrk"),
+    "cut off": GOOD[:200],
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_copy_that_is_not_a_record_is_said_to_be_none(name: str) -> None:
+    data = BAD[name].encode("utf-8", "surrogateescape")
+    found = parse_record("/x/cluster.json", "", base64.b64encode(data).decode())
+    assert found.record is None and found.fault and not found.is_newer
+
+
+def test_what_the_machine_could_not_read_is_said_to_be_none() -> None:
+    assert parse_record("/x", "", None).fault == "it is not a regular file"
+    assert parse_record("/x", "%%%", "").fault == "the machine's answer is garbled"
+
+
+def test_no_change_of_a_copy_ends_the_reading() -> None:
+    dice = random.Random(15)
+    outcomes = set()
+    for _ in range(3000):
+        data = bytearray(GOOD.encode())
+        for _ in range(dice.randint(1, 8)):
+            at = dice.randrange(len(data))
+            data[at : at + dice.randint(0, 5)] = bytes(dice.randrange(256) for _ in range(dice.randint(0, 5)))
+        found = parse_record("/x", base64.b64encode(bytes(data)).decode(), "")
+        outcomes.add(found.record is None)
+        assert (found.record is None) == bool(found.fault)
+    assert outcomes == {True, False}
+
+
+def test_the_part_that_copies_share_is_sent_once() -> None:
+    head, rest = (base64.b64encode(part).decode() for part in (b'{"here": {"node": "node1"},', GOOD.encode()[27:]))
+    rows = {
+        "record": [["/a", head, "s1"], ["/b", head, "s1"], ["/c", "", ""], ["x"]],
+        "record_rest": [["s1", rest], ["y"]],
+    }
+    found = parse_records(rows)
+    assert [copy.record == RECORD for copy in found] == [True, True, False]
+
+
+# --- flags ----------------------------------------------------------------------------------------
+
+
+def planned(world: World, config: ClusterConfig, **words: Any) -> Plan:
+    return worlds.prep(world, config, **words)[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"add": ("node2:/mnt/d9",)}, "--add: node2 has no disk /mnt/d9 in hosts.yml"),
+        ({"add": ("node2:2",)}, "--add: node2 has no disk 2 in hosts.yml"),
+        ({"add": ("node9",)}, "--add: no node node9 in hosts.yml"),
+        ({"forget": ("node2",)}, "--forget: node2 is in hosts.yml, and in use"),
+        ({"forget": ("node2:/mnt/d1",)}, "--forget: node2:/mnt/d1 is in hosts.yml, and in use"),
+    ],
+)
+def test_a_disk_that_is_not_meant_stops_everything(words: dict[str, Any], said: str) -> None:
+    world = a_grown_world(CONFIG)
+    config = nodes_with(CONFIG, "node3", data_dirs=(D1,))
+    plan = planned(world, config, **words)
+    assert [(problem.what, problem.code) for problem in plan.problems] == [(said, ExitCode.USAGE)]
+    assert plan.steps == () and all(problem.hint for problem in plan.problems)
+
+
+def test_a_word_that_forget_does_not_know_says_what_there_is() -> None:
+    config = nodes_with(CONFIG, "node3", data_dirs=(D1,))
+    (problem,) = planned(a_grown_world(CONFIG), config, forget=("node8",)).problems
+    assert "node3:/mnt/d2" in str(problem.hint)
+
+
+def test_forget_twice_is_forget_once() -> None:
+    world, config = a_grown_world(CONFIG), nodes_with(CONFIG, "node3", data_dirs=(D1,))
+    assert not planned(world, config, forget=("node3:1",)).problems
+    assert planned(world, config, forget=("node3:1",)) == Plan(unchanged=("node1", "node2", "node3"))
+
+
+def test_a_node_that_is_new_altogether_is_named_without_its_disks() -> None:
+    world = a_grown_world(CONFIG)
+    node = a_node_config("node4", 3, manager=False, data_dirs=(PurePosixPath(D1), PurePosixPath(D2)))
+    world.machines[node.address] = worlds.Machine(disks={D1: {}, D2: {}})
+    config = replace(CONFIG, nodes=(*CONFIG.nodes, node))
+    assert [problem.node for problem in planned(world, config).problems] == ["node4", "node4"]
+    plan = planned(world, config, add=("node4",))
+    assert not plan.problems and [step.node for step in plan.steps if step.what.startswith("marker")] == [
+        "node4",
+        "node4",
+    ]
+
+
+def test_here_needs_the_clusters_name() -> None:
+    session = Session(CONFIG, None, lambda _text: None, _facts=facts_of(a_grown_world(CONFIG), CONFIG))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="--here other: this cluster is called spark; nothing was changed"):
+        prep_job.plan(session, here="other")
+
+
+# --- beside the table -----------------------------------------------------------------------------
+
+
+def elsewhere(config: ClusterConfig) -> ClusterConfig:
+    for node in config.nodes:
+        config = nodes_with(config, node.name, data_dirs=("/mnt/x1", "/mnt/x2"))
+    return config
+
+
+def test_before_there_is_a_file_system_another_data_dir_is_no_question() -> None:
+    world = world_of(CONFIG)
+    assert not planned(world, CONFIG).problems
+    plan = planned(world, elsewhere(CONFIG))
+    assert not plan.problems and len([step for step in plan.steps if step.what.startswith("marker")]) == 6
+
+
+def test_a_directory_of_another_cluster_whose_disk_is_not_mounted_is_not_taken() -> None:
+    lab = replace(CONFIG, name="lab")
+    world = a_grown_world(lab)
+    world.shelf.append(world.at(lab, "node2").disks.pop(D1))
+    fresh_dirs = nodes_with(elsewhere(CONFIG), "node2", data_dirs=(D1, "/mnt/x2"))
+    (problem,) = planned(world, fresh_dirs).problems
+    assert problem.what == "/mnt/d1 is a data directory of cluster lab, and its disk is not mounted"
+    assert "`rm /var/lib/sparkqfs/lab.qfs.json` there" in str(problem.hint) and problem.code == ExitCode.REFUSED
+
+
+def test_two_clusters_may_share_machines() -> None:
+    world = a_grown_world(replace(CONFIG, name="lab"))
+    assert not planned(world, elsewhere(CONFIG)).problems
+    assert not planned(world, replace(CONFIG, name="lab")).steps
+
+
+@pytest.mark.parametrize(
+    ("container", "path"),
+    [("sparkqfs-registry-spark", "/mnt/old/sparkqfs/registry"), ("spark_worker-node.x.1", "/mnt/old/qfs/chunk")],
+)
+def test_a_cluster_of_an_earlier_version_is_known_by_what_runs(container: str, path: str) -> None:
+    stack = "spark" if container.startswith("spark_") else ""
+    runs = ContainerFact(name=container, stack=stack, sources=(PurePosixPath(path),))
+    facts = facts_of(world_of(CONFIG), CONFIG)
+    facts["node1"] = replace(facts["node1"], containers=(runs,))
+    plan = plan_prep(CONFIG, facts, fresh(), only=tuple(facts))
+    (problem,) = plan.problems
+    assert plan.steps == () and "cluster spark is in /mnt/old" in problem.what
+    assert f"`docker rm -f {container}`" in str(problem.hint) and problem.code == ExitCode.REFUSED
+    assert not plan_prep(CONFIG, facts, fresh(), only=tuple(facts), here=True).problems
+
+
+def test_the_containers_of_the_cluster_itself_are_no_question() -> None:
+    runs = ContainerFact(name="sparkqfs-registry-spark", stack="", sources=(PurePosixPath(f"{D1}/sparkqfs/registry"),))
+    facts = facts_of(world_of(CONFIG), CONFIG)
+    facts["node1"] = replace(facts["node1"], containers=(runs,))
+    assert not plan_prep(CONFIG, facts, fresh(), only=tuple(facts)).problems
+
+
+def shared(path: str) -> ClusterConfig:
+    return a_cluster(storage=StorageConfig(kind="shared", shared=SharedConfig(path=PurePosixPath(path))))
+
+
+def test_another_path_of_a_shared_file_system_is_a_question_once_there_are_files() -> None:
+    config, other = shared("/mnt/nfs"), shared("/mnt/nfs2")
+    world = world_of(config)
+    for is_empty in (True, False):
+        facts = facts_of(world, config)
+        facts["node1"] = with_path(facts["node1"], "/mnt/nfs/spark", empty=is_empty, uid=6700)
+        worlds.carry_out(world, config, plan_prep(config, facts, fresh(), only=tuple(facts)))
+        plan = planned(world.again(), other)
+        assert bool(plan.problems) != is_empty
+    (problem,) = plan.problems
+    assert problem.what == "cluster spark keeps its files in /mnt/nfs/spark, hosts.yml says /mnt/nfs2/spark"
+    assert "`invoke prep --here spark`" in str(problem.hint)
+    assert not planned(world, other, here=True).problems
+    assert not planned(world, other).steps
+
+
+def test_a_machine_that_does_not_answer_holds_up_no_other_and_stays_in_the_record() -> None:
+    world = a_grown_world(CONFIG)
+    facts = facts_of(world, CONFIG)
+    del facts["node3"]
+    plan = plan_prep(CONFIG, facts, fresh(), only=("node1", "node2", "node3"))
+    assert (plan.problems, plan.steps) == ((), ())
+
+
+def test_a_cluster_of_an_earlier_version_is_written_down_with_the_machines_that_do_not_answer() -> None:
+    world = a_grown_world(CONFIG)
+    for machine in world.machines.values():
+        for path in [path for path in machine.names("") if path.endswith(".json")]:
+            files, name = machine._of(path)
+            del files[name]
+    facts = facts_of(world, CONFIG)
+    del facts["node3"]
+    worlds.carry_out(world, CONFIG, plan_prep(CONFIG, facts, fresh(), only=("node1", "node2")))
+    found = [copy.record for copy in facts_of(world, CONFIG)["node1"].records]
+    assert {record.nodes for record in found if record} == {("node1", "node2", "node3")}
+
+
+def test_a_run_without_the_manager_writes_nothing_new() -> None:
+    world = a_grown_world(CONFIG)
+    config = nodes_with(CONFIG, "node2", data_dirs=(D1, D2, D3))
+    facts = facts_of(world, config)
+    plan = plan_prep(config, facts, fresh(), only=("node2",), adopt=("node2:2",))
+    assert not any(step.what.startswith("record") for step in plan.steps)
+    worlds.carry_out(world, config, plan)
+    whole = planned(world, config)
+    assert not whole.problems and {step.node for step in whole.steps} == {"node1", "node2", "node3"}
+
+
+def test_status_compares_the_page_with_the_record() -> None:
+    world = a_grown_world(CONFIG)
+    copies = copies_of(world.at(CONFIG, "node1"), CONFIG, "node1")
+    assert remembered_problems(CONFIG, copies, "7") == remembered_problems(CONFIG, copies, None) == ()
+    (problem,) = remembered_problems(CONFIG, copies, "8")
+    assert "of file system 8, this cluster's is 7" in problem.what
+    assert remembered_problems(CONFIG, (), "8") == ()
