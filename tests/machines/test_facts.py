@@ -13,10 +13,12 @@ import pytest
 
 from sparkqfs.config.model import SharedConfig, StorageConfig, StorageKind
 from sparkqfs.facts.nodes import ContainerFact, MetaFact, NodeFacts, PathFact, parse_node
+from sparkqfs.facts.record import DiskName, text_of
 from sparkqfs.gather.nodes import facts_arguments, facts_script, layout_arguments
 from sparkqfs.plan.cluster.directories import private_directory, wanted_directories
 from sparkqfs.plan.storage import backend_of
 from tests.builders.clusters import a_cluster
+from tests.builders.facts import a_record
 
 SWARM = {"NodeID": "n1", "NodeAddr": "192.168.1.11", "LocalNodeState": "active", "Cluster": {"ID": "c1"}}
 
@@ -340,3 +342,38 @@ def test_the_managers_certificate_comes_back_byte_for_byte_and_its_secrets_do_no
     assert facts.ca_pem == pem and facts.has_secrets
     assert hashlib.sha256((facts.ca_pem or "").encode()).hexdigest() == hashlib.sha256(pem.encode()).hexdigest()
     assert "top-secret" not in repr(facts)
+
+
+def test_copies_of_the_record_are_read_whole_or_not_at_all(tmp_path: Path) -> None:
+    record = a_record(a_cluster(), initialised=True)
+    one, two, three = (tmp_path / name for name in ("one", "two", "three"))
+    for disk in (one, two, three):
+        (disk / "qfs").mkdir(parents=True)
+    for number, disk in enumerate((one, two)):
+        (disk / "qfs" / ".cluster.json").write_text(text_of(record, "node1", DiskName("node1", number)))
+    (three / "qfs" / ".cluster.json").symlink_to(one / "qfs" / ".cluster.json")
+    (one / "sparkqfs").mkdir()
+    (one / "sparkqfs" / "cluster.json").write_bytes(b"x" * 3_000_000)
+    found = {copy.path: copy for copy in ask(one, two, three, manager=True).records if str(tmp_path) in str(copy.path)}
+    assert [found[PurePosixPath(disk / "qfs" / ".cluster.json")].disk for disk in (one, two, three)] == [
+        DiskName("node1", 0),
+        DiskName("node1", 1),
+        None,
+    ]
+    assert [copy.record == record for copy in found.values()].count(True) == 2
+    assert [copy.fault for copy in found.values() if copy.fault] == [
+        "it is not a regular file",
+        "it is larger than 1048576 bytes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("storage", "file"), [("qfs", "checkpoint/chkpt.0.0.17"), ("hdfs", "name/current/fsimage_0000000000000000017")]
+)
+def test_metadata_is_seen_on_every_disk(tmp_path: Path, storage: StorageKind, file: str) -> None:
+    disks = [tmp_path / "one", tmp_path / "two"]
+    (disks[1] / storage / file).parent.mkdir(parents=True)
+    (disks[1] / storage / file).write_text("something")
+    facts = ask(*disks, storage=storage)
+    assert facts.metadata_in == (PurePosixPath(disks[1]),)
+    assert [disk.path for disk in facts.disks] == [PurePosixPath(disk) for disk in disks]

@@ -21,7 +21,9 @@ from sparkqfs.config.model import ClusterConfig, OwnerConfig
 from sparkqfs.errors import ClusterError, RefusedError
 from sparkqfs.jobs.cluster import prep, record
 from sparkqfs.jobs.session import Session, check_cluster_name
+from sparkqfs.jobs.watching.status import ask_record
 from sparkqfs.plan.steps import JobResult
+from sparkqfs.plan.watching.remembered import remembered_problems
 from tests.builders.shapes import D1, D2, SHAPES, Shape, a_config, nodes_with
 from tests.doubles.servers import Sshd, sshd
 
@@ -92,6 +94,11 @@ def deploy_says(session: Session) -> int:
     except ClusterError as error:
         return int(error.exit_code)
     return 0
+
+
+def status_says(session: Session) -> list[str]:
+    """What status finds in the manager's copies."""
+    return [problem.what for problem in remembered_problems(session.config, ask_record(session), "7")]
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +228,7 @@ def test_prep_over_ssh_says_what_the_table_says_and_loses_nothing(machines: Mach
     data, config = machines.data(), REAL[name](machines)
     markers = machines.markers()
     with a_session(config) as session:
+        status = status_says(session)
         said = prep.run(session, adopt=shape.add)
         deploy = deploy_says(session)
     assert bool(said.problems) == bool(shape.prep), said.problems
@@ -229,6 +237,7 @@ def test_prep_over_ssh_says_what_the_table_says_and_loses_nothing(machines: Mach
         found = [problem for problem in said.problems if shape.prep in problem.what]
         assert any(shape.typed in str(problem.hint) for problem in found), said.problems
     assert deploy == (0 if shape.deploy == 1 else shape.deploy)  # 1: of a marker, for which deploy looks itself
+    assert bool(status) == bool(shape.status) and all(shape.status in what for what in status[:1])
     assert machines.markers() == markers
     if shape.answer and "here" not in shape.answer:
         words = {"adopt": shape.answer.get("add", ()), "forget": shape.answer.get("forget", ())}
@@ -260,3 +269,30 @@ def test_init_is_refused_where_the_machines_remember_a_file_system(machines: Mac
     machines.reset()
     with a_session(_mistyped(machines)) as session, pytest.raises(RefusedError, match="has its file system's metadata"):
         check_cluster_name(session, session.facts()[0], erases=True)
+
+
+def test_copies_that_are_damaged_are_said_and_written_again(machines: Machines) -> None:
+    machines.reset()
+    machines.path("node1", "/var/lib/sparkqfs/spark.qfs.json").write_bytes(b"[" * 5_000_000)
+    machines.path("node2", "/var/lib/sparkqfs/spark.qfs.json").write_bytes(b"\0" * 100)
+    machines.path("node3", "/var/lib/sparkqfs/spark.qfs.json").unlink()
+    machines.path("node2", f"{D1}/qfs/.cluster.json").write_text('{"here": {"node": "node2", "disk": 0},\n')
+    with a_session(machines.config) as session:
+        (said,) = status_says(session)
+    assert said.startswith("/var/lib/sparkqfs/spark.qfs.json cannot be read: it is larger than 1048576 bytes")
+    result = run_prep(machines.config)
+    assert not result.problems
+    changes = [sum(text.startswith("record /") for text in outcome.changes) for outcome in result.outcomes]
+    assert changes == [1, 2, 1]
+    assert {outcome.state for outcome in run_prep(machines.config).outcomes} == {"unchanged"}
+
+
+def test_a_link_in_place_of_a_copy_is_not_followed(machines: Machines) -> None:
+    machines.reset()
+    copy = machines.path("node2", f"{D1}/qfs/.cluster.json")
+    copy.unlink()
+    copy.symlink_to("/etc/shadow")
+    shadow = machines.path("node2", "/etc/shadow").read_bytes()
+    result = run_prep(machines.config)
+    assert result.exit_code == 1 and "is a symbolic link; it is not followed" in result.problems[0].what
+    assert machines.path("node2", "/etc/shadow").read_bytes() == shadow and copy.is_symlink()

@@ -165,15 +165,15 @@ def look(session: Session) -> ClusterStatus:
 def _with_record(session: Session, swarm: _Swarm) -> ClusterStatus:
     """With what the manager remembers of the cluster; an older cluster has nothing written down."""
     with ThreadPoolExecutor(max_workers=1) as pool:
-        asked = pool.submit(_ask_record, session)
+        asked = pool.submit(ask_record, session)
         seen = _ask_pages(session, swarm)
         copies = asked.result()
     id_ = None if isinstance(seen.storage, str) or seen.storage is None else seen.storage.file_system_id
     return replace(seen, identity=remembered_problems(session.config, copies, id_))
 
 
-def _ask_record(session: Session) -> tuple[RecordFact, ...]:
-    """Nothing where the manager gives no answer: that is a problem of its own."""
+def ask_record(session: Session) -> tuple[RecordFact, ...]:
+    """The manager's copies of the cluster's record; nothing where it gives no answer, which is told elsewhere."""
     config, layout = session.config, session.backend.layout
     places = [private_path(config)]
     if layout is not None:
