@@ -350,7 +350,10 @@ class Beginning(Storage):
         # a new id waits until every machine was asked, and the name with it
         top = f"/mnt/data/{self.kind.top}"
         marker = [f"marker {top}/.cluster-id: missing", f"name {top}/.cluster-name: missing"]
-        assert (second["node1"], second["node2"]) == (marker, marker)
+        memory = f"/var/lib/sparkqfs/spark.{self.kind.top}.json"
+        record = [f"record {path}: missing" for path in (f"{top}/.cluster.json", memory)]
+        private = "record /mnt/data/sparkqfs/cluster.json: missing"
+        assert (second["node1"], second["node2"]) == ([*marker, private, *record], [*marker, *record])
         assert len(second["node3"]) >= 3
         assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}
 

@@ -196,6 +196,18 @@ def test_a_directory_of_another_cluster_whose_disk_is_not_mounted_is_not_taken()
     assert "`rm /var/lib/sparkqfs/lab.qfs.json` there" in str(problem.hint) and problem.code == ExitCode.REFUSED
 
 
+def test_a_cluster_that_gets_another_name_as_the_page_says_keeps_its_files() -> None:
+    world = a_grown_world(CONFIG)
+    for machine in world.machines.values():
+        for path in [path for path in machine.names("") if path.endswith((".cluster-name", "/spark.qfs.json"))]:
+            files, name = machine._of(path)
+            del files[name]
+    renamed = replace(CONFIG, name="lab")
+    assert not planned(world, renamed).problems
+    assert planned(world, renamed) == Plan(unchanged=("node1", "node2", "node3"))
+    assert facts_of(world, renamed)["node1"].meta.file_system_id == "7"
+
+
 def test_two_clusters_may_share_machines() -> None:
     world = a_grown_world(replace(CONFIG, name="lab"))
     assert not planned(world, elsewhere(CONFIG)).problems
