@@ -9,7 +9,7 @@ from sparkqfs.facts.nodes import parse_records
 from sparkqfs.facts.record import RecordFact
 from sparkqfs.remote import script
 
-RECORDS_SCRIPT = script("records") + 'remembered\nfor file in "$@"; do record "$file"; done\n'
+RECORDS_SCRIPT = script("records") + 'records_in /var/lib/sparkqfs\nfor file in "$@"; do record "$file"; done\n'
 """Its words are the files that may be a copy of the record, besides those of /var/lib/sparkqfs."""
 
 

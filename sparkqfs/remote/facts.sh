@@ -36,7 +36,7 @@ path() {
   say path "$1" "$kind" "$2" "$3" "$4" "$empty"
 }
 . ./records.sh
-remembered
+records_in /var/lib/sparkqfs
 id_in() { [ -f "$1" ] && [ ! -L "$1" ] && head -n 1 "$1" | tr -cd 'a-z0-9-'; }
 metadata_in() {
   base=$1 n=0 l=0 latest=no when= fsid= kib=0 init=
@@ -71,7 +71,7 @@ done
 path "$first/spark"
 if [ "$manager" = yes ]; then
   path "$first/sparkqfs"
-  record "$first/sparkqfs/cluster.json"
+  records_in "$first/sparkqfs"
   old=$IFS; IFS=:; for p in $more; do IFS=$old; path "$p"; done; IFS=$old
   if [ -n "$top" ]; then
     base=$first/$top

@@ -14,10 +14,10 @@ record() {
   record_sums="$record_sums $record_sum"
   printf 'record_rest\t%s\t%s\n' "$record_sum" "$(tail -c +$((record_size + 1)) "$1" | head -c 1048577 | base64 | tr -d '\n')"
 }
-remembered() {
+records_in() {
   record_count=0
-  for record_file in /var/lib/sparkqfs/*.json; do
-    [ $record_count -lt 64 ] || return 0
+  for record_file in "$1"/*.json; do
+    [ "$record_count" -lt 64 ] || return 0
     record "$record_file"
     record_count=$((record_count + 1))
   done

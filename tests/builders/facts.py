@@ -113,8 +113,8 @@ def a_record(config: ClusterConfig, **overrides: Any) -> ClusterRecord:
 def copies_on(config: ClusterConfig, name: str, record: ClusterRecord) -> tuple[RecordFact, ...]:
     """The copies of a record on a machine, in all of their places."""
     node = config.node(name)
-    memory = PurePosixPath(f"/var/lib/sparkqfs/{config.name}.{config.storage.kind}.json")
-    places = [memory, *([node.data_dirs[0] / "sparkqfs" / "cluster.json"] if node.manager else [])]
+    folders = [PurePosixPath("/var/lib"), *([node.data_dirs[0]] if node.manager else [])]
+    places = [folder / "sparkqfs" / f"{config.name}.{config.storage.kind}.json" for folder in folders]
     found = [RecordFact(path=path, record=record, node=name) for path in places]
     for at, disk in enumerate(node.data_dirs if config.storage.kind != "shared" else ()):
         path = disk / config.storage.kind / ".cluster.json"

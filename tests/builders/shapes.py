@@ -221,7 +221,7 @@ def _gone(_text: str) -> None:
     return None
 
 
-RECORDS = (".cluster.json", "cluster.json", ".qfs.json")
+RECORDS = (".cluster.json", ".qfs.json")
 _OLDER = _records(_gone, *RECORDS)
 
 
@@ -534,7 +534,11 @@ SHAPES = (
         typed="take the copy out of `data_dir`",
         answer=UNDO,
     ),
-    Shape(name="systems installed again: no machine remembers", change=_records(_gone, ".qfs.json"), deploy=0),
+    Shape(
+        name="systems installed again: no machine remembers",
+        change=_records(_gone, "lib/sparkqfs/spark.qfs.json"),
+        deploy=0,
+    ),
     Shape(name="the copies on the disks are gone", change=_records(_gone, ".cluster.json"), deploy=0),
     Shape(name="all copies are gone, as in a cluster of an earlier version", change=_OLDER, deploy=0),
     Shape(
@@ -545,7 +549,7 @@ SHAPES = (
     ),
     Shape(
         name="copies are 200,000 brackets",
-        change=_records(lambda _: "[" * 200_000, ".qfs.json"),
+        change=_records(lambda _: "[" * 200_000, "lib/sparkqfs/spark.qfs.json"),
         deploy=0,
         status="/var/lib/sparkqfs/spark.qfs.json cannot be read",
     ),

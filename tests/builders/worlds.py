@@ -138,7 +138,8 @@ def copies_of(machine: Machine, config: ClusterConfig, name: str) -> tuple[Recor
     """The copies of records that a machine shows, read by the real parser."""
     node, kind = config.node(name), config.storage.kind
     paths = [name for name in machine.names(MEMORY) if name.endswith(".json")]
-    paths += [f"{node.data_dirs[0]}/sparkqfs/cluster.json"] if node.manager else []
+    private = machine.names(f"{node.data_dirs[0]}/sparkqfs") if node.manager else []
+    paths += [name for name in private if name.endswith(".json")]
     paths += [f"{path}/{kind}/.cluster.json" for path in node.data_dirs]
     found = []
     for path in paths:

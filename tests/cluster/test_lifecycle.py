@@ -352,7 +352,7 @@ class Beginning(Storage):
         marker = [f"marker {top}/.cluster-id: missing", f"name {top}/.cluster-name: missing"]
         memory = f"/var/lib/sparkqfs/spark.{self.kind.top}.json"
         record = [f"record {path}: missing" for path in (f"{top}/.cluster.json", memory)]
-        private = "record /mnt/data/sparkqfs/cluster.json: missing"
+        private = f"record /mnt/data/sparkqfs/spark.{self.kind.top}.json: missing"
         assert (second["node1"], second["node2"]) == ([*marker, private, *record], [*marker, *record])
         assert len(second["node3"]) >= 3
         assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}

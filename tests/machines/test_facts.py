@@ -353,7 +353,7 @@ def test_copies_of_the_record_are_read_whole_or_not_at_all(tmp_path: Path) -> No
         (disk / "qfs" / ".cluster.json").write_text(text_of(record, "node1", DiskName("node1", number)))
     (three / "qfs" / ".cluster.json").symlink_to(one / "qfs" / ".cluster.json")
     (one / "sparkqfs").mkdir()
-    (one / "sparkqfs" / "cluster.json").write_bytes(b"x" * 3_000_000)
+    (one / "sparkqfs" / "spark.qfs.json").write_bytes(b"x" * 3_000_000)
     found = {copy.path: copy for copy in ask(one, two, three, manager=True).records if str(tmp_path) in str(copy.path)}
     assert [found[PurePosixPath(disk / "qfs" / ".cluster.json")].disk for disk in (one, two, three)] == [
         DiskName("node1", 0),

@@ -200,7 +200,7 @@ def _nothing_remembered(machines: Machines) -> ClusterConfig:
 
 def _earlier_version(machines: Machines) -> ClusterConfig:
     _nothing_remembered(machines)
-    for path in (machines.top / "node1" / "mnt").rglob("cluster.json"):
+    for path in (machines.top / "node1" / "mnt").rglob("spark.qfs.json"):
         path.unlink()
     for name in NAMES:
         for path in (machines.top / name / "mnt").rglob(".cluster.json"):
@@ -250,7 +250,7 @@ def test_prep_over_ssh_says_what_the_table_says_and_loses_nothing(machines: Mach
 def test_the_copies_are_roots_and_out_of_the_service_users_reach(machines: Machines) -> None:
     machines.reset()
     memory = machines.path("node1", "/var/lib/sparkqfs/spark.qfs.json")
-    private = machines.path("node1", f"{D1}/sparkqfs/cluster.json")
+    private = machines.path("node1", f"{D1}/sparkqfs/spark.qfs.json")
     disk = machines.path("node2", f"{D2}/qfs/.cluster.json")
     assert [path.stat().st_uid for path in (memory, private, disk)] == [0, 0, 0]
     assert [path.stat().st_mode & 0o777 for path in (memory, private, disk)] == [0o644, 0o600, 0o444]
@@ -261,7 +261,7 @@ def test_a_purged_cluster_is_forgotten_and_may_begin_elsewhere(machines: Machine
     with a_session(machines.config) as session:
         record.forget(session)
     assert not machines.path("node1", "/var/lib/sparkqfs/spark.qfs.json").exists()
-    assert not machines.path("node1", f"{D1}/sparkqfs/cluster.json").exists()
+    assert not machines.path("node1", f"{D1}/sparkqfs/spark.qfs.json").exists()
     assert not run_prep(_mistyped(machines)).problems
 
 

@@ -64,8 +64,8 @@ def memory_path(config: ClusterConfig) -> PurePosixPath:
 
 
 def private_path(config: ClusterConfig) -> PurePosixPath:
-    """The manager's copy beside the secrets."""
-    return private_directory(config) / "cluster.json"
+    """The manager's copy beside the secrets; clusters that use one directory after the other have their own."""
+    return private_directory(config) / memory_path(config).name
 
 
 def disk_path(config: ClusterConfig, disk: DiskFact) -> PurePosixPath:
@@ -123,7 +123,7 @@ class _Look:
         self.faulty = [(name, copy) for name, copy in copies if copy.fault and self._may_be_ours(copy)]
 
     def _may_be_ours(self, copy: RecordFact) -> bool:
-        return copy.path.parent != MEMORY or copy.path == memory_path(self.config)
+        return copy.path.name in (RECORD, memory_path(self.config).name)
 
     def newest(self, id_: str, *, on: str | None = None, off: str | None = None) -> ClusterRecord | None:
         """The record of the highest serial among the copies with this id, on one node only, or on all but one."""
