@@ -21,7 +21,7 @@ from sparkqfs.config.model import ClusterConfig, OwnerConfig
 from sparkqfs.errors import ClusterError, RefusedError
 from sparkqfs.jobs.cluster import prep, record
 from sparkqfs.jobs.session import Session, check_cluster_name
-from sparkqfs.jobs.watching.status import ask_record
+from sparkqfs.jobs.watching import record as remembered
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.watching.remembered import remembered_problems
 from tests.builders.shapes import D1, D2, SHAPES, Shape, a_config, nodes_with
@@ -98,7 +98,7 @@ def deploy_says(session: Session) -> int:
 
 def status_says(session: Session) -> list[str]:
     """What status finds in the manager's copies."""
-    return [problem.what for problem in remembered_problems(session.config, ask_record(session), "7")]
+    return [problem.what for problem in remembered_problems(session.config, remembered.ask(session), "7")]
 
 
 @pytest.fixture(scope="module")

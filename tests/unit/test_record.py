@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from sparkqfs.config.model import ClusterConfig, SharedConfig, StorageConfig
-from sparkqfs.errors import ConfigError, ExitCode
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode, RefusedError
 from sparkqfs.facts.nodes import ContainerFact, parse_records
 from sparkqfs.facts.record import MAX_BYTES, DiskName, RecordFact, parse_record, text_of
 from sparkqfs.jobs.cluster import prep as prep_job
-from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.session import Session, check_cluster_name
+from sparkqfs.jobs.storage.file_system import init
 from sparkqfs.plan.cluster.nodes import plan_prep
 from sparkqfs.plan.steps import Plan
 from sparkqfs.plan.watching.remembered import remembered_problems
@@ -296,3 +297,87 @@ def test_status_compares_the_page_with_the_record() -> None:
     (problem,) = remembered_problems(CONFIG, copies, "8")
     assert "of file system 8, this cluster's is 7" in problem.what
     assert remembered_problems(CONFIG, (), "8") == ()
+
+
+def refused(world: World, config: ClusterConfig, **words: Any) -> tuple[str, ...]:
+    """What init says; nothing where it would go on."""
+    session = session_of(world, config)
+    session.dry_run = session._is_counted = True
+    try:
+        init(session, **words)
+    except ClusterError as error:
+        return tuple(problem.what for problem in error.problems)
+    return ()
+
+
+def session_of(world: World, config: ClusterConfig) -> Session:
+    return Session(config, None, lambda _text: None, _facts=facts_of(world, config))  # type: ignore[arg-type]
+
+
+def without_metadata(world: World) -> None:
+    files = world.at(CONFIG, "node1").disks[D1]
+    for name in [name for name in files if "checkpoint" in name]:
+        del files[name]
+
+
+def test_only_the_name_makes_a_file_system_where_one_is_written_down_and_gone() -> None:
+    world = a_grown_world(CONFIG)
+    without_metadata(world)
+    said = "cluster spark has a file system (id 7), and its metadata is not in /mnt/d1"
+    assert said in refused(world, CONFIG)
+    assert refused(world, CONFIG, erase_name="spark") == ()
+    (what,) = refused(world, nodes_with(CONFIG, "node1", data_dirs=("/mnt/x1", "/mnt/x2")), erase_name="spark")
+    assert "has its file system's metadata on node1 in /mnt/d1" in what
+
+
+def test_a_cluster_whose_managers_disk_is_gone_can_be_purged_and_one_in_other_directories_not() -> None:
+    world = a_grown_world(CONFIG)
+    world.shelf.append(world.at(CONFIG, "node1").disks.pop(D1))
+    session = session_of(world, CONFIG)
+    check_cluster_name(session, session.all_facts(), erases=True)
+    with pytest.raises(RefusedError):
+        check_cluster_name(session, session.all_facts())
+    session = session_of(world, elsewhere(CONFIG))
+    with pytest.raises(RefusedError):
+        check_cluster_name(session, session.all_facts(), erases=True)
+
+
+def test_metadata_that_was_put_on_another_machine_from_a_copy_is_taken_at_a_word() -> None:
+    world = a_grown_world(CONFIG)
+    node = a_node_config("node4", 3, manager=True, data_dirs=(PurePosixPath(D1),))
+    config = replace(CONFIG, nodes=(node, *(one for one in CONFIG.nodes if not one.manager)))
+    lost = world.machines.pop(CONFIG.node("node1").address).disks[D1]
+    kept = {name: text for name, text in lost.items() if name != "qfs/.cluster.json" and "chunk" not in name}
+    world.machines[node.address] = worlds.Machine(disks={D1: kept})
+    (asked, gone) = sorted(planned(world, config).problems, key=lambda problem: problem.node != "node4")
+    assert "/mnt/d1 is not the disk with the metadata: that is disk 0 of node1" in asked.what and gone.node == "node1"
+    assert "was put there from a copy of it: `invoke prep --here spark`" in str(asked.hint)
+    assert [problem.node for problem in planned(world, config, here=True).problems] == ["node1"]
+    assert not planned(world, config, forget=("node1",)).problems
+    assert planned(world, config) == Plan(unchanged=("node4", "node2", "node3"))
+    assert facts_of(world, config)["node4"].meta.file_system_id == "7"
+
+
+@pytest.mark.parametrize("kind", ["qfs", "hdfs"])
+def test_older_disks_of_the_manager_are_used_at_a_word(kind: Any) -> None:
+    config = replace(CONFIG, storage=StorageConfig(kind=kind))
+    world = a_grown_world(config)
+    old = world.again()
+    grown = nodes_with(config, "node2", data_dirs=(D1, D2, D3))
+    world.at(config, "node2").disks[D3] = {}
+    assert not planned(world, grown, add=("node2:2",)).problems
+    world.machines[config.manager.address] = old.at(config, "node1")
+    (problem,) = planned(world, grown).problems
+    assert "the manager's record is older (2) than the other nodes' (3)" in problem.what
+    assert not planned(world, grown, here=True).problems
+    assert not planned(world, grown).steps
+
+
+@pytest.mark.parametrize("kind", ["qfs", "hdfs"])
+def test_the_guards_are_those_of_each_storage(kind: Any) -> None:
+    config = replace(CONFIG, storage=StorageConfig(kind=kind))
+    world = a_grown_world(config)
+    for other in (elsewhere(config), nodes_with(config, "node1", data_dirs=(D2, D1))):
+        (problem,) = planned(world, other).problems
+        assert problem.code == ExitCode.REFUSED and "/mnt/d1" in problem.what
+    assert planned(world, config) == Plan(unchanged=("node1", "node2", "node3"))

@@ -13,14 +13,12 @@ from sparkqfs.clients.wait import wait_until
 from sparkqfs.clients.web import WebError, get_json
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
 from sparkqfs.facts.pages import AppFact, SparkFact, StorageFact, parse_history, parse_spark
-from sparkqfs.facts.record import RecordFact
 from sparkqfs.facts.swarm import SwarmNode, TaskFact
 from sparkqfs.gather.nodes import gather_swarm_nodes, gather_tasks
-from sparkqfs.gather.records import gather_records
 from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.watching import record
 from sparkqfs.jobs.watching.status_document import SCHEMA, data_of, document
 from sparkqfs.plan import services
-from sparkqfs.plan.cluster.identity import RECORD, private_path
 from sparkqfs.plan.cluster.layout import incomplete
 from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
 from sparkqfs.plan.steps import JobResult
@@ -28,7 +26,6 @@ from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_memory
 from sparkqfs.plan.storage.seam import Master
 from sparkqfs.plan.watching.cluster_status import ClusterStatus
 from sparkqfs.plan.watching.health import Stranger
-from sparkqfs.plan.watching.remembered import remembered_problems
 
 WEB_TIMEOUT_S = 5.0
 ENGINE_TIMEOUT_S = 15.0
@@ -165,23 +162,9 @@ def look(session: Session) -> ClusterStatus:
 def _with_record(session: Session, swarm: _Swarm) -> ClusterStatus:
     """With what the manager remembers of the cluster; an older cluster has nothing written down."""
     with ThreadPoolExecutor(max_workers=1) as pool:
-        asked = pool.submit(ask_record, session)
+        asked = pool.submit(record.ask, session)
         seen = _ask_pages(session, swarm)
-        copies = asked.result()
-    id_ = None if isinstance(seen.storage, str) or seen.storage is None else seen.storage.file_system_id
-    return replace(seen, identity=remembered_problems(session.config, copies, id_))
-
-
-def ask_record(session: Session) -> tuple[RecordFact, ...]:
-    """The manager's copies of the cluster's record; nothing where it gives no answer, which is told elsewhere."""
-    config, layout = session.config, session.backend.layout
-    places = [private_path(config)]
-    if layout is not None:
-        places += [path / layout.top / RECORD for path in config.manager.data_dirs]
-    try:
-        return gather_records(session.clients, tuple(places))
-    except ClusterError:
-        return ()
+        return replace(seen, identity=record.problems(session, asked.result(), seen.storage))
 
 
 def _ask_pages(session: Session, swarm: _Swarm) -> ClusterStatus:

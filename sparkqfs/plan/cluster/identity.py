@@ -189,11 +189,12 @@ class _Look:
         """Machines that remember another cluster of this name, with files of its own."""
         if self.here:
             return []
-        return [
-            questions.other_id(self.config, name, copy.record, id_)
+        found = {
+            name: questions.other_id(self.config, name, copy.record, id_)
             for name, copy in self.mine
             if copy.record and copy.record.id != id_ and copy.record.initialised and copy.disk is None
-        ]
+        }
+        return list(found.values())
 
     def marked(self, id_: str) -> Iterator[tuple[str, int, DiskFact]]:
         """Every data directory of hosts.yml that carries the marker."""
@@ -294,7 +295,8 @@ class _Look:
         if at:
             name, number = at[0]
             return [questions.metadata_at(config, name, self.facts[name].disks[number].path)]
-        return [questions.metadata_missing(config, record)]
+        is_restored = self.here and self.manager.meta.exists
+        return [] if is_restored else [questions.metadata_missing(config, record, exists=self.manager.meta.exists)]
 
     def _moved(self, record: ClusterRecord, disks: dict[Place, DiskName], moved: frozenset[Place]) -> list[Problem]:
         nodes = dict.fromkeys(name for name, _ in sorted(moved))

@@ -107,16 +107,19 @@ def metadata_at(config: ClusterConfig, node: str, path: PurePosixPath) -> Proble
     return _refusal(manager, what, hint, f"nodes.{manager}.manager")
 
 
-def metadata_missing(config: ClusterConfig, record: ClusterRecord) -> Problem:
-    """The disk with the metadata is not among those that were found."""
+def metadata_missing(config: ClusterConfig, record: ClusterRecord, *, exists: bool) -> Problem:
+    """The disk with the metadata is not among those that were found; `exists`: there is metadata in its place."""
     manager, first = config.manager.name, config.manager.data_dirs[0]
     disk, path = record.metadata, record.disks.get(record.metadata)
     what = f"{first} is not the disk with the metadata: that is disk {disk.number} of {disk.node}, last in {path}"
     if disk.node == manager:
-        hint = f"mount it, and write its directory first in `data_dir` of {manager}"
-        return _refusal(manager, what, f"{hint}; if it is lost: {LOST_METADATA}", f"nodes.{manager}.data_dir")
-    hint = f"set `manager: true` for {disk.node}; if it is lost: {LOST_METADATA}"
-    return _refusal(manager, what, hint, f"nodes.{manager}.manager")
+        hint, setting = f"mount it, and write its directory first in `data_dir` of {manager}", "data_dir"
+    else:
+        hint, setting = f"set `manager: true` for {disk.node}", "manager"
+    hint += f"; if it is lost: {LOST_METADATA}"
+    if exists:
+        hint += f"; if what is in {first} was put there from a copy of it: {_here(config)}"
+    return _refusal(manager, what, hint, f"nodes.{manager}.{setting}")
 
 
 def metadata_gone(config: ClusterConfig, record: ClusterRecord) -> Problem:

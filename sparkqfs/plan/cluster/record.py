@@ -13,6 +13,7 @@ from sparkqfs.facts.record import ClusterRecord, DiskName, text_of
 from sparkqfs.plan.cluster.identity import Identity, Place, disk_path, identify, memory_path, next_name, private_path
 from sparkqfs.plan.steps import Plan, Step, write_file
 from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.storage.metadata import LOST_METADATA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,10 @@ def forgotten(config: ClusterConfig, identity: Identity, words: tuple[str, ...])
         if not meant:
             known = ", ".join(f"{one.node}:{path}" for one, path in sorted(recorded.items()))
             problems.append(_usage(f"--forget: the cluster has no {word}", f"what it has: {known or 'nothing'}"))
-        elif meant & set(identity.disks.values()) or (identity.record and identity.record.metadata in meant):
+        elif identity.record is not None and identity.record.metadata in meant:
+            what = f"--forget: {identity.record.metadata.node} has the file system's metadata"
+            problems.append(_usage(what, f"if it is lost: {LOST_METADATA}"))
+        elif meant & set(identity.disks.values()):
             problems.append(_usage(f"--forget: {word} is in hosts.yml, and in use", "take it out of hosts.yml first"))
         else:
             disks |= meant

@@ -1,0 +1,31 @@
+"""What the manager remembers of its cluster, for `status`, which does not ask the other machines."""
+
+from __future__ import annotations
+
+from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.facts.pages import StorageFact
+from sparkqfs.facts.record import RecordFact
+from sparkqfs.gather.records import gather_records
+from sparkqfs.jobs.session import Session
+from sparkqfs.plan.cluster.identity import RECORD, private_path
+from sparkqfs.plan.watching.remembered import remembered_problems
+
+
+def ask(session: Session) -> tuple[RecordFact, ...]:
+    """The manager's copies of the cluster's record; nothing where it gives no answer, which is told elsewhere."""
+    config, layout = session.config, session.backend.layout
+    places = [private_path(config)]
+    if layout is not None:
+        places += [path / layout.top / RECORD for path in config.manager.data_dirs]
+    try:
+        return gather_records(session.clients, tuple(places))
+    except ClusterError:
+        return ()
+
+
+def problems(
+    session: Session, copies: tuple[RecordFact, ...], storage: StorageFact | str | None
+) -> tuple[Problem, ...]:
+    """What contradicts hosts.yml, or the file system that answers."""
+    file_system_id = storage.file_system_id if isinstance(storage, StorageFact) else None
+    return remembered_problems(session.config, copies, file_system_id)
