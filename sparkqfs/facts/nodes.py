@@ -131,7 +131,9 @@ class NodeFacts:
     records: tuple[RecordFact, ...] = ()
     """Every copy of the record of a cluster that is on this machine, of this cluster or of another."""
     metadata_in: tuple[PurePosixPath, ...] = ()
-    """The data directories in which there is metadata of a file system, whole or in part."""
+    """The data directories in which there is metadata of a file system, whole or in part, but for the manager's first,
+    for which `meta` says it.
+    """
     routes: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     """TCP ports that something listens on."""
@@ -209,8 +211,10 @@ def parse_node(name: str, text: str) -> NodeFacts:
 
 
 def parse_records(values: dict[str, list[list[str]]]) -> tuple[RecordFact, ...]:
-    """From the lines of remote/records.sh: `record<TAB>path<TAB>first line<TAB>sum`, `record_rest<TAB>sum<TAB>rest`."""
-    rests = {row[0]: row[1] for row in values.get("record_rest", []) if len(row) == 2}
+    """From the lines of remote/records.sh: `record<TAB>path<TAB>first line<TAB>sum`, `record_rest<TAB>sum<TAB>rest`; of
+    a small file `record<TAB>path<TAB>all of it<TAB>whole`.
+    """
+    rests = {"whole": ""} | {row[0]: row[1] for row in values.get("record_rest", []) if len(row) == 2}
     rows = [row for row in values.get("record", []) if len(row) == 3]
     return tuple(parse_record(path, head, rests.get(sum_) if sum_ else None) for path, head, sum_ in rows)
 

@@ -10,7 +10,7 @@ from sparkqfs.facts.record import RecordFact
 from sparkqfs.remote import script
 
 RECORDS_SCRIPT = script("records") + 'records_in /var/lib/sparkqfs\nfor file in "$@"; do record "$file"; done\n'
-"""Its words are the files that may be a copy of the record, besides those of /var/lib/sparkqfs."""
+"""Its words are the files that may be a copy of the record; it looks also at those of /var/lib/sparkqfs."""
 
 
 def gather_records(clients: Clients, places: tuple[PurePosixPath, ...]) -> tuple[RecordFact, ...]:

@@ -104,7 +104,7 @@ class Session:
 
 def check_cluster_name(session: Session, facts: dict[str, NodeFacts], *, erases: bool = False) -> None:
     """Raises `RefusedError` when the data directories are another cluster's than hosts.yml names, or not those that
-    were written down. With `erases` a file system that is gone is no reason.
+    were written down. With `erases` a file system that is gone does not count.
     """
     found = identify(session.config, facts)
     problems = [*name_problems(session.config, facts), *found.contradictions, *found.of_nodes, *found.gone]

@@ -39,7 +39,9 @@ path() {
 records_in /var/lib/sparkqfs
 id_in() { [ -f "$1" ] && [ ! -L "$1" ] && head -n 1 "$1" | tr -cd 'a-z0-9-'; }
 metadata_in() {
-  base=$1 n=0 l=0 latest=no when= fsid= kib=0 init=
+  base=$1 n=0 l=0 latest=no when= fsid= kib=0 init= some=
+  old=$IFS; IFS=:; for p in $metadata; do for f in "$base/$p"/*; do [ ! -e "$f" ] || some=yes; done; done; IFS=$old
+  [ -n "$some" ] || return 0
 @METADATA@
   { [ "$n" = 0 ] && [ "$latest" = no ]; } || [ "$init" = begun ] || say metadata_in "${1%/*}"
 }
@@ -52,7 +54,7 @@ for d in "$@"; do
     path "$d/$top"; path "$d/$top/$blocks"
     marker=$(id_in "$d/$top/.cluster-id")
     record "$d/$top/.cluster.json"
-    (metadata_in "$d/$top")
+    [ "$manager$d" = "yes$first" ] || (metadata_in "$d/$top")
     if [ -d "$d/$top/$blocks" ]; then
       set -f
       [ -z "$(find -H "$d/$top/$blocks" -type f $block_files -print -quit)" ] || has=yes

@@ -528,7 +528,7 @@ SHAPES = (
         status="this machine remembers cluster spark as 99999999-0000-0000-0000-000000000000",
     ),
     Shape(
-        name="a copy of a disk beside it",
+        name="a copy of a disk next to it",
         change=_copied,
         prep="/mnt/d2 says that it is disk 1 of node2, and so does /mnt/d3 on node2",
         typed="take the copy out of `data_dir`",

@@ -112,7 +112,8 @@ def _fact(machine: Machine, config: ClusterConfig, name: str) -> NodeFacts:
                 blocks=len(blocks),
             )
         )
-    with_metadata = tuple(path for path in node.data_dirs if _meta(machine, path / layout.top).exists)
+    others = node.data_dirs[1:] if node.manager else node.data_dirs
+    with_metadata = tuple(path for path in others if _meta(machine, path / layout.top).exists)
     return replace(
         fact,
         disks=tuple(disks),

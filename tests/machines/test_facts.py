@@ -344,8 +344,9 @@ def test_the_managers_certificate_comes_back_byte_for_byte_and_its_secrets_do_no
     assert "top-secret" not in repr(facts)
 
 
-def test_copies_of_the_record_are_read_whole_or_not_at_all(tmp_path: Path) -> None:
-    record = a_record(a_cluster(), initialised=True)
+@pytest.mark.parametrize("nodes", [3, 300])
+def test_copies_of_the_record_are_read_whole_or_not_at_all(tmp_path: Path, nodes: int) -> None:
+    record = a_record(a_cluster(*(f"node{number}" for number in range(nodes))), initialised=True)
     one, two, three = (tmp_path / name for name in ("one", "two", "three"))
     for disk in (one, two, three):
         (disk / "qfs").mkdir(parents=True)

@@ -20,7 +20,7 @@ from sparkqfs.plan.storage import backend_of
 MEMORY = PurePosixPath("/var/lib/sparkqfs")
 """What a machine remembers of its clusters, away from the data: a mistyped `data_dir` does not hide it."""
 RECORD = ".cluster.json"
-"""The copy on a data disk, beside the marker."""
+"""The copy on a data disk, next to the marker."""
 Place = tuple[str, int]
 """A data directory of hosts.yml: the node's name and the number in its `data_dir`, from 0."""
 
@@ -64,7 +64,7 @@ def memory_path(config: ClusterConfig) -> PurePosixPath:
 
 
 def private_path(config: ClusterConfig) -> PurePosixPath:
-    """The manager's copy beside the secrets; clusters that use one directory after the other have their own."""
+    """The manager's copy next to the secrets; clusters that use one directory after the other have their own."""
     return private_directory(config) / memory_path(config).name
 
 
@@ -93,7 +93,8 @@ def identify(
     newer = [questions.newer(node, copy) for node, copy in look.faulty if copy.is_newer]
     if newer:
         return Identity(contradictions=tuple(newer), is_guarded=True)
-    id_ = "" if backend_of(config).layout is None else manager.disks[0].marker
+    marker = manager.disks[0].marker if manager.disks else None
+    id_ = "" if backend_of(config).layout is None else marker
     if id_ is None or look.is_new_path():
         return look.begun("" if backend_of(config).layout is None else None)
     record = look.newest(id_)

@@ -66,7 +66,7 @@ def other_kind(config: ClusterConfig, record: ClusterRecord) -> Problem:
     """`storage.kind` was changed, and nothing of the new kind is there yet."""
     kind, path = config.storage.kind, record.disks.get(record.metadata) or record.shared_path
     what = f"cluster {config.name} keeps its files in {record.storage} ({path} on {record.metadata.node})"
-    hint = f"set storage.kind back to {record.storage}; to begin with an empty {kind} beside it: {_here(config)}"
+    hint = f"set storage.kind back to {record.storage}; to begin with an empty {kind} next to it: {_here(config)}"
     return _refusal(None, f"{what}; hosts.yml says {kind}, which has none", hint, "storage.kind")
 
 
