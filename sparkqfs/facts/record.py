@@ -45,6 +45,8 @@ class ClusterRecord:
     """Grows with every change: of several copies the highest counts."""
     initialised: bool = False
     """A file system was made: a directory that looks new is not."""
+    confirmed: bool = False
+    """It was begun at a word, although the cluster had files in another kind of storage or in other directories."""
     file_system_id: str | None = None
     """The storage's own, where it is known."""
     metadata: DiskName
@@ -87,6 +89,7 @@ def text_of(record: ClusterRecord, node: str, disk: DiskName | None = None) -> s
         "storage": record.storage,
         "serial": record.serial,
         "initialised": record.initialised,
+        "confirmed": record.confirmed,
         "file_system_id": record.file_system_id,
         "metadata": {"node": record.metadata.node, "disk": record.metadata.number},
         "nodes": disks,
@@ -132,7 +135,8 @@ def _fact(place: PurePosixPath, document: object) -> RecordFact:
 def _record(body: dict[str, object]) -> ClusterRecord:
     file_system_id, shared, initialised = (body.get(key) for key in ("file_system_id", "shared_path", "initialised"))
     metadata = _table(body.get("metadata"))
-    if not isinstance(initialised, bool):
+    confirmed = body.get("confirmed", False)
+    if not isinstance(initialised, bool) or not isinstance(confirmed, bool):
         raise ValueError("not a truth value")
     disks = {
         DiskName(_text(node, _NODE), _number(int(number))): PurePosixPath(_text(path, _PATH))
@@ -146,6 +150,7 @@ def _record(body: dict[str, object]) -> ClusterRecord:
         storage=_text(body.get("storage"), _KIND),
         serial=_number(body.get("serial")),
         initialised=initialised,
+        confirmed=confirmed,
         file_system_id=None if file_system_id is None else _text(file_system_id, _FILE_SYSTEM_ID),
         metadata=DiskName(_text(metadata.get("node"), _NODE), _number(metadata.get("disk"))),
         disks=disks,

@@ -18,7 +18,7 @@ from sparkqfs.jobs.storage.file_system import init as init_job
 from sparkqfs.plan.steps import Plan
 from sparkqfs.plan.watching.remembered import remembered_problems
 from tests.builders.clusters import a_cluster, a_node_config
-from tests.builders.worlds import World, a_grown_world, copies_of, facts_of, prep, put_blocks
+from tests.builders.worlds import World, a_grown_world, copies_of, facts_of, prep, put_blocks, world_of
 from tests.builders.worlds import init as init_world
 from tests.paths import ROOT
 
@@ -146,6 +146,22 @@ def _kind(kind: str) -> Change:
     def change(_world: World, config: ClusterConfig) -> ClusterConfig:
         shared = SharedConfig(path=PurePosixPath("/mnt/nfs") if kind == "shared" else None)
         return replace(config, storage=StorageConfig(kind=kind, shared=shared))  # type: ignore[arg-type]
+
+    return change
+
+
+def _prepared_first(kind: str) -> Change:
+    """Before QFS was begun, prep had run with another kind."""
+
+    def change(world: World, config: ClusterConfig) -> ClusterConfig:
+        other, first = _kind(kind)(world, config), world_of(config)
+        plan, _ = prep(first, other)
+        assert not plan.problems
+        for machine, old in zip(world.machines.values(), first.machines.values(), strict=True):
+            for path in old.names(""):
+                if machine.read(path) is None:
+                    machine.write(path, str(old.read(path)))
+        return other
 
     return change
 
@@ -428,6 +444,14 @@ SHAPES = (
     Shape(
         name="storage.kind changed to shared",
         change=_kind("shared"),
+        prep="cluster spark keeps its files in qfs",
+        typed="set storage.kind back to qfs",
+        status="keeps its files in qfs",
+        answer=UNDO,
+    ),
+    Shape(
+        name="storage.kind changed to one that was prepared once and never used",
+        change=_prepared_first("hdfs"),
         prep="cluster spark keeps its files in qfs",
         typed="set storage.kind back to qfs",
         status="keeps its files in qfs",

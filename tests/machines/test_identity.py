@@ -19,7 +19,7 @@ import pytest
 from sparkqfs.clients.connect import Clients
 from sparkqfs.config.model import ClusterConfig, OwnerConfig
 from sparkqfs.errors import ClusterError, RefusedError
-from sparkqfs.jobs.cluster import prep, record
+from sparkqfs.jobs.cluster import prep, record, whole
 from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.watching import record as remembered
 from sparkqfs.plan.steps import JobResult
@@ -296,3 +296,27 @@ def test_a_link_in_place_of_a_copy_is_not_followed(machines: Machines) -> None:
     result = run_prep(machines.config)
     assert result.exit_code == 1 and "is a symbolic link; it is not followed" in result.problems[0].what
     assert machines.path("node2", "/etc/shadow").read_bytes() == shadow and copy.is_symlink()
+
+
+def test_doctor_says_it_too(machines: Machines) -> None:
+    machines.reset()
+    with a_session(_renamed(machines)) as session:
+        found = whole.doctor(session)
+    told = [problem for problem in found.problems if "hosts.yml has no node2" in problem.what]
+    assert [(problem.node, problem.code) for problem in told] == [("rack1", 5)] and found.exit_code == 5
+    assert "`invoke prep --add rack1`" in str(told[0].hint)
+
+
+def test_a_prep_that_is_only_planned_writes_nothing(machines: Machines) -> None:
+    machines.reset()
+    _earlier_version(machines)
+    before = sorted(str(path) for path in machines.top.rglob("*.json"))
+    with a_session(machines.config) as session:
+        session.dry_run = True
+        changes = prep.run(session).outcomes[1].changes
+    assert [text.partition(":")[0] for text in changes if text.startswith("record ")] == [
+        f"record {D1}/qfs/.cluster.json",
+        f"record {D2}/qfs/.cluster.json",
+        "record /var/lib/sparkqfs/spark.qfs.json",
+    ]
+    assert sorted(str(path) for path in machines.top.rglob("*.json")) == before

@@ -49,6 +49,8 @@ class Identity:
     """Nodes and disks with data that hosts.yml does not have any more."""
     lost: tuple[Problem, ...] = ()
     """A file system was made, and it is not there: only erasing it by the cluster's name goes on."""
+    is_confirmed: bool = False
+    """The directories of hosts.yml count, whatever is remembered elsewhere: the user has said so."""
     is_guarded: bool = False
     """A disk without a marker may be one that is not mounted."""
 
@@ -95,19 +97,23 @@ def identify(
         return Identity(contradictions=tuple(newer), is_guarded=True)
     marker = manager.disks[0].marker if manager.disks else None
     id_ = "" if backend_of(config).layout is None else marker
-    if id_ is None or look.is_new_path():
-        return look.begun("" if backend_of(config).layout is None else None)
+    if id_ is None:
+        return look.begun()
     record = look.newest(id_)
+    unused = look.unused(record)
+    if unused is not None:
+        return Identity(contradictions=(unused,), is_guarded=True)
     if record is None:
         return Identity(
             id=id_,
+            is_confirmed=here,
             disks={(node, number): DiskName(node, number) for node, number, _ in look.marked(id_)},
             contradictions=tuple(look.other_ids(id_) + look.stray_metadata()),
             of_nodes=tuple(look.foreign()),
             is_guarded=bool(look.faulty),
         )
     kept = replace(record, disks={name: path for name, path in record.disks.items() if name not in forgotten})
-    return replace(look.compared(id_, kept, accepted), written=record)
+    return replace(look.compared(id_, kept, accepted), written=record, is_confirmed=here)
 
 
 class _Look:
@@ -135,14 +141,24 @@ class _Look:
         ]
         return max(found, key=lambda record: record.serial, default=None)
 
-    def is_new_path(self) -> bool:
-        """For a storage without markers: nothing was written down yet, and its directory is empty."""
-        if self.backend.layout is not None:
-            return False
-        found = self.manager.paths.get(self.config.shared_directory) if self.config.shared_directory else None
-        return not self.mine and (found is None or found.empty)
+    def unused(self, record: ClusterRecord | None) -> Problem | None:
+        """Why a kind of storage that has no files yet is not to be begun: the cluster has files in another kind."""
+        if self.here or (record is not None and (record.initialised or record.confirmed)):
+            return None
+        shared = self.manager.paths.get(self.config.shared_directory) if self.config.shared_directory else None
+        blocks = any(disk.has_blocks for fact in self.facts.values() for disk in fact.disks)
+        is_shared = self.backend.layout is None
+        if not (shared is None or shared.empty) if is_shared else blocks or self.manager.meta.exists:
+            return None
+        if is_shared and record is None and self.faulty:
+            return questions.unreadable(self.config, *self.faulty[0])
+        return self._other_kind()
 
-    def begun(self, id_: str | None) -> Identity:
+    def _other_kind(self) -> Problem | None:
+        made = [copy.record for _, copy in self.others if copy.record and copy.record.initialised]
+        return questions.other_kind(self.config, max(made, key=lambda record: record.serial)) if made else None
+
+    def begun(self) -> Identity:
         """A cluster without a marker: a new one, where nothing says that there is one."""
         made = [copy.record for _, copy in self.mine if copy.record and copy.record.initialised]
         if made and not self.here:
@@ -151,12 +167,17 @@ class _Look:
                 (self.config.manager.name, self.config.manager.data_dirs[0]),
             )
             if (record.metadata.node, record.disks.get(record.metadata)) == first:
-                return Identity(id=id_, lost=(questions.not_mounted(self.config, record),), is_guarded=True)
+                return Identity(lost=(questions.not_mounted(self.config, record),), is_guarded=True)
             found: Problem | None = questions.elsewhere(self.config, record, is_bare=self._is_bare())
         else:
             found = None if self.here else self._beginning()
         asked = (found,) if found else ()
-        return Identity(id=id_, contradictions=asked, of_nodes=tuple(self.foreign()), is_guarded=bool(asked))
+        return Identity(
+            contradictions=asked,
+            of_nodes=tuple(self.foreign()),
+            is_guarded=bool(asked),
+            is_confirmed=self.here,
+        )
 
     def _is_bare(self) -> bool:
         disks = [disk for fact in self.facts.values() for disk in fact.disks]
@@ -170,9 +191,9 @@ class _Look:
         stray = self.stray_metadata()
         if stray:
             return stray[0]
-        other = [copy.record for _, copy in self.others if copy.record and copy.record.initialised]
-        if other:
-            return questions.other_kind(config, max(other, key=lambda record: record.serial))
+        other = self._other_kind()
+        if other is not None:
+            return other
         return questions.running_elsewhere(config, facts) if self._is_bare() else None
 
     def stray_metadata(self) -> list[Problem]:

@@ -137,6 +137,7 @@ def wanted_record(
         storage=config.storage.kind,
         serial=old.serial if old is not None else 1,
         initialised=is_made or (old is not None and old.initialised),
+        confirmed=(identity.is_confirmed and not is_made) or (old is not None and old.confirmed),
         file_system_id=made_id if made_id is not None or old is None else old.file_system_id,
         metadata=names.get((config.manager.name, 0), DiskName(config.manager.name, 0)),
         disks=_disks(config, facts, identity, names) if has_disks else {},

@@ -28,7 +28,9 @@ def remembered_problems(
     ]
     mine = [(copy, record) for copy, record in made if record.storage == kind]
     if not mine:
-        others = [record for _, record in made]
+        own = [copy.record for copy in copies if copy.record and copy.record.cluster == config.name]
+        is_asked_for = any(record.confirmed for record in own if record.storage == kind)
+        others = [] if is_asked_for else [record for _, record in made]
         return (*problems, *([questions.other_kind(config, _newest(others))] if others else []))
     on_disk = [record for copy, record in mine if copy.disk is not None]
     record = _newest(on_disk or [record for _, record in mine])
