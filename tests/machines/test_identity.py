@@ -11,13 +11,13 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.config.model import ClusterConfig, OwnerConfig
+from sparkqfs.config.model import ClusterConfig, OwnerConfig, SharedConfig, StorageConfig
 from sparkqfs.errors import ClusterError, RefusedError
 from sparkqfs.jobs.cluster import prep, record, whole
 from sparkqfs.jobs.session import Session, check_cluster_name
@@ -320,3 +320,22 @@ def test_a_prep_that_is_only_planned_writes_nothing(machines: Machines) -> None:
         "record /var/lib/sparkqfs/spark.qfs.json",
     ]
     assert sorted(str(path) for path in machines.top.rglob("*.json")) == before
+
+
+def test_files_on_a_shared_path_are_written_down_when_deploy_has_made_the_first(machines: Machines) -> None:
+    machines.reset()
+    _earlier_version(machines)
+    for name in NAMES:
+        machines.path(name, "/mnt/nfs").mkdir()
+    storage = StorageConfig(kind="shared", shared=SharedConfig(path=PurePosixPath("/mnt/nfs")))
+    config = replace(machines.config, name="plain", storage=storage)
+    config = nodes_with(config, "node1", data_dirs=("/mnt/y1",))
+    assert not run_prep(config).problems
+    with a_session(config) as session:
+        session.all_facts()
+        machines.path("node1", "/mnt/nfs/plain/tmp").mkdir()
+        record.settle(session, looks_again=True)
+    assert {outcome.state for outcome in run_prep(config).outcomes} == {"unchanged"}
+    moved = replace(config, storage=replace(storage, shared=SharedConfig(path=PurePosixPath("/mnt/nfs2"))))
+    (problem,) = [one for one in run_prep(moved).problems if one.config_path == "storage.shared.path"][:1]
+    assert "cluster plain keeps its files in /mnt/nfs/plain" in problem.what and problem.code == 5

@@ -148,7 +148,7 @@ def test_a_word_that_forget_does_not_know_says_what_there_is() -> None:
 
 def test_forget_twice_is_forget_once() -> None:
     world, config = a_grown_world(CONFIG), nodes_with(CONFIG, "node3", data_dirs=(D1,))
-    assert not planned(world, config, forget=("node3:1",)).problems
+    assert not planned(world, config, forget=("node3:/mnt/d2/",)).problems
     assert planned(world, config, forget=("node3:1",)) == Plan(unchanged=("node1", "node2", "node3"))
 
 

@@ -149,6 +149,7 @@ def run(session: Session) -> JobResult:
         outcomes.append(Outcome(subject="swarm labels", state="changed", changes=labelled))
     wait_until_ready(session, started)
     made = _prepare_storage(session)
+    record.settle(session, looks_again=True)
     if made:
         outcomes.append(Outcome(subject="storage", state="changed", changes=made))
     status.wait_for_history(session)

@@ -20,11 +20,16 @@ def write(session: Session, *, erasing: bool = False) -> None:
     _apply(session, made)
 
 
-def settle(session: Session) -> None:
-    """Write down that there is a file system, where a run was killed between making and writing it down."""
+def settle(session: Session, *, looks_again: bool = False) -> None:
+    """Write down that there is a file system, where a run was killed between making and writing it down. `looks_again`
+    where this run has made it.
+    """
     record = identify(session.config, session.all_facts()).record
-    if record is not None and not record.initialised:
-        write(session)
+    if record is None or record.initialised:
+        return
+    if looks_again:
+        session.facts(fresh=True)
+    write(session)
 
 
 def forget(session: Session) -> None:

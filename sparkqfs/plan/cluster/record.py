@@ -39,7 +39,7 @@ def added(config: ClusterConfig, facts: dict[str, NodeFacts], identity: Identity
             known = ", ".join(one.name for one in config.nodes)
             problems.append(_usage(f"--add: no node {name} in hosts.yml", f"nodes: {known}"))
         elif disk:
-            numbers = [at for at, path in enumerate(node.data_dirs) if disk in (str(at), str(path))]
+            numbers = [at for at, path in enumerate(node.data_dirs) if disk == str(at) or PurePosixPath(disk) == path]
             places |= {(name, at) for at in numbers}
             if not numbers:
                 known = ", ".join(f"{at} is {path}" for at, path in enumerate(node.data_dirs))
@@ -72,7 +72,12 @@ def forgotten(config: ClusterConfig, identity: Identity, words: tuple[str, ...])
     recorded = identity.record.disks if identity.record is not None else {}
     for word in words:
         name, _, disk = word.partition(":")
-        meant = {one for one, path in recorded.items() if one.node == name and disk in ("", str(one.number), str(path))}
+        typed = {disk, str(PurePosixPath(disk))}
+        meant = {
+            one
+            for one, path in recorded.items()
+            if one.node == name and (not disk or typed & {str(one.number), str(path)})
+        }
         if not meant and not identity.gone:
             continue  # an earlier run has done it
         if not meant:
