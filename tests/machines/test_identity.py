@@ -24,7 +24,8 @@ from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.watching import record as remembered
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.watching.remembered import remembered_problems
-from tests.builders.shapes import D1, D2, SHAPES, Shape, a_config, nodes_with
+from tests.builders.changes import D1, D2, a_config, nodes_with
+from tests.builders.shapes import SHAPES, Shape
 from tests.doubles.servers import Sshd, sshd
 
 NAMES = ("node1", "node2", "node3")

@@ -13,8 +13,9 @@ from sparkqfs.config.model import ClusterConfig
 from sparkqfs.plan.cluster.record import plan_record
 from sparkqfs.plan.steps import Plan
 from tests.builders import worlds
+from tests.builders.changes import D1, Change, a_config, kind_is, renamed, swapped, with_dirs, without
 from tests.builders.clusters import a_node_config
-from tests.builders.shapes import D1, HERE, MOUNTED, Change, _all, _dirs, _kind, _renamed, _swapped, _without, a_config
+from tests.builders.shapes import HERE, MOUNTED
 from tests.builders.worlds import World, a_grown_world, carry_out, facts_of, world_of
 
 
@@ -26,11 +27,11 @@ def _joined(world: World, config: ClusterConfig) -> ClusterConfig:
 
 CASES: dict[str, tuple[Change, dict[str, Any]]] = {
     "a node joins": (_joined, {"add": ("node4",)}),
-    "a node is given up": (_without("node3"), {"forget": ("node3",)}),
-    "a node has another name": (_renamed("node2", "rack1"), {"add": ("rack1",)}),
-    "two disks were swapped": (_swapped("node2", "node3", D1), {"add": ("node2:0", "node3:0")}),
-    "a new cluster in other directories": (_dirs("/mnt/x1", "/mnt/x2"), HERE),
-    "another kind of storage": (_kind("hdfs"), HERE),
+    "a node is given up": (without("node3"), {"forget": ("node3",)}),
+    "a node has another name": (renamed("node2", "rack1"), {"add": ("rack1",)}),
+    "two disks were swapped": (swapped("node2", "node3", D1), {"add": ("node2:0", "node3:0")}),
+    "a new cluster in other directories": (with_dirs("/mnt/x1", "/mnt/x2"), HERE),
+    "another kind of storage": (kind_is("hdfs"), HERE),
 }
 
 
@@ -116,7 +117,7 @@ def test_a_file_system_that_is_erased_and_made_again_has_its_new_id_everywhere()
 def test_a_disk_that_lost_its_marker_while_a_node_was_joining_is_still_a_question() -> None:
     config = a_config()
     world = a_grown_world(config)
-    config = _all(_joined)(world, config)
+    config = _joined(world, config)
     world.shelf.append(world.at(config, "node2").disks.pop(D1))
     plan, marked = worlds.prep(world, config, add=("node4",))
     assert [problem.node for problem in plan.problems] == ["node2"] and MOUNTED in plan.problems[0].what

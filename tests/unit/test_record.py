@@ -21,9 +21,9 @@ from sparkqfs.plan.cluster.nodes import plan_prep
 from sparkqfs.plan.steps import Plan
 from sparkqfs.plan.watching.remembered import remembered_problems
 from tests.builders import worlds
+from tests.builders.changes import D1, D2, D3, a_config, nodes_with
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.builders.facts import a_record, fresh, with_path
-from tests.builders.shapes import D1, D2, D3, a_config, nodes_with
 from tests.builders.worlds import World, a_grown_world, copies_of, facts_of, world_of
 
 CONFIG = a_config()
@@ -187,12 +187,16 @@ def test_before_there_is_a_file_system_another_data_dir_is_no_question() -> None
     assert not plan.problems and len([step for step in plan.steps if step.what.startswith("marker")]) == 6
 
 
-def test_a_directory_of_another_cluster_whose_disk_is_not_mounted_is_not_taken() -> None:
+@pytest.mark.parametrize("name", ["node1", "node2"])
+def test_a_directory_of_another_cluster_whose_disk_is_not_mounted_is_not_taken(name: str) -> None:
     lab = replace(CONFIG, name="lab")
     world = a_grown_world(lab)
-    world.shelf.append(world.at(lab, "node2").disks.pop(D1))
-    fresh_dirs = nodes_with(elsewhere(CONFIG), "node2", data_dirs=(D1, "/mnt/x2"))
-    (problem,) = planned(world, fresh_dirs).problems
+    world.shelf.append(world.at(lab, name).disks.pop(D1))
+    fresh_dirs = nodes_with(elsewhere(CONFIG), name, data_dirs=(D1, "/mnt/x2"))
+    plan = planned(world, fresh_dirs)
+    (problem,) = plan.problems
+    marked = {step.node for step in plan.steps if step.what.startswith("marker")}
+    assert marked == (set() if name == "node1" else {"node1", "node3"})
     assert problem.what == "/mnt/d1 is a data directory of cluster lab, and its disk is not mounted"
     assert "`rm /var/lib/sparkqfs/lab.qfs.json` there" in str(problem.hint) and problem.code == ExitCode.REFUSED
 

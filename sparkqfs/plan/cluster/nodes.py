@@ -80,18 +80,9 @@ def plan_prep(
         if name not in ready:
             problems += found
             continue
-        node, fact = config.node(name), facts[name]
-        mine = [
-            *(_engine_steps(fact) if install_engine else []),
-            *_owner_steps(config, fact),
-            *directory_steps(config, node, fact),
-            *shared_notebooks(config, node, fact),
-            *prep.markers(node)[0],
-            *(name_steps(config, fact) if prep.has_id or backend_of(config).layout is None else []),
-            *_manager_steps(config, node, fact, fresh),
-            *(record_steps(config, node, fact, record, names) if record is not None else []),
-            *prep.trust(fact)[0],
-        ]
+        engine = _engine_steps(facts[name]) if install_engine else []
+        copies = record_steps(config, config.node(name), facts[name], record, names) if record is not None else []
+        mine = [*engine, *prep.steps(config.node(name), copies)]
         steps += mine
         if not mine:
             unchanged.append(name)
@@ -110,22 +101,33 @@ class _Prep:
         identity: Identity,
         accepted: frozenset[Place],
     ) -> None:
-        self.config, self.facts, self.identity, self.accepted = config, facts, identity, accepted
+        self.config, self.facts, self.fresh, self.identity, self.accepted = config, facts, fresh, identity, accepted
         self.names = tuple(node.name for node in config.nodes if node.name in only and node.name in facts)
         cluster_id, self.id_problems = cluster_id_of(config, facts, fresh.cluster_id, identity)
         self.misnamed = name_problems(config, facts)
         if _is_unnamed(config, facts):
             self.id_problems += self.misnamed
-        is_applied = _manager_is_applied(config, facts, only)
+        is_asked = any(problem.node == config.manager.name for problem in identity.of_nodes)
+        is_applied = _manager_is_applied(config, facts, only) and not is_asked
         if cluster_id == fresh.cluster_id and not is_applied:
             cluster_id = None  # no node may carry an id that the manager does not have
         self.cluster_id = cluster_id
         self.ca_pem = fresh.ca_pem if config.manager.name in facts and (is_applied or not fresh.ca_is_new) else None
 
-    @property
-    def has_id(self) -> bool:
-        """Whether disks may be marked."""
-        return self.cluster_id is not None
+    def steps(self, node: NodeConfig, copies: list[Step]) -> list[Step]:
+        """What a node needs, in this order; `copies` are those of the cluster's record."""
+        config, fact = self.config, self.facts[node.name]
+        is_named = self.cluster_id is not None or backend_of(config).layout is None
+        return [
+            *_owner_steps(config, fact),
+            *directory_steps(config, node, fact),
+            *shared_notebooks(config, node, fact),
+            *self.markers(node)[0],
+            *(name_steps(config, fact) if is_named else []),
+            *_manager_steps(config, node, fact, self.fresh),
+            *copies,
+            *self.trust(fact)[0],
+        ]
 
     def faults(self, node: NodeConfig) -> list[Problem]:
         """What stands against any change on a node."""
