@@ -40,10 +40,11 @@ records_in /var/lib/sparkqfs
 id_in() { [ -f "$1" ] && [ ! -L "$1" ] && head -n 1 "$1" | tr -cd 'a-z0-9-'; }
 metadata_in() {
   base=$1 n=0 l=0 latest=no when= fsid= kib=0 init= some=
+  data=${base%/*}
   old=$IFS; IFS=:; for p in $metadata; do for f in "$base/$p"/*; do [ ! -e "$f" ] || some=yes; done; done; IFS=$old
   [ -n "$some" ] || return 0
 @METADATA@
-  { [ "$n" = 0 ] && [ "$latest" = no ]; } || [ "$init" = begun ] || say metadata_in "${1%/*}"
+  { [ "$n" = 0 ] && [ "$latest" = no ]; } || [ "$init" = begun ] || say metadata_in "$data"
 }
 first=$1
 for d in "$@"; do

@@ -1,4 +1,4 @@
-"""The main shapes of tests/builders/shapes.py through the real prep: OpenSSH servers, shell scripts, directories.
+"""Main shapes of tests/builders/identity_shapes.py through the real prep: OpenSSH servers, shell scripts, directories.
 
 Each machine is a mount namespace with its own /mnt, /var/lib, /etc and /run/lock: nothing is written on this computer.
 """
@@ -24,8 +24,8 @@ from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.watching import record as remembered
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.watching.remembered import remembered_problems
-from tests.builders.changes import D1, D2, a_config, nodes_with
-from tests.builders.shapes import SHAPES, Shape
+from tests.builders.identity_changes import D1, D2, a_config, nodes_with
+from tests.builders.identity_shapes import SHAPES, Shape
 from tests.doubles.servers import Sshd, sshd
 
 NAMES = ("node1", "node2", "node3")

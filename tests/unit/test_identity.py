@@ -7,16 +7,16 @@ import functools
 import pytest
 
 from sparkqfs.errors import ExitCode
-from tests.builders import shape_runs
-from tests.builders.shape_runs import Run
-from tests.builders.shapes import MOUNTED, SHAPES, Shape
+from tests.builders import identity_runs
+from tests.builders.identity_runs import Run
+from tests.builders.identity_shapes import MOUNTED, SHAPES, Shape
 
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=[shape.name for shape in SHAPES])
 
 
 @functools.cache
 def run_of(number: int) -> Run:
-    return shape_runs.run(SHAPES[number])
+    return identity_runs.run(SHAPES[number])
 
 
 def done(shape: Shape) -> Run:
@@ -57,6 +57,6 @@ def test_the_answer_in_the_hint_ends_the_question(shape: Shape) -> None:
 
 
 def test_the_page_has_the_table_of_these_shapes() -> None:
-    page = shape_runs.PAGE.read_text(encoding="utf-8")
-    assert shape_runs.page(page) == page, "run: python -m tests.builders.shape_runs"
+    page = identity_runs.PAGE.read_text(encoding="utf-8")
+    assert identity_runs.page(page) == page, "run: python -m tests.builders.identity_runs"
     assert len(SHAPES) >= 40

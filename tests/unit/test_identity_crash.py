@@ -13,9 +13,9 @@ from sparkqfs.config.model import ClusterConfig
 from sparkqfs.plan.cluster.record import plan_record
 from sparkqfs.plan.steps import Plan
 from tests.builders import worlds
-from tests.builders.changes import D1, Change, a_config, kind_is, renamed, swapped, with_dirs, without
 from tests.builders.clusters import a_node_config
-from tests.builders.shapes import HERE, MOUNTED
+from tests.builders.identity_changes import D1, Change, a_config, kind_is, renamed, swapped, with_dirs, without
+from tests.builders.identity_shapes import HERE, MOUNTED
 from tests.builders.worlds import World, a_grown_world, carry_out, facts_of, world_of
 
 

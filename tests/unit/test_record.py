@@ -21,9 +21,9 @@ from sparkqfs.plan.cluster.nodes import plan_prep
 from sparkqfs.plan.steps import Plan
 from sparkqfs.plan.watching.remembered import remembered_problems
 from tests.builders import worlds
-from tests.builders.changes import D1, D2, D3, a_config, nodes_with
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.builders.facts import a_record, fresh, with_path
+from tests.builders.identity_changes import D1, D2, D3, a_config, nodes_with
 from tests.builders.worlds import World, a_grown_world, copies_of, facts_of, world_of
 
 CONFIG = a_config()

@@ -30,6 +30,6 @@ class ClusterStatus:
     health: HealthFact | None = None
     """What the storage says of missing data; `None` where its page does not answer or there is none."""
     identity: tuple[Problem, ...] = ()
-    """What the manager's record of the cluster says against hosts.yml; docs/decisions/0030."""
+    """What the manager's record of the cluster says against hosts.yml; docs/decisions/0033."""
     strangers: tuple[Stranger, ...] = ()
     """Machines that Swarm knows as the cluster's, and hosts.yml does not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.builders.changes import (
+from tests.builders.identity_changes import (
     D1,
     D2,
     OLDER,

@@ -1,4 +1,4 @@
-"""Goes through the shapes of tests/builders/shapes.py. As a program it writes docs/measured/identity.md."""
+"""Goes through the shapes of tests/builders/identity_shapes.py. As a program it writes docs/measured/identity.md."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.storage.file_system import init as init_job
 from sparkqfs.plan.steps import Plan
 from sparkqfs.plan.watching.remembered import remembered_problems
-from tests.builders.changes import a_config
-from tests.builders.shapes import MOUNTED, SHAPES, Shape
+from tests.builders.identity_changes import a_config
+from tests.builders.identity_shapes import MOUNTED, SHAPES, Shape
 from tests.builders.worlds import World, a_grown_world, copies_of, facts_of, prep
 from tests.paths import ROOT
 
