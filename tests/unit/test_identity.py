@@ -33,6 +33,7 @@ def test_what_the_tasks_say_when_something_has_changed(shape: Shape) -> None:
         assert any(shape.typed in str(problem.hint) for problem in said), said
     assert max((problem.code for problem in found.deployed), default=0) == shape.deploy, found.deployed
     assert bool(found.status) == bool(shape.status)
+    assert {problem.code for problem in found.status} <= {ExitCode.FAILED}
     assert all(shape.status in problem.what for problem in found.status[:1])
     assert all(problem.hint for problem in (*found.plan.problems, *found.status))
 

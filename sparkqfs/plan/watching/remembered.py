@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sparkqfs.config.model import ClusterConfig
-from sparkqfs.errors import Problem
+from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts.record import ClusterRecord, RecordFact
 from sparkqfs.plan.cluster import questions
 from sparkqfs.plan.cluster.identity import RECORD, memory_path, private_path
@@ -13,7 +15,14 @@ from sparkqfs.plan.storage import backend_of
 def remembered_problems(
     config: ClusterConfig, copies: tuple[RecordFact, ...], file_system_id: str | None
 ) -> tuple[Problem, ...]:
-    """What contradicts hosts.yml, or the file system that answers; nothing for a cluster that has no record yet."""
+    """What contradicts hosts.yml, or the file system that answers; nothing for a cluster that has no record yet.
+
+    None of it is refused: it is said.
+    """
+    return tuple(replace(one, code=ExitCode.FAILED) for one in _problems(config, copies, file_system_id))
+
+
+def _problems(config: ClusterConfig, copies: tuple[RecordFact, ...], file_system_id: str | None) -> tuple[Problem, ...]:
     manager, kind = config.manager.name, config.storage.kind
     ours = (memory_path(config), private_path(config))
     bad = [copy for copy in copies if copy.fault and (copy.path in ours or copy.path.name == RECORD)]
