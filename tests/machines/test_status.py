@@ -14,10 +14,12 @@ import pytest
 from sparkqfs.clients.connect import Clients
 from sparkqfs.config.model import ClusterConfig, NotebooksConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ExitCode
+from sparkqfs.facts.record import DiskName, text_of
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.steps import JobResult
 from tests.builders.clusters import a_cluster
+from tests.builders.facts import a_record
 from tests.doubles.servers import Answer, Sshd, an_engine, body, closed_port, engine_machine, payload, serve
 
 
@@ -129,3 +131,23 @@ def test_a_notebook_server_that_swarm_moved_is_found_without_swarm() -> None:
     assert status._possible_places(session, "jupyter-server") == ("192.168.1.11", "192.168.1.12", "192.168.1.13")
     assert status._possible_places(session, "spark-master") == ("192.168.1.11",)
     assert status._possible_places(session, "history-server") == ("192.168.1.11",)
+
+
+def test_a_node_that_is_written_down_and_not_in_the_cluster_file_is_a_problem(machine: Machine, tmp_path: Path) -> None:
+    machine.engine_port.write_text(str(closed_port()))
+    node = replace(machine.config(tmp_path).nodes[0], data_dirs=(PurePosixPath(tmp_path),))
+    storage = StorageConfig(replication=1)
+    config = replace(machine.config(tmp_path), nodes=(node,), storage=storage)
+    disks = {DiskName(name, 0): PurePosixPath(tmp_path) for name in ("node1", "node2")}
+    record = a_record(config, initialised=True, disks=disks)
+    (tmp_path / "sparkqfs").mkdir()
+    (tmp_path / "sparkqfs" / "spark.qfs.json").write_text(text_of(record, "node1"))
+    clients = Clients(config)
+    try:
+        result = looked(config, clients)
+    finally:
+        clients.close()
+    (problem,) = [one for one in result.problems if "hosts.yml does not have node2" in one.what]
+    assert "`invoke prep --forget node2`" in str(problem.hint) and result.exit_code == ExitCode.FAILED
+    found: Any = result.document
+    assert problem.what in [one["what"] for one in found["problems"]] and found["state"] == "degraded"
