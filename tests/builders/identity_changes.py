@@ -206,6 +206,15 @@ RECORDS = (".cluster.json", ".qfs.json")
 OLDER = records(gone, *RECORDS)
 
 
+def without_blocks(world: World, config: ClusterConfig) -> ClusterConfig:
+    """No file was written yet."""
+    for machine in world.machines.values():
+        for files in machine.disks.values():
+            for name in [name for name in files if "chunk" in name]:
+                del files[name]
+    return config
+
+
 def without_metadata(world: World, config: ClusterConfig) -> ClusterConfig:
     files = world.at(config, "node1").disks[D1]
     world.shelf.append({name: files.pop(name) for name in list(files) if "checkpoint" in name})

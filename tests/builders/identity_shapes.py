@@ -33,6 +33,7 @@ from tests.builders.identity_changes import (
     unmounted,
     with_dirs,
     without,
+    without_blocks,
     without_metadata,
 )
 
@@ -368,6 +369,13 @@ SHAPES = (
         typed="`invoke prep --add node3:/mnt/d2`",
         status="cannot be read: it is not a record of a cluster, or it is damaged",
         deploy=1,
+    ),
+    Shape(
+        name="all copies are cut off, and the metadata directory is gone",
+        change=combined(records(lambda text: text[:90], *RECORDS), without_blocks, without_metadata),
+        prep=".json cannot be read: it is not a record of a cluster, or it is damaged; it may say where the data",
+        typed="`invoke prep --here spark`",
+        status="cannot be read: it is not a record of a cluster, or it is damaged",
     ),
     Shape(
         name="a newer version has written the copies",

@@ -51,8 +51,6 @@ class Identity:
     """A file system was made, and it is not there: only erasing it by the cluster's name goes on."""
     is_confirmed: bool = False
     """The directories of hosts.yml count, whatever is remembered elsewhere: the user has said so."""
-    is_guarded: bool = False
-    """A disk without a marker may be one that is not mounted."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -94,7 +92,7 @@ def identify(
     look = _Look(config, facts, here)
     newer = [questions.newer(node, copy) for node, copy in look.faulty if copy.is_newer]
     if newer:
-        return Identity(contradictions=tuple(newer), is_guarded=True)
+        return Identity(contradictions=tuple(newer))
     marker = manager.disks[0].marker if manager.disks else None
     id_ = "" if backend_of(config).layout is None else marker
     if id_ is None:
@@ -102,7 +100,7 @@ def identify(
     record = look.newest(id_)
     unused = look.unused(record)
     if unused is not None:
-        return Identity(contradictions=(unused,), is_guarded=True)
+        return Identity(contradictions=(unused,))
     if record is None:
         return Identity(
             id=id_,
@@ -110,7 +108,7 @@ def identify(
             disks={(node, number): DiskName(node, number) for node, number, _ in look.marked(id_)},
             contradictions=tuple(look.other_ids(id_) + look.stray_metadata()),
             of_nodes=tuple(look.foreign()),
-            is_guarded=bool(look.faulty),
+            lost=tuple(look.unreadable()),
         )
     kept = replace(record, disks={name: path for name, path in record.disks.items() if name not in forgotten})
     return replace(look.compared(id_, kept, accepted), written=record, is_confirmed=here)
@@ -154,6 +152,12 @@ class _Look:
             return questions.unreadable(self.config, *self.faulty[0])
         return self._other_kind()
 
+    def unreadable(self) -> list[Problem]:
+        """No copy can be read, and there is no metadata: whether there was a file system is not known."""
+        if not self.faulty or self.here or self.backend.layout is None or self.manager.meta.exists:
+            return []
+        return [questions.unreadable(self.config, *self.faulty[0])]
+
     def _other_kind(self) -> Problem | None:
         made = [copy.record for _, copy in self.others if copy.record and copy.record.initialised]
         return questions.other_kind(self.config, max(made, key=lambda record: record.serial)) if made else None
@@ -167,7 +171,7 @@ class _Look:
                 (self.config.manager.name, self.config.manager.data_dirs[0]),
             )
             if (record.metadata.node, record.disks.get(record.metadata)) == first:
-                return Identity(lost=(questions.not_mounted(self.config, record),), is_guarded=True)
+                return Identity(lost=(questions.not_mounted(self.config, record),))
             found: Problem | None = questions.elsewhere(self.config, record, is_bare=self._is_bare())
         else:
             found = None if self.here else self._beginning()
@@ -175,7 +179,6 @@ class _Look:
         return Identity(
             contradictions=asked,
             of_nodes=tuple(self.foreign()),
-            is_guarded=bool(asked),
             is_confirmed=self.here,
         )
 
@@ -234,7 +237,6 @@ class _Look:
         missing, was_at = self._missing(record, disks)
         found = [*self.other_ids(id_), *self._against(id_, record, disks)]
         of_nodes = [*self._moved(record, disks, moved - accepted), *self._copied(disks), *self.foreign()]
-        is_kept = record.initialised
         return Identity(
             id=id_,
             record=record,
@@ -243,9 +245,8 @@ class _Look:
             was_at=was_at,
             contradictions=tuple(found),
             of_nodes=tuple(of_nodes),
-            gone=questions.gone(self.config, record, missing) if is_kept else (),
+            gone=questions.gone(self.config, record, missing) if record.initialised else (),
             lost=() if found else tuple(self._lost(record)),
-            is_guarded=is_kept,
         )
 
     def _own(self, name: str, disk: DiskFact, id_: str) -> DiskName | None:

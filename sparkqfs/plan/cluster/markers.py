@@ -90,7 +90,7 @@ def marker_steps(
     accepted: frozenset[Place],
 ) -> tuple[list[Step], list[Problem]]:
     """The marker on every disk of a node that lacks it, and what stands against that."""
-    guarded = identity.is_guarded or holds_data(config, facts)
+    guarded = holds_data(config, facts)
     steps: list[Step] = []
     problems: list[Problem] = []
     owner = config.owner
