@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "clients": {"clients", "config", "durable", "errors", "topology"},
     "files": {"durable", "errors", "files"},
     "plan": {"config", "errors", "facts", "plan", "remote", "topology"},
-    "checks": {"checks", "config", "errors", "facts", "topology"},
+    "checks": {"checks", "config", "errors", "facts", "plan", "topology"},
     "gather": {"clients", "config", "errors", "facts", "gather", "remote", "topology"},
     "jobs": {
         "checks",
@@ -349,10 +349,17 @@ def test_what_the_images_get_of_the_package_is_what_the_runtime_may_import() -> 
     assert {name.removesuffix(".py") for name in SHARED_MODULES} == {"__init__"} | SHARED - {"files"}
 
 
-def test_the_health_check_imports_one_module() -> None:
+def test_the_health_check_imports_its_questions_and_nothing_that_starts_something() -> None:
     """It runs every ten seconds in every container."""
-    names = [name for name, _ in imported(ast.parse((RUNTIME / "health.py").read_text()))]
-    assert [name for name in names if name.startswith("sparkqfs")] == ["sparkqfs.topology"]
+    ours = {
+        name: {one for one, _ in imported(ast.parse((RUNTIME / f"{name}.py").read_text())) if one[:8] == "sparkqfs"}
+        for name in ("health", "roles", "probes")
+    }
+    assert ours == {
+        "health": {"sparkqfs_runtime.probes.port", "sparkqfs_runtime.roles.ROLES"},
+        "roles": {"sparkqfs.topology", "sparkqfs_runtime.probes"},
+        "probes": {"sparkqfs.topology"},
+    }
 
 
 NAMES = {

@@ -207,6 +207,14 @@ def test_ports_md_names_the_ports_that_services_publish(kind: Any) -> None:
     assert {port for port in ports if not re.search(rf"^\|.*\b{port}\b", text, re.MULTILINE)} == set()
 
 
+def test_ports_md_lists_what_is_taken_without_being_published() -> None:
+    text = (ROOT / "docs" / "ports.md").read_text(encoding="utf-8").partition("## Not published")[2]
+    swarm = {topology.SWARM_PORT, topology.SWARM_NODES_PORT}
+    for port in {*topology.FIXED_PORTS, *topology.INNER_PORTS} - swarm:
+        row = re.search(rf"^\| {port} \| `(\w+)` \|", text, re.MULTILINE)
+        assert row is not None and getattr(topology, row[1]) == port, port
+
+
 def test_no_program_of_the_containers_has_a_port_of_its_own() -> None:
     ports = {value for name, value in vars(topology).items() if name.endswith("_PORT")}
     programs = [path for path in (ROOT / "runtime").rglob("*.py") if path.parent.name != "bin"]
