@@ -89,8 +89,8 @@ def _program(place: Place) -> Program:
     return Program(program=str(place.folder / "count.py"))
 
 
-def _submit(place: Place, *, code: int | None) -> JobResult:
-    """A program is sent; with a code it ends at once."""
+def _submit(place: Place, *, code: int | None, timeout_s: float = 60, detach: bool | None = None) -> JobResult:
+    """A program is sent; with a code it ends at once, without one it only runs."""
     manager = place.manager()
     if code is not None:
         manager.engine.starts = lambda sent: _write(manager.apps / sent / "exit", f"{code} ended\n")
@@ -98,9 +98,9 @@ def _submit(place: Place, *, code: int | None) -> JobResult:
         manager.session,
         _program(place),
         output=lambda _stream, _data: None,
-        detach=code is None,
+        detach=code is None if detach is None else detach,
         take_all=False,
-        timeout_s=60,
+        timeout_s=timeout_s,
     )
 
 
@@ -363,6 +363,7 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
         "left running": lambda place: _submit(place, code=None),
         "ended with 0": lambda place: _submit(place, code=0),
         "ended with 3": lambda place: _submit(place, code=3),
+        "not in time": lambda place: _submit(place, code=None, timeout_s=0.5, detach=False),
     },
     "swarm": {"planned": lambda place: swarm.run(place.session(dry_run=True))},
     "token": {"running": _token},

@@ -106,6 +106,21 @@ def test_the_exit_codes_have_the_meaning_that_is_recorded(request: pytest.Fixtur
     assert codes <= set(meanings)
 
 
+def named_in_help(task: str) -> set[int]:
+    """Exit codes that the help of a task and of its flags names."""
+    texts = [ns[task].__doc__ or "", *(str(one.help or "") for one in ns[task].get_arguments())]
+    return {
+        int(code) for text in texts for said in re.findall(r"[Ee]xit [^.)]*", text) for code in re.findall(r"\d+", said)
+    }
+
+
+def test_what_the_help_says_of_exit_codes_is_among_what_can_come_of_a_task() -> None:
+    named = {task: named_in_help(task) for task in TASKS}
+    assert named["status"] == {0, 1, 3} and named["init-qfs"] == {5}
+    codes = {task: set(one["exit codes"].values()) for task, one in recorded()["tasks"].items()}
+    assert {task: some for task, some in named.items() if not some <= codes[task]} == {}
+
+
 def test_what_breaks_a_script_is_told_apart_from_what_is_only_new() -> None:
     before = keys_of([{"name": "a", "nodes": [{"cores": 4, "link": None}]}])
     assert before == {

@@ -91,6 +91,14 @@ def unnamed(text: str) -> list[str]:
     return wrong
 
 
+def recipes() -> Iterator[tuple[str, str]]:
+    """The commands of each Dockerfile, a script for each RUN."""
+    for path in sorted(ROOT.glob("docker/*/Dockerfile")):
+        lines = path.read_text(encoding="utf-8").replace("\\\n", "\x00").splitlines()
+        for number, line in enumerate(line for line in lines if line.startswith("RUN ")):
+            yield f"{path.parent.name} {number + 1}", line.removeprefix("RUN ").replace("\x00", "\n")
+
+
 def inner(text: str) -> Iterator[str]:
     """Scripts in a script: the words of `sh -c '…'`."""
     yield from re.findall(r"\bsh -c '([^']*)'", text)
@@ -102,7 +110,13 @@ def test_a_script_gives_what_it_is_called_with_a_name(path: Path) -> None:
     assert [line for script in (text, *inner(text)) for line in unnamed(script)] == []
 
 
+@pytest.mark.parametrize(("name", "script"), list(recipes()), ids=[name for name, _ in recipes()])
+def test_so_does_a_recipe_for_an_image(name: str, script: str) -> None:
+    assert unnamed(script) == [], name
+
+
 def test_there_are_scripts_in_every_place() -> None:
+    assert sum(script.count("() {") for _, script in recipes()) > 1
     tops = {path.relative_to(ROOT).parts[0] for path in SCRIPTS}
     assert {"sparkqfs", "runtime", "docker", "demo", "test", "setup.sh"} <= tops and len(SCRIPTS) > 40
 
