@@ -122,9 +122,11 @@ def guard() -> None:
     """For a program that is not ours and prints what is ours, as `invoke --list`: no traceback from its writes."""
     open_missing()
     before = sys.excepthook
+    if getattr(before, "__name__", "") == "hook_of_ours":  # Invoke may load tasks.py more than once
+        return
 
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    def hook_of_ours(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if not end_quietly(error):
             before(kind, error, trace)
 
-    sys.excepthook = hook
+    sys.excepthook = hook_of_ours
