@@ -99,8 +99,6 @@ LINES: dict[str, tuple[list[str], int, bool]] = {
     "a wrong word": ([*OURS, "no-such-task"], 2, False),
     "a download": ([sys.executable, "-m", "sparkqfs.clients.download", "no-such-thing"], 2, False),
     "invoke's list": ([*INVOKE, "--list"], 0, True),
-    "invoke's help of a task": ([*INVOKE, "prep", "--help"], 0, True),
-    "invoke with a wrong word": ([*INVOKE, "no-such-task"], 1, False),
 }
 """A command line, its exit code, and whether it says something on standard output."""
 
@@ -168,7 +166,7 @@ def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
             assert code in expected_code(name) and (said != "") is LINES[name][2], (name, said)
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&- <&-"])
 def test_what_the_caller_has_closed_is_nowhere(tmp_path: Path, closed: str) -> None:
     """No file that a program opens gets the number of standard output or error."""
     for name, (command, code, _) in LINES.items():
