@@ -26,6 +26,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--part", choices=[*FIRST_OF, "soak"], help="only these tests, the long ones among them (./test --all PART)"
     )
+    parser.addoption(
+        "--write-documents", action="store_true", help="write tests/data/documents.json as the tasks' documents are now"
+    )
 
 
 def has_engine() -> bool:

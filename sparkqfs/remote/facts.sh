@@ -1,11 +1,10 @@
-# shellcheck shell=sh disable=SC1007,SC2010,SC2046,SC2086,SC2209
+# shellcheck shell=sh disable=SC1007,SC2010,SC2086,SC2209
 # Sent by sparkqfs/gather/nodes.py, which says what its words are.
-user=$1 group=$2 uid=$3 gid=$4 registry=$5 manager=$6 more=$7 top=$8 blocks=$9
-shift 9
-block_files=$1 metadata=$2 counted=$3
-shift 3
+user=$1 group=$2 uid=$3 gid=$4 registry=$5 manager=$6 more=$7 top=$8 blocks=$9 block_files=${10} metadata=${11} counted=${12}
+shift 12
+first=$1
 tab=$(printf '\t')
-say() { printf '%s' "$1"; shift; for v in "$@"; do printf '\t%s' "$v"; done; printf '\n'; }
+say() { key=$1; shift; printf '%s' "$key"; for v in "$@"; do printf '\t%s' "$v"; done; printf '\n'; }
 say clock "$(date +%s.%N)"
 say hostname "$(uname -n)"
 say arch "$(uname -m)"
@@ -25,18 +24,18 @@ say user_id "$(getent passwd "$uid")"
 say group_name "$(getent group "$group")"
 say group_id "$(getent group "$gid")"
 path() {
-  if [ -L "$1" ]; then kind=link
-  elif [ -d "$1" ]; then kind=directory
-  elif [ -f "$1" ]; then kind=file
-  elif [ -e "$1" ]; then kind=other
-  else say path "$1" missing "" "" "" yes; return; fi
+  entry=$1
+  if [ -L "$entry" ]; then kind=link
+  elif [ -d "$entry" ]; then kind=directory
+  elif [ -f "$entry" ]; then kind=file
+  elif [ -e "$entry" ]; then kind=other
+  else say path "$entry" missing "" "" "" yes; return; fi
   empty=yes
-  if [ "$kind" = directory ] && [ -n "$(ls -A "$1" 2>/dev/null | grep -vxF lost+found | head -n 1)" ]; then empty=no; fi
-  set -- "$1" $(stat -c '%u %g %a' "$1")
-  say path "$1" "$kind" "$2" "$3" "$4" "$empty"
+  if [ "$kind" = directory ] && [ -n "$(ls -A "$entry" 2>/dev/null | grep -vxF lost+found | head -n 1)" ]; then empty=no; fi
+  rights=$(stat -c "%u${tab}%g${tab}%a" "$entry") || rights=$tab$tab
+  say path "$entry" "$kind" "$rights" "$empty"
 }
-id_in() { [ -f "$1" ] && [ ! -L "$1" ] && head -n 1 "$1" | tr -cd 'a-z0-9-'; }
-first=$1
+id_in() { file=$1; [ -f "$file" ] && [ ! -L "$file" ] && head -n 1 "$file" | tr -cd 'a-z0-9-'; }
 for d in "$@"; do
   path "$d"
   marker= has=no count=0 kib=0

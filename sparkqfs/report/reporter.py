@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from sparkqfs.errors import Problem
 from sparkqfs.plan.steps import JobResult
+from sparkqfs.streams import NobodyReads, output_errors, tell, to_nowhere
 
 if TYPE_CHECKING:
     from sparkqfs.report.terminal import Terminal
@@ -71,24 +72,11 @@ def may_show_colours(stream: IO[str] | None) -> bool:
     return stream is None or stream.isatty() or not os.environ.keys().isdisjoint(("FORCE_COLOR", "TTY_COMPATIBLE"))
 
 
-class NobodyReads(BrokenPipeError):
-    """Standard output is closed on the other side, as behind `| head`."""
-
-
-def to_nowhere(descriptor: int) -> None:
-    """What is still written there, at the latest when Python ends, is no error any more."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, descriptor)
-    os.close(nothing)
-
-
 def _write(text: str) -> None:
-    """To standard output, at once. Raises `NobodyReads`."""
-    try:
+    """To standard output, at once. Raises `NobodyReads` or `CannotWrite`."""
+    with output_errors():
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise NobodyReads from None
 
 
 class Reporter:
@@ -103,24 +91,25 @@ class Reporter:
 
     @functools.cached_property
     def out(self) -> Terminal:
-        """Standard output. Its `say` and `say_rows` raise `NobodyReads`."""
+        """Standard output. Its `say` and `say_rows` raise `NobodyReads` or `CannotWrite`."""
         from sparkqfs.report.terminal import Terminal
 
-        def end() -> None:
-            raise NobodyReads from None
+        def end(error: OSError) -> None:
+            with output_errors():
+                raise error
 
-        return Terminal(stderr=False, nobody_reads=end)
+        return Terminal(stderr=False, fails=end)
 
     @functools.cached_property
     def err(self) -> Terminal:
-        """Standard error. Lines that nobody reads are not said; the task goes on."""
+        """Standard error. Lines that it does not take are not said; the task goes on."""
         from sparkqfs.report.terminal import Terminal
 
-        def go_on() -> None:
+        def go_on(_error: OSError) -> None:
             self.err.quiet = True
             to_nowhere(2)
 
-        return Terminal(stderr=True, nobody_reads=go_on)
+        return Terminal(stderr=True, fails=go_on)
 
     def event(self, text: str) -> None:
         """One line of progress. Build output is thinned out to a line every two seconds unless verbose."""
@@ -148,14 +137,13 @@ class Reporter:
         if "err" in vars(self) or may_show_colours(sys.stderr):
             self.err.say((text, "red"))
             return
-        try:
-            sys.stderr.write(f"{text.expandtabs()}\n")
-            sys.stderr.flush()
-        except BrokenPipeError:
-            to_nowhere(2)
+        tell(f"{text.expandtabs()}\n")
 
     def result(self, result: JobResult) -> None:
-        """The end of a task: one JSON document, or a table and the problems. A reader may have enough of it."""
+        """The end of a task: one JSON document, or a table and the problems. A reader may have enough of it.
+
+        Raises `CannotWrite`.
+        """
         try:
             self._show(result)
         except NobodyReads:
@@ -179,19 +167,17 @@ class Reporter:
     def passed_on(self, stream: str, data: bytes) -> None:
         """A program's own output, byte for byte; beside a JSON document all of it is standard error.
 
-        Raises `NobodyReads`.
+        Raises `NobodyReads` or `CannotWrite`.
         """
         number = 1 if stream == "stdout" and not self.as_json else 2
-        try:
+        with output_errors():
             while data:
                 data = data[os.write(number, data) :]
-        except BrokenPipeError:
-            raise NobodyReads from None
 
     def watched(self, result: JobResult) -> None:
         """One look of `status --watch`: a fresh screen on a terminal, one JSON document a line otherwise.
 
-        Raises `NobodyReads`.
+        Raises `NobodyReads` or `CannotWrite`.
         """
         if self.as_json:
             _write(json.dumps(self.document(result), ensure_ascii=False) + "\n")

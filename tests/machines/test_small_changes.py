@@ -15,6 +15,8 @@ from tests.paths import DATA, ROOT
 CHANGES = DATA / "changes"
 SERVICE = """
 import os, signal, socket, subprocess, sys, time
+from dataclasses import replace
+from sparkqfs.checks.machines import check_nodes
 from tests.unit.test_plan_stack import services
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import prepared
@@ -26,6 +28,9 @@ assert found["healthcheck"]["test"] == ["CMD", "/opt/sparkqfs/bin/health", "port
 assert "echo" not in {image.name for image in stack_images(a_cluster())}
 size = sizing(a_cluster(), prepared(a_cluster())).nodes[0]
 assert ("echo", 32) in {(share.what, share.mib) for share in size.outside}
+on_host = a_cluster(network="host")
+facts = {name: replace(fact, swarm_state="inactive", ports=(7007,)) for name, fact in prepared(on_host).items()}
+assert [(one.node, one.what) for one in check_nodes(on_host, facts)] == [("node1", "port 7007 is taken there")]
 run = os.path.join(os.getcwd(), "run")
 environment = {**os.environ, "SPARKQFS_STORAGE": "shared", "SPARKQFS_RUN_DIR": run}
 health = [sys.executable, "runtime/bin/health", "port", "7007"]
@@ -81,7 +86,7 @@ ROWS = {
             "sparkqfs/plan/services/echo.py",
             "sparkqfs/plan/services/__init__.py",
             "runtime/sparkqfs_runtime/supervise/echo.py",
-            "runtime/sparkqfs_runtime/supervise/main.py",
+            "runtime/sparkqfs_runtime/roles.py",
         },
     ),
     "backend": (

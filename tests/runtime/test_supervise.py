@@ -223,7 +223,7 @@ def test_files_are_filled_in_private_and_secrets_stay_out_of_argv_env_and_logs(
     assert lines[0] == "spark.authenticate true"
     assert f"spark.authenticate.secret {SECRET}" in lines
     env = container.run_dir / "env"
-    assert "NODE_IP=127.0.0.1" in env.read_text().splitlines()
+    assert {"NODE_IP=127.0.0.1", "SPARKQFS_DATA_PORT=22000"} <= set(env.read_text().splitlines())
     assert [mode(path) for path in (chunk, defaults, env)] == [0o400] * 3
     loaded = subprocess.run(
         [PROGRAMS / "with-env", "sh", "-c", 'echo "$SPARK_CONF_DIR $NODE_IP"'],
@@ -348,6 +348,7 @@ def test_shared_storage_needs_no_marker_and_starts_no_chunkserver(
     process.communicate(timeout=30)
     assert process.returncode == 0
     assert not any(note.startswith("chunkserver") for note in container.notes())
+    assert "SPARKQFS_DATA_PORT=''" in (container.run_dir / "env").read_text().splitlines()
 
 
 def test_init_passes_the_metaserver_s_exit_code_and_hides_the_key(container: Container) -> None:
@@ -381,6 +382,7 @@ def test_with_hdfs_a_datanode_and_a_spark_worker_share_one_address(
     assert "java got SIGTERM" in container.notes()
     assert not any(note.startswith("chunkserver") for note in container.notes())
     assert any("--host 127.0.0.1" in note for note in container.notes())
+    assert "SPARKQFS_DATA_PORT=9866" in (container.run_dir / "env").read_text().splitlines()
 
 
 @pytest.mark.parametrize("role", ["worker-node", "hdfs-namenode", "init-storage"])

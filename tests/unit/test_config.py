@@ -414,6 +414,19 @@ def test_what_spark_conf_asks_of_qfs_is_what_the_layout_is_judged_by(
     assert config.redundancy == expected
 
 
+@pytest.mark.parametrize(("network", "said"), [("overlay", None), ("host", "port 18081 is the history server's own")])
+def test_ports_inside_containers_are_taken_on_the_machines_own_network(
+    tmp_path: Path, network: str, said: str | None
+) -> None:
+    text = f"network: {network}\nnodes: {{node1: 192.168.1.11}}\nports: {{jupyter: 18081}}\n"
+    if said is None:
+        assert load(tmp_path, text).ports.jupyter == 18081
+        return
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, text)
+    assert [problem.what for problem in raised.value.problems] == [said]
+
+
 def test_every_bad_file_has_its_message() -> None:
     assert {path.stem for path in BAD.glob("*.yml")} == set(BAD_FILES)
 

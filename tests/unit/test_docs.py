@@ -8,7 +8,6 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,13 +21,11 @@ from sparkqfs import topology
 from sparkqfs.config.loading import load_config
 from sparkqfs.config.model import SharedConfig, StorageConfig
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts.pages import AppFact, SparkFact, StorageFact
-from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status_document
 from sparkqfs.plan.services import single_services
-from sparkqfs.plan.watching.cluster_status import ClusterStatus
 from tests.builders.clusters import a_cluster
+from tests.builders.status import a_status
 from tests.paths import ROOT, STACK
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -207,6 +204,14 @@ def test_ports_md_names_the_ports_that_services_publish(kind: Any) -> None:
     assert {port for port in ports if not re.search(rf"^\|.*\b{port}\b", text, re.MULTILINE)} == set()
 
 
+def test_ports_md_lists_what_is_taken_without_being_published() -> None:
+    text = (ROOT / "docs" / "ports.md").read_text(encoding="utf-8").partition("## Not published")[2]
+    swarm = {topology.SWARM_PORT, topology.SWARM_NODES_PORT}
+    for port in {*topology.FIXED_PORTS, *topology.INNER_PORTS} - swarm:
+        row = re.search(rf"^\| {port} \| `(\w+)` \|", text, re.MULTILINE)
+        assert row is not None and getattr(topology, row[1]) == port, port
+
+
 def test_no_program_of_the_containers_has_a_port_of_its_own() -> None:
     ports = {value for name, value in vars(topology).items() if name.endswith("_PORT")}
     programs = [path for path in (ROOT / "runtime").rglob("*.py") if path.parent.name != "bin"]
@@ -294,45 +299,6 @@ def paths_of(value: object, prefix: str = "") -> Iterator[str]:
             yield from paths_of(child, f"{prefix}[]")
     else:
         yield prefix
-
-
-APP = AppFact(id="app-1", name="pi", user="spark", state="RUNNING", started_s=1.0, duration_s=1.0, cores=1)
-
-
-def a_status(**overrides: Any) -> ClusterStatus:
-    """The status of a healthy cluster."""
-    task: dict[str, Any] = {"node": "node1", "state": "running", "desired": "running", "error": "", "container_id": "c"}
-    values: dict[str, Any] = {
-        "tasks": (TaskFact(service="jupyter-server", **task),),
-        "deployed": True,
-        "spark": SparkFact(
-            alive_hosts=("10.0.0.2",),
-            dead=0,
-            cores=4,
-            cores_used=0,
-            memory_mib=1024,
-            memory_used_mib=0,
-            applications=("pi",),
-            status="ALIVE",
-            active=(APP,),
-        ),
-        "storage": StorageFact(
-            up_hosts=("10.0.0.2",),
-            down=0,
-            total_bytes=1,
-            used_bytes=0,
-            free_bytes=1,
-            recovering=False,
-            files=0,
-            blocks=0,
-            replications_pending=0,
-            file_system_id="1",
-        ),
-        "jupyter": None,
-        "urls": {"Jupyter": "http://192.168.1.11:7777"},
-        "history": (replace(APP, id="app-2"),),
-    }
-    return ClusterStatus(**(values | overrides))
 
 
 def test_status_md_names_exactly_the_keys_of_the_json_document() -> None:

@@ -83,6 +83,7 @@ def worker_node(setup: Setup) -> list[Daemon]:
     write_spark_defaults(setup, WORKER_PATIENCE)
     setup.environ["SPARK_DAEMON_JAVA_OPTS"] = f"{setup.get('SPARK_DAEMON_JAVA_OPTS')} {NO_OLD_NAMES}".strip()
     daemons = kind.data_server(setup, address, dirs)
+    setup.environ["SPARKQFS_DATA_PORT"] = str(kind.data_port or "")  # for the health check
     sizes = []
     if setup.get("SPARK_WORKER_CORES"):
         sizes += ["--cores", setup.get("SPARK_WORKER_CORES")]

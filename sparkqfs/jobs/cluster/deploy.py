@@ -6,7 +6,7 @@ import base64
 import contextlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from sparkqfs.jobs.storage.shared_path import check_shared_path
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.cluster.images import stack_images
 from sparkqfs.plan.cluster.nodes import marker_path, wanted_directories
+from sparkqfs.plan.cluster.updates import after_pause, failed_starts
 from sparkqfs.plan.stack import CLUSTER_LABEL, StackFile, StackInput, build_stack
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage.metadata import start_problem
@@ -145,7 +146,7 @@ def run(session: Session) -> JobResult:
         outcomes = [Outcome(subject=subject, state="changed", changes=(f"digest {stack.digest}",))]
     if labelled:
         outcomes.append(Outcome(subject="swarm labels", state="changed", changes=labelled))
-    wait_until_ready(session, started)
+    wait_until_ready(session, stack, started)
     made = _prepare_storage(session)
     if made:
         outcomes.append(Outcome(subject="storage", state="changed", changes=made))
@@ -218,15 +219,16 @@ def why_not_ready(session: Session, seen: ClusterStatus) -> str | None:
     return f"Jupyter: {seen.jupyter}" if seen.jupyter is not None else None
 
 
-def wait_until_ready(session: Session, since: str) -> None:
+def wait_until_ready(session: Session, stack: StackFile, since: str) -> None:
     """Until the cluster works. Raises `DeadlineError`, or `ClusterError` when a task of this deploy keeps failing."""
     last = {"why": "nothing yet"}
+    resumed: set[tuple[TaskFact, ...]] = set()
 
     def ready() -> bool:
         seen = status.gather_status(session)
         tasks = [task for task in seen.tasks if task.created >= since]
         _fail_early(session, tasks)
-        why = _not_updated(session) or why_not_ready(session, seen)
+        why = _not_updated(session, stack, since, resumed) or why_not_ready(session, seen)
         if why is None:
             return True
         if why != last["why"]:
@@ -254,10 +256,11 @@ def _is_paused(service: dict[str, Any]) -> bool:
     return "paused" in str((service.get("UpdateStatus") or {}).get("State", ""))
 
 
-def _not_updated(session: Session) -> str | None:
+def _not_updated(session: Session, stack: StackFile, since: str, resumed: set[tuple[TaskFact, ...]]) -> str | None:
     """The service that still runs tasks of an older stack file; `None` when all are new.
 
-    Raises `ClusterError`, with the failures of its tasks, when Swarm has given an update up.
+    Raises `ClusterError`, with the failures of its tasks, when Swarm has given an update up for good. `resumed` are
+    the failures after which an update was set going again: each once.
     """
     engine = session.clients.engine()
     services = {item["ID"]: item for item in engine.services(session.config.name)}
@@ -267,6 +270,9 @@ def _not_updated(session: Session) -> str | None:
         if _is_paused(service):
             short = name.removeprefix(f"{session.config.name}_")
             failed = [task for task in gather_tasks(session.config, session.clients) if task.service == short]
+            why = _after_pause(session, stack, [task for task in failed if task.created >= since], resumed)
+            if why is not None:
+                return f"{name}: {why}"
             what = f"Swarm has paused the update of {name}: {service['UpdateStatus'].get('Message', '')}"
             raise ClusterError(*_quote_failures(session, failed), Problem(what=what, hint=AGAIN))
         if state == "updating":
@@ -279,6 +285,25 @@ def _not_updated(session: Session) -> str | None:
         if any(old.get(key) != new.get(key) for key in ("Image", "Env", "Configs", "Secrets", "Mounts")):
             return f"updating {owner['Spec']['Name']}"
     return None
+
+
+def _after_pause(
+    session: Session, stack: StackFile, tasks: Sequence[TaskFact], resumed: set[tuple[TaskFact, ...]]
+) -> str | None:
+    """What is waited for after a pause of a service's update; `None` when it is over: docs/decisions/0030."""
+    failures = failed_starts(tasks)
+    step = after_pause(tasks)
+    if step == "give up" or failures in resumed:
+        return None
+    where = ", ".join(sorted({task.node for task in failures}))
+    if step == "wait":
+        return f"the engine of {where} could not start it; Swarm tries again"
+    resumed.add(failures)
+    session.on_event(
+        f"[{where}] the engine could not start {tasks[0].service} at first; now it runs: the update goes on"
+    )
+    _stack_deploy(session, stack)
+    return "updating"
 
 
 def _fail_early(session: Session, tasks: Iterable[TaskFact]) -> None:

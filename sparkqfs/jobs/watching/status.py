@@ -192,7 +192,7 @@ def _ask_pages(session: Session, swarm: _Swarm) -> ClusterStatus:
 def _ask_storage(session: Session, swarm: _Swarm, master: Master) -> _Page[tuple[StorageFact, HealthFact]]:
     """The storage's page, and what its container remembers; a stack of an older version has no such page."""
     backend = session.backend
-    port = backend.ui_port(session.config)
+    port = master.published(session.config)
 
     def parse(body: object) -> tuple[StorageFact, HealthFact]:
         return backend.status(body), backend.health(body, remembered.value)

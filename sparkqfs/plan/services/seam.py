@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sparkqfs.config.model import ClusterConfig, NodeConfig
@@ -45,10 +44,14 @@ class Port:
 
     inside: int
     """In the container."""
-    published: Callable[[ClusterConfig], int]
-    """On the machine that runs the service."""
+    setting: str = ""
+    """Its key under `ports` in hosts.yml; empty where no setting moves it."""
     title: str = ""
     """Of the page, as `status` calls it; empty for one that it does not list."""
+
+    def published(self, config: ClusterConfig) -> int:
+        """Its number on the machine that runs the service."""
+        return int(getattr(config.ports, self.setting)) if self.setting else self.inside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,8 @@ class Service:
     """Service whose image it runs in, with a role of its own; empty when it has an image of its name."""
     ports: tuple[Port, ...] = ()
     """The first one is that of its own page."""
+    listens: tuple[int, ...] = ()
+    """Its other ports, of topology.FIXED_PORTS or INNER_PORTS; on the machines' own network they are the machine's."""
     secrets: tuple[str, ...] = ()
     is_late: bool = False
     """It begins to work when deploy has made its directory on the storage."""

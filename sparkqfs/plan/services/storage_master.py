@@ -17,7 +17,9 @@ class StorageMaster(Service):
         self.master = master
         self.name = master.name
         self.secrets = master.secrets
-        self.ports = (Port(inside=master.ui_port, published=backend.ui_port, title=backend.words.storage),)
+        self.ports = (Port(inside=master.ui_port, setting=master.ui_setting, title=backend.words.storage),)
+        self.listens = master.listens
+        self.probe = master.probe
 
     def configs(self, around: Surroundings) -> tuple[str, ...]:
         return self.master.configs

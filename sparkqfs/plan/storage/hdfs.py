@@ -44,6 +44,8 @@ class Hdfs(Backend):
     master = Master(
         name=topology.HDFS_NAMENODE,
         ui_port=topology.HDFS_UI_PORT,
+        ui_setting="hdfs_ui",
+        listens=(topology.NAMENODE_PORT, topology.NAMENODE_HTTP_PORT),
         status_path="/jmx?qry=Hadoop:service=NameNode,name=*",
         configs=("core-site.xml", "hdfs-site.xml"),
         secrets=(),
@@ -59,6 +61,7 @@ class Hdfs(Backend):
     parts = "hadoop-jars"
     init_task = "init-storage"
     probe_host = topology.HDFS_NAMENODE
+    server_listens = (topology.DATANODE_PORT, topology.DATANODE_IPC_PORT, topology.DATANODE_HTTP_PORT)
     server_mib = 512
     master_mib = 768
     worker_configs = ("core-site.xml", "hdfs-site.xml")
@@ -72,10 +75,6 @@ class Hdfs(Backend):
     def manager_directories(self) -> tuple[str, ...]:
         """The namenode's images and edits."""
         return ("hdfs/name",)
-
-    def ui_port(self, config: ClusterConfig) -> int:
-        """The namenode's page, behind a guard."""
-        return config.ports.hdfs_ui
 
     def root_uri(self, config: ClusterConfig) -> str:
         """By service name: the address changes with each reschedule."""

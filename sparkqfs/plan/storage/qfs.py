@@ -57,6 +57,8 @@ class Qfs(Backend):
     master = Master(
         name=topology.QFS_MASTER,
         ui_port=topology.QFS_UI_PORT,
+        ui_setting="qfs_ui",
+        listens=(topology.META_CLIENT_PORT, topology.META_CHUNK_PORT),
         status_path="/query/meta",
         configs=("MetaServer.prp", "webui.conf"),
         secrets=("cluster-key",),
@@ -72,6 +74,7 @@ class Qfs(Backend):
     parts = "qfs-tarball"
     init_task = "init-qfs"
     probe_host = topology.QFS_MASTER
+    server_listens = (topology.CHUNK_PORT,)
     server_mib = 320
     master_mib = 320
     worker_configs = ("ChunkServer.prp",)
@@ -87,10 +90,6 @@ class Qfs(Backend):
     def manager_directories(self) -> tuple[str, ...]:
         """The metaserver's checkpoints; its transaction log is in qfs/logs."""
         return ("qfs/checkpoint",)
-
-    def ui_port(self, config: ClusterConfig) -> int:
-        """The status page, behind a guard."""
-        return config.ports.qfs_ui
 
     def root_uri(self, config: ClusterConfig) -> str:
         """By service name: the address changes with each reschedule."""

@@ -35,12 +35,22 @@ class Master:
     """Of the service and of its image."""
     ui_port: int
     """Its web UI's port in the container."""
+    ui_setting: str
+    """Where it is published: a key under `ports` in hosts.yml."""
+    listens: tuple[int, ...] = ()
+    """Its other ports, of topology.FIXED_PORTS or INNER_PORTS."""
+    probe: tuple[str, ...] = ()
+    """As a service's."""
     status_path: str
     """What `status` asks that port."""
     health_path: str = "/sparkqfs/health.json"
     """And what it asks next: the page of runtime/sparkqfs_runtime/pages/missing_data.py."""
     configs: tuple[str, ...]
     secrets: tuple[str, ...]
+
+    def published(self, config: ClusterConfig) -> int:
+        """Its web UI's port on the manager."""
+        return int(getattr(config.ports, self.ui_setting))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +95,8 @@ class Backend(ABC):
     """The task that makes an empty file system, in the words of this storage."""
     probe_host: str
     """Service whose route decides a container's address."""
+    server_listens: tuple[int, ...] = ()
+    """Ports of the data server in a worker-node container."""
     server_mib: int = 0
     """Memory of the data server in a worker-node container."""
     master_mib: int = 0
@@ -112,10 +124,6 @@ class Backend(ABC):
     def manager_directories(self) -> tuple[str, ...]:
         """Directories under the manager's first data directory."""
         return ()
-
-    def ui_port(self, config: ClusterConfig) -> int:
-        """Published port of the master's web UI."""
-        raise NotImplementedError
 
     def spark_conf(self, config: ClusterConfig) -> dict[str, str]:
         """Lines for spark-defaults.conf."""

@@ -64,7 +64,7 @@ class Hdfs(Storage):
     """The storage `hdfs`."""
 
     first_service = topology.HDFS_NAMENODE
-    masters = {topology.HDFS_NAMENODE: hdfs_namenode}
+    data_port = topology.DATANODE_PORT
 
     def data_dirs(self, setup: Setup) -> tuple[Path, ...]:
         return listed_dirs(setup, setup.get("SPARKQFS_DATA_DIRS", "/data/hdfs/data"))

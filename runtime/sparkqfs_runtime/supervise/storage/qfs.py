@@ -62,7 +62,7 @@ class Qfs(Storage):
     """The storage `qfs`."""
 
     first_service = topology.QFS_MASTER
-    masters = {topology.QFS_MASTER: qfs_master}
+    data_port = topology.CHUNK_PORT
 
     def data_dirs(self, setup: Setup) -> tuple[Path, ...]:
         return listed_dirs(setup, setup.get("SPARKQFS_CHUNK_DIRS", "/data/qfs/chunk"))
