@@ -1,4 +1,4 @@
-"""jobs/status.py over a real SSH connection: what is said of a cluster of which a part does not answer."""
+"""jobs/watching/status.py over a real SSH connection: what is said of a cluster of which a part does not answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""plan/health.py: which facts are a problem, which are recovery, and which are nothing."""
+"""plan/watching/health.py: which facts are a problem, which are recovery, and which are nothing."""
 
 from __future__ import annotations
 
