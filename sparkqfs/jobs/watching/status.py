@@ -23,7 +23,7 @@ from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_memory
 from sparkqfs.plan.storage.seam import Master
-from sparkqfs.plan.watching.cluster_status import ClusterStatus
+from sparkqfs.plan.watching.cluster_status import ClusterStatus, is_worker
 from sparkqfs.plan.watching.health import Stranger
 
 WEB_TIMEOUT_S = 5.0
@@ -54,11 +54,6 @@ class _Page(Generic[T_co]):
 def running(tasks: tuple[TaskFact, ...], service: str) -> tuple[TaskFact, ...]:
     """Tasks of a service that run and should."""
     return tuple(task for task in tasks if task.service == service and task.is_up)
-
-
-def is_worker(service: str) -> bool:
-    """True for the worker-node service of any class."""
-    return service == topology.WORKER_NODE or service.startswith(topology.WORKER_NODE + "-")
 
 
 def worker_addresses(session: Session, tasks: tuple[TaskFact, ...]) -> dict[str, str]:
