@@ -8,7 +8,6 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,15 +20,11 @@ from invoke.parser import Parser, ParserContext
 from sparkqfs import topology
 from sparkqfs.config.loading import load_config
 from sparkqfs.config.model import SharedConfig, StorageConfig
-from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts.pages import AppFact, SparkFact, StorageFact
-from sparkqfs.facts.swarm import TaskFact
-from sparkqfs.jobs.session import Session
-from sparkqfs.jobs.watching import status_document
+from sparkqfs.errors import ExitCode
 from sparkqfs.plan.services import single_services
-from sparkqfs.plan.watching.cluster_status import ClusterStatus
 from tests.builders.clusters import a_cluster
 from tests.paths import ROOT, STACK
+from tests.unit.tables import table_codes
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^[ ]*```(\w*)\n(.*?)^[ ]*```[ ]*$", re.MULTILINE | re.DOTALL)
@@ -110,12 +105,6 @@ def used_tasks(contexts: list[ParserContext], arguments: list[str]) -> list[str]
 def slug(heading: str) -> str:
     """The anchor that a heading gets."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
-
-
-def table_codes(text: str) -> set[str]:
-    """Everything in code quotes in the first column of a page's tables."""
-    rows = [line for line in text.splitlines() if line.startswith("| ")]
-    return {code for row in rows for code in INLINE.findall(row.split("|")[1])}
 
 
 @every_page
@@ -282,72 +271,6 @@ def test_qfs_tarball_md_has_the_address_and_version_of_the_code() -> None:
     for architecture in ("x86_64", "aarch64"):
         url = topology.QFS_URL.format(version=topology.QFS_VERSION, arch=architecture)
         assert url.rsplit("/", 1)[-1] in text
-
-
-def paths_of(value: object, prefix: str = "") -> Iterator[str]:
-    """Dotted paths of a JSON document's keys, down to what is not a mapping; lists of mappings as `key[]`."""
-    if isinstance(value, dict) and prefix != "urls":
-        for key, child in value.items():
-            yield from paths_of(child, f"{prefix}.{key}" if prefix else key)
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for child in value:
-            yield from paths_of(child, f"{prefix}[]")
-    else:
-        yield prefix
-
-
-APP = AppFact(id="app-1", name="pi", user="spark", state="RUNNING", started_s=1.0, duration_s=1.0, cores=1)
-
-
-def a_status(**overrides: Any) -> ClusterStatus:
-    """The status of a healthy cluster."""
-    task: dict[str, Any] = {"node": "node1", "state": "running", "desired": "running", "error": "", "container_id": "c"}
-    values: dict[str, Any] = {
-        "tasks": (TaskFact(service="jupyter-server", **task),),
-        "deployed": True,
-        "spark": SparkFact(
-            alive_hosts=("10.0.0.2",),
-            dead=0,
-            cores=4,
-            cores_used=0,
-            memory_mib=1024,
-            memory_used_mib=0,
-            applications=("pi",),
-            status="ALIVE",
-            active=(APP,),
-        ),
-        "storage": StorageFact(
-            up_hosts=("10.0.0.2",),
-            down=0,
-            total_bytes=1,
-            used_bytes=0,
-            free_bytes=1,
-            recovering=False,
-            files=0,
-            blocks=0,
-            replications_pending=0,
-            file_system_id="1",
-        ),
-        "jupyter": None,
-        "urls": {"Jupyter": "http://192.168.1.11:7777"},
-        "history": (replace(APP, id="app-2"),),
-    }
-    return ClusterStatus(**(values | overrides))
-
-
-def test_status_md_names_exactly_the_keys_of_the_json_document() -> None:
-    session: Any = Session(a_cluster(), clients=None, on_event=print)  # type: ignore[arg-type]
-    problem = Problem(what="something")
-    documents = [
-        status_document.document(session, a_status(), (problem,)),
-        status_document.document(
-            session, a_status(swarm=problem, spark="no", storage="no", jupyter="no", history="no"), (problem,)
-        ),
-    ]
-    keys = {"exit_code", *(path for document in documents for path in paths_of(document))}
-    section = (ROOT / "docs" / "status.md").read_text(encoding="utf-8").partition("## The JSON document")[2]
-    assert table_codes(section.partition("\n## ")[0]) == keys
-    assert f"(schema {status_document.SCHEMA})" in (ROOT / "docs" / "status.md").read_text(encoding="utf-8")
 
 
 def test_verify_md_names_every_key_of_the_json_document() -> None:
