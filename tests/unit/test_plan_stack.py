@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sparkqfs import topology
 from sparkqfs.config.model import (
     ClusterConfig,
     NotebooksConfig,
@@ -19,6 +20,7 @@ from sparkqfs.config.model import (
     StorageKind,
 )
 from sparkqfs.errors import ClusterError
+from sparkqfs.plan.services import single_services
 from sparkqfs.plan.sizes import sizing
 from sparkqfs.plan.stack import default_cores, node_labels
 from tests.builders.clusters import a_cluster, a_node_config
@@ -28,7 +30,12 @@ from tests.builders.stacks import IMAGES, SHARED, TEMPLATES, an_input, build, de
 # --- the file -------------------------------------------------------------------------------------
 
 
-EVERYTHING = {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server", "metastore"}
+EVERYTHING = {topology.WORKER_NODE, *(service.name for service in single_services(a_cluster()))}
+
+
+def test_no_service_has_gone() -> None:
+    known = {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server", "metastore"}
+    assert known <= EVERYTHING
 
 
 def test_the_file_is_version_3_9_with_its_services_on_one_network() -> None:
@@ -281,16 +288,16 @@ def test_secrets_belong_to_the_service_user_alone() -> None:
         assert all((s["uid"], s["gid"], s["mode"]) == ("6700", "6700", 0o400) for s in service["secrets"])
 
 
-def test_each_service_gets_only_the_secrets_it_needs() -> None:
-    found = {name: {s["source"] for s in service["secrets"]} for name, service in services().items()}
-    assert found == {
-        "qfs-master": {"cluster-key"},
-        "spark-master": {"spark-secret"},
-        "worker-node": {"spark-secret", "cluster-key"},
-        "jupyter-server": {"spark-secret", "jupyter-token"},
-        "history-server": set(),
-        "metastore": set(),
-    }
+def test_each_secret_goes_only_to_the_services_that_need_it() -> None:
+    found = [(one["source"], name) for name, service in services().items() for one in service["secrets"]]
+    assert sorted(found) == [
+        ("cluster-key", "qfs-master"),
+        ("cluster-key", "worker-node"),
+        ("jupyter-token", "jupyter-server"),
+        ("spark-secret", "jupyter-server"),
+        ("spark-secret", "spark-master"),
+        ("spark-secret", "worker-node"),
+    ]
 
 
 def test_what_the_file_names_is_what_is_to_be_made() -> None:
