@@ -260,6 +260,13 @@ def test_a_wrong_value_in_daemons_md_would_be_found() -> None:
     assert is_value("0.90", "0.90") and not is_value("INFO", "NOTICE")
 
 
+def test_the_readmes_picture_shows_every_service() -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What runs where")[2].partition("\n## ")[0]
+    boxes = set(re.findall(r"│ (\S[^│]*?) *(?=│)", section))  # a daemon in a box has more space before it
+    services = {topology.WORKER_NODE, *(service.name for service in single_services(a_cluster()))}
+    assert boxes == services | {"image registry"}
+
+
 def test_readme_lists_every_exit_code() -> None:
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Exit codes")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| (\d+) \|", section, re.MULTILINE)) == {*(str(int(code)) for code in ExitCode), "130"}

@@ -9,38 +9,16 @@ from typing import Any
 import pytest
 
 from sparkqfs.config.loading import load_config
-from sparkqfs.config.model import ClusterConfig, NotebooksConfig, SparkConfig, StorageConfig
+from sparkqfs.config.model import NotebooksConfig, SparkConfig, StorageConfig
 from sparkqfs.config.writing import dump_config
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.jobs.cluster import whole
 from sparkqfs.jobs.session import Session
 from sparkqfs.local.hosts_file import SMALL_MIB, sized_nodes
 from sparkqfs.plan.services import single_services
 from sparkqfs.plan.sizes import HEAP_MIN_MIB, Sizing, sizing, sizing_document, sizing_lines
-from tests.builders.clusters import a_cluster, a_node_config
 from tests.builders.facts import a_node
-
-Machine = tuple[int, int]
-
-
-def cluster(
-    *machines: Machine, nodes: dict[int, dict[str, Any]] | None = None, **overrides: Any
-) -> tuple[ClusterConfig, dict[str, NodeFacts]]:
-    """Machines of (cores, MiB), the first the manager; `nodes` are settings of single ones by their place."""
-    names = tuple(f"node{number + 1}" for number in range(len(machines)))
-    settings = nodes or {}
-    configs = tuple(a_node_config(name, i, **settings.get(i, {})) for i, name in enumerate(names))
-    config = a_cluster(*names, nodes=configs, **overrides)
-    facts = {
-        name: replace(a_node(name, config), cores=cores, memory_mib=mib)
-        for name, (cores, mib) in zip(names, machines, strict=True)
-    }
-    return config, facts
-
-
-def sized(*machines: Machine, **settings: Any) -> Sizing:
-    return sizing(*cluster(*machines, **settings))
+from tests.builders.sizes import Machine, cluster, sized
 
 
 def refused(*machines: Machine, **settings: Any) -> tuple[Problem, ...]:
