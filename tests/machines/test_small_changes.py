@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import changes
+from tests.machines import changes
 from tests.paths import ROOT
 
 SERVICE = """
@@ -141,7 +141,7 @@ def ran(tree: Path, *words: str) -> str:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_change_applies_and_works_and_the_tests_that_know_of_it_pass(name: str, tree: Path) -> None:
-    assert changes.apply(name, tree), f"`python -m tests.changes {name}` shows what does not fit any more"
+    assert changes.apply(name, tree), f"`python -m tests.machines.changes {name}` shows what does not fit any more"
     shows, units = ROWS[name]
     of_this_tree = f"import sparkqfs; assert sparkqfs.__path__[0] == {str(tree / 'sparkqfs')!r}\n"
     out = ran(tree, "-c", of_this_tree + shows)

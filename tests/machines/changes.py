@@ -1,6 +1,6 @@
 """The small changes of CONTRIBUTING.md, each a patch in tests/data/changes.
 
-`python -m tests.changes` writes them again as they fit the tree that is here. Where a part of one does not
+`python -m tests.machines.changes` writes them again as they fit the tree that is here. Where a part of one does not
 fit any more, it says in which folder to finish the change by hand, and which command then writes it from there.
 """
 
@@ -83,7 +83,9 @@ def main(arguments: list[str]) -> int:
         if refresh(name, folder):
             shutil.rmtree(folder)
             continue
-        print(f"{name}: finish it in {folder} (*.rej did not fit), then: python -m tests.changes {name} {folder}")
+        print(
+            f"{name}: finish it in {folder} (*.rej did not fit), then: python -m tests.machines.changes {name} {folder}"
+        )
         left = 1
     return left
 
