@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
+from sparkqfs.config.model import StorageConfig
 from sparkqfs.errors import Problem
 from sparkqfs.jobs.watching import status_document
+from sparkqfs.plan.services import single_services
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.storage.health import HealthFact, parse_memory
 from sparkqfs.plan.watching.cluster_status import ClusterStatus
 from sparkqfs.report.reporter import Reporter
+from tests.builders.clusters import a_cluster
 from tests.builders.status import APP, ENDED, MEMORY, a_session, a_status, a_task
 from tests.paths import ROOT
-from tests.unit.tables import table_codes
+from tests.unit.tables import CODE, table_codes
 
 PAGE = (ROOT / "docs" / "status.md").read_text(encoding="utf-8")
 PROBLEM = Problem(what="something")
@@ -62,6 +65,14 @@ def test_status_md_shows_what_a_healthy_cluster_looks_like(
     assert len(shown) == len(lines)
     for line, actual in zip(shown, lines, strict=True):  # the page cuts long lines off
         assert actual == line if not line.endswith("…") else actual.startswith(line.removesuffix("…"))
+
+
+def test_status_md_names_the_pages_of_all_services() -> None:
+    kinds = (StorageConfig(kind="qfs"), StorageConfig(kind="hdfs"))
+    every = [service for kind in kinds for service in single_services(a_cluster(storage=kind))]
+    titles = {port.title for service in every for port in service.ports if port.title}
+    (said,) = re.findall(r"^\| `urls` \| page name → address: (.*?);", PAGE, re.MULTILINE)
+    assert set(CODE.findall(said)) == titles
 
 
 # --- the document ---------------------------------------------------------------------------------
