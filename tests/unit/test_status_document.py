@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from sparkqfs.report.reporter import Reporter
 from tests.builders.clusters import a_cluster
 from tests.builders.status import APP, ENDED, MEMORY, a_session, a_status, a_task
 from tests.paths import ROOT
-from tests.unit.tables import CODE, table_codes
+from tests.unit.tables import CODE, paths_of, table_codes
 
 PAGE = (ROOT / "docs" / "status.md").read_text(encoding="utf-8")
 PROBLEM = Problem(what="something")
@@ -30,18 +29,6 @@ def document(status: ClusterStatus, *problems: Problem) -> Any:
 
 
 # --- the page -------------------------------------------------------------------------------------
-
-
-def paths_of(value: object, prefix: str = "") -> Iterator[str]:
-    """Dotted paths of a JSON document's keys, down to what is not a mapping; lists of mappings as `key[]`."""
-    if isinstance(value, dict) and prefix != "urls":
-        for key, child in value.items():
-            yield from paths_of(child, f"{prefix}.{key}" if prefix else key)
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for child in value:
-            yield from paths_of(child, f"{prefix}[]")
-    else:
-        yield prefix
 
 
 def test_status_md_names_exactly_the_keys_of_the_json_document() -> None:
