@@ -172,12 +172,17 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_change_that_fits_is_written_again_as_it_was(kept: Path, tmp_path: Path) -> None:
-    before = {path.name: path.read_text(encoding="utf-8") for path in kept.iterdir()}
-    moved = re.sub(r"^@@ -\d+,(\d+) \+\d+,", r"@@ -1,\1 +1,", before["status.patch"], flags=re.MULTILINE)
-    (kept / "status.patch").write_text(moved, encoding="utf-8")
+def test_a_change_that_fits_is_written_again_with_its_place_in_the_files(kept: Path, tmp_path: Path) -> None:
+    patch = kept / "status.patch"
+    before = patch.read_text(encoding="utf-8")
+    patch.write_text(re.sub(r"^@@ -\d+,(\d+) \+\d+,", r"@@ -1,\1 +1,", before, flags=re.MULTILINE), encoding="utf-8")
     assert changes.refresh("status", tmp_path / "tree")
-    assert {path.name: path.read_text(encoding="utf-8") for path in kept.iterdir()} == before
+    after = patch.read_text(encoding="utf-8")
+    changed = re.compile(r"^[-+].*", re.MULTILINE)
+    assert changed.findall(after) == changed.findall(before)
+    source = (ROOT / "sparkqfs" / "report" / "reporter.py").read_text(encoding="utf-8").splitlines()
+    number, first = re.findall(r"^@@ -(\d+),.*\n (.*)", after, re.MULTILINE)[-1]
+    assert source[int(number) - 1] == first
 
 
 def test_a_change_that_does_not_fit_is_finished_by_hand(
