@@ -59,13 +59,14 @@ def test_every_service_is_reached_without_a_virtual_address_and_publishes_on_its
 
 
 def test_ports_are_published_as_configured() -> None:
-    ports = PortsConfig(jupyter=17777, spark_ui=18080, app_ui=14040, qfs_ui=12050, history=11808)
+    config = a_cluster(ports=PortsConfig(jupyter=17777, spark_ui=18080, app_ui=14040, qfs_ui=12050, history=11808))
     found = {
         (port["target"], port["published"])
-        for service in services(a_cluster(ports=ports)).values()
+        for service in services(config).values()
         for port in service.get("ports", [])
     }
-    assert found == {(7777, 17777), (8080, 18080), (4040, 14040), (20050, 12050), (18080, 11808)}
+    assert found >= {(7777, 17777), (8080, 18080), (4040, 14040), (20050, 12050), (18080, 11808)}
+    assert found == {(port.inside, port.published(config)) for one in single_services(config) for port in one.ports}
 
 
 def test_every_service_runs_only_on_machines_of_this_cluster() -> None:
