@@ -156,7 +156,7 @@ class SharedPathFact:
 
 
 def parse_node(name: str, text: str) -> NodeFacts:
-    """Read the lines `key<TAB>value…` that gather.FACTS_SCRIPT prints. Raises `ValueError` on another shape."""
+    """Read the lines `key<TAB>value…` that remote/facts.sh prints. Raises `ValueError` on another shape."""
     values: dict[str, list[list[str]]] = {}
     for line in text.splitlines():
         key, *rest = line.split("\t")
@@ -201,7 +201,7 @@ def parse_node(name: str, text: str) -> NodeFacts:
 
 
 def parse_shared_path(text: str) -> SharedPathFact:
-    """Read the lines `key<TAB>value…` that jobs/shared_path.TOKEN_SCRIPT prints. Raises `ValueError` on others."""
+    """Read the lines `key<TAB>value…` that remote/shared_token.sh prints. Raises `ValueError` on others."""
     lines = text.splitlines()
     if not lines or lines[-1] != "end":
         raise ValueError("it is cut off")

@@ -477,7 +477,7 @@ def test_a_wrong_command_line_is_64(container: Container) -> None:
     assert process.returncode == 64
 
 
-# --- the namenode's guard --------------------------------------------------------------------------------------------
+# --- the history server ----------------------------------------------------------------------------------------------
 
 
 def test_the_history_server_waits_for_its_directory_and_knows_no_secret(

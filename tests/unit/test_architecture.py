@@ -390,6 +390,40 @@ def test_no_program_that_a_running_stack_calls_has_gone() -> None:
     assert {name for names in loops for name in names.split()} >= SHORT_NAMES
 
 
+FILE = re.compile(r"(?<![\w./-])\w+(?:/\w+)*\.(?:py|sh)\b")
+OF_OTHERS = {"webui/qfsstatus.py", "NAME.py", "NAME.sh", "OTHER.sh"}
+"""QFS's own, and words for any name."""
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    """Of the module, its classes and functions, and below what they name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value.value
+
+
+def is_file_of_ours(name: str, told_in: Path) -> bool:
+    """From the top, from a package, from the folder of who says it; a bare name may be of a program in an image."""
+    programs = [ROOT / "runtime" / "bin", *(ROOT / "docker").iterdir()] if "/" not in name else []
+    tops = [ROOT, PACKAGE, RUNTIME, told_in.parent, *programs]
+    return any((top / name).is_file() for top in tops)
+
+
+def test_every_file_that_a_docstring_names_is_there() -> None:
+    """A module of tests begins with the one that it tries."""
+    folders = [PACKAGE, RUNTIME, ROOT / "tests", ROOT / "bench"]
+    paths = [path for folder in folders for path in folder.rglob("*.py")]
+    said = [(path, name) for path in paths for text in docstrings(path) for name in FILE.findall(text)]
+    assert len(said) > 40
+    wrong = [f"{path.relative_to(ROOT)}: {name}" for path, name in said if not is_file_of_ours(name, path)]
+    assert [one for one in wrong if one.partition(": ")[2] not in OF_OTHERS] == []
+
+
+def test_no_docstring_names_a_script_by_a_module_that_only_sends_it() -> None:
+    told = [(path, text) for path in SOURCES for text in docstrings(path)]
+    assert [short(path) for path, text in told if re.search(r"\w[./][A-Z_]+_SCRIPT\b", text)] == []
+
+
 PAGES_IN_PYTHON = ("report/",)
 """Where long texts are a page's own."""
 

@@ -1,4 +1,4 @@
-"""checks.py: what doctor finds on the machines, and that it finds nothing on good ones."""
+"""checks/machines.py: what doctor finds on the machines, and that it finds nothing on good ones."""
 
 from __future__ import annotations
 

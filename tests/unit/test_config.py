@@ -1,4 +1,4 @@
-"""config.py: what hosts.yml may say, and that every fault is a message with its line and never a traceback."""
+"""config/loading.py: what hosts.yml may say, and that every fault is a message with its line and never a traceback."""
 
 from __future__ import annotations
 

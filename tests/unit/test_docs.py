@@ -20,13 +20,11 @@ from invoke.parser import Parser, ParserContext
 from sparkqfs import topology
 from sparkqfs.config.loading import load_config
 from sparkqfs.config.model import SharedConfig, StorageConfig
-from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.jobs.session import Session
-from sparkqfs.jobs.watching import status_document
+from sparkqfs.errors import ExitCode
 from sparkqfs.plan.services import single_services
 from tests.builders.clusters import a_cluster
-from tests.builders.status import a_status
 from tests.paths import ROOT, STACK
+from tests.unit.tables import table_codes
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^[ ]*```(\w*)\n(.*?)^[ ]*```[ ]*$", re.MULTILINE | re.DOTALL)
@@ -107,12 +105,6 @@ def used_tasks(contexts: list[ParserContext], arguments: list[str]) -> list[str]
 def slug(heading: str) -> str:
     """The anchor that a heading gets."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
-
-
-def table_codes(text: str) -> set[str]:
-    """Everything in code quotes in the first column of a page's tables."""
-    rows = [line for line in text.splitlines() if line.startswith("| ")]
-    return {code for row in rows for code in INLINE.findall(row.split("|")[1])}
 
 
 @every_page
@@ -276,6 +268,13 @@ def test_a_wrong_value_in_daemons_md_would_be_found() -> None:
     assert is_value("0.90", "0.90") and not is_value("INFO", "NOTICE")
 
 
+def test_the_readmes_picture_shows_every_service() -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What runs where")[2].partition("\n## ")[0]
+    boxes = set(re.findall(r"│ (\S[^│]*?) *(?=│)", section))  # a daemon in a box has more space before it
+    services = {topology.WORKER_NODE, *(service.name for service in single_services(a_cluster()))}
+    assert boxes == services | {"image registry"}
+
+
 def test_readme_lists_every_exit_code() -> None:
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Exit codes")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| (\d+) \|", section, re.MULTILINE)) == {*(str(int(code)) for code in ExitCode), "130"}
@@ -287,33 +286,6 @@ def test_qfs_tarball_md_has_the_address_and_version_of_the_code() -> None:
     for architecture in ("x86_64", "aarch64"):
         url = topology.QFS_URL.format(version=topology.QFS_VERSION, arch=architecture)
         assert url.rsplit("/", 1)[-1] in text
-
-
-def paths_of(value: object, prefix: str = "") -> Iterator[str]:
-    """Dotted paths of a JSON document's keys, down to what is not a mapping; lists of mappings as `key[]`."""
-    if isinstance(value, dict) and prefix != "urls":
-        for key, child in value.items():
-            yield from paths_of(child, f"{prefix}.{key}" if prefix else key)
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for child in value:
-            yield from paths_of(child, f"{prefix}[]")
-    else:
-        yield prefix
-
-
-def test_status_md_names_exactly_the_keys_of_the_json_document() -> None:
-    session: Any = Session(a_cluster(), clients=None, on_event=print)  # type: ignore[arg-type]
-    problem = Problem(what="something")
-    documents = [
-        status_document.document(session, a_status(), (problem,)),
-        status_document.document(
-            session, a_status(swarm=problem, spark="no", storage="no", jupyter="no", history="no"), (problem,)
-        ),
-    ]
-    keys = {"exit_code", *(path for document in documents for path in paths_of(document))}
-    section = (ROOT / "docs" / "status.md").read_text(encoding="utf-8").partition("## The JSON document")[2]
-    assert table_codes(section.partition("\n## ")[0]) == keys
-    assert f"(schema {status_document.SCHEMA})" in (ROOT / "docs" / "status.md").read_text(encoding="utf-8")
 
 
 def test_verify_md_names_every_key_of_the_json_document() -> None:

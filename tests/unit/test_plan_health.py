@@ -1,4 +1,4 @@
-"""plan/health.py: which facts are a problem, which are recovery, and which are nothing."""
+"""plan/watching/health.py: which facts are a problem, which are recovery, and which are nothing."""
 
 from __future__ import annotations
 
@@ -17,31 +17,8 @@ from sparkqfs.plan.storage.health import HealthFact, parse_hdfs_health, parse_me
 from sparkqfs.plan.watching.health import Data, Stranger, judge
 from sparkqfs.report.reporter import storage_lines
 from tests.builders.clusters import a_cluster
+from tests.builders.status import MEMORY
 from tests.doubles.servers import payload
-
-MEMORY: dict[str, Any] = {
-    "schema": 1,
-    "up_s": 5000.0,
-    "look": {"age_s": 1.0, "ready": True, "copying": 0, "held": 0, "place": ""},
-    "look_error": "",
-    "missing": 0,
-    "per_minute": 0.0,
-    "still_s": 0.0,
-    "check_s": 300.0,
-    "check": {
-        "lost_files": 0,
-        "single_files": 0,
-        "short_chunks": 0,
-        "lost_chunks": 0,
-        "files": 9,
-        "most_copies": 2,
-        "partial": "",
-        "age_s": 5.0,
-        "took_s": 0.02,
-        "is_current": True,
-    },
-    "check_error": "",
-}
 
 
 def memory(check: dict[str, Any] | None = None, look: dict[str, Any] | None = None, **changed: Any) -> Any:

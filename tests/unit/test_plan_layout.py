@@ -1,4 +1,4 @@
-"""plan/layout.py: what a layout survives, costs and keeps local."""
+"""plan/cluster/layout.py: what a layout survives, costs and keeps local."""
 
 from __future__ import annotations
 

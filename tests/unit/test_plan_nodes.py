@@ -1,4 +1,4 @@
-"""plan/nodes.py: prep changes what differs and nothing else, and never marks a disk that may be the wrong one."""
+"""plan/cluster/nodes.py: prep changes what differs, nothing else, and never marks a disk that may be the wrong one."""
 
 from __future__ import annotations
 

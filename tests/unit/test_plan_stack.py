@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sparkqfs import topology
 from sparkqfs.config.model import (
     ClusterConfig,
     NotebooksConfig,
@@ -19,6 +20,7 @@ from sparkqfs.config.model import (
     StorageKind,
 )
 from sparkqfs.errors import ClusterError
+from sparkqfs.plan.services import single_services
 from sparkqfs.plan.sizes import sizing
 from sparkqfs.plan.stack import default_cores, node_labels
 from tests.builders.clusters import a_cluster, a_node_config
@@ -28,7 +30,12 @@ from tests.builders.stacks import IMAGES, SHARED, TEMPLATES, an_input, build, de
 # --- the file -------------------------------------------------------------------------------------
 
 
-EVERYTHING = {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server", "metastore"}
+EVERYTHING = {topology.WORKER_NODE, *(service.name for service in single_services(a_cluster()))}
+
+
+def test_no_service_has_gone() -> None:
+    known = {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server", "metastore"}
+    assert known <= EVERYTHING
 
 
 def test_the_file_is_version_3_9_with_its_services_on_one_network() -> None:
@@ -52,13 +59,14 @@ def test_every_service_is_reached_without_a_virtual_address_and_publishes_on_its
 
 
 def test_ports_are_published_as_configured() -> None:
-    ports = PortsConfig(jupyter=17777, spark_ui=18080, app_ui=14040, qfs_ui=12050, history=11808)
+    config = a_cluster(ports=PortsConfig(jupyter=17777, spark_ui=18080, app_ui=14040, qfs_ui=12050, history=11808))
     found = {
         (port["target"], port["published"])
-        for service in services(a_cluster(ports=ports)).values()
+        for service in services(config).values()
         for port in service.get("ports", [])
     }
-    assert found == {(7777, 17777), (8080, 18080), (4040, 14040), (20050, 12050), (18080, 11808)}
+    assert found >= {(7777, 17777), (8080, 18080), (4040, 14040), (20050, 12050), (18080, 11808)}
+    assert found == {(port.inside, port.published(config)) for one in single_services(config) for port in one.ports}
 
 
 def test_every_service_runs_only_on_machines_of_this_cluster() -> None:
@@ -281,16 +289,16 @@ def test_secrets_belong_to_the_service_user_alone() -> None:
         assert all((s["uid"], s["gid"], s["mode"]) == ("6700", "6700", 0o400) for s in service["secrets"])
 
 
-def test_each_service_gets_only_the_secrets_it_needs() -> None:
-    found = {name: {s["source"] for s in service["secrets"]} for name, service in services().items()}
-    assert found == {
-        "qfs-master": {"cluster-key"},
-        "spark-master": {"spark-secret"},
-        "worker-node": {"spark-secret", "cluster-key"},
-        "jupyter-server": {"spark-secret", "jupyter-token"},
-        "history-server": set(),
-        "metastore": set(),
-    }
+def test_each_secret_goes_only_to_the_services_that_need_it() -> None:
+    found = [(one["source"], name) for name, service in services().items() for one in service["secrets"]]
+    assert sorted(found) == [
+        ("cluster-key", "qfs-master"),
+        ("cluster-key", "worker-node"),
+        ("jupyter-token", "jupyter-server"),
+        ("spark-secret", "jupyter-server"),
+        ("spark-secret", "spark-master"),
+        ("spark-secret", "worker-node"),
+    ]
 
 
 def test_what_the_file_names_is_what_is_to_be_made() -> None:

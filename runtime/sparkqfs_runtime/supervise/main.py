@@ -1,7 +1,6 @@
 """PID 1 of every container: checks the disks, fills in the configuration, runs the role's daemons until one ends.
 
-Usage: supervise worker-node | qfs-master | hdfs-namenode | spark-master | jupyter-server | history-server |
-metastore | init-storage | driver
+Usage: supervise ROLE. A wrong command line is answered with the names of all roles.
 
 Exit codes: 0 stopped by SIGTERM or SIGINT; 1 a daemon ended by itself (the message names it); 64 wrong command line;
 75 the probe host has no address in time; 78 a disk, a file or a setting is missing or wrong, and nothing was started.

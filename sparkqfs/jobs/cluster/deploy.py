@@ -7,7 +7,6 @@ import contextlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sparkqfs import topology
@@ -27,6 +26,7 @@ from sparkqfs.plan.cluster.updates import after_pause, failed_starts
 from sparkqfs.plan.stack import CLUSTER_LABEL, StackFile, StackInput, build_stack
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage.metadata import start_problem
+from sparkqfs.plan.times import engine_time
 from sparkqfs.plan.watching.cluster_status import ClusterStatus
 from sparkqfs.remote import script
 
@@ -130,7 +130,7 @@ def run(session: Session) -> JobResult:
         return JobResult(task="deploy", text=stack.text, document=document)
     _check_storage(session)
     engine = session.clients.engine()
-    started = _utc(str(engine.info()["SystemTime"]))
+    started = engine_time(str(engine.info()["SystemTime"]))
     subject = f"stack {config.name}"
     members = swarm.check_members(session)
     if is_current(session, stack):
@@ -167,12 +167,6 @@ def _finish_removal(session: Session) -> None:
     silent = remove(session).silent
     if silent:
         raise ClusterError(*silent)  # what cannot be seen is not gone
-
-
-def _utc(text: str) -> str:
-    """The engine's clock in the form of a task's CreatedAt: the one is local time, the other UTC."""
-    whole = re.sub(r"\.\d+", "", text)
-    return datetime.fromisoformat(whole).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _create_configs(session: Session, stack: StackFile) -> None:

@@ -11,7 +11,12 @@ from sparkqfs.plan.services.spark_master import SparkMaster
 from sparkqfs.plan.services.storage_master import StorageMaster
 from sparkqfs.plan.storage import backend_of
 
-ALL: tuple[Service, ...] = (HistoryServer(), SparkMaster(), Metastore(), JupyterServer())
+ALL: tuple[Service, ...] = (
+    HistoryServer(),
+    SparkMaster(),
+    Metastore(),
+    JupyterServer(),
+)
 """Those with one container, in the order of sizing's lines. worker-node has many; the storage adds its master."""
 
 

@@ -71,11 +71,17 @@ class Surroundings:
 
 
 class Service:
-    """A service with one container. The defaults: a daemon on the manager that is a client of the storage."""
+    """A service with one container. The defaults: a daemon on the manager that is a client of Spark and the storage.
+
+    One that is not overrides `configs` and `mounts`: else it gets their settings files and the shared directory.
+    """
 
     name: str
     image: str = ""
-    """Service whose image it runs in, with a role of its own; empty when it has an image of its name."""
+    """Service whose image it runs in, with a role of its own; empty when it has an image of its name: docker/NAME.
+
+    Those images are built on worker-node's, which has all but Jupyter; that one on `build.base`, a Debian.
+    """
     ports: tuple[Port, ...] = ()
     """The first one is that of its own page."""
     listens: tuple[int, ...] = ()

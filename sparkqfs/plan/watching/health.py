@@ -11,6 +11,7 @@ from sparkqfs.errors import Problem
 from sparkqfs.facts.pages import StorageFact
 from sparkqfs.plan.storage.health import CheckFact, HealthFact, MemoryFact
 from sparkqfs.plan.storage.seam import Backend
+from sparkqfs.plan.times import about
 
 STILL_S = 300.0
 """Without a new copy for so long, the missing ones are a problem."""
@@ -82,7 +83,7 @@ class _Look:
         if self.check is not None and self.check.lost_files:
             count = self.check.lost_files
             what = f"{_counted(count, 'files')} cannot be read: no copy of {'its' if count == 1 else 'their'} data"
-            what += f" on the {up} (looked at {_age(self.check.age_s)} ago)"
+            what += f" on the {up} (looked at {about(self.check.age_s)} ago)"
             return [Problem(what=what, hint=self.where(self.backend.which_lost()) + self.remedy())]
         if self.health.bad and self.check is None and self.health.lost_blocks is None:
             what = f"the {self.words.servers} have found {_counted(self.health.bad, 'bad ' + self.words.blocks)}"
@@ -116,7 +117,7 @@ class _Look:
         took = self.check.took_s if self.check is not None else 0.0
         if self.memory.still_s >= max(STILL_S, 2 * SHARE * took):  # what was made between two checks is not seen
             log = f"`invoke logs --service {self.backend.master.name}`; " if self.backend.master else ""
-            return [Problem(what=f"{missing}, and none was made for {_age(self.memory.still_s)}", hint=log + hint)]
+            return [Problem(what=f"{missing}, and none was made for {about(self.memory.still_s)}", hint=log + hint)]
         return []
 
     def disks(self) -> list[Problem]:
@@ -149,7 +150,7 @@ class _Look:
         age = self.check.age_s if self.check is not None else self.memory.up_s
         if age <= allowed:
             return []
-        since = f"{_age(age)} ago" if self.check is not None else "never"
+        since = f"{about(age)} ago" if self.check is not None else "never"
         assert self.backend.master is not None
         what = f"whether files are lost was last looked at {since}: {self.memory.error or 'no answer'}"
         return [Problem(what=what, hint=f"`invoke logs --service {self.backend.master.name}`")]
@@ -193,10 +194,3 @@ def _have(count: int) -> str:
 
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
-
-
-def _age(seconds: float) -> str:
-    """`12 s`, `7 min`, `3 h`."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
