@@ -356,6 +356,7 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "status": {
         "healthy": _healthy,
         "degraded": _status(),
+        "nothing remembered": _status(health=None, urls={}),
         "pages do not answer": _status(spark="no", storage="no", jupyter="no", history="no"),
         "Swarm does not answer": _status(swarm=Problem(what="no answer")),
     },
