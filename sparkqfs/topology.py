@@ -36,6 +36,7 @@ HISTORY_PORT = 18080
 HISTORY_OWN_PORT = 18081
 """On loopback: a page of ours is in front of it."""
 METASTORE_PORT = 9083
+METADATA_COPY_PORT = 20100
 
 QFS_MASTER = "qfs-master"
 HDFS_NAMENODE = "hdfs-namenode"
@@ -44,6 +45,9 @@ WORKER_NODE = "worker-node"
 JUPYTER_SERVER = "jupyter-server"
 HISTORY_SERVER = "history-server"
 METASTORE = "metastore"
+METADATA_COPY = "metadata-copy"
+METADATA_SECRET = "metadata-key"
+"""Known to the storage's master and to those who keep copies of its metadata, and to no container of users' programs."""
 RECOVERY_TOP = "spark-master"
 """The Spark master's state, under the manager's first data directory."""
 CATALOGUE_TOP = "metastore"
