@@ -129,6 +129,11 @@ def _text(words: bytes) -> bytes:
     return len(words).to_bytes(4, "big") + words
 
 
+def metadata_copy() -> None:
+    """It takes connections under its own address."""
+    socket.create_connection((settings()["NODE_IP"], topology.METADATA_COPY_PORT), TIMEOUT_S).close()
+
+
 ROLES = {
     topology.WORKER_NODE: worker_node,
     topology.QFS_MASTER: qfs_master,
@@ -137,6 +142,7 @@ ROLES = {
     topology.JUPYTER_SERVER: jupyter_server,
     topology.HISTORY_SERVER: history_server,
     topology.METASTORE: metastore,
+    topology.METADATA_COPY: metadata_copy,
 }
 
 

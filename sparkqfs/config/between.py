@@ -22,6 +22,7 @@ _TAKEN_PORTS = {
     topology.SPARK_WORKER_PORT: "the Spark workers'",
     topology.SPARK_WORKER_UI_PORT: "the Spark workers' web UI's",
     topology.METASTORE_PORT: "the metastore's",
+    topology.METADATA_COPY_PORT: "that of the metadata's copies",
     2377: "Swarm's own",
     7946: "Swarm's own",
 }

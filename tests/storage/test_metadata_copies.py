@@ -49,8 +49,18 @@ class Copies:
         secrets = self.root / "secrets"
         secrets.mkdir(exist_ok=True)
         (secrets / "metadata-key").write_bytes(KEY + b"\n")
-        environment = {**os.environ, "SPARKQFS_SECRETS_DIR": str(secrets), "NODE_IP": "127.0.0.1"}
-        argv = (sys.executable, str(PROGRAMS / "metadata_copy.py"), str(self.store), str(self.port))
+        (self.root / ".cluster-id").write_text("the-cluster\n")
+        environment = {
+            **os.environ,
+            "SPARKQFS_SECRETS_DIR": str(secrets),
+            "SPARKQFS_CLUSTER_ID": "the-cluster",
+            "SPARKQFS_RUN_DIR": str(self.root / "run"),
+            "SPARKQFS_COPIES_DIR": str(self.store),
+            "SPARKQFS_COPIES_PORT": str(self.port),
+            "SPARKQFS_STORAGE": "qfs",
+            "SPARKQFS_SELF": "localhost",
+        }
+        argv = (sys.executable, str(PROGRAMS / "supervise"), "metadata-copy")
         self.process = subprocess.Popen(argv, env=environment)
         self.send()
 

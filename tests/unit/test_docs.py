@@ -27,6 +27,7 @@ from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status_document
 from sparkqfs.plan.services import single_services
+from sparkqfs.plan.storage.health import HealthFact, parse_memory
 from sparkqfs.plan.watching.cluster_status import ClusterStatus
 from tests.builders.clusters import a_cluster
 from tests.paths import ROOT, STACK
@@ -338,8 +339,9 @@ def a_status(**overrides: Any) -> ClusterStatus:
 def test_status_md_names_exactly_the_keys_of_the_json_document() -> None:
     session: Any = Session(a_cluster(), clients=None, on_event=print)  # type: ignore[arg-type]
     problem = Problem(what="something")
+    remembered = parse_memory({"schema": 1, "copies": [{"node": "node2"}]})
     documents = [
-        status_document.document(session, a_status(), (problem,)),
+        status_document.document(session, a_status(health=HealthFact(memory=remembered)), (problem,)),
         status_document.document(
             session, a_status(swarm=problem, spark="no", storage="no", jupyter="no", history="no"), (problem,)
         ),

@@ -2,8 +2,8 @@
 
 Source: Hadoop 3, FSEditLogOp.Writer and LengthPrefixedReader. A log begins with two 32-bit numbers, its layout version
 and 0. A record is an operation code (1 byte), a length (4), which counts from here to before the checksum, the
-transaction's number (8), what it says, and a CRC-32C (4). The file of the log that is being written is longer than
-that: the rest of it is 0xFF.
+transaction's number (8), what it says, and the CRC-32 of all that (4). The file of the log that is being written is
+longer: the rest of it is 0xFF.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import struct
+import zlib
 from pathlib import Path
 
 from sparkqfs.durable import sync, sync_directory
@@ -24,7 +25,7 @@ VERSION = "VERSION"
 HEADER_BYTES = 8
 FRAME = struct.Struct(">BIQ")
 """Operation code, length, transaction."""
-CHECKSUM_BYTES = 4
+CHECKSUM = struct.Struct(">I")
 NONE = 0xFF
 """The code of no operation."""
 
@@ -122,8 +123,11 @@ def _records(data: bytes) -> tuple[int, int | None]:
     at, last = 0, None
     while at + FRAME.size <= len(data):
         code, length, transaction = FRAME.unpack_from(data, at)
-        end = at + 1 + length + CHECKSUM_BYTES
+        end = at + 1 + length + CHECKSUM.size
         if code == NONE or length < FRAME.size - 1 or end > len(data):
+            break
+        (checksum,) = CHECKSUM.unpack_from(data, end - CHECKSUM.size)
+        if zlib.crc32(memoryview(data)[at : end - CHECKSUM.size]) != checksum:
             break
         at, last = end, transaction
     return at, last

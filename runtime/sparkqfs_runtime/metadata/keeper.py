@@ -7,7 +7,6 @@ cluster's key for copies.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import sys
 import threading
@@ -15,7 +14,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sparkqfs import topology
 from sparkqfs_runtime.metadata import kinds
 from sparkqfs_runtime.metadata.store import Store, StoreError
 from sparkqfs_runtime.metadata.thinning import Keep
@@ -136,18 +134,17 @@ def thin_regularly(keeping: Keeping) -> None:
             print(f"metadata copy: {len(gone)} old files removed, {gone[0]} the first", file=sys.stderr, flush=True)
 
 
-def main(argv: list[str]) -> None:
-    """Serves until a signal: `metadata_copy.py DIRECTORY PORT`."""
-    if len(argv) != 3 or not argv[2].isdigit():
-        sys.exit("usage: metadata_copy.py DIRECTORY PORT")
-    secrets = Path(os.environ.get("SPARKQFS_SECRETS_DIR") or "/run/secrets")
-    key = (secrets / topology.METADATA_SECRET).read_bytes().strip()
-    if not key:
-        sys.exit("metadata copy: the key is empty")
-    os.umask(0o027)
-    days = [float(word) for word in (os.environ.get("SPARKQFS_COPY_DAYS") or "2 14 60").split()]
-    keep = Keep(all=days[0], daily=days[1], weekly=days[2])
-    keeping = Keeping(Store(Path(argv[1]), kinds.KINDS, keep))
-    threading.Thread(target=thin_regularly, args=(keeping,), daemon=True).start()
-    with socket.create_server((os.environ.get("NODE_IP", ""), int(argv[2])), backlog=MOST_LINKS) as listener:
-        serve(keeping, listener, key)
+def keep_of(days: str) -> Keep:
+    """SPARKQFS_COPY_DAYS: three numbers of days. Raises ValueError."""
+    if not days:
+        return Keep()
+    whole, daily, weekly = (float(word) for word in days.split())
+    return Keep(all=whole, daily=daily, weekly=weekly)
+
+
+def start(top: Path, address: tuple[str, int], key: bytes, keep: Keep) -> None:
+    """Serves from now on, in threads. Raises OSError, ValueError when the directory or the address is not usable."""
+    keeping = Keeping(Store(top, kinds.KINDS, keep))
+    listener = socket.create_server(address, backlog=MOST_LINKS)
+    for work in (lambda: thin_regularly(keeping), lambda: serve(keeping, listener, key)):
+        threading.Thread(target=work, daemon=True).start()

@@ -148,17 +148,15 @@ def _is_closed(path: Path) -> bool:
 
 def _link(name: Path, target: Path | None) -> list[str]:
     """A hard link of that name to `target`, or none; whatever else has the name goes."""
-    try:
-        is_so = target is not None and name.samefile(target) and name.stat().st_nlink == 2
-    except FileNotFoundError:
-        is_so = target is None
-    if is_so:
+    if target is None:
+        if not os.path.lexists(name):
+            return []
+        name.unlink()
+        return [f"{name}: a link to no closed log is gone"]
+    if name.exists() and name.samefile(target) and name.stat().st_nlink == 2:
         return []
     new = name.with_name(f".{name.name}.new")
     new.unlink(missing_ok=True)
-    if target is None:
-        name.unlink()
-        return [f"{name}: a link to no closed log is gone"]
     os.link(target, new)
     new.replace(name)
     return [f"{name}: now the link to {target.name} that the metaserver looks for"]

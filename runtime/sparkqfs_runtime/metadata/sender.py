@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from sparkqfs import topology
 from sparkqfs_runtime.metadata import accepted
 from sparkqfs_runtime.metadata.compare import compare
+from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.pieces import READ_BYTES, Kind, Piece, grown
 from sparkqfs_runtime.metadata.wire import Link
 
@@ -93,10 +94,11 @@ class Sender:
         self, kind: Kind, top: Path, keeper: Keeper, key: bytes, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.kind, self.top, self.keeper, self.key, self.clock = kind, top, keeper, key, clock
+        self.others: list[Sender] = [self]
         self.state = State()
         self.started = clock()
         self.stopping = threading.Event()
-        self.every_s = float(os.environ.get("SPARKQFS_COPY_S") or EVERY_S)
+        self.every_s = EVERY_S
 
     def start(self) -> Sender:
         """For as long as the process lives."""
@@ -126,6 +128,8 @@ class Sender:
             while not self.stopping.is_set():
                 self.send_all(link, has)
                 self.state.whole, self.state.error = self.clock(), ""
+                if all(one.state.whole is not None for one in self.others):
+                    accepted.forget(self.top)
                 self.stopping.wait(self.every_s)
 
     def begin(self, link: Link, hello: dict[str, Any]) -> Round | None:
@@ -223,7 +227,14 @@ class Sender:
         }
 
 
-def start_senders(kind: Kind, top: Path, environ: dict[str, str]) -> list[Sender]:
+def copies_of(name: str) -> Callable[[], list[dict[str, object]]]:
+    """Starts the senders of this container's metadata; what they know, for the status page."""
+    top = Path(os.environ.get("SPARKQFS_DATA_DIR") or f"/data/{name}")
+    senders = start_senders(KINDS[name], top, os.environ)
+    return lambda: [sender.document() for sender in senders]
+
+
+def start_senders(kind: Kind, top: Path, environ: Mapping[str, str]) -> list[Sender]:
     """One for each keeper that the stack names; none without."""
     secrets = Path(environ.get("SPARKQFS_SECRETS_DIR") or "/run/secrets")
     keepers = keepers_of(environ.get("SPARKQFS_COPIES", ""))
@@ -234,4 +245,8 @@ def start_senders(kind: Kind, top: Path, environ: dict[str, str]) -> list[Sender
     except OSError as error:
         print(f"copies of the metadata: no key: {error}", file=sys.stderr, flush=True)
         key = b""
-    return [Sender(kind, top, keeper, key).start() for keeper in keepers]
+    senders = [Sender(kind, top, keeper, key) for keeper in keepers]
+    for sender in senders:
+        sender.others = senders
+        sender.start()
+    return senders

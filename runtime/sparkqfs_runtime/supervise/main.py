@@ -1,7 +1,7 @@
 """PID 1 of every container: checks the disks, fills in the configuration, runs the role's daemons until one ends.
 
 Usage: supervise worker-node | qfs-master | hdfs-namenode | spark-master | jupyter-server | history-server |
-metastore | init-storage | driver
+metastore | metadata-copy | init-storage | driver
 
 Exit codes: 0 stopped by SIGTERM or SIGINT; 1 a daemon ended by itself (the message names it); 64 wrong command line;
 75 the probe host has no address in time; 78 a disk, a file or a setting is missing or wrong, and nothing was started.
@@ -19,6 +19,7 @@ from pathlib import Path
 from sparkqfs import topology
 from sparkqfs_runtime import scratch
 from sparkqfs_runtime.supervise import storage
+from sparkqfs_runtime.supervise.copies import metadata_copy
 from sparkqfs_runtime.supervise.driver import run_driver
 from sparkqfs_runtime.supervise.init_storage import init_storage
 from sparkqfs_runtime.supervise.jupyter import jupyter_server
@@ -35,8 +36,12 @@ ROLES: dict[str, Callable[[Setup], list[Daemon]]] = {
     topology.HISTORY_SERVER: history_server,
     topology.METASTORE: metastore,
 }
-PROGRAMS: dict[str, Callable[[Setup], int]] = {"init-storage": init_storage, "driver": run_driver}
-"""Not daemons: they end by themselves, with an exit code of their own."""
+PROGRAMS: dict[str, Callable[[Setup], int]] = {
+    topology.METADATA_COPY: metadata_copy,
+    "init-storage": init_storage,
+    "driver": run_driver,
+}
+"""Not daemons: one that runs in this process, and those that end by themselves, with an exit code of their own."""
 
 
 def main(argv: list[str]) -> int:

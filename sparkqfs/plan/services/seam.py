@@ -73,6 +73,8 @@ class Service:
     name: str
     image: str = ""
     """Service whose image it runs in, with a role of its own; empty when it has an image of its name."""
+    role: str = ""
+    """Of the runtime, where it runs in another's image; empty when it has the service's name."""
     ports: tuple[Port, ...] = ()
     """The first one is that of its own page."""
     secrets: tuple[str, ...] = ()
@@ -89,6 +91,10 @@ class Service:
     def is_in(self, config: ClusterConfig) -> bool:
         """Whether this cluster has it."""
         return True
+
+    def place(self, config: ClusterConfig) -> NodeConfig:
+        """The machine that runs it, unless it may move."""
+        return config.manager
 
     def may_move(self, config: ClusterConfig) -> bool:
         """Whether Swarm may run it on any machine."""

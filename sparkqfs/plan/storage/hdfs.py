@@ -46,7 +46,7 @@ class Hdfs(Backend):
         ui_port=topology.HDFS_UI_PORT,
         status_path="/jmx?qry=Hadoop:service=NameNode,name=*",
         configs=("core-site.xml", "hdfs-site.xml"),
-        secrets=(),
+        secrets=(topology.METADATA_SECRET,),
     )
     layout = StorageLayout(
         top="hdfs",

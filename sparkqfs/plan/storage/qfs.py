@@ -59,7 +59,7 @@ class Qfs(Backend):
         ui_port=topology.QFS_UI_PORT,
         status_path="/query/meta",
         configs=("MetaServer.prp", "webui.conf"),
-        secrets=("cluster-key",),
+        secrets=("cluster-key", topology.METADATA_SECRET),
     )
     layout = StorageLayout(
         top="qfs",
