@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -245,6 +247,35 @@ def test_nothing_where_the_metadata_was_is_older_too(
             file.unlink()
     code, output = start_master(container, keeping)
     assert code == 78 and "here is none" in output, output
+
+
+def test_with_the_newest_copy_the_older_ones_are_given_up(
+    container: Container, keeping: Keeping, metadata: Metadata, sender: Sender, tmp_path: Path
+) -> None:
+    metadata.write(1)
+    before = metadata.newest.read_bytes()
+    metadata.write(2)
+    settle(sender)
+    second = Keeping(tmp_path / "second")
+    shutil.copytree(keeping.top, second.top, dirs_exist_ok=True)
+    metadata.write(2)
+    settle(sender)
+    sender.stopping.set()
+    metadata.newest.write_bytes(before)
+    second.start()
+    try:
+        second.wait()
+        both = f"127.0.0.1:{keeping.port}=node2 127.0.0.1:{second.port}=node3"
+        code, output = start_master(container, keeping, SPARKQFS_COPIES=both)
+        marks = re.findall(r"its copy on (node\d) \(mark (\w+)\)", output)
+        assert code == 78 and [node for node, _ in marks] == ["node3", "node2"], output
+        (metadata.top / ".accepted-copies").write_text(marks[0][1] + "\n")
+        assert start_master(container, keeping, SPARKQFS_COPIES=both)[0] == 78, "the newer copy was not named"
+        (metadata.top / ".accepted-copies").write_text(marks[1][1] + "\n")
+        code, output = start_master(container, keeping, SPARKQFS_COPIES=both)
+        assert code is None, output
+    finally:
+        second.stop()
 
 
 def test_a_master_does_not_start_while_nobody_knows_whether_a_copy_is_newer(

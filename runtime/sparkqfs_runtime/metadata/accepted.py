@@ -28,6 +28,11 @@ def accept_new(top: Path, identity: str) -> None:
     durable.replace_file(top / FILE, f"new {identity}\n".encode(), 0o640)
 
 
+def also(top: Path, found: Compared) -> None:
+    """A copy that is older than one that has been given up goes with it."""
+    durable.append(top / FILE, found.mark + "\n")
+
+
 def forget(top: Path) -> None:
     """All keepers have what is here."""
     if (top / FILE).exists():

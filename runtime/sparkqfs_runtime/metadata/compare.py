@@ -24,6 +24,8 @@ class Compared:
     """Names the state of the copy."""
     text: str = ""
     """For people: what the copy has that is not here."""
+    operation: int = -1
+    """The last one of the copy; -1 where it is not known."""
 
     @property
     def is_well(self) -> bool:
@@ -36,25 +38,23 @@ def compare(kind: Kind, top: Path, hello: dict[str, Any]) -> Compared:
     if not hello.get("number"):
         return Compared("first")
     mark, identity = str(hello["mark"])[:64], kind.identity(top)
+    operation = hello["operation"] if isinstance(hello.get("operation"), int) else -1
     if hello["kind"] != kind.name or hello["identity"] != identity:
         here = f"{kind.name} {identity}" if identity else "none"
-        return Compared(
-            "other", mark, f"the copy is of the file system {hello['kind']} {hello['identity']}, here is {here}"
-        )
+        text = f"the copy is of the file system {hello['kind']} {hello['identity']}, here is {here}"
+        return Compared("other", mark, text, operation)
     if hello["newest"] is None:
         return Compared("continues", mark)
     key, size, digest = str(hello["newest"][0]), int(hello["newest"][1]), str(hello["newest"][2])
     logs = kind.logs(top)
     there = next((order for one, order, _ in hello["logs"] if one == key), 0)
     same = next((log for log in logs if log.key == key), None)
-    if same is None:
-        if logs and logs[-1].order > there:  # it is older than what the storage still keeps
-            return Compared("continues", mark)
-        return Compared("behind", mark, _lost(kind, logs, hello))
-    found = _digest(same.path, size)
-    if found is None:
-        return Compared("behind", mark, _lost(kind, logs, hello))
-    return Compared("continues", mark) if found == digest else Compared("parted", mark, _lost(kind, logs, hello))
+    if same is None and logs and logs[-1].order > there:  # it is older than what the storage still keeps
+        return Compared("continues", mark)
+    found = _digest(same.path, size) if same is not None else None
+    if found == digest:
+        return Compared("continues", mark)
+    return Compared("behind" if found is None else "parted", mark, _lost(kind, logs, hello), operation)
 
 
 def _digest(path: Path, size: int) -> str | None:

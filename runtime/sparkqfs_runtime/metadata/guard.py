@@ -68,9 +68,17 @@ def _ask(asked: Asked, kind: Kind, top: Path, keeper: Keeper, key: bytes) -> Non
 
 
 def objections(asked: Asked, top: Path, identity: str) -> list[str]:
-    """Why the master must not start, one line a copy that has more than is here; nothing when it may."""
-    found = []
-    for node, one in asked.found.items():
-        if not one.is_well and not accepted.is_accepted(top, one, identity):
-            found.append(f"the metadata is older than its copy on {node} (mark {one.mark}): {one.text}")
-    return found
+    """Why the master must not start, one line for each copy that has more than is here; nothing when it may.
+
+    The last line is that of the newest copy. With it those are given up that are older than it.
+    """
+    more = {node: one for node, one in asked.found.items() if not one.is_well}
+    order = sorted(more, key=lambda node: more[node].operation)
+    left = [node for node in order if not accepted.is_accepted(top, more[node], identity)]
+    if left and accepted.is_accepted(top, more[order[-1]], identity):
+        for node in left:
+            accepted.also(top, more[node])
+        return []
+    return [
+        f"the metadata is older than its copy on {node} (mark {more[node].mark}): {more[node].text}" for node in left
+    ]
