@@ -39,6 +39,7 @@ HISTORY_PORT = 18080
 HISTORY_OWN_PORT = 18081
 """On loopback: a page of ours is in front of it."""
 METASTORE_PORT = 9083
+METADATA_COPY_PORT = 20100
 SWARM_PORT = 2377
 """On the manager, for nodes that join."""
 SWARM_NODES_PORT = 7946
@@ -53,6 +54,7 @@ FIXED_PORTS = {
     SPARK_WORKER_PORT: "the Spark workers'",
     SPARK_WORKER_UI_PORT: "the Spark workers' web UI's",
     METASTORE_PORT: "the metastore's",
+    METADATA_COPY_PORT: "that of the metadata's copies",
     SWARM_PORT: "Swarm's own",
     SWARM_NODES_PORT: "Swarm's own",
 }
@@ -73,6 +75,9 @@ WORKER_NODE = "worker-node"
 JUPYTER_SERVER = "jupyter-server"
 HISTORY_SERVER = "history-server"
 METASTORE = "metastore"
+METADATA_COPY = "metadata-copy"
+METADATA_SECRET = "metadata-key"
+"""Known to the storage's master and to those who keep copies of its metadata, to no container of users' programs."""
 RECOVERY_TOP = "spark-master"
 """The Spark master's state, under the manager's first data directory."""
 CATALOGUE_TOP = "metastore"

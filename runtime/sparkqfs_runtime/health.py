@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 
 from sparkqfs_runtime.probes import port
-from sparkqfs_runtime.roles import ROLES
+from sparkqfs_runtime.roles import PROGRAMS, ROLES
 
 
 def main(argv: list[str]) -> int:
     """Exit code; the reason goes to stderr, where `docker inspect` shows it."""
-    probes = {name: role.probe for name, role in ROLES.items() if role.probe is not None}
+    probes = {name: role.probe for name, role in (ROLES | PROGRAMS).items() if role.probe is not None}
     is_port = len(argv) == 3 and argv[1] == "port" and argv[2].isdecimal()
     if not is_port and (len(argv) != 2 or argv[1] not in probes):
         print(f"usage: health {' | '.join(probes)} | port NUMBER", file=sys.stderr)

@@ -128,3 +128,8 @@ def _text(words: bytes) -> bytes:
 def port(number: int) -> None:
     """Somebody takes connections there. Raises OSError."""
     socket.create_connection(("127.0.0.1", number), TIMEOUT_S).close()
+
+
+def metadata_copy() -> None:
+    """It takes connections under its own address."""
+    socket.create_connection((settings()["NODE_IP"], topology.METADATA_COPY_PORT), TIMEOUT_S).close()

@@ -32,5 +32,9 @@ ROLES = {
     topology.METASTORE: Role("metastore:metastore", probes.metastore),
 }
 """Those with daemons; the container ends when one of them does."""
-PROGRAMS = {"init-storage": Role("init_storage:init_storage"), "driver": Role("driver:run_driver")}
-"""Not daemons: they end by themselves, with an exit code of their own."""
+PROGRAMS = {
+    topology.METADATA_COPY: Role("copies:metadata_copy", probes.metadata_copy),
+    "init-storage": Role("init_storage:init_storage"),
+    "driver": Role("driver:run_driver"),
+}
+"""Not daemons: one that runs in this process, and those that end by themselves, with an exit code of their own."""

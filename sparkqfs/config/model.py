@@ -115,6 +115,20 @@ class HdfsConfig:
     """A directory or tar archive of these jars on this computer, for want of a way to Maven Central."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiesConfig:
+    """Copies of the storage's metadata on other nodes than the manager, and for how long earlier states are kept."""
+
+    nodes: int = 2
+    """How many nodes keep a copy, 0 to 8, the first ones that are not the manager; 0 means that none does."""
+    all_days: int = 2
+    """Every state of so many days, 1 to 3650."""
+    daily_days: int = 14
+    """One state a day of so many days, 0 to 3650."""
+    weekly_days: int = 60
+    """One state a week of so many days, 0 to 3650."""
+
+
 StorageKind = Literal["qfs", "hdfs", "shared"]
 
 
@@ -129,6 +143,7 @@ class StorageConfig:
     qfs: QfsConfig = QfsConfig()
     hdfs: HdfsConfig = HdfsConfig()
     shared: SharedConfig = SharedConfig()
+    copies: CopiesConfig = CopiesConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

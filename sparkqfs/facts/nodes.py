@@ -126,6 +126,8 @@ class NodeFacts:
     insecure_registries: tuple[str, ...] = ()
     """Registries (`host:port`) and ranges of addresses to which the running engine talks plain HTTP."""
     has_secrets: bool = False
+    secret_names: tuple[str, ...] | None = None
+    """Names of the secrets that are there; `None` where they were not listed."""
     routes: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     """TCP ports that something listens on."""
@@ -195,6 +197,7 @@ def parse_node(name: str, text: str) -> NodeFacts:
         daemon_json=base64.b64decode(one("daemon_json")).decode(errors="replace") if "daemon_json" in values else None,
         insecure_registries=_insecure_registries(values.get("swarm", [[]])[0]),
         has_secrets=one("secrets") == "yes",
+        secret_names=_names(values.get("secrets", [[]])[0]),
         routes=tuple(row[0] for row in values.get("route", []) if row),
         ports=tuple(sorted({int(row[0]) for row in values.get("port", []) if row and row[0].isdigit()})),
     )
@@ -257,6 +260,10 @@ def _container_fact(row: list[str]) -> ContainerFact:
     name, stack, mounts = row
     sources = tuple(PurePosixPath(source) for source in mounts.split(",") if source.startswith("/"))
     return ContainerFact(name=name, stack=stack, sources=sources)
+
+
+def _names(row: list[str]) -> tuple[str, ...] | None:
+    return tuple(row[1].split()) if len(row) > 1 else None
 
 
 def _meta_fact(row: list[str]) -> MetaFact:

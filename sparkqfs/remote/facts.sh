@@ -57,7 +57,7 @@ for d in "$@"; do
   set_df=$(df -Pk "$at" | awk 'NR==2 {print $2, $4}')
   say disk "$d" "$marker" "$cluster" "${set_df% *}" "${set_df#* }" "$has" "$count" "$kib"
 done
-[ -z "$top" ] || path "$first/$top/logs"
+[ -z "$top" ] || { path "$first/$top/logs"; path "$first/$top/copies"; }
 path "$first/spark"
 if [ "$manager" = yes ]; then
   path "$first/sparkqfs"
@@ -70,7 +70,7 @@ if [ "$manager" = yes ]; then
     say meta "$n" "$l" "$latest" "$when" "$fsid" "$kib" "$init"
   fi
   [ -f "$first/sparkqfs/ca.crt" ] && while IFS= read -r line; do say ca "$line"; done < "$first/sparkqfs/ca.crt"
-  [ -f "$first/sparkqfs/secrets" ] && say secrets yes
+  [ -f "$first/sparkqfs/secrets" ] && say secrets yes "$(grep -o '"[a-z_]*":' "$first/sparkqfs/secrets" | tr -d '":' | tr '\n' ' ')"
 fi
 [ -f "/etc/docker/certs.d/$registry/ca.crt" ] && say trusted_ca "$(sha256sum "/etc/docker/certs.d/$registry/ca.crt" | cut -d' ' -f1)"
 [ -f /etc/docker/daemon.json ] && say daemon_json "$(base64 /etc/docker/daemon.json | tr -d '\n')"

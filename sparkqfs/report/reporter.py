@@ -55,6 +55,12 @@ def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "  files checked", "; ".join(parts)
     elif check["every_s"] is not None or check["error"]:
         yield "  files checked", f"never: {check['error'] or 'the first check has not ended'}"
+    if storage.get("metadata_copies"):
+        ages = [
+            f"{copy['node']} ({'not yet' if copy['age_s'] is None else format(copy['age_s'], '.0f') + ' s ago'})"
+            for copy in storage["metadata_copies"]
+        ]
+        yield "  metadata", f"copied to {', '.join(ages)}"
     not_up = storage["servers_gone"][-5:] if storage["state"] != "healthy" else []
     for name, hosts in (
         ("not in hosts.yml", storage["servers_unknown"]),

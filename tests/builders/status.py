@@ -56,6 +56,12 @@ def a_task(service: str, node: str = "node1", **more: Any) -> TaskFact:
     return TaskFact(service=service, node=node, **(values | more))
 
 
+def a_copy(node: str, **more: Any) -> dict[str, Any]:
+    """What the storage's master says of a copy of its metadata that is fresh."""
+    values: dict[str, Any] = {"age_s": 1.0, "up_s": 500.0, "bytes": 9000, "history": 1, "verdict": "continues"}
+    return {"node": node, "mark": "", "error": "", **values, **more}
+
+
 def a_status(**overrides: Any) -> ClusterStatus:
     """`overrides` are fields of ClusterStatus."""
     values: dict[str, Any] = {
@@ -84,7 +90,7 @@ def a_status(**overrides: Any) -> ClusterStatus:
             replications_pending=0,
             file_system_id="1",
         ),
-        "health": HealthFact(memory=parse_memory(MEMORY)),
+        "health": HealthFact(memory=parse_memory(MEMORY | {"copies": [a_copy("node2"), a_copy("node3")]})),
         "jupyter": None,
         "urls": {
             "Spark master": "http://192.168.1.11:8080",

@@ -33,6 +33,7 @@ from sparkqfs.clients.download import find_tarball
 from sparkqfs.config.loading import load_config
 from sparkqfs.local.cluster import local_down, local_up
 from sparkqfs.plan.services import single_services
+from sparkqfs_runtime.metadata.kinds import KINDS
 from tests.cluster.broken import Broken, Machines
 from tests.cluster.browser import browser, why_not
 from tests.cluster.doors import Doors
@@ -128,6 +129,22 @@ def on_node(number: int, *argv: str, stdin: bytes = b"") -> str:
     )
     assert done.returncode == 0, f"{argv}: {done.stderr.decode()[-2000:]}"
     return done.stdout.decode()
+
+
+METADATA = {"qfs": ("checkpoint", "logs"), "hdfs": ("name",)}
+
+
+def on_node_bytes(number: int, *argv: str) -> bytes:
+    """Standard output of a command on a container machine."""
+    argv = ("docker", "exec", f"{NAME}-node{number}", *argv)
+    return subprocess.run(argv, capture_output=True, timeout=120, check=True).stdout
+
+
+def replace_metadata(top: str, kind: str, packed: bytes) -> None:
+    """What is on the manager's disk instead of the storage's metadata; the stack is down."""
+    folders = " ".join(METADATA[kind])
+    script = f"cd {top} && rm -rf {folders} && tar --no-overwrite-dir -xf - && chown -R 6700:6700 {folders}"
+    on_node(1, "sh", "-c", script, stdin=packed)
 
 
 def container_of(number: int, service: str) -> str:
@@ -820,6 +837,37 @@ class Ending(Storage):
         assert cluster.run(self.kind.init).code == 5
         cluster.ok("deploy")
         assert self.in_master(*checksum) == before
+
+    @pytest.mark.every_storage
+    def test_older_metadata_does_not_start_and_its_copy_on_another_node_does(
+        self, cluster: Cluster, tmp_path: Path
+    ) -> None:
+        top = f"/mnt/data/{self.kind.name}"
+        older = on_node_bytes(1, "tar", "-C", top, "-cf", "-", *METADATA[self.kind.name])
+        payload = os.urandom(1 << 20)
+        self.in_master(*self.kind.put, "/tmp/newer.bin", stdin=payload)
+        time.sleep(3)
+        copies = cluster.ok("status", "--json").json["storage"]["metadata_copies"]
+        assert [copy["node"] for copy in copies] == ["node2", "node3"] and all(copy["age_s"] < 10 for copy in copies)
+        cluster.ok("down")
+        replace_metadata(top, self.kind.name, older)
+        refused = cluster.run("deploy")
+        assert refused.code == 1 and "the metadata is older than its copy on node" in refused.err, refused.err[-2000:]
+        cluster.ok("down")
+        kind, copy = KINDS[self.kind.name], tmp_path / "copy"
+        copy.mkdir()
+        packed = on_node_bytes(3, "tar", "-C", f"{top}/copies/000001", "-cf", "-", ".")
+        subprocess.run(["tar", "-C", str(copy), "-xf", "-"], input=packed, check=True)
+        pieces = [(path.name, path) for path in copy.iterdir() if kind.is_log(path.name) is not None]
+        notes = {path.name: path for path in (copy / "notes").iterdir()} if (copy / "notes").is_dir() else {}
+        made = tmp_path / "made"
+        made.mkdir()
+        kind.lay_out(pieces, notes, made)
+        packed = subprocess.run(["tar", "-C", str(made), "-cf", "-", "."], capture_output=True, check=True).stdout
+        replace_metadata(top, self.kind.name, packed)
+        cluster.ok("deploy")
+        found = self.in_master("sh", "-c", f"{self.kind.cat} /tmp/newer.bin | sha256sum")
+        assert found.split()[0] == hashlib.sha256(payload).hexdigest()
 
     @pytest.mark.every_storage
     def test_status_says_when_worker_nodes_are_killed_and_what_comes_after_them_reads_locally(

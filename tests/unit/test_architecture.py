@@ -363,7 +363,7 @@ def test_the_health_check_imports_its_questions_and_nothing_that_starts_somethin
         for name in ("health", "roles", "probes")
     }
     assert ours == {
-        "health": {"sparkqfs_runtime.probes.port", "sparkqfs_runtime.roles.ROLES"},
+        "health": {"sparkqfs_runtime.probes.port", "sparkqfs_runtime.roles.ROLES", "sparkqfs_runtime.roles.PROGRAMS"},
         "roles": {"sparkqfs.topology", "sparkqfs_runtime.probes"},
         "probes": {"sparkqfs.topology"},
     }

@@ -15,6 +15,7 @@ from sparkqfs.config.model import RegistryConfig, SparkConfig, StorageConfig
 from sparkqfs.jobs.cluster import whole
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.services import ALL, single_services
+from sparkqfs.plan.services.metadata_copy import metadata_copies
 from sparkqfs.plan.services.worker_node import WorkerNode
 from sparkqfs.plan.storage import backend_of
 from tests.builders.clusters import a_cluster
@@ -135,13 +136,18 @@ def test_the_metastores_port_is_looked_at_where_nothing_maps_it(network: str, ta
 
 MANAGERS = {2377, 7946, 5000, 7777, 8080, 4040, 18080, 7077, 8881, 8081, 9083, 18081}
 WORKERS = {7946, 8881, 8081}
+COPY = {20100}
 
 
 @pytest.mark.parametrize(
     ("storage", "on_manager", "on_worker"),
     [
-        (StorageConfig(kind="qfs"), MANAGERS | {20050, 20000, 30000, 22000}, WORKERS | {22000}),
-        (StorageConfig(kind="hdfs"), MANAGERS | {9870, 9820, 9871, 9866, 9867, 9864}, WORKERS | {9866, 9867, 9864}),
+        (StorageConfig(kind="qfs"), MANAGERS | {20050, 20000, 30000, 22000}, WORKERS | COPY | {22000}),
+        (
+            StorageConfig(kind="hdfs"),
+            MANAGERS | {9870, 9820, 9871, 9866, 9867, 9864},
+            WORKERS | COPY | {9866, 9867, 9864},
+        ),
         (SHARED, MANAGERS, WORKERS),
     ],
 )
@@ -159,7 +165,7 @@ def test_on_the_machines_network_every_port_of_what_may_run_there_is_looked_at(
 def test_what_services_listen_on_is_what_settings_must_leave_alone() -> None:
     """hosts.yml is read below the services: topology has the ports for both."""
     backends = [backend_of(a_cluster(storage=storage)) for storage in STORAGES]
-    listening = [WorkerNode.listens, *(service.listens for service in ALL)]
+    listening = [WorkerNode.listens, *(service.listens for service in (*ALL, *metadata_copies(a_cluster())))]
     listening += [backend.server_listens for backend in backends]
     listening += [backend.master.listens for backend in backends if backend.master is not None]
     known = {*topology.FIXED_PORTS, *topology.INNER_PORTS}

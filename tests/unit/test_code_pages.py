@@ -165,10 +165,10 @@ def test_a_role_names_a_function_that_takes_the_setup_of_its_container(name: str
 @pytest.mark.parametrize("network", ["overlay", "host"])
 @pytest.mark.parametrize("storage", [StorageConfig(kind="qfs"), StorageConfig(kind="hdfs"), SHARED])
 def test_every_service_of_the_stack_has_a_role_and_a_question_that_health_knows(network: Any, storage: Any) -> None:
-    asked = {name for name, role in ROLES.items() if role.probe is not None}
+    asked = {name for name, role in (ROLES | PROGRAMS).items() if role.probe is not None}
     for name, service in services(a_cluster(storage=storage, network=network)).items():
         command = service.get("command", ["supervise", name])
-        assert command[1:] in [[role] for role in ROLES], name
+        assert command[1:] in [[role] for role in (ROLES | PROGRAMS)], name
         words = service["healthcheck"]["test"][2:]
         assert words[0] in asked if len(words) == 1 else words[0] == "port", name
 

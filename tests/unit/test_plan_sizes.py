@@ -127,7 +127,12 @@ def test_the_manager_keeps_memory_for_what_runs_there_alone() -> None:
     assert alone >= {"metaserver", "history server", "Spark master", "metastore", "Jupyter and a driver"}
     assert alone == {
         "registry",
-        *(share.what for service in single_services(config) for share in service.shares(config, 16384)),
+        *(
+            share.what
+            for service in single_services(config)
+            if service.place(config) == config.manager
+            for share in service.shares(config, 16384)
+        ),
     }
     assert {"system", "Spark worker", "chunkserver"} <= shares(found, "node2")
 
@@ -150,7 +155,8 @@ def test_the_arithmetic_is_shown() -> None:
     found = sized((8, 16384), (8, 16384))
     node = found.of("node2")
     assert node.arithmetic == (
-        "16384 MiB - system 1365 - Spark worker 384 - chunkserver 320 - file server 256 = 14059 for executors"
+        "16384 MiB - system 1365 - copy of the metadata 16 - Spark worker 384 - chunkserver 320 "
+        "- file server 256 = 14043 for executors"
     )
     assert node.arithmetic in "\n".join(sizing_lines(found))
 
@@ -164,8 +170,8 @@ def test_a_few_mebibytes_more_or_less_after_a_new_kernel_change_no_worker(before
 
 def test_the_arithmetic_says_from_what_it_was_rounded() -> None:
     assert sized((8, 16384), (8, 16001)).of("node2").arithmetic == (
-        "16001 MiB, rounded 16000 - system 1333 - Spark worker 384 - chunkserver 320 "
-        "- file server 256 = 13707 for executors"
+        "16001 MiB, rounded 16000 - system 1333 - copy of the metadata 16 - Spark worker 384 - chunkserver 320 "
+        "- file server 256 = 13691 for executors"
     )
 
 

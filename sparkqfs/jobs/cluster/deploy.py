@@ -18,12 +18,13 @@ from sparkqfs.gather.nodes import gather_tasks
 from sparkqfs.jobs.cluster import images, leftovers, old_images, swarm
 from sparkqfs.jobs.cluster.down import left_over, remove
 from sparkqfs.jobs.session import Session, check_cluster_name
+from sparkqfs.jobs.storage import copies
 from sparkqfs.jobs.storage.shared_path import check_shared_path
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.cluster.images import stack_images
 from sparkqfs.plan.cluster.nodes import marker_path, wanted_directories
 from sparkqfs.plan.cluster.updates import after_pause, failed_starts
-from sparkqfs.plan.stack import CLUSTER_LABEL, StackFile, StackInput, build_stack
+from sparkqfs.plan.stack import CLUSTER_LABEL, SECRETS, StackFile, StackInput, build_stack
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage.metadata import start_problem
 from sparkqfs.plan.times import engine_time
@@ -49,7 +50,7 @@ def make_stack(session: Session) -> StackFile:
     pushed = images.held(session)
     manager = facts.get(config.manager.name)
     has_secrets = manager is not None and manager.has_secrets
-    secrets = session.secrets() if has_secrets else dict.fromkeys(("spark_secret", "jupyter_token", "cluster_key"), "")
+    secrets = session.secrets() if has_secrets else dict.fromkeys(SECRETS.values(), "")
     missing = [image.name for image in stack_images(config) if not pushed.get(image.name)]
     if missing and not session.dry_run:
         what = f"not in the registry: {', '.join(missing)}"
@@ -119,9 +120,14 @@ def is_current(session: Session, stack: StackFile) -> bool:
     )
 
 
-def run(session: Session) -> JobResult:
-    """Deploy, wait until the cluster works, make the directories that need a running file system."""
+def run(session: Session, *, accept_older: str | None = None) -> JobResult:
+    """Deploy, wait until the cluster works, make the directories that need a running file system.
+
+    `accept_older` is the mark of a copy of the metadata that may be given up for the older metadata on the manager.
+    """
     config = session.config
+    if accept_older is not None:
+        copies.check_mark(session, accept_older)
     if not session.dry_run:
         check_cluster_name(session, session.all_facts())
     stack = make_stack(session)
@@ -129,6 +135,8 @@ def run(session: Session) -> JobResult:
         document: dict[str, object] = {"schema": 1, "stack": stack.text, "configs": stack.configs}
         return JobResult(task="deploy", text=stack.text, document=document)
     _check_storage(session)
+    if accept_older is not None:
+        copies.accept_older(session, accept_older)
     engine = session.clients.engine()
     started = engine_time(str(engine.info()["SystemTime"]))
     subject = f"stack {config.name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from sparkqfs.config.copies import copy_nodes
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts.nodes import DiskFact, NodeFacts, PathFact
@@ -14,11 +15,15 @@ from sparkqfs.plan.cluster.trust import plan_trust
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.metadata import LOST_METADATA
-from sparkqfs.plan.storage.seam import MARKER
+from sparkqfs.plan.storage.seam import COPIES, MARKER
 
 DIRECTORY_MODE = 0o750
 PRIVATE_MODE = 0o700
 NO_SECRET = Secret()
+
+
+SECRET_NAMES = ("jupyter_token", "spark_secret", "registry_password", "cluster_key", "metadata_key")
+"""What is in the manager's file of secrets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +32,7 @@ class FreshMaterial:
 
     cluster_id: str
     secrets: Secret
+    """With those that are on the manager already."""
     ca_pem: str
     ca_is_new: bool
     """False when the manager's own CA stands; then the rest is empty."""
@@ -273,6 +279,8 @@ def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePos
     found: list[PurePosixPath] = []
     for number, disk in enumerate(node.data_dirs):
         found += [disk / name for name in backend.disk_directories(number == 0)]
+    if backend.layout is not None and node in copy_nodes(config):
+        found.append(node.data_dirs[0] / backend.layout.top / COPIES)
     found.append(node.data_dirs[0] / WORK)
     if node.manager:
         found += [node.data_dirs[0] / name for name in (RECOVERY, *backend.manager_directories())]
@@ -391,8 +399,10 @@ def _manager_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts, fre
     def root_file(name: str, content: str, mode: int, what: str, why: str) -> Step:
         return write_file(node.name, private / name, content, uid=0, gid=0, mode=mode, what=what, why=why)
 
-    if not fact.has_secrets:
-        steps.append(root_file("secrets", fresh.secrets, 0o600, "secrets of the cluster", "missing"))
+    lacking = () if fact.secret_names is None else tuple(name for name in SECRET_NAMES if name not in fact.secret_names)
+    if not fact.has_secrets or lacking:
+        why = f"{', '.join(lacking)} missing" if fact.has_secrets else "missing"
+        steps.append(root_file("secrets", fresh.secrets, 0o600, "secrets of the cluster", why))
     if config.registry.tls and fresh.ca_is_new:
         why = "missing" if fact.ca_pem is None else f"not for {config.manager.advertise}"
         steps += [

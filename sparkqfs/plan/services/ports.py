@@ -14,7 +14,7 @@ def ports_on(config: ClusterConfig, node: NodeConfig) -> frozenset[int]:
     ports = {topology.SWARM_NODES_PORT}
     if node.manager:
         ports |= {topology.SWARM_PORT, config.registry.port}
-    here = [service for service in single_services(config) if node.manager or service.may_move(config)]
+    here = [one for one in single_services(config) if one.may_move(config) or one.place(config) == node]
     ports |= {port.published(config) for service in here for port in service.ports}
     if config.network == "host":
         listening = (WorkerNode.listens, backend_of(config).server_listens, *(service.listens for service in here))

@@ -82,6 +82,8 @@ class Service:
 
     Those images are built on worker-node's, which has all but Jupyter; that one on `build.base`, a Debian.
     """
+    role: str = ""
+    """Of the runtime, where it runs in another's image; empty when it has the service's name."""
     ports: tuple[Port, ...] = ()
     """The first one is that of its own page."""
     listens: tuple[int, ...] = ()
@@ -100,6 +102,10 @@ class Service:
     def is_in(self, config: ClusterConfig) -> bool:
         """Whether this cluster has it."""
         return True
+
+    def place(self, config: ClusterConfig) -> NodeConfig:
+        """The machine that runs it, unless it may move."""
+        return config.manager
 
     def may_move(self, config: ClusterConfig) -> bool:
         """Whether Swarm may run it on any machine."""

@@ -48,7 +48,7 @@ class Hdfs(Backend):
         listens=(topology.NAMENODE_PORT, topology.NAMENODE_HTTP_PORT),
         status_path="/jmx?qry=Hadoop:service=NameNode,name=*",
         configs=("core-site.xml", "hdfs-site.xml"),
-        secrets=(),
+        secrets=(topology.METADATA_SECRET,),
     )
     layout = StorageLayout(
         top="hdfs",

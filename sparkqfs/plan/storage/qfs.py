@@ -61,7 +61,7 @@ class Qfs(Backend):
         listens=(topology.META_CLIENT_PORT, topology.META_CHUNK_PORT),
         status_path="/query/meta",
         configs=("MetaServer.prp", "webui.conf"),
-        secrets=("cluster-key",),
+        secrets=("cluster-key", topology.METADATA_SECRET),
     )
     layout = StorageLayout(
         top="qfs",

@@ -185,6 +185,8 @@ def servers_unready(
     return None
 
 
+COPIES = "copies"
+"""Of the metadata, under `top` of the machines that keep them."""
 MARKER = ".cluster-id"
 """The file beside a disk's blocks that proves that the disk is mounted; the runtime reads it (supervise/disks.py)."""
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from sparkqfs.config.copies import copy_nodes
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts.pages import StorageFact
@@ -15,6 +16,8 @@ from sparkqfs.plan.times import about
 
 STILL_S = 300.0
 """Without a new copy for so long, the missing ones are a problem."""
+COPY_OLD_S = 60.0
+"""A copy of the metadata may be so old."""
 CHECK_OLD_S = 900.0
 """A check may be so old, or three intervals."""
 OLDER = re.compile(r"\b40[34]\b")
@@ -56,7 +59,14 @@ def judge(
     if fact is None or health is None or backend.master is None:
         return Data(state="unknown", unknown=unknown)
     look = _Look(config, backend, fact, health)
-    problems = (*look.lost(), *look.copies(), *look.disks(), *look.checks(), *look.strangers(strangers))
+    problems = (
+        *look.lost(),
+        *look.copies(),
+        *look.disks(),
+        *look.checks(),
+        *look.metadata(),
+        *look.strangers(strangers),
+    )
     state: Literal["healthy", "recovering", "degraded"] = "recovering" if look.missing else "healthy"
     return Data(state="degraded" if problems else state, problems=problems, missing=look.missing, unknown=unknown)
 
@@ -154,6 +164,28 @@ class _Look:
         assert self.backend.master is not None
         what = f"whether files are lost was last looked at {since}: {self.memory.error or 'no answer'}"
         return [Problem(what=what, hint=f"`invoke logs --service {self.backend.master.name}`")]
+
+    def metadata(self) -> list[Problem]:
+        """Copies of the metadata that are too old, or that have what the storage has not."""
+        if self.memory is None or self.memory.metadata_copies is None:
+            return []
+        found = []
+        kept = {copy.node for copy in self.memory.metadata_copies}
+        for node in copy_nodes(self.config):
+            if node.name not in kept:
+                what = "no copy of the metadata is kept on this machine, as storage.copies says"
+                found.append(Problem(node=node.name, what=what, hint="`invoke deploy`"))
+        for copy in self.memory.metadata_copies:
+            if copy.verdict in ("behind", "parted", "other"):
+                what = f"the copy of the metadata here has what the {self.words.master} has not: {copy.error}"
+                hint = "it is not changed; docs/backup.md says what can be done, "
+                hint += f"`invoke deploy --accept-older {copy.mark}` gives it up"
+                found.append(Problem(node=copy.node, what=what, hint=hint))
+            elif (age := copy.up_s if copy.age_s is None else copy.age_s) > COPY_OLD_S:
+                since = f"never in {about(age)}" if copy.age_s is None else f"last {about(age)} ago"
+                what = f"the copy of the metadata here was whole {since}: {copy.error or 'no answer'}"
+                found.append(Problem(node=copy.node, what=what, hint="`invoke logs --service metadata-copy`"))
+        return found
 
     def strangers(self, strangers: tuple[Stranger, ...]) -> list[Problem]:
         """Servers that are up on machines that hosts.yml does not have; data that one which is not up may have."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sparkqfs import topology
 from sparkqfs_runtime.supervise.address import own_address
+from sparkqfs_runtime.supervise.copies import check_metadata
 from sparkqfs_runtime.supervise.disks import check_markers, listed_dirs
 from sparkqfs_runtime.supervise.processes import Daemon
 from sparkqfs_runtime.supervise.setup import EX_CONFIG, PROGRAMS, Setup, die, python, render, say, ui_port
@@ -52,6 +53,7 @@ def metaserver(setup: Setup, key: Callable[[], str], *options: str) -> Daemon:
 def qfs_master(setup: Setup) -> list[Daemon]:
     """The metaserver and its web UI."""
     check_markers(setup, (setup.data,))
+    check_metadata(setup)
     setup.environ["NODE_IP"] = own_address()
     master = metaserver(setup, lambda: cluster_key(setup))
     web = render(setup, "webui.conf", {"UI_PORT": lambda: ui_port(setup, topology.QFS_UI_PORT)})

@@ -1,0 +1,103 @@
+"""What a storage's metadata is made of: images of a moment, and logs of what was done since. Standard library only."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+READ_BYTES = 1 << 20
+LONGEST_RECORD = 64 << 20
+"""Bytes; HDFS writes none above 50 MB (dfs.namenode.max.op.size), QFS's blocks are smaller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One file of the metadata."""
+
+    key: str
+    """Its name in a copy; it stays when the storage gives its file another one."""
+    path: Path
+    order: int
+    """Among the images, or among the logs: a higher one is later."""
+    first_log: int = 0
+    """Of an image: the order of the log that goes on from it."""
+    is_log: bool = False
+
+
+class Kind(ABC):
+    """How one kind of storage keeps its metadata below a directory `top`."""
+
+    name: str
+
+    @abstractmethod
+    def identity(self, top: Path) -> str:
+        """The file system's own id; empty where there is none."""
+
+    @abstractmethod
+    def images(self, top: Path) -> list[Piece]:
+        """Finished ones, the oldest first; they never change."""
+
+    @abstractmethod
+    def logs(self, top: Path) -> list[Piece]:
+        """The oldest first. Only the last one grows, and only at its end."""
+
+    @abstractmethod
+    def whole(self, data: bytes, offset: int) -> int:
+        """How many bytes of `data`, which stands at `offset` of a log, are whole records; what is not may still change.
+
+        `offset` is 0 or an earlier end of whole records.
+        """
+
+    @abstractmethod
+    def last_operation(self, data: bytes) -> int | None:
+        """The number of the last operation in whole records of a log; `None` where there is none."""
+
+    @abstractmethod
+    def is_log(self, key: str) -> bool | None:
+        """Of a piece's key; `None` for what is no such key."""
+
+    @abstractmethod
+    def of_copy(self, key: str, path: Path) -> Piece | None:
+        """A piece as it lies in a copy, under its key; `None` for what is none."""
+
+    def notes(self, top: Path) -> dict[str, bytes]:
+        """Small files that go with it."""
+        return {}
+
+    @abstractmethod
+    def repair(self, top: Path) -> list[str]:
+        """Before a start: takes away what a power cut left unfinished and nobody was answered for. Lines to say."""
+
+    @abstractmethod
+    def lay_out(self, pieces: list[tuple[str, Path]], notes: dict[str, Path], top: Path) -> None:
+        """Puts a copy's pieces (key, file) below an empty `top` as the storage starts from them."""
+
+
+def grown(kind: Kind, path: Path, offset: int) -> Iterator[bytes]:
+    """What whole records a log has from `offset` on, in order, each time synced to the disk before it is given.
+
+    So a copy never has what a power cut here would take back. Raises OSError; FileNotFoundError when it was removed.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        end = os.fstat(descriptor).st_size
+        if end > offset:
+            os.fdatasync(descriptor)
+        while offset < end:
+            data = os.pread(descriptor, min(READ_BYTES, end - offset), offset)
+            length = kind.whole(data, offset)
+            while length == 0 and offset + len(data) < end and len(data) < LONGEST_RECORD:
+                more = os.pread(descriptor, min(len(data), end - offset - len(data)), offset + len(data))
+                if not more:
+                    break
+                data += more
+                length = kind.whole(data, offset)
+            if length == 0:
+                return
+            yield data[:length]
+            offset += length
+    finally:
+        os.close(descriptor)
