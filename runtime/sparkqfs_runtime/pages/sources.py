@@ -38,6 +38,8 @@ class Look:
     """Servers that went away so lately that the master still waits for them before it copies."""
     place: str = ""
     """Why no copy can be made; empty when one can."""
+    bad: int = 0
+    """Blocks that the servers have found corrupt or lost since they started."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class Qfs:
             copying=number(info, "Replications"),
             held=number(info, "Hibernated servers"),
             place="" if takes else "no chunkserver has room for new chunks",
+            bad=sum(bad),
         )
 
     def check(self) -> Check:
@@ -236,6 +239,7 @@ class Hdfs:
             ready=state.get("FSState") != "safeMode",
             missing=max(0, int(low or 0) - int(lost or 0)) + int(pending or 0),
             copying=int(pending or 0),
+            bad=number({key: str(value) for key, value in bean.items()}, "CorruptBlocks"),
         )
 
     def check(self) -> None:

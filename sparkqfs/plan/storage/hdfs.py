@@ -64,6 +64,7 @@ class Hdfs(Backend):
     worker_configs = ("core-site.xml", "hdfs-site.xml")
     worker_secrets = ()
     client_configs = ("core-site.xml", "hdfs-site.xml")
+    check_port = topology.NAMENODE_HTTP_PORT
 
     def disk_directories(self, first: bool) -> tuple[str, ...]:
         """Blocks on every disk."""

@@ -77,6 +77,7 @@ class Qfs(Backend):
     worker_configs = ("ChunkServer.prp",)
     worker_secrets = ("cluster-key",)
     client_configs = ()
+    check_port = topology.META_CLIENT_PORT
     stripes = ((6, 3),)
     remote_reads = "QFS's client reads a random copy"
 

@@ -94,6 +94,8 @@ class Backend(ABC):
     client_configs: tuple[str, ...] = ()
     stripes: tuple[tuple[int, int], ...] = ()
     """Reed-Solomon, as far as it is offered: (data, recovery) pieces."""
+    check_port: int | None = None
+    """Where runtime/bin/fsck asks, on loopback in the master's container; `None` where nothing can be asked."""
     remote_reads: str | None = None
     """What its client does instead of reading the nearest copy; `None` where it reads that."""
 
