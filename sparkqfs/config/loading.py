@@ -24,6 +24,7 @@ from sparkqfs.config.model import (
     PortsConfig,
     QfsConfig,
     RegistryConfig,
+    ScrubConfig,
     SharedConfig,
     SparkConfig,
     SshConfig,
@@ -227,6 +228,15 @@ def _storage(section: Section, base: Path, env: Mapping[str, str], node_count: i
         qfs=_qfs(section.section("qfs"), base, named or None),
         hdfs=HdfsConfig(jars=section.section("hdfs").take("jars", read.local_path(base), default.hdfs.jars)),
         shared=SharedConfig(path=section.section("shared").take("path", _SHARED_PATH, None)),
+        scrub=_scrub(section.section("scrub")),
+    )
+
+
+def _scrub(section: Section) -> ScrubConfig:
+    default = _DEFAULT.storage.scrub
+    return ScrubConfig(
+        hour=section.take("hour", read.integer(0, 23), default.hour),
+        rate_mib=section.take("rate", read.mebibytes(0), default.rate_mib),
     )
 
 

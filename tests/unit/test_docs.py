@@ -24,6 +24,7 @@ from sparkqfs.config.model import SharedConfig, StorageConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts.fsck import BlockFact, CopyFact, DamagedFact, FsckFact
 from sparkqfs.facts.pages import AppFact, SparkFact, StorageFact
+from sparkqfs.facts.scrub import ScrubFact
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status_document
@@ -366,7 +367,7 @@ def test_fsck_md_names_exactly_the_keys_of_the_json_document() -> None:
     )
     values = {"lost_files": 0, "short_files": 1, "lost_blocks": 0, "short_blocks": 1, "bad_blocks": 0, "files": 1}
     fact = FsckFact(took_s=1.0, ready=True, partial="", damaged=(file,), **values)
-    report = Report(config=config, backend=backend_of(config), fact=fact, nodes={})
+    report = Report(config=config, backend=backend_of(config), fact=fact, nodes={}, scrubs=(ScrubFact(node="node1"),))
     keys = {"task", "outcomes", "exit_code", "problems[].node", "problems[].what", "problems[].hint"}
     section = (ROOT / "docs" / "fsck.md").read_text(encoding="utf-8").partition("## The JSON document (schema 1)")[2]
     assert table_codes(section.partition("\n## ")[0]) == keys | set(paths_of(report.document()))

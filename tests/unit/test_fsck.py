@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sparkqfs.facts.fsck import parse_fsck, shown_name
+from sparkqfs.facts.scrub import ScrubFact, parse_scrub
 from sparkqfs.plan.storage import backend_of
-from sparkqfs.plan.watching.fsck import Report, path_keys
+from sparkqfs.plan.watching.fsck import Report, path_keys, scrub_line
 from sparkqfs_runtime.fsck import hdfs, qfs
 from sparkqfs_runtime.fsck.findings import Block, Copy, Damaged, Findings
 from sparkqfs_runtime.pages.sources import Unasked
@@ -175,3 +177,43 @@ def test_the_copies_of_a_block_have_their_addresses_and_states() -> None:
         b"DatanodeInfoWithStorage[10.0.1.3:9866,DS-2,DISK](CORRUPT)]"
     )
     assert hdfs.copies(words) == (Copy("10.0.1.2", "live"), Copy("10.0.1.3", "corrupt"))
+
+
+STATE = {
+    "schema": 1, "hour": "2", "bytes_per_second": 8388608, "running": False, "began": 1.0, "ended": 3600.0, "blocks": 7,
+    "bytes": 9, "damaged": 3, "healed": 2, "kept": 1, "errors": 0, "damages": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({}, "scrub  n: ended 1970-01-01 01:00 UTC: 7 chunks, 3 damaged, 2 healed, 1 left"),
+        ({"running": True}, "scrub  n: runs since 1970-01-01 00:00 UTC: 7 chunks, 3 damaged, 2 healed, 1 left"),
+        ({"ended": None}, "scrub  n: no pass since the container's start; one begins at 2:00 UTC"),
+        (
+            {"ended": "soon", "began": float("inf")},
+            "scrub  n: no pass since the container's start; one begins at 2:00 UTC",
+        ),
+        ({"errors": 2}, "scrub  n: ended 1970-01-01 01:00 UTC: 7 chunks, 3 damaged, 2 healed, 1 left, 2 not looked at"),
+    ],
+)
+def test_a_scrub_is_one_line_a_node(change: dict[str, Any], line: str) -> None:
+    words = backend_of(a_cluster()).words
+    assert scrub_line(parse_scrub("n", json.dumps(STATE | change)), words) == line
+
+
+def test_a_scrub_that_left_damage_is_a_problem_and_one_that_does_not_answer_is_said() -> None:
+    report = a_report(Findings(5, files=3))
+    report = replace(report, scrubs=(parse_scrub("node1", json.dumps(STATE)), ScrubFact(node="node2", error="gone")))
+    (problem,) = report.problems()
+    assert (problem.node, "1 damaged copy left" in problem.what) == ("node1", True)
+    assert report.text().splitlines()[-1] == "scrub  node2: not known: gone"
+    scrubs: Any = report.document()["scrub"]
+    assert [one["error"] for one in scrubs] == ["", "gone"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}', json.dumps(STATE | {"hour": None})])
+def test_another_state_of_a_scrub_is_a_fault(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_scrub("n", text)

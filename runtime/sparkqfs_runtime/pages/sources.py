@@ -145,6 +145,14 @@ class Qfs:
 
 def headers(answer: BinaryIO) -> dict[str, str]:
     """Raises `Unasked` when the metaserver refuses; `ValueError` or `OSError` when the answer is cut off."""
+    found = fields(answer)
+    if found.get("Status", "0") != "0":
+        raise Unasked(found.get("Status-message") or f"status {found['Status']}")
+    return found
+
+
+def fields(answer: BinaryIO) -> dict[str, str]:
+    """The headers, whatever the status. Raises `ValueError` or `OSError` when the answer is cut off."""
     found: dict[str, str] = {}
     size = 0
     while (line := answer.readline(MAX_LINE)) not in (b"\r\n", b"\n"):
@@ -153,8 +161,6 @@ def headers(answer: BinaryIO) -> dict[str, str]:
             raise ValueError("the answer is cut off")
         key, _, value = line.decode(errors="replace").partition(":")
         found[key.strip()] = value.strip()
-    if found.get("Status", "0") != "0":
-        raise Unasked(found.get("Status-message") or f"status {found['Status']}")
     return found
 
 

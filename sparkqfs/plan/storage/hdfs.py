@@ -103,6 +103,7 @@ class Hdfs(Backend):
             "hdfs-site.xml": {
                 "replication": str(config.storage.replication),
                 "min_datanodes": str(max(1, (len(config.nodes) + 1) // 2)),
+                "scan_bytes": str(config.storage.scrub.rate_mib << 20),
             },
         }
 

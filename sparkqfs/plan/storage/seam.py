@@ -96,6 +96,8 @@ class Backend(ABC):
     """Reed-Solomon, as far as it is offered: (data, recovery) pieces."""
     check_port: int | None = None
     """Where runtime/bin/fsck asks, on loopback in the master's container; `None` where nothing can be asked."""
+    scrub_state: str | None = None
+    """The file of a worker-node container that says what its scrub has found; `None` where none of ours runs."""
     remote_reads: str | None = None
     """What its client does instead of reading the nearest copy; `None` where it reads that."""
 
@@ -129,6 +131,10 @@ class Backend(ABC):
 
     def container_environment(self, config: ClusterConfig, node_disks: int) -> dict[str, str]:
         """Environment of every container."""
+        return {}
+
+    def worker_environment(self, config: ClusterConfig) -> dict[str, str]:
+        """Environment of the worker-node containers alone."""
         return {}
 
     def forms(self, config: ClusterConfig) -> tuple[Form, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts.fsck import BlockFact, DamagedFact, FsckFact, shown_name
+from sparkqfs.facts.scrub import ScrubFact
 from sparkqfs.plan.storage.seam import Backend, Words
 
 SCHEMA = 1
@@ -25,6 +27,7 @@ class Report:
     fact: FsckFact
     nodes: dict[str, str]
     """Address → node of the worker-node containers that run."""
+    scrubs: tuple[ScrubFact, ...] = ()
 
     @property
     def words(self) -> Words:
@@ -58,6 +61,10 @@ class Report:
             count = "files" if fact.short_files is None else _counted(fact.short_files, "file")
             what = f"{count} with too few copies: {_counted(fact.short_blocks, self.block)}"
             found.append(Problem(what=what, hint=self._wait()))
+        for scrub in self.scrubs:
+            if scrub.kept:
+                what = f"{_counted(scrub.kept, 'damaged copy', 'damaged copies')} left as found: no good copy is known"
+                found.append(Problem(node=scrub.node, what=what, hint="which: `invoke logs --service worker-node`"))
         if fact.partial:
             found.append(Problem(what=f"not everything was looked at: {fact.partial}", hint="more time: --timeout"))
         return tuple(found)
@@ -103,6 +110,7 @@ class Report:
             yield f"and {more} not shown: --max {len(fact.damaged) + self.hidden}"
         elif self.hidden is None:
             yield "and files that are not shown"
+        yield from (scrub_line(scrub, self.words) for scrub in self.scrubs)
 
     def _file(self, file: DamagedFact) -> Iterator[str]:
         size = "" if file.size is None else f"{file.size} bytes, "
@@ -141,6 +149,7 @@ class Report:
             "nodes_away": list(self.away),
             "files_not_shown": self.hidden,
             "damaged": [self._damaged(file) for file in fact.damaged],
+            "scrub": [asdict(one) for one in self.scrubs],
         }
 
     def _damaged(self, file: DamagedFact) -> dict[str, object]:
@@ -164,6 +173,25 @@ class Report:
         }
 
 
+def scrub_line(scrub: ScrubFact, words: Words) -> str:
+    """One node's, for people."""
+    head = f"scrub  {scrub.node}: "
+    if scrub.error:
+        return head + f"not known: {scrub.error}"
+    found = f"{scrub.blocks} {words.blocks}, {scrub.damaged} damaged, {scrub.healed} healed, {scrub.kept} left"
+    if scrub.errors:
+        found += f", {scrub.errors} not looked at"
+    if scrub.running:
+        return head + f"runs since {_when(scrub.began)}: {found}"
+    if scrub.ended is None:
+        return head + f"no pass since the container's start; one begins at {scrub.hour}:00 UTC"
+    return head + f"ended {_when(scrub.ended)}: {found}"
+
+
+def _when(seconds: float | None) -> str:
+    return "?" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def path_keys(path: bytes) -> dict[str, object]:
     """A name in JSON: exact as text where it is UTF-8, else exact as base64 with a text to look at."""
     try:
@@ -172,5 +200,5 @@ def path_keys(path: bytes) -> dict[str, object]:
         return {"path": shown_name(path), "path_base64": base64.b64encode(path).decode()}
 
 
-def _counted(count: int, singular: str) -> str:
-    return f"{count} {singular}{'' if count == 1 else 's'}"
+def _counted(count: int, singular: str, plural: str = "") -> str:
+    return f"{count} {singular if count == 1 else plural or singular + 's'}"
