@@ -39,7 +39,7 @@ def parse_scrub(node: str, text: str) -> ScrubFact:
             raise ValueError("no state of schema 1")
         return ScrubFact(
             node=node,
-            hour=int(body["hour"]),
+            hour=None if body["hour"] == "now" else int(body["hour"]),
             bytes_per_second=int(body["bytes_per_second"]),
             running=body["running"] is True,
             began=_time(body["began"]),

@@ -22,9 +22,11 @@ from sparkqfs.jobs.watching import fsck
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.storage.hdfs import Hdfs
 from sparkqfs.plan.storage.qfs import Qfs
+from sparkqfs_runtime.fsck import qfs as checker
 from tests.doubles.servers import engine_machine, serve
 from tests.doubles.stack_pages import SERVICES, engine_of
 from tests.paths import JAVA, PROGRAMS
+from tests.storage.flips import scrub
 from tests.storage.hdfs_cluster import HdfsCluster
 from tests.storage.qfs_cluster import QfsCluster
 from tests.storage.qfs_reader import unpack_qfs
@@ -49,6 +51,7 @@ def asked(folder: Path, kind: Any, master: str, address: str, **values: Any) -> 
 @pytest.fixture(autouse=True)
 def program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fsck, "PROGRAM", str(PROGRAMS / "fsck"))
+    monkeypatch.setattr(fsck, "SCRUB", str(PROGRAMS / "scrub"))
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +79,13 @@ def test_on_qfs_short_and_lost_files_are_named_with_their_copies(
     monkeypatch.setattr(Qfs, "check_port", qfs.client_port)
     well = asked(tmp_path, "qfs", "qfs-master", SERVERS[0])
     assert (well.exit_code, well.document["lost_files"], well.document["damaged"]) == (0, 0, [])
+    unknown: Any = well.document["scrub"]
+    assert [one["node"] for one in unknown] == ["node1"] and "No such file" in unknown[0]["error"]
+    monkeypatch.setattr(Qfs, "scrub_state", str(qfs.home / f"{SERVERS[0]}.scrub.json"))
+    scrub(qfs, SERVERS[0])
+    count = len(qfs.chunk_files(SERVERS[0]))
+    text = fresh(tmp_path, SERVERS[0]).text
+    assert "scrub  node1: ended 20" in text and f": {count} chunks, 0 damaged" in text
     holder, other = sorted(SERVERS, key=lambda address: -len(qfs.chunk_files(address)))
 
     qfs.stop_server(other)
@@ -88,6 +98,8 @@ def test_on_qfs_short_and_lost_files_are_named_with_their_copies(
     (problem,) = short.problems
     assert "6 files with too few copies: 6 chunks" in problem.what
 
+    monkeypatch.setattr(checker, "ENTRIES", 4)  # as a large directory: in several answers, with questions between
+    assert checker.check("127.0.0.1", qfs.client_port, 100, 60.0).short_files == 6
     bounded = fresh(tmp_path, holder, most=2)
     assert (len(bounded.document["damaged"]), bounded.document["short_files"]) == (2, 6)
     assert bounded.document["files_not_shown"] == 4

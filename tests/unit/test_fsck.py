@@ -217,3 +217,32 @@ def test_a_scrub_that_left_damage_is_a_problem_and_one_that_does_not_answer_is_s
 def test_another_state_of_a_scrub_is_a_fault(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_scrub("n", text)
+
+
+class Listed(qfs.Names):
+    """A directory of five names, two of which go between two answers; the double of a connection."""
+
+    def __init__(self, gone: set[bytes], *, is_there: bool = True) -> None:
+        self.names, self.gone, self.is_there, self.has_more = [b"a", b"b", b"c", b"d", b"e"], gone, is_there, False
+
+    def ask(self, _operation: str, **fields: str | int) -> bytes:
+        start = str(fields.get("Fname_start", "")).encode()
+        if (start and start in self.gone) or (start and not self.is_there):
+            raise Unasked(qfs.GONE)
+        if not self.is_there and int(fields["Max_entries"]) == 1:
+            raise Unasked(qfs.GONE)
+        left = [name for name in self.names if name > start and not (start and name in self.gone)]
+        self.has_more = len(left) > 2
+        return b"".join(b"B\nN:%s\nH:9\nT:file\n" % name for name in left[:2])
+
+
+def test_a_listing_goes_on_behind_a_name_that_was_removed_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qfs, "ENTRIES", 2)
+    found = []
+    for entry in (names := Listed({b"b", b"d"})).entries(2):
+        found.append(entry.name)
+        names.has_more = False  # as an answer to another question between two entries
+    assert found == [b"a", b"b", b"c", b"e"]
+    with pytest.raises(Unasked, match="change too fast"):
+        list(Listed({b"a", b"b"}).entries(2))
+    assert len(list(Listed({b"a", b"b"}, is_there=False).entries(2))) == 2

@@ -80,7 +80,7 @@ class Names:
         lines = [operation, "Version: KFS/1.0", f"Cseq: {self.sequence}", "Client-Protocol-Version: 116"]
         lines += [f"{name.replace('__', ' ').replace('_', '-')}: {value}" for name, value in fields.items()]
         try:
-            self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
+            self.socket.sendall("\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"))
             found = sources.headers(self.answer)
             length = int(found.get("Content-length", "0"))
             if found.get("Cseq") != str(self.sequence) or not 0 <= length <= MAX_LAYOUT:
@@ -94,19 +94,42 @@ class Names:
         return body
 
     def entries(self, directory: int) -> Iterator[Entry]:
-        """What a directory has, in as many answers as it takes."""
-        after = b""
+        """What a directory has, in as many answers as it takes; nothing of one that was removed meanwhile."""
+        before: list[bytes] = []
         while True:
-            start = {"Fname_start": after.decode("utf-8", "surrogateescape")} if after else {}
-            body = self.ask("READDIRPLUS", Directory__File_handle=directory, Max_entries=ENTRIES, **start)
-            last = after
-            for fields in _entries(body):
-                last = fields.get(b"N", b"")
-                if last not in (b".", b"..", b""):
-                    yield _entry(last, fields)
-            if not self.has_more or last == after:
+            body = self.page(directory, before)
+            if body is None:
                 return
-            after = last
+            has_more, before = self.has_more, []  # the caller asks other questions between two entries
+            for fields in _entries(body):
+                name = fields.get(b"N", b"")
+                before.append(name)
+                if name not in (b".", b"..", b""):
+                    yield _entry(name, fields)
+            if not has_more or not before:
+                return
+
+    def page(self, directory: int, before: list[bytes]) -> bytes | None:
+        """The entries after the last of these names that is still there; `None` when the directory is not."""
+        names = [name.decode("utf-8", "surrogateescape") for name in before]
+        for name in reversed(names):
+            body = self.listing(directory, ENTRIES, Fname_start=name)
+            if body is not None:
+                return body
+        if not names:
+            return self.listing(directory, ENTRIES)
+        if self.listing(directory, 1) is not None:
+            raise Unasked("READDIRPLUS: the names of a directory change too fast")
+        return None
+
+    def listing(self, directory: int, count: int, **start: str) -> bytes | None:
+        """`None` when there is no such directory, or no such name in it."""
+        try:
+            return self.ask("READDIRPLUS", Directory__File_handle=directory, Max_entries=count, **start)
+        except Unasked as error:
+            if str(error) == GONE:
+                return None
+            raise
 
     def chunks(self, file: int) -> tuple[Chunk, ...]:
         """All chunks of a file."""
