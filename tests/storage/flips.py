@@ -148,11 +148,11 @@ def read_on(read: Callable[[str], bool], names: list[str], reads: Reads, ended: 
         reads.all += 1
 
 
-def is_whole(qfs: QfsCluster, ids: set[int]) -> bool:
-    """Whether each of these chunks has two good copies."""
+def is_whole(qfs: QfsCluster, ids: set[int], copies: int = 2) -> bool:
+    """Whether each of these chunks has so many copies, and all are good."""
     chunks = all_chunks(qfs)
     return all(
-        len(chunks.get(id, {})) == 2 and all(damage_of(one) is None for one in chunks[id].values()) for id in ids
+        len(chunks.get(id, {})) == copies and all(damage_of(one) is None for one in chunks[id].values()) for id in ids
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.flips import AS_SHIPPED, SERVERS, all_chunks, flip, run, scrub, wait_for_copies
+from tests.storage.flips import AS_SHIPPED, SERVERS, all_chunks, flip, is_whole, run, scrub, wait_for_copies
 from tests.storage.qfs_cluster import QfsCluster
 from tests.storage.qfs_reader import Kit, Reader
 
@@ -59,3 +59,21 @@ def test_where_no_other_copy_is_good_it_is_kept(qfs: QfsCluster) -> None:
     damaged = copies[SERVERS[0]].path.read_bytes()
     assert "kept: no other copy could be read without a fault" in scrub(qfs, SERVERS[0])
     assert copies[SERVERS[0]].path.read_bytes() == damaged
+
+
+def test_a_damaged_piece_of_a_file_of_pieces_is_made_again_from_the_others(qfs: QfsCluster) -> None:
+    """Reed-Solomon, six pieces and three more; each is the only copy of its chunk."""
+    (qfs.home / "data").write_bytes(random.Random(1).randbytes(700_000))
+    qfs.run("-D", "fs.createParams=1,6,3,65536,2", "-put", str(qfs.home / "data"), "/pieces")
+    wait_for_copies(qfs, 9)
+    chunks = sorted(all_chunks(qfs).items())
+    ((address, chunk),) = chunks[0][1].items()
+    flip(chunk, "data", random.Random(1))
+    assert "reported: its chunkserver has found it, too" in scrub(qfs, address)
+    QfsCluster.wait(lambda: is_whole(qfs, {chunk.id}, copies=1), "the piece again", 120)
+    assert qfs.read("/pieces", 60) == (qfs.home / "data").read_bytes()
+
+    for _, copies in chunks[1:5]:
+        ((holder, piece),) = copies.items()
+        flip(piece, "data", random.Random(1))
+    assert "kept: 4 pieces of its group are bad, and 3 may be" in scrub(qfs, holder)

@@ -225,7 +225,8 @@ class Listed(qfs.Names):
     def __init__(self, gone: set[bytes], *, is_there: bool = True) -> None:
         self.names, self.gone, self.is_there, self.has_more = [b"a", b"b", b"c", b"d", b"e"], gone, is_there, False
 
-    def ask(self, _operation: str, **fields: str | int) -> bytes:
+    def ask(self, operation: str, **fields: str | int) -> bytes:
+        assert operation == "READDIRPLUS"
         start = str(fields.get("Fname_start", "")).encode()
         if (start and start in self.gone) or (start and not self.is_there):
             raise Unasked(qfs.GONE)

@@ -187,7 +187,10 @@ def main(argv: list[str]) -> int:
     scrub.write(0)
     while hour is not None:
         wait_for(hour)
-        scrub.run_pass()
+        try:
+            scrub.run_pass()
+        except Exception as error:  # noqa: BLE001 - whatever it was: there is another night
+            scrub.say(f"the pass was broken off: {type(error).__name__}: {error}")
     scrub.run_pass()
     return 1 if state.kept or state.errors else 0
 

@@ -1,7 +1,8 @@
 """What is done about a damaged chunk file: its chunkserver is made to read it, never for the last good copy.
 
 The chunkserver compares the same checksums, tells the metaserver, moves the file into lost+found, and the metaserver
-has a new copy made from another one. So another copy is read first, from its own chunkserver, all of it. Source: QFS
+has a new copy made from another one, or from the other pieces. So those are read first, from their own chunkservers,
+all of them. Source: QFS
 2.2.8, src/cc/chunk: KfsOps.cc (`SizeOp`, `ReadOp`), ChunkManager.cc (`ChunkIOFailed`); src/cc/meta/MetaRequest.cc
 (`MetaGetPathName`). Standard library only.
 """
@@ -16,9 +17,10 @@ from typing import Literal
 
 from sparkqfs_runtime.pages import sources
 from sparkqfs_runtime.pages.sources import Unasked
-from sparkqfs_runtime.scrub.chunk_files import PIECE_BYTES, Chunk, Damage, damage_of, fill_padding
+from sparkqfs_runtime.scrub.chunk_files import CHUNK_BYTES, PIECE_BYTES, Chunk, Damage, damage_of, fill_padding
 
 ANSWER_S = 30.0
+MAX_LAYOUT = 16 << 20
 TRIES = 3
 PAUSE_S = 2.0
 """Between two of them: the chunkserver may have the file in use, and its header in memory."""
@@ -33,6 +35,11 @@ class Copies:
     version: int
     ports: dict[str, int]
     """Of the chunkservers that have it, by their addresses."""
+    file: int = 0
+    offset: int = 0
+    stripes: int = 0
+    recovery: int = 0
+    """Pieces of a group that may be missing, with Reed-Solomon: each chunk is one and has one copy."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +60,44 @@ class Healer:
         copies = self.copies(chunk)
         if copies is None or copies.version != chunk.version or self.address not in copies.ports:
             return "gone", "the metaserver does not count it as a copy"
+        why = self.why_kept(chunk, copies)
+        return ("kept", why) if why else self.report(chunk, copies.ports[self.address])
+
+    def why_kept(self, chunk: Chunk, copies: Copies) -> str:
+        """Why its data cannot be had elsewhere; empty when it can: that was tried. Raises `Unasked`."""
         others = {address: port for address, port in copies.ports.items() if address != self.address}
+        if any(self.is_good(chunk, address, port) for address, port in others.items()):
+            return ""
+        if copies.recovery:
+            return self.why_not_recoverable(chunk, copies)
         if not others:
-            return "kept", "it is the only copy: restore the file, or keep it as it is"
-        if not any(self.is_good(chunk, address, port) for address, port in others.items()):
-            return "kept", f"no other copy could be read without a fault: {', '.join(sorted(others))}"
-        return self.report(chunk, copies.ports[self.address])
+            return "it is the only copy: restore the file, or keep it as it is"
+        return f"no other copy could be read without a fault: {', '.join(sorted(others))}"
+
+    def why_not_recoverable(self, chunk: Chunk, copies: Copies) -> str:
+        """Whether enough of the other pieces of its group can be read."""
+        group_bytes = (copies.stripes + copies.recovery) * CHUNK_BYTES
+        first = copies.offset // group_bytes * group_bytes
+        bad = 1
+        for offset, number, version, ports in self.layout(copies.file):
+            if first <= offset < first + group_bytes and number != chunk.id:
+                piece = Chunk(chunk.path, copies.file, number, version)
+                bad += not any(self.is_good(piece, address, port) for address, port in ports.items())
+        return "" if bad <= copies.recovery else f"{bad} pieces of its group are bad, and {copies.recovery} may be"
+
+    def layout(self, file: int) -> list[tuple[int, int, int, dict[str, int]]]:
+        """Offset, id, version and servers of each chunk of a file. Raises `Unasked`."""
+        fields = (f"File-handle: {file}", "Continue-if-no-replicas: 1")
+        with sources.Qfs(self.metaserver, self.port).ask("GETLAYOUT", ANSWER_S, *fields) as (found, answer):
+            words = answer.read(min(int(found.get("Content-length", "0")), MAX_LAYOUT)).decode().split()
+            chunks, at = [], 0
+            while at < len(words):
+                offset, number, version, count = map(int, words[at : at + 4])
+                places = words[at + 4 : at + 4 + 2 * count]
+                at += 4 + 2 * count
+                ports = {address: int(port) for address, port in zip(places[::2], places[1::2], strict=True)}
+                chunks.append((offset, number, version, ports))
+            return chunks
 
     def copies(self, chunk: Chunk) -> Copies | None:
         """`None` when the metaserver does not know the chunk. Raises `Unasked`."""
@@ -69,7 +108,14 @@ class Healer:
             ):
                 words = found.get("Replicas", "").split()
                 ports = {address: int(port) for address, port in zip(words[::2], words[1::2], strict=False)}
-                return Copies(int(found["Chunk-version"]), ports)
+                return Copies(
+                    int(found["Chunk-version"]),
+                    ports,
+                    file=int(found["File-handle"]),
+                    offset=int(found["Chunk-offset"]),
+                    stripes=int(found.get("Num-stripes", "0")),
+                    recovery=int(found.get("Num-recovery-stripes", "0")),
+                )
         except KeyError as error:
             raise Unasked(f"GETPATHNAME: no {error}") from error
         except Unasked as error:
