@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 
 KEEP_S = 86_400
+FIRST_S = 300.0
+"""Before the first pass: the metaserver may only just be starting, and have no file yet."""
 EVERY_S = 3_600.0
 PASS_S = 600.0
 """A pass may take so long, and the next one goes on with what is left."""
@@ -44,6 +46,7 @@ def empty(tool: Path, uri: str, *, keep_s: int = KEEP_S, pass_s: float = PASS_S)
 def keep_emptying(tool: Path, uri: str) -> None:
     """For as long as the process lives; a fault is said once until there is another."""
     told = ""
+    time.sleep(FIRST_S)
     while True:
         said = empty(tool, uri)
         if said and said != told:

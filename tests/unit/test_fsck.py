@@ -13,6 +13,7 @@ from sparkqfs.facts.fsck import parse_fsck, shown_name
 from sparkqfs.facts.scrub import ScrubFact, parse_scrub
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.watching.fsck import Report, path_keys, scrub_line
+from sparkqfs.report.reporter import json_text
 from sparkqfs_runtime.fsck import hdfs, qfs
 from sparkqfs_runtime.fsck.findings import Block, Copy, Damaged, Findings
 from sparkqfs_runtime.pages.sources import Unasked
@@ -93,6 +94,7 @@ NAMES = [
     (b"/bad\xff\xfe", "/bad\\xff\\xfe"),
     (b"/\\x41", "/\\\\x41"),
     ("/\u2028\u200b\x85é漢".encode(), "/\\u2028\\u200b\\x85é漢"),
+    ("/\U000e0041\U0001f600".encode(), "/\\U000e0041\U0001f600"),
 ]
 
 
@@ -102,6 +104,13 @@ def test_a_name_steers_nothing_and_is_exact_in_json(path: bytes, shown: str) -> 
     found: Any = json.loads(json.dumps(path_keys(path)))
     exact = found["path"].encode() if found["path_base64"] is None else base64.b64decode(found["path_base64"])
     assert exact == path
+
+
+@pytest.mark.parametrize(("path", "shown"), NAMES)
+def test_json_is_exact_and_steers_no_terminal(path: bytes, shown: str) -> None:
+    document = {"shown": shown, **path_keys(path)}
+    text = json_text(document)
+    assert json.loads(text) == document and text.isprintable()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1}', '{"schema": 1, "took_s": "x"}'])

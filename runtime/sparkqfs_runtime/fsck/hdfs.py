@@ -35,11 +35,18 @@ COPY = re.compile(rb"DatanodeInfoWithStorage\[([^],]+):\d+,[^]]*\](?:\(([A-Z_ -]
 ASKED = re.compile(rb"Target Replicas is (\d+)")
 
 
+def own_name() -> str:
+    """Who asks: the namenode runs under the same account, which is the superuser."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
 @contextlib.contextmanager
 def report(host: str, port: int, path: bytes, timeout_s: float, **more: str) -> Iterator[Iterator[bytes]]:
     """The lines of a report, but for the first, which repeats the path. Raises `Unasked`."""
-    user = pwd.getpwuid(os.getuid()).pw_name
-    words = urllib.parse.urlencode({"ugi": user, "path": path, **more})
+    words = urllib.parse.urlencode({"ugi": own_name(), "path": path, **more})
     connection = http.client.HTTPConnection(host, port, timeout=max(1.0, timeout_s))
     try:
         connection.request("GET", f"/fsck?{words}")

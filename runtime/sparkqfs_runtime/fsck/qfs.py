@@ -258,7 +258,7 @@ def check(host: str, port: int, limit: int, seconds: float) -> Findings:
         files=max(0, counted.files - counted.removed_files),
         lost_files=counted.lost_files,
         lost_blocks=counted.lost_chunks if counted.lost_files else 0,
-        short_blocks=counted.short_chunks,
+        short_blocks=counted.missing,
         bad_blocks=look.bad,
         ready=look.ready,
         partial=counted.partial if "max number files" not in counted.partial else "",
