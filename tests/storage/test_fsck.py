@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -165,15 +166,19 @@ def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
         yield running
 
 
-def http_port(hdfs: HdfsCluster) -> int:
+def http_port(hdfs: HdfsCluster, daemon: str = "namenode") -> int:
     text = (hdfs.home / "conf" / "hdfs-site.xml").read_text()
-    return int(re.search(r"namenode\.http-address</name><value>127\.0\.0\.1:(\d+)", text)[1])  # type: ignore[index]
+    found = re.search(rf"{daemon}\.http.address</name><value>127\.0\.0\.1:(\d+)", text)
+    assert found is not None
+    return int(found[1])
 
 
 def test_on_hdfs_short_and_lost_files_are_named_with_their_copies(
     hdfs: HdfsCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Hdfs, "check_port", http_port(hdfs))
+    with urllib.request.urlopen(f"http://127.0.0.1:{http_port(hdfs, 'datanode')}/blockScannerReport") as page:
+        assert b"Block Scanner Statistics" in page.read()  # else: Periodic block scanner is not running
     found: Any = asked(tmp_path, "hdfs", "hdfs-namenode", "127.0.0.1")
     assert (found.exit_code, found.document["lost_files"], found.document["short_files"]) == (1, 0, 3)
     names = {one["path"] for one in found.document["damaged"]}

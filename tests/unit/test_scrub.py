@@ -6,6 +6,7 @@ import json
 import os
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -161,3 +162,20 @@ def test_a_pass_counts_and_goes_on_when_the_metaserver_does_not_answer(
     assert command.main(["scrub", "--state", str(tmp_path / "no")]) == 1
     assert command.main(["scrub", "meta", "1", HERE, "24", "1", "s", "d"]) == 64
     assert command.main(["scrub", "meta", "1", HERE, "2", "0", "s", "d"]) == 64
+
+
+def test_a_pass_begins_when_its_hour_does_and_not_in_the_middle_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that is started at 2:30 waits until the next night."""
+    hours = iter([2, 2, 3, 23, 0, 1, 2, 2])
+    slept: list[float] = []
+
+    class Clock:
+        sleep = slept.append
+
+        @staticmethod
+        def gmtime() -> SimpleNamespace:
+            return SimpleNamespace(tm_hour=next(hours))
+
+    monkeypatch.setattr(command, "time", Clock)
+    command.wait_for(2)
+    assert list(hours) == [2] and len(slept) == 6

@@ -47,6 +47,8 @@ class Entry:
     chunks: int
     stripes: int
     recovery: int
+    last_copies: int = -1
+    """Of its last chunk; -1 where the listing does not say."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,7 @@ def _entry(name: bytes, fields: dict[bytes, bytes]) -> Entry:
             chunks=number(b"CC"),
             stripes=number(b"SC"),
             recovery=number(b"SR"),
+            last_copies=number(b"LN", b"-1"),
         )
     except (KeyError, ValueError) as error:
         raise Unasked(f"READDIRPLUS: {error!r}") from error
@@ -212,7 +215,7 @@ def damaged_files(names: Names, end: float) -> Iterator[Damaged]:
             if entry.is_directory:
                 if below != b"/" + REMOVED and below.count(b"/") < DEPTH:
                     waiting.append((entry.id, below))
-            elif entry.chunks:
+            elif entry.chunks and not (entry.chunks == 1 and entry.last_copies >= entry.copies):
                 with contextlib.suppress(FileRemoved):
                     found = damage(below, entry, layout(names, entry))
                     if found is not None:
