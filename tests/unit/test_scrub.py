@@ -85,10 +85,14 @@ class Cluster:
         self.copies, self.good, self.read = copies, good, list[str]()
         monkeypatch.setattr(Healer, "copies", lambda _self, _chunk: copies)
         monkeypatch.setattr(healing, "read_all", self.read_all)
+        self.is_busy = False
         monkeypatch.setattr(healing, "PAUSE_S", 0.0)
+        monkeypatch.setattr(healing, "MOVED_S", 0.0)
 
-    def read_all(self, address: str, _port: int, _chunk: Chunk, _read: object) -> str | None:
+    def read_all(self, address: str, _port: int, chunk: Chunk, _read: object) -> str | None:
         self.read.append(address)
+        if address == HERE and address not in self.good and not self.is_busy:
+            chunk.path.unlink()
         return None if address in self.good else "status -1001"
 
 
@@ -119,7 +123,19 @@ def test_a_damaged_copy_is_reported_only_where_another_one_was_read_whole(
     cluster = Cluster(monkeypatch, copies, good)
     assert Healer("meta", 1, HERE).heal(chunk, DAMAGE)[0] == outcome
     assert cluster.read == read
-    assert chunk.path.read_bytes() == damaged
+    assert not chunk.path.exists() if outcome == "reported" else chunk.path.read_bytes() == damaged
+
+
+def test_a_chunkserver_that_refuses_and_keeps_the_file_has_reported_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    chunk = a_chunk(tmp_path, b"data")
+    chunk.path.write_bytes(chunk.path.read_bytes()[:-1] + b"?")
+    cluster = Cluster(monkeypatch, BOTH, (THERE,))
+    cluster.is_busy = True
+    outcome, why = Healer("meta", 1, HERE).heal(chunk, DAMAGE)
+    assert (outcome, cluster.read) == ("kept", [THERE, HERE, HERE, HERE])
+    assert "found status -1001, and still has it" in why
 
 
 def test_a_flipped_bit_behind_the_header_is_put_back_in_place(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ MAX_LAYOUT = 16 << 20
 TRIES = 3
 PAUSE_S = 2.0
 """Between two of them: the chunkserver may have the file in use, and its header in memory."""
+MOVED_S = 5.0
 Outcome = Literal["healed", "reported", "kept", "gone"]
 """Healed here; reported by its chunkserver, so that it is made again; left as it is; no longer a copy of ours."""
 
@@ -131,7 +132,8 @@ class Healer:
             return False
 
     def report(self, chunk: Chunk, port: int) -> tuple[Outcome, str]:
-        """Makes our chunkserver read it, until it sees the damage or there is none any more."""
+        """Makes our chunkserver read it, until it has taken the file away or there is no damage any more."""
+        answer = "nothing"
         for number in range(TRIES):
             if number:
                 time.sleep(PAUSE_S)
@@ -139,11 +141,22 @@ class Healer:
                 refusal = read_all(self.address, port, chunk, self.read)
             except (OSError, ValueError, Unasked) as error:
                 return "kept", f"its chunkserver could not be made to read it: {error}"
-            if refusal is not None:
+            if refusal is not None and is_taken_away(chunk):
                 return "reported", f"its chunkserver has found it, too ({refusal})"
             if damage_of(chunk, self.read) is None:
                 return "gone", "it is well, or no longer there"
-        return "kept", "its chunkserver has read it and found nothing; the next pass tries again"
+            answer = refusal or answer
+        return "kept", f"its chunkserver has read it, found {answer}, and still has it; the next pass tries again"
+
+
+def is_taken_away(chunk: Chunk) -> bool:
+    """Whether the chunkserver has moved the file within a moment: it does so after its answer."""
+    end = time.monotonic() + MOVED_S
+    while chunk.path.exists():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def read_all(address: str, port: int, chunk: Chunk, read: Callable[[int], None]) -> str | None:

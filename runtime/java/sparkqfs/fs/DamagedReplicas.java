@@ -124,7 +124,7 @@ final class DamagedReplicas {
                 for (long at = 0; status(found) >= 0 && at < size; at += PIECE_BYTES) {
                     found = ask(socket, input, "READ", chunk, range(at, Math.min(PIECE_BYTES, size - at)));
                 }
-                return status(found) < 0 ? "it found it damaged, too (status " + status(found) + ")" : "it found nothing";
+                return status(found) < 0 ? "it refuses it, status " + status(found) : "it found nothing";
             }
         }
 
