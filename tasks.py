@@ -17,6 +17,7 @@ ns = Collection(
     cluster.deploy,
     watching.status,
     watching.top,
+    watching.fsck,
     measuring.verify,
     programs.notebook,
     programs.token,

@@ -25,6 +25,7 @@ from sparkqfs.config.model import (
     PortsConfig,
     QfsConfig,
     RegistryConfig,
+    ScrubConfig,
     SharedConfig,
     SparkConfig,
     SshConfig,
@@ -229,6 +230,7 @@ def _storage(section: Section, base: Path, env: Mapping[str, str], node_count: i
         hdfs=HdfsConfig(jars=section.section("hdfs").take("jars", read.local_path(base), default.hdfs.jars)),
         shared=SharedConfig(path=section.section("shared").take("path", _SHARED_PATH, None)),
         copies=_copies(section.section("copies")),
+        scrub=_scrub(section.section("scrub")),
     )
 
 
@@ -239,6 +241,14 @@ def _copies(section: Section) -> CopiesConfig:
         all_days=section.take("all_days", read.integer(1, 3650), default.all_days),
         daily_days=section.take("daily_days", read.integer(0, 3650), default.daily_days),
         weekly_days=section.take("weekly_days", read.integer(0, 3650), default.weekly_days),
+    )
+
+
+def _scrub(section: Section) -> ScrubConfig:
+    default = _DEFAULT.storage.scrub
+    return ScrubConfig(
+        hour=section.take("hour", read.integer(0, 23), default.hour),
+        rate_mib=section.take("rate", read.mebibytes(0), default.rate_mib),
     )
 
 

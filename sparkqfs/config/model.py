@@ -129,6 +129,16 @@ class CopiesConfig:
     """One state a week of so many days, 0 to 3650."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrubConfig:
+    """How the storage's own copies are read again and compared with their checksums ([fsck.md](fsck.md#the-scrub))."""
+
+    hour: int = 2
+    """QFS: when a pass begins, 0 to 23, UTC; it takes as long as it takes. HDFS reads all the time."""
+    rate_mib: int = 8
+    """What is read a second at most, for example `8m`, up to `1g`: of QFS a node, of HDFS a disk. `0m`: nothing."""
+
+
 StorageKind = Literal["qfs", "hdfs", "shared"]
 
 
@@ -144,6 +154,7 @@ class StorageConfig:
     hdfs: HdfsConfig = HdfsConfig()
     shared: SharedConfig = SharedConfig()
     copies: CopiesConfig = CopiesConfig()
+    scrub: ScrubConfig = ScrubConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,15 @@ def plain(text: str) -> str:
     return _CONTROL.sub("", _COLOUR.sub("", text))
 
 
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
+
+
+def json_text(document: Mapping[str, object], indent: int | None = None) -> str:
+    """A document as text. Marks that turn the direction of writing and the like are escaped, which means the same."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    return _BEYOND_ASCII.sub(lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text)
+
+
 def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What `status` says of missing data, from its document: names and values of lines."""
     if storage["copies_missing"]:
@@ -157,7 +166,7 @@ class Reporter:
 
     def _show(self, result: JobResult) -> None:
         if self.as_json:
-            _write(json.dumps(self.document(result), indent=2, ensure_ascii=False) + "\n")
+            _write(json_text(self.document(result), indent=2) + "\n")
             return
         if result.task == "status" and result.document:
             self._status(result)
@@ -186,7 +195,7 @@ class Reporter:
         Raises `NobodyReads` or `CannotWrite`.
         """
         if self.as_json:
-            _write(json.dumps(self.document(result), ensure_ascii=False) + "\n")
+            _write(json_text(self.document(result)) + "\n")
             return
         if self.out.is_terminal:
             self.out.clear()

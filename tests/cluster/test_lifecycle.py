@@ -423,6 +423,9 @@ class Beginning(Storage):
         assert found["state"] == "healthy"
         assert found["spark"]["workers_alive"] == found["storage"]["servers_up"] == 3
         assert found["spark"]["worker_hosts"] == found["storage"]["server_hosts"]
+        checked = cluster.ok("fsck", "--json").json
+        assert (checked["lost_files"], checked["partial"], checked["nodes_away"]) == (0, "", [])
+        assert [scrub["error"] for scrub in checked["scrub"]] in ([], [""] * 3)
 
     def test_top_sees_every_machine(self, cluster: Cluster) -> None:
         nodes = cluster.ok("top", "--once", "--json").json["nodes"]

@@ -14,6 +14,8 @@ from typing import Any
 from sparkqfs.cli.local import local_result
 from sparkqfs.clients.ssh import Output
 from sparkqfs.errors import Problem
+from sparkqfs.facts.fsck import BlockFact, CopyFact, DamagedFact, FsckFact
+from sparkqfs.facts.scrub import ScrubFact
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.facts.usage import RunningStage, parse_usage
 from sparkqfs.jobs.cluster import deploy, down, images, prep, swarm, whole
@@ -23,7 +25,7 @@ from sparkqfs.jobs.measuring import bench, verify
 from sparkqfs.jobs.programs import apps, compute, shell, submit
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import file_system
-from sparkqfs.jobs.watching import status, top
+from sparkqfs.jobs.watching import fsck, status, top
 from sparkqfs.local.cluster import LocalCluster, LocalNode
 from sparkqfs.plan.measuring.bench import Wanted
 from sparkqfs.plan.programs.apps import Program
@@ -203,6 +205,26 @@ def _status(**seen: Any) -> Callable[[Place], JobResult]:
     return job
 
 
+DAMAGED = DamagedFact(
+    path=b"/a",
+    state="short",
+    size=1,
+    asked=2,
+    blocks=(BlockFact(name="1", offset=0, copies=(CopyFact(address="10.20.30.4", state="live"),)),),
+    blocks_count=1,
+)
+COUNTS = {"files": 9, "lost_files": 0, "short_files": 0, "lost_blocks": 0, "short_blocks": 0, "bad_blocks": 0}
+SOUND = FsckFact(took_s=1.0, ready=True, partial="", damaged=(), **COUNTS)
+SHORT = replace(SOUND, short_files=1, short_blocks=1, damaged=(DAMAGED,))
+
+
+def _fsck(place: Place, fact: FsckFact) -> JobResult:
+    place.patch.setattr(fsck, "ask", lambda *_args: fact)
+    place.patch.setattr(fsck, "gather_tasks", lambda *_args: ())
+    place.patch.setattr(fsck, "ask_scrubs", lambda *_args: (ScrubFact(node="node1"),))
+    return fsck.run(place.session(), most=10, timeout_s=60)
+
+
 def _healthy(place: Place) -> JobResult:
     place.patch.setattr(status, "find_problems", lambda _session, _status: ())
     return _status()(place)
@@ -333,6 +355,11 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     },
     "down": {"planned": _down},
     "du": {"a directory": _du},
+    "fsck": {
+        "files are short": lambda place: _fsck(place, SHORT),
+        "well": lambda place: _fsck(place, SOUND),
+        "not in time": lambda place: _fsck(place, replace(SOUND, short_files=None, partial="the time was over")),
+    },
     "get": {"copied": _get},
     "init-qfs": {"planned": _init("init-qfs"), "refused": _init_refused("init-qfs")},
     "init-storage": {"planned": _init("init-storage"), "refused": _init_refused("init-storage")},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import json
 import os
 import signal
 import stat
@@ -503,3 +504,37 @@ def test_the_history_server_waits_for_its_directory_and_knows_no_secret(
     assert "spark.authenticate false" in settings and "secret" not in settings
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=30) == 0
+
+
+def test_the_scrub_says_what_it_is_set_to_and_its_end_is_not_the_containers(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    process = container.start("worker-node", SPARKQFS_SCRUB="2 8388608", SPARKQFS_ROOT="qfs://meta:20000")
+    running.append(process)
+    container.wait_for("chunkserver started", "spark-class started")
+    state = container.run_dir / "scrub.json"
+    end = time.monotonic() + 20
+    while not state.exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert (json.loads(state.read_text())["hour"], json.loads(state.read_text())["bytes_per_second"]) == ("2", 8388608)
+    process.terminate()
+    assert process.wait(30) == 0
+
+
+def test_a_scrub_that_ends_leaves_the_container_as_it_is(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    process = container.start("worker-node", SPARKQFS_SCRUB="99 8388608")
+    running.append(process)
+    container.wait_for("chunkserver started", "spark-class started")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "the scrub ended with exit code 64; it is missing until the container's next start" in line:
+            break
+    else:
+        pytest.fail("no word of the scrub")
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.terminate()
+    assert process.wait(30) == 0

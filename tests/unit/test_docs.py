@@ -21,10 +21,14 @@ from sparkqfs import topology
 from sparkqfs.config.loading import load_config
 from sparkqfs.config.model import SharedConfig, StorageConfig
 from sparkqfs.errors import ExitCode
+from sparkqfs.facts.fsck import BlockFact, CopyFact, DamagedFact, FsckFact
+from sparkqfs.facts.scrub import ScrubFact
 from sparkqfs.plan.services import single_services
+from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.watching.fsck import Report
 from tests.builders.clusters import a_cluster
 from tests.paths import ROOT, STACK
-from tests.unit.tables import table_codes
+from tests.unit.tables import paths_of, table_codes
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^[ ]*```(\w*)\n(.*?)^[ ]*```[ ]*$", re.MULTILINE | re.DOTALL)
@@ -286,6 +290,25 @@ def test_qfs_tarball_md_has_the_address_and_version_of_the_code() -> None:
     for architecture in ("x86_64", "aarch64"):
         url = topology.QFS_URL.format(version=topology.QFS_VERSION, arch=architecture)
         assert url.rsplit("/", 1)[-1] in text
+
+
+def test_fsck_md_names_exactly_the_keys_of_the_json_document() -> None:
+    config = a_cluster()
+    copies = (CopyFact(address="10.0.0.2", state="live"),)
+    file = DamagedFact(
+        path=b"/a",
+        state="short",
+        size=1,
+        asked=2,
+        blocks=(BlockFact(name="1", offset=0, copies=copies),),
+        blocks_count=1,
+    )
+    values = {"lost_files": 0, "short_files": 1, "lost_blocks": 0, "short_blocks": 1, "bad_blocks": 0, "files": 1}
+    fact = FsckFact(took_s=1.0, ready=True, partial="", damaged=(file,), **values)
+    report = Report(config=config, backend=backend_of(config), fact=fact, nodes={}, scrubs=(ScrubFact(node="node1"),))
+    keys = {"task", "outcomes", "exit_code", "problems[].node", "problems[].what", "problems[].hint"}
+    section = (ROOT / "docs" / "fsck.md").read_text(encoding="utf-8").partition("## The JSON document (schema 1)")[2]
+    assert table_codes(section.partition("\n## ")[0]) == keys | set(paths_of(report.document()))
 
 
 def test_verify_md_names_every_key_of_the_json_document() -> None:

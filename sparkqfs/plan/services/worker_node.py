@@ -53,6 +53,7 @@ class WorkerNode(Service):
             **dict([OWN_SCRATCH.split("=")]),
             "SPARKQFS_KEEP_DAYS": str(around.config.logs.days),
             "SPARK_LOCAL_DIRS": "/data/spark/local",
+            **around.backend.worker_environment(around.config),
         }
 
 

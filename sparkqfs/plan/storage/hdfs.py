@@ -67,6 +67,7 @@ class Hdfs(Backend):
     worker_configs = ("core-site.xml", "hdfs-site.xml")
     worker_secrets = ()
     client_configs = ("core-site.xml", "hdfs-site.xml")
+    check_port = topology.NAMENODE_HTTP_PORT
 
     def disk_directories(self, first: bool) -> tuple[str, ...]:
         """Blocks on every disk."""
@@ -101,6 +102,7 @@ class Hdfs(Backend):
             "hdfs-site.xml": {
                 "replication": str(config.storage.replication),
                 "min_datanodes": str(max(1, (len(config.nodes) + 1) // 2)),
+                "scan_bytes": str(config.storage.scrub.rate_mib << 20),
             },
         }
 

@@ -80,6 +80,8 @@ class Qfs(Backend):
     worker_configs = ("ChunkServer.prp",)
     worker_secrets = ("cluster-key",)
     client_configs = ()
+    check_port = topology.META_CLIENT_PORT
+    scrub_state = "/run/sparkqfs/scrub.json"
     stripes = ((6, 3),)
     remote_reads = "QFS's client reads a random copy"
 
@@ -130,6 +132,11 @@ class Qfs(Backend):
             "SPARKQFS_REPLICATION": str(config.storage.replication),
             "SPARKQFS_CHUNK_DIRS": " ".join(dirs),
         }
+
+    def worker_environment(self, config: ClusterConfig) -> dict[str, str]:
+        """When and how fast chunk files are read: runtime/sparkqfs_runtime/scrub."""
+        scrub = config.storage.scrub
+        return {"SPARKQFS_SCRUB": f"{scrub.hour} {scrub.rate_mib << 20}"} if scrub.rate_mib else {}
 
     def status(self, answer: object) -> StorageFact:
         """The status server's `/query/meta`."""

@@ -106,6 +106,10 @@ class Backend(ABC):
     client_configs: tuple[str, ...] = ()
     stripes: tuple[tuple[int, int], ...] = ()
     """Reed-Solomon, as far as it is offered: (data, recovery) pieces."""
+    check_port: int | None = None
+    """Where runtime/bin/fsck asks, on loopback in the master's container; `None` where nothing can be asked."""
+    scrub_state: str | None = None
+    """The file of a worker-node container that says what its scrub has found; `None` where none of ours runs."""
     remote_reads: str | None = None
     """What its client does instead of reading the nearest copy; `None` where it reads that."""
 
@@ -135,6 +139,10 @@ class Backend(ABC):
 
     def container_environment(self, config: ClusterConfig, node_disks: int) -> dict[str, str]:
         """Environment of every container."""
+        return {}
+
+    def worker_environment(self, config: ClusterConfig) -> dict[str, str]:
+        """Environment of the worker-node containers alone."""
         return {}
 
     def forms(self, config: ClusterConfig) -> tuple[Form, ...]:

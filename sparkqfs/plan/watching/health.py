@@ -206,7 +206,8 @@ class _Look:
         assert self.backend.master is not None
         container = f"$(docker ps -qf name={self.config.name}_{self.backend.master.name})"
         tool, pipe, rest = command.partition(" | ")
-        return f"which ones: on {self.config.manager.name}, `docker exec {container} {tool}{pipe}{rest}`"
+        here = f"on {self.config.manager.name}, `docker exec {container} {tool}{pipe}{rest}`"
+        return f"which ones: `invoke fsck`, or {here}"
 
     def why_unchecked(self) -> str:
         """Why there is no check."""

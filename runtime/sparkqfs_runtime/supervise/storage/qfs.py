@@ -15,6 +15,9 @@ from sparkqfs_runtime.supervise.processes import Daemon
 from sparkqfs_runtime.supervise.setup import EX_CONFIG, PROGRAMS, Setup, die, python, render, say, ui_port
 from sparkqfs_runtime.supervise.storage.seam import Storage
 
+SCRUB_STATE = "scrub.json"
+"""In the run directory; `invoke fsck` reads it."""
+
 
 def cluster_key(setup: Setup) -> str:
     """The key that chunkservers and metaserver share. Exits 78 without it."""
@@ -60,6 +63,17 @@ def qfs_master(setup: Setup) -> list[Daemon]:
     return [master, Daemon("QFS web UI", (python(), "-u", str(PROGRAMS / "webui_guard.py"), str(web)))]
 
 
+def scrub(setup: Setup, address: str, dirs: tuple[Path, ...]) -> list[Daemon]:
+    """The daemon that reads all chunk files every night; none where the stack names no hour and no rate."""
+    hour, _, rate = setup.get("SPARKQFS_SCRUB").partition(" ")
+    if not hour or not rate:
+        return []
+    default = f"qfs://{topology.QFS_MASTER}:{topology.META_CLIENT_PORT}"
+    host, _, port = setup.get("SPARKQFS_ROOT", default).removeprefix("qfs://").rstrip("/").partition(":")
+    words = (host, port, address, hour, rate, str(setup.run / SCRUB_STATE), *map(str, dirs))
+    return [Daemon("scrub", (python(), "-I", str(PROGRAMS / "scrub"), *words), is_needed=False)]
+
+
 class Qfs(Storage):
     """The storage `qfs`."""
 
@@ -78,7 +92,10 @@ class Qfs(Storage):
         config = render(setup, "ChunkServer.prp", values)
         name_finished_chunks(dirs)
         program = str(setup.qfs_home / "bin" / "chunkserver")
-        return [Daemon("chunkserver", (program, str(config)), signal.SIGQUIT, hidden_key(setup))]
+        return [
+            Daemon("chunkserver", (program, str(config)), signal.SIGQUIT, hidden_key(setup)),
+            *scrub(setup, address, dirs),
+        ]
 
     def is_directory(self, setup: Setup, path: str) -> tuple[str, ...]:
         return (str(PROGRAMS / "qfs"), "-test", "-d", path)
