@@ -32,6 +32,7 @@ import yaml
 from sparkqfs.clients.download import find_tarball
 from sparkqfs.config.loading import load_config
 from sparkqfs.local.cluster import local_down, local_up
+from tests import phases
 from tests.cluster.broken import Broken, Machines
 from tests.cluster.browser import browser, why_not
 from tests.cluster.doors import Doors
@@ -73,15 +74,8 @@ class Cluster:
     def run(self, *words: str, timeout_s: float = 1200, stdin: str = "") -> Ran:
         command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
         env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts)}
-        done = subprocess.run(
-            command,
-            cwd=self.hosts.parent,
-            env=env,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
+        done = phases.run_task(
+            command, folder=self.hosts.parent, environment=env, stdin=stdin, timeout_s=timeout_s, words=words
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
@@ -98,22 +92,22 @@ class Cluster:
             command, cwd=self.hosts.parent, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as process:
             assert process.stderr is not None
-            assert any(said in line for line in process.stderr), f"{words} never said {said!r}"
+            watch = phases.Watch(words)
+            assert any(said in watch.heard(line) for line in process.stderr), f"{words} never said {said!r}"
             process.send_signal(sent)
             started = time.monotonic()
             assert "Traceback" not in process.stderr.read()
             code = process.wait(within_s)
+            watch.end()
             assert time.monotonic() - started < within_s
         return code
 
     def until_healthy(self, deadline_s: float = 240) -> None:
         end = time.monotonic() + deadline_s
-        while True:
-            ran = self.run("status", "--json")
-            if ran.code == 0:
-                return
-            assert time.monotonic() < end, f"not healthy after {deadline_s} s: {ran.out[-3000:]}"
-            time.sleep(3)
+        with phases.counted_as(phases.READY):
+            while (ran := self.run("status", "--json")).code != 0:
+                assert time.monotonic() < end, f"not healthy after {deadline_s} s: {ran.out[-3000:]}"
+                time.sleep(3)
 
 
 def on_node(number: int, *argv: str, stdin: bytes = b"") -> str:
@@ -148,10 +142,12 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     file = tmp_path_factory.mktemp("life") / "hosts.yml"
     remove_leftovers(file.parent)
     try:
-        local_up(name=NAME, nodes=3, file=file, on_event=lambda _text: None)
+        with phases.counted_as(phases.MACHINES):
+            local_up(name=NAME, nodes=3, file=file, on_event=lambda _text: None)
         yield file
     finally:
-        local_down(name=NAME, file=file, on_event=lambda _text: None)
+        with phases.counted_as(phases.MACHINES):
+            local_down(name=NAME, file=file, on_event=lambda _text: None)
 
 
 @dataclass(frozen=True)

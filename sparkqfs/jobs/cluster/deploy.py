@@ -201,6 +201,9 @@ def _stack_deploy(session: Session, stack: StackFile) -> None:
 def why_not_ready(session: Session, seen: ClusterStatus) -> str | None:
     """What the cluster still lacks; `None` when it works."""
     nodes = len(session.config.nodes)
+    loading = sorted({task.node for task in seen.tasks if task.state == "preparing" and task.desired == "running"})
+    if loading:
+        return f"images are loaded on {', '.join(loading)}"
     missing = [name for name in status.single_services(session) if not status.running(seen.tasks, name)]
     if missing:
         return f"starting: {', '.join(missing)}"
