@@ -11,9 +11,9 @@ import contextlib
 import re
 import subprocess
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 
 MACHINES = "machines: made, started, removed"
 SWARM = "swarm and registry"
@@ -34,7 +34,7 @@ BY_TASK = {
 }
 """What a task that says nothing of what it does is counted as; others are `LOOK`."""
 _BY_EVENT = (
-    (r"waiting: .*\bleft\b|removing stack|ending ", END),
+    (r"waiting: .*\bleft\b|.*removing stack|ending ", END),
     (r"waiting: images are loaded on ", PULL),
     (r"waiting: |.*deploying stack|directories on the file system", READY),
     (r"== swarm|.*(new swarm|joining the swarm|swarm labels|starting the registry)", SWARM),
@@ -69,7 +69,7 @@ class Watch:
 
     def __init__(self, words: Sequence[str]) -> None:
         self._phase = next((BY_TASK[word] for word in words if word in BY_TASK), LOOK)
-        self._since = time.monotonic()
+        self._since = monotonic()
 
     def heard(self, event: str) -> str:
         """The event; the seconds so far belong to the phase before it."""
@@ -81,7 +81,7 @@ class Watch:
 
     def end(self) -> None:
         """Count up to now."""
-        now = time.monotonic()
+        now = monotonic()
         seconds[_inside[-1] if _inside else self._phase] += now - self._since
         self._since = now
 
@@ -89,13 +89,13 @@ class Watch:
 @contextlib.contextmanager
 def counted_as(phase: str) -> Iterator[None]:
     """All that happens inside belongs to `phase`, tasks too."""
-    before, started = sum(seconds.values()), time.monotonic()
+    before, started = sum(seconds.values()), monotonic()
     _inside.append(phase)
     try:
         yield
     finally:
         _inside.pop()
-        seconds[phase] += time.monotonic() - started - (sum(seconds.values()) - before)
+        seconds[phase] += monotonic() - started - (sum(seconds.values()) - before)
 
 
 def run_task(argv: Sequence[str], *, folder: Path, environment: Mapping[str, str], stdin: str, timeout_s: float,

@@ -38,6 +38,7 @@ from tests.cluster.browser import browser, why_not
 from tests.cluster.doors import Doors
 from tests.cluster.jar_program import make_jars
 from tests.cluster.jupyter_page import Jupyter
+from tests.cluster.kept import Kept, kept_volumes
 from tests.cluster.leftovers import remove_leftovers
 from tests.marks import takes_long
 
@@ -138,13 +139,24 @@ def fetch(url: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    """Image layers of the run before."""
+    with phases.counted_as(phases.MACHINES):
+        remove_leftovers(tmp_path_factory.mktemp("leftovers"))
+    with kept_volumes(NAME, 3) as volumes:
+        yield volumes
+
+
+@pytest.fixture(scope="module")
+def machines(kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     file = tmp_path_factory.mktemp("life") / "hosts.yml"
-    remove_leftovers(file.parent)
     try:
         with phases.counted_as(phases.MACHINES):
             local_up(name=NAME, nodes=3, file=file, on_event=lambda _text: None)
+            kept.make_nameless()
         yield file
+        with phases.counted_as(phases.MACHINES):
+            kept.keep()
     finally:
         with phases.counted_as(phases.MACHINES):
             local_down(name=NAME, file=file, on_event=lambda _text: None)
@@ -216,9 +228,15 @@ HDFS = Kind(
 )
 
 
+QUICK_START = "-XX:TieredStopAtLevel=1"
+"""Programs of tests do little: most of their CPU time would be the JVM's compiling."""
+
+
 def with_storage(machines: Path, kind: str, **more: object) -> Path:
     """The same machines with another storage."""
     settings = yaml.safe_load(machines.read_text())
+    quick = {f"spark.{side}.defaultJavaOptions": QUICK_START for side in ("driver", "executor")}
+    settings["spark"] = {**settings.get("spark", {}), "conf": quick}
     settings |= {"storage": {"kind": kind, "shared": {"path": "/mnt/shared"}}, "logs": {"program": "2m"}, **more}
     file = machines.parent / f"{kind}.yml"
     file.write_text(yaml.safe_dump(settings))
@@ -355,8 +373,9 @@ class Beginning(Storage):
         services = {self.kind.master, "spark-master", "worker-node", "jupyter-server", "history-server", "metastore"}
         assert set(stack["services"]) == services
 
-    def test_deploy_before_init_is_refused_with_a_hint(self, cluster: Cluster) -> None:
+    def test_deploy_before_init_is_refused_with_a_hint(self, cluster: Cluster, kept: Kept) -> None:
         cluster.ok("swarm")
+        kept.seed("/mnt/data")
         for task, said in self.killed_at:
             assert cluster.ended(task, said=said, sent=signal.SIGKILL) == -signal.SIGKILL
             cluster.ok(task, timeout_s=2400)
@@ -777,7 +796,8 @@ class Interrupted(Storage):
 
     def test_a_deploy_that_fails_quotes_the_reason_and_the_right_one_works_afterwards(self, cluster: Cluster) -> None:
         settings = yaml.safe_load(cluster.hosts.read_text())
-        conf = {"spark.worker.cleanup.enabled": "true", "spark.worker.cleanup.interval": "never"}
+        bad_conf = {"spark.worker.cleanup.enabled": "true", "spark.worker.cleanup.interval": "never"}
+        conf = settings["spark"]["conf"] | bad_conf
         bad = Cluster(cluster.hosts.parent / "bad.yml", cluster.name)
         bad.hosts.write_text(yaml.safe_dump(settings | {"spark": settings["spark"] | {"conf": conf}}))
         for _ in range(2):  # an update that Swarm has given up is tried again, and quoted again
@@ -975,7 +995,7 @@ class TestHdfs(Ending, Interrupted, Programs, Notebooks, Doors, Beginning):
 class TestShared:
     """A directory that all nodes share: the smoke test that runs everywhere."""
 
-    def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster) -> None:
+    def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster, kept: Kept) -> None:
         on_node(2, "sh", "-c", "echo '{ no json' > /etc/docker/daemon.json")
         ran = shared.run("prep", "--json")
         assert (ran.code, ran.states()["node2"]) == (1, "failed")
@@ -983,6 +1003,7 @@ class TestShared:
         settings = {"log-opts": {"max-size": "7m"}}
         on_node(2, "sh", "-c", f"echo '{json.dumps(settings)}' > /etc/docker/daemon.json")
         shared.ok("prep")
+        kept.seed("/mnt/data/plain")
         entry = {"insecure-registries": [f"{load_config(shared.hosts).manager.advertise}:5001"]}
         assert json.loads(on_node(2, "cat", "/etc/docker/daemon.json")) == settings | entry
 
