@@ -108,7 +108,7 @@ class Cluster:
         with phases.counted_as(phases.READY):
             while (ran := self.run("status", "--json")).code != 0:
                 assert time.monotonic() < end, f"not healthy after {deadline_s} s: {ran.out[-3000:]}"
-                time.sleep(3)
+                time.sleep(1)
 
 
 def on_node(number: int, *argv: str, stdin: bytes = b"") -> str:
@@ -566,10 +566,15 @@ def has_qfs(machines: Path) -> bool:
 
 @pytest.fixture(autouse=True)
 def _whole_life_on_one_storage(request: pytest.FixtureRequest) -> None:
-    """All of it on one storage: that of `./test --all PART`, else QFS where its tarball is, else HDFS."""
+    """All of it on one storage: that of `./test --all PART`, else QFS where its tarball is, else HDFS.
+
+    `Redeployed` without a part on the shared directory alone.
+    """
     kind = getattr(request.cls, "kind", None)
     if kind is None or request.node.get_closest_marker("every_storage") or request.config.getoption("part"):
         return
+    if request.function.__qualname__.startswith(Redeployed.__name__):
+        pytest.skip(f"runs on the shared directory: ./test --all {kind.name} runs it on {kind.name} too")
     first = QFS if has_qfs(request.getfixturevalue("machines")) else HDFS
     if kind is not first:
         pytest.skip(f"runs on {first.name} here: ./test --all {kind.name} runs it on {kind.name} too")
@@ -786,9 +791,16 @@ class Interrupted(Storage):
         while cluster.ok("status", "--json").json["spark"]["cores_used"]:
             assert time.monotonic() < end, "the program keeps its cores"
 
+
+class Redeployed:
+    """Deploys that are broken off or fail, and those after them: the same for every storage.
+
+    On the shared directory, where a deploy is soonest done; on another one `./test --all PART` runs them too.
+    """
+
     def test_deploy_and_down_can_be_done_again_after_an_interrupt(self, cluster: Cluster) -> None:
         assert cluster.ended("down", said="removing stack", sent=signal.SIGKILL) == -signal.SIGKILL
-        assert cluster.ok("down", "--json").states()["stack spark"] in ("changed", "unchanged")
+        assert cluster.ok("down", "--json").states()[f"stack {cluster.name}"] in ("changed", "unchanged")
         assert cluster.ended("deploy", said="waiting: ", sent=signal.SIGINT) == 130
         cluster.ok("deploy")
         assert cluster.ended("down", said="left", sent=signal.SIGINT) == 130
@@ -961,7 +973,7 @@ class Ending(Storage):
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class TestQfs(Ending, Broken, Interrupted, Programs, Benchmarks, Notebooks, Doors, Beginning):
+class TestQfs(Ending, Broken, Redeployed, Interrupted, Programs, Benchmarks, Notebooks, Doors, Beginning):
     """Real QFS."""
 
     kind = QFS
@@ -975,7 +987,7 @@ class TestQfs(Ending, Broken, Interrupted, Programs, Benchmarks, Notebooks, Door
         return Cluster(with_storage(machines, "qfs"), "spark")
 
 
-class TestHdfs(Ending, Interrupted, Programs, Notebooks, Doors, Beginning):
+class TestHdfs(Ending, Redeployed, Interrupted, Programs, Notebooks, Doors, Beginning):
     """Real HDFS."""
 
     kind = HDFS
@@ -992,7 +1004,7 @@ class TestHdfs(Ending, Interrupted, Programs, Notebooks, Doors, Beginning):
         assert ran.code == 2 and "init-storage" in ran.err
 
 
-class TestShared:
+class SharedDirectory:
     """A directory that all nodes share: the smoke test that runs everywhere."""
 
     def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster, kept: Kept) -> None:
@@ -1056,6 +1068,15 @@ class TestShared:
         small = ("verify", "--mib", "8", "--files", "2", "--reads", "1", "--json")
         assert shared.ok(*small).json["verdict"]["state"] == "no locality"
         assert shared.run(*small, "--max-remote", "0.05").code == 1
+
+
+class TestShared(Redeployed, SharedDirectory):
+    """The shared directory's life."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def cluster(cls, shared: Cluster) -> Cluster:
+        return shared
 
     def test_down_leaves_the_files(self, shared: Cluster) -> None:
         shared.ok("down")
