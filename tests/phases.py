@@ -22,15 +22,15 @@ PUSH = "push"
 PULL = "pull on the nodes"
 READY = "services start and become ready"
 END = "stacks end"
-PROGRAMS = "programs: notebooks, verify, submit"
-FILES = "files: put, get, copy"
+PROGRAMS = "programs: notebooks, verify, copy"
+FILES = "files: put, get, ls"
 LOOK = "other tasks"
 TESTS = "the tests themselves"
 PHASES = (MACHINES, SWARM, BUILD, PUSH, PULL, READY, END, PROGRAMS, FILES, LOOK, TESTS)
 
 BY_TASK = {
-    **dict.fromkeys(("notebook", "verify", "submit", "shell", "bench.storage", "app.logs"), PROGRAMS),
-    **dict.fromkeys(("put", "get", "copy", "ls", "du", "rm"), FILES),
+    **dict.fromkeys(("notebook", "verify", "copy", "submit", "shell", "bench.storage", "app.logs"), PROGRAMS),
+    **dict.fromkeys(("put", "get", "ls", "du", "rm"), FILES),
 }
 """What a task that says nothing of what it does is counted as; others are `LOOK`."""
 _BY_EVENT = (
