@@ -66,7 +66,7 @@ v2=docker/registry/v2
 rm -rf {ENGINE}/registries
 for data in /mnt/data /mnt/data/plain; do
   cd "$data/sparkqfs/registry/storage" || continue
-  to={ENGINE}/registries$data
+  to={ENGINE}/registries/$(basename "$data")
   mkdir -p "$to"
   for manifest in $v2/repositories/*/*/_manifests/revisions/sha256/*/; do
     repository=${{manifest%/_manifests/*}} digest=$(basename "$manifest")
@@ -83,7 +83,7 @@ done
 
 SEED = f"""
 set -eu
-cd "{ENGINE}/registries$1"
+cd "{ENGINE}/registries/$(basename "$1")"
 find docker/registry/v2/blobs -name data | sed 's|.*/\\([0-9a-f]\\{{64\\}}\\)/data$|\\1  &|' | sha256sum -c --quiet
 mkdir -p "$1/sparkqfs/registry/storage"
 cp -a . "$1/sparkqfs/registry/storage/"
