@@ -14,7 +14,7 @@ from tests import phases
 SAYS = """
 import sys, time
 print("0.0s [worker-node] building", file=sys.stderr, flush=True)
-time.sleep(0.3)
+time.sleep(0.5)
 print("0.3s == push", file=sys.stderr, flush=True)
 print(sys.stdin.read() * 100000)
 sys.exit(3)
@@ -28,7 +28,7 @@ def test_outputs_exit_code_and_seconds_of_a_task(tmp_path: Path) -> None:
     )
     assert (ran.returncode, ran.stdout) == (3, "in" * 100000 + "\n")
     assert ran.stderr.splitlines() == ["0.0s [worker-node] building", "0.3s == push"]
-    assert phases.seconds[phases.BUILD] - before.get(phases.BUILD, 0) >= 0.3
+    assert phases.seconds[phases.BUILD] - before.get(phases.BUILD, 0) > 0.2
 
 
 def test_a_task_that_is_late_is_ended(tmp_path: Path) -> None:
