@@ -96,8 +96,9 @@ class Broken(Machines):
     def with_settings(self, cluster: Any, **conf: str) -> Any:
         """The same cluster with lines under `spark.conf`."""
         settings = yaml.safe_load(cluster.hosts.read_text())
+        spark = settings["spark"]
         hosts = cluster.hosts.with_name(f"{self.kind.name}-broken.yml")
-        hosts.write_text(yaml.safe_dump(settings | {"spark": {**settings["spark"], "conf": conf}}))
+        hosts.write_text(yaml.safe_dump(settings | {"spark": {**spark, "conf": {**spark["conf"], **conf}}}))
         return type(cluster)(hosts, cluster.name)
 
     def test_verify_names_striped_files(self, cluster: Any) -> None:

@@ -34,11 +34,13 @@ from sparkqfs.config.loading import load_config
 from sparkqfs.local.cluster import local_down, local_up
 from sparkqfs.plan.services import single_services
 from sparkqfs_runtime.metadata.kinds import KINDS
+from tests import phases
 from tests.cluster.broken import Broken, Machines
 from tests.cluster.browser import browser, why_not
 from tests.cluster.doors import Doors
 from tests.cluster.jar_program import make_jars
 from tests.cluster.jupyter_page import Jupyter
+from tests.cluster.kept import Kept, kept_volumes
 from tests.cluster.leftovers import remove_leftovers
 from tests.marks import takes_long
 
@@ -75,15 +77,8 @@ class Cluster:
     def run(self, *words: str, timeout_s: float = 1200, stdin: str = "") -> Ran:
         command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
         env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts)}
-        done = subprocess.run(
-            command,
-            cwd=self.hosts.parent,
-            env=env,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
+        done = phases.run_task(
+            command, folder=self.hosts.parent, environment=env, stdin=stdin, timeout_s=timeout_s, words=words
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
@@ -100,22 +95,22 @@ class Cluster:
             command, cwd=self.hosts.parent, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as process:
             assert process.stderr is not None
-            assert any(said in line for line in process.stderr), f"{words} never said {said!r}"
+            watch = phases.Watch(words)
+            assert any(said in watch.heard(line) for line in process.stderr), f"{words} never said {said!r}"
             process.send_signal(sent)
             started = time.monotonic()
             assert "Traceback" not in process.stderr.read()
             code = process.wait(within_s)
+            watch.end()
             assert time.monotonic() - started < within_s
         return code
 
     def until_healthy(self, deadline_s: float = 240) -> None:
         end = time.monotonic() + deadline_s
-        while True:
-            ran = self.run("status", "--json")
-            if ran.code == 0:
-                return
-            assert time.monotonic() < end, f"not healthy after {deadline_s} s: {ran.out[-3000:]}"
-            time.sleep(3)
+        with phases.counted_as(phases.READY):
+            while (ran := self.run("status", "--json")).code != 0:
+                assert time.monotonic() < end, f"not healthy after {deadline_s} s: {ran.out[-3000:]}"
+                time.sleep(1)
 
 
 def on_node(number: int, *argv: str, stdin: bytes = b"") -> str:
@@ -162,14 +157,27 @@ def fetch(url: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    """Image layers of the run before."""
+    with phases.counted_as(phases.MACHINES):
+        remove_leftovers(tmp_path_factory.mktemp("leftovers"))
+    with kept_volumes(NAME, 3) as volumes:
+        yield volumes
+
+
+@pytest.fixture(scope="module")
+def machines(kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     file = tmp_path_factory.mktemp("life") / "hosts.yml"
-    remove_leftovers(file.parent)
     try:
-        local_up(name=NAME, nodes=3, file=file, on_event=lambda _text: None)
+        with phases.counted_as(phases.MACHINES):
+            local_up(name=NAME, nodes=3, file=file, on_event=lambda _text: None)
+            kept.make_nameless()
         yield file
+        with phases.counted_as(phases.MACHINES):
+            kept.keep()
     finally:
-        local_down(name=NAME, file=file, on_event=lambda _text: None)
+        with phases.counted_as(phases.MACHINES):
+            local_down(name=NAME, file=file, on_event=lambda _text: None)
 
 
 @dataclass(frozen=True)
@@ -238,9 +246,15 @@ HDFS = Kind(
 )
 
 
+QUICK_START = "-XX:TieredStopAtLevel=1"
+"""Programs of tests do little: most of their CPU time would be the JVM's compiling."""
+
+
 def with_storage(machines: Path, kind: str, **more: object) -> Path:
     """The same machines with another storage."""
     settings = yaml.safe_load(machines.read_text())
+    quick = {f"spark.{side}.defaultJavaOptions": QUICK_START for side in ("driver", "executor")}
+    settings["spark"] = {**settings.get("spark", {}), "conf": quick}
     settings |= {"storage": {"kind": kind, "shared": {"path": "/mnt/shared"}}, "logs": {"program": "2m"}, **more}
     file = machines.parent / f"{kind}.yml"
     file.write_text(yaml.safe_dump(settings))
@@ -377,8 +391,9 @@ class Beginning(Storage):
         names = {one.name for one in single_services(load_config(cluster.hosts))}
         assert self.kind.master in names and set(stack["services"]) == {*names, "worker-node"}
 
-    def test_deploy_before_init_is_refused_with_a_hint(self, cluster: Cluster) -> None:
+    def test_deploy_before_init_is_refused_with_a_hint(self, cluster: Cluster, kept: Kept) -> None:
         cluster.ok("swarm")
+        kept.seed("/mnt/data")
         for task, said in self.killed_at:
             assert cluster.ended(task, said=said, sent=signal.SIGKILL) == -signal.SIGKILL
             cluster.ok(task, timeout_s=2400)
@@ -572,10 +587,15 @@ def has_qfs(machines: Path) -> bool:
 
 @pytest.fixture(autouse=True)
 def _whole_life_on_one_storage(request: pytest.FixtureRequest) -> None:
-    """All of it on one storage: that of `./test --all PART`, else QFS where its tarball is, else HDFS."""
+    """All of it on one storage: that of `./test --all PART`, else QFS where its tarball is, else HDFS.
+
+    `Redeployed` without a part on the shared directory alone.
+    """
     kind = getattr(request.cls, "kind", None)
     if kind is None or request.node.get_closest_marker("every_storage") or request.config.getoption("part"):
         return
+    if request.function.__qualname__.startswith(Redeployed.__name__):
+        pytest.skip(f"runs on the shared directory: ./test --all {kind.name} runs it on {kind.name} too")
     first = QFS if has_qfs(request.getfixturevalue("machines")) else HDFS
     if kind is not first:
         pytest.skip(f"runs on {first.name} here: ./test --all {kind.name} runs it on {kind.name} too")
@@ -792,9 +812,16 @@ class Interrupted(Storage):
         while cluster.ok("status", "--json").json["spark"]["cores_used"]:
             assert time.monotonic() < end, "the program keeps its cores"
 
+
+class Redeployed:
+    """Deploys that are broken off or fail, and those after them: the same for every storage.
+
+    On the shared directory, where a deploy is soonest done; on another one `./test --all PART` runs them too.
+    """
+
     def test_deploy_and_down_can_be_done_again_after_an_interrupt(self, cluster: Cluster) -> None:
         assert cluster.ended("down", said="removing stack", sent=signal.SIGKILL) == -signal.SIGKILL
-        assert cluster.ok("down", "--json").states()["stack spark"] in ("changed", "unchanged")
+        assert cluster.ok("down", "--json").states()[f"stack {cluster.name}"] in ("changed", "unchanged")
         assert cluster.ended("deploy", said="waiting: ", sent=signal.SIGINT) == 130
         cluster.ok("deploy")
         assert cluster.ended("down", said="left", sent=signal.SIGINT) == 130
@@ -802,7 +829,8 @@ class Interrupted(Storage):
 
     def test_a_deploy_that_fails_quotes_the_reason_and_the_right_one_works_afterwards(self, cluster: Cluster) -> None:
         settings = yaml.safe_load(cluster.hosts.read_text())
-        conf = {"spark.worker.cleanup.enabled": "true", "spark.worker.cleanup.interval": "never"}
+        bad_conf = {"spark.worker.cleanup.enabled": "true", "spark.worker.cleanup.interval": "never"}
+        conf = settings["spark"]["conf"] | bad_conf
         bad = Cluster(cluster.hosts.parent / "bad.yml", cluster.name)
         bad.hosts.write_text(yaml.safe_dump(settings | {"spark": settings["spark"] | {"conf": conf}}))
         for _ in range(2):  # an update that Swarm has given up is tried again, and quoted again
@@ -997,7 +1025,7 @@ class Ending(Storage):
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class TestQfs(Ending, Broken, Interrupted, Programs, Benchmarks, Notebooks, Doors, Beginning):
+class TestQfs(Ending, Broken, Redeployed, Interrupted, Programs, Benchmarks, Notebooks, Doors, Beginning):
     """Real QFS."""
 
     kind = QFS
@@ -1011,7 +1039,7 @@ class TestQfs(Ending, Broken, Interrupted, Programs, Benchmarks, Notebooks, Door
         return Cluster(with_storage(machines, "qfs"), "spark")
 
 
-class TestHdfs(Ending, Interrupted, Programs, Notebooks, Doors, Beginning):
+class TestHdfs(Ending, Redeployed, Interrupted, Programs, Notebooks, Doors, Beginning):
     """Real HDFS."""
 
     kind = HDFS
@@ -1028,10 +1056,10 @@ class TestHdfs(Ending, Interrupted, Programs, Notebooks, Doors, Beginning):
         assert ran.code == 2 and "init-storage" in ran.err
 
 
-class TestShared:
+class SharedDirectory:
     """A directory that all nodes share: the smoke test that runs everywhere."""
 
-    def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster) -> None:
+    def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster, kept: Kept) -> None:
         on_node(2, "sh", "-c", "echo '{ no json' > /etc/docker/daemon.json")
         ran = shared.run("prep", "--json")
         assert (ran.code, ran.states()["node2"]) == (1, "failed")
@@ -1039,6 +1067,7 @@ class TestShared:
         settings = {"log-opts": {"max-size": "7m"}}
         on_node(2, "sh", "-c", f"echo '{json.dumps(settings)}' > /etc/docker/daemon.json")
         shared.ok("prep")
+        kept.seed("/mnt/data/plain")
         entry = {"insecure-registries": [f"{load_config(shared.hosts).manager.advertise}:5001"]}
         assert json.loads(on_node(2, "cat", "/etc/docker/daemon.json")) == settings | entry
 
@@ -1091,6 +1120,15 @@ class TestShared:
         small = ("verify", "--mib", "8", "--files", "2", "--reads", "1", "--json")
         assert shared.ok(*small).json["verdict"]["state"] == "no locality"
         assert shared.run(*small, "--max-remote", "0.05").code == 1
+
+
+class TestShared(Redeployed, SharedDirectory):
+    """The shared directory's life."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def cluster(cls, shared: Cluster) -> Cluster:
+        return shared
 
     def test_down_leaves_the_files(self, shared: Cluster) -> None:
         shared.ok("down")

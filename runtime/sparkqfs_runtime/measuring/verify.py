@@ -529,11 +529,7 @@ class Measurement:
         """Reads what is there: Parquet as Parquet, everything else byte by byte."""
         uri = self.options.data
         files = Files(self.spark, uri)
-        if not files.exists():
-            return {"problem": f"{uri} is not there"}
-        largest = max(files.listed(), key=lambda item: item[1], default=(None, 0))
-        if largest[1] == 0:
-            return {"problem": f"{uri} holds no bytes"}
+        largest = max(files.listed(), key=lambda item: item[1])
         kind = "parquet" if files.is_parquet(largest[0]) else "bytes"
         reader = self.spark.read.option("recursiveFileLookup", "true")
         if kind == "bytes":
@@ -618,6 +614,14 @@ class Measurement:
         }
 
 
+def nothing_at(spark: SparkSession, uri: str) -> str | None:
+    """Why there is nothing to read, if so. The driver alone can say that: nobody needs to wait for executors."""
+    files = Files(spark, uri)
+    if not files.exists():
+        return f"{uri} is not there"
+    return None if any(length for _, length in files.listed()) else f"{uri} holds no bytes"
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="verify", description=__doc__.splitlines()[0] if __doc__ else None)
@@ -645,6 +649,9 @@ def main(argv: list[str]) -> int:
     register_pickle_by_value(sys.modules[__name__])  # not on the path of the executors' Python
     spark = start("sparkqfs-verify", ALL_EXECUTORS | EVERY_TASK)
     try:
+        if options.data is not None and (why := nothing_at(spark, options.data)) is not None:
+            print(json.dumps({"problem": why}), flush=True)
+            return 0
         measurement = Measurement(spark, options)
         result = measurement.data() if options.data is not None else measurement.table()
     except TimeoutError as error:

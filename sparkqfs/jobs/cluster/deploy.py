@@ -201,9 +201,16 @@ def _stack_deploy(session: Session, stack: StackFile) -> None:
     )
 
 
+def nodes_loading(tasks: Iterable[TaskFact]) -> list[str]:
+    """Machines that have to get an image first: what Swarm calls preparing takes no time where it is there."""
+    return sorted({task.node for task in tasks if (task.state, task.desired) == ("preparing", "running")})
+
+
 def why_not_ready(session: Session, seen: ClusterStatus) -> str | None:
     """What the cluster still lacks; `None` when it works."""
     nodes = len(session.config.nodes)
+    if loading := nodes_loading(seen.tasks):
+        return f"images are loaded on {', '.join(loading)}"
     missing = [name for name in status.single_services(session) if not status.running(seen.tasks, name)]
     if missing:
         return f"starting: {', '.join(missing)}"
