@@ -317,6 +317,14 @@ def test_nobody_without_the_key_is_told_or_may_write_anything(keeping: Keeping, 
     assert list(keeping.top.iterdir()) == []
 
 
+def test_many_who_say_nothing_do_not_keep_the_sender_out(keeping: Keeping, metadata: Metadata, sender: Sender) -> None:
+    idle = [socket.create_connection(("127.0.0.1", keeping.port), 5) for _ in range(60)]
+    metadata.write(2)
+    settle(sender)
+    for connection in idle:
+        connection.close()
+
+
 def test_a_message_that_was_changed_on_the_way_is_not_done() -> None:
     asking, answering = socket.socketpair()
     links: list[Link] = []

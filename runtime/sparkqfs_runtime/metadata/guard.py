@@ -15,7 +15,9 @@ from sparkqfs_runtime.metadata.sender import Keeper, open_link
 DEADLINE_S = 60.0
 AGAIN_S = 0.5
 QUIET_S = 3.0
-"""The others get so long once one with a copy has answered."""
+"""The others get so long once one with a copy of all that is here has answered."""
+LATE_S = 30.0
+"""And so long when that copy has less: another may have more than both."""
 
 
 @dataclass
@@ -32,6 +34,11 @@ class Asked:
         """One that has a copy has answered, or all have."""
         return not self.silent or any(one.verdict != "first" for one in self.found.values())
 
+    @property
+    def is_level(self) -> bool:
+        """A copy of all that is here has answered, or one that is reason enough not to start."""
+        return any(one.is_level or not one.is_well for one in self.found.values())
+
 
 def ask_keepers(
     kind: Kind, top: Path, keepers: list[Keeper], key: bytes, say: Callable[[str], None], deadline_s: float = DEADLINE_S
@@ -47,7 +54,7 @@ def ask_keepers(
                 _ask(asked, kind, top, keeper, key)
         if asked.is_enough and enough is None:
             enough = time.monotonic()
-        if enough is not None and time.monotonic() - enough >= QUIET_S:
+        if enough is not None and time.monotonic() - enough >= (QUIET_S if asked.is_level else LATE_S):
             break
         if asked.silent:
             if not is_said and time.monotonic() > end - deadline_s + 10:
@@ -75,10 +82,10 @@ def objections(asked: Asked, top: Path, identity: str) -> list[str]:
     more = {node: one for node, one in asked.found.items() if not one.is_well}
     order = sorted(more, key=lambda node: more[node].operation)
     left = [node for node in order if not accepted.is_accepted(top, more[node], identity)]
-    if left and accepted.is_accepted(top, more[order[-1]], identity):
-        for node in left:
+    same = [node for node in order if more[node].verdict != "other"]  # numbers of another file system say nothing
+    if same and accepted.is_accepted(top, more[same[-1]], identity):
+        for node in set(left) & set(same):
             accepted.also(top, more[node])
-        return []
-    return [
-        f"the metadata is older than its copy on {node} (mark {more[node].mark}): {more[node].text}" for node in left
-    ]
+            left.remove(node)
+    what = "the metadata is older than its copy on"
+    return [f"{what} {node} (mark {more[node].mark}): {more[node].text}" for node in left]

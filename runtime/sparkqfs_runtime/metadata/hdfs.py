@@ -77,8 +77,8 @@ class Hdfs(Kind):
             at = HEADER_BYTES
         return at + _records(data[at:])[0]
 
-    def last_operation(self, data: bytes) -> int | None:
-        return _records(data[HEADER_BYTES:])[1]
+    def last_operation(self, data: bytes, offset: int) -> int | None:
+        return _records(data if offset else data[HEADER_BYTES:])[1]
 
     def notes(self, top: Path) -> dict[str, bytes]:
         try:

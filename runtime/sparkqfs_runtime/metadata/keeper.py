@@ -21,8 +21,8 @@ from sparkqfs_runtime.metadata.wire import Link, WireError
 
 IDLE_S = 120.0
 """The sender says something every second."""
-GREETING_S = 10.0
-MOST_LINKS = 16
+GREETING_S = 3.0
+MOST_LINKS = 128
 THIN_S = 3600.0
 
 
@@ -89,7 +89,7 @@ def serve_link(keeping: Keeping, connection: socket.socket, key: bytes) -> None:
     """One connection to its end."""
     with connection, contextlib.suppress(OSError):
         connection.settimeout(GREETING_S)
-        link = Link(connection, key, asks=False)
+        link = Link(connection, key, asks=False, within_s=GREETING_S)
         number = keeping.number()
         connection.settimeout(IDLE_S)
         while True:

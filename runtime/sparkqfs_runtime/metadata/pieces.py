@@ -52,8 +52,8 @@ class Kind(ABC):
         """
 
     @abstractmethod
-    def last_operation(self, data: bytes) -> int | None:
-        """The number of the last operation in whole records of a log; `None` where there is none."""
+    def last_operation(self, data: bytes, offset: int) -> int | None:
+        """The number of the last operation in whole records that stand at `offset` of a log; `None` where none is."""
 
     @abstractmethod
     def is_log(self, key: str) -> bool | None:
@@ -76,6 +76,24 @@ class Kind(ABC):
         """Puts a copy's pieces (key, file) below an empty `top` as the storage starts from them."""
 
 
+def whole_pieces(kind: Kind, path: Path, offset: int = 0) -> Iterator[tuple[int, bytes]]:
+    """(offset, whole records) of a log from `offset` on, in order, a piece at a time. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield from _pieces(kind, descriptor, os.fstat(descriptor).st_size, offset)
+    finally:
+        os.close(descriptor)
+
+
+def last_operation(kind: Kind, path: Path) -> int | None:
+    """The number of the last operation of a log."""
+    last = None
+    for offset, data in whole_pieces(kind, path):
+        found = kind.last_operation(data, offset)
+        last = last if found is None else found
+    return last
+
+
 def grown(kind: Kind, path: Path, offset: int) -> Iterator[bytes]:
     """What whole records a log has from `offset` on, in order, each time synced to the disk before it is given.
 
@@ -84,20 +102,27 @@ def grown(kind: Kind, path: Path, offset: int) -> Iterator[bytes]:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         end = os.fstat(descriptor).st_size
+        if end < offset:  # the metaserver takes back what it could not sync
+            raise OSError(f"{path.name} has got shorter: {end} bytes, {offset} are copied")
         if end > offset:
             os.fdatasync(descriptor)
-        while offset < end:
-            data = os.pread(descriptor, min(READ_BYTES, end - offset), offset)
-            length = kind.whole(data, offset)
-            while length == 0 and offset + len(data) < end and len(data) < LONGEST_RECORD:
-                more = os.pread(descriptor, min(len(data), end - offset - len(data)), offset + len(data))
-                if not more:
-                    break
-                data += more
-                length = kind.whole(data, offset)
-            if length == 0:
-                return
-            yield data[:length]
-            offset += length
+        for _, data in _pieces(kind, descriptor, end, offset):
+            yield data
     finally:
         os.close(descriptor)
+
+
+def _pieces(kind: Kind, descriptor: int, end: int, offset: int) -> Iterator[tuple[int, bytes]]:
+    while offset < end:
+        data = os.pread(descriptor, min(READ_BYTES, end - offset), offset)
+        length = kind.whole(data, offset)
+        while length == 0 and offset + len(data) < end and len(data) < LONGEST_RECORD:
+            more = os.pread(descriptor, min(len(data), end - offset - len(data)), offset + len(data))
+            if not more:
+                break
+            data += more
+            length = kind.whole(data, offset)
+        if length == 0:
+            return
+        yield offset, data[:length]
+        offset += length

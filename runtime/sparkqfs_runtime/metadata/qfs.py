@@ -13,13 +13,16 @@ import os
 import re
 from pathlib import Path
 
-from sparkqfs.durable import sync, sync_directory, sync_file
+from sparkqfs.durable import replace_file, sync, sync_directory, sync_file
 from sparkqfs_runtime.metadata.pieces import Kind, Piece
 
 IMAGE = re.compile(r"chkpt\.\d+\.\d+\.(\d+)")
 LOG = re.compile(r"log\.\d+\.\d+\.\d+\.(\d+)")
 HEADER_BYTES = 4096
-"""A checkpoint's first lines are well within them."""
+"""A checkpoint's first lines are well within them, and a log's."""
+TORN = "torn"
+"""Directory under `top` for what was cut off the logs."""
+MOST_TORN = 64 << 20
 CLOSED = re.compile(rb"\nchecksum/[0-9a-f]{32}\n\Z")
 BLOCK_END = re.compile(rb"^(?:c/[^\n]*|checksum/[0-9a-f]{32})\n", re.MULTILINE)
 OPERATION = re.compile(rb"^c/[^\n]*/[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+)/[0-9a-f]+/[0-9a-f]+/[0-9a-f]+\n", re.MULTILINE)
@@ -57,7 +60,7 @@ class Qfs(Kind):
             end = found.end()
         return end
 
-    def last_operation(self, data: bytes) -> int | None:
+    def last_operation(self, data: bytes, offset: int) -> int | None:
         found = [int(one[1], 16) for one in OPERATION.finditer(data)]
         return found[-1] if found else None
 
@@ -69,18 +72,23 @@ class Qfs(Kind):
             end = _whole_end(newest, size)
             if end == size and end:
                 break
+            if not end and size > HEADER_BYTES:
+                raise OSError(f"{newest} has {size} bytes and no whole block: it is no log that can be mended here")
+            _keep_torn(top, newest, end)
             if end:
                 os.truncate(newest, end)
-                said.append(f"{newest}: {size - end} bytes of a block that was not whole are gone from its end")
+                said.append(f"{newest}: {size - end} bytes of a block that was not whole are in {TORN} now")
                 break
             newest.unlink()
-            said.append(f"{newest}: a log that was only just being made is gone")
+            said.append(f"{newest}: a log that was only just being made is in {TORN} now")
             logs.pop()
         closed = next((log.path for log in reversed(logs) if _is_closed(log.path)), None)
         said += _link(top / "logs" / "last", closed)
+        kept = {log.order for log in logs}
         images = self.images(top)
-        if images:
-            said += _link(top / "checkpoint" / "latest", images[-1].path)
+        usable = [image for image in images if image.first_log in kept] or images
+        if usable:
+            said += _link(top / "checkpoint" / "latest", usable[-1].path)
         if said:
             for log in logs[-1:]:
                 sync_file(log.path)
@@ -91,8 +99,11 @@ class Qfs(Kind):
     def lay_out(self, pieces: list[tuple[str, Path]], notes: dict[str, Path], top: Path) -> None:
         for name in ("checkpoint", "logs"):
             (top / name).mkdir(exist_ok=True)
+        logs = {int(match[1]) for key, _ in pieces if (match := LOG.fullmatch(key))}
         for key, path in pieces:
             folder = "checkpoint" if IMAGE.fullmatch(key) else "logs"
+            if folder == "checkpoint" and _image(key, path, 0).first_log not in logs:
+                continue  # the metaserver does not start from it
             _copy(path, top / folder / key)
         self.repair(top)
         sync_directory(top / "logs")
@@ -120,6 +131,15 @@ def _field(path: Path, pattern: bytes) -> str:
     with path.open("rb") as file:
         match = re.search(pattern, file.read(HEADER_BYTES), re.MULTILINE)
     return match[1].decode("ascii", "replace") if match else ""
+
+
+def _keep_torn(top: Path, log: Path, offset: int) -> None:
+    """What is taken away stays to be looked at."""
+    (top / TORN).mkdir(exist_ok=True)
+    with log.open("rb") as read:
+        read.seek(offset)
+        replace_file(top / TORN / f"{log.name}.{offset}", read.read(MOST_TORN), 0o640)
+    sync_directory(top)
 
 
 def _whole_end(path: Path, size: int) -> int:

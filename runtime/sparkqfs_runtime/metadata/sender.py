@@ -166,13 +166,14 @@ class Sender:
         images = [image for image in there if image.key not in has.images]
         if not has.images:
             images = images[-1:]  # a copy begins with the newest; what was before it is not needed for anything
-        first = min([image.first_log for image in images] + ([has.newest] if has.newest >= 0 else []), default=0)
+        used = [image.first_log for image in there if image.key in has.images or image in images]
+        first = min(used + ([has.newest] if has.newest >= 0 else []), default=0)
         changed = False
-        for image in images:
-            changed |= self.send_image(link, has, image)
-        for log in self.kind.logs(self.top):
+        for log in self.kind.logs(self.top):  # before the images that cannot be used without them
             if log.order >= first:
                 changed |= self.send_log(link, has, log)
+        for image in images:
+            changed |= self.send_image(link, has, image)
         for name, body in self.kind.notes(self.top).items():
             digest = hashlib.sha256(body).hexdigest()
             if has.notes.get(name) != digest:
@@ -200,8 +201,6 @@ class Sender:
     def send_log(self, link: Link, has: Round, log: Piece) -> bool:
         """What a log has more than its copy."""
         offset = begun = has.logs.get(log.key, 0)
-        if log.order < has.newest and log.key not in has.logs:
-            return False  # older than what the copy goes on from
         try:
             for data in grown(self.kind, log.path, offset):
                 link.ask({"do": "append", "key": log.key, "offset": offset}, data)

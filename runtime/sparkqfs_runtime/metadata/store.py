@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkqfs import durable
-from sparkqfs_runtime.metadata.pieces import Kind
+from sparkqfs_runtime.metadata.pieces import Kind, whole_pieces
 from sparkqfs_runtime.metadata.thinning import USUAL, Image, Keep, kept_images
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -30,6 +29,8 @@ PART = ".part"
 SUMS = "SHA256SUMS"
 """Of the images, as sha256sum(1) reads it."""
 SCHEMA = 1
+MOST_TOLD = 1000
+"""Images and logs that are named to the sender, the latest."""
 
 
 class StoreError(Exception):
@@ -50,6 +51,8 @@ class Held:
     """Of an image."""
     at: float = 0.0
     """When its first bytes came; seconds since the epoch."""
+    operation: int | None = None
+    """The last one of a log, where that was looked at."""
 
 
 @dataclass
@@ -93,9 +96,13 @@ class Store:
     ) -> None:
         self.top, self.kinds, self.keep, self.clock = top, kinds, keep, clock
         self.changed: set[Path] = set()
-        found = sorted(path for path in top.iterdir() if FOLDER.fullmatch(path.name) and (path / ABOUT).is_file())
-        self.history = self._read(found[-1]) if found else None
+        found = sorted(path for path in top.iterdir() if FOLDER.fullmatch(path.name) and path.is_dir())
         self.number = int(found[-1].name) if found else 0
+        while found and not (found[-1] / ABOUT).is_file():
+            if any(found[-1].iterdir()):
+                raise ValueError(f"{found[-1]} has no {ABOUT}: it is not known what it is a copy of")
+            found.pop()  # its beginning was broken off
+        self.history = self._read(found[-1]) if found else None
 
     def _read(self, path: Path) -> History:
         about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
@@ -108,27 +115,27 @@ class Store:
                 held = Held(found.st_size, piece.is_log, piece.order, piece.first_log, at=found.st_mtime)
                 held.sha256 = sums.get(piece.key, "")
                 history.held[piece.key] = held
-        for _, newest in history.logs[-1:]:
-            key = history.logs[-1][0]
-            newest.digest, newest.size = self._digest_of_log(kind, path / key)
+        for key, held in reversed(history.logs):
+            self._look_at(history, key, held)
+            if held.operation is not None:
+                break
+        for part in path.glob(f"*{PART}"):
+            part.unlink()
         for note in (path / "notes").iterdir() if (path / "notes").is_dir() else ():
             history.notes[note.name] = sha256_of(note)
         return history
 
-    def _digest_of_log(self, kind: Kind, path: Path) -> tuple[Any, int]:
-        """SHA-256 of its whole records; a power cut may have left more, which is cut off."""
-        digest, size = hashlib.sha256(), 0
-        with path.open("r+b") as file:
-            rest = b""
-            while data := file.read(1 << 20):
-                rest += data
-                length = kind.whole(rest, size)
-                digest.update(rest[:length])
-                size, rest = size + length, rest[length:]
-            if rest:
-                file.truncate(size)
-                os.fsync(file.fileno())
-        return digest, size
+    def _look_at(self, history: History, key: str, held: Held) -> None:
+        """Checksum and last operation of a log's whole records; a power cut may have left more, which is cut off."""
+        kind, path = self.kinds[history.kind], history.path / key
+        held.digest, held.size = hashlib.sha256(), 0
+        for offset, data in whole_pieces(kind, path):
+            held.digest.update(data)
+            held.size = offset + len(data)
+            held.operation = kind.last_operation(data, offset) or held.operation
+        if path.stat().st_size > held.size:
+            os.truncate(path, held.size)
+            durable.sync_file(path)
 
     def hello(self) -> dict[str, Any]:
         """What is here of the current history."""
@@ -143,22 +150,13 @@ class Store:
             "identity": history.identity,
             "mark": history.mark(),
             "bytes": sum(one.size for one in history.held.values()),
-            "images": [[key, one.size] for key, one in history.images],
-            "logs": [[key, one.order, one.size] for key, one in logs],
+            "images": [[key, one.size] for key, one in history.images[-MOST_TOLD:]],
+            "logs": [[key, one.order, one.size] for key, one in logs[-MOST_TOLD:]],
             "newest": [logs[-1][0], logs[-1][1].size, logs[-1][1].digest.hexdigest()] if logs else None,
-            "operation": self._last_operation(history),
+            "operation": next((one.operation for _, one in reversed(logs) if one.operation is not None), None),
             "at": history.path.joinpath(TIMES).stat().st_mtime if (history.path / TIMES).exists() else history.began,
             "notes": history.notes,
         }
-
-    def _last_operation(self, history: History) -> int | None:
-        kind = self.kinds[history.kind]
-        for key, held in reversed(history.logs):
-            with (history.path / key).open("rb") as file:
-                found = kind.last_operation(file.read(held.size))
-            if found is not None:
-                return found
-        return None
 
     def begin(self, kind: str, identity: str, accepted: str) -> None:
         """A new history. One that is here is left for it only when `accepted` is its mark."""
@@ -168,7 +166,6 @@ class Store:
             raise StoreError(f"there is a history of {self.history.identity} with the mark {self.history.mark()}")
         self.number += 1
         path = self.top / f"{self.number:06d}"
-        shutil.rmtree(path, ignore_errors=True)  # one whose beginning was broken off
         path.mkdir(mode=0o750)
         now = self.clock()
         about = {"schema": SCHEMA, "kind": kind, "identity": identity, "began": now}
@@ -196,20 +193,25 @@ class Store:
 
     def _append_log(self, history: History, key: str, offset: int, body: bytes) -> None:
         path, held = history.path / key, history.held.get(key)
-        size = held.size if held is not None else 0
-        if offset != size:
-            raise StoreError(f"{key} has {size} bytes here, not {offset}")
-        if held is not None and held.digest is None:
-            raise StoreError(f"{key} is not the newest log here")
-        with path.open("ab") as file:
-            file.truncate(size)
-            file.write(body)
-        self.changed.add(path)
         if held is None:
+            self.sync()  # what was before it is on the disk before it is begun
+            path.open("xb").close()
             piece = self.kinds[history.kind].of_copy(key, path)
             assert piece is not None
             held = history.held[key] = Held(0, True, piece.order, digest=hashlib.sha256(), at=self.clock())
+        if held.digest is None:
+            self._look_at(history, key, held)
+        if offset != held.size:
+            raise StoreError(f"{key} has {held.size} bytes here, not {offset}")
+        with path.open("r+b") as file:
+            if os.fstat(file.fileno()).st_size < held.size:
+                raise StoreError(f"{key} has lost bytes on the disk here")
+            file.seek(held.size)
+            file.truncate()
+            file.write(body)
+        self.changed.add(path)
         held.digest.update(body)
+        held.operation = self.kinds[history.kind].last_operation(body, offset) or held.operation
         held.size += len(body)
 
     def finish(self, key: str, size: int, sha256: str) -> None:

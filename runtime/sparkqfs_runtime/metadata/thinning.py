@@ -49,6 +49,7 @@ def kept_images(images: Sequence[Image], now: float, keep: Keep = USUAL) -> Stay
     """`images` are in the order in which they were made. The newest stays however old it is."""
     if not images:
         return Stay(set(), 0)
+    now = min(now, images[-1].at)  # a clock that jumped, or a time without a master, makes nothing old
     ages = [(now - image.at) / DAY_S for image in images]
     recent = [number for number, age in enumerate(ages) if age <= keep.all]
     older = [number for number, age in enumerate(ages) if age > keep.all]

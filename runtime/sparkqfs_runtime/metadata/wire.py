@@ -13,6 +13,7 @@ import json
 import os
 import socket
 import struct
+import time
 from typing import Any
 
 GREETING = b"sparkqfs-copies-1\n"
@@ -31,11 +32,14 @@ class WireError(OSError):
 class Link:
     """One connection; every wait is bounded by the socket's own timeout. Raises OSError."""
 
-    def __init__(self, connection: socket.socket, key: bytes, *, asks: bool) -> None:
+    def __init__(self, connection: socket.socket, key: bytes, *, asks: bool, within_s: float | None = None) -> None:
+        """`within_s`: the greeting must be over by then, however slowly bytes come."""
         self.connection = connection
+        self.end = None if within_s is None else time.monotonic() + within_s
         self.sent = self.got = 0
         self.mine, self.theirs = (b"asks", b"answers") if asks else (b"answers", b"asks")
         self.key = self._greet(key, asks=asks)
+        self.end = None
 
     def _greet(self, key: bytes, *, asks: bool) -> bytes:
         if not key:
@@ -106,6 +110,8 @@ class Link:
     def _take(self, length: int) -> bytes:
         pieces, left = [], length
         while left:
+            if self.end is not None:
+                self.connection.settimeout(max(0.01, self.end - time.monotonic()))
             data = self.connection.recv(min(left, 1 << 20))
             if not data:
                 raise WireError("the connection was closed")

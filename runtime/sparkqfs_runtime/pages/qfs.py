@@ -20,7 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sparkqfs_runtime import trash
 from sparkqfs_runtime.metadata.sender import copies_of
 from sparkqfs_runtime.pages.missing_data import PATH, Watcher, interval
 from sparkqfs_runtime.pages.sources import Qfs
@@ -136,7 +135,6 @@ def main(argv: list[str]) -> None:
     port = config.getint("webserver", "webServer.metaserverPort")
     watcher = Watcher(Qfs(host, port), interval()).start()
     watcher.copies = copies_of("qfs")
-    trash.start(host, port)
     http.server.SimpleHTTPRequestHandler = guarded(doc_root, Path.cwd(), key, watcher.document)  # type: ignore[misc]
     sys.path.insert(0, str(program.parent))
     sys.argv = [str(program), argv[1]]

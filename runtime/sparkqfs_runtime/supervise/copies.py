@@ -8,7 +8,8 @@ from pathlib import Path
 from sparkqfs import topology
 from sparkqfs_runtime.metadata import guard, keeper
 from sparkqfs_runtime.metadata.kinds import KINDS
-from sparkqfs_runtime.metadata.sender import keepers_of
+from sparkqfs_runtime.metadata.pieces import Kind
+from sparkqfs_runtime.metadata.sender import Keeper, keepers_of
 from sparkqfs_runtime.supervise.address import own_address
 from sparkqfs_runtime.supervise.disks import check_markers
 from sparkqfs_runtime.supervise.setup import (
@@ -39,14 +40,17 @@ def check_metadata(setup: Setup) -> None:
     """
     kind, keepers = KINDS[setup.storage], keepers_of(setup.get("SPARKQFS_COPIES"))
     try:
+        if keepers:
+            _compare(setup, kind, keepers)
         for line in kind.repair(setup.data):
             say(line)
-        if not keepers:
-            return
-        asked = guard.ask_keepers(kind, setup.data, keepers, copies_key(setup), say, _deadline(setup))
-        found = guard.objections(asked, setup.data, kind.identity(setup.data))
     except OSError as error:
         die(EX_CONFIG, f"the metadata cannot be looked at: {error}; nothing started")
+
+
+def _compare(setup: Setup, kind: Kind, keepers: list[Keeper]) -> None:
+    asked = guard.ask_keepers(kind, setup.data, keepers, copies_key(setup), say, _deadline(setup))
+    found = guard.objections(asked, setup.data, kind.identity(setup.data))
     for node, why in asked.silent.items():
         say(f"no answer of the one who keeps a copy of the metadata on {node}: {why}")
     if found:
