@@ -475,10 +475,15 @@ def test_a_damaged_replica_is_read_by_its_chunkserver_reported_and_made_again(
     files = [put(cluster, reader, f"/healed{reason}{number}") for number in range(5)]
     for file in files:
         DAMAGES[reason](file)
+    damaged = {file: file.read_bytes() for file in files}
     for number in range(len(files)):
         reader("open", f"/healed{reason}{number}", "heal")
         reader.same("heal", 20, 1)
-    cluster.wait(lambda: not any(file.exists() for file in files), "end of the damaged copies", 30)
+
+    def is_gone() -> bool:  # the copy that is made instead may get the very name of the damaged one
+        return not any(file.exists() and file.read_bytes() == damaged[file] for file in files)
+
+    cluster.wait(is_gone, "end of the damaged copies", 30)
     ids = {file.name.split(".")[1] for file in files}
 
     def again() -> bool:
