@@ -84,6 +84,8 @@ class Session:
         """
         if not self._secrets:
             self._secrets = self._read_secrets()
+        if complete and not set(SECRET_NAMES) <= set(self._secrets):
+            self._secrets = self._read_secrets()  # prep may have added them since
         lacking = [name for name in SECRET_NAMES if name not in self._secrets]
         if complete and lacking:
             what = f"its secrets lack {', '.join(lacking)}, which an earlier version did not make"
