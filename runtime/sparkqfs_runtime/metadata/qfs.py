@@ -73,7 +73,9 @@ class Qfs(Kind):
             if end == size and end:
                 break
             if not end and size > HEADER_BYTES:
-                raise OSError(f"{newest} has {size} bytes and no whole block: it is not a log that can be repaired here")
+                raise OSError(
+                    f"{newest} has {size} bytes and no whole block: it is not a log that can be repaired here"
+                )
             _keep_torn(top, newest, end)
             if end:
                 os.truncate(newest, end)
