@@ -150,8 +150,8 @@ def start_master(container: Container, keeping: Keeping, **environ: str) -> tupl
         assert time.monotonic() < end
         time.sleep(0.02)
     code = process.poll()
-    process.send_signal(signal.SIGKILL)
-    output, _ = process.communicate()
+    process.send_signal(signal.SIGTERM)  # it ends its daemons
+    output, _ = process.communicate(timeout=60)
     return code, output
 
 
