@@ -948,8 +948,10 @@ class Ending(Storage):
                 time.sleep(1)
             assert (ran.code, ran.json["state"], ran.json["storage"]["lost_blocks"]) == (1, "degraded", 1)
             (problem,) = ran.json["problems"]
-            command = problem["hint"].split("`")[1]
-            assert self.kind.lists_lost in command
+            ours, command = problem["hint"].split("`")[1:4:2]
+            assert ours == "invoke fsck" and self.kind.lists_lost in command
+            listed = cluster.run("fsck", "--json")
+            assert listed.code == 1 and "/tmp/once.bin" in listed.out, listed.out
             # fsck ends with an error when there is something to list
             assert "/tmp/once.bin" in on_node(1, "sh", "-c", f"{command} || true")
         finally:
