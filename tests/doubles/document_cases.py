@@ -34,22 +34,11 @@ from tests.builders.bench import a_result
 from tests.builders.facts import a_fresh_node, a_node
 from tests.builders.locality import measured
 from tests.builders.status import a_status
+from tests.builders.usage import USAGE
 from tests.doubles.documents import Place, an_engine
 from tests.doubles.manager import Manager
 
 APP = "app-20260101120100-0000"
-USAGE = """\
-uptime 1000.50
-cores 4
-cpu 100 20 30 800 50 4 6 10 70 0
-load 1.25
-memory 8000 2000
-disk 10 20
-net 1000 3000
-celsius 61500
-data 400 100
-end
-"""
 
 
 # --- the cluster ---

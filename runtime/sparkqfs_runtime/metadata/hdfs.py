@@ -16,7 +16,7 @@ import zlib
 from pathlib import Path
 
 from sparkqfs.durable import sync, sync_directory
-from sparkqfs_runtime.metadata.pieces import Kind, Piece
+from sparkqfs_runtime.metadata.pieces import Kind, Piece, copy_piece
 
 IMAGE = re.compile(r"fsimage_(\d{19})")
 LOG = re.compile(r"edits_(?:inprogress_(\d{19})|(\d{19})-\d{19})")
@@ -96,13 +96,15 @@ class Hdfs(Kind):
         seen = 0
         for key, path in pieces:
             if IMAGE.fullmatch(key):
-                digest = _copy(path, current / key)
-                _write(current / f"{key}.md5", f"{digest} *{key}\n".encode())
+                copy_piece(path, current / key)
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+                _write(current / f"{key}.md5", f"{digest.hexdigest()} *{key}\n".encode())
                 seen = max(seen, int(key.partition("_")[2]))
         for number, (first, path) in enumerate(logs):
             is_last = number == len(logs) - 1
             name = f"edits_inprogress_{first:019d}" if is_last else f"edits_{first:019d}-{logs[number + 1][0] - 1:019d}"
-            _copy(path, current / name)
+            copy_piece(path, current / name)
             seen = max(seen, first)
         _write(current / VERSION, notes[VERSION].read_bytes())
         _write(current / "seen_txid", f"{seen}\n".encode())
@@ -131,18 +133,6 @@ def _records(data: bytes) -> tuple[int, int | None]:
             break
         at, last = end, transaction
     return at, last
-
-
-def _copy(source: Path, target: Path) -> str:
-    """MD5 of what was copied."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with source.open("rb") as read, target.open("xb") as write:
-        while data := read.read(1 << 20):
-            digest.update(data)
-            write.write(data)
-        write.flush()
-        sync(write.fileno())
-    return digest.hexdigest()
 
 
 def _write(path: Path, data: bytes) -> None:

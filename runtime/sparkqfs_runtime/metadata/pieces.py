@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from sparkqfs import durable
 
 READ_BYTES = 1 << 20
 LONGEST_RECORD = 64 << 20
@@ -126,3 +129,11 @@ def _pieces(kind: Kind, descriptor: int, end: int, offset: int) -> Iterator[tupl
             return
         yield offset, data[:length]
         offset += length
+
+
+def copy_piece(source: Path, target: Path) -> None:
+    """A new file with the same bytes, on the disk when this returns. Raises OSError, also for one that is there."""
+    with source.open("rb") as read, target.open("xb") as write:
+        shutil.copyfileobj(read, write, READ_BYTES)
+        write.flush()
+        durable.sync(write.fileno())

@@ -13,8 +13,8 @@ import os
 import re
 from pathlib import Path
 
-from sparkqfs.durable import replace_file, sync, sync_directory, sync_file
-from sparkqfs_runtime.metadata.pieces import Kind, Piece
+from sparkqfs.durable import replace_file, sync_directory, sync_file
+from sparkqfs_runtime.metadata.pieces import Kind, Piece, copy_piece
 
 IMAGE = re.compile(r"chkpt\.\d+\.\d+\.(\d+)")
 LOG = re.compile(r"log\.\d+\.\d+\.\d+\.(\d+)")
@@ -106,7 +106,7 @@ class Qfs(Kind):
             folder = "checkpoint" if IMAGE.fullmatch(key) else "logs"
             if folder == "checkpoint" and _image(key, path, 0).first_log not in logs:
                 continue  # the metaserver does not start from it
-            _copy(path, top / folder / key)
+            copy_piece(path, top / folder / key)
         self.repair(top)
         sync_directory(top / "logs")
         sync_directory(top / "checkpoint")
@@ -182,11 +182,3 @@ def _link(name: Path, target: Path | None) -> list[str]:
     os.link(target, new)
     new.replace(name)
     return [f"{name}: now the link to {target.name} that the metaserver looks for"]
-
-
-def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as read, target.open("xb") as write:
-        while data := read.read(1 << 20):
-            write.write(data)
-        write.flush()
-        sync(write.fileno())

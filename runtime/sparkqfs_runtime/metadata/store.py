@@ -80,11 +80,15 @@ class History:
         found = [(key, one) for key, one in self.held.items() if one.is_log]
         return sorted(found, key=lambda item: item[1].order)
 
+    @property
+    def newest(self) -> list[Any]:
+        """Key, size and SHA-256 of the newest log; empty without one."""
+        logs = self.logs
+        return [logs[-1][0], logs[-1][1].size, logs[-1][1].digest.hexdigest()] if logs else []
+
     def mark(self) -> str:
         """Names this state: 12 hexadecimal digits, others for every other state."""
-        logs = self.logs
-        newest = [logs[-1][0], logs[-1][1].size, logs[-1][1].digest.hexdigest()] if logs else []
-        text = json.dumps([self.kind, self.identity, newest])
+        text = json.dumps([self.kind, self.identity, self.newest])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -152,9 +156,8 @@ class Store:
             "bytes": sum(one.size for one in history.held.values()),
             "images": [[key, one.size] for key, one in history.images[-MOST_TOLD:]],
             "logs": [[key, one.order, one.size] for key, one in logs[-MOST_TOLD:]],
-            "newest": [logs[-1][0], logs[-1][1].size, logs[-1][1].digest.hexdigest()] if logs else None,
+            "newest": history.newest or None,
             "operation": next((one.operation for _, one in reversed(logs) if one.operation is not None), None),
-            "at": history.path.joinpath(TIMES).stat().st_mtime if (history.path / TIMES).exists() else history.began,
             "notes": history.notes,
         }
 
@@ -298,8 +301,5 @@ def read_sums(folder: Path) -> dict[str, str]:
 
 def sha256_of(path: Path) -> str:
     """Of a whole file."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while data := file.read(1 << 20):
-            digest.update(data)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
