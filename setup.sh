@@ -69,12 +69,12 @@ drop_stale_pid() {
 
 # Why the engine does not answer this user, and what to do; nothing that a user who is not root could do is tried.
 say_no_engine() {
-  local user
+  local said=$1 user
   user=$(id -un)
   if ! command -v docker >/dev/null 2>&1; then
     echo "a Docker Engine is needed: sudo apt-get install docker.io (Debian, Ubuntu) or Docker's own packages, then" >&2
     echo "  sudo usermod -aG docker $user, and log in again" >&2
-  elif grep -qi 'permission denied' <<<"$1"; then
+  elif grep -qi 'permission denied' <<<"$said"; then
     echo "user $user may not use the Docker Engine: sudo usermod -aG docker $user, and log in again" >&2
   elif has_systemd; then
     echo "the Docker Engine does not run: sudo systemctl start docker" >&2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from invoke import Collection
 
+from sparkqfs import streams
 from sparkqfs.cli import cluster, files, help_flag, local, measuring, programs, storage, watching
 
 ns = Collection(
@@ -16,6 +17,7 @@ ns = Collection(
     cluster.deploy,
     watching.status,
     watching.top,
+    watching.fsck,
     measuring.verify,
     programs.notebook,
     programs.token,
@@ -40,3 +42,4 @@ ns.add_collection(Collection("bench", measuring.bench_storage, measuring.bench_r
 ns.add_collection(Collection("local", local.local_up, local.local_down, local.local_status))
 ns.add_collection(Collection("app", programs.app_logs))
 help_flag.add_to(ns)
+streams.guard()

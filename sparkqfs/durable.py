@@ -22,6 +22,15 @@ def sync(descriptor: int) -> None:
             raise
 
 
+def sync_file(path: Path) -> None:
+    """The bytes of a file that is there; a link is not followed. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def sync_directory(path: Path) -> None:
     """The names in a directory. Raises OSError. One that may be written but not read cannot be synced, and is not."""
     try:

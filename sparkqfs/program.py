@@ -10,6 +10,7 @@ from invoke.exceptions import Exit, ParseError
 
 from sparkqfs import __version__
 from sparkqfs.errors import ExitCode
+from sparkqfs.streams import exit_code_of
 
 
 class SparkqfsProgram(Program):  # type: ignore[misc]
@@ -37,6 +38,6 @@ def main() -> None:
     """
     root = Path(__file__).resolve().parent.parent
     compiled = [] if sys.dont_write_bytecode else ["--write-pyc"]
-    SparkqfsProgram(name="sparkqfs", binary="sparkqfs", version=__version__).run(
-        [sys.argv[0], "--search-root", str(root), *compiled, *sys.argv[1:]]
-    )
+    words = [sys.argv[0], "--search-root", str(root), *compiled, *sys.argv[1:]]
+    program = SparkqfsProgram(name="sparkqfs", binary="sparkqfs", version=__version__)
+    sys.exit(exit_code_of(lambda: program.run(words)))

@@ -23,6 +23,9 @@ SPARK_WORKER_UI_PORT = 8081
 QFS_UI_PORT = 20050
 NAMENODE_PORT = 9820
 DATANODE_PORT = 9866
+DATANODE_IPC_PORT = 9867
+DATANODE_HTTP_PORT = 9864
+"""On loopback."""
 HDFS_UI_PORT = 9870
 NAMENODE_HTTP_PORT = 9871
 """On loopback: a page of ours is in front of it."""
@@ -36,6 +39,34 @@ HISTORY_PORT = 18080
 HISTORY_OWN_PORT = 18081
 """On loopback: a page of ours is in front of it."""
 METASTORE_PORT = 9083
+METADATA_COPY_PORT = 20100
+SWARM_PORT = 2377
+"""On the manager, for nodes that join."""
+SWARM_NODES_PORT = 7946
+"""Among all nodes."""
+FIXED_PORTS = {
+    META_CLIENT_PORT: "the metaserver's, for clients",
+    META_CHUNK_PORT: "the metaserver's, for chunkservers",
+    CHUNK_PORT: "the chunkservers'",
+    NAMENODE_PORT: "the namenode's, for clients",
+    DATANODE_PORT: "the datanodes'",
+    SPARK_MASTER_PORT: "the Spark master's",
+    SPARK_WORKER_PORT: "the Spark workers'",
+    SPARK_WORKER_UI_PORT: "the Spark workers' web UI's",
+    METASTORE_PORT: "the metastore's",
+    METADATA_COPY_PORT: "that of the metadata's copies",
+    SWARM_PORT: "Swarm's own",
+    SWARM_NODES_PORT: "Swarm's own",
+}
+"""No setting may give these to something else: port → whose it is. On the machines' own network they are the machine's,
+and `network` can be changed."""
+INNER_PORTS = {
+    NAMENODE_HTTP_PORT: "that of the namenode's web server",
+    DATANODE_HTTP_PORT: "that of the datanodes' web server",
+    DATANODE_IPC_PORT: "the datanodes', for each other",
+    HISTORY_OWN_PORT: "the history server's own",
+}
+"""The same, but only on the machines' own network: an overlay's containers keep them to themselves."""
 
 QFS_MASTER = "qfs-master"
 HDFS_NAMENODE = "hdfs-namenode"
@@ -44,6 +75,9 @@ WORKER_NODE = "worker-node"
 JUPYTER_SERVER = "jupyter-server"
 HISTORY_SERVER = "history-server"
 METASTORE = "metastore"
+METADATA_COPY = "metadata-copy"
+METADATA_SECRET = "metadata-key"
+"""Known to the storage's master and to those who keep copies of its metadata, to no container of users' programs."""
 RECOVERY_TOP = "spark-master"
 """The Spark master's state, under the manager's first data directory."""
 CATALOGUE_TOP = "metastore"

@@ -6,9 +6,12 @@ import collections
 import shutil
 import signal
 import subprocess
+from collections.abc import Generator
 from typing import Any
 
 import pytest
+
+from tests import phases
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background, and whatever it starts
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -26,6 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--part", choices=[*FIRST_OF, "soak"], help="only these tests, the long ones among them (./test --all PART)"
     )
+    parser.addoption(
+        "--write-documents", action="store_true", help="write tests/data/documents.json as the tasks' documents are now"
+    )
 
 
 def has_engine() -> bool:
@@ -40,6 +46,14 @@ def group_of(file: str) -> str:
     if file.startswith("tests/cluster/"):
         return SMALL_CLUSTERS if file.endswith(("/test_local.py", "/test_shared.py")) else LIFECYCLE
     return QFS_GROUP if file.startswith("tests/storage/") else file
+
+
+def column_of(nodeid: str) -> str:
+    """A test's column in the table of seconds."""
+    group = group_of(nodeid.partition("::")[0])
+    if group == LIFECYCLE and "::Test" in nodeid:
+        return nodeid.split("::")[1].removeprefix("Test")
+    return group if group in (LIFECYCLE, SMALL_CLUSTERS, QFS_GROUP) else "others"
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -86,7 +100,27 @@ def is_of(part: str, item: pytest.Item) -> bool:
     return is_alone and part == ("hdfs" if "hdfs" in item.name else "qfs")
 
 
+_counted: collections.defaultdict[str, float] = collections.defaultdict(float)
+"""What earlier reports of this process have carried, by phase."""
+_seconds: dict[str, collections.defaultdict[str, float]] = {}
+"""Group of tests → seconds by phase, of all processes."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Each report carries what was counted since the one before it."""
+    report = yield
+    if took := phases.taken(_counted):
+        report.user_properties.append(("phases", took))
+    return report
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    counts: dict[str, float] = dict(report.user_properties).get("phases", {})  # type: ignore[assignment]
+    group = _seconds.setdefault(column_of(report.nodeid), collections.defaultdict(float))
+    for name, count in counts.items():
+        group[name] += count
+    group[phases.TESTS] += report.duration - sum(counts.values())
     for storage, part in STORAGES.items():
         if report.when == "call" and part in report.nodeid:
             _outcomes[storage][report.outcome] += 1
@@ -113,3 +147,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.write_line(f"skipped: {len(skipped)}")
     for reason, count in reasons.most_common():
         terminalreporter.write_line(f"  {count} × {reason}")
+    if any(count >= 0.5 for group in _seconds.values() for name, count in group.items() if name != phases.TESTS):
+        terminalreporter.section("where the time went")
+        for line in phases.table(_seconds):
+            terminalreporter.write_line(line)

@@ -5,157 +5,24 @@ Usage: health ROLE, or health port NUMBER for a service that is healthy when it 
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import shlex
-import socket
 import sys
-import threading
-import urllib.request
-from pathlib import Path
-from typing import Any
 
-from sparkqfs import topology
-
-TIMEOUT_S = 6.0
-DATA_PORTS = {"qfs": topology.CHUNK_PORT, "hdfs": topology.DATANODE_PORT}
-"""Of the chunkserver and of the datanode, by storage."""
-
-
-def settings() -> dict[str, str]:
-    """What the supervisor wrote for programs like this one."""
-    path = Path(os.environ.get("SPARKQFS_RUN_DIR") or "/run/sparkqfs") / "env"
-    pairs = (shlex.split(line)[0].partition("=") for line in path.read_text(encoding="utf-8").splitlines() if line)
-    return {key: value for key, _, value in pairs}
-
-
-def page(default_port: int, path: str) -> Any:
-    """What the role's own web page says, as JSON."""
-    return json.loads(get(f"http://127.0.0.1:{os.environ.get('SPARKQFS_UI_PORT') or default_port}{path}"))
-
-
-def get(url: str) -> bytes:
-    """The body of an answer 200. Raises OSError."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=TIMEOUT_S) as answer:
-        if answer.status != 200:
-            raise OSError(f"{url} answers {answer.status}")
-        return bytes(answer.read())
-
-
-def worker_node() -> None:
-    """The worker's UI, and the port of the chunkserver or datanode under the address that Spark knows."""
-    known = settings()
-    address = known["NODE_IP"]
-    found = json.loads(get(f"http://{address}:{topology.SPARK_WORKER_UI_PORT}/json/"))
-    check_master(str(found.get("masterurl") or ""), known.get("SPARK_MASTER_URL", ""))
-    port = DATA_PORTS.get(known.get("SPARKQFS_STORAGE", "qfs"))
-    if port is not None:
-        socket.create_connection((address, port), TIMEOUT_S).close()
-
-
-def check_master(followed: str, named: str) -> None:
-    """The master that a worker follows is the one whose name is known. Raises ValueError when that is another.
-
-    A new master calls its workers. One that it does not know, because its own record was lost, goes on calling the old
-    address; only a start of its own makes it look the name up. Without a known master nothing is wrong with the worker.
-    """
-    place, name = (url.removeprefix("spark://").rpartition(":")[0] for url in (followed, named))
-    known = addresses(name) if place and name else set()
-    if known and place != name and place not in known:
-        raise ValueError(f"the worker follows a Spark master at {place}, which is at {', '.join(sorted(known))}")
-
-
-def addresses(name: str) -> set[str]:
-    """IPv4 addresses of a name; none when that takes longer than a second, as where no name server answers."""
-    found: set[str] = set()
-
-    def ask() -> None:
-        with contextlib.suppress(OSError):
-            found.update(str(one[4][0]) for one in socket.getaddrinfo(name, None, socket.AF_INET))
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(1.0)
-    return set(found)
-
-
-def qfs_master() -> None:
-    """The metaserver answers through its web UI. In recovery it is healthy: chunkservers need its name to end that."""
-    if "systemInfo" not in page(topology.QFS_UI_PORT, "/query/meta"):
-        raise ValueError("no systemInfo from the metaserver")
-
-
-def hdfs_namenode() -> None:
-    """The namenode answers through the guard. While it starts and in safe mode too: datanodes need its name then."""
-    progress = "/jmx?qry=Hadoop:service=NameNode,name=StartupProgress"
-    if not page(topology.HDFS_UI_PORT, progress)["beans"]:
-        raise ValueError("no beans from the namenode")
-
-
-def spark_master() -> None:
-    """The master is the acting one."""
-    status = page(topology.SPARK_UI_PORT, "/json/").get("status")
-    if status != "ALIVE":
-        raise ValueError(f"the Spark master is {status}")
-
-
-def jupyter_server() -> None:
-    """The server answers; its version is the one thing that needs no token."""
-    page(topology.JUPYTER_PORT, "/api")
-
-
-def history_server() -> None:
-    """The server answers."""
-    page(topology.HISTORY_PORT, "/api/v1/version")
-
-
-def metastore() -> None:
-    """It answers by its own protocol, from its database."""
-    question = b"\x80\x01\x00\x01" + _text(b"get_database") + bytes(4) + b"\x0b\x00\x01" + _text(b"default") + b"\x00"
-    port = int(os.environ.get("SPARKQFS_METASTORE_PORT") or topology.METASTORE_PORT)
-    with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as link:
-        link.sendall(question)
-        with link.makefile("rb") as answer:
-            kind = answer.read(4 + 4 + len(b"get_database") + 4)[:4]
-            field = answer.read(3)
-    if (kind, field) != (b"\x80\x01\x00\x02", b"\x0c\x00\x00"):
-        raise ValueError(f"the metastore does not know the database default: {kind!r} {field!r}")
-
-
-def _text(words: bytes) -> bytes:
-    """A string in Thrift's binary protocol."""
-    return len(words).to_bytes(4, "big") + words
-
-
-ROLES = {
-    topology.WORKER_NODE: worker_node,
-    topology.QFS_MASTER: qfs_master,
-    topology.HDFS_NAMENODE: hdfs_namenode,
-    topology.SPARK_MASTER: spark_master,
-    topology.JUPYTER_SERVER: jupyter_server,
-    topology.HISTORY_SERVER: history_server,
-    topology.METASTORE: metastore,
-}
-
-
-def port(number: int) -> None:
-    """Somebody takes connections there. Raises OSError."""
-    socket.create_connection(("127.0.0.1", number), TIMEOUT_S).close()
+from sparkqfs_runtime.probes import port
+from sparkqfs_runtime.roles import PROGRAMS, ROLES
 
 
 def main(argv: list[str]) -> int:
     """Exit code; the reason goes to stderr, where `docker inspect` shows it."""
+    probes = {name: role.probe for name, role in (ROLES | PROGRAMS).items() if role.probe is not None}
     is_port = len(argv) == 3 and argv[1] == "port" and argv[2].isdecimal()
-    if not is_port and (len(argv) != 2 or argv[1] not in ROLES):
-        print(f"usage: health {' | '.join(ROLES)} | port NUMBER", file=sys.stderr)
+    if not is_port and (len(argv) != 2 or argv[1] not in probes):
+        print(f"usage: health {' | '.join(probes)} | port NUMBER", file=sys.stderr)
         return 1
     try:
         if is_port:
             port(int(argv[2]))
         else:
-            ROLES[argv[1]]()
+            probes[argv[1]]()
     except (OSError, ValueError, KeyError) as error:
         print(f"{argv[1]}: {type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -6,24 +6,14 @@ import hashlib
 import ipaddress
 import re
 
-from sparkqfs.config.between import published_ports
-from sparkqfs.config.model import ClusterConfig, NodeConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts.nodes import NodeFacts
-from sparkqfs.topology import (
-    METASTORE_PORT,
-    OLDEST_ENGINE,
-    SPARK_MASTER_PORT,
-    SPARK_WORKER_PORT,
-    SPARK_WORKER_UI_PORT,
-)
+from sparkqfs.plan.services.ports import ports_on
+from sparkqfs.topology import OLDEST_ENGINE
 
 MAX_SKEW_S = 5.0
 MIN_FREE_BYTES = 5 << 30
-SWARM_PORT, SWARM_NODES_PORT = 2377, 7946
-"""For nodes that join, on the manager; among all nodes."""
-HOST_PORTS = {SPARK_MASTER_PORT, SPARK_WORKER_PORT, SPARK_WORKER_UI_PORT}
-"""What Spark's daemons take on the machines themselves without an overlay; those of its storage come on top."""
 
 
 def parse_version(text: str) -> tuple[int, ...]:
@@ -114,21 +104,7 @@ def _check_ports(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[Pro
     for name, fact in facts.items():
         if fact.swarm_state != "inactive":
             continue
-        for port in sorted(_wanted_ports(config, config.node(name)) & set(fact.ports)):
+        for port in sorted(ports_on(config, config.node(name)) & set(fact.ports)):
             hint = f"ss -ltnp 'sport = :{port}' names it"
             found.append(Problem(node=name, what=f"port {port} is taken there", hint=hint))
     return found
-
-
-def _wanted_ports(config: ClusterConfig, node: NodeConfig) -> set[int]:
-    """TCP ports that Swarm, and services that it may place there, take on a machine."""
-    pages = published_ports(config)
-    wanted = {SWARM_NODES_PORT}
-    if config.network == "host":
-        wanted |= HOST_PORTS
-    if node.manager:
-        wanted |= {METASTORE_PORT} if config.network == "host" and config.has_metastore else set()
-        return wanted | {*pages.values(), config.registry.port, SWARM_PORT}
-    if config.notebooks.shared:
-        wanted |= {pages["jupyter"], pages["app_ui"]}
-    return wanted

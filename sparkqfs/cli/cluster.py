@@ -76,14 +76,16 @@ def push(given: Flags) -> None:
     run("push", job, given, lock=True)
 
 
-@cluster_task("dry_run", "yes")
-def deploy(given: Flags) -> None:
+@cluster_task(
+    "dry_run", "yes", help={"accept-older": "go on with older metadata, and give this state of its copies up"}
+)
+def deploy(given: Flags, accept_older: str | None = None) -> None:
     """Deploy the stack and wait until the cluster works. --dry-run prints the stack file."""
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.cluster import deploy
 
-        return deploy.run(session)
+        return deploy.run(session, accept_older=accept_older)
 
     run("deploy", job, given, lock=True)
 

@@ -10,6 +10,9 @@ from typing import Any
 from invoke import Argument, Collection, Exit, Program, Task
 from invoke.parser import Parser, ParserContext
 
+from sparkqfs.errors import ExitCode
+from sparkqfs.streams import CannotWrite, NobodyReads, output_errors, to_nowhere
+
 OWN_NAME = "sparkqfs"
 INVOKES_NAME = "inv[oke]"
 
@@ -57,15 +60,17 @@ def shower(tasks: Collection, name: str) -> Callable[[], None]:
 
 
 def show(tasks: Collection, name: str) -> None:
-    """Print what `--help NAME` prints; a reader that has enough of it, as `head`, is no error."""
+    """Print what `--help NAME` prints; a reader that has enough of it, as `head`, is no error. Raises `Exit`."""
     is_ours = Path(sys.argv[0]).name == OWN_NAME
     program = Program(binary=OWN_NAME if is_ours else INVOKES_NAME)
     program.collection = tasks
     program.parser = Parser(contexts=[ParserContext(name=name, args=tasks[name].get_arguments())])
     try:
-        program.print_task_help(name)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        from sparkqfs.report.reporter import to_nowhere
-
+        with output_errors():
+            program.print_task_help(name)
+            sys.stdout.flush()
+    except NobodyReads:
         to_nowhere(1)
+    except CannotWrite as error:
+        to_nowhere(1)
+        raise Exit(str(error), code=int(ExitCode.FAILED)) from None

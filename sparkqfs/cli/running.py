@@ -19,6 +19,7 @@ from invoke import Exit
 
 from sparkqfs.cli.flags import Flags, values_of
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
+from sparkqfs.streams import CannotWrite, NobodyReads, tell, to_nowhere
 
 if TYPE_CHECKING:
     from sparkqfs.jobs.session import OnEvent, Session
@@ -52,8 +53,7 @@ def ask(yes: bool) -> Callable[[str], bool]:
             return True
         if not sys.stdin.isatty():
             return False
-        sys.stderr.write(f"{question} [y/N] ")  # standard output is for the result
-        sys.stderr.flush()
+        tell(f"{question} [y/N] ")  # standard output is for the result
         return input().strip().lower() in ("y", "yes")
 
     return confirm
@@ -84,9 +84,19 @@ def reporter_of(given: Flags) -> Reporter:
 
 @contextlib.contextmanager
 def reporting(given: Flags, name: str) -> Iterator[Reporter]:
-    """Errors become a report and an exit code, in one place."""
+    """Errors become a report and an exit code, in one place; standard output that takes no more, one line."""
+    try:
+        with _reported(given, name) as reporter:
+            yield reporter
+    except CannotWrite as error:
+        to_nowhere(1)
+        tell(f"{error}\n")
+        raise Exit(code=int(ExitCode.FAILED)) from None
+
+
+@contextlib.contextmanager
+def _reported(given: Flags, name: str) -> Iterator[Reporter]:
     from sparkqfs.plan.steps import JobResult
-    from sparkqfs.report.reporter import NobodyReads, to_nowhere
 
     reporter = reporter_of(given)
     try:
@@ -96,7 +106,7 @@ def reporting(given: Flags, name: str) -> Iterator[Reporter]:
             reporter.err.print_exception()
         reporter.result(JobResult(task=name, problems=error.problems, code=error.exit_code))
         raise Exit(code=int(error.exit_code)) from None
-    except Exit:
+    except (Exit, CannotWrite):
         raise
     except NobodyReads:  # whoever read it has had enough
         to_nowhere(1)
@@ -110,8 +120,9 @@ def reporting(given: Flags, name: str) -> Iterator[Reporter]:
         raise Exit(code=int(ExitCode.FAILED)) from None
     except KeyboardInterrupt:
         interrupted = Problem(what="interrupted", code=ExitCode.INTERRUPTED)
-        reporter.result(JobResult(task=name, problems=(interrupted,)))
-        sys.stderr.flush()
+        with contextlib.suppress(CannotWrite):
+            reporter.result(JobResult(task=name, problems=(interrupted,)))
+        tell("")
         os._exit(int(ExitCode.INTERRUPTED))  # a thread that still waits for a machine must not hold up the end
 
 

@@ -64,6 +64,18 @@ def top(given: Flags, once: bool = False, interval: float = 2.0) -> None:
         end_with(result)
 
 
+@cluster_task(help={"max": "files that are named at most; all are counted", "timeout": "seconds"})
+def fsck(given: Flags, max: int = 100, timeout: int = 300) -> None:
+    """Which files are lost or have too few copies, and where those are. Exit 0 none, 1 some, or not known."""
+
+    def job(session: Session) -> JobResult:
+        from sparkqfs.jobs.watching import fsck
+
+        return fsck.run(session, most=max, timeout_s=timeout)
+
+    run("fsck", job, given)
+
+
 @cluster_task("only", help={"service": "one service", "tail": "lines of each container"})
 def logs(given: Flags, service: str | None = None, tail: int = 50) -> None:
     """The last log lines of the stack's containers."""

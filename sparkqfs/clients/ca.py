@@ -74,7 +74,6 @@ def make_ca(address: str) -> tuple[str, str, str, str]:
     return ca.public_bytes(encoding).decode(), _pem(ca_key), server.public_bytes(encoding).decode(), _pem(key)
 
 
-def make_secrets() -> str:
+def make_secrets(names: tuple[str, ...]) -> str:
     """The cluster's secrets as one JSON document."""
-    names = ("jupyter_token", "spark_secret", "registry_password", "cluster_key")
     return json.dumps({name: secrets.token_hex(24) for name in names})

@@ -12,6 +12,7 @@ from sparkqfs.clients.engine import Engine
 from sparkqfs.clients.login import load_ssh_config
 from sparkqfs.clients.parallel import Results, run_on
 from sparkqfs.clients.ssh import NodeClient
+from sparkqfs.clients.wait import in_time
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
 
@@ -78,6 +79,9 @@ def open_clients(config: ClusterConfig, sudo_password: str | None = None) -> Ite
         yield clients
     except KeyboardInterrupt:
         clients.cancel()
+        in_time(clients.close)
         raise
-    finally:
+    except BaseException:
         clients.close()
+        raise
+    clients.close()

@@ -27,7 +27,7 @@ RECIPES = frozenset({"hadoop.lock", "hadoop.pom.xml"})
 """Files of docker/worker-node that say what is downloaded: what they say counts by `StorageParts.digest`."""
 
 
-SHARED_MODULES = ("__init__.py", "durable.py", "errors.py", "topology.py")
+SHARED_MODULES = ("__init__.py", "durable.py", "errors.py", "streams.py", "topology.py")
 """Of sparkqfs/, in the images as here; and all of sparkqfs/files."""
 
 

@@ -27,6 +27,7 @@ from sparkqfs.clients.context import HADOOP_LOCK
 from sparkqfs.config.loading import TARBALL_VARIABLE
 from sparkqfs.config.model import ClusterConfig, QfsConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, UnreachableError
+from sparkqfs.streams import exit_code_of, tell
 from sparkqfs.topology import MAVEN_URL, QFS_URL
 
 CHUNK = 1 << 20
@@ -282,21 +283,21 @@ def main(argv: list[str]) -> int:
     2 when what the user says of it is wrong.
     """
     if argv[1:] not in ([], ["qfs"], ["hdfs"]):
-        sys.stderr.write("usage: python -m sparkqfs.clients.download [qfs | hdfs]\n")
+        tell("usage: python -m sparkqfs.clients.download [qfs | hdfs]\n")
         return int(ExitCode.USAGE)
     try:
         if argv[1:] == ["hdfs"]:
             jars = fetch_jars(HADOOP_LOCK, offline=None, on_progress=lambda _done, _total: None)
-            sys.stderr.write(f"Hadoop: {len(jars)} jars in {cache_directory() / 'maven'}\n")
+            tell(f"Hadoop: {len(jars)} jars in {cache_directory() / 'maven'}\n")
             return 0
         config = ClusterConfig(file=Path("-"), nodes=(), storage=_storage_from_environment())
         found = fetch_tarball(
             config, platform.machine(), confirm=lambda _sha256: True, on_progress=lambda _done, _total: None
         )
     except ClusterError as error:
-        sys.stderr.write(f"{error}\n")
+        tell(f"{error}\n")
         return int(error.exit_code)
-    sys.stderr.write(f"QFS tarball {found.path} ({found.origin}), sha256 {found.sha256}\n")
+    tell(f"QFS tarball {found.path} ({found.origin}), sha256 {found.sha256}\n")
     return 0
 
 
@@ -311,4 +312,4 @@ def _storage_from_environment() -> StorageConfig:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv))
+    raise SystemExit(exit_code_of(lambda: main(sys.argv)))

@@ -13,6 +13,7 @@ import paramiko
 from fabric import Connection
 
 from sparkqfs.clients.login import close_connection, load_ssh_config, open_connection, unreachable
+from sparkqfs.clients.wait import in_time
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError, UnreachableError
 
@@ -202,7 +203,10 @@ class NodeClient:
                 reader.wait_for_pid(1.0)
                 self._kill(reader.pid)
             self._readers.remove(reader)
-            channel.close()
+            if finished:
+                channel.close()
+            else:
+                in_time(channel.close)
         if not finished:
             what = f"`{_shown(argv)}` did not end within {limit:.0f} s"
             raise ClusterError(Problem(node=self.node.name, what=what, code=ExitCode.TIMEOUT))

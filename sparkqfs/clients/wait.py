@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -34,3 +36,19 @@ def wait_until(
             text = f"timed out after {timeout_s:.0f} s waiting for {what}{seen}"
             raise DeadlineError(Problem(what=text, hint=hint, code=ExitCode.TIMEOUT))
         time.sleep(min(interval_s, max(0.05, deadline - time.monotonic())))
+
+
+def in_time(function: Callable[[], object], seconds: float = 2.0) -> None:
+    """Calls it in a thread of its own and waits no longer; what it raises is dropped.
+
+    For closing after Ctrl-C: an interrupt between two lines of paramiko's BufferedPipe leaves its lock taken, and
+    whoever closes the channel then waits for ever.
+    """
+
+    def call() -> None:
+        with contextlib.suppress(Exception):
+            function()
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(seconds)

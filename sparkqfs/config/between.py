@@ -12,20 +12,6 @@ from sparkqfs.config.model import ClusterConfig, NodeConfig, StorageKind
 from sparkqfs.config.reading import Faults
 from sparkqfs.config.redundancy import Redundancy, fitting, spark_setting
 
-_TAKEN_PORTS = {
-    topology.META_CLIENT_PORT: "the metaserver's, for clients",
-    topology.META_CHUNK_PORT: "the metaserver's, for chunkservers",
-    topology.CHUNK_PORT: "the chunkservers'",
-    topology.NAMENODE_PORT: "the namenode's, for clients",
-    topology.DATANODE_PORT: "the datanodes'",
-    topology.SPARK_MASTER_PORT: "the Spark master's",
-    topology.SPARK_WORKER_PORT: "the Spark workers'",
-    topology.SPARK_WORKER_UI_PORT: "the Spark workers' web UI's",
-    topology.METASTORE_PORT: "the metastore's",
-    2377: "Swarm's own",
-    7946: "Swarm's own",
-}
-
 
 def too_many(wanted: Redundancy, node_count: int) -> str:
     what = f"{wanted.copies} copies need" if not wanted.data else f"{wanted.name} needs"
@@ -71,7 +57,7 @@ def published_ports(config: ClusterConfig) -> dict[str, int]:
 def check_ports(config: ClusterConfig, faults: Faults) -> None:
     settings = {f"ports.{name}": port for name, port in published_ports(config).items()}
     settings["registry.port"] = config.registry.port
-    taken = dict(_TAKEN_PORTS)
+    taken = topology.FIXED_PORTS | (topology.INNER_PORTS if config.network == "host" else {})
     # what the file sets comes last, so that the fault is on a line of the file
     for path, port in sorted(settings.items(), key=lambda setting: setting[0] in faults.lines):
         if port in taken:

@@ -15,6 +15,7 @@ from sparkqfs.config.between import check_addresses, check_layout, check_paths, 
 from sparkqfs.config.model import (
     BuildConfig,
     ClusterConfig,
+    CopiesConfig,
     HdfsConfig,
     JupyterConfig,
     LogsConfig,
@@ -24,6 +25,7 @@ from sparkqfs.config.model import (
     PortsConfig,
     QfsConfig,
     RegistryConfig,
+    ScrubConfig,
     SharedConfig,
     SparkConfig,
     SshConfig,
@@ -227,6 +229,26 @@ def _storage(section: Section, base: Path, env: Mapping[str, str], node_count: i
         qfs=_qfs(section.section("qfs"), base, named or None),
         hdfs=HdfsConfig(jars=section.section("hdfs").take("jars", read.local_path(base), default.hdfs.jars)),
         shared=SharedConfig(path=section.section("shared").take("path", _SHARED_PATH, None)),
+        copies=_copies(section.section("copies")),
+        scrub=_scrub(section.section("scrub")),
+    )
+
+
+def _copies(section: Section) -> CopiesConfig:
+    default = _DEFAULT.storage.copies
+    return CopiesConfig(
+        nodes=section.take("nodes", read.integer(0, 8), default.nodes),
+        all_days=section.take("all_days", read.integer(1, 3650), default.all_days),
+        daily_days=section.take("daily_days", read.integer(0, 3650), default.daily_days),
+        weekly_days=section.take("weekly_days", read.integer(0, 3650), default.weekly_days),
+    )
+
+
+def _scrub(section: Section) -> ScrubConfig:
+    default = _DEFAULT.storage.scrub
+    return ScrubConfig(
+        hour=section.take("hour", read.integer(0, 23), default.hour),
+        rate_mib=section.take("rate", read.mebibytes(0), default.rate_mib),
     )
 
 

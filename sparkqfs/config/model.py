@@ -115,6 +115,30 @@ class HdfsConfig:
     """A directory or tar archive of these jars on this computer, for want of a way to Maven Central."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiesConfig:
+    """Copies of the storage's metadata on other nodes than the manager, and for how long earlier states are kept."""
+
+    nodes: int = 2
+    """How many nodes keep a copy, 0 to 8, the first ones that are not the manager; 0 means that none does."""
+    all_days: int = 2
+    """Every state of so many days, 1 to 3650."""
+    daily_days: int = 14
+    """One state a day of so many days, 0 to 3650."""
+    weekly_days: int = 60
+    """One state a week of so many days, 0 to 3650."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrubConfig:
+    """How the storage's own copies are read again and compared with their checksums ([fsck.md](fsck.md#the-scrub))."""
+
+    hour: int = 2
+    """QFS: when a pass begins, 0 to 23, UTC; it takes as long as it takes. HDFS reads all the time."""
+    rate_mib: int = 8
+    """What is read a second at most, for example `8m`, up to `1g`: of QFS a node, of HDFS a disk. `0m`: nothing."""
+
+
 StorageKind = Literal["qfs", "hdfs", "shared"]
 
 
@@ -129,6 +153,8 @@ class StorageConfig:
     qfs: QfsConfig = QfsConfig()
     hdfs: HdfsConfig = HdfsConfig()
     shared: SharedConfig = SharedConfig()
+    copies: CopiesConfig = CopiesConfig()
+    scrub: ScrubConfig = ScrubConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What config.py reads with: YAML as values that know their line, the collector of faults, readers of single values."""
+"""What config/loading.py reads with: YAML as values that know their line, the collector of faults, single values."""
 
 from __future__ import annotations
 

@@ -134,6 +134,8 @@ class NodeFacts:
     """The data directories in which there is metadata of a file system, whole or in part, but for the manager's first,
     for which `meta` says it.
     """
+    secret_names: tuple[str, ...] | None = None
+    """Names of the secrets that are there; `None` where they were not listed."""
     routes: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     """TCP ports that something listens on."""
@@ -164,7 +166,7 @@ class SharedPathFact:
 
 
 def parse_node(name: str, text: str) -> NodeFacts:
-    """Read the lines `key<TAB>value…` that gather.FACTS_SCRIPT prints. Raises `ValueError` on another shape."""
+    """Read the lines `key<TAB>value…` that remote/facts.sh prints. Raises `ValueError` on another shape."""
     values: dict[str, list[list[str]]] = {}
     for line in text.splitlines():
         key, *rest = line.split("\t")
@@ -205,6 +207,7 @@ def parse_node(name: str, text: str) -> NodeFacts:
         has_secrets=one("secrets") == "yes",
         records=parse_records(values),
         metadata_in=tuple(PurePosixPath(row[0]) for row in values.get("metadata_in", []) if row),
+        secret_names=_names(values.get("secrets", [[]])[0]),
         routes=tuple(row[0] for row in values.get("route", []) if row),
         ports=tuple(sorted({int(row[0]) for row in values.get("port", []) if row and row[0].isdigit()})),
     )
@@ -220,7 +223,7 @@ def parse_records(values: dict[str, list[list[str]]]) -> tuple[RecordFact, ...]:
 
 
 def parse_shared_path(text: str) -> SharedPathFact:
-    """Read the lines `key<TAB>value…` that jobs/shared_path.TOKEN_SCRIPT prints. Raises `ValueError` on others."""
+    """Read the lines `key<TAB>value…` that remote/shared_token.sh prints. Raises `ValueError` on others."""
     lines = text.splitlines()
     if not lines or lines[-1] != "end":
         raise ValueError("it is cut off")
@@ -276,6 +279,10 @@ def _container_fact(row: list[str]) -> ContainerFact:
     name, stack, mounts = row
     sources = tuple(PurePosixPath(source) for source in mounts.split(",") if source.startswith("/"))
     return ContainerFact(name=name, stack=stack, sources=sources)
+
+
+def _names(row: list[str]) -> tuple[str, ...] | None:
+    return tuple(row[1].split()) if len(row) > 1 else None
 
 
 def _meta_fact(row: list[str]) -> MetaFact:

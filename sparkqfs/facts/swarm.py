@@ -27,11 +27,13 @@ class TaskFact:
     service: str
     node: str
     state: str
+    """Swarm's word; it is `running` only when the container's health check has succeeded for the first time."""
     desired: str
     error: str
     container_id: str
     addresses: tuple[str, ...] = ()
     created: str = ""
+    """When Swarm made the task, in UTC with nanoseconds: before its image is loaded and its container starts."""
 
     @property
     def is_up(self) -> bool:

@@ -19,6 +19,7 @@ from sparkqfs.errors import ConfigError, Problem
 from sparkqfs.files.places import OURS, PART
 from sparkqfs.files.storage import LocalError
 from sparkqfs.files.wire import BLOCK_BYTES
+from sparkqfs.streams import reason, to_nowhere
 
 READ_BYTES = 1 << 20
 
@@ -154,13 +155,6 @@ class Unread(Exception):
     """Nobody reads standard output any more, as behind `| head`."""
 
 
-def to_nowhere(descriptor: int) -> None:
-    """What is still written there, at the latest when Python ends, is no error any more."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, descriptor)
-    os.close(nothing)
-
-
 class Counting:
     """A stream that what is fetched goes to, with its checksum."""
 
@@ -178,7 +172,8 @@ class Counting:
             to_nowhere(self._out.fileno())
             raise Unread from None
         except OSError as error:
-            raise LocalError(f"standard output: {error.strerror or error}") from error
+            to_nowhere(self._out.fileno())
+            raise LocalError(reason(error)) from error
         self._digest.update(data)
         self._on_bytes(len(data))
 

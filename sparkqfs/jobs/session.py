@@ -21,6 +21,7 @@ from sparkqfs.gather.nodes import gather_nodes
 from sparkqfs.plan.cluster.directories import private_directory
 from sparkqfs.plan.cluster.identity import identify
 from sparkqfs.plan.cluster.images import ImageRef
+from sparkqfs.plan.cluster.nodes import SECRET_NAMES
 from sparkqfs.plan.cluster.ownership import name_problems
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Backend
@@ -78,20 +79,32 @@ class Session:
             raise ClusterError(*[problem for problem in problems if problem.node == self.config.manager.name])
         return facts[self.config.manager.name]
 
-    def secrets(self) -> dict[str, str]:
-        """The cluster's secrets, read from the manager. Raises with a hint when prep has not made them."""
+    def secrets(self, *, complete: bool = True) -> dict[str, str]:
+        """The cluster's secrets, read from the manager. Raises with a hint when prep has not made them.
+
+        `complete`: all that this version needs; an earlier one made fewer.
+        """
         if not self._secrets:
-            path = str(private_directory(self.config) / "secrets")
-            output = self.clients.manager.run(["cat", "--", path], check=False)
-            if output.exit_code != 0:
-                what = f"{path} cannot be read: {output.last_lines(1)}"
-                raise ClusterError(Problem(node=self.config.manager.name, what=what, hint="run `invoke prep` first"))
-            try:
-                self._secrets = {str(k): str(v) for k, v in json.loads(output.stdout).items()}
-            except (ValueError, AttributeError) as error:
-                what = f"{path} is damaged"
-                raise ClusterError(Problem(node=self.config.manager.name, what=what)) from error
+            self._secrets = self._read_secrets()
+        if complete and not set(SECRET_NAMES) <= set(self._secrets):
+            self._secrets = self._read_secrets()  # prep may have added them since
+        lacking = [name for name in SECRET_NAMES if name not in self._secrets]
+        if complete and lacking:
+            what = f"its secrets lack {', '.join(lacking)}, which an earlier version did not make"
+            raise ClusterError(Problem(node=self.config.manager.name, what=what, hint="run `invoke prep` first"))
         return self._secrets
+
+    def _read_secrets(self) -> dict[str, str]:
+        path = str(private_directory(self.config) / "secrets")
+        output = self.clients.manager.run(["cat", "--", path], check=False)
+        if output.exit_code != 0:
+            what = f"{path} cannot be read: {output.last_lines(1)}"
+            raise ClusterError(Problem(node=self.config.manager.name, what=what, hint="run `invoke prep` first"))
+        try:
+            return {str(k): str(v) for k, v in json.loads(output.stdout).items()}
+        except (ValueError, AttributeError) as error:
+            what = f"{path} is damaged"
+            raise ClusterError(Problem(node=self.config.manager.name, what=what)) from error
 
     def registry_auth(self) -> dict[str, str]:
         """Login of the cluster's registry."""

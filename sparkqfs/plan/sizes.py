@@ -170,7 +170,7 @@ def _outside(config: ClusterConfig, node: NodeConfig, machine: int) -> tuple[Sha
     registry = (Share("registry", REGISTRY_MIB),) if node.manager else ()
     shares: list[Share] = []
     for service in single_services(config):
-        if node.manager or service.may_move(config):
+        if service.may_move(config) or service.place(config) == node:
             shares += service.shares(config, machine)
     at = 1 if backend_of(config).master is not None and node.manager else 0
     return (Share("system", system), *shares[:at], *registry, *shares[at:])

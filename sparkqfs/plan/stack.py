@@ -23,7 +23,12 @@ from sparkqfs.plan.storage import backend_of
 CLUSTER_LABEL = "sparkqfs.cluster"
 NODE_LABEL = "sparkqfs.node"
 CLASS_LABEL = "sparkqfs.class"
-SECRETS = {"spark-secret": "spark_secret", "jupyter-token": "jupyter_token", "cluster-key": "cluster_key"}
+SECRETS = {
+    "spark-secret": "spark_secret",
+    "jupyter-token": "jupyter_token",
+    "cluster-key": "cluster_key",
+    "metadata-key": "metadata_key",
+}
 """File in the container → name in the cluster's secrets."""
 
 OUTPUT_PIECES = 8
@@ -243,7 +248,7 @@ class _Common:
             "deploy": deploy,
         }
         if service.image:
-            document["command"] = ["/opt/sparkqfs/bin/supervise", service.name]
+            document["command"] = ["/opt/sparkqfs/bin/supervise", service.role or service.name]
         if self.on_host:
             document["extra_hosts"] = self.extra_hosts()
             if service.ports:  # nothing maps ports there: the process listens on the published one itself
@@ -258,7 +263,9 @@ class _Common:
 
     def single(self, service: Service) -> Document:
         """A service with one container."""
-        return self.service(service, [] if service.may_move(self.config) else self.pinned_to_manager())
+        return self.service(
+            service, [] if service.may_move(self.config) else self.pinned_to(service.place(self.config))
+        )
 
     def worker(self, node: NodeConfig, class_name: str) -> Document:
         """The service of the machines that are like this one."""
@@ -271,11 +278,13 @@ class _Common:
         return self.service(service, [constraint], mode="global", resources={"limits": limits})
 
     def extra_hosts(self) -> list[str]:
-        """The names that the overlay's DNS would know, for the machines' own network; all of them on the manager."""
-        called = [service.name for service in single_services(self.config) if service.is_called]
-        called.sort(key=lambda name: name != topology.SPARK_MASTER)  # as ever: another order is another stack
-        return [f"{name}:{self.config.manager.advertise}" for name in called]
+        """The names that the overlay's DNS would know, for the machines' own network."""
+        called = [service for service in single_services(self.config) if service.is_called]
+        called.sort(
+            key=lambda service: service.name != topology.SPARK_MASTER
+        )  # as ever: another order is another stack
+        return [f"{service.name}:{service.place(self.config).advertise}" for service in called]
 
-    def pinned_to_manager(self) -> list[str]:
-        """To the one machine, not to the role."""
-        return [f"node.labels.{NODE_LABEL} == {self.config.manager.name}"]
+    def pinned_to(self, node: NodeConfig) -> list[str]:
+        """To the one machine, not to a role of Swarm's."""
+        return [f"node.labels.{NODE_LABEL} == {node.name}"]

@@ -52,7 +52,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a node or a thing: `changed`, `unchanged`, `planned` or `failed`."""
+    """What came of a node or a thing: `changed`, `unchanged`, `planned` or `failed`; for doctor `ok` or `failed`."""
 
     subject: str
     state: str

@@ -1,11 +1,10 @@
-# shellcheck shell=sh disable=SC1007,SC2010,SC2046,SC2086,SC2209
+# shellcheck shell=sh disable=SC1007,SC2010,SC2086,SC2209
 # Sent by sparkqfs/gather/nodes.py, which says what its words are.
-user=$1 group=$2 uid=$3 gid=$4 registry=$5 manager=$6 more=$7 top=$8 blocks=$9
-shift 9
-block_files=$1 metadata=$2 counted=$3
-shift 3
+user=$1 group=$2 uid=$3 gid=$4 registry=$5 manager=$6 more=$7 top=$8 blocks=$9 block_files=${10} metadata=${11} counted=${12}
+shift 12
+first=$1
 tab=$(printf '\t')
-say() { printf '%s' "$1"; shift; for v in "$@"; do printf '\t%s' "$v"; done; printf '\n'; }
+say() { key=$1; shift; printf '%s' "$key"; for v in "$@"; do printf '\t%s' "$v"; done; printf '\n'; }
 say clock "$(date +%s.%N)"
 say hostname "$(uname -n)"
 say arch "$(uname -m)"
@@ -25,19 +24,20 @@ say user_id "$(getent passwd "$uid")"
 say group_name "$(getent group "$group")"
 say group_id "$(getent group "$gid")"
 path() {
-  if [ -L "$1" ]; then kind=link
-  elif [ -d "$1" ]; then kind=directory
-  elif [ -f "$1" ]; then kind=file
-  elif [ -e "$1" ]; then kind=other
-  else say path "$1" missing "" "" "" yes; return; fi
+  entry=$1
+  if [ -L "$entry" ]; then kind=link
+  elif [ -d "$entry" ]; then kind=directory
+  elif [ -f "$entry" ]; then kind=file
+  elif [ -e "$entry" ]; then kind=other
+  else say path "$entry" missing "" "" "" yes; return; fi
   empty=yes
-  if [ "$kind" = directory ] && [ -n "$(ls -A "$1" 2>/dev/null | grep -vxF lost+found | head -n 1)" ]; then empty=no; fi
-  set -- "$1" $(stat -c '%u %g %a' "$1")
-  say path "$1" "$kind" "$2" "$3" "$4" "$empty"
+  if [ "$kind" = directory ] && [ -n "$(ls -A "$entry" 2>/dev/null | grep -vxF lost+found | head -n 1)" ]; then empty=no; fi
+  rights=$(stat -c "%u${tab}%g${tab}%a" "$entry") || rights=$tab$tab
+  say path "$entry" "$kind" "$rights" "$empty"
 }
 . ./records.sh
 records_in /var/lib/sparkqfs
-id_in() { [ -f "$1" ] && [ ! -L "$1" ] && head -n 1 "$1" | tr -cd 'a-z0-9-'; }
+id_in() { file=$1; [ -f "$file" ] && [ ! -L "$file" ] && head -n 1 "$file" | tr -cd 'a-z0-9-'; }
 metadata_in() {
   base=$1 n=0 l=0 latest=no when= fsid= kib=0 init= some=
   data=${base%/*}
@@ -46,7 +46,6 @@ metadata_in() {
 @METADATA@
   { [ "$n" = 0 ] && [ "$latest" = no ]; } || [ "$init" = begun ] || say metadata_in "$data"
 }
-first=$1
 for d in "$@"; do
   path "$d"
   marker= has=no count=0 kib=0
@@ -70,7 +69,7 @@ for d in "$@"; do
   set_df=$(df -Pk "$at" | awk 'NR==2 {print $2, $4}')
   say disk "$d" "$marker" "$cluster" "${set_df% *}" "${set_df#* }" "$has" "$count" "$kib"
 done
-[ -z "$top" ] || path "$first/$top/logs"
+[ -z "$top" ] || { path "$first/$top/logs"; path "$first/$top/copies"; }
 path "$first/spark"
 if [ "$manager" = yes ]; then
   path "$first/sparkqfs"
@@ -84,7 +83,7 @@ if [ "$manager" = yes ]; then
     say meta "$n" "$l" "$latest" "$when" "$fsid" "$kib" "$init"
   fi
   [ -f "$first/sparkqfs/ca.crt" ] && while IFS= read -r line; do say ca "$line"; done < "$first/sparkqfs/ca.crt"
-  [ -f "$first/sparkqfs/secrets" ] && say secrets yes
+  [ -f "$first/sparkqfs/secrets" ] && say secrets yes "$(grep -o '"[a-z_]*":' "$first/sparkqfs/secrets" | tr -d '":' | tr '\n' ' ')"
 fi
 [ -f "/etc/docker/certs.d/$registry/ca.crt" ] && say trusted_ca "$(sha256sum "/etc/docker/certs.d/$registry/ca.crt" | cut -d' ' -f1)"
 [ -f /etc/docker/daemon.json ] && say daemon_json "$(base64 /etc/docker/daemon.json | tr -d '\n')"

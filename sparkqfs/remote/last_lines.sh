@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Sent by sparkqfs/jobs/programs/apps.py, which says what its words are.
-cd "$1" 2>/dev/null || exit 0
-lines=$2
+folder=$1 lines=$2
+cd "$folder" 2>/dev/null || exit 0
 show() {
   name=$1 end=0 have=0 gone=; shift
   for f in "$@"; do

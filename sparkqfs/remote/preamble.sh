@@ -2,5 +2,5 @@
 # Sent by sparkqfs/plan/steps.py, which says what its words are.
 set -eu
 . ./to_disk.sh
-no_link() { if [ -L "$1" ]; then echo "$1 is a symbolic link; it is not followed" >&2; exit 1; fi; }
-step() { printf 'done\t%s\n' "$1"; }
+no_link() { no_link_path=$1; if [ -L "$no_link_path" ]; then echo "$no_link_path is a symbolic link; it is not followed" >&2; exit 1; fi; }
+step() { step_number=$1; printf 'done\t%s\n' "$step_number"; }

@@ -1,15 +1,17 @@
 # shellcheck shell=sh
 # Sent by sparkqfs/jobs/programs/drivers.py, which says what its words are.
-cd "@FOLDER@/$1" 2>/dev/null || exit 0
-[ -z "$4" ] || { printf '%s %s\n' "$(($2 - 1))" "$(($3 - 1))" > ".r-$4" &&
-  mv -f ".r-$4" ".reader-$4"; } || rm -f ".r-$4"
+submission=$1 out_from=$2 err_from=$3 reader=$4
+cd "@FOLDER@/$submission" 2>/dev/null || exit 0
+[ -z "$reader" ] || { printf '%s %s\n' "$((out_from - 1))" "$((err_from - 1))" > ".r-$reader" &&
+  mv -f ".r-$reader" ".reader-$reader"; } || rm -f ".r-$reader"
 [ ! -f exit ] || printf 'exit\t%s\n' "$(head -c 40 exit)"
 [ ! -f spark.log ] || printf 'app\t%s\n' "$(grep 'app ID app-' spark.log | tail -n 1)"
 piece() {
-  wanted=$(($2 - 1)) file='' next='' start=0
-  for f in "$1" "$1"@*; do
+  stream=$1 wanted=$(($2 - 1))
+  file='' next='' start=0
+  for f in "$stream" "$stream"@*; do
     [ -f "$f" ] || continue
-    n=${f#"$1"}; n=${n#@}; n=${n#"${n%%[!0]*}"}
+    n=${f#"$stream"}; n=${n#@}; n=${n#"${n%%[!0]*}"}
     case $n in *[!0-9]*) continue;; esac
     if [ "${n:-0}" -le "$wanted" ]; then file=$f start=${n:-0}
     elif [ -z "$next" ]; then next=$f after=$n; fi
@@ -21,9 +23,9 @@ piece() {
   fi
   [ -n "$file" ] || return 0
   [ -z "$next" ] || printf 'more\tyes\n'
-  printf '%s-gone\t%s\n' "$1" "$((from - wanted))"
+  printf '%s-gone\t%s\n' "$stream" "$((from - wanted))"
   from=$((from - start + 1))
-  printf '%s\t%s\n' "$1" "$(tail -c "+$from" -- "$file" 2>/dev/null | head -c @PIECE_BYTES@ | base64 -w 0)"
+  printf '%s\t%s\n' "$stream" "$(tail -c "+$from" -- "$file" 2>/dev/null | head -c @PIECE_BYTES@ | base64 -w 0)"
 }
-piece stdout "$2"
-piece stderr "$3"
+piece stdout "$out_from"
+piece stderr "$err_from"

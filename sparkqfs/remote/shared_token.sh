@@ -3,7 +3,7 @@
 role=$1 path=$2 dir=$3 token=$4 uid=$5 gid=$6 cache_s=$7
 LC_ALL=C; export LC_ALL
 as_owner() { setpriv --reuid "$uid" --regid "$gid" --clear-groups -- "$@" 2>&1; }
-finish() { printf 'state\t%s\t%s\nend\n' "$1" "$2"; }
+finish() { state=$1 why=$2; printf 'state\t%s\t%s\nend\n' "$state" "$why"; }
 remove_at_end() { mine=$1; trap 'as_owner rm -f -- "$mine" >/dev/null' EXIT; trap 'exit 1' HUP INT TERM; }
 said=$(stat -L -c %F -- "$path" 2>&1) || { finish unusable "${said##*: }"; exit; }
 [ "$said" = directory ] || { finish unusable "a $said, not a directory"; exit; }
@@ -13,7 +13,7 @@ case $role in
 write)
   [ -d "$dir" ] || { finish unprepared ""; exit; }
   remove_at_end "$file"
-  said=$(as_owner sh -c 'printf %s "$2" >"$1"' sh "$file" "$token") ||
+  said=$(as_owner sh -c 'file=$1 token=$2; printf %s "$token" >"$file"' sh "$file" "$token") ||
     { finish unusable "cannot be written by uid $uid: ${said##*: }"; exit; }
   finish written ""
   timeout 300 cat >/dev/null

@@ -2,9 +2,10 @@
 # Sent by sparkqfs/jobs/programs/submit.py, which says what its words are.
 set -eu
 . ./to_disk.sh
+submission=$1
 umask 027
 mkdir -p @FOLDER@
-mkdir "@FOLDER@/$1"
-tar -x -f - -C "@FOLDER@/$1"
-find "@FOLDER@/$1" -exec sync -- {} +
+mkdir "@FOLDER@/$submission"
+tar -x -f - -C "@FOLDER@/$submission"
+find "@FOLDER@/$submission" -exec sync -- {} +
 to_disk @FOLDER@ .

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from sparkqfs.errors import Problem
 from sparkqfs.plan.steps import JobResult
+from sparkqfs.streams import NobodyReads, output_errors, tell, to_nowhere
 
 if TYPE_CHECKING:
     from sparkqfs.report.terminal import Terminal
@@ -29,6 +30,15 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def plain(text: str) -> str:
     """Text of machines and containers without control characters: nothing of it may steer the terminal."""
     return _CONTROL.sub("", _COLOUR.sub("", text))
+
+
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
+
+
+def json_text(document: Mapping[str, object], indent: int | None = None) -> str:
+    """A document as text. Marks that turn the direction of writing and the like are escaped, which means the same."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    return _BEYOND_ASCII.sub(lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text)
 
 
 def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -54,6 +64,12 @@ def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "  files checked", "; ".join(parts)
     elif check["every_s"] is not None or check["error"]:
         yield "  files checked", f"never: {check['error'] or 'the first check has not ended'}"
+    if storage.get("metadata_copies"):
+        ages = [
+            f"{copy['node']} ({'not yet' if copy['age_s'] is None else format(copy['age_s'], '.0f') + ' s ago'})"
+            for copy in storage["metadata_copies"]
+        ]
+        yield "  metadata", f"copied to {', '.join(ages)}"
     not_up = storage["servers_gone"][-5:] if storage["state"] != "healthy" else []
     for name, hosts in (
         ("not in hosts.yml", storage["servers_unknown"]),
@@ -71,24 +87,11 @@ def may_show_colours(stream: IO[str] | None) -> bool:
     return stream is None or stream.isatty() or not os.environ.keys().isdisjoint(("FORCE_COLOR", "TTY_COMPATIBLE"))
 
 
-class NobodyReads(BrokenPipeError):
-    """Standard output is closed on the other side, as behind `| head`."""
-
-
-def to_nowhere(descriptor: int) -> None:
-    """What is still written there, at the latest when Python ends, is no error any more."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, descriptor)
-    os.close(nothing)
-
-
 def _write(text: str) -> None:
-    """To standard output, at once. Raises `NobodyReads`."""
-    try:
+    """To standard output, at once. Raises `NobodyReads` or `CannotWrite`."""
+    with output_errors():
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise NobodyReads from None
 
 
 class Reporter:
@@ -103,24 +106,25 @@ class Reporter:
 
     @functools.cached_property
     def out(self) -> Terminal:
-        """Standard output. Its `say` and `say_rows` raise `NobodyReads`."""
+        """Standard output. Its `say` and `say_rows` raise `NobodyReads` or `CannotWrite`."""
         from sparkqfs.report.terminal import Terminal
 
-        def end() -> None:
-            raise NobodyReads from None
+        def end(error: OSError) -> None:
+            with output_errors():
+                raise error
 
-        return Terminal(stderr=False, nobody_reads=end)
+        return Terminal(stderr=False, fails=end)
 
     @functools.cached_property
     def err(self) -> Terminal:
-        """Standard error. Lines that nobody reads are not said; the task goes on."""
+        """Standard error. Lines that it does not take are not said; the task goes on."""
         from sparkqfs.report.terminal import Terminal
 
-        def go_on() -> None:
+        def go_on(_error: OSError) -> None:
             self.err.quiet = True
             to_nowhere(2)
 
-        return Terminal(stderr=True, nobody_reads=go_on)
+        return Terminal(stderr=True, fails=go_on)
 
     def event(self, text: str) -> None:
         """One line of progress. Build output is thinned out to a line every two seconds unless verbose."""
@@ -148,14 +152,13 @@ class Reporter:
         if "err" in vars(self) or may_show_colours(sys.stderr):
             self.err.say((text, "red"))
             return
-        try:
-            sys.stderr.write(f"{text.expandtabs()}\n")
-            sys.stderr.flush()
-        except BrokenPipeError:
-            to_nowhere(2)
+        tell(f"{text.expandtabs()}\n")
 
     def result(self, result: JobResult) -> None:
-        """The end of a task: one JSON document, or a table and the problems. A reader may have enough of it."""
+        """The end of a task: one JSON document, or a table and the problems. A reader may have enough of it.
+
+        Raises `CannotWrite`.
+        """
         try:
             self._show(result)
         except NobodyReads:
@@ -163,7 +166,7 @@ class Reporter:
 
     def _show(self, result: JobResult) -> None:
         if self.as_json:
-            _write(json.dumps(self.document(result), indent=2, ensure_ascii=False) + "\n")
+            _write(json_text(self.document(result), indent=2) + "\n")
             return
         if result.task == "status" and result.document:
             self._status(result)
@@ -179,22 +182,20 @@ class Reporter:
     def passed_on(self, stream: str, data: bytes) -> None:
         """A program's own output, byte for byte; beside a JSON document all of it is standard error.
 
-        Raises `NobodyReads`.
+        Raises `NobodyReads` or `CannotWrite`.
         """
         number = 1 if stream == "stdout" and not self.as_json else 2
-        try:
+        with output_errors():
             while data:
                 data = data[os.write(number, data) :]
-        except BrokenPipeError:
-            raise NobodyReads from None
 
     def watched(self, result: JobResult) -> None:
         """One look of `status --watch`: a fresh screen on a terminal, one JSON document a line otherwise.
 
-        Raises `NobodyReads`.
+        Raises `NobodyReads` or `CannotWrite`.
         """
         if self.as_json:
-            _write(json.dumps(self.document(result), ensure_ascii=False) + "\n")
+            _write(json_text(self.document(result)) + "\n")
             return
         if self.out.is_terminal:
             self.out.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,13 +13,20 @@ from rich.text import Text
 class Terminal(Console):
     """Standard output or standard error. `NO_COLOR` and pipes get plain text; nothing in a text is markup."""
 
-    def __init__(self, *, stderr: bool, nobody_reads: Callable[[], None]) -> None:
+    def __init__(self, *, stderr: bool, fails: Callable[[OSError], None]) -> None:
         super().__init__(stderr=stderr, highlight=False, soft_wrap=True)
-        self._nobody_reads = nobody_reads
+        self._fails = fails
 
     def on_broken_pipe(self) -> None:
-        """The other side is closed, as behind `| head`."""
-        self._nobody_reads()
+        """The other side is closed, as behind `| head`; rich would end the process."""
+        self._fails(BrokenPipeError())
+
+    def print(self, *parts: Any, **options: Any) -> None:
+        """As rich's, but the stream's errors go to `fails`."""
+        try:
+            super().print(*parts, **options)
+        except OSError as error:
+            self._fails(error)
 
     def say(self, *parts: str | tuple[str, str]) -> None:
         """One line of texts, or of (text, style)."""

@@ -23,6 +23,7 @@ SECRETS = {
     "spark_secret": "spark-secret-value",
     "registry_password": "registry-password-value",
     "cluster_key": "cluster-key-value",
+    "metadata_key": "key-of-the-copies",
 }
 
 

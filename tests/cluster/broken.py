@@ -21,10 +21,10 @@ SUPERVISOR = '''\
 import dataclasses, os, socket, sys
 
 sys.path.append("/opt/sparkqfs")
-from sparkqfs_runtime.supervise import main
+from sparkqfs_runtime.supervise import main, spark
 
 BROKEN = os.environ.get("BROKEN", "").rpartition("-")[2]
-whole = main.ROLES["worker-node"]
+whole = spark.worker_node
 
 
 def named(argv):
@@ -42,7 +42,7 @@ def worker_node(setup):
     return [dataclasses.replace(one, argv=named(one.argv)) if "--host" in one.argv else one for one in daemons]
 
 
-main.ROLES["worker-node"] = worker_node
+spark.worker_node = worker_node
 sys.exit(main.main(sys.argv))
 '''
 """Takes the place of bin/supervise and breaks a cluster, each machine in another way."""
@@ -96,8 +96,9 @@ class Broken(Machines):
     def with_settings(self, cluster: Any, **conf: str) -> Any:
         """The same cluster with lines under `spark.conf`."""
         settings = yaml.safe_load(cluster.hosts.read_text())
+        spark = settings["spark"]
         hosts = cluster.hosts.with_name(f"{self.kind.name}-broken.yml")
-        hosts.write_text(yaml.safe_dump(settings | {"spark": {**settings["spark"], "conf": conf}}))
+        hosts.write_text(yaml.safe_dump(settings | {"spark": {**spark, "conf": {**spark["conf"], **conf}}}))
         return type(cluster)(hosts, cluster.name)
 
     def test_verify_names_striped_files(self, cluster: Any) -> None:

@@ -32,11 +32,15 @@ import yaml
 from sparkqfs.clients.download import find_tarball
 from sparkqfs.config.loading import load_config
 from sparkqfs.local.cluster import local_down, local_up
+from sparkqfs.plan.services import single_services
+from sparkqfs_runtime.metadata.kinds import KINDS
+from tests import phases
 from tests.cluster.broken import Broken, Machines
 from tests.cluster.browser import browser, why_not
 from tests.cluster.doors import Doors
 from tests.cluster.jar_program import make_jars
 from tests.cluster.jupyter_page import Jupyter
+from tests.cluster.kept import Kept, kept_volumes
 from tests.cluster.leftovers import remove_leftovers
 from tests.marks import takes_long
 
@@ -73,15 +77,8 @@ class Cluster:
     def run(self, *words: str, timeout_s: float = 1200, stdin: str = "") -> Ran:
         command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
         env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts)}
-        done = subprocess.run(
-            command,
-            cwd=self.hosts.parent,
-            env=env,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
+        done = phases.run_task(
+            command, folder=self.hosts.parent, environment=env, stdin=stdin, timeout_s=timeout_s, words=words
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
@@ -98,22 +95,22 @@ class Cluster:
             command, cwd=self.hosts.parent, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as process:
             assert process.stderr is not None
-            assert any(said in line for line in process.stderr), f"{words} never said {said!r}"
+            watch = phases.Watch(words)
+            assert any(said in watch.heard(line) for line in process.stderr), f"{words} never said {said!r}"
             process.send_signal(sent)
             started = time.monotonic()
             assert "Traceback" not in process.stderr.read()
             code = process.wait(within_s)
+            watch.end()
             assert time.monotonic() - started < within_s
         return code
 
     def until_healthy(self, deadline_s: float = 240) -> None:
         end = time.monotonic() + deadline_s
-        while True:
-            ran = self.run("status", "--json")
-            if ran.code == 0:
-                return
-            assert time.monotonic() < end, f"not healthy after {deadline_s} s: {ran.out[-3000:]}"
-            time.sleep(3)
+        with phases.counted_as(phases.READY):
+            while (ran := self.run("status", "--json")).code != 0:
+                assert time.monotonic() < end, f"not healthy after {deadline_s} s: {ran.out[-3000:]}"
+                time.sleep(1)
 
 
 def on_node(number: int, *argv: str, stdin: bytes = b"") -> str:
@@ -127,6 +124,22 @@ def on_node(number: int, *argv: str, stdin: bytes = b"") -> str:
     )
     assert done.returncode == 0, f"{argv}: {done.stderr.decode()[-2000:]}"
     return done.stdout.decode()
+
+
+METADATA = {"qfs": ("checkpoint", "logs"), "hdfs": ("name",)}
+
+
+def on_node_bytes(number: int, *argv: str) -> bytes:
+    """Standard output of a command on a container machine."""
+    argv = ("docker", "exec", f"{NAME}-node{number}", *argv)
+    return subprocess.run(argv, capture_output=True, timeout=120, check=True).stdout
+
+
+def replace_metadata(top: str, kind: str, packed: bytes) -> None:
+    """What is on the manager's disk instead of the storage's metadata; the stack is down."""
+    folders = " ".join(METADATA[kind])
+    script = f"cd {top} && rm -rf {folders} && tar --no-overwrite-dir -xf - && chown -R 6700:6700 {folders}"
+    on_node(1, "sh", "-c", script, stdin=packed)
 
 
 def container_of(number: int, service: str) -> str:
@@ -144,14 +157,27 @@ def fetch(url: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    """Image layers of the run before."""
+    with phases.counted_as(phases.MACHINES):
+        remove_leftovers(tmp_path_factory.mktemp("leftovers"))
+    with kept_volumes(NAME, 3) as volumes:
+        yield volumes
+
+
+@pytest.fixture(scope="module")
+def machines(kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     file = tmp_path_factory.mktemp("life") / "hosts.yml"
-    remove_leftovers(file.parent)
     try:
-        local_up(name=NAME, nodes=3, file=file, on_event=lambda _text: None)
+        with phases.counted_as(phases.MACHINES):
+            local_up(name=NAME, nodes=3, file=file, on_event=lambda _text: None)
+            kept.make_nameless()
         yield file
+        with phases.counted_as(phases.MACHINES):
+            kept.keep()
     finally:
-        local_down(name=NAME, file=file, on_event=lambda _text: None)
+        with phases.counted_as(phases.MACHINES):
+            local_down(name=NAME, file=file, on_event=lambda _text: None)
 
 
 @dataclass(frozen=True)
@@ -220,9 +246,15 @@ HDFS = Kind(
 )
 
 
+QUICK_START = "-XX:TieredStopAtLevel=1"
+"""Programs of tests do little: most of their CPU time would be the JVM's compiling."""
+
+
 def with_storage(machines: Path, kind: str, **more: object) -> Path:
     """The same machines with another storage."""
     settings = yaml.safe_load(machines.read_text())
+    quick = {f"spark.{side}.defaultJavaOptions": QUICK_START for side in ("driver", "executor")}
+    settings["spark"] = {**settings.get("spark", {}), "conf": quick}
     settings |= {"storage": {"kind": kind, "shared": {"path": "/mnt/shared"}}, "logs": {"program": "2m"}, **more}
     file = machines.parent / f"{kind}.yml"
     file.write_text(yaml.safe_dump(settings))
@@ -359,11 +391,12 @@ class Beginning(Storage):
 
     def test_the_stack_file_can_be_seen_before_any_image_exists(self, cluster: Cluster) -> None:
         stack = yaml.safe_load(cluster.ok("deploy", "--dry-run").out)
-        services = {self.kind.master, "spark-master", "worker-node", "jupyter-server", "history-server", "metastore"}
-        assert set(stack["services"]) == services
+        names = {one.name for one in single_services(load_config(cluster.hosts))}
+        assert self.kind.master in names and set(stack["services"]) == {*names, "worker-node"}
 
-    def test_deploy_before_init_is_refused_with_a_hint(self, cluster: Cluster) -> None:
+    def test_deploy_before_init_is_refused_with_a_hint(self, cluster: Cluster, kept: Kept) -> None:
         cluster.ok("swarm")
+        kept.seed("/mnt/data")
         for task, said in self.killed_at:
             assert cluster.ended(task, said=said, sent=signal.SIGKILL) == -signal.SIGKILL
             cluster.ok(task, timeout_s=2400)
@@ -408,6 +441,9 @@ class Beginning(Storage):
         assert found["state"] == "healthy"
         assert found["spark"]["workers_alive"] == found["storage"]["servers_up"] == 3
         assert found["spark"]["worker_hosts"] == found["storage"]["server_hosts"]
+        checked = cluster.ok("fsck", "--json").json
+        assert (checked["lost_files"], checked["partial"], checked["nodes_away"]) == (0, "", [])
+        assert [scrub["error"] for scrub in checked["scrub"]] in ([], [""] * 3)
 
     def test_top_sees_every_machine(self, cluster: Cluster) -> None:
         nodes = cluster.ok("top", "--once", "--json").json["nodes"]
@@ -416,8 +452,8 @@ class Beginning(Storage):
 
     def test_logs_of_a_service_that_is_not_there_name_those_that_are(self, cluster: Cluster) -> None:
         ran = cluster.run("logs", "--service", "nope")
-        services = sorted(("history-server", "jupyter-server", "metastore", self.kind.master, "spark-master"))
-        assert ran.code == 1 and f"services: {', '.join(services)}" in ran.err
+        names = sorted(one.name for one in single_services(load_config(cluster.hosts)))
+        assert ran.code == 1 and f"services: {', '.join(names)}" in ran.err
 
     def test_the_notebook_counts_primes_from_a_table_on_the_storage(self, cluster: Cluster) -> None:
         ran = cluster.ok("notebook", "primes", "--max-value", "1_000_000", "--json")
@@ -554,10 +590,15 @@ def has_qfs(machines: Path) -> bool:
 
 @pytest.fixture(autouse=True)
 def _whole_life_on_one_storage(request: pytest.FixtureRequest) -> None:
-    """All of it on one storage: that of `./test --all PART`, else QFS where its tarball is, else HDFS."""
+    """All of it on one storage: that of `./test --all PART`, else QFS where its tarball is, else HDFS.
+
+    `Redeployed` without a part on the shared directory alone.
+    """
     kind = getattr(request.cls, "kind", None)
     if kind is None or request.node.get_closest_marker("every_storage") or request.config.getoption("part"):
         return
+    if request.function.__qualname__.startswith(Redeployed.__name__):
+        pytest.skip(f"runs on the shared directory: ./test --all {kind.name} runs it on {kind.name} too")
     first = QFS if has_qfs(request.getfixturevalue("machines")) else HDFS
     if kind is not first:
         pytest.skip(f"runs on {first.name} here: ./test --all {kind.name} runs it on {kind.name} too")
@@ -774,9 +815,16 @@ class Interrupted(Storage):
         while cluster.ok("status", "--json").json["spark"]["cores_used"]:
             assert time.monotonic() < end, "the program keeps its cores"
 
+
+class Redeployed:
+    """Deploys that are broken off or fail, and those after them: the same for every storage.
+
+    On the shared directory, where a deploy is soonest done; on another one `./test --all PART` runs them too.
+    """
+
     def test_deploy_and_down_can_be_done_again_after_an_interrupt(self, cluster: Cluster) -> None:
         assert cluster.ended("down", said="removing stack", sent=signal.SIGKILL) == -signal.SIGKILL
-        assert cluster.ok("down", "--json").states()["stack spark"] in ("changed", "unchanged")
+        assert cluster.ok("down", "--json").states()[f"stack {cluster.name}"] in ("changed", "unchanged")
         assert cluster.ended("deploy", said="waiting: ", sent=signal.SIGINT) == 130
         cluster.ok("deploy")
         assert cluster.ended("down", said="left", sent=signal.SIGINT) == 130
@@ -784,7 +832,8 @@ class Interrupted(Storage):
 
     def test_a_deploy_that_fails_quotes_the_reason_and_the_right_one_works_afterwards(self, cluster: Cluster) -> None:
         settings = yaml.safe_load(cluster.hosts.read_text())
-        conf = {"spark.worker.cleanup.enabled": "true", "spark.worker.cleanup.interval": "never"}
+        bad_conf = {"spark.worker.cleanup.enabled": "true", "spark.worker.cleanup.interval": "never"}
+        conf = settings["spark"]["conf"] | bad_conf
         bad = Cluster(cluster.hosts.parent / "bad.yml", cluster.name)
         bad.hosts.write_text(yaml.safe_dump(settings | {"spark": settings["spark"] | {"conf": conf}}))
         for _ in range(2):  # an update that Swarm has given up is tried again, and quoted again
@@ -822,6 +871,37 @@ class Ending(Storage):
         assert cluster.run(self.kind.init).code == 5
         cluster.ok("deploy")
         assert self.in_master(*checksum) == before
+
+    @pytest.mark.every_storage
+    def test_older_metadata_does_not_start_and_its_copy_on_another_node_does(
+        self, cluster: Cluster, tmp_path: Path
+    ) -> None:
+        top = f"/mnt/data/{self.kind.name}"
+        older = on_node_bytes(1, "tar", "-C", top, "-cf", "-", *METADATA[self.kind.name])
+        payload = os.urandom(1 << 20)
+        self.in_master(*self.kind.put, "/tmp/newer.bin", stdin=payload)
+        time.sleep(3)
+        copies = cluster.ok("status", "--json").json["storage"]["metadata_copies"]
+        assert [copy["node"] for copy in copies] == ["node2", "node3"] and all(copy["age_s"] < 10 for copy in copies)
+        cluster.ok("down")
+        replace_metadata(top, self.kind.name, older)
+        refused = cluster.run("deploy")
+        assert refused.code == 1 and "the metadata is older than its copy on node" in refused.err, refused.err[-2000:]
+        cluster.ok("down")
+        kind, copy = KINDS[self.kind.name], tmp_path / "copy"
+        copy.mkdir()
+        packed = on_node_bytes(3, "tar", "-C", f"{top}/copies/000001", "-cf", "-", ".")
+        subprocess.run(["tar", "-C", str(copy), "-xf", "-"], input=packed, check=True)
+        pieces = [(path.name, path) for path in copy.iterdir() if kind.is_log(path.name) is not None]
+        notes = {path.name: path for path in (copy / "notes").iterdir()} if (copy / "notes").is_dir() else {}
+        made = tmp_path / "made"
+        made.mkdir()
+        kind.lay_out(pieces, notes, made)
+        packed = subprocess.run(["tar", "-C", str(made), "-cf", "-", "."], capture_output=True, check=True).stdout
+        replace_metadata(top, self.kind.name, packed)
+        cluster.ok("deploy")
+        found = self.in_master("sh", "-c", f"{self.kind.cat} /tmp/newer.bin | sha256sum")
+        assert found.split()[0] == hashlib.sha256(payload).hexdigest()
 
     @pytest.mark.every_storage
     def test_status_says_when_worker_nodes_are_killed_and_what_comes_after_them_reads_locally(
@@ -871,8 +951,10 @@ class Ending(Storage):
                 time.sleep(1)
             assert (ran.code, ran.json["state"], ran.json["storage"]["lost_blocks"]) == (1, "degraded", 1)
             (problem,) = ran.json["problems"]
-            command = problem["hint"].split("`")[1]
-            assert self.kind.lists_lost in command
+            ours, command = problem["hint"].split("`")[1:4:2]
+            assert ours == "invoke fsck" and self.kind.lists_lost in command
+            listed = cluster.run("fsck", "--json")
+            assert listed.code == 1 and "/tmp/once.bin" in listed.out, listed.out
             # fsck ends with an error when there is something to list
             assert "/tmp/once.bin" in on_node(1, "sh", "-c", f"{command} || true")
         finally:
@@ -948,7 +1030,7 @@ class Ending(Storage):
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 
 
-class TestQfs(Ending, Broken, Interrupted, Programs, Benchmarks, Notebooks, Doors, Beginning):
+class TestQfs(Ending, Broken, Redeployed, Interrupted, Programs, Benchmarks, Notebooks, Doors, Beginning):
     """Real QFS."""
 
     kind = QFS
@@ -962,7 +1044,7 @@ class TestQfs(Ending, Broken, Interrupted, Programs, Benchmarks, Notebooks, Door
         return Cluster(with_storage(machines, "qfs"), "spark")
 
 
-class TestHdfs(Ending, Interrupted, Programs, Notebooks, Doors, Beginning):
+class TestHdfs(Ending, Redeployed, Interrupted, Programs, Notebooks, Doors, Beginning):
     """Real HDFS."""
 
     kind = HDFS
@@ -979,10 +1061,10 @@ class TestHdfs(Ending, Interrupted, Programs, Notebooks, Doors, Beginning):
         assert ran.code == 2 and "init-storage" in ran.err
 
 
-class TestShared:
+class SharedDirectory:
     """A directory that all nodes share: the smoke test that runs everywhere."""
 
-    def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster) -> None:
+    def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster, kept: Kept) -> None:
         on_node(2, "sh", "-c", "echo '{ no json' > /etc/docker/daemon.json")
         ran = shared.run("prep", "--json")
         assert (ran.code, ran.states()["node2"]) == (1, "failed")
@@ -990,6 +1072,7 @@ class TestShared:
         settings = {"log-opts": {"max-size": "7m"}}
         on_node(2, "sh", "-c", f"echo '{json.dumps(settings)}' > /etc/docker/daemon.json")
         shared.ok("prep")
+        kept.seed("/mnt/data/plain")
         entry = {"insecure-registries": [f"{load_config(shared.hosts).manager.advertise}:5001"]}
         assert json.loads(on_node(2, "cat", "/etc/docker/daemon.json")) == settings | entry
 
@@ -1042,6 +1125,15 @@ class TestShared:
         small = ("verify", "--mib", "8", "--files", "2", "--reads", "1", "--json")
         assert shared.ok(*small).json["verdict"]["state"] == "no locality"
         assert shared.run(*small, "--max-remote", "0.05").code == 1
+
+
+class TestShared(Redeployed, SharedDirectory):
+    """The shared directory's life."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def cluster(cls, shared: Cluster) -> Cluster:
+        return shared
 
     def test_down_leaves_the_files(self, shared: Cluster) -> None:
         shared.ok("down")

@@ -18,6 +18,7 @@ from docker.client import DockerClient
 from sparkqfs.errors import ClusterError, ConfigError, RefusedError
 from sparkqfs.local.cluster import LocalCluster, local_down, local_status, local_up
 from sparkqfs.local.hosts_file import state_directory
+from tests import phases
 
 pytestmark = pytest.mark.cluster
 
@@ -40,9 +41,12 @@ def engine() -> Iterator[Any]:
 def cluster(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     file = tmp_path_factory.mktemp("local") / "hosts.yml"
     try:
-        yield local_up(name=NAME, nodes=2, file=file, on_event=silent)
+        with phases.counted_as(phases.MACHINES):
+            made = local_up(name=NAME, nodes=2, file=file, on_event=silent)
+        yield made
     finally:
-        local_down(name=NAME, file=file, on_event=silent)
+        with phases.counted_as(phases.MACHINES):
+            local_down(name=NAME, file=file, on_event=silent)
     left = [engine.containers.list(all=True, filters=LABEL), engine.networks.list(filters=LABEL)]
     assert [*left, engine.volumes.list(filters=LABEL)] == [[], [], []]
     assert not file.exists()
@@ -53,7 +57,8 @@ def up(cluster: LocalCluster, **other: Any) -> tuple[LocalCluster, list[str]]:
     """The same `local_up` again; the cluster and what was told."""
     events: list[str] = []
     arguments = {"name": NAME, "nodes": 2, "file": cluster.file, **other}
-    return local_up(**arguments, on_event=events.append), events
+    with phases.counted_as(phases.MACHINES):
+        return local_up(**arguments, on_event=events.append), events
 
 
 def ssh(cluster: LocalCluster, address: str, command: str) -> str:

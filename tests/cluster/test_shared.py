@@ -19,6 +19,7 @@ from sparkqfs.jobs.cluster import prep
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage.shared_path import check_shared_path
 from sparkqfs.local.cluster import local_down, local_up
+from tests import phases
 
 pytestmark = pytest.mark.cluster
 
@@ -35,7 +36,8 @@ def on_node(number: int, *argv: str) -> str:
 
 def up(file: Path) -> list[str]:
     events: list[str] = []
-    local_up(name=NAME, nodes=2, file=file, storage="shared", on_event=events.append)
+    with phases.counted_as(phases.MACHINES):
+        local_up(name=NAME, nodes=2, file=file, storage="shared", on_event=events.append)
     return events
 
 
@@ -54,7 +56,8 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         up(file)
         yield file
     finally:
-        local_down(name=NAME, file=file, on_event=lambda _text: None)
+        with phases.counted_as(phases.MACHINES):
+            local_down(name=NAME, file=file, on_event=lambda _text: None)
     mine = f"label=sparkqfs.local={NAME}"
     assert docker("ps", "-aq", "--filter", mine) + docker("volume", "ls", "-q", "--filter", mine) == ""
 

@@ -45,17 +45,25 @@ def body(value: object) -> Answer:
     return Answer(body=json.dumps(value).encode(), headers=(("Content-Type", "application/json"),))
 
 
+SYSTEM_TIME = "2026-01-31T13:10:00.123456789+01:00"
+"""The clock of an engine's `/info`, local time."""
+CREATED_AT, RUNS_SINCE = "2026-01-31T12:00:00.123456789Z", "2026-01-31T12:00:40.987654321Z"
+"""Of a task: when Swarm made it, and when its container's health check first succeeded."""
+
+
 def an_engine(service: str = "spark-master", **swarm: object) -> dict[str, Answer]:
     """The API of a manager on which a stack of one service runs."""
     task = {
         "ServiceID": "s1",
         "NodeID": "n1",
+        "CreatedAt": CREATED_AT,
         "DesiredState": "running",
-        "Status": {"State": "running", "ContainerStatus": {"ContainerID": "c1"}},
+        "Status": {"Timestamp": RUNS_SINCE, "State": "running", "ContainerStatus": {"ContainerID": "c1"}},
     }
     node = {"ID": "n1", "Spec": {"Labels": {"sparkqfs.node": "node1"}, "Role": "manager"}}
+    state = {"LocalNodeState": "active", "ControlAvailable": True} | swarm
     return {
-        f"{API}/info": body({"Swarm": {"LocalNodeState": "active", "ControlAvailable": True} | swarm}),
+        f"{API}/info": body({"Swarm": state, "SystemTime": SYSTEM_TIME}),
         f"{API}/services": body([{"ID": "s1", "Spec": {"Name": f"spark_{service}"}}]),
         f"{API}/nodes": body([node]),
         f"{API}/tasks": body([task]),

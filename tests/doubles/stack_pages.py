@@ -8,36 +8,46 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sparkqfs import topology
 from sparkqfs.clients.connect import Clients
 from sparkqfs.config.model import ClusterConfig, StorageConfig
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
+from sparkqfs.plan import services
 from sparkqfs.plan.steps import JobResult
-from tests.doubles.servers import API, Answer, Sshd, body, serve
+from tests.doubles.servers import API, CREATED_AT, RUNS_SINCE, SYSTEM_TIME, Answer, Sshd, body, serve
 
-SERVICES = ("spark-master", "worker-node", "jupyter-server", "history-server", "metastore")
+SERVICES = (topology.WORKER_NODE, *(service.name for service in services.ALL))
+"""All but the storage's master."""
 
 
-def engine_of(*services: str, address: str, strangers: tuple[tuple[str, str], ...] = ()) -> dict[str, Answer]:
+def engine_of(*names: str, address: str, strangers: tuple[tuple[str, str], ...] = ()) -> dict[str, Answer]:
     """A manager on whose swarm each service runs a task; strangers are machines, and their workers' addresses."""
     nodes = [("node1", address), *strangers]
     tasks = []
     for number, (name, at) in enumerate(nodes):
-        for service in services if number == 0 else ("worker-node",):
+        for service in names if number == 0 else ("worker-node",):
             tasks.append(
                 {
                     "ServiceID": f"s-{service}",
                     "NodeID": name,
+                    "CreatedAt": CREATED_AT,
                     "DesiredState": "running",
-                    "Status": {"State": "running", "ContainerStatus": {"ContainerID": f"c-{service}"}},
+                    "Status": {
+                        "Timestamp": RUNS_SINCE,
+                        "State": "running",
+                        "ContainerStatus": {"ContainerID": f"c-{service}"},
+                    },
                     "NetworksAttachments": [{"Addresses": [f"{at}/24"]}],
                 }
             )
     labels = "sparkqfs.cluster", "sparkqfs.node"
     described = [{"ID": name, "Spec": {"Labels": dict(zip(labels, ("spark", name), strict=True))}} for name, _ in nodes]
     return {
-        f"{API}/info": body({"Swarm": {"LocalNodeState": "active", "ControlAvailable": True}}),
-        f"{API}/services": body([{"ID": f"s-{one}", "Spec": {"Name": f"spark_{one}"}} for one in services]),
+        f"{API}/info": body(
+            {"Swarm": {"LocalNodeState": "active", "ControlAvailable": True}, "SystemTime": SYSTEM_TIME}
+        ),
+        f"{API}/services": body([{"ID": f"s-{one}", "Spec": {"Name": f"spark_{one}"}} for one in names]),
         f"{API}/nodes": body(described),
         f"{API}/tasks": body(tasks),
     }

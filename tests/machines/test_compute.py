@@ -1,4 +1,4 @@
-"""jobs/compute.py on a machine whose containers are the machine itself."""
+"""jobs/programs/compute.py on a machine whose containers are the machine itself."""
 
 from __future__ import annotations
 

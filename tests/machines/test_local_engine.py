@@ -1,4 +1,4 @@
-"""local.py without an engine, or without leave to use it: what the user is told."""
+"""local/cluster.py without an engine, or without leave to use it: what the user is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""jobs/base.py: the cluster's lock on a real SSH server, while its holder lives, falls silent and dies."""
+"""jobs/session.py: the cluster's lock on a real SSH server, while its holder lives, falls silent and dies."""
 
 from __future__ import annotations
 

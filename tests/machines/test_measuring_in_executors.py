@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -63,3 +64,49 @@ def test_a_task_can_be_read_where_our_modules_are_not(module: str, name: str, tm
     file = str(tmp_path / "task")
     python(DRIVER, str(RUNTIME), str(ROOT), file, module, name, cwd=tmp_path)
     assert python(EXECUTOR, file, cwd=tmp_path) == name
+
+
+SETTINGS = """
+import importlib, json
+class Builder:
+    found = {}
+    def appName(self, name):
+        return self.config("name", name)
+    def config(self, key, value):
+        self.found[key] = value
+        return self
+    def getOrCreate(self):
+        raise SystemExit(print(json.dumps(self.found)))
+_, runtime, root, module, *words = sys.argv
+sys.path[:0] = [runtime, root]
+sys.modules["pyspark.sql"].SparkSession = type("SparkSession", (), {"builder": Builder()})
+sys.modules["py4j.protocol"].Py4JJavaError = sys.modules["py4j.protocol"].Py4JError = ValueError
+importlib.import_module("sparkqfs_runtime." + module).main(words)
+"""
+COMMON = {"spark.cores.max": "1000000", "spark.ui.showConsoleProgress": "false", "spark.speculation": "false"}
+MEASURING = {
+    "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+    "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
+    "spark.barrier.sync.timeout": "120",
+    "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "4",
+    "spark.dynamicAllocation.enabled": "false",
+}
+TASKS = {"spark.ui.retainedTasks": "1000000", "spark.ui.retainedJobs": "10000", "spark.ui.retainedStages": "10000"}
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "expected"),
+    [
+        ("measuring.verify", ["--path", "/x"], {"name": "sparkqfs-verify"} | COMMON | MEASURING | TASKS),
+        (
+            "measuring.bench_storage",
+            ['{"tables": []}'],
+            {"name": "sparkqfs-bench", "spark.eventLog.enabled": "false"} | COMMON | MEASURING,
+        ),
+        ("files.copying", ["/a", "/b"], {"name": "sparkqfs-copy"} | COMMON),
+    ],
+)
+def test_a_program_of_ours_has_all_executors_and_what_it_needs_besides(
+    module: str, words: list[str], expected: dict[str, str], tmp_path: Path
+) -> None:
+    assert json.loads(python(SETTINGS, str(RUNTIME), str(ROOT), module, *words, cwd=tmp_path)) == expected

@@ -1,4 +1,4 @@
-"""plan/trust.py: leave for plain HTTP in the user's own daemon.json, run as the real script against a small engine."""
+"""plan/cluster/trust.py: plain HTTP in the user's own daemon.json, as the real script writes it, a small engine."""
 
 from __future__ import annotations
 

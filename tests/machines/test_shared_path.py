@@ -1,4 +1,4 @@
-"""jobs/shared_path.py against real OpenSSH servers; a second machine is a mount namespace of its own."""
+"""jobs/storage/shared_path.py against real OpenSSH servers; a second machine is a mount namespace of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""jobs/status.py over a real SSH connection: what is said of a cluster of which a part does not answer."""
+"""jobs/watching/status.py over a real SSH connection: what is said of a cluster of which a part does not answer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from sparkqfs.errors import ClusterError, ExitCode
 from sparkqfs.facts.record import DiskName, text_of
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
+from sparkqfs.plan import services
+from sparkqfs.plan.services.seam import Service
 from sparkqfs.plan.steps import JobResult
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import a_record
@@ -77,6 +80,27 @@ def test_a_page_that_does_not_answer_either_has_no_address(machine: Machine, tmp
     found: Any = look_once(machine, tmp_path, closed_port(), jupyter=closed_port()).document
     assert found["jupyter"] == {"answers": False, "error": found["jupyter"]["error"]}
     assert set(found["urls"]) == {"Spark master", "History server"}
+
+
+class Extra(Service):
+    """A service with a page of which status reads nothing."""
+
+    name = "extra"
+
+    def __init__(self, port: int) -> None:
+        self.ports: Any = (SimpleNamespace(inside=port, published=lambda _config: port, title="Extra"),)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_page_that_nothing_reads_has_its_address_without_swarm_when_it_takes_connections(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    with serve({}) as port:
+        extra = Extra(port if answers else closed_port())
+        monkeypatch.setattr(services, "ALL", (*services.ALL, extra))
+        found: Any = look_once(machine, tmp_path, closed_port()).document
+    assert found["urls"].get("Extra") == (f"http://127.0.0.1:{port}" if answers else None)
+    assert found["urls"]["Jupyter"] == f"http://127.0.0.1:{machine.pages['jupyter']}"
 
 
 @pytest.mark.parametrize("state", ["pending", "error", "locked"])

@@ -13,7 +13,7 @@ from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, Problem
 from sparkqfs.jobs.programs import apps, drivers, follow, submit
 from sparkqfs.plan.programs.apps import Program, service_name
 from sparkqfs.plan.steps import JobResult
-from sparkqfs.report.reporter import NobodyReads
+from sparkqfs.streams import CannotWrite, NobodyReads
 from tests.doubles.manager import Manager, a_manager
 
 ID = "submit-20260101120000-7f3a"
@@ -205,7 +205,7 @@ def test_an_engine_that_breaks_off_while_a_driver_is_started_says_how_to_end_it(
         send(manager)
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, NobodyReads])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, NobodyReads, CannotWrite])
 def test_a_program_is_ended_when_its_user_goes(manager: Manager, kind: type[BaseException]) -> None:
     def gone(_stream: str, _data: bytes) -> None:
         raise kind
@@ -213,7 +213,7 @@ def test_a_program_is_ended_when_its_user_goes(manager: Manager, kind: type[Base
     manager.engine.starts = lambda submission: (manager.apps / submission / "stdout").write_text("one\n")  # type: ignore[assignment]
     program = manager.apps.parent / "count.py"
     program.write_text("")
-    with pytest.raises((KeyboardInterrupt, ClusterError)):
+    with pytest.raises((KeyboardInterrupt, ClusterError, CannotWrite)):
         submit.submit(
             manager.session, Program(program=str(program)), output=gone, detach=False, take_all=False, timeout_s=30
         )

@@ -1,4 +1,4 @@
-"""jobs/top.py on real SSH servers, one of which falls silent."""
+"""jobs/watching/top.py on real SSH servers, one of which falls silent."""
 
 from __future__ import annotations
 

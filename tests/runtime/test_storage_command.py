@@ -106,3 +106,25 @@ def test_a_shell_that_has_the_environment_already_needs_no_file(image: Path) -> 
     assert call(image, "sls", "/").returncode == 75
     root = f"file://{image.parent}/storage"
     assert call(image, "sls", "/", SPARKQFS_ROOT=root, NODE_IP="127.0.0.1").stdout == b"/ is empty\n"
+
+
+def test_a_full_disk_is_said_in_one_line_and_nobody_to_read_progress_stops_no_work(image: Path) -> None:
+    (image.parent / "storage" / "here").write_bytes(b"one")
+    (image.parent / "file").write_bytes(os.urandom(300_000))
+    environment = {"PATH": f"{image / 'bin'}:{os.environ['PATH']}", "SPARKQFS_RUN_DIR": str(image.parent / "run")}
+
+    def run(line: str) -> tuple[list[bytes], bytes]:
+        """Its output, exit code last, and what it said on standard error."""
+        words = f"cd {shlex.quote(str(image.parent))}; {line}; echo $?"
+        done = subprocess.run(["bash", "-c", words], env=environment, capture_output=True, timeout=60)
+        return done.stdout.split(), done.stderr
+
+    full = b"standard output: No space left on device\n"
+    for line in ("sls /", "sls / --json", "sls --help", "sdu /"):
+        assert run(f"{line} >/dev/full") == ([b"1"], full), line
+    code, said = run("sget /here - >/dev/full")
+    assert code == [b"1"] and full.strip() in said and b"Traceback" not in said and b"ignored" not in said
+    assert run("sls /none 2>/dev/full")[0] == [b"2"]
+    for number, way in enumerate(("2>/dev/full", ">/dev/full 2>&1", "2>&-", ">&- 2>&-", "2>&1 | head -0")):
+        run(f"sput file /copy{number} {way}")
+        assert (image.parent / "storage" / f"copy{number}").stat().st_size == 300_000, way

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import json
 import os
 import signal
 import stat
@@ -223,7 +224,7 @@ def test_files_are_filled_in_private_and_secrets_stay_out_of_argv_env_and_logs(
     assert lines[0] == "spark.authenticate true"
     assert f"spark.authenticate.secret {SECRET}" in lines
     env = container.run_dir / "env"
-    assert "NODE_IP=127.0.0.1" in env.read_text().splitlines()
+    assert {"NODE_IP=127.0.0.1", "SPARKQFS_DATA_PORT=22000"} <= set(env.read_text().splitlines())
     assert [mode(path) for path in (chunk, defaults, env)] == [0o400] * 3
     loaded = subprocess.run(
         [PROGRAMS / "with-env", "sh", "-c", 'echo "$SPARK_CONF_DIR $NODE_IP"'],
@@ -348,6 +349,7 @@ def test_shared_storage_needs_no_marker_and_starts_no_chunkserver(
     process.communicate(timeout=30)
     assert process.returncode == 0
     assert not any(note.startswith("chunkserver") for note in container.notes())
+    assert "SPARKQFS_DATA_PORT=''" in (container.run_dir / "env").read_text().splitlines()
 
 
 def test_init_passes_the_metaserver_s_exit_code_and_hides_the_key(container: Container) -> None:
@@ -381,6 +383,7 @@ def test_with_hdfs_a_datanode_and_a_spark_worker_share_one_address(
     assert "java got SIGTERM" in container.notes()
     assert not any(note.startswith("chunkserver") for note in container.notes())
     assert any("--host 127.0.0.1" in note for note in container.notes())
+    assert "SPARKQFS_DATA_PORT=9866" in (container.run_dir / "env").read_text().splitlines()
 
 
 @pytest.mark.parametrize("role", ["worker-node", "hdfs-namenode", "init-storage"])
@@ -475,7 +478,7 @@ def test_a_wrong_command_line_is_64(container: Container) -> None:
     assert process.returncode == 64
 
 
-# --- the namenode's guard --------------------------------------------------------------------------------------------
+# --- the history server ----------------------------------------------------------------------------------------------
 
 
 def test_the_history_server_waits_for_its_directory_and_knows_no_secret(
@@ -501,3 +504,37 @@ def test_the_history_server_waits_for_its_directory_and_knows_no_secret(
     assert "spark.authenticate false" in settings and "secret" not in settings
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=30) == 0
+
+
+def test_the_scrub_says_what_it_is_set_to_and_its_end_is_not_the_containers(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    process = container.start("worker-node", SPARKQFS_SCRUB="2 8388608", SPARKQFS_ROOT="qfs://meta:20000")
+    running.append(process)
+    container.wait_for("chunkserver started", "spark-class started")
+    state = container.run_dir / "scrub.json"
+    end = time.monotonic() + 20
+    while not state.exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert (json.loads(state.read_text())["hour"], json.loads(state.read_text())["bytes_per_second"]) == ("2", 8388608)
+    process.terminate()
+    assert process.wait(30) == 0
+
+
+def test_a_scrub_that_ends_leaves_the_container_as_it_is(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    process = container.start("worker-node", SPARKQFS_SCRUB="99 8388608")
+    running.append(process)
+    container.wait_for("chunkserver started", "spark-class started")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "the scrub ended with exit code 64; it is missing until the container's next start" in line:
+            break
+    else:
+        pytest.fail("no word of the scrub")
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.terminate()
+    assert process.wait(30) == 0

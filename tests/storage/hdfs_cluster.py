@@ -33,6 +33,7 @@ class HdfsCluster:
         for old, new in {
             "${replication}": "1",
             "${min_datanodes}": "1",
+            "${scan_bytes}": "8388608",
             "$$": "$",
             "@NAMENODE@": f"{NODE}:{self.port}",
             "@NODE_IP@": NODE,

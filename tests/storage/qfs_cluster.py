@@ -157,8 +157,18 @@ class QfsCluster:
             return None
         return answer.stdout if answer.returncode == 0 else None
 
+    def is_listening(self) -> bool:
+        """Whether there is a metaserver. QFS's own programs wait for one that is not there for ten seconds."""
+        try:
+            socket.create_connection(("127.0.0.1", self.client_port), 1).close()
+        except OSError:
+            return False
+        return True
+
     def up_servers(self) -> int:
         """How many chunkservers the metaserver knows."""
+        if not self.is_listening():
+            return 0
         argv = (str(self.qfs_home / "bin" / "tools" / "qfsping"), "-m", "-s", "127.0.0.1", "-p", str(self.client_port))
         answer = subprocess.run(argv, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
         line = next((line for line in answer.stdout.splitlines() if line.startswith("Up servers:")), "Up servers: 0")
@@ -171,6 +181,8 @@ class QfsCluster:
 
     def is_writable(self) -> bool:
         """Whether recovery is over."""
+        if not self.is_listening():
+            return False
         try:
             self.run("-touchz", "/.probe")
             self.run("-rm", "-skipTrash", "/.probe")

@@ -458,3 +458,50 @@ def told(cluster: QfsCluster, reader: Reader, path: str, chunks: int) -> tuple[l
     """The hosts of each chunk, from our file system and from the metaserver."""
     ours = [block.split(",") for block in reader("hosts", path).split(" | ")[0].split()]
     return ours, cluster.locations(path, chunks * CHUNK)[-chunks:]
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "CHECKSUM": lambda file: flip(file, CHUNK_HEADER + 1_000_000),
+    "HEADER": lambda file: flip(file, 100),
+    "SHORT": lambda file: os.truncate(file, CHUNK_HEADER + 2_000_000),
+}
+
+
+def same_or_neither(reader: Reader, name: str) -> None:
+    """Both readers give the same bytes. In the moment in which a copy is taken away both may fail: then once more."""
+    for _ in range(5):
+        answer = reader("random", name, 20, 1, 300_000)
+        if "differences 0" in answer:
+            return
+        assert re.search(r"ours java\.\S+ upstream java\.", answer), answer
+        time.sleep(0.5)
+    raise AssertionError(answer)
+
+
+@pytest.mark.parametrize("reason", DAMAGES)
+def test_a_damaged_replica_is_read_by_its_chunkserver_reported_and_made_again(
+    cluster: QfsCluster, reader: Reader, reason: str
+) -> None:
+    """Upstream reads any copy: of five files each, one would stay damaged."""
+    files = [put(cluster, reader, f"/healed{reason}{number}") for number in range(5)]
+    for file in files:
+        DAMAGES[reason](file)
+    damaged = {file: file.read_bytes() for file in files}
+    for number in range(len(files)):
+        reader("open", f"/healed{reason}{number}", "heal")
+        same_or_neither(reader, "heal")
+
+    def is_gone() -> bool:  # the copy that is made instead may get the very name of the damaged one
+        return not any(file.exists() and file.read_bytes() == damaged[file] for file in files)
+
+    cluster.wait(is_gone, "end of the damaged copies", 30)
+    ids = {file.name.split(".")[1] for file in files}
+
+    def again() -> bool:
+        return all(
+            sum(id in {file.name.split(".")[1] for file in cluster.chunk_files(node)} for node in cluster.addresses)
+            == 3
+            for id in ids
+        )
+
+    cluster.wait(again, "third copies", 60)

@@ -90,7 +90,7 @@ def test_a_chunk_that_a_restarted_chunkserver_no_longer_has_is_a_problem(
     assert (lost.exit_code, lost.document["state"], storage_in(lost)["lost_files"]) == (1, "degraded", 1)
     (problem,) = lost.problems
     assert "1 file cannot be read" in problem.what
-    command = (problem.hint or "").split("`")[1]
+    command = (problem.hint or "").split("`")[3]
     assert command.startswith("docker exec $(docker ps -qf name=spark_qfs-master) qfsfsck -m 127.0.0.1 ")
     said = in_the_container(qfs, command)
     assert said.count("\n") == 1 and said.endswith(" /only copy\n")

@@ -19,14 +19,15 @@ PACKAGE = ROOT / "sparkqfs"
 MAY_IMPORT: dict[str, set[str]] = {
     "durable": set(),
     "errors": set(),
+    "streams": set(),
     "topology": set(),
     "remote": set(),
     "facts": {"facts"},
     "config": {"config", "errors", "topology"},
-    "clients": {"clients", "config", "durable", "errors", "topology"},
-    "files": {"durable", "errors", "files"},
+    "clients": {"clients", "config", "durable", "errors", "streams", "topology"},
+    "files": {"durable", "errors", "files", "streams"},
     "plan": {"config", "errors", "facts", "plan", "remote", "topology"},
-    "checks": {"checks", "config", "errors", "facts", "topology"},
+    "checks": {"checks", "config", "errors", "facts", "plan", "topology"},
     "gather": {"clients", "config", "errors", "facts", "gather", "remote", "topology"},
     "jobs": {
         "checks",
@@ -40,12 +41,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "jobs",
         "plan",
         "remote",
+        "streams",
         "topology",
     },
-    "report": {"durable", "errors", "facts", "plan", "report"},
+    "report": {"durable", "errors", "facts", "plan", "report", "streams"},
     "local": {"config", "durable", "errors", "local", "topology"},
-    "cli": {"cli", "clients", "config", "errors", "jobs", "local", "plan", "report"},
-    "program": {"errors"},
+    "cli": {"cli", "clients", "config", "errors", "jobs", "local", "plan", "report", "streams"},
+    "program": {"errors", "streams"},
 }
 ONLY_IN = {
     "fabric": ("clients/",),
@@ -158,7 +160,7 @@ def imported_at_once(tree: ast.Module) -> set[str]:
 
 @pytest.mark.parametrize("path", CLI, ids=names_of(CLI))
 def test_the_command_line_imports_at_once_only_itself(path: Path) -> None:
-    assert imported_at_once(ast.parse(path.read_text())) <= {"sparkqfs.cli", "sparkqfs.errors"}
+    assert imported_at_once(ast.parse(path.read_text())) <= {"sparkqfs.cli", "sparkqfs.errors", "sparkqfs.streams"}
 
 
 LATE = ("cli/", "report/reporter.py")
@@ -182,7 +184,12 @@ def test_no_import_is_hidden_from_these_tests(path: Path) -> None:
 
 def test_the_tasks_file_only_names_the_tasks() -> None:
     tree = ast.parse((ROOT / "tasks.py").read_text())
-    assert {name.rpartition(".")[0] for name, _ in imported(tree)} == {"__future__", "invoke", "sparkqfs.cli"}
+    assert {name.rpartition(".")[0] for name, _ in imported(tree)} == {
+        "__future__",
+        "invoke",
+        "sparkqfs",
+        "sparkqfs.cli",
+    }
     assert not [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda))]
 
 
@@ -209,7 +216,7 @@ def test_pure_code_has_no_clock_no_files_no_network_and_no_output(path: Path) ->
     assert not wrong
 
 
-MAY_PRINT = ("report/reporter.py", "program.py", "clients/download.py", "remote/")
+MAY_PRINT = ("report/reporter.py", "program.py", "streams.py", "remote/")
 PRINTING = [path for path in MODULES if not short(path).startswith(MAY_PRINT)]
 
 
@@ -326,9 +333,9 @@ def test_every_package_of_the_tree_is_in_the_wheel() -> None:
 
 RUNTIME = ROOT / "runtime" / "sparkqfs_runtime"
 PROGRAMS = sorted(RUNTIME.rglob("*.py"))
-SHARED = {"durable", "errors", "files", "topology"}
+SHARED = {"durable", "errors", "files", "streams", "topology"}
 """Of sparkqfs, what is in the images."""
-ON_SPARK = ("measuring/", "files/copying.py")
+ON_SPARK = ("measuring/", "files/copying.py", "spark_session.py")
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=[path.relative_to(RUNTIME).as_posix() for path in PROGRAMS])
@@ -349,16 +356,23 @@ def test_what_the_images_get_of_the_package_is_what_the_runtime_may_import() -> 
     assert {name.removesuffix(".py") for name in SHARED_MODULES} == {"__init__"} | SHARED - {"files"}
 
 
-def test_the_health_check_imports_one_module() -> None:
+def test_the_health_check_imports_its_questions_and_nothing_that_starts_something() -> None:
     """It runs every ten seconds in every container."""
-    names = [name for name, _ in imported(ast.parse((RUNTIME / "health.py").read_text()))]
-    assert [name for name in names if name.startswith("sparkqfs")] == ["sparkqfs.topology"]
+    ours = {
+        name: {one for one, _ in imported(ast.parse((RUNTIME / f"{name}.py").read_text())) if one[:8] == "sparkqfs"}
+        for name in ("health", "roles", "probes")
+    }
+    assert ours == {
+        "health": {"sparkqfs_runtime.probes.port", "sparkqfs_runtime.roles.ROLES", "sparkqfs_runtime.roles.PROGRAMS"},
+        "roles": {"sparkqfs.topology", "sparkqfs_runtime.probes"},
+        "probes": {"sparkqfs.topology"},
+    }
 
 
 NAMES = {
     "app_page.py", "attended", "bench-storage", "copy-files", "driver-python", "file-server", "finished_chunks.py",
-    "hdfs", "hdfs_guard.py", "health", "history_page.py", "metastore", "qfs", "sh", "storage", "supervise", "terminal",
-    "verify", "webui_guard.py", "with-env",
+    "fsck", "hdfs", "hdfs_guard.py", "health", "history_page.py", "metastore", "qfs", "sh", "storage", "supervise",
+    "terminal", "verify", "webui_guard.py", "with-env",
 }  # fmt: skip
 """Running stacks and older checkouts call programs of `/opt/sparkqfs/bin` by these: none may go."""
 SHORT_NAMES = {f"q{word}" for word in ["ls", "cat", "put", "get", "mkdir", "rm", "du", "stat"]} | {
@@ -374,6 +388,40 @@ def test_no_program_that_a_running_stack_calls_has_gone() -> None:
     recipe = (ROOT / "docker" / "worker-node" / "Dockerfile").read_text()
     loops = re.findall(r"for name in ([a-z ]+); do ln -s", recipe)
     assert {name for names in loops for name in names.split()} >= SHORT_NAMES
+
+
+FILE = re.compile(r"(?<![\w./-])\w+(?:/\w+)*\.(?:py|sh)\b")
+OF_OTHERS = {"webui/qfsstatus.py", "NAME.py", "NAME.sh", "OTHER.sh"}
+"""QFS's own, and words for any name."""
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    """Of the module, its classes and functions, and below what they name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value.value
+
+
+def is_file_of_ours(name: str, told_in: Path) -> bool:
+    """From the top, from a package, from the folder of who says it; a bare name may be of a program in an image."""
+    programs = [ROOT / "runtime" / "bin", *(ROOT / "docker").iterdir()] if "/" not in name else []
+    tops = [ROOT, PACKAGE, RUNTIME, told_in.parent, *programs]
+    return any((top / name).is_file() for top in tops)
+
+
+def test_every_file_that_a_docstring_names_is_there() -> None:
+    """A module of tests begins with the one that it tries."""
+    folders = [PACKAGE, RUNTIME, ROOT / "tests", ROOT / "bench"]
+    paths = [path for folder in folders for path in folder.rglob("*.py")]
+    said = [(path, name) for path in paths for text in docstrings(path) for name in FILE.findall(text)]
+    assert len(said) > 40
+    wrong = [f"{path.relative_to(ROOT)}: {name}" for path, name in said if not is_file_of_ours(name, path)]
+    assert [one for one in wrong if one.partition(": ")[2] not in OF_OTHERS] == []
+
+
+def test_no_docstring_names_a_script_by_a_module_that_only_sends_it() -> None:
+    told = [(path, text) for path in SOURCES for text in docstrings(path)]
+    assert [short(path) for path, text in told if re.search(r"\w[./][A-Z_]+_SCRIPT\b", text)] == []
 
 
 PAGES_IN_PYTHON = ("report/",)

@@ -1,4 +1,4 @@
-"""checks.py: what doctor finds on the machines, and that it finds nothing on good ones."""
+"""checks/machines.py: what doctor finds on the machines, and that it finds nothing on good ones."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from typing import Any
 
 import pytest
 
+from sparkqfs import topology
 from sparkqfs.checks.machines import check_nodes, parse_version
-from sparkqfs.config.model import RegistryConfig, SparkConfig
+from sparkqfs.config.between import published_ports
+from sparkqfs.config.model import RegistryConfig, SparkConfig, StorageConfig
 from sparkqfs.jobs.cluster import whole
 from sparkqfs.jobs.session import Session
+from sparkqfs.plan.services import ALL, single_services
+from sparkqfs.plan.services.metadata_copy import metadata_copies
+from sparkqfs.plan.services.worker_node import WorkerNode
+from sparkqfs.plan.storage import backend_of
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import a_fresh_node, a_node, prepared
+from tests.builders.stacks import SHARED
 
 CLUSTER = a_cluster()
+STORAGES = (StorageConfig(kind="qfs"), StorageConfig(kind="hdfs"), SHARED)
 
 
 def found(name: str = "node2", **fields: Any) -> list[tuple[str | None, str]]:
@@ -124,6 +132,52 @@ def test_the_metastores_port_is_looked_at_where_nothing_maps_it(network: str, ta
     facts = {name: replace(fact, swarm_state="inactive", ports=(9083,)) for name, fact in prepared(config).items()}
     assert [problem.what for problem in check_nodes(config, facts) if problem.node == "node1"] == taken
     assert not [problem for problem in check_nodes(config, facts) if problem.node == "node2"]
+
+
+MANAGERS = {2377, 7946, 5000, 7777, 8080, 4040, 18080, 7077, 8881, 8081, 9083, 18081}
+WORKERS = {7946, 8881, 8081}
+COPY = {20100}
+
+
+@pytest.mark.parametrize(
+    ("storage", "on_manager", "on_worker"),
+    [
+        (StorageConfig(kind="qfs"), MANAGERS | {20050, 20000, 30000, 22000}, WORKERS | COPY | {22000}),
+        (
+            StorageConfig(kind="hdfs"),
+            MANAGERS | {9870, 9820, 9871, 9866, 9867, 9864},
+            WORKERS | COPY | {9866, 9867, 9864},
+        ),
+        (SHARED, MANAGERS, WORKERS),
+    ],
+)
+def test_on_the_machines_network_every_port_of_what_may_run_there_is_looked_at(
+    storage: StorageConfig, on_manager: set[int], on_worker: set[int]
+) -> None:
+    config = a_cluster(network="host", storage=storage)
+    busy = {"swarm_state": "inactive", "ports": tuple(range(1, 65536))}
+    facts = {name: replace(fact, **busy) for name, fact in prepared(config).items()}  # type: ignore[arg-type]
+    looked_at = {name: {p.what for p in check_nodes(config, facts) if p.node == name} for name in ("node1", "node2")}
+    said = [{f"port {port} is taken there" for port in ports} for ports in (on_manager, on_worker)]
+    assert [looked_at["node1"], looked_at["node2"]] == said
+
+
+def test_what_services_listen_on_is_what_settings_must_leave_alone() -> None:
+    """hosts.yml is read below the services: topology has the ports for both."""
+    backends = [backend_of(a_cluster(storage=storage)) for storage in STORAGES]
+    listening = [WorkerNode.listens, *(service.listens for service in (*ALL, *metadata_copies(a_cluster())))]
+    listening += [backend.server_listens for backend in backends]
+    listening += [backend.master.listens for backend in backends if backend.master is not None]
+    known = {*topology.FIXED_PORTS, *topology.INNER_PORTS}
+    assert {port for ports in listening for port in ports} == known - {topology.SWARM_PORT, topology.SWARM_NODES_PORT}
+    assert not set(topology.FIXED_PORTS) & set(topology.INNER_PORTS)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_what_services_publish_is_what_settings_are_compared_with(storage: StorageConfig) -> None:
+    config = a_cluster(storage=storage)
+    published = {port.setting: port.published(config) for one in single_services(config) for port in one.ports}
+    assert published == published_ports(config)
 
 
 def test_the_metastores_port_may_be_somebody_elses_where_the_stack_has_none() -> None:

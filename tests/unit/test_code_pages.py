@@ -6,6 +6,7 @@ import ast
 import functools
 import re
 import runpy
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -13,8 +14,9 @@ from typing import Any, Literal
 import pytest
 
 from sparkqfs.config.model import StorageConfig
-from sparkqfs_runtime import health
+from sparkqfs_runtime.roles import PROGRAMS, ROLES
 from sparkqfs_runtime.supervise import main, setup
+from sparkqfs_runtime.supervise.processes import Daemon
 from tests.builders.clusters import a_cluster
 from tests.builders.stacks import SHARED, services
 from tests.paths import ROOT, STACK
@@ -148,9 +150,27 @@ def roles() -> list[list[str]]:
 
 
 def test_the_roles_are_those_of_the_supervisor_and_of_the_health_check() -> None:
-    assert [codes(role)[0] for role, *_ in roles()] == [*main.ROLES, *main.PROGRAMS]
+    assert [codes(role)[0] for role, *_ in roles()] == [*ROLES, *PROGRAMS]
     asked = {codes(role)[0] for role, _, healthy in roles() if not healthy.startswith("not asked")}
-    assert asked == set(health.ROLES)
+    assert asked == {name for name, role in (ROLES | PROGRAMS).items() if role.probe is not None}
+
+
+@pytest.mark.parametrize("name", [*ROLES, *PROGRAMS])
+def test_a_role_names_a_function_that_takes_the_setup_of_its_container(name: str) -> None:
+    found = main.function_of((ROLES | PROGRAMS)[name].start)
+    hints = typing.get_type_hints(found)
+    assert hints == {"setup": setup.Setup, "return": list[Daemon] if name in ROLES else int}
+
+
+@pytest.mark.parametrize("network", ["overlay", "host"])
+@pytest.mark.parametrize("storage", [StorageConfig(kind="qfs"), StorageConfig(kind="hdfs"), SHARED])
+def test_every_service_of_the_stack_has_a_role_and_a_question_that_health_knows(network: Any, storage: Any) -> None:
+    asked = {name for name, role in (ROLES | PROGRAMS).items() if role.probe is not None}
+    for name, service in services(a_cluster(storage=storage, network=network)).items():
+        command = service.get("command", ["supervise", name])
+        assert command[1:] in [[role] for role in (ROLES | PROGRAMS)], name
+        words = service["healthcheck"]["test"][2:]
+        assert words[0] in asked if len(words) == 1 else words[0] == "port", name
 
 
 def daemons() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""config.py: what hosts.yml may say, and that every fault is a message with its line and never a traceback."""
+"""config/loading.py: what hosts.yml may say, and that every fault is a message with its line and never a traceback."""
 
 from __future__ import annotations
 
@@ -412,6 +412,19 @@ def test_what_spark_conf_asks_of_qfs_is_what_the_layout_is_judged_by(
     nodes += "".join(f"  n{number}: 192.168.1.{10 + number}\n" for number in range(1, 9))
     config = load(tmp_path, f"{nodes}spark: {{conf: {{{CREATE_PARAMS}: {text}}}}}\n")
     assert config.redundancy == expected
+
+
+@pytest.mark.parametrize(("network", "said"), [("overlay", None), ("host", "port 18081 is the history server's own")])
+def test_ports_inside_containers_are_taken_on_the_machines_own_network(
+    tmp_path: Path, network: str, said: str | None
+) -> None:
+    text = f"network: {network}\nnodes: {{node1: 192.168.1.11}}\nports: {{jupyter: 18081}}\n"
+    if said is None:
+        assert load(tmp_path, text).ports.jupyter == 18081
+        return
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, text)
+    assert [problem.what for problem in raised.value.problems] == [said]
 
 
 def test_every_bad_file_has_its_message() -> None:

@@ -1,4 +1,4 @@
-"""config_packages.py: which pip requirements are taken, and which are refused before anything is built."""
+"""config/requirements.py: which pip requirements are taken, and which are refused before anything is built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""jobs/copy.py: what a user may write for a place, and what a copy's answer becomes."""
+"""jobs/files/copy.py: what a user may write for a place, and what a copy's answer becomes."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,15 +20,15 @@ from invoke.parser import Parser, ParserContext
 from sparkqfs import topology
 from sparkqfs.config.loading import load_config
 from sparkqfs.config.model import SharedConfig, StorageConfig
-from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts.pages import AppFact, SparkFact, StorageFact
-from sparkqfs.facts.swarm import TaskFact
-from sparkqfs.jobs.session import Session
-from sparkqfs.jobs.watching import status_document
+from sparkqfs.errors import ExitCode
+from sparkqfs.facts.fsck import BlockFact, CopyFact, DamagedFact, FsckFact
+from sparkqfs.facts.scrub import ScrubFact
 from sparkqfs.plan.services import single_services
-from sparkqfs.plan.watching.cluster_status import ClusterStatus
+from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.watching.fsck import Report
 from tests.builders.clusters import a_cluster
 from tests.paths import ROOT, STACK
+from tests.unit.tables import paths_of, table_codes
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^[ ]*```(\w*)\n(.*?)^[ ]*```[ ]*$", re.MULTILINE | re.DOTALL)
@@ -110,12 +109,6 @@ def used_tasks(contexts: list[ParserContext], arguments: list[str]) -> list[str]
 def slug(heading: str) -> str:
     """The anchor that a heading gets."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
-
-
-def table_codes(text: str) -> set[str]:
-    """Everything in code quotes in the first column of a page's tables."""
-    rows = [line for line in text.splitlines() if line.startswith("| ")]
-    return {code for row in rows for code in INLINE.findall(row.split("|")[1])}
 
 
 @every_page
@@ -207,6 +200,14 @@ def test_ports_md_names_the_ports_that_services_publish(kind: Any) -> None:
     assert {port for port in ports if not re.search(rf"^\|.*\b{port}\b", text, re.MULTILINE)} == set()
 
 
+def test_ports_md_lists_what_is_taken_without_being_published() -> None:
+    text = (ROOT / "docs" / "ports.md").read_text(encoding="utf-8").partition("## Not published")[2]
+    swarm = {topology.SWARM_PORT, topology.SWARM_NODES_PORT}
+    for port in {*topology.FIXED_PORTS, *topology.INNER_PORTS} - swarm:
+        row = re.search(rf"^\| {port} \| `(\w+)` \|", text, re.MULTILINE)
+        assert row is not None and getattr(topology, row[1]) == port, port
+
+
 def test_no_program_of_the_containers_has_a_port_of_its_own() -> None:
     ports = {value for name, value in vars(topology).items() if name.endswith("_PORT")}
     programs = [path for path in (ROOT / "runtime").rglob("*.py") if path.parent.name != "bin"]
@@ -271,6 +272,13 @@ def test_a_wrong_value_in_daemons_md_would_be_found() -> None:
     assert is_value("0.90", "0.90") and not is_value("INFO", "NOTICE")
 
 
+def test_the_readmes_picture_shows_every_service() -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What runs where")[2].partition("\n## ")[0]
+    boxes = set(re.findall(r"│ (\S[^│]*?) *(?=│)", section))  # a daemon in a box has more space before it
+    services = {topology.WORKER_NODE, *(service.name for service in single_services(a_cluster()))}
+    assert boxes == services | {"image registry"}
+
+
 def test_readme_lists_every_exit_code() -> None:
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Exit codes")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| (\d+) \|", section, re.MULTILINE)) == {*(str(int(code)) for code in ExitCode), "130"}
@@ -284,70 +292,23 @@ def test_qfs_tarball_md_has_the_address_and_version_of_the_code() -> None:
         assert url.rsplit("/", 1)[-1] in text
 
 
-def paths_of(value: object, prefix: str = "") -> Iterator[str]:
-    """Dotted paths of a JSON document's keys, down to what is not a mapping; lists of mappings as `key[]`."""
-    if isinstance(value, dict) and prefix != "urls":
-        for key, child in value.items():
-            yield from paths_of(child, f"{prefix}.{key}" if prefix else key)
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for child in value:
-            yield from paths_of(child, f"{prefix}[]")
-    else:
-        yield prefix
-
-
-APP = AppFact(id="app-1", name="pi", user="spark", state="RUNNING", started_s=1.0, duration_s=1.0, cores=1)
-
-
-def a_status(**overrides: Any) -> ClusterStatus:
-    """The status of a healthy cluster."""
-    task: dict[str, Any] = {"node": "node1", "state": "running", "desired": "running", "error": "", "container_id": "c"}
-    values: dict[str, Any] = {
-        "tasks": (TaskFact(service="jupyter-server", **task),),
-        "deployed": True,
-        "spark": SparkFact(
-            alive_hosts=("10.0.0.2",),
-            dead=0,
-            cores=4,
-            cores_used=0,
-            memory_mib=1024,
-            memory_used_mib=0,
-            applications=("pi",),
-            status="ALIVE",
-            active=(APP,),
-        ),
-        "storage": StorageFact(
-            up_hosts=("10.0.0.2",),
-            down=0,
-            total_bytes=1,
-            used_bytes=0,
-            free_bytes=1,
-            recovering=False,
-            files=0,
-            blocks=0,
-            replications_pending=0,
-            file_system_id="1",
-        ),
-        "jupyter": None,
-        "urls": {"Jupyter": "http://192.168.1.11:7777"},
-        "history": (replace(APP, id="app-2"),),
-    }
-    return ClusterStatus(**(values | overrides))
-
-
-def test_status_md_names_exactly_the_keys_of_the_json_document() -> None:
-    session: Any = Session(a_cluster(), clients=None, on_event=print)  # type: ignore[arg-type]
-    problem = Problem(what="something")
-    documents = [
-        status_document.document(session, a_status(), (problem,)),
-        status_document.document(
-            session, a_status(swarm=problem, spark="no", storage="no", jupyter="no", history="no"), (problem,)
-        ),
-    ]
-    keys = {"exit_code", *(path for document in documents for path in paths_of(document))}
-    section = (ROOT / "docs" / "status.md").read_text(encoding="utf-8").partition("## The JSON document")[2]
-    assert table_codes(section.partition("\n## ")[0]) == keys
-    assert f"(schema {status_document.SCHEMA})" in (ROOT / "docs" / "status.md").read_text(encoding="utf-8")
+def test_fsck_md_names_exactly_the_keys_of_the_json_document() -> None:
+    config = a_cluster()
+    copies = (CopyFact(address="10.0.0.2", state="live"),)
+    file = DamagedFact(
+        path=b"/a",
+        state="short",
+        size=1,
+        asked=2,
+        blocks=(BlockFact(name="1", offset=0, copies=copies),),
+        blocks_count=1,
+    )
+    values = {"lost_files": 0, "short_files": 1, "lost_blocks": 0, "short_blocks": 1, "bad_blocks": 0, "files": 1}
+    fact = FsckFact(took_s=1.0, ready=True, partial="", damaged=(file,), **values)
+    report = Report(config=config, backend=backend_of(config), fact=fact, nodes={}, scrubs=(ScrubFact(node="node1"),))
+    keys = {"task", "outcomes", "exit_code", "problems[].node", "problems[].what", "problems[].hint"}
+    section = (ROOT / "docs" / "fsck.md").read_text(encoding="utf-8").partition("## The JSON document (schema 1)")[2]
+    assert table_codes(section.partition("\n## ")[0]) == keys | set(paths_of(report.document()))
 
 
 def test_verify_md_names_every_key_of_the_json_document() -> None:

@@ -1,4 +1,4 @@
-"""jobs/down.py: what can be asked is taken down and waited for; what cannot is named."""
+"""jobs/cluster/down.py: what can be asked is taken down and waited for; what cannot is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""facts.py: what is read from recorded answers of machines, daemons and engines."""
+"""facts/nodes.py, facts/pages.py, facts/swarm.py: what is read from recorded answers."""
 
 from __future__ import annotations
 

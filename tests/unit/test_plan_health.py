@@ -1,4 +1,4 @@
-"""plan/health.py: which facts are a problem, which are recovery, and which are nothing."""
+"""plan/watching/health.py: which facts are a problem, which are recovery, and which are nothing."""
 
 from __future__ import annotations
 
@@ -17,31 +17,8 @@ from sparkqfs.plan.storage.health import HealthFact, parse_hdfs_health, parse_me
 from sparkqfs.plan.watching.health import Data, Stranger, judge
 from sparkqfs.report.reporter import storage_lines
 from tests.builders.clusters import a_cluster
+from tests.builders.status import MEMORY, a_copy
 from tests.doubles.servers import payload
-
-MEMORY: dict[str, Any] = {
-    "schema": 1,
-    "up_s": 5000.0,
-    "look": {"age_s": 1.0, "ready": True, "copying": 0, "held": 0, "place": ""},
-    "look_error": "",
-    "missing": 0,
-    "per_minute": 0.0,
-    "still_s": 0.0,
-    "check_s": 300.0,
-    "check": {
-        "lost_files": 0,
-        "single_files": 0,
-        "short_chunks": 0,
-        "lost_chunks": 0,
-        "files": 9,
-        "most_copies": 2,
-        "partial": "",
-        "age_s": 5.0,
-        "took_s": 0.02,
-        "is_current": True,
-    },
-    "check_error": "",
-}
 
 
 def memory(check: dict[str, Any] | None = None, look: dict[str, Any] | None = None, **changed: Any) -> Any:
@@ -55,6 +32,38 @@ def judged(remembered: Any, kind: Any = "qfs", strangers: tuple[Stranger, ...] =
     config = a_cluster(storage=StorageConfig(kind=kind, replication=2))
     fact = dataclasses.replace(parse_qfs({"systemInfo": {}}), up_hosts=("10.0.0.2", "10.0.0.3", "10.0.0.4"))
     return judge(config, backend_of(config), fact, HealthFact(memory=remembered, **changed), strangers)
+
+
+COPY, OTHER = a_copy("node2"), a_copy("node3")
+
+
+def test_copies_of_the_metadata_that_are_fresh_are_no_problem() -> None:
+    assert judged(memory(copies=[COPY, OTHER])).problems == ()
+    assert judged(memory(copies=[COPY, OTHER | {"age_s": None, "up_s": 59.0}])).problems == (), "just started"
+
+
+@pytest.mark.parametrize(
+    ("copy", "said"),
+    [
+        ({"age_s": 61.0, "error": "timed out"}, "the copy of the metadata here was whole last 61 s ago: timed out"),
+        ({"age_s": None, "up_s": 90.0}, "the copy of the metadata here was whole never in 90 s: no answer"),
+        (
+            {"age_s": None, "up_s": 5.0, "verdict": "behind", "mark": "0123456789ab", "error": "operation 5, here 3"},
+            "the copy of the metadata here has what the metaserver has not: operation 5, here 3",
+        ),
+    ],
+)
+def test_a_copy_that_is_too_old_or_has_more_than_the_storage_is_a_problem(copy: dict[str, Any], said: str) -> None:
+    data = judged(memory(copies=[COPY, OTHER | copy]))
+    (problem,) = data.problems
+    assert (data.state, problem.node, problem.what) == ("degraded", "node3", said)
+    assert ("--accept-older 0123456789ab" in str(problem.hint)) == ("verdict" in copy)
+
+
+def test_a_copy_that_is_not_kept_though_hosts_yml_says_so_is_a_problem_and_an_older_stack_makes_none() -> None:
+    (problem,) = judged(memory(copies=[COPY])).problems
+    assert (problem.node, problem.hint) == ("node3", "`invoke deploy`")
+    assert judged(memory()).problems == ()
 
 
 def told(data: Data) -> str:
@@ -249,10 +258,12 @@ def test_the_lines_for_people_say_number_pace_and_age() -> None:
         "servers_retiring": [],
         "servers_gone": ["10.0.0.9"],
         "servers_stale": 1,
+        "metadata_copies": [{"node": "node2", "age_s": 1.2}, {"node": "node3", "age_s": None}],
         "check": {"age_s": 7.0, "took_s": 0.02, "is_current": False, "every_s": 300, "partial": "", "error": "busy"},
     }
     lines = dict(storage_lines(storage))
     assert lines["  copies"].startswith("12 missing, 3 being made, 40 a minute, none before 1")
     assert lines["  lost"] == "2 files, blocks without a copy: 5"
     assert lines["  files checked"] == "7 s ago, in 0.02 s; 4 with one copy left; servers have changed since; busy"
+    assert lines["  metadata"] == "copied to node2 (1 s ago), node3 (not yet)"
     assert (lines["  not in hosts.yml"], lines["  not up"]) == ("node9", "10.0.0.9")

@@ -1,4 +1,4 @@
-"""plan/images.py: an image's tag says what is in it, and nothing that is only on the way to it."""
+"""plan/cluster/images.py: an image's tag says what is in it, and nothing that is only on the way to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""plan/layout.py: what a layout survives, costs and keeps local."""
+"""plan/cluster/layout.py: what a layout survives, costs and keeps local."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_two_copies_are_advised_where_there_are_two_nodes(nodes: int, copies: in
 def test_the_line_says_what_is_survived_and_what_it_costs() -> None:
     assert layout_line(cluster(3)) == (
         "replication 2 on 3 nodes: survives the loss of 1 node, 2.0 bytes on disk a byte, all reads can be local; "
-        "the metaserver's data are on the manager alone"
+        "the names of files are on the manager, copied to node2 and node3"
     )
 
 
@@ -69,7 +69,8 @@ def test_the_line_says_what_is_survived_and_what_it_costs() -> None:
         (cluster(1), "survives no loss of a node"),
         (cluster(3, replication=1), "advised: replication 2"),
         (cluster(2), "while a node is down, new files lack a copy"),
-        (cluster(3, "hdfs"), "the namenode's data are on the manager alone"),
+        (cluster(2, "hdfs"), "the names of files are on the manager, copied to node2"),
+        (cluster(1, "hdfs"), "the namenode's data are on the manager alone"),
         (cluster(9, createParams="S"), "Reed-Solomon 6+3 on 9 nodes: survives the loss of 3 nodes, 1.5 bytes"),
         (cluster(9, createParams="S"), "17% of the reads local"),
         (cluster(3, createParams="1"), "replication 1 on 3 nodes"),

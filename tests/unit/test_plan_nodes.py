@@ -1,4 +1,4 @@
-"""plan/nodes.py: prep changes what differs and nothing else, and never marks a disk that may be the wrong one."""
+"""plan/cluster/nodes.py: prep changes what differs, nothing else, and never marks a disk that may be the wrong one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sparkqfs.config.model import ClusterConfig, NotebooksConfig, RegistryConfig
 from sparkqfs.errors import ExitCode
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.plan.cluster.directories import wanted_directories
+from sparkqfs.plan.cluster.nodes import plan_prep
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, write_file
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.builders.facts import (
@@ -70,6 +71,7 @@ def test_a_fresh_machine_gets_its_user_directories_marker_and_trust_in_this_orde
         "directory /mnt/data/qfs (6700:6700, 750)",
         "directory /mnt/data/qfs/chunk (6700:6700, 750)",
         "directory /mnt/data/qfs/logs (6700:6700, 750)",
+        "directory /mnt/data/qfs/copies (6700:6700, 750)",
         "directory /mnt/data/spark (6700:6700, 750)",
         "marker /mnt/data/qfs/.cluster-id",
         "name /mnt/data/qfs/.cluster-name",
@@ -89,6 +91,21 @@ def test_secrets_and_keys_are_made_on_the_manager_alone() -> None:
     assert not any("checkpoint" in what for what in whats(plan.of("node2")))
     assert "directory /mnt/data/spark-master (6700:6700, 750)" in whats(plan.of("node1"))
     assert not any("spark-master" in what for what in whats(plan.of("node2")))
+
+
+def test_the_first_two_other_machines_get_a_directory_for_copies_of_the_metadata() -> None:
+    names = ("node1", "node2", "node3", "node4")
+    config = a_cluster(*names)
+    plan = plan_prep(config, {name: a_fresh_node(name, config) for name in names}, fresh_ca(), only=names)
+    made = {step.node for step in plan.steps if step.what.startswith("directory /mnt/data/qfs/copies ")}
+    assert made == {"node2", "node3"}
+
+
+def test_a_secret_that_an_earlier_version_did_not_make_is_added() -> None:
+    old = ("jupyter_token", "spark_secret", "registry_password", "cluster_key")
+    plan = planned(CLUSTER, prepared(CLUSTER, node1=a_node("node1", secret_names=old)), fresh=fresh_ca())
+    (step,) = [step for step in plan.of("node1") if step.what == "secrets of the cluster"]
+    assert step.why == "metadata_key missing"
 
 
 def test_secrets_that_are_there_are_never_replaced() -> None:

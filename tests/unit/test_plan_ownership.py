@@ -1,4 +1,4 @@
-"""plan/ownership.py: whose data lies in the data directories, by the name beside the id and by what runs there."""
+"""plan/cluster/ownership.py: whose data is in a data directory, by the name beside the id and by what runs there."""
 
 from __future__ import annotations
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from sparkqfs import topology
 from sparkqfs.config.model import (
     ClusterConfig,
+    CopiesConfig,
     NotebooksConfig,
     PortsConfig,
     SharedConfig,
@@ -19,6 +21,7 @@ from sparkqfs.config.model import (
     StorageKind,
 )
 from sparkqfs.errors import ClusterError
+from sparkqfs.plan.services import single_services
 from sparkqfs.plan.sizes import sizing
 from sparkqfs.plan.stack import default_cores, node_labels
 from tests.builders.clusters import a_cluster, a_node_config
@@ -28,7 +31,14 @@ from tests.builders.stacks import IMAGES, SHARED, TEMPLATES, an_input, build, de
 # --- the file -------------------------------------------------------------------------------------
 
 
-EVERYTHING = {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server", "metastore"}
+EVERYTHING = {topology.WORKER_NODE, *(service.name for service in single_services(a_cluster()))}
+ALONE = {name for name in EVERYTHING if not name.startswith(topology.METADATA_COPY)}
+
+
+def test_no_service_has_gone() -> None:
+    known = {"qfs-master", "spark-master", "worker-node", "jupyter-server", "history-server", "metastore"}
+    known |= {"metadata-copy-1", "metadata-copy-2"}
+    assert known <= EVERYTHING
 
 
 def test_the_file_is_version_3_9_with_its_services_on_one_network() -> None:
@@ -52,13 +62,14 @@ def test_every_service_is_reached_without_a_virtual_address_and_publishes_on_its
 
 
 def test_ports_are_published_as_configured() -> None:
-    ports = PortsConfig(jupyter=17777, spark_ui=18080, app_ui=14040, qfs_ui=12050, history=11808)
+    config = a_cluster(ports=PortsConfig(jupyter=17777, spark_ui=18080, app_ui=14040, qfs_ui=12050, history=11808))
     found = {
         (port["target"], port["published"])
-        for service in services(a_cluster(ports=ports)).values()
+        for service in services(config).values()
         for port in service.get("ports", [])
     }
-    assert found == {(7777, 17777), (8080, 18080), (4040, 14040), (20050, 12050), (18080, 11808)}
+    assert found >= {(7777, 17777), (8080, 18080), (4040, 14040), (20050, 12050), (18080, 11808)}
+    assert found == {(port.inside, port.published(config)) for one in single_services(config) for port in one.ports}
 
 
 def test_every_service_runs_only_on_machines_of_this_cluster() -> None:
@@ -281,16 +292,19 @@ def test_secrets_belong_to_the_service_user_alone() -> None:
         assert all((s["uid"], s["gid"], s["mode"]) == ("6700", "6700", 0o400) for s in service["secrets"])
 
 
-def test_each_service_gets_only_the_secrets_it_needs() -> None:
-    found = {name: {s["source"] for s in service["secrets"]} for name, service in services().items()}
-    assert found == {
-        "qfs-master": {"cluster-key"},
-        "spark-master": {"spark-secret"},
-        "worker-node": {"spark-secret", "cluster-key"},
-        "jupyter-server": {"spark-secret", "jupyter-token"},
-        "history-server": set(),
-        "metastore": set(),
-    }
+def test_each_secret_goes_only_to_the_services_that_need_it() -> None:
+    found = [(one["source"], name) for name, service in services().items() for one in service["secrets"]]
+    assert sorted(found) == [
+        ("cluster-key", "qfs-master"),
+        ("cluster-key", "worker-node"),
+        ("jupyter-token", "jupyter-server"),
+        ("metadata-key", "metadata-copy-1"),
+        ("metadata-key", "metadata-copy-2"),
+        ("metadata-key", "qfs-master"),
+        ("spark-secret", "jupyter-server"),
+        ("spark-secret", "spark-master"),
+        ("spark-secret", "worker-node"),
+    ]
 
 
 def test_what_the_file_names_is_what_is_to_be_made() -> None:
@@ -409,6 +423,46 @@ def test_on_the_machines_network_the_metastore_has_a_name() -> None:
         assert "metastore:192.168.1.11" in service["extra_hosts"]
 
 
+# --- copies of the metadata -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "master", "top"), [("qfs", "qfs-master", "qfs"), ("hdfs", "hdfs-namenode", "hdfs")])
+def test_two_other_machines_keep_the_metadata_where_no_users_program_comes(
+    kind: StorageKind, master: str, top: str
+) -> None:
+    found = services(a_cluster("node1", "node2", "node3", "node4", storage=StorageConfig(kind=kind)))
+    assert found[master]["environment"]["SPARKQFS_COPIES"] == "metadata-copy-1=node2 metadata-copy-2=node3"
+    for number, node in ((1, "node2"), (2, "node3")):
+        service = found[f"metadata-copy-{number}"]
+        assert f"node.labels.sparkqfs.node == {node}" in service["deploy"]["placement"]["constraints"]
+        assert service["command"] == ["/opt/sparkqfs/bin/supervise", "metadata-copy"]
+        binds = {
+            (v["source"], v["target"], v.get("read_only", False)) for v in service["volumes"] if v["type"] == "bind"
+        }
+        assert binds == {
+            (f"/mnt/data/{top}/.cluster-id", f"/data/{top}/.cluster-id", True),
+            (f"/mnt/data/{top}/copies", f"/data/{top}/copies", False),
+        }
+        assert service["environment"]["SPARKQFS_COPY_DAYS"] == "2 14 60"
+    for name in ("worker-node", "jupyter-server", "spark-master"):
+        sources = [v.get("source", "") for v in found[name]["volumes"]]
+        assert not [source for source in sources if source in (f"/mnt/data/{top}", f"/mnt/data/{top}/copies")], name
+
+
+def test_the_number_of_copies_and_how_long_they_are_kept_are_settings() -> None:
+    copies = CopiesConfig(nodes=1, all_days=1, daily_days=3, weekly_days=0)
+    found = services(a_cluster(storage=StorageConfig(copies=copies)))
+    assert found["qfs-master"]["environment"]["SPARKQFS_COPIES"] == "metadata-copy-1=node2"
+    assert found["metadata-copy-1"]["environment"]["SPARKQFS_COPY_DAYS"] == "1 3 0" and "metadata-copy-2" not in found
+
+
+def test_on_the_machines_network_a_copys_name_leads_to_its_machine() -> None:
+    found = services(a_cluster(network="host"))
+    for service in found.values():
+        assert {"metadata-copy-1:192.168.1.12", "metadata-copy-2:192.168.1.13"} <= set(service["extra_hosts"])
+    assert found["metadata-copy-1"]["environment"]["SPARKQFS_SELF"] == "metadata-copy-1"
+
+
 # --- storage --------------------------------------------------------------------------------------
 
 
@@ -440,7 +494,8 @@ def test_qfs_storage_asks_for_plain_copies_and_half_of_the_chunkservers_before_i
 
 def test_a_cluster_of_one_machine_has_everything_on_it() -> None:
     found = services(a_cluster("node1"))
-    assert set(found) == EVERYTHING
+    assert set(found) == ALONE
+    assert "SPARKQFS_COPIES" not in found["qfs-master"]["environment"]
 
 
 @pytest.mark.parametrize(("executors", "nodes", "cores"), [(6, 3, 6), (3, 3, 6), (8, 2, 8), (7, 2, 8), (1, 1, 2)])

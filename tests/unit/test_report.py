@@ -1,4 +1,4 @@
-"""report.py: what a person reads and what a program reads."""
+"""report/reporter.py: what a person reads and what a program reads."""
 
 from __future__ import annotations
 

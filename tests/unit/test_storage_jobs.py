@@ -1,4 +1,4 @@
-"""jobs/storage.py: what stands against a new file system, and what is erased."""
+"""jobs/storage/file_system.py: what stands against a new file system, and what is erased."""
 
 from __future__ import annotations
 

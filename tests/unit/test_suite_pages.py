@@ -170,7 +170,7 @@ def test_a_file_with_tests_is_imported_by_none() -> None:
     assert wrong == []
 
 
-ANYWHERE = {"builders", "doubles", "logs", "marks", "paths"}
+ANYWHERE = {"builders", "doubles", "logs", "marks", "paths", "phases"}
 MAY_IMPORT = {"builders": {"builders", "paths"}, "doubles": {"builders", "doubles", "paths"}}
 
 

@@ -1,4 +1,4 @@
-"""jobs/swarm.py: a machine that works for another cluster stays with it."""
+"""jobs/cluster/swarm.py: a machine that works for another cluster stays with it."""
 
 from __future__ import annotations
 

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from sparkqfs.errors import ClusterError, ExitCode, Problem
 from sparkqfs.files import looking, moving
-from sparkqfs.files.local import to_nowhere
 from sparkqfs.files.places import Places
 from sparkqfs.files.results import Result
 from sparkqfs.files.storage import Storage
 from sparkqfs.files.transfer import Access
 from sparkqfs.files.wire import ProcessPipe
+from sparkqfs.streams import exit_code_of, tell
 
 SERVERS = 2
 """At most: each is a JVM in this container."""
@@ -32,6 +32,11 @@ SHARED = Path("/data/shared")
 
 def main(argv: list[str]) -> int:
     """Exit code."""
+    return exit_code_of(lambda: carry_out(argv))
+
+
+def carry_out(argv: list[str]) -> int:
+    """Exit code of a command line. What it prints may find nobody to read it."""
     commands = parser()
     options = commands.parse_args(argv)
     if options.command == "get" and options.local == moving.STREAM and options.json:
@@ -41,24 +46,18 @@ def main(argv: list[str]) -> int:
 
     def say(text: str) -> None:
         with lock:
-            print(f"{time.monotonic() - started:6.1f}s {text}", file=sys.stderr, flush=True)
+            tell(f"{time.monotonic() - started:6.1f}s {text}\n")
 
     try:
-        code = show(run(options, say), options)
-        sys.stdout.flush()
-        return code
+        return show(run(options, say), options)
     except ClusterError as error:
         if options.json:
             print(json.dumps(document(options.command, "failed", error.problems, int(error.exit_code)), indent=2))
         else:
             show_problems(error.problems)
         return int(error.exit_code)
-    except BrokenPipeError:  # whoever read it has had enough
-        to_nowhere(1)
-        return 0
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.stderr.flush()
+        tell("interrupted\n")
         os._exit(int(ExitCode.INTERRUPTED))  # a server that still works must not hold up the end
 
 
@@ -104,7 +103,7 @@ def access(options: argparse.Namespace, say: Callable[[str], None]) -> Access:
     def confirm(question: str) -> bool:
         if options.yes or not sys.stdin.isatty():
             return bool(options.yes)
-        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+        tell(f"{question} [y/N] ")
         return input().strip().lower() in ("y", "yes")
 
     return Access(
@@ -162,4 +161,4 @@ def document(command: str, state: str, problems: tuple[Problem, ...], code: int)
 def show_problems(problems: tuple[Problem, ...]) -> None:
     """On standard error."""
     for problem in problems:
-        print(problem, file=sys.stderr)
+        tell(f"{problem}\n")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 import threading
@@ -20,6 +19,8 @@ from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
+
+from sparkqfs_runtime.spark_session import start
 
 UDF = "copy_file"
 OURS = re.compile(r"\..*\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(copying|old)", re.DOTALL)
@@ -170,14 +171,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--overwrite", action="store_true", help="replace files that differ")
     parser.add_argument("--dry-run", action="store_true", help="only count")
     options = parser.parse_args(argv)
-    spark = (
-        SparkSession.builder.appName("sparkqfs-copy")
-        .config("spark.cores.max", os.environ.get("SPARKQFS_CORES") or "1000000")  # on every node, whatever the default
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.speculation", "false")  # two tasks must not write one file
-        .getOrCreate()
-    )
-    spark.sparkContext.setLogLevel("ERROR")
+    spark = start("sparkqfs-copy", {})
     try:
         source, target = Tree(spark, options.source), Tree(spark, options.target)
         why = check_places(source, target)

@@ -34,6 +34,7 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from sparkqfs_runtime.measuring import verify
+from sparkqfs_runtime.spark_session import ALL_EXECUTORS, start
 
 OURS = "sparkqfs-bench"
 GROUPS = 1000
@@ -363,20 +364,8 @@ def main(argv: list[str]) -> int:
     os.environ.setdefault("QFS_CLIENT_LOG_LEVEL", "NOTICE")  # a line for each file system that is opened
     for module in (verify, sys.modules[__name__]):  # not on the path of the executors' Python
         register_pickle_by_value(module)
-    spark = (
-        SparkSession.builder.appName(OURS)
-        .config("spark.cores.max", os.environ.get("SPARKQFS_CORES") or "1000000")  # on every node, whatever the default
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.scheduler.minRegisteredResourcesRatio", "1.0")
-        .config("spark.scheduler.maxRegisteredResourcesWaitingTime", "60s")
-        .config("spark.barrier.sync.timeout", "120")
-        .config("spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures", "4")
-        .config("spark.dynamicAllocation.enabled", "false")
-        .config("spark.speculation", "false")
-        .config("spark.eventLog.enabled", "false")  # it would write to the storage, through a file system that we close
-        .getOrCreate()
-    )
-    spark.sparkContext.setLogLevel("ERROR")
+    # An event log would be written to the storage, through a file system that we close.
+    spark = start(OURS, ALL_EXECUTORS | {"spark.eventLog.enabled": "false"})
     try:
         result = Bench(spark, spec).run()
     except TimeoutError as error:

@@ -33,7 +33,7 @@ from pyspark.cloudpickle import register_pickle_by_value
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from sparkqfs.topology import SPARK_UI_PORT  # no module of ours: this one goes to the executors with all its names
+from sparkqfs.topology import SPARK_UI_PORT  # nothing of our modules: this one goes to executors with all its names
 
 SCHEMA = "id long, value double, text string"
 TEXT_BYTES = 1008
@@ -52,6 +52,12 @@ MOST_PARTITIONS = 10_000
 """More are not looked into, an even sample of so many is."""
 LONGEST_LINE = 1 << 16
 """Of what has longer lines, or none, the rest of a line is read and thrown away."""
+EVERY_TASK = {
+    "spark.ui.retainedTasks": "1000000",
+    "spark.ui.retainedJobs": "10000",
+    "spark.ui.retainedStages": "10000",
+}
+"""Every task of every read is looked at."""
 PARQUET_MAGIC = int.from_bytes(b"PAR1", "big")
 NO_PLACE = "localhost"
 """What Hadoop says of a file system that knows no places."""
@@ -523,11 +529,7 @@ class Measurement:
         """Reads what is there: Parquet as Parquet, everything else byte by byte."""
         uri = self.options.data
         files = Files(self.spark, uri)
-        if not files.exists():
-            return {"problem": f"{uri} is not there"}
-        largest = max(files.listed(), key=lambda item: item[1], default=(None, 0))
-        if largest[1] == 0:
-            return {"problem": f"{uri} holds no bytes"}
+        largest = max(files.listed(), key=lambda item: item[1])
         kind = "parquet" if files.is_parquet(largest[0]) else "bytes"
         reader = self.spark.read.option("recursiveFileLookup", "true")
         if kind == "bytes":
@@ -612,6 +614,14 @@ class Measurement:
         }
 
 
+def nothing_at(spark: SparkSession, uri: str) -> str | None:
+    """Why there is nothing to read, if so. The driver alone can say that: nobody needs to wait for executors."""
+    files = Files(spark, uri)
+    if not files.exists():
+        return f"{uri} is not there"
+    return None if any(length for _, length in files.listed()) else f"{uri} holds no bytes"
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="verify", description=__doc__.splitlines()[0] if __doc__ else None)
@@ -633,25 +643,15 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def main(argv: list[str]) -> int:
     """Exit code; see the top."""
+    from sparkqfs_runtime.spark_session import ALL_EXECUTORS, start  # not a name of this module: see its imports
+
     options = parse(argv)
     register_pickle_by_value(sys.modules[__name__])  # not on the path of the executors' Python
-    spark = (
-        SparkSession.builder.appName("sparkqfs-verify")
-        .config("spark.cores.max", os.environ.get("SPARKQFS_CORES") or "1000000")  # on every node, whatever the default
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.ui.retainedTasks", "1000000")  # every task of every read is looked at
-        .config("spark.ui.retainedJobs", "10000")
-        .config("spark.ui.retainedStages", "10000")
-        .config("spark.scheduler.minRegisteredResourcesRatio", "1.0")
-        .config("spark.scheduler.maxRegisteredResourcesWaitingTime", "60s")
-        .config("spark.barrier.sync.timeout", "120")
-        .config("spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures", "4")
-        .config("spark.dynamicAllocation.enabled", "false")
-        .config("spark.speculation", "false")
-        .getOrCreate()
-    )
-    spark.sparkContext.setLogLevel("ERROR")
+    spark = start("sparkqfs-verify", ALL_EXECUTORS | EVERY_TASK)
     try:
+        if options.data is not None and (why := nothing_at(spark, options.data)) is not None:
+            print(json.dumps({"problem": why}), flush=True)
+            return 0
         measurement = Measurement(spark, options)
         result = measurement.data() if options.data is not None else measurement.table()
     except TimeoutError as error:

@@ -15,6 +15,7 @@ import urllib.parse
 from collections.abc import Callable
 
 from sparkqfs import topology
+from sparkqfs_runtime.metadata.sender import copies_of
 from sparkqfs_runtime.pages.missing_data import PATH, Watcher, interval
 from sparkqfs_runtime.pages.sources import Hdfs
 
@@ -96,7 +97,9 @@ def main(argv: list[str]) -> None:
     """Serves until a signal."""
     if len(argv) != 2 or not argv[1].isdigit():
         sys.exit("usage: hdfs_guard.py PORT")
-    Guard.health = staticmethod(Watcher(Hdfs(*Guard.namenode), interval()).start().document)
+    watcher = Watcher(Hdfs(*Guard.namenode), interval()).start()
+    watcher.copies = copies_of("hdfs")
+    Guard.health = staticmethod(watcher.document)
     with http.server.ThreadingHTTPServer(("", int(argv[1])), Guard) as server:
         server.daemon_threads = True
         server.serve_forever()

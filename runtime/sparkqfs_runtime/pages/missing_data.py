@@ -71,6 +71,8 @@ class Watcher:
 
     def __init__(self, source: Source, check_s: float = CHECK_S, clock: Callable[[], float] = time.monotonic) -> None:
         self.source = source
+        self.copies: Callable[[], list[dict[str, object]]] = list
+        """What is known of the copies of the metadata."""
         self.check_s = check_s
         self.clock = clock
         self.progress = Progress()
@@ -183,6 +185,7 @@ class Watcher:
             | {"age_s": round(now - self.checked, 1), "took_s": round(self.took, 3)}
             | {"is_current": look is not None and look.mark == self.found_mark},
             "check_error": self.check_error,
+            "copies": self.copies(),
         }
         return json.dumps(document).encode()
 

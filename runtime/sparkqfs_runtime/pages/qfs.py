@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sparkqfs_runtime.metadata.sender import copies_of
 from sparkqfs_runtime.pages.missing_data import PATH, Watcher, interval
 from sparkqfs_runtime.pages.sources import Qfs
 
@@ -131,7 +132,9 @@ def main(argv: list[str]) -> None:
     secret = Path(os.environ.get("SPARKQFS_SECRETS_DIR") or "/run/secrets") / "cluster-key"
     key = secret.read_text(encoding="utf-8").strip() if secret.exists() else ""
     host = config.get("webserver", "webServer.metaserverHost")
-    watcher = Watcher(Qfs(host, config.getint("webserver", "webServer.metaserverPort")), interval()).start()
+    port = config.getint("webserver", "webServer.metaserverPort")
+    watcher = Watcher(Qfs(host, port), interval()).start()
+    watcher.copies = copies_of("qfs")
     http.server.SimpleHTTPRequestHandler = guarded(doc_root, Path.cwd(), key, watcher.document)  # type: ignore[misc]
     sys.path.insert(0, str(program.parent))
     sys.argv = [str(program), argv[1]]

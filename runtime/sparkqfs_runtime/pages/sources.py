@@ -38,6 +38,8 @@ class Look:
     """Servers that went away so lately that the master still waits for them before it copies."""
     place: str = ""
     """Why no copy can be made; empty when one can."""
+    bad: int = 0
+    """Blocks that the servers have found corrupt or lost since they started."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class Qfs:
             copying=number(info, "Replications"),
             held=number(info, "Hibernated servers"),
             place="" if takes else "no chunkserver has room for new chunks",
+            bad=sum(bad),
         )
 
     def check(self) -> Check:
@@ -142,6 +145,14 @@ class Qfs:
 
 def headers(answer: BinaryIO) -> dict[str, str]:
     """Raises `Unasked` when the metaserver refuses; `ValueError` or `OSError` when the answer is cut off."""
+    found = fields(answer)
+    if found.get("Status", "0") != "0":
+        raise Unasked(found.get("Status-message") or f"status {found['Status']}")
+    return found
+
+
+def fields(answer: BinaryIO) -> dict[str, str]:
+    """The headers, whatever the status. Raises `ValueError` or `OSError` when the answer is cut off."""
     found: dict[str, str] = {}
     size = 0
     while (line := answer.readline(MAX_LINE)) not in (b"\r\n", b"\n"):
@@ -150,8 +161,6 @@ def headers(answer: BinaryIO) -> dict[str, str]:
             raise ValueError("the answer is cut off")
         key, _, value = line.decode(errors="replace").partition(":")
         found[key.strip()] = value.strip()
-    if found.get("Status", "0") != "0":
-        raise Unasked(found.get("Status-message") or f"status {found['Status']}")
     return found
 
 
@@ -236,6 +245,7 @@ class Hdfs:
             ready=state.get("FSState") != "safeMode",
             missing=max(0, int(low or 0) - int(lost or 0)) + int(pending or 0),
             copying=int(pending or 0),
+            bad=number({key: str(value) for key, value in bean.items()}, "CorruptBlocks"),
         )
 
     def check(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+from sparkqfs_runtime.metadata import accepted
+from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.supervise import storage
 from sparkqfs_runtime.supervise.disks import check_markers, sync_tree
 from sparkqfs_runtime.supervise.processes import finish_logs, reap, send, start
@@ -31,6 +33,7 @@ def init_storage(setup: Setup) -> int:
 def keep_new(setup: Setup) -> None:
     """A new file system, before anybody hears that there is one. Exits 78 when the disk does not take it."""
     try:
+        accepted.accept_new(setup.data, KINDS[setup.storage].identity(setup.data))
         sync_tree(setup.data)
     except OSError as error:
         die(EX_CONFIG, f"the new file system cannot be synced to the disk: {error}")

@@ -1,7 +1,6 @@
 """PID 1 of every container: checks the disks, fills in the configuration, runs the role's daemons until one ends.
 
-Usage: supervise worker-node | qfs-master | hdfs-namenode | spark-master | jupyter-server | history-server |
-metastore | init-storage | driver
+Usage: supervise ROLE. A wrong command line is answered with the names of all roles.
 
 Exit codes: 0 stopped by SIGTERM or SIGINT; 1 a daemon ended by itself (the message names it); 64 wrong command line;
 75 the probe host has no address in time; 78 a disk, a file or a setting is missing or wrong, and nothing was started.
@@ -11,32 +10,18 @@ library only: it runs before anything else works.
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sparkqfs import topology
 from sparkqfs_runtime import scratch
+from sparkqfs_runtime.roles import PROGRAMS, ROLES
 from sparkqfs_runtime.supervise import storage
-from sparkqfs_runtime.supervise.driver import run_driver
-from sparkqfs_runtime.supervise.init_storage import init_storage
-from sparkqfs_runtime.supervise.jupyter import jupyter_server
-from sparkqfs_runtime.supervise.metastore import metastore
 from sparkqfs_runtime.supervise.processes import STOP_DEADLINE_S, Daemon, supervise
 from sparkqfs_runtime.supervise.setup import EX_USAGE, WAITED_SIGNALS, Setup, make_home, make_writable, say, write_env
-from sparkqfs_runtime.supervise.spark import history_server, spark_master, worker_node
-
-ROLES: dict[str, Callable[[Setup], list[Daemon]]] = {
-    topology.WORKER_NODE: worker_node,
-    **{role: start for kind in storage.KINDS.values() for role, start in kind.masters.items()},
-    topology.SPARK_MASTER: spark_master,
-    topology.JUPYTER_SERVER: jupyter_server,
-    topology.HISTORY_SERVER: history_server,
-    topology.METASTORE: metastore,
-}
-PROGRAMS: dict[str, Callable[[Setup], int]] = {"init-storage": init_storage, "driver": run_driver}
-"""Not daemons: they end by themselves, with an exit code of their own."""
 
 
 def main(argv: list[str]) -> int:
@@ -62,13 +47,19 @@ def main(argv: list[str]) -> int:
         scratch.leave()
 
 
+def function_of(start: str) -> Any:
+    """What a role starts: `Role.start` says where it is."""
+    module, _, function = start.partition(":")
+    return getattr(importlib.import_module(f"sparkqfs_runtime.supervise.{module}"), function)
+
+
 def run_role(setup: Setup, role: str) -> int:
     """Runs a role's daemons, or its program, to their end; the exit code."""
     if role in PROGRAMS:
-        return PROGRAMS[role](setup)
+        return int(function_of(PROGRAMS[role].start)(setup))
     if role != topology.JUPYTER_SERVER:
         make_home(setup, Path("/tmp/home"))
-    daemons = ROLES[role](setup)
+    daemons: list[Daemon] = function_of(ROLES[role].start)(setup)
     write_env(setup)
     os.chdir(setup.run)
     return supervise(daemons, setup.environ, float(setup.get("SPARKQFS_STOP_DEADLINE_S", str(STOP_DEADLINE_S))))

@@ -25,6 +25,8 @@ class Daemon:
     stop_signal: signal.Signals = signal.SIGTERM
     hide: bytes = b""
     """What must not reach the log: QFS's daemons log their settings, the cluster key among them."""
+    is_needed: bool = True
+    """Whether the container ends with it; else it is missing from then on, and the log says so."""
     output: kept_output.Kept | None = None
     """Keeps its `stdout` and `stderr`, when they are not for the container's log."""
 
@@ -147,6 +149,8 @@ def supervise(daemons: list[Daemon], environ: Mapping[str, str], deadline_s: flo
     for daemon in daemons:
         pid = start(daemon, environ)
         if pid == 0:
+            if not daemon.is_needed:
+                continue
             stop(running, deadline_s)
             return 1
         running[pid] = daemon
@@ -157,11 +161,15 @@ def supervise(daemons: list[Daemon], environ: Mapping[str, str], deadline_s: flo
             say(f"{signal.Signals(received.si_signo).name}: stopping")
             stop(running, deadline_s)
             return 0
-        dead = [(pid, code) for pid, code in reap().items() if pid in running]
-        for pid, code in dead:
+        is_over = False
+        for pid, code in reap().items():
+            if pid not in running:
+                continue
             daemon = running.pop(pid)
-            say(f"the {daemon.name} ended with {describe(code)}; stopping the container")
+            what = "stopping the container" if daemon.is_needed else "it is missing until the container's next start"
+            say(f"the {daemon.name} ended with {describe(code)}; {what}")
             send(pid, signal.SIGKILL, group=True)
-        if dead:
+            is_over = is_over or daemon.is_needed
+        if is_over:
             stop(running, deadline_s)
             return 1

@@ -65,6 +65,8 @@ WORKER_PATIENCE = {
     "spark.worker.maxRegistrationRetries": "60",
 }
 """How a worker looks for a master that did not call it. Source: Spark 4.1, deploy/worker/Worker.scala."""
+QUICK_START = "-XX:TieredStopAtLevel=1"
+"""Master and worker do little, and all wait for their start, which takes less than half of the CPU time this way."""
 NO_OLD_NAMES = "-Dsun.net.inetaddr.ttl=1"
 """Java keeps the address of a name for 30 s."""
 
@@ -81,8 +83,10 @@ def worker_node(setup: Setup) -> list[Daemon]:
     address = set_address(setup, kind.first_service)
     setup.environ["SPARK_LOCAL_IP"] = address
     write_spark_defaults(setup, WORKER_PATIENCE)
-    setup.environ["SPARK_DAEMON_JAVA_OPTS"] = f"{setup.get('SPARK_DAEMON_JAVA_OPTS')} {NO_OLD_NAMES}".strip()
+    given = setup.get("SPARK_DAEMON_JAVA_OPTS")
+    setup.environ["SPARK_DAEMON_JAVA_OPTS"] = f"{QUICK_START} {given} {NO_OLD_NAMES}".replace("  ", " ")
     daemons = kind.data_server(setup, address, dirs)
+    setup.environ["SPARKQFS_DATA_PORT"] = str(kind.data_port or "")  # for the health check
     sizes = []
     if setup.get("SPARK_WORKER_CORES"):
         sizes += ["--cores", setup.get("SPARK_WORKER_CORES")]
@@ -95,8 +99,6 @@ def worker_node(setup: Setup) -> list[Daemon]:
 
 RECOVERY_S = 15
 """A worker or an application that has not answered a new master by then is lost to it. All that live answer at once."""
-QUICK_START = "-XX:TieredStopAtLevel=1"
-"""The master does little, and all wait for its start, which takes less than half of the CPU time this way."""
 GENERATION = re.compile(r"[0-9a-f]{16}")
 """Name of a directory with a master's state."""
 

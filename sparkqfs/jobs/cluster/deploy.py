@@ -6,8 +6,7 @@ import base64
 import contextlib
 import json
 import re
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sparkqfs import topology
@@ -19,14 +18,17 @@ from sparkqfs.gather.nodes import gather_tasks
 from sparkqfs.jobs.cluster import images, leftovers, old_images, record, swarm
 from sparkqfs.jobs.cluster.down import left_over, remove
 from sparkqfs.jobs.session import Session, check_cluster_name
+from sparkqfs.jobs.storage import copies
 from sparkqfs.jobs.storage.shared_path import check_shared_path
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.cluster.directories import wanted_directories
 from sparkqfs.plan.cluster.images import stack_images
 from sparkqfs.plan.cluster.markers import marker_path
-from sparkqfs.plan.stack import CLUSTER_LABEL, StackFile, StackInput, build_stack
+from sparkqfs.plan.cluster.updates import after_pause, failed_starts
+from sparkqfs.plan.stack import CLUSTER_LABEL, SECRETS, StackFile, StackInput, build_stack
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage.metadata import start_problem
+from sparkqfs.plan.times import engine_time
 from sparkqfs.plan.watching.cluster_status import ClusterStatus
 from sparkqfs.remote import script
 
@@ -49,7 +51,7 @@ def make_stack(session: Session) -> StackFile:
     pushed = images.held(session)
     manager = facts.get(config.manager.name)
     has_secrets = manager is not None and manager.has_secrets
-    secrets = session.secrets() if has_secrets else dict.fromkeys(("spark_secret", "jupyter_token", "cluster_key"), "")
+    secrets = session.secrets() if has_secrets else dict.fromkeys(SECRETS.values(), "")
     missing = [image.name for image in stack_images(config) if not pushed.get(image.name)]
     if missing and not session.dry_run:
         what = f"not in the registry: {', '.join(missing)}"
@@ -119,9 +121,14 @@ def is_current(session: Session, stack: StackFile) -> bool:
     )
 
 
-def run(session: Session) -> JobResult:
-    """Deploy, wait until the cluster works, make the directories that need a running file system."""
+def run(session: Session, *, accept_older: str | None = None) -> JobResult:
+    """Deploy, wait until the cluster works, make the directories that need a running file system.
+
+    `accept_older` is the mark of a copy of the metadata that may be given up for the older metadata on the manager.
+    """
     config = session.config
+    if accept_older is not None:
+        copies.check_mark(session, accept_older)
     if not session.dry_run:
         check_cluster_name(session, session.all_facts())
     stack = make_stack(session)
@@ -130,8 +137,10 @@ def run(session: Session) -> JobResult:
         return JobResult(task="deploy", text=stack.text, document=document)
     _check_storage(session)
     record.settle(session)
+    if accept_older is not None:
+        copies.accept_older(session, accept_older)
     engine = session.clients.engine()
-    started = _utc(str(engine.info()["SystemTime"]))
+    started = engine_time(str(engine.info()["SystemTime"]))
     subject = f"stack {config.name}"
     members = swarm.check_members(session)
     if is_current(session, stack):
@@ -147,7 +156,7 @@ def run(session: Session) -> JobResult:
         outcomes = [Outcome(subject=subject, state="changed", changes=(f"digest {stack.digest}",))]
     if labelled:
         outcomes.append(Outcome(subject="swarm labels", state="changed", changes=labelled))
-    wait_until_ready(session, started)
+    wait_until_ready(session, stack, started)
     made = _prepare_storage(session)
     record.settle(session, looks_again=True)
     if made:
@@ -169,12 +178,6 @@ def _finish_removal(session: Session) -> None:
     silent = remove(session).silent
     if silent:
         raise ClusterError(*silent)  # what cannot be seen is not gone
-
-
-def _utc(text: str) -> str:
-    """The engine's clock in the form of a task's CreatedAt: the one is local time, the other UTC."""
-    whole = re.sub(r"\.\d+", "", text)
-    return datetime.fromisoformat(whole).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _create_configs(session: Session, stack: StackFile) -> None:
@@ -201,9 +204,16 @@ def _stack_deploy(session: Session, stack: StackFile) -> None:
     )
 
 
+def nodes_loading(tasks: Iterable[TaskFact]) -> list[str]:
+    """Machines that have to get an image first: what Swarm calls preparing takes no time where it is there."""
+    return sorted({task.node for task in tasks if (task.state, task.desired) == ("preparing", "running")})
+
+
 def why_not_ready(session: Session, seen: ClusterStatus) -> str | None:
     """What the cluster still lacks; `None` when it works."""
     nodes = len(session.config.nodes)
+    if loading := nodes_loading(seen.tasks):
+        return f"images are loaded on {', '.join(loading)}"
     missing = [name for name in status.single_services(session) if not status.running(seen.tasks, name)]
     if missing:
         return f"starting: {', '.join(missing)}"
@@ -221,15 +231,16 @@ def why_not_ready(session: Session, seen: ClusterStatus) -> str | None:
     return f"Jupyter: {seen.jupyter}" if seen.jupyter is not None else None
 
 
-def wait_until_ready(session: Session, since: str) -> None:
+def wait_until_ready(session: Session, stack: StackFile, since: str) -> None:
     """Until the cluster works. Raises `DeadlineError`, or `ClusterError` when a task of this deploy keeps failing."""
     last = {"why": "nothing yet"}
+    resumed: set[tuple[TaskFact, ...]] = set()
 
     def ready() -> bool:
         seen = status.gather_status(session)
         tasks = [task for task in seen.tasks if task.created >= since]
         _fail_early(session, tasks)
-        why = _not_updated(session) or why_not_ready(session, seen)
+        why = _not_updated(session, stack, since, resumed) or why_not_ready(session, seen)
         if why is None:
             return True
         if why != last["why"]:
@@ -257,10 +268,11 @@ def _is_paused(service: dict[str, Any]) -> bool:
     return "paused" in str((service.get("UpdateStatus") or {}).get("State", ""))
 
 
-def _not_updated(session: Session) -> str | None:
+def _not_updated(session: Session, stack: StackFile, since: str, resumed: set[tuple[TaskFact, ...]]) -> str | None:
     """The service that still runs tasks of an older stack file; `None` when all are new.
 
-    Raises `ClusterError`, with the failures of its tasks, when Swarm has given an update up.
+    Raises `ClusterError`, with the failures of its tasks, when Swarm has given an update up for good. `resumed` are
+    the failures after which an update was set going again: each once.
     """
     engine = session.clients.engine()
     services = {item["ID"]: item for item in engine.services(session.config.name)}
@@ -270,6 +282,9 @@ def _not_updated(session: Session) -> str | None:
         if _is_paused(service):
             short = name.removeprefix(f"{session.config.name}_")
             failed = [task for task in gather_tasks(session.config, session.clients) if task.service == short]
+            why = _after_pause(session, stack, [task for task in failed if task.created >= since], resumed)
+            if why is not None:
+                return f"{name}: {why}"
             what = f"Swarm has paused the update of {name}: {service['UpdateStatus'].get('Message', '')}"
             raise ClusterError(*_quote_failures(session, failed), Problem(what=what, hint=AGAIN))
         if state == "updating":
@@ -282,6 +297,25 @@ def _not_updated(session: Session) -> str | None:
         if any(old.get(key) != new.get(key) for key in ("Image", "Env", "Configs", "Secrets", "Mounts")):
             return f"updating {owner['Spec']['Name']}"
     return None
+
+
+def _after_pause(
+    session: Session, stack: StackFile, tasks: Sequence[TaskFact], resumed: set[tuple[TaskFact, ...]]
+) -> str | None:
+    """What is waited for after a pause of a service's update; `None` when it is over: docs/decisions/0030."""
+    failures = failed_starts(tasks)
+    step = after_pause(tasks)
+    if step == "give up" or failures in resumed:
+        return None
+    where = ", ".join(sorted({task.node for task in failures}))
+    if step == "wait":
+        return f"the engine of {where} could not start it; Swarm tries again"
+    resumed.add(failures)
+    session.on_event(
+        f"[{where}] the engine could not start {tasks[0].service} at first; now it runs: the update goes on"
+    )
+    _stack_deploy(session, stack)
+    return "updating"
 
 
 def _fail_early(session: Session, tasks: Iterable[TaskFact]) -> None:

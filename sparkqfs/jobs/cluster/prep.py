@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import uuid
 
 from sparkqfs.clients import ca
@@ -10,7 +11,7 @@ from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.jobs.session import Session, cluster_lock
-from sparkqfs.plan.cluster.nodes import FreshMaterial, plan_prep
+from sparkqfs.plan.cluster.nodes import SECRET_NAMES, FreshMaterial, plan_prep
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Secret, script_of
 
 PREP_TIMEOUT_S = 900.0
@@ -20,20 +21,27 @@ PREP_TIMEOUT_S = 900.0
 def fresh_material(session: Session, manager: NodeFacts | None) -> FreshMaterial:
     """New random things; the manager's own CA where it stands."""
     address = session.config.manager.advertise
+    made = Secret(_secrets(session, manager))
     if manager is not None and manager.ca_pem is not None and ca.is_for(manager.ca_pem, address):
-        return FreshMaterial(
-            cluster_id=str(uuid.uuid4()), secrets=Secret(ca.make_secrets()), ca_pem=manager.ca_pem, ca_is_new=False
-        )
+        return FreshMaterial(cluster_id=str(uuid.uuid4()), secrets=made, ca_pem=manager.ca_pem, ca_is_new=False)
     pem, key, server_pem, server_key = ca.make_ca(address)
     return FreshMaterial(
         cluster_id=str(uuid.uuid4()),
-        secrets=Secret(ca.make_secrets()),
+        secrets=made,
         ca_pem=pem,
         ca_is_new=True,
         ca_key=Secret(key),
         server_pem=server_pem,
         server_key=Secret(server_key),
     )
+
+
+def _secrets(session: Session, manager: NodeFacts | None) -> str:
+    """New ones; those that an earlier version has made stay."""
+    made = ca.make_secrets(SECRET_NAMES)
+    if manager is None or manager.secret_names is None or set(SECRET_NAMES) <= set(manager.secret_names):
+        return made
+    return json.dumps({**json.loads(made), **session.secrets(complete=False)})
 
 
 def names_of(session: Session, only: tuple[str, ...], flag: str = "--only") -> tuple[str, ...]:

@@ -17,9 +17,9 @@ from sparkqfs.files.transfer import Access
 from sparkqfs.files.wire import STALL_S
 from sparkqfs.gather.nodes import gather_tasks
 from sparkqfs.jobs.session import Session
-from sparkqfs.jobs.watching.status import is_worker
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage.seam import SHARED_TARGET
+from sparkqfs.plan.watching.cluster_status import is_worker
 
 SERVERS = 4
 """At most; each is a JVM on a machine of its own."""

@@ -13,6 +13,7 @@ from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.measuring.bench import Link
+from sparkqfs.plan.watching.cluster_status import is_worker
 from sparkqfs.remote import script
 
 BURST_S = 0.01
@@ -36,7 +37,7 @@ def _arguments(session: Session, task: TaskFact, link: Link | None, limit_s: flo
 
 def _workers(session: Session) -> list[TaskFact]:
     seen = status.gather_status(session)
-    return [task for task in seen.tasks if status.is_worker(task.service) and task.is_up and task.container_id]
+    return [task for task in seen.tasks if is_worker(task.service) and task.is_up and task.container_id]
 
 
 def remove_leftovers(session: Session) -> None:

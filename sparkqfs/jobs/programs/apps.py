@@ -27,6 +27,7 @@ from sparkqfs.plan.programs.apps import (
     parse_submissions,
 )
 from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.plan.times import exactly
 from sparkqfs.remote import program, script
 
 LIST_SCRIPT = script("list_submissions", FOLDER=FOLDER)
@@ -100,20 +101,13 @@ def _lines(rows: list[Application]) -> list[str]:
                 row.user,
                 "" if row.cores is None else str(row.cores),
                 _when(row.started_s, "%Y-%m-%d %H:%M:%S"),
-                _took(row.duration_s),
+                exactly(row.duration_s),
                 "" if row.exit_code is None else str(row.exit_code),
                 row.link or "",
             )
         )
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-
-
-def _took(seconds: float) -> str:
-    whole = int(seconds)
-    if whole < 60:
-        return f"{seconds:.1f}s"
-    return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
 
 
 # --- kill ---

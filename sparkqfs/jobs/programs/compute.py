@@ -16,6 +16,7 @@ from sparkqfs.jobs.cluster.deploy import ENDING_S, check_time_limit, find_contai
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.steps import JobResult
+from sparkqfs.plan.watching.cluster_status import is_worker
 from sparkqfs.remote import script
 
 RESULT_MIME = "application/vnd.sparkqfs.result+json"
@@ -112,7 +113,7 @@ def token(session: Session) -> JobResult:
 
 
 def _is_of(service: str, wanted: str | None) -> bool:
-    return wanted in (None, service) or (wanted == topology.WORKER_NODE and status.is_worker(service))
+    return wanted in (None, service) or (wanted == topology.WORKER_NODE and is_worker(service))
 
 
 def logs(session: Session, *, service: str | None, tail: int, only: tuple[str, ...]) -> JobResult:

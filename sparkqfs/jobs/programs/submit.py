@@ -26,6 +26,7 @@ from sparkqfs.plan.programs.apps import FOLDER, Parcel, Program, driver_labels, 
 from sparkqfs.plan.programs.fits import check_driver, driver_size, fit_executors, parse_defaults
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.remote import script
+from sparkqfs.streams import CannotWrite
 
 SEND_SCRIPT = script("take_submission", FOLDER=FOLDER)
 
@@ -136,7 +137,7 @@ def submit(
             session.on_event(f"`invoke app.logs {submission}` shows its output, `invoke kill {submission}` ends it")
             return JobResult(task="submit", text=submission, document={"schema": 1, "submission": submission})
         ended = follow(session, submission, output, timeout_s, reader=reader)
-    except (KeyboardInterrupt, DeadlineError, BrokenPipeError) as error:
+    except (KeyboardInterrupt, DeadlineError, BrokenPipeError, CannotWrite) as error:
         session.on_event(f"ending {submission}")
         stop(session, submission, None)
         session.on_event(f"{submission} is ended")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,7 +24,7 @@ from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_memory
 from sparkqfs.plan.storage.seam import Master
-from sparkqfs.plan.watching.cluster_status import ClusterStatus
+from sparkqfs.plan.watching.cluster_status import ClusterStatus, is_worker
 from sparkqfs.plan.watching.health import Stranger
 
 WEB_TIMEOUT_S = 5.0
@@ -55,11 +55,6 @@ class _Page(Generic[T_co]):
 def running(tasks: tuple[TaskFact, ...], service: str) -> tuple[TaskFact, ...]:
     """Tasks of a service that run and should."""
     return tuple(task for task in tasks if task.service == service and task.is_up)
-
-
-def is_worker(service: str) -> bool:
-    """True for the worker-node service of any class."""
-    return service == topology.WORKER_NODE or service.startswith(topology.WORKER_NODE + "-")
 
 
 def worker_addresses(session: Session, tasks: tuple[TaskFact, ...]) -> dict[str, str]:
@@ -96,16 +91,20 @@ def place_of(session: Session, tasks: tuple[TaskFact, ...], service: str) -> str
 
 
 def _ask(session: Session, swarm: _Swarm, service: str, port: int, path: str, parse: Callable[[object], T]) -> _Page[T]:
-    """Ask a service's page on the machine that runs it; on all that may run it where Swarm does not say."""
+    """Ask a service's page."""
+    return _ask_where_it_runs(session, swarm, service, partial(_ask_at, session, port, path, parse))
+
+
+def _ask_where_it_runs(session: Session, swarm: _Swarm, service: str, ask: Callable[[str], _Page[T]]) -> _Page[T]:
+    """Ask on the machine that runs a service; on all that may run it where Swarm does not say."""
     hosts = _possible_places(session, service)
     if swarm.problem is None:
         place = place_of(session, swarm.tasks, service)
         hosts = () if place is None else (place,)
     if not hosts:
         return _Page("not running", None)
-    asked = partial(_ask_at, session, port, path, parse)
     with ThreadPoolExecutor(max_workers=min(len(hosts), session.config.ssh.parallel)) as pool:
-        pages = list(pool.map(asked, hosts))
+        pages = list(pool.map(ask, hosts))
     return next((page for page in pages if not isinstance(page.value, str)), pages[0])
 
 
@@ -114,6 +113,15 @@ def _ask_at(session: Session, port: int, path: str, parse: Callable[[object], T]
         return _Page(parse(get_json(session.clients.manager, host, port, path, timeout_s=WEB_TIMEOUT_S)), host)
     except (WebError, ValueError, RecursionError, ClusterError) as error:
         return _Page(str(error) or type(error).__name__, host)
+
+
+def _connect(session: Session, port: int, host: str) -> _Page[object]:
+    """Whether somebody takes connections there."""
+    try:
+        session.clients.manager.tcp_channel(host, port, WEB_TIMEOUT_S).close()
+    except (OSError, ClusterError) as error:
+        return _Page(str(error) or type(error).__name__, host)
+    return _Page(None, host)
 
 
 def _possible_places(session: Session, service: str) -> tuple[str, ...]:
@@ -184,6 +192,7 @@ def _ask_pages(session: Session, swarm: _Swarm) -> ClusterStatus:
         }
         if storage is not None and master is not None:
             pages[master.name] = _Page(_fact_of(storage.result()), storage.result().host)
+        pages |= _ask_others(session, swarm, pages.keys())
         return ClusterStatus(
             tasks=swarm.tasks,
             deployed=swarm.deployed,
@@ -198,10 +207,22 @@ def _ask_pages(session: Session, swarm: _Swarm) -> ClusterStatus:
         )
 
 
+def _ask_others(session: Session, swarm: _Swarm, read: Collection[str]) -> dict[str, _Page[object]]:
+    """Where Swarm does not say what runs: a connection to each page of which nothing is read."""
+    if swarm.problem is None:
+        return {}
+    pages = {}
+    for service in services.single_services(session.config):
+        if service.ports and service.name not in read:
+            ask = partial(_connect, session, service.ports[0].published(session.config))
+            pages[service.name] = _ask_where_it_runs(session, swarm, service.name, ask)
+    return pages
+
+
 def _ask_storage(session: Session, swarm: _Swarm, master: Master) -> _Page[tuple[StorageFact, HealthFact]]:
     """The storage's page, and what its container remembers; a stack of an older version has no such page."""
     backend = session.backend
-    port = backend.ui_port(session.config)
+    port = master.published(session.config)
 
     def parse(body: object) -> tuple[StorageFact, HealthFact]:
         return backend.status(body), backend.health(body, remembered.value)

@@ -118,6 +118,10 @@ def _data(health: HealthFact, data: Data) -> dict[str, object]:
         "servers_stale": health.stale,
         "lost_directories": list(health.lost_directories),
         "checkpoint_failures": health.checkpoint_failures,
+        "metadata_copies": [
+            {"node": copy.node, "age_s": copy.age_s, "bytes": copy.bytes, "history": copy.history, "error": copy.error}
+            for copy in (memory.metadata_copies or () if memory is not None else ())
+        ],
         "check": {
             "age_s": check.age_s if check is not None else None,
             "took_s": check.took_s if check is not None else None,

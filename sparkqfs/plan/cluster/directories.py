@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from sparkqfs.config.copies import copy_nodes
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts.nodes import NodeFacts, PathFact
@@ -11,6 +12,7 @@ from sparkqfs.plan import catalogue
 from sparkqfs.plan.cluster.ownership import RECOVERY, WORK
 from sparkqfs.plan.steps import Step, make_directory
 from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.storage.seam import COPIES
 
 DIRECTORY_MODE = 0o750
 PRIVATE_MODE = 0o700
@@ -22,6 +24,8 @@ def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePos
     found: list[PurePosixPath] = []
     for number, disk in enumerate(node.data_dirs):
         found += [disk / name for name in backend.disk_directories(number == 0)]
+    if backend.layout is not None and node in copy_nodes(config):
+        found.append(node.data_dirs[0] / backend.layout.top / COPIES)
     found.append(node.data_dirs[0] / WORK)
     if node.manager:
         found += [node.data_dirs[0] / name for name in (RECOVERY, *backend.manager_directories())]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sparkqfs.config.copies import copy_nodes
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.config.redundancy import Redundancy
 from sparkqfs.plan.storage import backend_of
@@ -86,7 +87,10 @@ def layout_line(config: ClusterConfig) -> str:
     survives = f"survives the loss of {_counted(found.survives)}" if found.survives else "survives no loss of a node"
     text = f"{found.redundancy.name} on {_counted(nodes)}: {survives}, {found.bytes_per_byte:.1f} bytes on disk a byte"
     text += ", all reads can be local" if found.local_share == 1 else f", {found.local_share:.0%} of the reads local"
-    notes = [f"the {words.master}'s data are on the manager alone"]
+    kept = [node.name for node in copy_nodes(config)]
+    notes = [f"the names of files are on the manager, copied to {' and '.join(kept)}"]
+    if not kept:
+        notes = [f"the {words.master}'s data are on the manager alone"]
     best = advised(nodes)
     if found.redundancy.nodes < best.nodes:
         notes.append(f"advised: {best.name}")

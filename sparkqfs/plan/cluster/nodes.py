@@ -34,12 +34,17 @@ from sparkqfs.plan.storage import backend_of
 NO_SECRET = Secret()
 
 
+SECRET_NAMES = ("jupyter_token", "spark_secret", "registry_password", "cluster_key", "metadata_key")
+"""What is in the manager's file of secrets."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreshMaterial:
     """Random things made before planning, used only where the cluster has none yet."""
 
     cluster_id: str
     secrets: Secret
+    """With those that are on the manager already."""
     ca_pem: str
     ca_is_new: bool
     """False when the manager's own CA stands; then the rest is empty."""
@@ -254,8 +259,10 @@ def _manager_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts, fre
     def root_file(name: str, content: str, mode: int, what: str, why: str) -> Step:
         return write_file(node.name, private / name, content, uid=0, gid=0, mode=mode, what=what, why=why)
 
-    if not fact.has_secrets:
-        steps.append(root_file("secrets", fresh.secrets, 0o600, "secrets of the cluster", "missing"))
+    lacking = () if fact.secret_names is None else tuple(name for name in SECRET_NAMES if name not in fact.secret_names)
+    if not fact.has_secrets or lacking:
+        why = f"{', '.join(lacking)} missing" if fact.has_secrets else "missing"
+        steps.append(root_file("secrets", fresh.secrets, 0o600, "secrets of the cluster", why))
     if config.registry.tls and fresh.ca_is_new:
         why = "missing" if fact.ca_pem is None else f"not for {config.manager.advertise}"
         steps += [

@@ -181,7 +181,7 @@ def parse_exit(text: str) -> tuple[int, str] | None:
 
 
 def parse_piece(text: str) -> Piece:
-    """Read the lines `key<TAB>value` of jobs/drivers.READ_SCRIPT."""
+    """Read the lines `key<TAB>value` that remote/read_output.sh prints."""
     values = {key: value for key, _, value in (line.partition("\t") for line in text.splitlines())}
     return Piece(
         stdout=base64.b64decode(values.get("stdout", "")),
@@ -217,7 +217,7 @@ class Submission:
 
 
 def parse_submissions(text: str) -> tuple[Submission, ...]:
-    """Read the lines `id<TAB>exit<TAB>when<TAB>app<TAB>app.json` of jobs/apps.LIST_SCRIPT; others are left out."""
+    """Read the lines `id<TAB>exit<TAB>when<TAB>app<TAB>app.json` of remote/list_submissions.sh; others are left out."""
     found = []
     for line in text.splitlines():
         words = line.split("\t", 4)

@@ -22,7 +22,8 @@ class HistoryServer(Service):
 
     name = topology.HISTORY_SERVER
     image = topology.SPARK_MASTER
-    ports = (Port(inside=topology.HISTORY_PORT, published=lambda config: config.ports.history, title="History server"),)
+    ports = (Port(inside=topology.HISTORY_PORT, setting="history", title="History server"),)
+    listens = (topology.HISTORY_OWN_PORT,)
     is_late = True
 
     def environment(self, around: Surroundings) -> dict[str, str]:

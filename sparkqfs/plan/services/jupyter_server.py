@@ -28,8 +28,8 @@ class JupyterServer(Service):
 
     name = topology.JUPYTER_SERVER
     ports = (
-        Port(inside=topology.JUPYTER_PORT, published=lambda config: config.ports.jupyter, title="Jupyter"),
-        Port(inside=topology.APP_UI_PORT, published=lambda config: config.ports.app_ui),
+        Port(inside=topology.JUPYTER_PORT, setting="jupyter", title="Jupyter"),
+        Port(inside=topology.APP_UI_PORT, setting="app_ui"),
     )
     secrets = (SPARK_SECRET, "jupyter-token")
 

@@ -17,6 +17,7 @@ class Metastore(Service):
 
     name = topology.METASTORE
     image = topology.SPARK_MASTER
+    listens = (topology.METASTORE_PORT,)
     is_late = True
     is_called = True
 

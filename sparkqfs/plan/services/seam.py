@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sparkqfs.config.model import ClusterConfig, NodeConfig
@@ -45,10 +44,14 @@ class Port:
 
     inside: int
     """In the container."""
-    published: Callable[[ClusterConfig], int]
-    """On the machine that runs the service."""
+    setting: str = ""
+    """Its key under `ports` in hosts.yml; empty where no setting moves it."""
     title: str = ""
     """Of the page, as `status` calls it; empty for one that it does not list."""
+
+    def published(self, config: ClusterConfig) -> int:
+        """Its number on the machine that runs the service."""
+        return int(getattr(config.ports, self.setting)) if self.setting else self.inside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +71,23 @@ class Surroundings:
 
 
 class Service:
-    """A service with one container. The defaults: a daemon on the manager that is a client of the storage."""
+    """A service with one container. The defaults: a daemon on the manager that is a client of Spark and the storage.
+
+    One that is not overrides `configs` and `mounts`: else it gets their settings files and the shared directory.
+    """
 
     name: str
     image: str = ""
-    """Service whose image it runs in, with a role of its own; empty when it has an image of its name."""
+    """Service whose image it runs in, with a role of its own; empty when it has an image of its name: docker/NAME.
+
+    Those images are built on worker-node's, which has all but Jupyter; that one on `build.base`, a Debian.
+    """
+    role: str = ""
+    """Of the runtime, where it runs in another's image; empty when it has the service's name."""
     ports: tuple[Port, ...] = ()
     """The first one is that of its own page."""
+    listens: tuple[int, ...] = ()
+    """Its other ports, of topology.FIXED_PORTS or INNER_PORTS; on the machines' own network they are the machine's."""
     secrets: tuple[str, ...] = ()
     is_late: bool = False
     """It begins to work when deploy has made its directory on the storage."""
@@ -89,6 +102,10 @@ class Service:
     def is_in(self, config: ClusterConfig) -> bool:
         """Whether this cluster has it."""
         return True
+
+    def place(self, config: ClusterConfig) -> NodeConfig:
+        """The machine that runs it, unless it may move."""
+        return config.manager
 
     def may_move(self, config: ClusterConfig) -> bool:
         """Whether Swarm may run it on any machine."""

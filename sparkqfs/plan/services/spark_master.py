@@ -14,7 +14,8 @@ class SparkMaster(Service):
     """Workers and applications wait for it."""
 
     name = topology.SPARK_MASTER
-    ports = (Port(inside=topology.SPARK_UI_PORT, published=lambda config: config.ports.spark_ui, title="Spark master"),)
+    ports = (Port(inside=topology.SPARK_UI_PORT, setting="spark_ui", title="Spark master"),)
+    listens = (topology.SPARK_MASTER_PORT,)
     secrets = (SPARK_SECRET,)
     is_called = True
     pace = QUICK

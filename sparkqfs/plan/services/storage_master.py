@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sparkqfs.config.model import ClusterConfig
+from sparkqfs.plan.services.metadata_copy import metadata_copies
 from sparkqfs.plan.services.seam import Mount, Port, Service, Share, Surroundings
 from sparkqfs.plan.storage.seam import Backend, Master, disk_mounts
 
@@ -17,7 +18,9 @@ class StorageMaster(Service):
         self.master = master
         self.name = master.name
         self.secrets = master.secrets
-        self.ports = (Port(inside=master.ui_port, published=backend.ui_port, title=backend.words.storage),)
+        self.ports = (Port(inside=master.ui_port, setting=master.ui_setting, title=backend.words.storage),)
+        self.listens = master.listens
+        self.probe = master.probe
 
     def configs(self, around: Surroundings) -> tuple[str, ...]:
         return self.master.configs
@@ -27,7 +30,8 @@ class StorageMaster(Service):
         return disk_mounts(around.config.manager, layout.top)[:1] if layout is not None else []
 
     def environment(self, around: Surroundings) -> dict[str, str]:
-        return self.backend.master_environment(around.config)
+        keepers = " ".join(f"{copy.name}={copy.node.name}" for copy in metadata_copies(around.config))
+        return {**self.backend.master_environment(around.config), **({"SPARKQFS_COPIES": keepers} if keepers else {})}
 
     def shares(self, config: ClusterConfig, machine_mib: int) -> tuple[Share, ...]:
         return (Share(self.backend.words.master, self.backend.master_mib),)

@@ -29,6 +29,8 @@ class WorkerNode(Service):
     """On machines like `node`, whose executors have so many cores and so much memory in all."""
 
     name = topology.WORKER_NODE
+    listens = (topology.SPARK_WORKER_PORT, topology.SPARK_WORKER_UI_PORT)
+    """Besides those of the storage's data server."""
 
     def __init__(self, config: ClusterConfig, node: NodeConfig, *, cores: int, heap_mib: int) -> None:
         self.node, self.cores, self.heap_mib = node, cores, heap_mib
@@ -51,6 +53,7 @@ class WorkerNode(Service):
             **dict([OWN_SCRATCH.split("=")]),
             "SPARKQFS_KEEP_DAYS": str(around.config.logs.days),
             "SPARK_LOCAL_DIRS": "/data/spark/local",
+            **around.backend.worker_environment(around.config),
         }
 
 

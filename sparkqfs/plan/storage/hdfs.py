@@ -44,9 +44,11 @@ class Hdfs(Backend):
     master = Master(
         name=topology.HDFS_NAMENODE,
         ui_port=topology.HDFS_UI_PORT,
+        ui_setting="hdfs_ui",
+        listens=(topology.NAMENODE_PORT, topology.NAMENODE_HTTP_PORT),
         status_path="/jmx?qry=Hadoop:service=NameNode,name=*",
         configs=("core-site.xml", "hdfs-site.xml"),
-        secrets=(),
+        secrets=(topology.METADATA_SECRET,),
     )
     layout = StorageLayout(
         top="hdfs",
@@ -59,11 +61,13 @@ class Hdfs(Backend):
     parts = "hadoop-jars"
     init_task = "init-storage"
     probe_host = topology.HDFS_NAMENODE
+    server_listens = (topology.DATANODE_PORT, topology.DATANODE_IPC_PORT, topology.DATANODE_HTTP_PORT)
     server_mib = 512
     master_mib = 768
     worker_configs = ("core-site.xml", "hdfs-site.xml")
     worker_secrets = ()
     client_configs = ("core-site.xml", "hdfs-site.xml")
+    check_port = topology.NAMENODE_HTTP_PORT
 
     def disk_directories(self, first: bool) -> tuple[str, ...]:
         """Blocks on every disk."""
@@ -72,10 +76,6 @@ class Hdfs(Backend):
     def manager_directories(self) -> tuple[str, ...]:
         """The namenode's images and edits."""
         return ("hdfs/name",)
-
-    def ui_port(self, config: ClusterConfig) -> int:
-        """The namenode's page, behind a guard."""
-        return config.ports.hdfs_ui
 
     def root_uri(self, config: ClusterConfig) -> str:
         """By service name: the address changes with each reschedule."""
@@ -102,6 +102,7 @@ class Hdfs(Backend):
             "hdfs-site.xml": {
                 "replication": str(config.storage.replication),
                 "min_datanodes": str(max(1, (len(config.nodes) + 1) // 2)),
+                "scan_bytes": str(config.storage.scrub.rate_mib << 20),
             },
         }
 

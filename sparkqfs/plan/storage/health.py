@@ -38,6 +38,25 @@ class CheckFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataCopyFact:
+    """What the master's container knows of a copy of its metadata: runtime/sparkqfs_runtime/metadata/sender.py."""
+
+    node: str
+    age_s: float | None
+    """Since it last had all that the master has; `None` when it has not had that yet."""
+    up_s: float
+    """Since the master's container began to send."""
+    bytes: int
+    history: int
+    """Its number; another begins when the metadata does not go on from the copy."""
+    verdict: str
+    """`continues`, or how the copy stands against the metadata; empty before they were compared."""
+    mark: str
+    """Names the state of a copy that has more than the master."""
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryFact:
     """What the master's container remembers: pages/missing_data.py, `Watcher.document`."""
 
@@ -62,6 +81,8 @@ class MemoryFact:
     check: CheckFact | None
     error: str
     """Why the last look or check failed; empty when it did not."""
+    metadata_copies: tuple[MetadataCopyFact, ...] | None = None
+    """`None` where the stack is of a version that made none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +188,21 @@ def parse_memory(body: object) -> MemoryFact:
         check_s=None if interval is None else _seconds(interval),
         check=_check(check) if isinstance(check, Mapping) else None,
         error=_text(body.get("look_error")) or _text(body.get("check_error")),
+        metadata_copies=tuple(map(_copy, _mappings(body.get("copies")))) if "copies" in body else None,
+    )
+
+
+def _copy(found: Mapping[object, object]) -> MetadataCopyFact:
+    age = found.get("age_s")
+    return MetadataCopyFact(
+        node=_text(found.get("node")),
+        age_s=None if age is None else _seconds(age),
+        up_s=_seconds(found.get("up_s")),
+        bytes=_count(found.get("bytes")),
+        history=_count(found.get("history")),
+        verdict=_text(found.get("verdict")),
+        mark=_text(found.get("mark")),
+        error=_text(found.get("error")),
     )
 
 

@@ -57,9 +57,11 @@ class Qfs(Backend):
     master = Master(
         name=topology.QFS_MASTER,
         ui_port=topology.QFS_UI_PORT,
+        ui_setting="qfs_ui",
+        listens=(topology.META_CLIENT_PORT, topology.META_CHUNK_PORT),
         status_path="/query/meta",
         configs=("MetaServer.prp", "webui.conf"),
-        secrets=("cluster-key",),
+        secrets=("cluster-key", topology.METADATA_SECRET),
     )
     layout = StorageLayout(
         top="qfs",
@@ -72,11 +74,14 @@ class Qfs(Backend):
     parts = "qfs-tarball"
     init_task = "init-qfs"
     probe_host = topology.QFS_MASTER
+    server_listens = (topology.CHUNK_PORT,)
     server_mib = 320
     master_mib = 320
     worker_configs = ("ChunkServer.prp",)
     worker_secrets = ("cluster-key",)
     client_configs = ()
+    check_port = topology.META_CLIENT_PORT
+    scrub_state = "/run/sparkqfs/scrub.json"
     stripes = ((6, 3),)
     remote_reads = "QFS's client reads a random copy"
 
@@ -87,10 +92,6 @@ class Qfs(Backend):
     def manager_directories(self) -> tuple[str, ...]:
         """The metaserver's checkpoints; its transaction log is in qfs/logs."""
         return ("qfs/checkpoint",)
-
-    def ui_port(self, config: ClusterConfig) -> int:
-        """The status page, behind a guard."""
-        return config.ports.qfs_ui
 
     def root_uri(self, config: ClusterConfig) -> str:
         """By service name: the address changes with each reschedule."""
@@ -131,6 +132,11 @@ class Qfs(Backend):
             "SPARKQFS_REPLICATION": str(config.storage.replication),
             "SPARKQFS_CHUNK_DIRS": " ".join(dirs),
         }
+
+    def worker_environment(self, config: ClusterConfig) -> dict[str, str]:
+        """When and how fast chunk files are read: runtime/sparkqfs_runtime/scrub."""
+        scrub = config.storage.scrub
+        return {"SPARKQFS_SCRUB": f"{scrub.hour} {scrub.rate_mib << 20}"} if scrub.rate_mib else {}
 
     def status(self, answer: object) -> StorageFact:
         """The status server's `/query/meta`."""

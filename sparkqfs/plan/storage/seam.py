@@ -35,12 +35,22 @@ class Master:
     """Of the service and of its image."""
     ui_port: int
     """Its web UI's port in the container."""
+    ui_setting: str
+    """Where it is published: a key under `ports` in hosts.yml."""
+    listens: tuple[int, ...] = ()
+    """Its other ports, of topology.FIXED_PORTS or INNER_PORTS."""
+    probe: tuple[str, ...] = ()
+    """As a service's."""
     status_path: str
     """What `status` asks that port."""
     health_path: str = "/sparkqfs/health.json"
     """And what it asks next: the page of runtime/sparkqfs_runtime/pages/missing_data.py."""
     configs: tuple[str, ...]
     secrets: tuple[str, ...]
+
+    def published(self, config: ClusterConfig) -> int:
+        """Its web UI's port on the manager."""
+        return int(getattr(config.ports, self.ui_setting))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +95,8 @@ class Backend(ABC):
     """The task that makes an empty file system, in the words of this storage."""
     probe_host: str
     """Service whose route decides a container's address."""
+    server_listens: tuple[int, ...] = ()
+    """Ports of the data server in a worker-node container."""
     server_mib: int = 0
     """Memory of the data server in a worker-node container."""
     master_mib: int = 0
@@ -94,6 +106,10 @@ class Backend(ABC):
     client_configs: tuple[str, ...] = ()
     stripes: tuple[tuple[int, int], ...] = ()
     """Reed-Solomon, as far as it is offered: (data, recovery) pieces."""
+    check_port: int | None = None
+    """Where runtime/bin/fsck asks, on loopback in the master's container; `None` where nothing can be asked."""
+    scrub_state: str | None = None
+    """The file of a worker-node container that says what its scrub has found; `None` where none of ours runs."""
     remote_reads: str | None = None
     """What its client does instead of reading the nearest copy; `None` where it reads that."""
 
@@ -113,10 +129,6 @@ class Backend(ABC):
         """Directories under the manager's first data directory."""
         return ()
 
-    def ui_port(self, config: ClusterConfig) -> int:
-        """Published port of the master's web UI."""
-        raise NotImplementedError
-
     def spark_conf(self, config: ClusterConfig) -> dict[str, str]:
         """Lines for spark-defaults.conf."""
         return {}
@@ -127,6 +139,10 @@ class Backend(ABC):
 
     def container_environment(self, config: ClusterConfig, node_disks: int) -> dict[str, str]:
         """Environment of every container."""
+        return {}
+
+    def worker_environment(self, config: ClusterConfig) -> dict[str, str]:
+        """Environment of the worker-node containers alone."""
         return {}
 
     def forms(self, config: ClusterConfig) -> tuple[Form, ...]:
@@ -177,6 +193,8 @@ def servers_unready(
     return None
 
 
+COPIES = "copies"
+"""Of the metadata, under `top` of the machines that keep them."""
 MARKER = ".cluster-id"
 """The file beside a disk's blocks that proves that the disk is mounted; the runtime reads it (supervise/disks.py)."""
 

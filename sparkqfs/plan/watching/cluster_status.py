@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sparkqfs import topology
 from sparkqfs.errors import Problem
 from sparkqfs.facts.pages import AppFact, SparkFact, StorageFact
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.plan.storage.health import HealthFact
 from sparkqfs.plan.watching.health import Stranger
+
+
+def is_worker(service: str) -> bool:
+    """True for the worker-node service of any class of machines."""
+    return service == topology.WORKER_NODE or service.startswith(topology.WORKER_NODE + "-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

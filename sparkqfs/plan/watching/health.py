@@ -6,14 +6,18 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from sparkqfs.config.copies import copy_nodes
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts.pages import StorageFact
 from sparkqfs.plan.storage.health import CheckFact, HealthFact, MemoryFact
 from sparkqfs.plan.storage.seam import Backend
+from sparkqfs.plan.times import about
 
 STILL_S = 300.0
 """Without a new copy for so long, the missing ones are a problem."""
+COPY_OLD_S = 60.0
+"""A copy of the metadata may be so old."""
 CHECK_OLD_S = 900.0
 """A check may be so old, or three intervals."""
 OLDER = re.compile(r"\b40[34]\b")
@@ -55,7 +59,14 @@ def judge(
     if fact is None or health is None or backend.master is None:
         return Data(state="unknown", unknown=unknown)
     look = _Look(config, backend, fact, health)
-    problems = (*look.lost(), *look.copies(), *look.disks(), *look.checks(), *look.strangers(strangers))
+    problems = (
+        *look.lost(),
+        *look.copies(),
+        *look.disks(),
+        *look.checks(),
+        *look.metadata(),
+        *look.strangers(strangers),
+    )
     state: Literal["healthy", "recovering", "degraded"] = "recovering" if look.missing else "healthy"
     return Data(state="degraded" if problems else state, problems=problems, missing=look.missing, unknown=unknown)
 
@@ -82,7 +93,7 @@ class _Look:
         if self.check is not None and self.check.lost_files:
             count = self.check.lost_files
             what = f"{_counted(count, 'files')} cannot be read: no copy of {'its' if count == 1 else 'their'} data"
-            what += f" on the {up} (looked at {_age(self.check.age_s)} ago)"
+            what += f" on the {up} (looked at {about(self.check.age_s)} ago)"
             return [Problem(what=what, hint=self.where(self.backend.which_lost()) + self.remedy())]
         if self.health.bad and self.check is None and self.health.lost_blocks is None:
             what = f"the {self.words.servers} have found {_counted(self.health.bad, 'bad ' + self.words.blocks)}"
@@ -116,7 +127,7 @@ class _Look:
         took = self.check.took_s if self.check is not None else 0.0
         if self.memory.still_s >= max(STILL_S, 2 * SHARE * took):  # what was made between two checks is not seen
             log = f"`invoke logs --service {self.backend.master.name}`; " if self.backend.master else ""
-            return [Problem(what=f"{missing}, and none was made for {_age(self.memory.still_s)}", hint=log + hint)]
+            return [Problem(what=f"{missing}, and none was made for {about(self.memory.still_s)}", hint=log + hint)]
         return []
 
     def disks(self) -> list[Problem]:
@@ -149,10 +160,32 @@ class _Look:
         age = self.check.age_s if self.check is not None else self.memory.up_s
         if age <= allowed:
             return []
-        since = f"{_age(age)} ago" if self.check is not None else "never"
+        since = f"{about(age)} ago" if self.check is not None else "never"
         assert self.backend.master is not None
         what = f"whether files are lost was last looked at {since}: {self.memory.error or 'no answer'}"
         return [Problem(what=what, hint=f"`invoke logs --service {self.backend.master.name}`")]
+
+    def metadata(self) -> list[Problem]:
+        """Copies of the metadata that are too old, or that have what the storage has not."""
+        if self.memory is None or self.memory.metadata_copies is None:
+            return []
+        found = []
+        kept = {copy.node for copy in self.memory.metadata_copies}
+        for node in copy_nodes(self.config):
+            if node.name not in kept:
+                what = "no copy of the metadata is kept on this machine, as storage.copies says"
+                found.append(Problem(node=node.name, what=what, hint="`invoke deploy`"))
+        for copy in self.memory.metadata_copies:
+            if copy.verdict in ("behind", "parted", "other"):
+                what = f"the copy of the metadata here has what the {self.words.master} has not: {copy.error}"
+                hint = "it is not changed; docs/backup.md says what can be done, "
+                hint += f"`invoke deploy --accept-older {copy.mark}` gives it up"
+                found.append(Problem(node=copy.node, what=what, hint=hint))
+            elif (age := copy.up_s if copy.age_s is None else copy.age_s) > COPY_OLD_S:
+                since = f"never in {about(age)}" if copy.age_s is None else f"last {about(age)} ago"
+                what = f"the copy of the metadata here was whole {since}: {copy.error or 'no answer'}"
+                found.append(Problem(node=copy.node, what=what, hint="`invoke logs --service metadata-copy`"))
+        return found
 
     def strangers(self, strangers: tuple[Stranger, ...]) -> list[Problem]:
         """Servers that are up on machines that hosts.yml does not have; data that one which is not up may have."""
@@ -173,7 +206,8 @@ class _Look:
         assert self.backend.master is not None
         container = f"$(docker ps -qf name={self.config.name}_{self.backend.master.name})"
         tool, pipe, rest = command.partition(" | ")
-        return f"which ones: on {self.config.manager.name}, `docker exec {container} {tool}{pipe}{rest}`"
+        here = f"on {self.config.manager.name}, `docker exec {container} {tool}{pipe}{rest}`"
+        return f"which ones: `invoke fsck`, or {here}"
 
     def why_unchecked(self) -> str:
         """Why there is no check."""
@@ -193,10 +227,3 @@ def _have(count: int) -> str:
 
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
-
-
-def _age(seconds: float) -> str:
-    """`12 s`, `7 min`, `3 h`."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"

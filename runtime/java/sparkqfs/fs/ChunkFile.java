@@ -100,7 +100,7 @@ final class ChunkFile implements Closeable {
     /** Raises a doubt if the chunk belongs to another file system, as on a disk that came from another cluster. */
     void checkFileSystem(Metaserver metaserver) throws Doubt {
         if (fileSystemId > 0 && !metaserver.hasFileSystem(fileSystemId)) {
-            throw new Doubt(Doubt.Reason.HEADER, path + " is of the file system " + fileSystemId);
+            throw new Doubt(Doubt.Reason.HEADER, path + " is of the file system " + fileSystemId, false);
         }
     }
 

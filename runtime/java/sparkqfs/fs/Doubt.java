@@ -33,9 +33,17 @@ final class Doubt extends IOException {
     }
 
     final Reason reason;
+    /** Whether the replica's bytes are not as they were written. */
+    final boolean isDamage;
 
     Doubt(Reason reason, String message) {
+        this(reason, message, reason == Reason.CHECKSUM || reason == Reason.HEADER || reason == Reason.SHORT
+            || reason == Reason.UNREADABLE);
+    }
+
+    Doubt(Reason reason, String message, boolean isDamage) {
         super(reason + ": " + message, null);
         this.reason = reason;
+        this.isDamage = isDamage;
     }
 }

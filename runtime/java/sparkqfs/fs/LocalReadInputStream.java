@@ -115,6 +115,7 @@ final class LocalReadInputStream extends FSInputStream {
             try {
                 return count(readLocal(place.file(), offset, buffer, at, wanted));
             } catch (Doubt doubt) {
+                replicas.report(place.file().chunk, doubt);
                 place = replace(position / ChunkFile.CHUNK_BYTES, doubt, place.source());
             }
         }
@@ -204,6 +205,7 @@ final class LocalReadInputStream extends FSInputStream {
             ChunkFile file = isHere ? replicas.open(fileId, chunk) : null;
             return put(index, new Place(file, !isHere, source, System.nanoTime()));
         } catch (Doubt doubt) {
+            replicas.report(chunk, doubt);
             return replace(index, doubt, source);
         }
     }

@@ -68,6 +68,11 @@ final class LocalReplicas implements Closeable {
         return file;
     }
 
+    /** The chunkserver here is to read what was found damaged. */
+    void report(Metaserver.Chunk chunk, Doubt doubt) {
+        DamagedReplicas.report(chunk, address, doubt);
+    }
+
     @Override
     public void close() {
         metaserver.close();

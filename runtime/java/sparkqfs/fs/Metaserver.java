@@ -11,7 +11,6 @@ import java.net.SocketException;
 import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -41,8 +40,11 @@ final class Metaserver implements Closeable {
     private static final int BUSY = -16;
     private static final Pattern FILE_SYSTEM_ID = Pattern.compile("\\bFS ID= (-?\\d+)");
 
-    /** A chunk and the addresses of the chunkservers that have it. */
-    record Chunk(long id, long version, Set<String> addresses) {
+    /** A chunk, and the ports of the chunkservers that have it by their addresses. */
+    record Chunk(long id, long version, Map<String, Integer> ports) {
+        Set<String> addresses() {
+            return ports.keySet();
+        }
     }
 
     private final String host;
@@ -73,12 +75,12 @@ final class Metaserver implements Closeable {
                 throw new Doubt(Doubt.Reason.METASERVER, "status " + status);
             }
             String[] replicas = answer.getOrDefault("replicas", "").split("\\s+");
-            Set<String> addresses = new HashSet<>();
+            Map<String, Integer> ports = new HashMap<>();
             for (int i = 0; i + 1 < replicas.length; i += 2) {
-                addresses.add(replicas[i]);
+                ports.put(replicas[i], Integer.valueOf(replicas[i + 1]));
             }
             return new Chunk(
-                Long.parseLong(answer.get("chunk-handle")), Long.parseLong(answer.get("chunk-version")), addresses);
+                Long.parseLong(answer.get("chunk-handle")), Long.parseLong(answer.get("chunk-version")), ports);
         } catch (NumberFormatException strange) {
             throw new Doubt(Doubt.Reason.METASERVER, "strange answer " + answer);
         }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sparkqfs import topology
 from sparkqfs_runtime.supervise.address import knows_itself, own_address
+from sparkqfs_runtime.supervise.copies import check_metadata
 from sparkqfs_runtime.supervise.disks import check_markers, listed_dirs
 from sparkqfs_runtime.supervise.processes import Daemon
 from sparkqfs_runtime.supervise.setup import (
@@ -53,6 +54,7 @@ def hdfs_namenode(setup: Setup) -> list[Daemon]:
     check_markers(setup, (setup.data,))
     if not (setup.data / "name" / "current" / "VERSION").is_file():
         die(EX_CONFIG, f"there is no file system in {setup.data / 'name'}: it has to be made first; nothing started")
+    check_metadata(setup)
     address = own_address()
     setup.environ["NODE_IP"] = address
     write_config(setup, address, is_namenode=True)
@@ -64,7 +66,7 @@ class Hdfs(Storage):
     """The storage `hdfs`."""
 
     first_service = topology.HDFS_NAMENODE
-    masters = {topology.HDFS_NAMENODE: hdfs_namenode}
+    data_port = topology.DATANODE_PORT
 
     def data_dirs(self, setup: Setup) -> tuple[Path, ...]:
         return listed_dirs(setup, setup.get("SPARKQFS_DATA_DIRS", "/data/hdfs/data"))

@@ -9,10 +9,14 @@ from pathlib import Path
 
 from sparkqfs import topology
 from sparkqfs_runtime.supervise.address import own_address
+from sparkqfs_runtime.supervise.copies import check_metadata
 from sparkqfs_runtime.supervise.disks import check_markers, listed_dirs
 from sparkqfs_runtime.supervise.processes import Daemon
 from sparkqfs_runtime.supervise.setup import EX_CONFIG, PROGRAMS, Setup, die, python, render, say, ui_port
 from sparkqfs_runtime.supervise.storage.seam import Storage
+
+SCRUB_STATE = "scrub.json"
+"""In the run directory; `invoke fsck` reads it."""
 
 
 def cluster_key(setup: Setup) -> str:
@@ -52,17 +56,29 @@ def metaserver(setup: Setup, key: Callable[[], str], *options: str) -> Daemon:
 def qfs_master(setup: Setup) -> list[Daemon]:
     """The metaserver and its web UI."""
     check_markers(setup, (setup.data,))
+    check_metadata(setup)
     setup.environ["NODE_IP"] = own_address()
     master = metaserver(setup, lambda: cluster_key(setup))
     web = render(setup, "webui.conf", {"UI_PORT": lambda: ui_port(setup, topology.QFS_UI_PORT)})
     return [master, Daemon("QFS web UI", (python(), "-u", str(PROGRAMS / "webui_guard.py"), str(web)))]
 
 
+def scrub(setup: Setup, address: str, dirs: tuple[Path, ...]) -> list[Daemon]:
+    """The daemon that reads all chunk files every night; none where the stack names no hour and no rate."""
+    hour, _, rate = setup.get("SPARKQFS_SCRUB").partition(" ")
+    if not hour or not rate:
+        return []
+    default = f"qfs://{topology.QFS_MASTER}:{topology.META_CLIENT_PORT}"
+    host, _, port = setup.get("SPARKQFS_ROOT", default).removeprefix("qfs://").rstrip("/").partition(":")
+    words = (host, port, address, hour, rate, str(setup.run / SCRUB_STATE), *map(str, dirs))
+    return [Daemon("scrub", (python(), "-I", str(PROGRAMS / "scrub"), *words), is_needed=False)]
+
+
 class Qfs(Storage):
     """The storage `qfs`."""
 
     first_service = topology.QFS_MASTER
-    masters = {topology.QFS_MASTER: qfs_master}
+    data_port = topology.CHUNK_PORT
 
     def data_dirs(self, setup: Setup) -> tuple[Path, ...]:
         return listed_dirs(setup, setup.get("SPARKQFS_CHUNK_DIRS", "/data/qfs/chunk"))
@@ -76,7 +92,10 @@ class Qfs(Storage):
         config = render(setup, "ChunkServer.prp", values)
         name_finished_chunks(dirs)
         program = str(setup.qfs_home / "bin" / "chunkserver")
-        return [Daemon("chunkserver", (program, str(config)), signal.SIGQUIT, hidden_key(setup))]
+        return [
+            Daemon("chunkserver", (program, str(config)), signal.SIGQUIT, hidden_key(setup)),
+            *scrub(setup, address, dirs),
+        ]
 
     def is_directory(self, setup: Setup, path: str) -> tuple[str, ...]:
         return (str(PROGRAMS / "qfs"), "-test", "-d", path)

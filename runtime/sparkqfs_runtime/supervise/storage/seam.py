@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from sparkqfs_runtime.supervise.processes import Daemon
@@ -14,8 +13,8 @@ class Storage:
 
     first_service = "spark-master"
     """Whose address every container asks the way to, unless the stack names another: it is up before them."""
-    masters: dict[str, Callable[[Setup], list[Daemon]]] = {}
-    """Roles that keep the names of files."""
+    data_port: int | None = None
+    """Where a worker's data server listens; `None` without one. The health check asks it."""
 
     def data_dirs(self, setup: Setup) -> tuple[Path, ...]:
         """Where a worker's data server has its blocks, each on a disk of this cluster. Exits 78 otherwise."""

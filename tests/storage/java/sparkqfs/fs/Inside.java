@@ -4,7 +4,9 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 import com.quantcast.qfs.access.KfsFileAttr;
 import org.apache.hadoop.fs.BlockLocation;
@@ -41,6 +43,8 @@ public final class Inside {
                 return "made";
             case "locate":
                 return locate(Long.parseLong(words[1]));
+            case "damaged":
+                return damaged(words);
             case "rights":
                 return rights(words);
             case "close":
@@ -49,6 +53,17 @@ public final class Inside {
             default:
                 throw new IllegalArgumentException(words[0]);
         }
+    }
+
+    /** A doubt about a chunk, told as by a stream in the container of the first server; servers are address:port. */
+    private static String damaged(String[] words) {
+        Map<String, Integer> ports = new LinkedHashMap<>();
+        for (String server : words[3].split(",")) {
+            ports.put(server.split(":")[0], Integer.valueOf(server.split(":")[1]));
+        }
+        Metaserver.Chunk chunk = new Metaserver.Chunk(Long.parseLong(words[2]), 1, ports);
+        DamagedReplicas.report(chunk, ports.keySet().iterator().next(), new Doubt(Doubt.Reason.valueOf(words[1]), "test"));
+        return "told";
     }
 
     /** Whether a user of a group may read a file with this owner, group and mode. */

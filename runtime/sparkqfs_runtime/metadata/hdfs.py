@@ -1,0 +1,142 @@
+"""HDFS's metadata: images of the namespace and the namenode's edits, in `name/current`.
+
+Source: Hadoop 3, FSEditLogOp.Writer and LengthPrefixedReader. A log begins with two 32-bit numbers, its layout version
+and 0. A record is an operation code (1 byte), a length (4), which counts from here to before the checksum, the
+transaction's number (8), what it says, and the CRC-32 of all that (4). The file of the log that is being written is
+longer: the rest of it is 0xFF.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+import zlib
+from pathlib import Path
+
+from sparkqfs.durable import sync, sync_directory
+from sparkqfs_runtime.metadata.pieces import Kind, Piece, copy_piece
+
+IMAGE = re.compile(r"fsimage_(\d{19})")
+LOG = re.compile(r"edits_(?:inprogress_(\d{19})|(\d{19})-\d{19})")
+KEY = re.compile(r"edits_(\d{19})")
+VERSION = "VERSION"
+HEADER_BYTES = 8
+FRAME = struct.Struct(">BIQ")
+"""Operation code, length, transaction."""
+CHECKSUM = struct.Struct(">I")
+NONE = 0xFF
+"""The code of no operation."""
+
+
+class Hdfs(Kind):
+    """`name/current/`."""
+
+    name = "hdfs"
+
+    def identity(self, top: Path) -> str:
+        try:
+            text = (top / "name" / "current" / VERSION).read_text(encoding="ascii", errors="replace")
+        except FileNotFoundError:
+            return ""
+        found = re.search(r"^blockpoolID=(\S+)$", text, re.MULTILINE)
+        return found[1] if found else ""
+
+    def images(self, top: Path) -> list[Piece]:
+        found = []
+        for path in _files(top):
+            match = IMAGE.fullmatch(path.name)
+            if match and path.with_name(f"{path.name}.md5").is_file():
+                found.append(Piece(path.name, path, int(match[1]), first_log=int(match[1]) + 1))
+        return sorted(found, key=lambda piece: piece.order)
+
+    def logs(self, top: Path) -> list[Piece]:
+        found = []
+        for path in _files(top):
+            match = LOG.fullmatch(path.name)
+            if match:
+                first = match[1] or match[2]
+                found.append(Piece(f"edits_{first}", path, int(first), is_log=True))
+        return sorted(found, key=lambda piece: piece.order)
+
+    def is_log(self, key: str) -> bool | None:
+        return bool(KEY.fullmatch(key)) if KEY.fullmatch(key) or IMAGE.fullmatch(key) else None
+
+    def of_copy(self, key: str, path: Path) -> Piece | None:
+        if image := IMAGE.fullmatch(key):
+            return Piece(key, path, int(image[1]), first_log=int(image[1]) + 1)
+        log = KEY.fullmatch(key)
+        return Piece(key, path, int(log[1]), is_log=True) if log else None
+
+    def whole(self, data: bytes, offset: int) -> int:
+        at = 0
+        if offset == 0:
+            if len(data) < HEADER_BYTES:
+                return 0
+            at = HEADER_BYTES
+        return at + _records(data[at:])[0]
+
+    def last_operation(self, data: bytes, offset: int) -> int | None:
+        return _records(data if offset else data[HEADER_BYTES:])[1]
+
+    def notes(self, top: Path) -> dict[str, bytes]:
+        try:
+            return {VERSION: (top / "name" / "current" / VERSION).read_bytes()[:65536]}
+        except FileNotFoundError:
+            return {}
+
+    def repair(self, top: Path) -> list[str]:
+        return []  # the namenode does it itself
+
+    def lay_out(self, pieces: list[tuple[str, Path]], notes: dict[str, Path], top: Path) -> None:
+        current = top / "name" / "current"
+        current.mkdir(parents=True, exist_ok=True)
+        logs = sorted((int(match[1]), path) for key, path in pieces if (match := KEY.fullmatch(key)))
+        seen = 0
+        for key, path in pieces:
+            if IMAGE.fullmatch(key):
+                copy_piece(path, current / key)
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+                _write(current / f"{key}.md5", f"{digest.hexdigest()} *{key}\n".encode())
+                seen = max(seen, int(key.partition("_")[2]))
+        for number, (first, path) in enumerate(logs):
+            is_last = number == len(logs) - 1
+            name = f"edits_inprogress_{first:019d}" if is_last else f"edits_{first:019d}-{logs[number + 1][0] - 1:019d}"
+            copy_piece(path, current / name)
+            seen = max(seen, first)
+        _write(current / VERSION, notes[VERSION].read_bytes())
+        _write(current / "seen_txid", f"{seen}\n".encode())
+        for folder in (current, current.parent, top):
+            sync_directory(folder)
+
+
+def _files(top: Path) -> list[Path]:
+    try:
+        with os.scandir(top / "name" / "current") as entries:
+            return [Path(one.path) for one in entries if one.is_file(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def _records(data: bytes) -> tuple[int, int | None]:
+    """(bytes of whole records at the beginning of `data`, number of the last transaction in them)."""
+    at, last = 0, None
+    while at + FRAME.size <= len(data):
+        code, length, transaction = FRAME.unpack_from(data, at)
+        end = at + 1 + length + CHECKSUM.size
+        if code == NONE or length < FRAME.size - 1 or end > len(data):
+            break
+        (checksum,) = CHECKSUM.unpack_from(data, end - CHECKSUM.size)
+        if zlib.crc32(memoryview(data)[at : end - CHECKSUM.size]) != checksum:
+            break
+        at, last = end, transaction
+    return at, last
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        sync(file.fileno())

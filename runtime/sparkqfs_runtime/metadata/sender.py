@@ -1,0 +1,251 @@
+"""In the container of the storage's master: sends its metadata to those who keep copies, seconds behind.
+
+A thread for each keeper, in the process of the status page: whatever becomes of it, the storage goes on. A keeper whose
+copy has more than is here is left alone, and that is said, unless somebody has accepted the loss (guard.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sparkqfs import topology
+from sparkqfs_runtime.metadata import accepted
+from sparkqfs_runtime.metadata.compare import compare
+from sparkqfs_runtime.metadata.kinds import KINDS
+from sparkqfs_runtime.metadata.pieces import READ_BYTES, Kind, Piece, grown
+from sparkqfs_runtime.metadata.wire import Link
+
+EVERY_S = 1.0
+AGAIN_S = 5.0
+"""Between attempts."""
+CONNECT_S = 5.0
+ANSWER_S = 60.0
+"""A keeper's disk may be slow; a whole image is checked within that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Who keeps a copy."""
+
+    host: str
+    node: str
+    port: int = topology.METADATA_COPY_PORT
+
+
+def keepers_of(text: str) -> list[Keeper]:
+    """SPARKQFS_COPIES: `service=node` with blanks between; a port may stand behind the service."""
+    found = []
+    for word in text.split():
+        place, _, node = word.partition("=")
+        host, _, port = place.partition(":")
+        found.append(Keeper(host, node or host, int(port) if port.isdigit() else topology.METADATA_COPY_PORT))
+    return found
+
+
+def open_link(keeper: Keeper, key: bytes, timeout_s: float = ANSWER_S) -> tuple[Link, dict[str, Any]]:
+    """A connection to a keeper, and what it says of its copy. Raises OSError."""
+    connection = socket.create_connection((keeper.host, keeper.port), min(CONNECT_S, timeout_s))
+    connection.settimeout(timeout_s)
+    try:
+        link = Link(connection, key, asks=True)
+        return link, link.ask({"do": "hello"})
+    except BaseException:
+        connection.close()
+        raise
+
+
+@dataclass
+class State:
+    """Of one keeper, for the status page. Times are those of a monotonic clock."""
+
+    error: str = "nothing was sent yet"
+    verdict: str = ""
+    mark: str = ""
+    whole: float | None = None
+    """When the copy had last all that was here."""
+    bytes: int = 0
+    history: int = 0
+
+
+@dataclass
+class Round:
+    """What one keeper has, as far as this connection knows."""
+
+    images: set[str] = field(default_factory=set)
+    logs: dict[str, int] = field(default_factory=dict)
+    newest: int = -1
+    """Order of its newest log."""
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+class Sender:
+    """One keeper's thread."""
+
+    def __init__(
+        self, kind: Kind, top: Path, keeper: Keeper, key: bytes, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.kind, self.top, self.keeper, self.key, self.clock = kind, top, keeper, key, clock
+        self.others: list[Sender] = [self]
+        self.state = State()
+        self.started = clock()
+        self.stopping = threading.Event()
+        self.every_s = EVERY_S
+
+    def start(self) -> Sender:
+        """For as long as the process lives."""
+        threading.Thread(target=self.run, name=f"metadata-copy-{self.keeper.host}", daemon=True).start()
+        return self
+
+    def run(self) -> None:
+        """Connect, send what is new, and again."""
+        said = ""
+        while not self.stopping.is_set():
+            try:
+                self.session()
+            except Exception as error:  # noqa: BLE001 - whatever it was: the page must go on, and say it
+                self.state.error = f"{type(error).__name__}: {error}"[:300]
+            if self.state.error != said:
+                said = self.state.error
+                print(f"copy of the metadata on {self.keeper.node}: {said}", file=sys.stderr, flush=True)
+            self.stopping.wait(AGAIN_S)
+
+    def session(self) -> None:
+        """One connection, until it breaks. Raises OSError."""
+        link, hello = open_link(self.keeper, self.key)
+        with link.connection:
+            has = self.begin(link, hello)
+            if has is None:
+                return
+            while not self.stopping.is_set():
+                self.send_all(link, has)
+                self.state.whole, self.state.error = self.clock(), ""
+                if all(one.state.whole is not None for one in self.others):
+                    accepted.forget(self.top)
+                self.stopping.wait(self.every_s)
+
+    def begin(self, link: Link, hello: dict[str, Any]) -> Round | None:
+        """What the keeper has of the history that goes on here; `None` where it must be left alone."""
+        found = compare(self.kind, self.top, hello)
+        self.state.verdict, self.state.mark = found.verdict, found.mark
+        is_accepted = accepted.is_accepted(self.top, found, self.kind.identity(self.top))
+        if not found.is_well and not is_accepted:
+            self.state.error = f"{found.text} (its mark is {found.mark}): it is left as it is"
+            return None
+        if found.verdict == "first" or not found.is_well:
+            hello = link.ask(
+                {
+                    "do": "begin",
+                    "kind": self.kind.name,
+                    "identity": self.kind.identity(self.top),
+                    "accepted": found.mark,
+                }
+            )
+            self.state.verdict = "continues"
+        self.state.history, self.state.bytes = int(hello["number"]), int(hello["bytes"])
+        return Round(
+            images={str(key) for key, _ in hello["images"]},
+            logs={str(key): int(size) for key, _, size in hello["logs"]},
+            newest=max((int(order) for _, order, _ in hello["logs"]), default=-1),
+            notes={str(name): str(digest) for name, digest in hello["notes"].items()},
+        )
+
+    def send_all(self, link: Link, has: Round) -> None:
+        """What is new, on the keeper's disk when this returns. Raises OSError."""
+        there = self.kind.images(self.top)
+        if not there:
+            raise FileNotFoundError(f"there is no metadata in {self.top}")
+        images = [image for image in there if image.key not in has.images]
+        if not has.images:
+            images = images[-1:]  # a copy begins with the newest; what was before it is not needed for anything
+        used = [image.first_log for image in there if image.key in has.images or image in images]
+        first = min(used + ([has.newest] if has.newest >= 0 else []), default=0)
+        changed = False
+        for log in self.kind.logs(self.top):  # before the images that cannot be used without them
+            if log.order >= first:
+                changed |= self.send_log(link, has, log)
+        for image in images:
+            changed |= self.send_image(link, has, image)
+        for name, body in self.kind.notes(self.top).items():
+            digest = hashlib.sha256(body).hexdigest()
+            if has.notes.get(name) != digest:
+                link.ask({"do": "note", "name": name}, body)
+                has.notes[name] = digest
+        link.ask({"do": "sync"} if changed else {"do": "nothing"})
+
+    def send_image(self, link: Link, has: Round, image: Piece) -> bool:
+        """A whole image."""
+        digest, size = hashlib.sha256(), 0
+        try:
+            with image.path.open("rb") as file:
+                os.fdatasync(file.fileno())
+                while data := file.read(READ_BYTES):
+                    link.ask({"do": "append", "key": image.key, "offset": size}, data)
+                    digest.update(data)
+                    size += len(data)
+        except FileNotFoundError:  # the storage keeps so many and no more
+            return False
+        link.ask({"do": "finish", "key": image.key, "size": size, "sha256": digest.hexdigest()})
+        has.images.add(image.key)
+        self.state.bytes += size
+        return True
+
+    def send_log(self, link: Link, has: Round, log: Piece) -> bool:
+        """What a log has more than its copy."""
+        offset = begun = has.logs.get(log.key, 0)
+        try:
+            for data in grown(self.kind, log.path, offset):
+                link.ask({"do": "append", "key": log.key, "offset": offset}, data)
+                offset += len(data)
+                has.logs[log.key], has.newest = offset, max(has.newest, log.order)
+        except FileNotFoundError:
+            return offset > begun
+        self.state.bytes += offset - begun
+        return offset > begun
+
+    def document(self) -> dict[str, object]:
+        """For the status page."""
+        now, state = self.clock(), self.state
+        return {
+            "node": self.keeper.node,
+            "age_s": None if state.whole is None else round(now - state.whole, 1),
+            "up_s": round(now - self.started, 1),
+            "bytes": state.bytes,
+            "history": state.history,
+            "verdict": state.verdict,
+            "mark": state.mark,
+            "error": state.error,
+        }
+
+
+def copies_of(name: str) -> Callable[[], list[dict[str, object]]]:
+    """Starts the senders of this container's metadata; what they know, for the status page."""
+    top = Path(os.environ.get("SPARKQFS_DATA_DIR") or f"/data/{name}")
+    senders = start_senders(KINDS[name], top, os.environ)
+    return lambda: [sender.document() for sender in senders]
+
+
+def start_senders(kind: Kind, top: Path, environ: Mapping[str, str]) -> list[Sender]:
+    """One for each keeper that the stack names; none without."""
+    secrets = Path(environ.get("SPARKQFS_SECRETS_DIR") or "/run/secrets")
+    keepers = keepers_of(environ.get("SPARKQFS_COPIES", ""))
+    if not keepers:
+        return []
+    try:
+        key = (secrets / topology.METADATA_SECRET).read_bytes().strip()
+    except OSError as error:
+        print(f"copies of the metadata: no key: {error}", file=sys.stderr, flush=True)
+        key = b""
+    senders = [Sender(kind, top, keeper, key) for keeper in keepers]
+    for sender in senders:
+        sender.others = senders
+        sender.start()
+    return senders

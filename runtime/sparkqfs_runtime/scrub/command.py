@@ -1,0 +1,205 @@
+"""A daemon that reads a node's chunk files every night, slowly, and looks after what is damaged.
+
+Usage: scrub METASERVER PORT ADDRESS HOUR BYTES_PER_SECOND STATE DIRECTORY...
+       scrub --state FILE
+
+ADDRESS is that of this node's chunkserver. A pass begins at HOUR, UTC (0 to 23), and takes as long as it takes; `now`
+makes one pass at once and ends, with exit code 0 when no damage is left. What it has found is in STATE, as JSON, which
+`--state` prints. It runs at the lowest priority for CPU and disk. Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import platform
+import random
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from sparkqfs_runtime.pages.sources import Unasked
+from sparkqfs_runtime.scrub.chunk_files import Chunk, chunks_in, damage_of
+from sparkqfs_runtime.scrub.healing import Healer
+
+STATE_S = 10.0
+"""Between two writes of the state."""
+LOOK_S = 30.0
+"""Between two looks at the clock."""
+KEPT = 20
+"""Damaged chunks that the state names."""
+IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
+IDLE = 3 << 13
+"""The class of those that read when nobody else does. Source: Linux, include/uapi/linux/ioprio.h."""
+
+
+@dataclass
+class State:
+    """What a pass has found; times are seconds since 1970."""
+
+    schema: int = 1
+    hour: str = ""
+    bytes_per_second: int = 0
+    running: bool = False
+    began: float | None = None
+    """Of the pass that runs, or of the last one."""
+    ended: float | None = None
+    """Of the last pass that came to its end since the container's start."""
+    blocks: int = 0
+    bytes: int = 0
+    damaged: int = 0
+    healed: int = 0
+    """Put in order here, or reported by its chunkserver so that it is made again."""
+    kept: int = 0
+    """Damaged and left: the only copy, or no good one elsewhere."""
+    errors: int = 0
+    """Directories or chunks that could not be looked at."""
+    damages: list[dict[str, object]] = field(default_factory=list)
+    """The latest, since the container's start."""
+
+
+class Slow:
+    """Keeps to a number of bytes a second."""
+
+    def __init__(self, bytes_per_second: int, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.rate, self.sleep = bytes_per_second, sleep
+        self.free_at = time.monotonic()
+
+    def read(self, size: int) -> None:
+        """So many bytes have been read: waits until the next may be."""
+        now = time.monotonic()
+        self.free_at = max(self.free_at, now - 1.0) + size / self.rate
+        if self.free_at > now:
+            self.sleep(self.free_at - now)
+
+
+class Scrub:
+    """One node's chunk directories."""
+
+    def __init__(self, healer: Healer, directories: tuple[Path, ...], state: State, file: Path) -> None:
+        self.healer, self.directories, self.state, self.file = healer, directories, state, file
+        self.written = 0.0
+
+    def run_pass(self) -> None:
+        """Every chunk file once, in an order of its own: passes that are broken off have not seen the same ones."""
+        state = self.state
+        state.running, state.began = True, time.time()
+        state.blocks = state.bytes = state.damaged = state.healed = state.kept = state.errors = 0
+        found: list[Chunk] = []
+        for directory in self.directories:
+            try:
+                found += chunks_in(directory)
+            except OSError as error:
+                self.say(f"{directory} cannot be read: {error}")
+                state.errors += 1
+        random.shuffle(found)
+        for chunk in found:
+            self.look(chunk)
+            self.write(STATE_S)
+        state.running, state.ended = False, time.time()
+        self.write(0)
+        ends = f"{state.healed} of them healed or reported, {state.kept} kept"
+        self.say(f"read {state.blocks} chunks, {state.bytes} bytes: {state.damaged} damaged, {ends}")
+
+    def look(self, chunk: Chunk) -> None:
+        """One chunk; damage that is seen twice is looked after."""
+
+        def read(size: int) -> None:
+            self.state.bytes += size
+            self.healer.read(size)
+
+        self.state.blocks += 1
+        damage = damage_of(chunk, read) and damage_of(chunk, read)
+        if damage is None:
+            return
+        self.state.damaged += 1
+        try:
+            outcome, why = self.healer.heal(chunk, damage)
+        except (Unasked, OSError) as error:
+            outcome, why = "kept", str(error)
+        if outcome == "gone":
+            self.state.damaged -= 1
+        else:
+            self.state.healed += outcome != "kept"
+            self.state.kept += outcome == "kept"
+        self.say(f"{chunk.path}: {damage.what}, {damage.detail}; {outcome}: {why}")
+        entry = {"block": str(chunk.id), "what": damage.what, "outcome": outcome, "why": why, "at": round(time.time())}
+        self.state.damages = [*self.state.damages, entry][-KEPT:]
+
+    def write(self, every_s: float) -> None:
+        """The state, where it has not been written for so long."""
+        if time.monotonic() - self.written < every_s:
+            return
+        self.written = time.monotonic()
+        temporary = self.file.with_name(f".{self.file.name}.new")
+        try:
+            temporary.write_text(json.dumps(asdict(self.state)), encoding="ascii")
+            temporary.replace(self.file)
+        except OSError as error:
+            self.say(f"{self.file} cannot be written: {error}")
+
+    @staticmethod
+    def say(text: str) -> None:
+        """A line of the container's log."""
+        print(f"scrub: {text}", file=sys.stderr, flush=True)
+
+
+def step_back() -> None:
+    """The lowest priority; a system that does not know one has this process at its usual one."""
+    with contextlib.suppress(OSError):
+        os.nice(19)
+    number = IOPRIO_SET.get(platform.machine())
+    if number is not None:
+        ctypes.CDLL(None).syscall(number, 1, 0, IDLE)
+
+
+def wait_for(hour: int) -> None:
+    """Until it is this hour, UTC; the hour that is on when the daemon starts does not count."""
+    was = time.gmtime().tm_hour
+    while True:
+        time.sleep(LOOK_S)
+        now = time.gmtime().tm_hour
+        if now == hour and was != hour:
+            return
+        was = now
+
+
+def main(argv: list[str]) -> int:
+    """Exit code."""
+    if len(argv) == 3 and argv[1] == "--state":
+        return show(Path(argv[2]))
+    try:
+        metaserver, port, address, when, rate, file, *directories = argv[1:]
+        hour = None if when == "now" else int(when)
+        if not directories or hour not in (None, *range(24)) or int(rate) <= 0:
+            raise ValueError
+        healer = Healer(metaserver, int(port), address, Slow(int(rate)).read)
+    except ValueError:
+        print("usage: scrub METASERVER PORT ADDRESS HOUR|now BYTES_PER_SECOND STATE DIRECTORY...", file=sys.stderr)
+        return 64
+    step_back()
+    state = State(hour=when, bytes_per_second=int(rate))
+    scrub = Scrub(healer, tuple(map(Path, directories)), state, Path(file))
+    scrub.write(0)
+    while hour is not None:
+        wait_for(hour)
+        try:
+            scrub.run_pass()
+        except Exception as error:  # noqa: BLE001 - whatever it was: there is another night
+            scrub.say(f"the pass was broken off: {type(error).__name__}: {error}")
+    scrub.run_pass()
+    return 1 if state.kept or state.errors else 0
+
+
+def show(file: Path) -> int:
+    """Prints the state; 1 when there is none."""
+    try:
+        print(file.read_text(encoding="ascii"))
+    except (OSError, UnicodeDecodeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

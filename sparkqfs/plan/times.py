@@ -1,0 +1,31 @@
+"""Spans of time as text, and the engine's clock. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+
+def about(seconds: float) -> str:
+    """How long ago, for a sentence: `12 s`, `7 min`, `3 h`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def exactly(seconds: float) -> str:
+    """How long something took, for a table: `12.3s`, `7m05s`, `3h02m`."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{seconds:.1f}s"
+    return f"{whole // 60}m{whole % 60:02}s" if whole < 3600 else f"{whole // 3600}h{whole % 3600 // 60:02}m"
+
+
+def engine_time(text: str) -> str:
+    """A time of the engine in UTC, whole seconds, so that two can be compared as text: `2026-01-31T12:00:00`.
+
+    `SystemTime` of its `/info` is local time with its distance from UTC, a task's `CreatedAt` is UTC; both have
+    nanoseconds. Raises `ValueError` on what is not such a time.
+    """
+    whole = re.sub(r"\.\d+", "", text)
+    return datetime.fromisoformat(whole).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")

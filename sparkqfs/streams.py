@@ -1,0 +1,132 @@
+"""Standard output and standard error where nobody reads them, or where they take no more. Standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterator
+from types import TracebackType
+
+_TAKES_NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
+"""Why a write fails without a fault of ours; a broken pipe apart."""
+
+
+class NobodyReads(BrokenPipeError):
+    """Standard output is closed on the other side, as behind `| head`."""
+
+
+class CannotWrite(Exception):
+    """Standard output takes no more, as on a full disk; the text says why."""
+
+
+def to_nowhere(descriptor: int) -> None:
+    """What is still written there, at the latest when Python ends, is no error any more."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, descriptor)
+    os.close(nothing)
+
+
+@contextlib.contextmanager
+def output_errors() -> Iterator[None]:
+    """Around what writes to standard output: raises `NobodyReads` or `CannotWrite`."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise NobodyReads from None
+    except OSError as error:
+        raise CannotWrite(reason(error)) from None
+
+
+def reason(error: OSError) -> str:
+    """One line for the user."""
+    return f"standard output: {error.strerror or error}"
+
+
+def tell(text: str) -> None:
+    """To standard error, at once. Where it is not read or takes no more, nothing is said and the work goes on."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        to_nowhere(2)
+
+
+def open_missing() -> None:
+    """What the caller has closed, as with `>&-`, is /dev/null: no file and no connection of ours gets its number."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def exit_code_of(program: Callable[[], object]) -> int:
+    """Run a program that prints without looking whether that works; its exit code.
+
+    The program's own when nobody reads standard output any more; 1 at least, with one line, when it takes no more.
+    """
+    open_missing()
+    code = 0
+    try:
+        code = _ended(program)
+        sys.stdout.flush()
+    except CannotWrite as error:
+        to_nowhere(1)
+        tell(f"{error}\n")
+        return code or 1
+    except OSError as error:
+        pending = getattr(error.__context__, "code", None)
+        if isinstance(pending, int) and is_of_output(error):  # the words of an end that nobody can read
+            to_nowhere(2)
+            return pending
+        if not end_quietly(error):
+            raise
+        return code if isinstance(error, BrokenPipeError) else code or 1
+    return code
+
+
+def _ended(program: Callable[[], object]) -> int:
+    try:
+        result = program()
+    except SystemExit as end:
+        result = end.code
+    if result is None or isinstance(result, int):
+        return int(result or 0)
+    tell(f"{result}\n")  # as Python does
+    return 1
+
+
+def is_of_output(error: BaseException) -> bool:
+    """Whether it comes from a write to standard output or error, as far as one can see."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    return isinstance(error, OSError) and error.filename is None and error.errno in _TAKES_NO_MORE
+
+
+def end_quietly(error: BaseException) -> bool:
+    """Say in one line, or not at all, what would be a traceback; False when the error is another one."""
+    if not is_of_output(error):
+        return False
+    to_nowhere(1)
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        tell(f"{reason(error)}\n")
+    return True
+
+
+def guard() -> None:
+    """For a program that is not ours and prints what is ours, as `invoke --list`: no traceback from its writes."""
+    open_missing()
+    before = sys.excepthook
+    if getattr(before, "__name__", "") == "hook_of_ours":  # Invoke may load tasks.py more than once
+        return
+
+    def hook_of_ours(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not end_quietly(error):
+            before(kind, error, trace)
+
+    sys.excepthook = hook_of_ours

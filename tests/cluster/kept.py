@@ -1,0 +1,171 @@
+"""What one run of the cluster tests leaves to the next on this computer: layers of images, and blobs of registries.
+
+Each container machine of the long cluster has its engine's directory in a volume that stays. A run begins with the
+image layers of the one before and with nothing else of it: no container, swarm, network, volume, and no image has a
+name. So every image is built, pushed and pulled as on new machines, out of what is there already, as far as its content
+is the same. What a run has not used is gone after it. A run that was killed leaves nothing.
+
+`docker volume ls --filter label=sparkqfs.tests` lists the volumes; docs/testing.md says how to remove them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import subprocess
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from sparkqfs.local.images import BASE
+from sparkqfs.local.machines import LABEL
+
+VOLUMES = "sparkqfs.tests"
+"""Label of the volumes."""
+LOCK = Path("~/.cache/sparkqfs/tests.lock")
+"""Of the run that has them; another one at the same time goes without."""
+ENGINE = "/var/lib/docker"
+MOST_GIB = 8
+"""Of one machine; one that has more begins with nothing next time."""
+
+FRESH = f"""
+set -eu
+cd {ENGINE}
+[ -e clean ] || exit 9
+rm -f clean
+[ -z "$(ls image/overlay2/layerdb/mounts)" ] || exit 9
+rm -rf builder buildkit containerd containers network plugins runtimes swarm tmp trust volumes
+"""
+"""Takes all but image layers out of an engine's directory that no engine uses; fails where it was not left in order."""
+
+NAMELESS = """
+number=0
+for id in $(docker image ls -q --no-trunc | sort -u); do
+  names=$(docker image inspect -f '{{join .RepoTags " "}} {{join .RepoDigests " "}}' "$id")
+  case $names in ' ' | *sparkqfs-local/*) continue ;; esac
+  number=$((number + 1))
+  docker tag "$id" "kept:$number" && docker image rm $names
+done >/dev/null 2>&1
+exit 0
+"""
+"""Takes the images' names away, and keeps the images."""
+
+USED = f"""
+docker swarm leave --force
+docker ps -aq | xargs -r docker rm -f -v
+docker image ls --format '{{{{.Repository}}}}:{{{{.Tag}}}}' kept | xargs -rn1 docker image rm
+docker image prune -f --filter until=168h
+[ "$(du -s --block-size=1G {ENGINE}/overlay2 | cut -f1)" -lt {MOST_GIB} ] || exit 9
+node-ctl stop-docker && sync -f {ENGINE} && touch {ENGINE}/clean
+"""
+"""What this run has built or pulled stays; of the build's own stages, which have no names, those of the last week."""
+
+SAVE = f"""
+set -eu
+v2=docker/registry/v2
+rm -rf {ENGINE}/registries
+for data in /mnt/data /mnt/data/plain; do
+  cd "$data/sparkqfs/registry/storage" || continue
+  to={ENGINE}/registries/$(basename "$data")
+  mkdir -p "$to"
+  for manifest in $v2/repositories/*/*/_manifests/revisions/sha256/*/; do
+    repository=${{manifest%/_manifests/*}} digest=$(basename "$manifest")
+    for name in $(grep -oE 'sha256:[0-9a-f]{{64}}' "$v2/blobs/sha256/$(echo "$digest" | cut -c 1-2)/$digest/data"); do
+      hash=${{name#sha256:}}
+      blob=$v2/blobs/sha256/$(echo "$hash" | cut -c 1-2)/$hash
+      [ -e "$to/$blob" ] || cp -a --parents "$blob" "$to"
+      cp -a --parents "$repository/_layers/sha256/$hash" "$to"
+    done
+  done
+done
+"""
+"""Blobs of the images that the registries have now, and which repository has them; no image."""
+
+SEED = f"""
+set -eu
+cd "{ENGINE}/registries/$(basename "$1")"
+find docker/registry/v2/blobs -name data | sed 's|.*/\\([0-9a-f]\\{{64\\}}\\)/data$|\\1  &|' | sha256sum -c --quiet
+mkdir -p "$1/sparkqfs/registry/storage"
+cp -a . "$1/sparkqfs/registry/storage/"
+"""
+"""Puts them into the registry below a data directory, if each is what its name says."""
+
+
+def docker(*words: str, stdin: str = "", timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+    """The client of this computer's engine."""
+    argv = ["docker", *words]
+    return subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+
+class Kept:
+    """The volumes of the machines of a cluster, of which this run has the use."""
+
+    def __init__(self, machines: Sequence[str], *, is_used: bool) -> None:
+        self.machines = machines
+        self.is_used = is_used
+
+    def inside(self, machine: str, script: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a script on a machine."""
+        return docker("exec", "-i", machine, "sh", "-s", *words, stdin=script, timeout_s=600)
+
+    def on_all(self, script: str) -> None:
+        """Run a script on all machines at the same time."""
+        with ThreadPoolExecutor(len(self.machines)) as pool:
+            list(pool.map(lambda machine: self.inside(machine, script), self.machines))
+
+    def make_nameless(self) -> None:
+        """Before the first test."""
+        if self.is_used:
+            self.on_all(NAMELESS)
+
+    def seed(self, data_dir: str) -> None:
+        """Give blobs to the registry below a data directory of the first machine, once its place is prepared."""
+        if self.is_used:
+            self.inside(self.machines[0], SEED, data_dir)
+
+    def keep(self) -> None:
+        """After the last test, before the machines are removed."""
+        if self.is_used:
+            self.inside(self.machines[0], SAVE)
+            self.on_all(USED)
+
+
+@contextlib.contextmanager
+def kept_volumes(cluster: str, count: int) -> Iterator[Kept]:
+    """Volumes for a cluster that `local_up` is to make, which takes those that have its names and its label."""
+    machines = [f"{cluster}-node{number}" for number in range(1, count + 1)]
+    lock = LOCK.expanduser()
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield Kept(machines, is_used=False)
+            return
+        for number, machine in enumerate(machines, 1):
+            place = _fresh(f"sparkqfs-tests-node{number}")
+            bound = ("--opt", "type=none", "--opt", "o=bind", "--opt", f"device={place}")
+            docker("volume", "create", "--label", f"{LABEL}={cluster}", *bound, f"{machine}-docker")
+        yield Kept(machines, is_used=True)
+
+
+def _fresh(volume: str) -> str:
+    """The volume's directory on this computer, with nothing but layers in it; an empty one where that is not sure."""
+    mounted = (
+        "run",
+        "--rm",
+        "-i",
+        "--pull",
+        "never",
+        "--network",
+        "none",
+        "-v",
+        f"{volume}:{ENGINE}",
+        BASE,
+        "sh",
+        "-s",
+    )
+    if docker(*mounted, stdin=FRESH).returncode != 0:
+        docker("volume", "rm", "--force", volume)
+    docker("volume", "create", "--label", f"{VOLUMES}=kept", volume)
+    return docker("volume", "inspect", "-f", "{{.Mountpoint}}", volume).stdout.strip()

@@ -1,0 +1,394 @@
+"""What can come of each task, by the tasks' own jobs over doubles: for their JSON documents and exit codes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from sparkqfs.cli.local import local_result
+from sparkqfs.clients.ssh import Output
+from sparkqfs.errors import Problem
+from sparkqfs.facts.fsck import BlockFact, CopyFact, DamagedFact, FsckFact
+from sparkqfs.facts.scrub import ScrubFact
+from sparkqfs.facts.swarm import TaskFact
+from sparkqfs.facts.usage import RunningStage, parse_usage
+from sparkqfs.jobs.cluster import deploy, down, images, prep, swarm, whole
+from sparkqfs.jobs.files import copy
+from sparkqfs.jobs.files import tasks as files
+from sparkqfs.jobs.measuring import bench, verify
+from sparkqfs.jobs.programs import apps, compute, shell, submit
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.storage import file_system
+from sparkqfs.jobs.watching import fsck, status, top
+from sparkqfs.local.cluster import LocalCluster, LocalNode
+from sparkqfs.plan.measuring.bench import Wanted
+from sparkqfs.plan.programs.apps import Program
+from sparkqfs.plan.steps import JobResult, Outcome
+from tests.builders.bench import a_result
+from tests.builders.facts import a_fresh_node, a_node
+from tests.builders.locality import measured
+from tests.builders.status import a_status
+from tests.builders.usage import USAGE
+from tests.doubles.documents import Place, an_engine
+from tests.doubles.manager import Manager
+
+APP = "app-20260101120100-0000"
+
+
+# --- the cluster ---
+
+
+def _plan(place: Place) -> JobResult:
+    return whole.plan(place.session(a_fresh_node("node2")))
+
+
+def _up(place: Place) -> JobResult:
+    done = JobResult(task="prep", outcomes=(Outcome(subject="node1", state="changed", changes=("a directory",)),))
+    place.patch.setattr(whole, "stages", lambda: (("prep", lambda _session: done),))
+    place.patch.setattr(Session, "facts", lambda self, **_more: (self._facts, ()))
+    return whole.up(place.session(), lambda _name, _result, _seconds: None)
+
+
+def _down(place: Place) -> JobResult:
+    place.engine = an_engine(services=1)
+    return down.down(place.session(dry_run=True))
+
+
+def _deploy_failed(place: Place) -> JobResult:
+    return deploy.run(place.session())
+
+
+def _init_refused(task: str) -> Callable[[Place], JobResult]:
+    return lambda place: file_system.init(place.session(a_node("node3", blocks=1)), task=task)
+
+
+def _init(task: str) -> Callable[[Place], JobResult]:
+    return lambda place: file_system.init(place.session(dry_run=True), task=task)
+
+
+# --- programs ---
+
+
+def _program(place: Place) -> Program:
+    (place.folder / "count.py").write_text("")
+    return Program(program=str(place.folder / "count.py"))
+
+
+def _submit(place: Place, *, code: int | None, timeout_s: float = 60, detach: bool | None = None) -> JobResult:
+    """A program is sent; with a code it ends at once, without one it only runs."""
+    manager = place.manager()
+    if code is not None:
+        manager.engine.starts = lambda sent: _write(manager.apps / sent / "exit", f"{code} ended\n")
+    return submit.submit(
+        manager.session,
+        _program(place),
+        output=lambda _stream, _data: None,
+        detach=code is None if detach is None else detach,
+        take_all=False,
+        timeout_s=timeout_s,
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def _shell(place: Place) -> JobResult:
+    manager = place.manager()
+    manager.engine.starts = lambda sent: _write(manager.apps / sent / "exit", "3 ended\n")
+    return shell.shell(manager.session, read=lambda: "exit(3)", output=lambda _stream, _data: None, timeout_s=60)
+
+
+def _running(place: Place) -> Manager:
+    """One application runs, a submission has ended."""
+    manager = place.manager()
+    manager.spark({"id": APP})
+    sent = submit.submit(
+        manager.session,
+        _program(place),
+        output=lambda _stream, _data: None,
+        detach=True,
+        take_all=False,
+        timeout_s=5,
+    ).text
+    folder = manager.apps / sent
+    (folder / "stdout").write_text("one line\n")
+    (folder / "spark.log").write_text(f"Connected to Spark cluster with app ID {APP.replace('-0000', '-0001')}\n")
+    (folder / "exit").write_text("0 ended\n")
+    manager.engine.drivers.clear()
+    return manager
+
+
+def _apps(place: Place) -> JobResult:
+    return apps.apps(_running(place).session, last=20)
+
+
+def _apps_without_master(place: Place) -> JobResult:
+    manager = _running(place)
+    manager.silence()
+    return apps.apps(manager.session, last=20)
+
+
+def _kill(place: Place) -> JobResult:
+    manager = _running(place)
+    manager.session.dry_run = True
+    return apps.kill(manager.session, APP)
+
+
+def _app_logs(place: Place) -> JobResult:
+    manager = _running(place)
+    return apps.logs(manager.session, next(manager.apps.iterdir()).name, tail=5)
+
+
+def _follow(place: Place) -> JobResult:
+    manager = _running(place)
+    return apps.follow(manager.session, next(manager.apps.iterdir()).name, output=lambda _stream, _data: None)
+
+
+def _token(place: Place) -> JobResult:
+    place.patch.setattr(status, "look", lambda _session: a_status())
+    return compute.token(place.session())
+
+
+NOTEBOOK = {
+    "cells": [{"outputs": [{"data": {compute.RESULT_MIME: {"seconds": 1.5, "summary": ["one line"]}}}]}],
+}
+
+
+def _notebook(place: Place) -> JobResult:
+    encoded = base64.b64encode(json.dumps(NOTEBOOK).encode()).decode()
+    machine: Any = SimpleNamespace(run=lambda _argv, **_more: Output(0, f"file\tprimes.ipynb\t{encoded}\n", ""))
+    session = place.session()
+    place.patch.setattr(session.clients, "node", lambda _name: machine, raising=False)
+    place.patch.setattr(compute, "find_container", lambda _session, _service: _task("jupyter-server"))
+    return compute.notebook(session, "primes", {}, out=place.folder / "out", timeout_s=5)
+
+
+# --- watching ---
+
+
+def _task(service: str, node: str = "node1", state: str = "running") -> TaskFact:
+    return TaskFact(service=service, node=node, state=state, desired="running", error="", container_id="c1")
+
+
+def _logs(place: Place) -> JobResult:
+    machine: Any = SimpleNamespace(run=lambda _argv, **_more: Output(0, "one line\n", ""))
+    session = place.session()
+    place.patch.setattr(session.clients, "node", lambda _name: machine, raising=False)
+    place.patch.setattr(compute, "gather_tasks", lambda _config, _clients: [_task("worker-node")])
+    return compute.logs(session, service=None, tail=5, only=())
+
+
+def _status(**seen: Any) -> Callable[[Place], JobResult]:
+    def job(place: Place) -> JobResult:
+        session = place.session()
+        place.patch.setattr(status, "look", lambda _session: a_status(**seen))
+        return status.run(session)
+
+    return job
+
+
+DAMAGED = DamagedFact(
+    path=b"/a",
+    state="short",
+    size=1,
+    asked=2,
+    blocks=(BlockFact(name="1", offset=0, copies=(CopyFact(address="10.20.30.4", state="live"),)),),
+    blocks_count=1,
+)
+COUNTS = {"files": 9, "lost_files": 0, "short_files": 0, "lost_blocks": 0, "short_blocks": 0, "bad_blocks": 0}
+SOUND = FsckFact(took_s=1.0, ready=True, partial="", damaged=(), **COUNTS)
+SHORT = replace(SOUND, short_files=1, short_blocks=1, damaged=(DAMAGED,))
+
+
+def _fsck(place: Place, fact: FsckFact) -> JobResult:
+    place.patch.setattr(fsck, "ask", lambda *_args: fact)
+    place.patch.setattr(fsck, "gather_tasks", lambda *_args: ())
+    place.patch.setattr(fsck, "ask_scrubs", lambda *_args: (ScrubFact(node="node1"),))
+    return fsck.run(place.session(), most=10, timeout_s=60)
+
+
+def _healthy(place: Place) -> JobResult:
+    place.patch.setattr(status, "find_problems", lambda _session, _status: ())
+    return _status()(place)
+
+
+def _top(applications: Any) -> Callable[[Place], JobResult]:
+    def job(place: Place) -> JobResult:
+        place.patch.setattr(top, "ask_usage", lambda _config, _clients, _name: parse_usage(USAGE))
+        place.patch.setattr(top, "_applications", lambda _session: applications)
+        return next(top.watch(place.session(), only=(), interval_s=0.2))
+
+    return job
+
+
+STAGE = RunningStage(application=APP, stage=1, name="count", tasks=4, done=1, running=2, failed=0)
+
+
+# --- measuring ---
+
+
+def _verify(place: Place) -> JobResult:
+    found = measured(rows=1, expected_rows=None, sum_ok=None, path="qfs://qfs-master:20000/x")
+    place.patch.setattr(verify, "exec_in", lambda *_args, **_more: json.dumps(found))
+    place.patch.setattr(status, "gather_status", lambda _session: a_status())
+    return verify.verify(
+        place.session(), mib=1, files=1, reads=None, path="/x", max_remote=None, min_local=None, timeout_s=1
+    )
+
+
+BENCH = Wanted(mib=None, rounds=None, quick=True, link=None, baseline=None, timeout_s=60)
+
+
+def _bench(place: Place) -> JobResult:
+    keys = ("samples", "executors", "cores", "spark", "cpu_source")
+    measured = {key: value for key, value in a_result().items() if key in keys}
+    measured["tables"] = {f"qfs-{copies}": {"bytes": 10, "disk_bytes": 10 * copies} for copies in (1, 2, 3)}
+    place.patch.setattr(bench, "_check_healthy", lambda _session: None)
+    place.patch.setattr(bench, "remove_leftovers", lambda _session: None)
+    place.patch.setattr(bench, "exec_in", lambda *_args, **_more: json.dumps(measured))
+    made = bench.storage(place.session(), BENCH)
+    assert isinstance(made, bench.Report)
+    return bench.saved(made.result, place.folder / "result.json")
+
+
+def _bench_planned(place: Place) -> JobResult:
+    planned = bench.storage(place.session(dry_run=True), BENCH)
+    assert isinstance(planned, JobResult)
+    return planned
+
+
+def _bench_report(place: Place) -> JobResult:
+    (place.folder / "result.json").write_text(json.dumps(a_result()))
+    return bench.report((place.folder / "result.json",), None).result
+
+
+# --- files ---
+
+
+def _copy(**answer: Any) -> Callable[[Place], JobResult]:
+    plain = {"from": "a", "to": "b", "files": 2, "bytes": 9, "copied": 0, "unchanged": 0, "differs": [], "failed": []}
+
+    def job(place: Place) -> JobResult:
+        place.patch.setattr(copy, "exec_in", lambda *_args, **_more: json.dumps(plain | answer))
+        return copy.copy(place.session(), "/a", "/b", overwrite=False, timeout_s=1)
+
+    return job
+
+
+def _put(place: Place) -> JobResult:
+    place.storage()
+    (place.folder / "mine").write_text("content")
+    source = str(place.folder / "mine")
+    return files.put(place.session(), source, "/mine", overwrite=False, stdin=0, timeout_s=60)
+
+
+def _put_refused(place: Place) -> JobResult:
+    place.storage()
+    (place.folder / "mine").write_text("other")
+    source = str(place.folder / "mine")
+    return files.put(place.session(), source, "/some/file", overwrite=False, stdin=0, timeout_s=60)
+
+
+def _get(place: Place) -> JobResult:
+    place.storage()
+    target = str(place.folder / "back")
+    return files.get(place.session(), "/some", target, overwrite=False, out=io.BytesIO(), timeout_s=60)
+
+
+def _ls(place: Place) -> JobResult:
+    place.storage()
+    return files.ls(place.session(), "/some", recursive=True, timeout_s=60)
+
+
+def _du(place: Place) -> JobResult:
+    place.storage()
+    return files.du(place.session(), "/some", timeout_s=60)
+
+
+def _rm(place: Place) -> JobResult:
+    place.storage()
+    return files.rm(place.session(), "/some/file", recursive=False, if_there=False, timeout_s=60)
+
+
+# --- the local cluster ---
+
+
+def _local(task: str, state: str) -> Callable[[Place], JobResult]:
+    nodes = (LocalNode(name="node1", address="172.17.0.2", state="running"),)
+    made = LocalCluster(name="local", file=Path("hosts.local.yml"), nodes=nodes)
+    return lambda _place: local_result(task, None if task == "local.down" else made, state)
+
+
+CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
+    "app.logs": {"lines": _app_logs, "followed": _follow},
+    "apps": {"all answer": _apps, "without the master": _apps_without_master},
+    "bench.report": {"one file": _bench_report},
+    "bench.storage": {"measured": _bench, "planned": _bench_planned},
+    "build": {"planned": lambda place: images.build(place.session(dry_run=True))},
+    "copy": {
+        "copied": _copy(copied=2),
+        "refused": _copy(differs=[{"file": "a/x", "why": "another file"}]),
+        "failed": _copy(failed=[{"file": "a/x", "why": "no"}]),
+    },
+    "deploy": {"planned": lambda place: deploy.run(place.session(dry_run=True)), "not built": _deploy_failed},
+    "doctor": {
+        "faults": lambda place: whole.doctor(place.session(replace(a_node("node2"), clock_skew_s=60)), ("node2",)),
+        "well": lambda place: whole.doctor(place.session(), ("node2",)),
+    },
+    "down": {"planned": _down},
+    "du": {"a directory": _du},
+    "fsck": {
+        "files are short": lambda place: _fsck(place, SHORT),
+        "well": lambda place: _fsck(place, SOUND),
+        "not in time": lambda place: _fsck(place, replace(SOUND, short_files=None, partial="the time was over")),
+    },
+    "get": {"copied": _get},
+    "init-qfs": {"planned": _init("init-qfs"), "refused": _init_refused("init-qfs")},
+    "init-storage": {"planned": _init("init-storage"), "refused": _init_refused("init-storage")},
+    "kill": {"planned": _kill},
+    "local.down": {"removed": _local("local.down", "changed")},
+    "local.status": {"running": _local("local.status", "")},
+    "local.up": {"running": _local("local.up", "")},
+    "logs": {"lines": _logs},
+    "ls": {"a directory": _ls},
+    "notebook": {"done": _notebook},
+    "plan": {"planned": _plan},
+    "prep": {"planned": lambda place: prep.run(place.session(a_fresh_node("node2"), dry_run=True))},
+    "purge": {
+        "planned": lambda place: file_system.purge(place.session(dry_run=True), erase_name="spark"),
+        "refused": lambda place: file_system.purge(place.session(), erase_name=None),
+    },
+    "push": {"planned": lambda place: images.push(place.session(dry_run=True))},
+    "put": {"copied": _put, "refused": _put_refused},
+    "rm": {"removed": _rm},
+    "shell": {"ended with 3": _shell},
+    "status": {
+        "healthy": _healthy,
+        "degraded": _status(),
+        "nothing remembered": _status(health=None, urls={}),
+        "pages do not answer": _status(spark="no", storage="no", jupyter="no", history="no"),
+        "Swarm does not answer": _status(swarm=Problem(what="no answer")),
+    },
+    "submit": {
+        "left running": lambda place: _submit(place, code=None),
+        "ended with 0": lambda place: _submit(place, code=0),
+        "ended with 3": lambda place: _submit(place, code=3),
+        "not in time": lambda place: _submit(place, code=None, timeout_s=0.5, detach=False),
+    },
+    "swarm": {"planned": lambda place: swarm.run(place.session(dry_run=True))},
+    "token": {"running": _token},
+    "top": {
+        "an application": _top(({APP: "pi"}, (STAGE,), None)),
+        "Spark does not answer": _top(({}, (), "no answer yet")),
+    },
+    "up": {"changed": _up},
+    "verify": {"measured": _verify},
+}
+"""Task → what can come of it → a job that comes to that."""

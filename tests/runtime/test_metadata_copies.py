@@ -1,0 +1,383 @@
+"""Keepers of copies and the start of a storage's master as real processes; the metadata is text as QFS writes it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sparkqfs_runtime.metadata.kinds import KINDS
+from sparkqfs_runtime.metadata.sender import Keeper, Sender, open_link
+from sparkqfs_runtime.metadata.store import read_sums
+from sparkqfs_runtime.metadata.wire import GREETING, Link, Refused, WireError
+from tests.doubles.servers import closed_port
+from tests.runtime.container import Container
+
+KEY = b"key-of-the-copies"
+HEAD = "version/1\nchecksum/last-line\nsetintbase/16\ntime/2026-11-29T08:45:08Z\nc/0 0 {n}/9/0/0/0 0 {n}/0/0/4972\n"
+
+
+def block(number: int) -> bytes:
+    """One operation and the end of its block."""
+    name = f"a/MD=G=0;M=1ed;N=d{number:x};P=2;U=0;g=0;p=74;u=0;z=0 0 {number:x};\n"
+    return (name + f"c/0 0 {number - 1:x}/a/0/0/0 0 {number:x}/1/1/13c6156a\n").encode()
+
+
+class Metadata:
+    """A metaserver's directory: a checkpoint, and the log that goes on from it."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        for name in ("checkpoint", "logs"):
+            (top / name).mkdir(parents=True, exist_ok=True)
+        self.image(0)
+        self.log(0, 0)
+        self.made = 0
+
+    def image(self, log: int) -> None:
+        path = self.top / "checkpoint" / f"chkpt.0.0.{log}"
+        path.write_text(
+            f"checkpoint/{log}/0/0/0\nfilesysteminfo/fsid/42/crtime/1/2\nlog//x/logs/log.0.0.{log}.{log}\n\n"
+        )
+        (self.top / "checkpoint" / "latest").unlink(missing_ok=True)
+        os.link(path, self.top / "checkpoint" / "latest")
+
+    def log(self, number: int, operation: int) -> None:
+        (self.top / "logs" / f"log.0.0.{number}.{number}").write_text(HEAD.format(n=format(operation, "x")))
+        self.newest = self.top / "logs" / f"log.0.0.{number}.{number}"
+
+    def write(self, count: int = 1) -> None:
+        with self.newest.open("ab") as file:
+            for _ in range(count):
+                self.made += 1
+                file.write(block(self.made))
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> Container:
+    made = Container(tmp_path / "master")
+    (made.root / "secrets" / "metadata-key").write_bytes(KEY + b"\n")
+    return made
+
+
+@pytest.fixture
+def metadata(container: Container) -> Metadata:
+    return Metadata(container.mount)
+
+
+class Keeping:
+    """The keeper's container."""
+
+    def __init__(self, root: Path) -> None:
+        self.container = Container(root)
+        (self.container.root / "secrets" / "metadata-key").write_bytes(KEY + b"\n")
+        self.top = self.container.mount / "copies"
+        self.top.mkdir()
+        self.port = closed_port()
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self, **environ: str) -> subprocess.Popen[str]:
+        environ = {"SPARKQFS_COPIES_DIR": str(self.top), "SPARKQFS_COPIES_PORT": str(self.port), **environ}
+        self.process = self.container.start("metadata-copy", SPARKQFS_SELF="localhost", **environ)
+        return self.process
+
+    def wait(self) -> None:
+        """Until it takes connections."""
+        end = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                assert time.monotonic() < end and self.process is not None and self.process.poll() is None
+                time.sleep(0.05)
+
+    @property
+    def keeper(self) -> Keeper:
+        return Keeper("127.0.0.1", "node2", self.port)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def keeping(tmp_path: Path) -> Iterator[Keeping]:
+    made = Keeping(tmp_path / "keeper")
+    made.start()
+    made.wait()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def sender(keeping: Keeping, metadata: Metadata) -> Iterator[Sender]:
+    made = Sender(KINDS["qfs"], metadata.top, keeping.keeper, KEY)
+    made.every_s = 0.02
+    made.start()
+    yield made
+    made.stopping.set()
+
+
+def settle(sender: Sender) -> None:
+    now, end = time.monotonic(), time.monotonic() + 20
+    while sender.state.whole is None or sender.state.whole < now + 0.1:
+        assert time.monotonic() < end, sender.state
+        time.sleep(0.01)
+
+
+def held(keeping: Keeping, key: str, number: int = 1) -> bytes:
+    return (keeping.top / f"{number:06d}" / key).read_bytes()
+
+
+def start_master(container: Container, keeping: Keeping, **environ: str) -> tuple[int | None, str]:
+    """(exit code, output) of a start of the storage's master; no code when it came as far as its metaserver."""
+    usual = {"SPARKQFS_COPIES": f"127.0.0.1:{keeping.port}=node2", "SPARKQFS_COPIES_DEADLINE_S": "3"}
+    process = container.start("qfs-master", **{**usual, **environ})
+    end = time.monotonic() + 20
+    while process.poll() is None and "metaserver started" not in container.notes():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    code = process.poll()
+    process.send_signal(signal.SIGTERM)  # it ends its daemons
+    output, _ = process.communicate(timeout=60)
+    return code, output
+
+
+def test_whole_blocks_are_copied_and_half_a_block_waits(keeping: Keeping, metadata: Metadata, sender: Sender) -> None:
+    metadata.write(3)
+    settle(sender)
+    whole = metadata.newest.read_bytes()
+    assert held(keeping, "log.0.0.0.0") == whole
+    half = block(4)
+    with metadata.newest.open("ab") as file:
+        file.write(half[:-9])
+    settle(sender)
+    assert held(keeping, "log.0.0.0.0") == whole
+    with metadata.newest.open("ab") as file:
+        file.write(half[-9:])
+    settle(sender)
+    assert held(keeping, "log.0.0.0.0") == whole + half
+
+
+def test_new_logs_and_checkpoints_follow_and_a_checkpoint_has_its_checksum(
+    keeping: Keeping, metadata: Metadata, sender: Sender
+) -> None:
+    metadata.write(2)
+    settle(sender)
+    metadata.log(1, 2)
+    metadata.image(1)
+    metadata.write(2)
+    settle(sender)
+    for name in ("log.0.0.0.0", "log.0.0.1.1"):
+        assert held(keeping, name) == (metadata.top / "logs" / name).read_bytes()
+    image = (metadata.top / "checkpoint" / "chkpt.0.0.1").read_bytes()
+    assert held(keeping, "chkpt.0.0.1") == image
+    assert read_sums(keeping.top / "000001")["chkpt.0.0.1"] == hashlib.sha256(image).hexdigest()
+
+
+def test_a_keeper_that_was_killed_goes_on_where_it_was(keeping: Keeping, metadata: Metadata, sender: Sender) -> None:
+    metadata.write(50)
+    settle(sender)
+    keeping.stop()
+    metadata.write(50)
+    with (keeping.top / "000001" / "log.0.0.0.0").open("ab") as file:
+        file.write(b"a/torn by a power cut")
+    keeping.start()
+    keeping.wait()
+    settle(sender)
+    assert held(keeping, "log.0.0.0.0") == metadata.newest.read_bytes()
+    assert sorted(path.name for path in keeping.top.iterdir()) == ["000001"]
+
+
+def test_a_master_whose_metadata_goes_on_from_the_copy_starts(
+    container: Container, keeping: Keeping, metadata: Metadata, sender: Sender
+) -> None:
+    metadata.write(3)
+    settle(sender)
+    sender.stopping.set()
+    metadata.write(2)  # more than the copy has
+    code, output = start_master(container, keeping)
+    assert code is None, output
+
+
+def test_a_master_whose_metadata_is_older_does_not_start_and_says_what_would_be_lost(
+    container: Container, keeping: Keeping, metadata: Metadata, sender: Sender
+) -> None:
+    metadata.write(3)
+    before = metadata.newest.read_bytes()
+    metadata.write(2)
+    settle(sender)
+    sender.stopping.set()
+    metadata.newest.write_bytes(before)
+    code, output = start_master(container, keeping)
+    assert code == 78 and "older than its copy on node2" in output, output
+    assert "the copy ends with operation 5, here it is 3" in output and "metaserver started" not in container.notes()
+
+
+def test_other_operations_under_the_same_numbers_are_not_taken_for_the_copys(
+    container: Container, keeping: Keeping, metadata: Metadata, sender: Sender
+) -> None:
+    metadata.write(3)
+    settle(sender)
+    sender.stopping.set()
+    metadata.newest.write_bytes(metadata.newest.read_bytes().replace(b"N=d2", b"N=e2"))
+    code, output = start_master(container, keeping)
+    assert code == 78, output
+
+
+def test_nothing_where_the_metadata_was_is_older_too(
+    container: Container, keeping: Keeping, metadata: Metadata, sender: Sender
+) -> None:
+    settle(sender)
+    sender.stopping.set()
+    for path in (metadata.top / "checkpoint", metadata.top / "logs"):
+        for file in path.iterdir():
+            file.unlink()
+    code, output = start_master(container, keeping)
+    assert code == 78 and "here is none" in output, output
+
+
+def test_with_the_newest_copy_the_older_ones_are_given_up(
+    container: Container, keeping: Keeping, metadata: Metadata, sender: Sender, tmp_path: Path
+) -> None:
+    metadata.write(1)
+    before = metadata.newest.read_bytes()
+    metadata.write(2)
+    settle(sender)
+    second = Keeping(tmp_path / "second")
+    shutil.copytree(keeping.top, second.top, dirs_exist_ok=True)
+    metadata.write(2)
+    settle(sender)
+    sender.stopping.set()
+    metadata.newest.write_bytes(before)
+    second.start()
+    try:
+        second.wait()
+        both = f"127.0.0.1:{keeping.port}=node2 127.0.0.1:{second.port}=node3"
+        code, output = start_master(container, keeping, SPARKQFS_COPIES=both)
+        marks = re.findall(r"its copy on (node\d) \(mark (\w+)\)", output)
+        assert code == 78 and [node for node, _ in marks] == ["node3", "node2"], output
+        (metadata.top / ".accepted-copies").write_text(marks[0][1] + "\n")
+        assert start_master(container, keeping, SPARKQFS_COPIES=both)[0] == 78, "the newer copy was not named"
+        (metadata.top / ".accepted-copies").write_text(marks[1][1] + "\n")
+        code, output = start_master(container, keeping, SPARKQFS_COPIES=both)
+        assert code is None, output
+    finally:
+        second.stop()
+
+
+def test_a_master_does_not_start_while_nobody_knows_whether_a_copy_is_newer(
+    container: Container, keeping: Keeping, metadata: Metadata
+) -> None:
+    keeping.stop()
+    code, output = start_master(container, keeping)
+    assert code == 75 and "is not known: node2 did not answer" in output, output
+
+
+def test_of_two_keepers_one_that_has_a_copy_is_enough_and_an_empty_one_is_not(
+    container: Container, keeping: Keeping, metadata: Metadata, sender: Sender
+) -> None:
+    two = f"127.0.0.1:{keeping.port}=node2 127.0.0.1:{closed_port()}=node3"
+    settle(sender)
+    sender.stopping.set()
+    code, output = start_master(container, keeping, SPARKQFS_COPIES=two)
+    assert code is None and "on node3: ConnectionRefusedError" in output, output
+
+
+def test_an_empty_keeper_alone_says_nothing_of_the_other(
+    container: Container, keeping: Keeping, metadata: Metadata
+) -> None:
+    two = f"127.0.0.1:{keeping.port}=node2 127.0.0.1:{closed_port()}=node3"
+    code, output = start_master(container, keeping, SPARKQFS_COPIES=two)
+    assert code == 75, output
+
+
+def test_nobody_without_the_key_is_told_or_may_write_anything(keeping: Keeping, metadata: Metadata) -> None:
+    with pytest.raises(OSError):
+        open_link(keeping.keeper, b"another key", 5)
+    with socket.create_connection(("127.0.0.1", keeping.port), 5) as connection:
+        connection.settimeout(20)
+        connection.sendall(GREETING + os.urandom(32) + os.urandom(32))
+        answer = b""
+        while data := connection.recv(4096):
+            answer += data
+        assert len(answer) == len(GREETING) + 32, "a number of its own, and nothing else"
+    assert list(keeping.top.iterdir()) == []
+
+
+def test_many_who_say_nothing_do_not_keep_the_sender_out(keeping: Keeping, metadata: Metadata, sender: Sender) -> None:
+    idle = [socket.create_connection(("127.0.0.1", keeping.port), 5) for _ in range(60)]
+    metadata.write(2)
+    settle(sender)
+    for connection in idle:
+        connection.close()
+
+
+def test_a_message_that_was_changed_on_the_way_is_not_done() -> None:
+    asking, answering = socket.socketpair()
+    links: list[Link] = []
+    thread = threading.Thread(target=lambda: links.append(Link(answering, KEY, asks=False)))
+    thread.start()
+    link = Link(asking, KEY, asks=True)
+    thread.join(5)
+    sent = bytearray()
+    link.connection = type("Caught", (), {"sendall": lambda self, data: sent.extend(data)})()
+    link.send({"do": "append", "key": "log.0.0.0.0", "offset": 0}, b"one block")
+    sent[-40] ^= 1  # in the body, before its code
+    asking.sendall(sent)
+    with pytest.raises(WireError, match="changed on the way"):
+        links[0].receive()
+    asking.close()
+    answering.close()
+
+
+@pytest.mark.parametrize(
+    "request_", [
+        {"do": "append", "key": "../../x", "offset": 0},
+        {"do": "append", "key": "about.json", "offset": 0},
+        {"do": "append", "key": "log.0.0.0.0", "offset": 5},
+        {"do": "append", "key": "log.0.0.0.0", "offset": -1},
+        {"do": "finish", "key": "chkpt.0.0.9", "size": 3, "sha256": "0"},
+        {"do": "note", "name": "../note"},
+        {"do": "begin", "kind": "qfs", "identity": "43", "accepted": ""},
+        {"do": "remove"},
+    ],
+)  # fmt: skip
+def test_what_would_harm_a_copy_is_refused(
+    request_: dict[str, object], keeping: Keeping, metadata: Metadata, sender: Sender
+) -> None:
+    settle(sender)
+    sender.stopping.set()
+    time.sleep(0.1)
+    before = {path: path.read_bytes() for path in keeping.container.mount.rglob("*") if path.is_file()}
+    link, _ = open_link(keeping.keeper, KEY, 10)
+    with link.connection, pytest.raises(Refused):
+        link.ask(request_, b"abc")
+    assert {path: path.read_bytes() for path in keeping.container.mount.rglob("*") if path.is_file()} == before
+
+
+def test_a_keeper_refuses_a_disk_that_is_not_mounted(tmp_path: Path) -> None:
+    keeping = Keeping(tmp_path)
+    (keeping.container.mount / ".cluster-id").unlink()
+    process = keeping.start()
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 78 and "is the disk of" in output
+
+
+def test_a_keeper_stops_when_it_is_told_to_and_does_not_show_its_key(keeping: Keeping) -> None:
+    assert keeping.process is not None
+    keeping.process.send_signal(signal.SIGTERM)
+    output, _ = keeping.process.communicate(timeout=20)
+    assert keeping.process.returncode == 0 and "stopping" in output and KEY.decode() not in output
