@@ -108,7 +108,10 @@ def make_directory(node: str, path: PurePosixPath, *, uid: int, gid: int, mode: 
 def write_file(
     node: str, path: PurePosixPath, content: str, *, uid: int, gid: int, mode: int, what: str, why: str
 ) -> ShellStep:
-    """Write a file whole, by rename; the content travels in the script, never in an argument list."""
+    """Write a file whole, by rename; the content travels in the script, never in an argument list.
+
+    It is made with its mode: who owns the directory could put a link in its place, and chmod(1) follows links.
+    """
     quoted = shlex.quote(str(path))
     encoded = base64.b64encode(content.encode()).decode()
     return ShellStep(
@@ -119,11 +122,10 @@ def write_file(
             f"no_link {quoted}",
             f"mkdir -p {shlex.quote(str(path.parent))}",
             f"rm -f {quoted}.new",
-            f"(umask 077; set -C; printf %s {encoded} | base64 -d > {quoted}.new)",
+            f"(umask {0o777 & ~mode:03o}; set -C; printf %s {encoded} | base64 -d > {quoted}.new)",
             f"chown -h {uid}:{gid} {quoted}.new",
-            f"chmod {mode:o} {quoted}.new",
             f"to_disk {quoted}.new",
-            f"mv -f {quoted}.new {quoted}; to_disk {_above(path)}",
+            f"mv -fT {quoted}.new {quoted}; to_disk {_above(path)}",
         ),
     )
 

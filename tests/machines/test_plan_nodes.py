@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -60,6 +61,28 @@ def test_the_script_makes_directories_and_files_with_the_modes_asked_for(tmp_pat
     assert mode_of(tmp_path / "marker") == 0o444 and (tmp_path / "marker").read_text() == "id-1\n"
     assert mode_of(tmp_path / "new" / "key") == 0o600
     assert (tmp_path / "new" / "key").read_text() == "$(id) `id` '\"\n"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644, 0o444])
+def test_a_file_is_made_with_its_mode_and_a_link_put_in_its_place_is_not_followed(tmp_path: Path, mode: int) -> None:
+    """Who owns the directory swaps the new file for a link as soon as it is there."""
+    victim, target = tmp_path / "victim", tmp_path / "own" / "file"
+    victim.write_text("kept")
+    victim.chmod(0o640)
+    who = {"uid": os.getuid(), "gid": os.getgid(), "mode": mode, "what": "file", "why": "x"}
+    step = write_file("node1", PurePosixPath(target), "text", **who)
+    at = next(at for at, line in enumerate(step.lines) if "base64 -d" in line) + 1
+    swap = f"m=$(stat -c %a {target}.new); rm {target}.new; ln -s {victim} {target}.new; printf '%s\\n' $m"
+    done = sh(script_of((replace(step, lines=(*step.lines[:at], swap, *step.lines[at:])),)))
+    assert done.stdout.split("\n")[0] == f"{mode:o}"
+    assert mode_of(victim) == 0o640 and victim.read_text() == "kept"
+
+
+def test_a_directory_in_place_of_a_file_is_said_and_nothing_is_put_into_it(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    who = {"uid": os.getuid(), "gid": os.getgid(), "mode": 0o644, "what": "file", "why": "x"}
+    done = sh(script_of((write_file("node1", PurePosixPath(tmp_path / "file"), "text", **who),)))
+    assert done.returncode != 0 and list((tmp_path / "file").iterdir()) == []
 
 
 def test_the_script_run_twice_leaves_the_same(tmp_path: Path) -> None:
