@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from sparkqfs.facts.record import RecordFact, parse_record
+from sparkqfs.facts.record import RecordFact, parse_record, same_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +217,7 @@ def parse_records(values: dict[str, list[list[str]]]) -> tuple[RecordFact, ...]:
     """From the lines of remote/records.sh: `record<TAB>path<TAB>first line<TAB>sum`, `record_rest<TAB>sum<TAB>rest`; of
     a small file `record<TAB>path<TAB>all of it<TAB>whole`.
     """
-    rests = {"whole": ""} | {row[0]: row[1] for row in values.get("record_rest", []) if len(row) == 2}
+    rests = {"whole": ""} | {row[0]: same_text(row[1]) for row in values.get("record_rest", []) if len(row) == 2}
     rows = [row for row in values.get("record", []) if len(row) == 3]
     return tuple(parse_record(path, head, rests.get(sum_) if sum_ else None) for path, head, sum_ in rows)
 

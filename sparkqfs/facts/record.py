@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import re
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ SCHEMA = 1
 MAX_BYTES = 1 << 20
 """Of one copy: 1,000 nodes of 20 disks are less. sparkqfs/remote/records.sh reads one byte more."""
 MAX_NUMBER = 1 << 53
+"""A serial number that has come this far stays there: a copy with a higher one could not be read."""
 _NODE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _CLUSTER = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,15}")
@@ -46,7 +48,9 @@ class ClusterRecord:
     initialised: bool = False
     """A file system was made: a directory that looks new is not."""
     confirmed: bool = False
-    """It was begun at a word, although the cluster had files in another kind of storage or in other directories."""
+    """It may be begun, although the cluster has files in another kind of storage or in other directories: somebody has
+    said so. Over as soon as there is a file system, or another kind of storage is used again.
+    """
     file_system_id: str | None = None
     """The storage's own, where it is known."""
     metadata: DiskName
@@ -58,7 +62,15 @@ class ClusterRecord:
     @property
     def nodes(self) -> tuple[str, ...]:
         """The nodes that have a disk, in order."""
-        return tuple(sorted({disk.node for disk in self.disks}))
+        return tuple(self.disks_by_node)
+
+    @property
+    def disks_by_node(self) -> dict[str, tuple[DiskName, ...]]:
+        """The disks of each node, nodes and numbers in order."""
+        found: dict[str, list[DiskName]] = {}
+        for disk in sorted(self.disks):
+            found.setdefault(disk.node, []).append(disk)
+        return {node: tuple(disks) for node, disks in found.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +90,17 @@ class RecordFact:
 
 def text_of(record: ClusterRecord, node: str, disk: DiskName | None = None) -> str:
     """One copy as it is written: the first line says where it belongs, the rest is the same everywhere."""
+    return line_of(node, disk) + body_of(record)
+
+
+def line_of(node: str, disk: DiskName | None) -> str:
+    """The first line of a copy."""
     here: dict[str, object] = {"node": node} if disk is None else {"node": disk.node, "disk": disk.number}
+    return f'{{"here": {json.dumps(here)},\n'
+
+
+def body_of(record: ClusterRecord) -> str:
+    """The other lines of every copy."""
     disks: dict[str, dict[str, str]] = {}
     for name in sorted(record.disks):
         disks.setdefault(name.node, {})[str(name.number)] = str(record.disks[name])
@@ -95,41 +117,88 @@ def text_of(record: ClusterRecord, node: str, disk: DiskName | None = None) -> s
         "nodes": disks,
         "shared_path": str(record.shared_path) if record.shared_path is not None else None,
     }
-    return f'{{"here": {json.dumps(here)},\n"record": {json.dumps(body, indent=1)}}}\n'
+    return f'"record": {json.dumps(body, indent=1)}}}\n'
+
+
+def next_serial(serial: int) -> int:
+    """The serial number of a record that was changed."""
+    return min(serial + 1, MAX_NUMBER - 1)
 
 
 def parse_record(path: str, head: str, rest: str | None) -> RecordFact:
-    """Read a copy: its first line and the rest, both in base64; `None` where the machine could not read the file."""
+    """Read a copy: its first line and the rest, both in base64; `None` where the machine could not read the file.
+
+    The rest is the same in most copies of a cluster, and is read once.
+    """
     place = PurePosixPath(path)
-    try:
-        text = base64.b64decode(head, validate=True) + base64.b64decode(rest or "", validate=True)
-    except (binascii.Error, ValueError):
-        return RecordFact(path=place, fault="the machine's answer is garbled")
     if rest is None:
         return RecordFact(path=place, fault="it is not a regular file")
-    if len(text) > MAX_BYTES:
+    if len(head) + len(rest) > MAX_BYTES * 4 // 3 + 8:
         return RecordFact(path=place, fault=f"it is larger than {MAX_BYTES} bytes")
     try:
-        return _fact(place, json.loads(text.decode("utf-8")))
+        line, _, body = _decoded(head).partition(b"\n")
+        try:
+            return _fact(place, line, _parsed(body + _decoded(rest)) if body or not rest else _parsed_base64(rest))
+        except (_NewerError, binascii.Error):
+            raise
+        except (ValueError, RecursionError):  # written by hand, in other lines
+            return _other_lines(place, _decoded(head) + _decoded(rest))
+    except binascii.Error:
+        return RecordFact(path=place, fault="the machine's answer is garbled")
     except _NewerError as error:
         return RecordFact(path=place, fault=str(error), is_newer=True)
     except (ValueError, RecursionError):
         return RecordFact(path=place, fault="it is not a record of a cluster, or it is damaged")
 
 
+@functools.lru_cache(maxsize=64)
+def same_text(text: str) -> str:
+    """The first text that was equal to this one: comparing it with itself takes no time."""
+    return text
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise binascii.Error(str(error)) from error
+
+
 class _NewerError(Exception):
     """A later schema."""
 
 
-def _fact(place: PurePosixPath, document: object) -> RecordFact:
-    body = _table(_table(document).get("record"))
-    here = _table(_table(document).get("here"))
+def _fact(place: PurePosixPath, line: bytes, record: ClusterRecord) -> RecordFact:
+    """Of the first line, `{"here": {…},`, and what came after it."""
+    here = _table(_table(_json(line.strip().removesuffix(b",") + b"}")).get("here"))
+    node = _text(here.get("node"), _NODE)
+    disk = DiskName(node, _number(here["disk"])) if "disk" in here else None
+    return RecordFact(path=place, record=record, node=node, disk=disk)
+
+
+def _other_lines(place: PurePosixPath, text: bytes) -> RecordFact:
+    document = _table(_json(text))
+    parts = (json.dumps({"here": document.get("here")}), json.dumps({"record": document.get("record")}))
+    return _fact(place, parts[0][:-1].encode(), _parsed(parts[1][1:].encode()))
+
+
+def _json(text: bytes) -> object:
+    return json.loads(text.decode("utf-8"))
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed_base64(text: str) -> ClusterRecord:
+    return _parsed(_decoded(text))
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: bytes) -> ClusterRecord:
+    """What comes after the first line: `"record": {…}}`."""
+    body = _table(_table(_json(b"{" + text)).get("record"))
     schema = _number(body.get("schema"))
     if schema > SCHEMA:
         raise _NewerError(f"a newer version has written it (schema {schema})")
-    node = _text(here.get("node"), _NODE)
-    disk = DiskName(node, _number(here["disk"])) if "disk" in here else None
-    return RecordFact(path=place, record=_record(body), node=node, disk=disk)
+    return _record(body)
 
 
 def _record(body: dict[str, object]) -> ClusterRecord:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -13,7 +14,15 @@ import pytest
 from sparkqfs.config.model import ClusterConfig, SharedConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, RefusedError
 from sparkqfs.facts.nodes import ContainerFact, parse_records
-from sparkqfs.facts.record import MAX_BYTES, DiskName, RecordFact, parse_record, text_of
+from sparkqfs.facts.record import (
+    MAX_BYTES,
+    MAX_NUMBER,
+    DiskName,
+    RecordFact,
+    next_serial,
+    parse_record,
+    text_of,
+)
 from sparkqfs.jobs.cluster import prep as prep_job
 from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.storage.file_system import init
@@ -113,6 +122,45 @@ def test_the_part_that_copies_share_is_sent_once() -> None:
     }
     found = parse_records(rows)
     assert [copy.record == RECORD for copy in found] == [True, True, False]
+
+
+def test_a_copy_that_was_put_into_other_lines_by_hand_is_read() -> None:
+    for indent in (None, 4):
+        assert read(json.dumps(json.loads(GOOD), indent=indent)) == read(GOOD)
+    newer = json.dumps(json.loads(GOOD.replace('"schema": 1', '"schema": 2')))
+    assert read(newer).is_newer
+
+
+def test_the_part_that_all_machines_share_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = a_cluster(
+        nodes=tuple(a_node_config(f"n{at}", at, data_dirs=tuple(map(PurePosixPath, (D1, D2, D3)))) for at in range(100))
+    )
+    made = replace(a_record(config), file_system_id="parsed-once")
+    parsed = 0
+
+    def count(text: bytes) -> Any:
+        nonlocal parsed
+        parsed += 1
+        return json.loads(text)
+
+    monkeypatch.setattr("sparkqfs.facts.record._json", lambda text: count(text) if len(text) > 4096 else json.loads(text))
+    records = set()
+    for node in config.nodes:
+        texts = [text_of(made, node.name, disk) for disk in (None, DiskName(node.name, 0), DiskName(node.name, 1))]
+        rows: dict[str, list[list[str]]] = {"record": [], "record_rest": []}
+        for text in texts:
+            line, _, rest = text.partition("\n")
+            rows["record"].append(["/x/cluster.json", base64.b64encode(f"{line}\n".encode()).decode(), "sum"])
+            rows["record_rest"] = [["sum", base64.b64encode(rest.encode()).decode()]]
+        records |= {id(copy.record) for copy in parse_records(rows) if copy.record == made}
+    assert (parsed, len(records)) == (1, 1)
+
+
+def test_a_serial_number_at_its_end_can_still_be_read_and_written() -> None:
+    last = replace(RECORD, serial=MAX_NUMBER - 1)
+    assert read(text_of(replace(last, serial=next_serial(last.serial)), "node1")).record is not None
+    assert next_serial(1) == 2
+    assert read(text_of(replace(RECORD, serial=MAX_NUMBER), "node1")).fault
 
 
 # --- flags ----------------------------------------------------------------------------------------
