@@ -130,6 +130,8 @@ class NodeFacts:
     has_secrets: bool = False
     records: tuple[RecordFact, ...] = ()
     """Every copy of the record of a cluster that is on this machine, of this cluster or of another."""
+    has_memory: bool = True
+    """/var/lib/sparkqfs can be written; where it cannot, the machine remembers nothing."""
     metadata_in: tuple[PurePosixPath, ...] = ()
     """The data directories in which there is metadata of a file system, whole or in part, but for the manager's first,
     for which `meta` says it.
@@ -206,6 +208,7 @@ def parse_node(name: str, text: str) -> NodeFacts:
         insecure_registries=_insecure_registries(values.get("swarm", [[]])[0]),
         has_secrets=one("secrets") == "yes",
         records=parse_records(values),
+        has_memory=one("memory", "yes") == "yes",
         metadata_in=tuple(PurePosixPath(row[0]) for row in values.get("metadata_in", []) if row),
         secret_names=_names(values.get("secrets", [[]])[0]),
         routes=tuple(row[0] for row in values.get("route", []) if row),

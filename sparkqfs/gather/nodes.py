@@ -55,6 +55,7 @@ def facts_arguments(
         ":".join(map(str, filter(None, more))) if node.manager else "",
         *layout_arguments(layout),
         "yes" if counted else "no",
+        config.name,
         *map(str, node.data_dirs),
     )
 

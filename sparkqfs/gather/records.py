@@ -9,13 +9,13 @@ from sparkqfs.facts.nodes import parse_records
 from sparkqfs.facts.record import RecordFact
 from sparkqfs.remote import script
 
-RECORDS_SCRIPT = script("records") + 'records_in /var/lib/sparkqfs\nfor file in "$@"; do record "$file"; done\n'
-"""Its words are the files that may be a copy of the record; it looks also at those of /var/lib/sparkqfs."""
+RECORDS_SCRIPT = script("records") + script("remembered")
+"""Its words are the cluster's name, and the files outside /var/lib/sparkqfs that may be a copy of its record."""
 
 
-def gather_records(clients: Clients, places: tuple[PurePosixPath, ...]) -> tuple[RecordFact, ...]:
+def gather_records(clients: Clients, cluster: str, places: tuple[PurePosixPath, ...]) -> tuple[RecordFact, ...]:
     """The copies that the manager has at these places and in its memory. Raises `ClusterError`."""
-    output = clients.manager.script(RECORDS_SCRIPT, *map(str, places))
+    output = clients.manager.script(RECORDS_SCRIPT, cluster, *map(str, places))
     values: dict[str, list[list[str]]] = {}
     for line in output.stdout.splitlines():
         key, *rest = line.split("\t")

@@ -65,6 +65,10 @@ class Session:
             self._facts, self._problems, self._is_counted = results.values, results.problems, counted
         return self._facts, self._problems
 
+    def forget_facts(self) -> None:
+        """Ask the machines again when the next facts are needed."""
+        self._facts = None
+
     def all_facts(self) -> dict[str, NodeFacts]:
         """Facts of every node. Raises when one could not be asked: for tasks that need all of them."""
         facts, problems = self.facts()
@@ -117,11 +121,11 @@ class Session:
 
 def check_cluster_name(session: Session, facts: dict[str, NodeFacts], *, erases: bool = False) -> None:
     """Raises `RefusedError` when the data directories are another cluster's than hosts.yml names, or not those that
-    were written down. With `erases` a file system that is gone does not count.
+    were written down. With `erases` a file system that is gone does not count, nor what hosts.yml does not have of it.
     """
     found = identify(session.config, facts)
-    problems = [*name_problems(session.config, facts), *found.contradictions, *found.of_nodes, *found.gone]
-    problems += () if erases else found.lost
+    problems = [*name_problems(session.config, facts), *found.contradictions, *found.of_nodes]
+    problems += () if erases else (*found.gone, *found.lost)
     if problems:
         raise RefusedError(*problems)
 

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC1007,SC2010,SC2086,SC2209
 # Sent by sparkqfs/gather/nodes.py, which says what its words are.
-user=$1 group=$2 uid=$3 gid=$4 registry=$5 manager=$6 more=$7 top=$8 blocks=$9 block_files=${10} metadata=${11} counted=${12}
-shift 12
+user=$1 group=$2 uid=$3 gid=$4 registry=$5 manager=$6 more=$7 top=$8 blocks=$9 block_files=${10} metadata=${11} counted=${12} name=${13}
+shift 13
 first=$1
 tab=$(printf '\t')
 say() { key=$1; shift; printf '%s' "$key"; for v in "$@"; do printf '\t%s' "$v"; done; printf '\n'; }
@@ -36,7 +36,9 @@ path() {
   say path "$entry" "$kind" "$rights" "$empty"
 }
 . ./records.sh
-records_in /var/lib/sparkqfs
+records_in /var/lib/sparkqfs "$name"
+memory=/var/lib/sparkqfs; while [ ! -d "$memory" ]; do memory=${memory%/*}; done
+[ -w "$memory" ] || say memory no
 id_in() { file=$1; [ -f "$file" ] && [ ! -L "$file" ] && head -n 1 "$file" | tr -cd 'a-z0-9-'; }
 metadata_in() {
   base=$1 n=0 l=0 latest=no when= fsid= kib=0 init= some=
@@ -73,7 +75,7 @@ done
 path "$first/spark"
 if [ "$manager" = yes ]; then
   path "$first/sparkqfs"
-  records_in "$first/sparkqfs"
+  records_in "$first/sparkqfs" "$name"
   old=$IFS; IFS=:; for p in $more; do IFS=$old; path "$p"; done; IFS=$old
   if [ -n "$top" ]; then
     base=$first/$top

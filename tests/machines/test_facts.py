@@ -32,13 +32,17 @@ def ask(
     tools: Path | None = None,
     storage: StorageKind = "qfs",
     counted: bool = False,
+    through: tuple[str, ...] = (),
 ) -> NodeFacts:
-    """What this machine answers, as prep would ask it; `tools` is a directory that goes before PATH."""
+    """What this machine answers, as prep would ask it; `tools` is a directory that goes before PATH, `through` a command
+    that starts the shell.
+    """
     path = f"{tools}:{os.environ['PATH']}" if tools else os.environ["PATH"]
     layout = backend_of(a_cluster(storage=StorageConfig(kind=storage))).layout
     arguments = [user, user, str(uid), str(uid), "192.0.2.1:5000", "yes" if manager else "no", notebooks]
+    arguments += [*layout_arguments(layout), "yes" if counted else "no", "spark"]
     done = subprocess.run(
-        ["/bin/sh", "-s", "--", *arguments, *layout_arguments(layout), "yes" if counted else "no", *map(str, disks)],
+        [*through, "/bin/sh", "-s", "--", *arguments, *map(str, disks)],
         input=facts_script(layout),
         capture_output=True,
         text=True,
@@ -378,3 +382,21 @@ def test_metadata_is_seen_on_every_disk(tmp_path: Path, storage: StorageKind, fi
     facts = ask(*disks, storage=storage)
     assert facts.metadata_in == (PurePosixPath(disks[1]),)
     assert [disk.path for disk in facts.disks] == [PurePosixPath(disk) for disk in disks]
+
+
+def test_the_clusters_own_copies_are_read_first_and_of_others_a_limited_number(tmp_path: Path) -> None:
+    private = tmp_path / "sparkqfs"
+    private.mkdir()
+    record = a_record(a_cluster())
+    for name in ("spark.qfs", "spark.hdfs", *(f"a{number}.qfs" for number in range(100))):
+        (private / f"{name}.json").write_text(text_of(record, "node1"))
+    paths = [copy.path for copy in ask(tmp_path, manager=True).records]
+    read = [path.name for path in paths if path.parent == PurePosixPath(private)]
+    assert {"spark.qfs.json", "spark.hdfs.json"} <= set(read) and len(read) == len(set(read)) == 66
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_machine_whose_var_lib_cannot_be_written_says_so(tmp_path: Path, writable: bool) -> None:
+    mount = "mount -t tmpfs none /var/lib; mkdir /var/lib/x; " + ("" if writable else "mount -o remount,ro /var/lib; ")
+    through = ("unshare", "--mount", "--propagation", "private", "sh", "-c", f'{mount}exec "$@"', "sh")
+    assert ask(tmp_path, through=through).has_memory == writable

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
+from typing import TypedDict
 
 from sparkqfs.clients import ca
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.jobs.session import Session, cluster_lock
+from sparkqfs.plan.cluster.copies import is_record
 from sparkqfs.plan.cluster.nodes import SECRET_NAMES, FreshMaterial, plan_prep
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Secret, script_of
 
@@ -95,37 +97,54 @@ def run(
 ) -> JobResult:
     """Do what differs, all nodes at once; a node that fails does not hold up the others.
 
-    Under the cluster's lock, unless the manager is the machine that cannot be reached: the others are prepared all
-    the same then.
+    Under the cluster's lock, and decided from what was found under it, unless the manager is the machine that cannot be
+    reached: the others are prepared all the same then.
     """
-    facts, _ = session.facts()
-    held = session.dry_run or session.locked or session.config.manager.name not in facts
+    held = session.dry_run or session.locked or not _reaches_manager(session)
+    words = _Words(only=only, adopt=adopt, forget=forget, here=here, install_engine=install_engine)
     with contextlib.nullcontext() if held else cluster_lock(session, "prep"):
-        made, problems = plan(session, only=only, adopt=adopt, forget=forget, here=here, install_engine=install_engine)
-        return _run(session, only, made, (*problems, *made.problems))
+        if not held:
+            session.forget_facts()
+        return _run(session, words)
 
 
-def _run(session: Session, only: tuple[str, ...], made: Plan, problems: tuple[Problem, ...]) -> JobResult:
-    """The manager goes first: no other node may carry an id, or a record, that the manager does not have."""
+def _reaches_manager(session: Session) -> bool:
+    try:
+        session.clients.manager.open()
+    except ClusterError:
+        return False
+    return True
+
+
+class _Words(TypedDict):
+    """What prep was told."""
+
+    only: tuple[str, ...]
+    adopt: tuple[str, ...]
+    forget: tuple[str, ...]
+    here: str | None
+    install_engine: bool
+
+
+def _run(session: Session, words: _Words) -> JobResult:
+    """Steps in waves: the manager goes first, as no other node may carry an id that the manager does not have; when all
+    of them are done, what the cluster is now is written down, on the manager first: nobody may know more than it.
+    """
+    only = words["only"]
+    made, unasked = plan(session, **words)
+    problems = (*unasked, *made.problems)
     outcomes = [Outcome(subject=name, state="unchanged") for name in made.unchanged]
     names = tuple(dict.fromkeys(step.node for step in made.steps))
     if session.dry_run:
         outcomes += [Outcome(subject=name, state="planned", changes=_changes(made, name)) for name in names]
         return JobResult(task="prep", outcomes=_in_order(session, outcomes), problems=problems)
-    manager = session.config.manager.name
-    waves = [(manager,), tuple(name for name in names if name != manager)] if manager in names else [names]
-    stopped = False
-    for wave in waves:
-        if stopped:
-            outcomes += [
-                Outcome(subject=name, state="failed", changes=("not tried: the manager failed",)) for name in wave
-            ]
-            continue
-        results = session.clients.on(wave, lambda name: apply_steps(session, made, name))
-        outcomes += [Outcome(subject=name, state="changed", changes=done) for name, done in results.values.items()]
-        outcomes += [Outcome(subject=name, state="failed") for name in results.failures]
-        problems = (*problems, *results.problems)
-        stopped = manager in results.failures
+    done = Applied(session)
+    done.apply(without_record(made))
+    if done.failed and not done.is_stopped:  # what has failed is not to be written down as done
+        made = _planned_without(session, words, done.failed)
+    done.apply(record_alone(made))
+    outcomes += done.outcomes(names)
+    problems = (*problems, *(one for one in done.problems if one not in problems))
     failed = {problem.node for problem in problems if problem.node}
     outcomes += [
         Outcome(subject=name, state="failed")
@@ -133,6 +152,65 @@ def _run(session: Session, only: tuple[str, ...], made: Plan, problems: tuple[Pr
         if name in failed and name not in {outcome.subject for outcome in outcomes}
     ]
     return JobResult(task="prep", outcomes=_in_order(session, outcomes), problems=problems)
+
+
+def _planned_without(session: Session, words: _Words, failed: set[str]) -> Plan:
+    """What is left to do on the other nodes."""
+    session.facts(fresh=True)
+    left = tuple(name for name in names_of(session, words["only"]) if name not in failed)
+    again = words.copy()
+    again["only"] = left
+    return plan(session, **again)[0] if left else Plan()
+
+
+def without_record(made: Plan) -> Plan:
+    """All but what writes down what the cluster is."""
+    return Plan(steps=tuple(step for step in made.steps if not is_record(step)))
+
+
+def record_alone(made: Plan) -> Plan:
+    """What writes down what the cluster is."""
+    return Plan(steps=tuple(step for step in made.steps if is_record(step)))
+
+
+class Applied:
+    """Plans that are carried out one after the other, each on the manager first, and what came of it by node."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._done: dict[str, tuple[str, ...]] = {}
+        self.failed: set[str] = set()
+        self.problems: tuple[Problem, ...] = ()
+
+    @property
+    def is_stopped(self) -> bool:
+        """The manager failed: nothing more is done."""
+        return self._session.config.manager.name in self.failed
+
+    def apply(self, made: Plan) -> None:
+        """Carry it out; a node that has failed gets nothing more."""
+        manager = self._session.config.manager.name
+        names = tuple(dict.fromkeys(step.node for step in made.steps if step.node not in self.failed))
+        for wave in ((manager,) if manager in names else (), tuple(name for name in names if name != manager)):
+            if self.is_stopped or not wave:
+                continue
+            results = self._session.clients.on(wave, lambda name: apply_steps(self._session, made, name))
+            for name, changes in results.values.items():
+                self._done[name] = (*self._done.get(name, ()), *changes)
+            self.failed |= set(results.failures)
+            self.problems = (*self.problems, *results.problems)
+
+    def outcomes(self, names: tuple[str, ...]) -> list[Outcome]:
+        """Of the nodes that had steps."""
+        found = []
+        for name in names:
+            if name not in self.failed and name in self._done:
+                found.append(Outcome(subject=name, state="changed", changes=self._done[name]))
+            elif name in self.failed:
+                found.append(Outcome(subject=name, state="failed"))
+            elif self.is_stopped:
+                found.append(Outcome(subject=name, state="failed", changes=("not tried: the manager failed",)))
+        return found
 
 
 def _in_order(session: Session, outcomes: list[Outcome]) -> tuple[Outcome, ...]:

@@ -48,7 +48,8 @@ def refusals(session: Session) -> tuple[Problem, ...]:
         for problem in unreachable
     ]
     manager = facts.get(config.manager.name)
-    problems += identify(config, facts).lost
+    found = identify(config, facts)
+    problems += [*found.gone, *found.lost]
     for name, fact in facts.items():
         if fact is manager:
             problems += metadata_refusals(config, fact)

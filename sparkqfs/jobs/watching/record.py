@@ -18,7 +18,7 @@ def ask(session: Session) -> tuple[RecordFact, ...]:
     if layout is not None:
         places += [path / layout.top / RECORD for path in config.manager.data_dirs]
     try:
-        return gather_records(session.clients, tuple(places))
+        return gather_records(session.clients, config.name, tuple(places))
     except ClusterError:
         return ()
 

@@ -15,14 +15,13 @@ from sparkqfs.facts.nodes import DiskFact, NodeFacts
 from sparkqfs.facts.record import ClusterRecord, DiskName, RecordFact
 from sparkqfs.plan.cluster import questions
 from sparkqfs.plan.cluster.directories import private_directory
+from sparkqfs.plan.cluster.disk_names import Place, disks_at, missing_disks, twins
 from sparkqfs.plan.storage import backend_of
 
 MEMORY = PurePosixPath("/var/lib/sparkqfs")
 """What a machine remembers of its clusters, away from the data: a mistyped `data_dir` does not hide it."""
 RECORD = ".cluster.json"
 """The copy on a data disk, next to the marker."""
-Place = tuple[str, int]
-"""A data directory of hosts.yml: the node's name and the number in its `data_dir`, from 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,11 @@ class Identity:
     gone: tuple[Problem, ...] = ()
     """Nodes and disks with data that hosts.yml does not have any more."""
     lost: tuple[Problem, ...] = ()
-    """A file system was made, and it is not there: only erasing it by the cluster's name goes on."""
+    """A file system was made, and it is not there: nothing begins before it is back, or erased by the cluster's name.
+    What is given up or has another place meanwhile can be written down.
+    """
+    withdrawn: tuple[ClusterRecord, ...] = ()
+    """Other kinds of storage that may be begun, as somebody said and did not do: this one is used instead."""
     is_confirmed: bool = False
     """The directories of hosts.yml count, whatever is remembered elsewhere: the user has said so."""
 
@@ -82,19 +85,21 @@ def identify(
     here: bool = False,
     accepted: frozenset[Place] = frozenset(),
     forgotten: frozenset[DiskName] = frozenset(),
+    adopted: str | None = None,
 ) -> Identity:
     """Compare. `here`: the directories of hosts.yml count, whatever is remembered elsewhere. `accepted` disks may come
-    from another node, and `forgotten` ones are no longer the cluster's.
+    from another node, and `forgotten` ones are no longer the cluster's. `adopted` is the id of a manager whose disks
+    are new; with `here` it is that of the other disks.
     """
     manager = facts.get(config.manager.name)
     if manager is None:
-        return Identity()
-    look = _Look(config, facts, here)
+        return Identity(contradictions=_another_manager(config, facts))
+    look = _Look(config, facts, here, accepted)
     newer = [questions.newer(node, copy) for node, copy in look.faulty if copy.is_newer]
     if newer:
         return Identity(contradictions=tuple(newer))
     marker = manager.disks[0].marker if manager.disks else None
-    id_ = "" if backend_of(config).layout is None else marker
+    id_ = "" if backend_of(config).layout is None else marker or adopted or look.id_of_others()
     if id_ is None:
         return look.begun()
     record = look.newest(id_)
@@ -105,27 +110,47 @@ def identify(
         return Identity(
             id=id_,
             is_confirmed=here,
-            disks={(node, number): DiskName(node, number) for node, number, _ in look.marked(id_)},
+            disks={place: DiskName(*place) for place in look.marked(id_)},
             contradictions=tuple(look.other_ids(id_) + look.stray_metadata()),
             of_nodes=tuple(look.foreign()),
-            lost=tuple(look.unreadable()),
+            lost=tuple(look.unreadable() or look.unrecorded(marker)),
+            withdrawn=look.withdrawn(),
         )
     kept = replace(record, disks={name: path for name, path in record.disks.items() if name not in forgotten})
-    return replace(look.compared(id_, kept, accepted), written=record, is_confirmed=here)
+    return replace(look.compared(id_, kept), written=record, is_confirmed=here, withdrawn=look.withdrawn())
+
+
+def newest_record(config: ClusterConfig, facts: dict[str, NodeFacts]) -> ClusterRecord | None:
+    """The record of the highest serial of a cluster with files and this name and kind, whatever its id."""
+    name = memory_path(config).name
+    found = [copy.record for fact in facts.values() for copy in fact.records if copy.record and copy.record.initialised]
+    mine = [record for record in found if f"{record.cluster}.{record.storage}.json" == name]
+    return max(mine, key=lambda record: record.serial, default=None)
+
+
+def _another_manager(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Problem, ...]:
+    """The manager gives no answer, and the others remember another one, as after a restore to another machine."""
+    record = newest_record(config, facts)
+    if record is None or record.metadata.node == config.manager.name or record.shared_path is not None:
+        return ()
+    return (questions.managed_elsewhere(config, record),)
 
 
 class _Look:
     """One comparison."""
 
-    def __init__(self, config: ClusterConfig, facts: dict[str, NodeFacts], here: bool) -> None:
-        self.config, self.facts, self.here = config, facts, here
+    def __init__(
+        self, config: ClusterConfig, facts: dict[str, NodeFacts], here: bool, accepted: frozenset[Place]
+    ) -> None:
+        self.config, self.facts, self.here, self.accepted = config, facts, here, accepted
         self.manager = facts[config.manager.name]
         self.backend, self.kind = backend_of(config), config.storage.kind
         copies = [(name, copy) for name, fact in facts.items() for copy in fact.records]
         ours = [(name, copy) for name, copy in copies if copy.record and copy.record.cluster == config.name]
         self.mine = [(name, copy) for name, copy in ours if copy.record and copy.record.storage == self.kind]
-        self.others = [(name, copy) for name, copy in ours if (name, copy) not in self.mine]
+        self.others = [copy.record for _, copy in ours if copy.record and copy.record.storage != self.kind]
         self.faulty = [(name, copy) for name, copy in copies if copy.fault and self._may_be_ours(copy)]
+        self.has_blocks = any(disk.has_blocks for fact in facts.values() for disk in fact.disks)
 
     def _may_be_ours(self, copy: RecordFact) -> bool:
         return copy.path.name in (RECORD, memory_path(self.config).name)
@@ -143,14 +168,18 @@ class _Look:
         """Why a kind of storage that has no files yet is not to be begun: the cluster has files in another kind."""
         if self.here or (record is not None and (record.initialised or record.confirmed)):
             return None
-        shared = self.manager.paths.get(self.config.shared_directory) if self.config.shared_directory else None
-        blocks = any(disk.has_blocks for fact in self.facts.values() for disk in fact.disks)
         is_shared = self.backend.layout is None
-        if not (shared is None or shared.empty) if is_shared else blocks or self.manager.meta.exists:
+        if not self._is_shared_empty() if is_shared else self.has_blocks or self.manager.meta.exists:
             return None
         if is_shared and record is None and self.faulty:
             return questions.unreadable(self.config, *self.faulty[0])
         return self._other_kind()
+
+    def _is_shared_empty(self) -> bool:
+        """Nothing is in the cluster's directory on the shared file system, or it is not there."""
+        directory = self.config.shared_directory
+        found = self.manager.paths.get(directory) if directory is not None else None
+        return found is None or found.empty
 
     def unreadable(self) -> list[Problem]:
         """No copy can be read, and there is no metadata: whether there was a file system is not known."""
@@ -158,33 +187,56 @@ class _Look:
             return []
         return [questions.unreadable(self.config, *self.faulty[0])]
 
+    def unrecorded(self, marker: str | None) -> list[Problem]:
+        """The manager gets the id of the other disks, there is no metadata, and nothing is written down."""
+        is_there = marker is not None or self.backend.layout is None or self.manager.meta.exists
+        return [] if is_there else [questions.metadata_gone(self.config, None)]
+
+    def id_of_others(self) -> str | None:
+        """With `here`: the id of this cluster on other disks than the manager's first, which is new; only where there
+        is one and no other, and it is the one that is remembered, if any is.
+        """
+        if not self.here:
+            return None
+        disks = [disk for fact in self.facts.values() for disk in fact.disks]
+        found = {disk.marker for disk in disks if disk.marker and disk.cluster in (None, self.config.name)}
+        known = {copy.record.id for _, copy in self.mine if copy.record and copy.record.initialised}
+        ids = found & known if known else found
+        return ids.pop() if len(ids) == 1 else None
+
     def _other_kind(self) -> Problem | None:
-        made = [copy.record for _, copy in self.others if copy.record and copy.record.initialised]
+        made = [record for record in self.others if record.initialised]
         return questions.other_kind(self.config, max(made, key=lambda record: record.serial)) if made else None
+
+    def withdrawn(self) -> tuple[ClusterRecord, ...]:
+        """Other kinds that may be begun, and were not: the newest record of each."""
+        newest = {record.storage: record for record in sorted(self.others, key=lambda record: record.serial)}
+        return tuple(record for record in newest.values() if record.confirmed and not record.initialised)
 
     def begun(self) -> Identity:
         """A cluster without a marker: a new one, where nothing says that there is one."""
+        config = self.config
         made = [copy.record for _, copy in self.mine if copy.record and copy.record.initialised]
+        found: Problem | None = None
         if made and not self.here:
-            record, first = (
-                max(made, key=lambda one: one.serial),
-                (self.config.manager.name, self.config.manager.data_dirs[0]),
-            )
+            record, first = max(made, key=lambda one: one.serial), (config.manager.name, config.manager.data_dirs[0])
+            exists = self.manager.meta.exists
             if (record.metadata.node, record.disks.get(record.metadata)) == first:
-                return Identity(lost=(questions.not_mounted(self.config, record),))
-            found: Problem | None = questions.elsewhere(self.config, record, is_bare=self._is_bare())
-        else:
-            found = None if self.here else self._beginning()
-        asked = (found,) if found else ()
+                ask = questions.no_marker if exists else questions.not_mounted
+                return Identity(lost=(ask(config, record),))
+            bare = questions.elsewhere(config, record, is_bare=self._is_bare())
+            found = questions.no_marker(config, record) if exists else bare
+        elif not self.here:
+            found = self._beginning()
         return Identity(
-            contradictions=asked,
+            contradictions=(found,) if found else (),
             of_nodes=tuple(self.foreign()),
             is_confirmed=self.here,
+            withdrawn=self.withdrawn(),
         )
 
     def _is_bare(self) -> bool:
-        disks = [disk for fact in self.facts.values() for disk in fact.disks]
-        return not any(disk.marker or disk.has_blocks for disk in disks)
+        return not self.has_blocks and not any(disk.marker for fact in self.facts.values() for disk in fact.disks)
 
     def _beginning(self) -> Problem | None:
         """Why there can be no new cluster in directories without a marker, where no copy of its record says so."""
@@ -199,44 +251,53 @@ class _Look:
             return other
         return questions.running_elsewhere(config, facts) if self._is_bare() else None
 
+    def _metadata_elsewhere(self) -> list[tuple[str, PurePosixPath]]:
+        """Where there is metadata besides the manager's first data directory."""
+        first = (self.manager.name, self.config.manager.data_dirs[0])
+        found = [(name, path) for name, fact in self.facts.items() for path in fact.metadata_in]
+        return [place for place in found if place != first]
+
     def stray_metadata(self) -> list[Problem]:
         """Metadata in another data directory than the manager's first, which has none."""
         if self.manager.meta.exists or self.backend.layout is None:
             return []
-        first = self.config.manager.data_dirs[0]
-        for name, fact in self.facts.items():
-            for path in fact.metadata_in:
-                if (name, path) != (self.manager.name, first):
-                    return [questions.metadata_at(self.config, name, path)]
-        return []
+        return [questions.metadata_at(self.config, *place) for place in self._metadata_elsewhere()[:1]]
 
     def other_ids(self, id_: str) -> list[Problem]:
-        """Machines that remember another cluster of this name, with files of its own."""
+        """Machines that remember another cluster of this name, with files of its own; not those that are added."""
         if self.here:
             return []
+        added, current = {name for name, _ in self.accepted}, self.newest(id_)
+        known = set(current.nodes) if current is not None else {name for name, _ in self.mine}
         found = {
-            name: questions.other_id(self.config, name, copy.record, id_)
+            name: questions.other_id(self.config, name, copy.record, id_, is_new=name not in known)
             for name, copy in self.mine
-            if copy.record and copy.record.id != id_ and copy.record.initialised and copy.disk is None
+            if copy.record
+            and copy.record.id != id_
+            and copy.record.initialised
+            and copy.disk is None
+            and name not in added
         }
         return list(found.values())
 
-    def marked(self, id_: str) -> Iterator[tuple[str, int, DiskFact]]:
+    def marked(self, id_: str) -> Iterator[Place]:
         """Every data directory of hosts.yml that carries the marker."""
         if self.backend.layout is None:
             return
         for name, fact in self.facts.items():
             for number, disk in enumerate(fact.disks):
                 if disk.marker == id_:
-                    yield name, number, disk
+                    yield name, number
 
-    def compared(self, id_: str, record: ClusterRecord, accepted: frozenset[Place]) -> Identity:
-        """Record and machines."""
-        disks = self._disks(id_, record)
+    def compared(self, id_: str, record: ClusterRecord) -> Identity:
+        """Record and machines. As long as there is no file system, hosts.yml says which disk is which."""
+        is_made = record.initialised or self.manager.meta.exists or self.has_blocks
+        places = {(name, at): self.facts[name].disks[at].path for name, at in self.marked(id_)}
+        disks = disks_at(record, places, self._own(places, id_)) if is_made else {at: DiskName(*at) for at in places}
         moved = frozenset(place for place, disk in disks.items() if disk.node != place[0])
-        missing, was_at = self._missing(record, disks)
+        missing, was_at = missing_disks(self.config, self.facts, record, disks)
         found = [*self.other_ids(id_), *self._against(id_, record, disks)]
-        of_nodes = [*self._moved(record, disks, moved - accepted), *self._copied(disks), *self.foreign()]
+        of_nodes = [*self._moved(record, disks, moved - self.accepted), *self._copied(disks), *self.foreign()]
         return Identity(
             id=id_,
             record=record,
@@ -249,77 +310,49 @@ class _Look:
             lost=() if found else tuple(self._lost(record)),
         )
 
-    def _own(self, name: str, disk: DiskFact, id_: str) -> DiskName | None:
-        """What a disk says of itself."""
-        path = disk_path(self.config, disk)
-        for copy in self.facts[name].records:
-            if copy.path == path and copy.record and copy.record.id == id_:
-                return copy.disk
-        return None
-
-    def _disks(self, id_: str, record: ClusterRecord) -> dict[Place, DiskName]:
-        """Each disk by what it says; one that says nothing by its path, then by its place.
-
-        What a disk says does not count where the record has its directory under another name, and that name no more: a
-        prep that wrote down where it belongs now was killed before it came to the disk.
-        """
-        places = list(self.marked(id_))
-        here = {(disk.node, path) for disk, path in record.disks.items()}
-        found = {
-            (name, at): own
-            for name, at, disk in places
-            if (own := self._own(name, disk, id_)) is not None
-            and (own in record.disks or (name, disk.path) not in here)
-        }
-        for name, at, disk in places:
-            if (name, at) in found:
-                continue
-            taken = set(found.values())
-            free = [one for one in sorted(record.disks) if one.node == name and one not in taken]
-            same = [one for one in free if record.disks[one] == disk.path]
-            found[name, at] = (same or free or [next_name(name, at, taken | set(record.disks))])[0]
+    def _own(self, places: dict[Place, PurePosixPath], id_: str) -> dict[Place, DiskName]:
+        """What the disks say of themselves."""
+        found: dict[Place, DiskName] = {}
+        for name, fact in self.facts.items():
+            said = {copy.path: copy.disk for copy in fact.records if copy.record and copy.record.id == id_}
+            for at, disk in enumerate(fact.disks):
+                own = said.get(disk_path(self.config, disk)) if (name, at) in places else None
+                if own is not None:
+                    found[name, at] = own
         return found
 
-    def _missing(
-        self, record: ClusterRecord, disks: dict[Place, DiskName]
-    ) -> tuple[list[DiskName], dict[Place, PurePosixPath]]:
-        """Recorded disks that nothing in hosts.yml can be, and where the disk was of a directory without a marker."""
-        missing: list[DiskName] = []
-        was_at: dict[Place, PurePosixPath] = {}
-        for node in record.nodes:
-            lacking = [name for name in sorted(record.disks) if name.node == node and name not in disks.values()]
-            if node not in {one.name for one in self.config.nodes}:
-                missing += lacking
-                continue
-            if node not in self.facts:
-                continue
-            dirs = enumerate(self.facts[node].disks)
-            free = {disk.path: (node, at) for at, disk in dirs if (node, at) not in disks}
-            for name in [name for name in lacking if record.disks[name] in free]:
-                del free[record.disks[name]]
-                lacking.remove(name)
-            for name, place in zip(lacking, free.values(), strict=False):
-                was_at[place] = record.disks[name]
-            missing += lacking[len(free) :]
-        return missing, was_at
-
     def _against(self, id_: str, record: ClusterRecord, disks: dict[Place, DiskName]) -> list[Problem]:
-        """The manager's part: its age, its disk with the metadata, the path of a shared file system."""
-        config, first = self.config, (self.config.manager.name, 0)
+        """The manager's part: its disk with the metadata, its age, the path of a shared file system."""
+        config, name = self.config, self.config.manager.name
         if self.backend.layout is None:
             is_moved = record.initialised and record.shared_path != config.shared_directory
             return [questions.other_shared_path(config, record)] if is_moved and not self.here else []
-        on, off = self.newest(id_, on=first[0]), self.newest(id_, off=first[0])
-        if on is not None and off is not None and off.serial > on.serial and not self.here:
+        found = self._metadata(record, disks)
+        on, off = self.newest(id_, on=name), self.newest(id_, off=name)
+        if not found and on is not None and off is not None and off.serial > on.serial and not self.here:
             return [questions.older_manager(config, on, off)]
+        return found
+
+    def _metadata(self, record: ClusterRecord, disks: dict[Place, DiskName]) -> list[Problem]:
+        """The manager's first disk is not the one with the metadata. `here` makes it that one, where metadata was put
+        there, and where there is none at all any more; never while it is seen in another directory.
+        """
+        config, first = self.config, (self.config.manager.name, 0)
         if not record.initialised or disks.get(first) == record.metadata:
             return []
+        exists, elsewhere, owner = self.manager.meta.exists, self._metadata_elsewhere(), record.metadata.node
+        is_silent = owner not in self.facts and owner in {node.name for node in config.nodes}
+        if self.here and (exists or not (elsewhere or is_silent)):
+            return []
         at = [place for place, disk in disks.items() if disk == record.metadata]
-        if at:
-            name, number = at[0]
-            return [questions.metadata_at(config, name, self.facts[name].disks[number].path)]
-        is_restored = self.here and self.manager.meta.exists
-        return [] if is_restored else [questions.metadata_missing(config, record, exists=self.manager.meta.exists)]
+        old = [(name, self.facts[name].disks[number].path) for name, number in at]
+        for name, path in old[:1]:
+            is_there = (name, path) in elsewhere
+            if exists or is_there or not elsewhere:
+                return [questions.metadata_at(config, name, path, exists=exists, is_there=is_there)]
+        if elsewhere and not exists:
+            return [questions.metadata_at(config, *elsewhere[0])]
+        return [questions.metadata_missing(config, record, exists=exists, is_silent=is_silent)]
 
     def _moved(self, record: ClusterRecord, disks: dict[Place, DiskName], moved: frozenset[Place]) -> list[Problem]:
         nodes = dict.fromkeys(name for name, _ in sorted(moved))
@@ -330,12 +363,7 @@ class _Look:
 
     def _copied(self, disks: dict[Place, DiskName]) -> list[Problem]:
         """Two directories that are the same disk: one is a copy."""
-        found = []
-        for place, disk in disks.items():
-            twins = [other for other, same in disks.items() if same == disk and other != place]
-            if twins:
-                found.append(questions.copied(self.config, place, twins[0], disk))
-        return found
+        return [questions.copied(self.config, place, other, disks[place]) for place, other in twins(disks)]
 
     def foreign(self) -> list[Problem]:
         """Directories without a marker that a machine remembers as another cluster's."""
@@ -352,8 +380,11 @@ class _Look:
         return found
 
     def _lost(self, record: ClusterRecord) -> list[Problem]:
-        if self.backend.layout is None or not record.initialised:
+        if not record.initialised:
             return []
+        if self.backend.layout is None:
+            is_empty = self._is_shared_empty() and not self.here
+            return [questions.shared_files_gone(self.config, record)] if is_empty else []
         meta = self.manager.meta
         if not meta.exists:
             return self.stray_metadata() or [questions.metadata_gone(self.config, record)]
@@ -361,11 +392,3 @@ class _Look:
         if None not in (found, record.file_system_id) and found != record.file_system_id and not self.here:
             return [questions.other_file_system(self.config, record, str(found))]
         return []
-
-
-def next_name(node: str, number: int, taken: set[DiskName]) -> DiskName:
-    """The name of a disk that is new: its place in hosts.yml, or the next number that the node has not used."""
-    wanted = DiskName(node, number)
-    if wanted not in taken:
-        return wanted
-    return DiskName(node, max(disk.number for disk in taken if disk.node == node) + 1)

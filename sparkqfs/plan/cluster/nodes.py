@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparkqfs.config.model import ClusterConfig, NodeConfig
-from sparkqfs.errors import Problem
+from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts.nodes import NodeFacts
-from sparkqfs.facts.record import ClusterRecord, DiskName
 from sparkqfs.plan.cluster.directories import (
     PRIVATE_MODE,
     directory_fault,
@@ -16,17 +15,11 @@ from sparkqfs.plan.cluster.directories import (
     private_directory,
     shared_notebooks,
 )
-from sparkqfs.plan.cluster.identity import Identity, Place, identify
-from sparkqfs.plan.cluster.markers import cluster_id_of, marker_steps
+from sparkqfs.plan.cluster.disk_names import Place
+from sparkqfs.plan.cluster.identity import Identity, identify
+from sparkqfs.plan.cluster.markers import cluster_id_of, marker_steps, new_disk_steps
 from sparkqfs.plan.cluster.ownership import name_problems, name_steps
-from sparkqfs.plan.cluster.record import (
-    added,
-    forgotten,
-    names_of_disks,
-    record_steps,
-    settled,
-    wanted_record,
-)
+from sparkqfs.plan.cluster.record import added, copy_steps, forgotten, names_of_disks, settled, wanted_record
 from sparkqfs.plan.cluster.trust import plan_trust
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
@@ -70,24 +63,54 @@ def plan_prep(
     Without the manager's facts the other nodes still get their directories, but no marker and no trust.
     """
     known = identify(config, facts, here=here)
-    join, leave = added(config, facts, known, adopt), forgotten(config, known, forget)
-    if join.problems or leave.problems:
-        return Plan(problems=(*join.problems, *leave.problems))
-    identity = identify(config, facts, here=here, accepted=join.places, forgotten=leave.disks)
-    prep = _Prep(config, facts, fresh, only, identity, join.places)
+    join, leave = added(config, facts, known, adopt), forgotten(config, facts, known, forget)
+    words = tuple(f"--{word}" for word, given in (("add", adopt), ("forget", forget), ("here", here)) if given)
+    without = _without_manager(config, words, only)
+    if join.problems or leave.problems or without:
+        return Plan(problems=(*join.problems, *leave.problems, *without))
+    accepted = join.places | _adopting(config, known, facts, here)
+    identity = identify(config, facts, here=here, accepted=accepted, forgotten=leave.disks)
+    prep = _Prep(config, facts, fresh, only, identity, accepted)
+    if words and identity.lost and not identity.contradictions and identity.id is not None:
+        return prep.written_down_alone()
+    return _plan(prep, words, install_engine=install_engine)
+
+
+def _without_manager(config: ClusterConfig, words: tuple[str, ...], only: tuple[str, ...]) -> list[Problem]:
+    """What these words say is written down on the manager, before anybody else has it."""
+    if not words or config.manager.name in only:
+        return []
+    what = f"{words[0]} is written down on the manager: {config.manager.name} is not in --only"
+    return [Problem(what=what, hint=f"add {config.manager.name} to --only, or leave --only out", code=ExitCode.USAGE)]
+
+
+def _adopting(config: ClusterConfig, known: Identity, facts: dict[str, NodeFacts], here: bool) -> frozenset[Place]:
+    """The manager's first disk, where it is new and gets the id of the others."""
+    manager = facts.get(config.manager.name)
+    if not here or manager is None or known.id is None or not manager.disks or manager.disks[0].marker is not None:
+        return frozenset()
+    return frozenset({(manager.name, 0)}) if backend_of(config).layout is not None else frozenset()
+
+
+def _plan(prep: _Prep, words: tuple[str, ...], *, install_engine: bool) -> Plan:
+    config, facts, manager = prep.config, prep.facts, prep.config.manager.name
     steps: list[Step] = []
-    problems: list[Problem] = [*identity.gone, *prep.id_problems]
+    problems: list[Problem] = [*prep.identity.gone, *prep.id_problems]
     unchanged: list[str] = []
     faults = {name: prep.faults(config.node(name)) for name in prep.names}
+    if words and (faults.get(manager) or manager not in faults):  # it could not be written down
+        what = f"{words[0]} waits for {manager}, on which it is written down first"
+        for name in {name for name, _ in prep.accepted} - {manager}:
+            if name in faults:
+                faults[name].append(Problem(node=name, what=what, hint=f"first what stands against {manager}"))
     ready = tuple(name for name, found in faults.items() if not found and not prep.id_problems)
-    record, names = prep.record(ready)
+    copies = prep.copies(ready)
     for name, found in faults.items():
         if name not in ready:
             problems += found
             continue
         engine = _engine_steps(facts[name]) if install_engine else []
-        copies = record_steps(config, config.node(name), facts[name], record, names) if record is not None else []
-        mine = [*engine, *prep.steps(config.node(name), copies)]
+        mine = [*engine, *prep.steps(config.node(name), [step for step in copies if step.node == name])]
         steps += mine
         if not mine:
             unchanged.append(name)
@@ -156,16 +179,42 @@ class _Prep:
         """What its engine needs for the registry."""
         return plan_trust(self.config, fact, self.ca_pem)
 
-    def record(self, ready: tuple[str, ...]) -> tuple[ClusterRecord | None, dict[Place, DiskName]]:
-        """What is to be written down, and which disk is where. Nothing new without the manager, which goes first."""
+    def copies(self, ready: tuple[str, ...]) -> tuple[Step, ...]:
+        """What is to be written down on these nodes. Nothing new without the manager, which goes first."""
         config, identity = self.config, self.identity
         id_ = "" if backend_of(config).layout is None else self.cluster_id
+        facts = {name: self.facts[name] for name in ready}
         if id_ is None or config.manager.name not in ready:
-            is_settled = not self.accepted and identity.record == identity.written
-            return (identity.written if is_settled else None), settled(identity)
+            if identity.written is None or self.accepted or identity.record != identity.written:
+                return ()
+            return copy_steps(config, facts, identity, identity.written, settled(identity))
         marked = frozenset((name, at) for name in ready for at in range(len(self.facts[name].disks)))
         names = names_of_disks(config, identity, marked, self.accepted)
-        return wanted_record(config, self.facts, identity, id_, names), names
+        return copy_steps(config, facts, identity, wanted_record(config, self.facts, identity, id_, names), names)
+
+    def written_down_alone(self) -> Plan:
+        """There is no metadata, and nothing begins before it is back. What is given up, or has another place from now
+        on, is written down all the same.
+        """
+        config, identity, facts = self.config, self.identity, self.facts
+        assert identity.id is not None
+        faults = {name: [one for one in identity.of_nodes if one.node == name] for name in self.names}
+        problems = [*identity.gone, *identity.lost, *(problem for found in faults.values() for problem in found)]
+        ready = {name: facts[name] for name, found in faults.items() if not found}
+        manager = ready.get(config.manager.name)
+        if manager is None or self.misnamed:
+            return Plan(problems=(*self.misnamed, *problems))
+        marked = frozenset(
+            place for place in self.accepted if place == (manager.name, 0) and place not in identity.disks
+        )
+        names = names_of_disks(config, identity, marked, self.accepted & {*identity.disks, *marked})
+        record = wanted_record(config, facts, identity, identity.id, names)
+        first = new_disk_steps(config, manager, identity.id, marked)
+        steps = (*first, *copy_steps(config, ready, identity, record, names))
+        changed = {step.node for step in steps}
+        return Plan(
+            steps=steps, problems=tuple(problems), unchanged=tuple(name for name in ready if name not in changed)
+        )
 
 
 def _manager_is_applied(config: ClusterConfig, facts: dict[str, NodeFacts], only: tuple[str, ...]) -> bool:

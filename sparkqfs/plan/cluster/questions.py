@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.facts.nodes import DiskFact, NodeFacts
 from sparkqfs.facts.record import ClusterRecord, DiskName, RecordFact
 from sparkqfs.plan.cluster.directories import private_directory
 from sparkqfs.plan.storage import backend_of
@@ -22,6 +22,11 @@ def _refusal(node: str | None, what: str, hint: str, setting: str | None = None)
 
 def _here(config: ClusterConfig) -> str:
     return f"`invoke prep --here {config.name}`"
+
+
+def _to_put_back(config: ClusterConfig) -> str:
+    manager, first = config.manager.name, config.manager.data_dirs[0]
+    return f"{_here(config)} makes {first} on {manager} the one for the metadata; then {LOST_METADATA}"
 
 
 def _new(config: ClusterConfig) -> str:
@@ -51,15 +56,55 @@ def elsewhere(config: ClusterConfig, record: ClusterRecord, *, is_bare: bool) ->
         hint = f"set `data_dir` of {manager} back, with {path} as its first directory"
         setting = f"nodes.{manager}.data_dir"
     what += f"; hosts.yml says {manager} and {first}, where nothing of it is"
-    return _refusal(manager, what, f"{hint}; {_new(config)}" if is_bare else hint, setting)
+    other = _new(config) if is_bare else f"if that disk is lost: {_to_put_back(config)}"
+    return _refusal(manager, what, f"{hint}; {other}", setting)
 
 
 def not_mounted(config: ClusterConfig, record: ClusterRecord) -> Problem:
     """The directory is the one that is written down, and nothing of the cluster is in it."""
     manager, first = config.manager.name, config.manager.data_dirs[0]
     what = f"{first} has no .cluster-id, and cluster {config.name} ({record.id}) has its file system's metadata there"
-    hint = f"mount the disk that belongs at {first}; if it is lost: {LOST_METADATA}"
+    hint = f"mount the disk that belongs at {first}; if it is lost: {_to_put_back(config)}"
     return _refusal(manager, f"{what}: is the disk mounted?", hint)
+
+
+def without_marker(config: ClusterConfig, node: str, disk: DiskFact, blocks: str) -> Problem:
+    """Other disks have data or a marker, and the manager's first has none; nobody remembers the cluster."""
+    first, top = config.manager.data_dirs[0], config.storage.kind
+    has = blocks if disk.has_blocks else f"no {blocks}"
+    what = f"no .cluster-id under {first}/{top}, but {node} has {has} and the marker {disk.marker or 'none'} in "
+    what += f"{disk.path}: a disk of the manager that is not mounted looks like this"
+    hint = f"mount the disk that belongs at {first}; if it is lost: {_to_put_back(config)}"
+    return _refusal(config.manager.name, what, hint)
+
+
+def managed_elsewhere(config: ClusterConfig, record: ClusterRecord) -> Problem:
+    """The manager of hosts.yml gives no answer, and it is not the machine with the metadata."""
+    manager, node = config.manager.name, record.metadata.node
+    what = f"cluster {config.name} ({record.id}) has its file system's metadata on {node} in "
+    what += f"{record.disks.get(record.metadata)}; hosts.yml says {manager}, which gives no answer"
+    return _refusal(manager, what, f"set `manager: true` for {node}", f"nodes.{manager}.manager")
+
+
+def no_marker(config: ClusterConfig, record: ClusterRecord) -> Problem:
+    """There is metadata, as it was put back from a copy, and nothing that says whose it is."""
+    manager, first = config.manager.name, config.manager.data_dirs[0]
+    top = first / record.storage
+    what = f"{top} holds a file system's metadata but no .cluster-id; cluster {config.name} is {record.id}"
+    hint = (
+        f"if it is this cluster's: `echo {record.id} > {top}/.cluster-id` there; if not, mount the disk that belongs "
+    )
+    hint += f"at {first}"
+    return _refusal(manager, what, hint)
+
+
+def shared_files_gone(config: ClusterConfig, record: ClusterRecord) -> Problem:
+    """The cluster's directory on the shared file system is empty, or not there, as when it is not mounted."""
+    manager, path = config.manager.name, config.shared_directory
+    what = f"cluster {config.name} has its files in {path}, and nothing is there: is the shared file system mounted?"
+    hint = f"mount it at {config.storage.shared.path}; if the files are gone, to begin with an empty directory: "
+    hint += _here(config)
+    return _refusal(manager, what, hint, "storage.shared.path")
 
 
 def other_kind(config: ClusterConfig, record: ClusterRecord) -> Problem:
@@ -96,19 +141,36 @@ def running_elsewhere(config: ClusterConfig, facts: dict[str, NodeFacts]) -> Pro
     return None
 
 
-def metadata_at(config: ClusterConfig, node: str, path: PurePosixPath) -> Problem:
-    """The metadata is in another directory than the manager's first."""
+def metadata_at(
+    config: ClusterConfig, node: str, path: PurePosixPath, *, exists: bool = False, is_there: bool = True
+) -> Problem:
+    """The metadata is in another directory than the manager's first, or is written down as being there: then
+    `is_there` says whether it was seen. `exists`: there is metadata in the manager's first directory too.
+    """
     manager, first = config.manager.name, config.manager.data_dirs[0]
-    what = f"the file system's metadata is in {path} on {node}; hosts.yml says {first} on {manager}"
-    if node == manager:
-        hint = f"write {path} first in `data_dir` of {manager}"
-        return _refusal(manager, what, hint, f"nodes.{manager}.data_dir")
-    hint = f"set `manager: true` for {node}, and {path} first in its `data_dir`"
-    return _refusal(manager, what, hint, f"nodes.{manager}.manager")
+    back, setting = f"write {path} first in `data_dir` of {manager}", f"nodes.{manager}.data_dir"
+    if node != manager:
+        back, setting = (
+            f"set `manager: true` for {node}, and {path} first in its `data_dir`",
+            f"nodes.{manager}.manager",
+        )
+    place = f"{path} on {node}" if is_there else f"{path} on {node}, as it is written down, and is not there"
+    what = f"the file system's metadata is in {place}; hosts.yml says {first} on {manager}"
+    if exists:
+        what += ", where there is some too" if is_there else ", where there is some"
+        return _refusal(
+            manager, what, f"{back}; if it was moved there, or put there from a copy: {_here(config)}", setting
+        )
+    if is_there:
+        return _refusal(manager, what, back, setting)
+    what += ", where there is none either"
+    return _refusal(manager, what, f"{back}, and put it back there: {LOST_METADATA}", setting)
 
 
-def metadata_missing(config: ClusterConfig, record: ClusterRecord, *, exists: bool) -> Problem:
-    """The disk with the metadata is not among those that were found; `exists`: there is metadata in its place."""
+def metadata_missing(config: ClusterConfig, record: ClusterRecord, *, exists: bool, is_silent: bool) -> Problem:
+    """The disk with the metadata is not among those that were found; `exists`: there is metadata in its place.
+    `is_silent`: its node is in hosts.yml and gives no answer.
+    """
     manager, first = config.manager.name, config.manager.data_dirs[0]
     disk, path = record.metadata, record.disks.get(record.metadata)
     what = f"{first} is not the disk with the metadata: that is disk {disk.number} of {disk.node}, last in {path}"
@@ -116,16 +178,18 @@ def metadata_missing(config: ClusterConfig, record: ClusterRecord, *, exists: bo
         hint, setting = f"mount it, and write its directory first in `data_dir` of {manager}", "data_dir"
     else:
         hint, setting = f"set `manager: true` for {disk.node}", "manager"
-    hint += f"; if it is lost: {LOST_METADATA}"
+        hint += ", and bring it back; if it is gone for good, take it out of hosts.yml" if is_silent else ""
     if exists:
         hint += f"; if what is in {first} was put there from a copy of it: {_here(config)}"
+    elif not is_silent:
+        hint += f"; if it is lost: {_to_put_back(config)}"
     return _refusal(manager, what, hint, f"nodes.{manager}.{setting}")
 
 
-def metadata_gone(config: ClusterConfig, record: ClusterRecord) -> Problem:
+def metadata_gone(config: ClusterConfig, record: ClusterRecord | None) -> Problem:
     """The disk is there, and what was on it is not."""
     manager, first = config.manager.name, config.manager.data_dirs[0]
-    id_ = f" (id {record.file_system_id})" if record.file_system_id else ""
+    id_ = f" (id {record.file_system_id})" if record is not None and record.file_system_id else ""
     what = f"cluster {config.name} has a file system{id_}, and its metadata is not in {first}"
     hint = f"mount the disk that belongs at {first}, or put the metadata back from a copy: {LOST_METADATA}"
     return _refusal(manager, what, hint)
@@ -147,12 +211,13 @@ def older_manager(config: ClusterConfig, on: ClusterRecord, off: ClusterRecord) 
     return _refusal(config.manager.name, what, hint)
 
 
-def other_id(config: ClusterConfig, node: str, record: ClusterRecord, id_: str) -> Problem:
-    """A machine remembers a cluster of this name and another id."""
+def other_id(config: ClusterConfig, node: str, record: ClusterRecord, id_: str, *, is_new: bool = False) -> Problem:
+    """A machine remembers a cluster of this name and another id. `is_new`: it is not a part of this one yet."""
     path = next((path for disk, path in record.disks.items() if disk.node == node), "a directory of its own")
     what = f"this machine remembers cluster {config.name} as {record.id or 'another'} in {path}; the manager has {id_}"
-    hint = f"correct `data_dir` or the machine in hosts.yml; to go on with what the manager has: {_here(config)}"
-    return _refusal(node, what, hint)
+    on = f"to go on with what the manager has: {_here(config)}"
+    on = f"if it joins from a cluster that is no more: `invoke prep --add {node}`" if is_new else on
+    return _refusal(node, what, f"correct `data_dir` or the machine in hosts.yml; {on}")
 
 
 def another_clusters(
@@ -191,13 +256,25 @@ def gone(config: ClusterConfig, record: ClusterRecord, missing: list[DiskName]) 
     known = {node.name for node in config.nodes}
     problems = []
     for node in dict.fromkeys(disk.node for disk in missing):
-        paths = [str(record.disks[disk]) for disk in missing if disk.node == node]
-        what = f"hosts.yml does not have {', '.join(paths)} of {node}, a part of the cluster that has data"
-        words = ",".join(f"{node}:{path}" for path in paths)
+        mine = [disk for disk in missing if disk.node == node]
+        paths = ", ".join(str(record.disks[disk]) for disk in mine)
+        what = f"hosts.yml does not have {paths} of {node}, a part of the cluster that has data"
+        words = ",".join(f"{node}:{_word(record, disk)}" for disk in mine)
         setting = f"nodes.{node}.data_dir"
         if node not in known:
-            what = f"hosts.yml does not have {node}, which is a part of the cluster and has data in {', '.join(paths)}"
+            what = f"hosts.yml does not have {node}, which is a part of the cluster and has data in {paths}"
             words, setting = node, "nodes"
-        hint = "put it back into hosts.yml; if all of its data is on other nodes, or is given up: "
-        problems.append(_refusal(node, what, f"{hint}`invoke prep --forget {words}`", setting))
+        if record.metadata in mine:
+            hint = f"put it back into hosts.yml; it has the file system's metadata; if they are lost: {_here(config)}"
+        else:
+            hint = "put it back into hosts.yml; if all of its data is on other nodes, or is given up: "
+            hint += f"`invoke prep --forget {words}`"
+        problems.append(_refusal(node, what, hint, setting))
     return tuple(problems)
+
+
+def _word(record: ClusterRecord, disk: DiskName) -> str:
+    """A disk in the words of `--forget`: its path, or its number where another one had this path too."""
+    path = record.disks[disk]
+    same = [other for other, was in record.disks.items() if other.node == disk.node and was == path]
+    return str(disk.number) if same[1:] else str(path)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from sparkqfs.config.model import ClusterConfig, NodeConfig
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts.nodes import NodeFacts
-from sparkqfs.facts.record import ClusterRecord, DiskName, text_of
-from sparkqfs.plan.cluster.identity import Identity, Place, disk_path, identify, memory_path, next_name, private_path
-from sparkqfs.plan.steps import Plan, Step, write_file
+from sparkqfs.facts.record import ClusterRecord, DiskName, next_serial
+from sparkqfs.plan.cluster.copies import Copies, withdrawal_steps
+from sparkqfs.plan.cluster.disk_names import Numbers, Place
+from sparkqfs.plan.cluster.identity import Identity, identify
+from sparkqfs.plan.steps import Plan, Step
 from sparkqfs.plan.storage import backend_of
-from sparkqfs.plan.storage.metadata import LOST_METADATA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +46,14 @@ def added(config: ClusterConfig, facts: dict[str, NodeFacts], identity: Identity
                 problems.append(_usage(f"--add: {name} has no disk {disk} in hosts.yml", f"its disks: {known}"))
         elif name in facts:
             open_ = [at for at in range(len(node.data_dirs)) if _is_open(identity, (name, at))]
-            places |= {(name, at) for at in open_}
             if len(open_) > 1 and not _is_new(identity, name):
-                places -= {(name, at) for at in open_}
-                exact = " or ".join(f"`invoke prep --add {name}:{node.data_dirs[at]}`" for at in open_)
+                words_ = [f"{name}:{node.data_dirs[at]}" for at in open_]
+                exact = " or ".join(f"`invoke prep --add {one}`" for one in (*words_, ",".join(words_)))
                 what = f"--add {name}: {len(open_)} of its disks are not the cluster's; is one of them not mounted?"
-                problems.append(Problem(node=name, what=what, hint=f"name the new one: {exact}", code=ExitCode.REFUSED))
+                hint = f"mount what is not, and name what is new: {exact}"
+                problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
+            else:
+                places |= {(name, at) for at in open_}
     return Choice(places=frozenset(places), problems=tuple(problems))
 
 
@@ -60,37 +62,53 @@ def _is_open(identity: Identity, place: Place) -> bool:
 
 
 def _is_new(identity: Identity, name: str) -> bool:
-    """Nothing is known of the node."""
-    recorded = identity.record.nodes if identity.record is not None else ()
-    return name not in recorded and name not in {node for node, _ in settled(identity)}
+    """Nothing is written down of the node; one that has a marker was left so by a run that was killed."""
+    if identity.written is not None:
+        return name not in identity.written.nodes
+    return name not in {node for node, _ in settled(identity)}
 
 
-def forgotten(config: ClusterConfig, identity: Identity, words: tuple[str, ...]) -> Choice:
+def forgotten(config: ClusterConfig, facts: dict[str, NodeFacts], identity: Identity, words: tuple[str, ...]) -> Choice:
     """The disks that `--forget` means: `NODE`, or `NODE:DISK` with the number or the path that is written down."""
     disks: set[DiskName] = set()
     problems: list[Problem] = []
     recorded = identity.record.disks if identity.record is not None else {}
     for word in words:
         name, _, disk = word.partition(":")
-        typed = {disk, str(PurePosixPath(disk))}
+        mine = {one: path for one, path in recorded.items() if one.node == name}
         meant = {
-            one
-            for one, path in recorded.items()
-            if one.node == name and (not disk or typed & {str(one.number), str(path)})
+            one for one, path in mine.items() if not disk or PurePosixPath(disk) == path or disk == str(one.number)
         }
         if not meant and not identity.gone:
             continue  # an earlier run has done it
         if not meant:
             known = ", ".join(f"{one.node}:{path}" for one, path in sorted(recorded.items()))
             problems.append(_usage(f"--forget: the cluster has no {word}", f"what it has: {known or 'nothing'}"))
-        elif identity.record is not None and identity.record.metadata in meant:
+        elif identity.record is not None and identity.record.metadata in meant and not identity.is_confirmed:
             what = f"--forget: {identity.record.metadata.node} has the file system's metadata"
-            problems.append(_usage(what, f"if it is lost: {LOST_METADATA}"))
-        elif meant & set(identity.disks.values()):
-            problems.append(_usage(f"--forget: {word} is in hosts.yml, and in use", "take it out of hosts.yml first"))
+            hint = f"bring it back; if it is lost, the manager of hosts.yml gets it: `invoke prep --here {config.name}`"
+            problems.append(_usage(what, f"{hint}, with the same --forget"))
+        elif used := [one for one in sorted(meant) if _is_in_hosts_yml(config, facts, identity, one, mine[one])]:
+            what = f"--forget: {word} is in hosts.yml"
+            what += ", and in use" if used[0].node in facts else f", and {used[0].node} gives no answer"
+            problems.append(_usage(what, "take it out of hosts.yml first"))
         else:
             disks |= meant
     return Choice(disks=frozenset(disks), problems=tuple(problems))
+
+
+def _is_in_hosts_yml(
+    config: ClusterConfig, facts: dict[str, NodeFacts], identity: Identity, disk: DiskName, path: PurePosixPath
+) -> bool:
+    """A directory of hosts.yml holds the disk, or would if it were mounted, or its node gave an answer."""
+    if disk in identity.disks.values():
+        return True
+    node = next((one for one in config.nodes if one.name == disk.node), None)
+    if node is None:
+        return False
+    if node.name not in facts:
+        return True
+    return path in node.data_dirs and (node.name, node.data_dirs.index(path)) not in identity.disks
 
 
 def _usage(what: str, hint: str) -> Problem:
@@ -115,14 +133,12 @@ def names_of_disks(
     named = settled(identity)
     old = identity.record
     recorded = dict(old.disks) if old is not None and old.initialised else {}
-    for name, at in sorted(moved | marked - set(identity.disks)):
-        path = config.node(name).data_dirs[at]
-        replaced = [
-            disk
-            for disk, was in recorded.items()
-            if (disk.node, was) == (name, path) and (name, at) not in moved and disk not in named.values()
-        ]
-        named[name, at] = (replaced or [next_name(name, at, {*recorded, *named.values()})])[0]
+    taken, numbers = set(named.values()), Numbers((*recorded, *named.values()))
+    free = {(disk.node, path): disk for disk, path in sorted(recorded.items(), reverse=True) if disk not in taken}
+    for place in sorted(moved | marked - set(identity.disks)):
+        path = config.node(place[0]).data_dirs[place[1]]
+        replaced = free.pop((place[0], path), None) if place not in moved else None
+        named[place] = replaced or numbers.next(place)
     return named
 
 
@@ -134,28 +150,36 @@ def wanted_record(
     has_disks = backend_of(config).layout is not None
     shared = manager.paths.get(config.shared_directory) if config.shared_directory is not None else None
     blocks = any(disk.has_blocks for fact in facts.values() for disk in fact.disks)
-    is_made = manager.meta.exists or blocks if has_disks else shared is not None and not shared.empty
+    is_found = manager.meta.exists or blocks if has_disks else shared is not None and not shared.empty
+    begins_again = identity.is_confirmed and not has_disks  # with an empty directory
+    is_made = is_found or (old is not None and old.initialised and not begins_again)
     made_id = manager.meta.file_system_id if manager.meta.exists else None
     record = ClusterRecord(
         cluster=config.name,
         id=id_,
         storage=config.storage.kind,
         serial=old.serial if old is not None else 1,
-        initialised=is_made or (old is not None and old.initialised),
-        confirmed=(identity.is_confirmed and not is_made) or (old is not None and old.confirmed),
+        initialised=is_made,
+        confirmed=not is_made and (identity.is_confirmed or (old is not None and old.confirmed)),
         file_system_id=made_id if made_id is not None or old is None else old.file_system_id,
         metadata=names.get((config.manager.name, 0), DiskName(config.manager.name, 0)),
-        disks=_disks(config, facts, identity, names) if has_disks else {},
+        disks=_disks(config, facts, identity, names, is_made=is_made) if has_disks else {},
         shared_path=None if has_disks else config.shared_directory,
     )
-    return record if record == identity.written or old is None else replace(record, serial=old.serial + 1)
+    return record if record == identity.written or old is None else replace(record, serial=next_serial(old.serial))
 
 
 def _disks(
-    config: ClusterConfig, facts: dict[str, NodeFacts], identity: Identity, names: dict[Place, DiskName]
+    config: ClusterConfig,
+    facts: dict[str, NodeFacts],
+    identity: Identity,
+    names: dict[Place, DiskName],
+    *,
+    is_made: bool,
 ) -> dict[DiskName, PurePosixPath]:
     """The disks by name. Once there is data none is left out by itself; before, those of nodes that were looked at are
-    what hosts.yml says. The first record has also the disks of nodes that do not answer.
+    what hosts.yml says. The first record of a cluster with data has all of hosts.yml: also the disks that are not
+    mounted, and those of nodes that do not answer.
     """
     old = identity.record
     found: dict[DiskName, PurePosixPath] = {}
@@ -166,14 +190,16 @@ def _disks(
             renamed.get(disk, disk): path for disk, path in old.disks.items() if old.initialised or disk.node in silent
         }
     else:
-        silent_nodes = [node for node in config.nodes if node.name not in facts]
-        found = {DiskName(node.name, at): path for node in silent_nodes for at, path in enumerate(node.data_dirs)}
+        nodes = [node for node in config.nodes if is_made or node.name not in facts]
+        places = {(node.name, at): path for node in nodes for at, path in enumerate(node.data_dirs)}
+        found = {DiskName(*place): path for place, path in places.items() if place not in names}
     return found | {disk: config.node(name).data_dirs[at] for (name, at), disk in names.items()}
 
 
 def plan_record(config: ClusterConfig, facts: dict[str, NodeFacts], *, erasing: bool = False) -> Plan:
-    """The copies that differ, on every node that answered. `erasing`: the file system is about to be erased; a run that
-    is killed meanwhile leaves none, or the one of before, and both may be written down again.
+    """The copies that differ, on every node that answered. `erasing`: the file system is about to be erased, and a new
+    one may be made, whatever the cluster has in other kinds of storage; a run that is killed meanwhile leaves none, or
+    the one of before, and both may be written down again.
     """
     identity = identify(config, facts)
     if identity.id is None or identity.contradictions or identity.of_nodes:
@@ -181,42 +207,21 @@ def plan_record(config: ClusterConfig, facts: dict[str, NodeFacts], *, erasing: 
     names = names_of_disks(config, identity, frozenset(), frozenset())
     record = wanted_record(config, facts, identity, identity.id, names)
     if erasing and record.initialised:
-        serial = (identity.written.serial if identity.written is not None else 0) + 1
-        record = replace(record, serial=serial, initialised=False, file_system_id=None)
-    steps: list[Step] = []
-    for node in config.nodes:
-        if node.name in facts:
-            steps += record_steps(config, node, facts[node.name], record, names)
-    return Plan(steps=tuple(steps))
+        serial = next_serial(identity.written.serial) if identity.written is not None else 1
+        record = replace(record, serial=serial, initialised=False, confirmed=True, file_system_id=None)
+    return Plan(steps=copy_steps(config, facts, identity, record, names))
 
 
-def copies(
-    config: ClusterConfig, node: NodeConfig, fact: NodeFacts, record: ClusterRecord, names: dict[Place, DiskName]
-) -> Iterator[tuple[PurePosixPath, str, int]]:
-    """Every copy that a node has: path, text, mode."""
-    if node.manager:
-        yield private_path(config), text_of(record, node.name), 0o600
-    for at, disk in enumerate(fact.disks):
-        if (node.name, at) in names and backend_of(config).layout is not None:
-            yield disk_path(config, disk), text_of(record, node.name, names[node.name, at]), 0o444
-    yield memory_path(config), text_of(record, node.name), 0o644
-
-
-def record_steps(
-    config: ClusterConfig, node: NodeConfig, fact: NodeFacts, record: ClusterRecord, names: dict[Place, DiskName]
-) -> list[Step]:
-    """The copies of a node that are missing or differ."""
-    there = {copy.path: copy for copy in fact.records}
-    steps: list[Step] = []
-    for path, text, mode in copies(config, node, fact, record, names):
-        copy = there.get(path)
-        if copy is None:
-            why = "missing"
-        elif copy.record is None:
-            why = f"it cannot be read: {copy.fault}"
-        elif text == text_of(copy.record, copy.node, copy.disk):
-            continue
-        else:
-            why = f"it says {copy.record.id}, serial {copy.record.serial}; now {record.id}, serial {record.serial}"
-        steps.append(write_file(node.name, path, text, uid=0, gid=0, mode=mode, what=f"record {path}", why=why))
-    return steps
+def copy_steps(
+    config: ClusterConfig,
+    facts: dict[str, NodeFacts],
+    identity: Identity,
+    record: ClusterRecord,
+    names: dict[Place, DiskName],
+) -> tuple[Step, ...]:
+    """The copies that differ on the nodes in `facts`. Other kinds of storage may not begin any more without a word."""
+    copies = Copies(config, record, names)
+    nodes = [node for node in config.nodes if node.name in facts]
+    steps = [step for node in nodes for step in copies.steps(node, facts[node.name])]
+    steps += [step for node in nodes for step in withdrawal_steps(config, node, facts[node.name], identity.withdrawn)]
+    return tuple(steps)
