@@ -138,7 +138,7 @@ SHAPES = (
         change=combined(third_disk("node2"), unmounted("node2", D2)),
         add=("node2:/mnt/d3",),
         prep=MOUNTED,
-        typed="`invoke prep --add node2:/mnt/d2`",
+        typed="`invoke prep --add node2:/mnt/d2,node2:/mnt/d3`",
         deploy=1,
     ),
     Shape(
@@ -333,7 +333,7 @@ SHAPES = (
         name="a disk of another cluster as the manager's first",
         change=foreign("node1", D1),
         prep="this machine remembers cluster spark as 99999999-0000-0000-0000-000000000000",
-        typed="correct `data_dir` or the machine in hosts.yml",
+        typed="put the one that belongs at /mnt/d1 on node1 back",
         status="this machine remembers cluster spark as 99999999-0000-0000-0000-000000000000",
     ),
     Shape(

@@ -34,8 +34,8 @@ def ask(
     counted: bool = False,
     through: tuple[str, ...] = (),
 ) -> NodeFacts:
-    """What this machine answers, as prep would ask it; `tools` is a directory that goes before PATH, `through` a command
-    that starts the shell.
+    """What this machine answers, as prep would ask it; `tools` is a directory that goes before PATH, and `through` a
+    command that starts the shell.
     """
     path = f"{tools}:{os.environ['PATH']}" if tools else os.environ["PATH"]
     layout = backend_of(a_cluster(storage=StorageConfig(kind=storage))).layout

@@ -269,8 +269,11 @@ class _Look:
             return []
         added, current = {name for name, _ in self.accepted}, self.newest(id_)
         known = set(current.nodes) if current is not None else {name for name, _ in self.mine}
+        markers = {disk.marker for fact in self.facts.values() for disk in fact.disks}
         found = {
-            name: questions.other_id(self.config, name, copy.record, id_, is_new=name not in known)
+            name: questions.other_id(
+                self.config, name, copy.record, id_, is_new=name not in known, is_mixed=copy.record.id in markers
+            )
             for name, copy in self.mine
             if copy.record
             and copy.record.id != id_
@@ -297,7 +300,8 @@ class _Look:
         moved = frozenset(place for place, disk in disks.items() if disk.node != place[0])
         missing, was_at = missing_disks(self.config, self.facts, record, disks)
         found = [*self.other_ids(id_), *self._against(id_, record, disks)]
-        of_nodes = [*self._moved(record, disks, moved - self.accepted), *self._copied(disks), *self.foreign()]
+        asked = frozenset() if found else moved - self.accepted  # one after the other: this waits for the manager's
+        of_nodes = [*self._moved(record, disks, asked), *self._copied(disks), *self.foreign()]
         return Identity(
             id=id_,
             record=record,
@@ -306,7 +310,7 @@ class _Look:
             was_at=was_at,
             contradictions=tuple(found),
             of_nodes=tuple(of_nodes),
-            gone=questions.gone(self.config, record, missing) if record.initialised else (),
+            gone=questions.gone(self.config, record, missing, here=self.here) if record.initialised else (),
             lost=() if found else tuple(self._lost(record)),
         )
 

@@ -46,7 +46,7 @@ def cluster_id_of(
     manager = facts.get(config.manager.name)
     layout = backend_of(config).layout
     if manager is None or layout is None:
-        return None, [*identity.contradictions]
+        return None, [*identity.contradictions, *identity.lost]
     if identity.contradictions or identity.lost:
         return None, [*identity.contradictions, *identity.lost]
     marker = _first_marker(manager) or identity.id
@@ -125,10 +125,9 @@ def marker_steps(
             problems.append(_unmarked_blocks(config, node, disk, cluster_id))
         else:
             steps.append(mark_step(config, node.name, disk, cluster_id))
-    return steps, [
-        *problems,
-        *(_not_marked(config, node, disks[at], asked, identity.was_at.get((node.name, at))) for at in asked),
-    ]
+    bare = [at for at, disk in enumerate(disks) if disk.marker is None]
+    problems += [_not_marked(config, node, disks[at], bare, identity.was_at.get((node.name, at))) for at in asked]
+    return steps, problems
 
 
 def _other_marker(config: ClusterConfig, node: NodeConfig, disk: DiskFact, cluster_id: str) -> Problem:
@@ -146,17 +145,15 @@ def _unmarked_blocks(config: ClusterConfig, node: NodeConfig, disk: DiskFact, cl
 
 
 def _not_marked(
-    config: ClusterConfig, node: NodeConfig, disk: DiskFact, asked: Sequence[int], was: PurePosixPath | None
+    config: ClusterConfig, node: NodeConfig, disk: DiskFact, bare: Sequence[int], was: PurePosixPath | None
 ) -> Problem:
-    """A disk without a marker in a cluster with data; `asked` are all of the node, which one command marks."""
+    """A disk without a marker in a cluster with data. `bare` are all such disks of the node: one command marks them."""
     what = f"{marker_path(config, disk)} is missing although the cluster is initialised: is the disk at "
     what += f"{disk.path} mounted?"
     hint = f"mount it; for a machine or disk that is new, `invoke prep --add {node.name}:{disk.path}`"
-    if asked[1:]:
-        every = ",".join(f"{node.name}:{node.data_dirs[at]}" for at in asked)
-        hint = (
-            f"mount it; if all {len(asked)} of {node.name} are new, `invoke prep --add {every}`; else mount the others"
-        )
+    if bare[1:]:
+        every = ",".join(f"{node.name}:{node.data_dirs[at]}" for at in bare)
+        hint = f"mount it; if all {len(bare)} without one on {node.name} are new, `invoke prep --add {every}`"
     if was is not None:
         hint = f"this node's disk was in {was}: set `data_dir` back; or {hint}"
     return _refused(node, what, hint)

@@ -211,13 +211,22 @@ def older_manager(config: ClusterConfig, on: ClusterRecord, off: ClusterRecord) 
     return _refusal(config.manager.name, what, hint)
 
 
-def other_id(config: ClusterConfig, node: str, record: ClusterRecord, id_: str, *, is_new: bool = False) -> Problem:
-    """A machine remembers a cluster of this name and another id. `is_new`: it is not a part of this one yet."""
+def other_id(
+    config: ClusterConfig, node: str, record: ClusterRecord, id_: str, *, is_new: bool, is_mixed: bool
+) -> Problem:
+    """A machine remembers a cluster of this name and another id. `is_new`: it is not a part of this one yet;
+    `is_mixed`: there are disks of both.
+    """
+    manager, first = config.manager.name, config.manager.data_dirs[0]
     path = next((path for disk, path in record.disks.items() if disk.node == node), "a directory of its own")
     what = f"this machine remembers cluster {config.name} as {record.id or 'another'} in {path}; the manager has {id_}"
-    on = f"to go on with what the manager has: {_here(config)}"
-    on = f"if it joins from a cluster that is no more: `invoke prep --add {node}`" if is_new else on
-    return _refusal(node, what, f"correct `data_dir` or the machine in hosts.yml; {on}")
+    hint = f"correct `data_dir` or the machine in hosts.yml; to go on with what the manager has: {_here(config)}"
+    if is_mixed:
+        hint = f"there are disks of both: put the one that belongs at {first} on {manager} back, or take those of the "
+        hint += "other cluster out of hosts.yml"
+    elif is_new:
+        hint = f"if it joins from a cluster that is no more: `invoke prep --add {node}`; if not, correct hosts.yml"
+    return _refusal(node, what, hint)
 
 
 def another_clusters(
@@ -251,8 +260,10 @@ def copied(config: ClusterConfig, place: tuple[str, int], twin: tuple[str, int],
     return _refusal(place[0], what, "take the copy out of `data_dir`", f"nodes.{place[0]}.data_dir")
 
 
-def gone(config: ClusterConfig, record: ClusterRecord, missing: list[DiskName]) -> tuple[Problem, ...]:
-    """Nodes and disks of the cluster that hosts.yml does not have."""
+def gone(
+    config: ClusterConfig, record: ClusterRecord, missing: list[DiskName], *, here: bool = False
+) -> tuple[Problem, ...]:
+    """Nodes and disks of the cluster that hosts.yml does not have. `here`: the metadata has another place now."""
     known = {node.name for node in config.nodes}
     problems = []
     for node in dict.fromkeys(disk.node for disk in missing):
@@ -264,7 +275,7 @@ def gone(config: ClusterConfig, record: ClusterRecord, missing: list[DiskName]) 
         if node not in known:
             what = f"hosts.yml does not have {node}, which is a part of the cluster and has data in {paths}"
             words, setting = node, "nodes"
-        if record.metadata in mine:
+        if record.metadata in mine and not here:
             hint = f"put it back into hosts.yml; it has the file system's metadata; if they are lost: {_here(config)}"
         else:
             hint = "put it back into hosts.yml; if all of its data is on other nodes, or is given up: "

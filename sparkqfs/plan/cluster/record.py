@@ -76,9 +76,7 @@ def forgotten(config: ClusterConfig, facts: dict[str, NodeFacts], identity: Iden
     for word in words:
         name, _, disk = word.partition(":")
         mine = {one: path for one, path in recorded.items() if one.node == name}
-        meant = {
-            one for one, path in mine.items() if not disk or PurePosixPath(disk) == path or disk == str(one.number)
-        }
+        meant = _meant(identity, mine, disk)
         if not meant and not identity.gone:
             continue  # an earlier run has done it
         if not meant:
@@ -95,6 +93,14 @@ def forgotten(config: ClusterConfig, facts: dict[str, NodeFacts], identity: Iden
         else:
             disks |= meant
     return Choice(disks=frozenset(disks), problems=tuple(problems))
+
+
+def _meant(identity: Identity, mine: dict[DiskName, PurePosixPath], word: str) -> set[DiskName]:
+    """The disks of a node that a word is for; of several with one path those that are not there any more."""
+    found = {one for one, path in mine.items() if word in ("", str(one.number)) or PurePosixPath(word) == path}
+    if word:
+        return found - set(identity.disks.values()) or found
+    return found
 
 
 def _is_in_hosts_yml(

@@ -44,7 +44,7 @@ def _problems(config: ClusterConfig, copies: tuple[RecordFact, ...], file_system
     on_disk = [record for copy, record in mine if copy.disk is not None]
     record = _newest(on_disk or [record for _, record in mine])
     problems += [
-        questions.other_id(config, manager, other, record.id)
+        questions.other_id(config, manager, other, record.id, is_new=False, is_mixed=False)
         for copy, other in mine
         if other.id != record.id and copy.disk is None
     ][:1]
