@@ -10,23 +10,45 @@ from typing import Any
 import pytest
 
 from sparkqfs.config.model import ClusterConfig
+from sparkqfs.plan.cluster.copies import is_record
 from sparkqfs.plan.cluster.record import plan_record
 from sparkqfs.plan.steps import Plan
 from tests.builders import worlds
 from tests.builders.clusters import a_node_config
-from tests.builders.identity_changes import D1, Change, a_config, kind_is, renamed, swapped, with_dirs, without
+from tests.builders.identity_changes import (
+    D1,
+    D2,
+    Change,
+    a_config,
+    kind_is,
+    managed_by,
+    renamed,
+    swapped,
+    with_dirs,
+    without,
+)
 from tests.builders.identity_shapes import HERE, MOUNTED
 from tests.builders.worlds import World, a_grown_world, carry_out, facts_of, world_of
 
 
-def _joined(world: World, config: ClusterConfig) -> ClusterConfig:
-    node = a_node_config("node4", 3, manager=False, data_dirs=(PurePosixPath(D1),))
-    world.machines[node.address] = worlds.Machine(disks={D1: {}})
+def _joined(world: World, config: ClusterConfig, *dirs: str) -> ClusterConfig:
+    dirs = dirs or (D1,)
+    node = a_node_config("node4", 3, manager=False, data_dirs=tuple(map(PurePosixPath, dirs)))
+    world.machines[node.address] = worlds.Machine(disks={path: {} for path in dirs})
     return replace(config, nodes=(*config.nodes, node))
+
+
+def _metadata_moved(world: World, config: ClusterConfig) -> ClusterConfig:
+    files, first = world.at(config, "node2").disks[D1], world.at(config, "node1").disks[D1]
+    for name in [name for name in first if "checkpoint" in name]:
+        files[name] = first.pop(name)
+    return managed_by("node2")(world, config)
 
 
 CASES: dict[str, tuple[Change, dict[str, Any]]] = {
     "a node joins": (_joined, {"add": ("node4",)}),
+    "a node with several disks joins": (lambda *to: _joined(*to, D1, D2, "/mnt/d3"), {"add": ("node4",)}),
+    "the metadata has another place": (_metadata_moved, HERE),
     "a node is given up": (without("node3"), {"forget": ("node3",)}),
     "a node has another name": (renamed("node2", "rack1"), {"add": ("rack1",)}),
     "two disks were swapped": (swapped("node2", "node3", D1), {"add": ("node2:0", "node3:0")}),
@@ -36,9 +58,11 @@ CASES: dict[str, tuple[Change, dict[str, Any]]] = {
 
 
 def in_order(config: ClusterConfig, plan: Plan) -> list[Plan]:
-    """The plan cut off after each of its steps: the manager's are the first, as in jobs/cluster/prep.py."""
+    """The plan cut off after each of its steps, in the order of jobs/cluster/prep.py: the record is the last, and the
+    manager's steps are before the others' in both parts.
+    """
     first = config.manager.name
-    steps = sorted(plan.steps, key=lambda step: step.node != first)
+    steps = sorted(plan.steps, key=lambda step: (is_record(step), step.node != first))
     return [Plan(steps=tuple(steps[:count])) for count in range(len(steps) + 1)]
 
 
