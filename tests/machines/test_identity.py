@@ -340,3 +340,86 @@ def test_files_on_a_shared_path_are_written_down_when_deploy_has_made_the_first(
     moved = replace(config, storage=replace(storage, shared=SharedConfig(path=PurePosixPath("/mnt/nfs2"))))
     (problem,) = [one for one in run_prep(moved).problems if one.config_path == "storage.shared.path"][:1]
     assert "cluster plain keeps its files in /mnt/nfs/plain" in problem.what and problem.code == 5
+
+
+def test_prep_decides_from_what_it_finds_under_the_lock(machines: Machines) -> None:
+    machines.reset()
+    run_prep(machines.config)
+    with a_session(machines.config) as session:
+        session.facts()
+        machines.path("node2", "/var/lib/sparkqfs/spark.qfs.json").unlink()
+        result = prep.run(session)
+    assert [(one.subject, one.state) for one in result.outcomes] == [
+        ("node1", "unchanged"),
+        ("node2", "changed"),
+        ("node3", "unchanged"),
+    ]
+
+
+def test_prep_asks_each_machine_once(machines: Machines) -> None:
+    machines.reset()
+    run_prep(machines.config)
+    said: list[str] = []
+    with a_session(machines.config) as session:
+        session.on_event = said.append
+        assert not prep.run(session).changed
+    assert said == ["asking 3 machines"]
+
+
+def test_a_disk_that_could_not_be_marked_is_not_written_down(machines: Machines) -> None:
+    """Its node fails on the way; the other new disk, and what is known of the others, is written down."""
+    machines.reset()
+    config = machines.config
+    for name in ("node2", "node3"):
+        machines.path(name, "/mnt/d3").mkdir()
+        config = nodes_with(config, name, data_dirs=(D1, D2, "/mnt/d3"))
+    in_the_way = machines.path("node3", "/mnt/d3/qfs/.cluster-id.new/x")
+    in_the_way.mkdir(parents=True)
+    words = {"adopt": ("node2:2", "node3:2")}
+    result = run_prep(config, **words)
+    assert [(one.subject, one.state) for one in result.outcomes] == [
+        ("node1", "changed"),
+        ("node2", "changed"),
+        ("node3", "failed"),
+    ]
+    record = machines.path("node1", "/var/lib/sparkqfs/spark.qfs.json").read_text()
+    assert record.count("/mnt/d3") == 1
+    shutil.rmtree(in_the_way.parent)
+    assert not run_prep(config, **words).problems
+    assert machines.path("node1", "/var/lib/sparkqfs/spark.qfs.json").read_text().count("/mnt/d3") == 2
+    assert {outcome.state for outcome in run_prep(config).outcomes} == {"unchanged"}
+
+
+def test_deploy_writes_down_a_node_that_a_killed_prep_has_left_with_its_markers(machines: Machines) -> None:
+    machines.reset()
+    machines.path("node2", "/mnt/d3/qfs").mkdir(parents=True)
+    for name in (".cluster-id", ".cluster-name"):
+        shutil.copy(machines.path("node2", f"{D1}/qfs/{name}"), machines.path("node2", f"/mnt/d3/qfs/{name}"))
+    config = nodes_with(machines.config, "node2", data_dirs=(D1, D2, "/mnt/d3"))
+    with a_session(config) as session:
+        record.settle(session)
+    assert machines.path("node1", "/var/lib/sparkqfs/spark.qfs.json").read_text().count("/mnt/d3") == 1
+
+
+@pytest.mark.parametrize("place", ["another node", "a new disk"])
+def test_a_task_that_puts_the_metadata_back_says_where_the_manager_is(machines: Machines, place: str) -> None:
+    machines.reset()
+    _shelved(machines, "node1", D1)
+    config = _other_manager(machines) if place == "another node" else machines.config
+    name = config.manager.name
+    folder = machines.path(name, f"{D1}/qfs/checkpoint")
+    folder.mkdir(parents=True)
+    for file in ("chkpt.0.0.1", "latest"):
+        (folder / file).write_text(CHECKPOINT)
+    if place == "another node":
+        config = replace(config, nodes=tuple(node for node in config.nodes if node.name != "node1"))
+    with a_session(config) as session:
+        record.take_over(session)
+        assert session.manager_facts().disks[0].marker
+    assert machines.path(name, f"{D1}/sparkqfs").stat().st_mode & 0o777 == 0o700
+    said = [problem.what for problem in run_prep(config).problems if "does not have node1" not in problem.what]
+    assert said == []
+    with a_session(machines.config) as session:
+        found = prep.plan(session)[0].problems
+    assert bool(found) == (place == "another node")
+    assert all("set `manager: true` for node2" in str(problem.hint) for problem in found), found
