@@ -9,7 +9,7 @@ from typing import Any
 
 from sparkqfs.config.model import ClusterConfig, SharedConfig, StorageConfig
 from tests.builders.clusters import a_cluster, a_node_config
-from tests.builders.worlds import World, a_grown_world, prep, put_blocks, world_of
+from tests.builders.worlds import Machine, World, a_grown_world, prep, put_blocks, world_of
 from tests.builders.worlds import init as init_world
 
 D1, D2, D3 = "/mnt/d1", "/mnt/d2", "/mnt/d3"
@@ -225,6 +225,41 @@ def other_metadata(world: World, config: ClusterConfig) -> ClusterConfig:
     without_metadata(world, config)
     world.at(config, "node1").write(f"{D1}/qfs/checkpoint/chkpt.0.0.9", "4711")
     return config
+
+
+def metadata_to(name: str, path: str, *, copied: bool = False) -> Change:
+    """The metadata is put on another disk; `copied`: it is still on the old one, too."""
+
+    def change(world: World, config: ClusterConfig) -> ClusterConfig:
+        files = world.at(config, "node1").disks[D1]
+        for file in [file for file in files if "checkpoint" in file]:
+            world.at(config, name).disks[path][file] = files[file] if copied else files.pop(file)
+        return config
+
+    return change
+
+
+def joining(*dirs: str) -> Change:
+    """A new machine is in hosts.yml."""
+
+    def change(world: World, config: ClusterConfig) -> ClusterConfig:
+        node = a_node_config("node4", 3, manager=False, data_dirs=tuple(map(PurePosixPath, dirs)))
+        world.machines[node.address] = Machine(disks={path: {} for path in dirs})
+        return replace(config, nodes=(*config.nodes, node))
+
+    return change
+
+
+def new_manager(*dirs: str) -> Change:
+    """node1 is gone for good, and a new machine with empty disks is to be the manager."""
+
+    def change(world: World, config: ClusterConfig) -> ClusterConfig:
+        node = a_node_config("node4", 3, manager=True, data_dirs=tuple(map(PurePosixPath, dirs)))
+        world.shelf += world.machines.pop(config.node("node1").address).disks.values()
+        world.machines[node.address] = Machine(disks={path: {} for path in dirs})
+        return replace(config, nodes=(node, *(one for one in config.nodes if one.name != "node1")))
+
+    return change
 
 
 def new_disk(name: str, path: str) -> Change:

@@ -114,7 +114,7 @@ def row_of(shape: Shape) -> str:
     deploy_code = max((problem.code for problem in done.deployed), default=0)
     texts = {"undo": "hosts.yml as it was", "here": "`--here spark`"}
     words = [texts.get(key) or f"`--{key} {','.join(value)}`" for key, value in shape.answer.items()]
-    given = ", ".join(words) or ("–" if not shape.prep else "the disk, or the file, put back")
+    given = shape.way or ", ".join(words) or ("–" if not shape.prep else "the disk, or the file, put back")
     says = f"{int(code)}: {shape.prep}" if shape.prep else "goes on"
     cells = [shape.name, says, str(int(deploy_code)), shape.status or "–", given, str(done.lost_bytes)]
     return f"| {' | '.join([*cells, str(int(done.is_empty_and_healthy))])} |"

@@ -17,10 +17,13 @@ from tests.builders.identity_changes import (
     disk_moved,
     foreign,
     gone,
+    joining,
     kind_is,
     managed_by,
+    metadata_to,
     mounted_elsewhere,
     new_disk,
+    new_manager,
     node_with,
     other_and_back,
     other_metadata,
@@ -56,6 +59,8 @@ class Shape:
     """With what prep was run in the first place."""
     answer: dict[str, Any] = field(default_factory=dict)
     """Prep's flags that are the answer; `undo`: hosts.yml as it was."""
+    way: str = ""
+    """Where that is more than one command; tests/unit/test_identity_ways_out.py goes it."""
     begins: bool = False
     """The answer asks for a new, empty file system."""
     new_disks: int = 0
@@ -91,6 +96,45 @@ SHAPES = (
         prep=METADATA_ELSEWHERE,
         typed="write /mnt/d1 first",
         answer=UNDO,
+    ),
+    Shape(
+        name="the metadata was moved to another node, which is the manager now",
+        change=combined(metadata_to("node2", D1), managed_by("node2")),
+        prep="the file system's metadata is in /mnt/d1 on node1, as it is written down, and is not there",
+        typed="`invoke prep --here spark`",
+        status=WHERE,
+        answer=HERE,
+    ),
+    Shape(
+        name="the same, and the old metadata is there too",
+        change=combined(metadata_to("node2", D1, copied=True), managed_by("node2")),
+        prep=f"{METADATA_ELSEWHERE}; hosts.yml says /mnt/d1 on node2, where there is some too",
+        typed="`invoke prep --here spark`",
+        status=WHERE,
+        answer=HERE,
+    ),
+    Shape(
+        name="the metadata was moved to another disk of the manager, which is the first now",
+        change=combined(metadata_to("node1", D2), node_with("node1", data_dirs=(D2, D1))),
+        prep="the file system's metadata is in /mnt/d1 on node1, as it is written down, and is not there",
+        typed="`invoke prep --here spark`",
+        status=WHERE,
+        answer=HERE,
+    ),
+    Shape(
+        name="the manager is gone for good, and a new machine is the manager",
+        change=new_manager(D1, D2),
+        prep="has its file system's metadata on node1 in /mnt/d1; hosts.yml says node4 and /mnt/d1",
+        typed="`invoke prep --here spark` makes /mnt/d1 on node4 the one for the metadata",
+        way="`--here spark`, the metadata from a copy, `--forget node1`",
+    ),
+    Shape(
+        name="the metadata directory is gone, and so is a node",
+        change=combined(without_metadata, without("node3")),
+        prep="cluster spark has a file system (id 7), and its metadata is not in /mnt/d1",
+        typed="or put the metadata back from a copy",
+        way="`--forget node3`, the metadata from a copy",
+        status="hosts.yml does not have node3",
     ),
     Shape(name="a worker's data_dir in another order", change=node_with("node2", data_dirs=(D2, D1)), deploy=0),
     Shape(
@@ -147,6 +191,15 @@ SHAPES = (
         add=("node2:2",),
         new_disks=1,
         deploy=1,
+    ),
+    Shape(
+        name="a new node with two disks",
+        change=joining(D1, D2),
+        prep=MOUNTED,
+        typed="`invoke prep --add node4:/mnt/d1,node4:/mnt/d2`",
+        deploy=1,
+        answer={"add": ("node4:/mnt/d1", "node4:/mnt/d2")},
+        new_disks=2,
     ),
     Shape(
         name="a new disk in place of a dead one",
@@ -350,6 +403,13 @@ SHAPES = (
     ),
     Shape(name="the copies on the disks are gone", change=records(gone, ".cluster.json"), deploy=0),
     Shape(name="all copies are gone, as in a cluster of an earlier version", change=OLDER, deploy=0),
+    Shape(
+        name="a cluster of an earlier version, and a disk is not mounted",
+        change=combined(OLDER, unmounted("node3", D2)),
+        prep=MOUNTED,
+        typed="`invoke prep --add node3:/mnt/d2`",
+        deploy=1,
+    ),
     Shape(
         name="copies on the disks are cut off",
         change=records(lambda text: text[:90], ".cluster.json"),

@@ -30,8 +30,11 @@ from tests.builders.identity_changes import (
     Change,
     a_config,
     combined,
+    joining,
     kind_is,
     managed_by,
+    metadata_to,
+    new_manager,
     nodes_with,
     renamed,
     swapped,
@@ -78,46 +81,11 @@ def may_erase(world: World, config: ClusterConfig) -> bool:
     return True
 
 
-def metadata_to(name: str, path: str, *, copied: bool = False) -> Change:
-    """The metadata is put into the first directory of another disk; `copied`: it is in the old one, too."""
-
-    def change(world: World, config: ClusterConfig) -> ClusterConfig:
-        files = world.at(config, "node1").disks[D1]
-        for file in [file for file in files if "checkpoint" in file]:
-            world.at(config, name).disks[path][file] = files[file] if copied else files.pop(file)
-        return config
-
-    return change
-
-
 def without_metadata(world: World, config: ClusterConfig) -> ClusterConfig:
     files = world.at(config, "node1").disks[D1]
     for name in [name for name in files if "checkpoint" in name]:
         del files[name]
     return config
-
-
-def new_manager(*dirs: str) -> Change:
-    """node1 is gone for good, and a new machine with empty disks is to be the manager."""
-
-    def change(world: World, config: ClusterConfig) -> ClusterConfig:
-        node = a_node_config("node4", 3, manager=True, data_dirs=tuple(map(PurePosixPath, dirs)))
-        world.machines.pop(config.node("node1").address)
-        world.machines[node.address] = worlds.Machine(disks={path: {} for path in dirs})
-        return replace(config, nodes=(node, *(one for one in config.nodes if one.name != "node1")))
-
-    return change
-
-
-def joining(*dirs: str) -> Change:
-    """A new machine is in hosts.yml."""
-
-    def change(world: World, config: ClusterConfig) -> ClusterConfig:
-        node = a_node_config("node4", 3, manager=False, data_dirs=tuple(map(PurePosixPath, dirs)))
-        world.machines[node.address] = worlds.Machine(disks={path: {} for path in dirs})
-        return replace(config, nodes=(*config.nodes, node))
-
-    return change
 
 
 def grown(change: Change) -> tuple[World, ClusterConfig]:
@@ -376,16 +344,18 @@ def test_a_word_for_another_kind_is_over_when_there_is_a_file_system() -> None:
 
 
 def test_an_erasing_that_was_killed_goes_on_where_the_cluster_has_files_of_another_kind() -> None:
-    world = a_grown_world(CONFIG)
-    other = kind_is("hdfs")(world, CONFIG)
-    planned(world, other, here=True)
-    worlds.init(world, other, "BP-1")
-    carry_out(world, other, plan_record(other, facts_of(world, other), erasing=True))
+    first = kind_is("hdfs")(world_of(CONFIG), CONFIG)
+    world = a_grown_world(first)
+    planned(world, CONFIG, here=True)
+    worlds.init(world, CONFIG, "8")
+    carry_out(world, first, plan_record(first, facts_of(world, first), erasing=True))
     for machine in world.machines.values():
-        for path in [path for path in machine.names("") if "/hdfs/name/" in path]:
+        for path in [path for path in machine.names("") if worlds.is_data(path) and "/hdfs/" in path]:
             files, name = machine._of(path)
             del files[name]
-    assert may_erase(world, other) and not planned(world, other).problems
+    assert may_erase(world, first) and not planned(world, first).problems
+    worlds.init(world, first, "BP-2")
+    assert record_of(world, first).initialised and not record_of(world, first).confirmed
 
 
 # --- a shared path --------------------------------------------------------------------------------
