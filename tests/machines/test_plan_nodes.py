@@ -14,7 +14,7 @@ import pytest
 
 from sparkqfs.config.model import OwnerConfig, RegistryConfig
 from sparkqfs.plan.cluster.directories import wanted_directories
-from sparkqfs.plan.steps import Secret, Step, make_directory, script_of, write_file
+from sparkqfs.plan.steps import Secret, ShellStep, Step, make_directory, script_of, write_file
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.builders.facts import (
     CLUSTER_ID,
@@ -63,14 +63,18 @@ def test_the_script_makes_directories_and_files_with_the_modes_asked_for(tmp_pat
     assert (tmp_path / "new" / "key").read_text() == "$(id) `id` '\"\n"
 
 
+def a_file(path: Path, mode: int) -> ShellStep:
+    place = PurePosixPath(path)
+    return write_file("node1", place, "text", uid=os.getuid(), gid=os.getgid(), mode=mode, what="file", why="x")
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o644, 0o444])
 def test_a_file_is_made_with_its_mode_and_a_link_put_in_its_place_is_not_followed(tmp_path: Path, mode: int) -> None:
     """Who owns the directory swaps the new file for a link as soon as it is there."""
     victim, target = tmp_path / "victim", tmp_path / "own" / "file"
     victim.write_text("kept")
     victim.chmod(0o640)
-    who = {"uid": os.getuid(), "gid": os.getgid(), "mode": mode, "what": "file", "why": "x"}
-    step = write_file("node1", PurePosixPath(target), "text", **who)
+    step = a_file(target, mode)
     at = next(at for at, line in enumerate(step.lines) if "base64 -d" in line) + 1
     swap = f"m=$(stat -c %a {target}.new); rm {target}.new; ln -s {victim} {target}.new; printf '%s\\n' $m"
     done = sh(script_of((replace(step, lines=(*step.lines[:at], swap, *step.lines[at:])),)))
@@ -80,8 +84,7 @@ def test_a_file_is_made_with_its_mode_and_a_link_put_in_its_place_is_not_followe
 
 def test_a_directory_in_place_of_a_file_is_said_and_nothing_is_put_into_it(tmp_path: Path) -> None:
     (tmp_path / "file").mkdir()
-    who = {"uid": os.getuid(), "gid": os.getgid(), "mode": 0o644, "what": "file", "why": "x"}
-    done = sh(script_of((write_file("node1", PurePosixPath(tmp_path / "file"), "text", **who),)))
+    done = sh(script_of((a_file(tmp_path / "file", 0o644),)))
     assert done.returncode != 0 and list((tmp_path / "file").iterdir()) == []
 
 

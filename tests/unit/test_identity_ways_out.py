@@ -305,7 +305,7 @@ def test_a_node_of_hosts_yml_that_gives_no_answer_is_not_forgotten() -> None:
 def test_a_disk_of_hosts_yml_that_is_not_mounted_is_not_forgotten() -> None:
     world, config = grown(unmounted("node2", D2))
     plan = planned(world, config, forget=("node2:/mnt/d2",))
-    assert whats(plan) == ["--forget: node2:/mnt/d2 is in hosts.yml, and in use"] and plan.steps == ()
+    assert whats(plan) == ["--forget: node2:/mnt/d2 is in hosts.yml, and not mounted"] and plan.steps == ()
 
 
 def test_the_hint_names_a_disk_by_its_number_where_its_path_is_anothers_now() -> None:
@@ -444,16 +444,21 @@ def test_a_machine_that_was_in_an_earlier_cluster_of_this_name_joins_with_the_wo
 # --- all of them ----------------------------------------------------------------------------------
 
 
+def words_of(command: str) -> dict[str, Any]:
+    """The flags of a prep, as the planner takes them."""
+    pairs = dict(re.findall(r"--(\w+) (\S+)", command))
+    return {word: True if word == "here" else tuple(given.split(",")) for word, given in pairs.items()}
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=[shape.name for shape in SHAPES])
 def test_every_command_in_a_hint_ends_the_question_that_it_is_for(shape: Shape) -> None:
     """Carried out alone; what is said afterwards is not what was said before, and no data went away."""
     world = a_grown_world(CONFIG)
     config = shape.change(world, CONFIG)
     for problem in planned(world.again(), config, add=shape.add).problems:
-        for word, given in re.findall(r"`invoke prep --(\w+) (\S+)`", str(problem.hint)):
+        for command in re.findall(r"`invoke prep ([^`]+)`", str(problem.hint)):
             then, files = world.again(), world.all_files()
-            values = tuple(given.split(","))
-            planned(then, config, **({"here": True} if word == "here" else {word: values}))
+            planned(then, config, **words_of(command))
             assert then.all_files() == files
             assert problem not in planned(then, config).problems
 
@@ -484,3 +489,20 @@ def test_three_hundred_nodes_are_compared_and_written_in_seconds() -> None:
 def test_the_directories_of_a_cluster_in_other_places_are_a_question_for_an_erasing_too() -> None:
     world, config = grown(with_dirs("/mnt/x1", "/mnt/x2"))
     assert not may_erase(world, config)
+
+
+ALL_GONE = combined(*(unmounted(f"node{number}", D1, D2) for number in (1, 2, 3)))
+
+
+@pytest.mark.parametrize("is_mounted_again", [True, False])
+def test_a_word_begins_nothing_in_the_directories_of_a_file_system_that_is_written_down(is_mounted_again: bool) -> None:
+    world, config = grown(ALL_GONE)
+    disks = [disk for disk in world.shelf]
+    assert "`invoke prep --here spark`" in hints(planned(world, config))
+    plan = planned(world, config, here=True)
+    assert "its metadata is not in /mnt/d1" in "\n".join(whats(plan))
+    assert may_erase(world, config) and record_of(world, config).initialised
+    if is_mounted_again:
+        for at, disk in enumerate(disks):
+            world.at(config, f"node{at // 2 + 1}").disks[(D1, D2)[at % 2]] = disk
+        assert not planned(world, config).problems and is_at_rest(world, config)

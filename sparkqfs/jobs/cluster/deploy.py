@@ -96,7 +96,9 @@ def _check_disks(session: Session) -> None:
         for disk in fact.disks:
             if wanted is None or disk.marker != wanted:
                 what = f"{marker_path(config, disk)} is {disk.marker or 'missing'}: is the disk mounted?"
-                raise ClusterError(Problem(node=name, what=what, hint="mount it, then deploy again"))
+                raise ClusterError(
+                    Problem(node=name, what=what, hint="mount it, or `invoke prep` for what is new; then deploy again")
+                )
 
 
 def deployed(session: Session) -> set[str]:

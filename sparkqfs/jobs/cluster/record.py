@@ -7,8 +7,9 @@ import shlex
 from sparkqfs.errors import ClusterError
 from sparkqfs.jobs.cluster.prep import Applied, record_alone, without_record
 from sparkqfs.jobs.session import Session
-from sparkqfs.plan.cluster.identity import identify, memory_path, private_path
+from sparkqfs.plan.cluster.identity import identify
 from sparkqfs.plan.cluster.record import plan_record
+from sparkqfs.plan.cluster.record_paths import memory_path, private_path
 from sparkqfs.plan.cluster.takeover import plan_takeover
 from sparkqfs.plan.steps import Plan, ShellStep
 

@@ -7,7 +7,7 @@ from sparkqfs.facts.pages import StorageFact
 from sparkqfs.facts.record import RecordFact
 from sparkqfs.gather.records import gather_records
 from sparkqfs.jobs.session import Session
-from sparkqfs.plan.cluster.identity import RECORD, private_path
+from sparkqfs.plan.cluster.record_paths import RECORD, private_path
 from sparkqfs.plan.watching.remembered import remembered_problems
 
 

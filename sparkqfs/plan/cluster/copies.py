@@ -10,7 +10,7 @@ from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.facts.record import ClusterRecord, DiskName, body_of, line_of, next_serial
 from sparkqfs.plan.cluster.disk_names import Place
-from sparkqfs.plan.cluster.identity import disk_path, memory_path, private_path
+from sparkqfs.plan.cluster.record_paths import disk_path, memory_path, private_path
 from sparkqfs.plan.steps import Step, write_file
 from sparkqfs.plan.storage import backend_of
 

@@ -11,17 +11,12 @@ from pathlib import PurePosixPath
 
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
-from sparkqfs.facts.nodes import DiskFact, NodeFacts
+from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.facts.record import ClusterRecord, DiskName, RecordFact
 from sparkqfs.plan.cluster import questions
-from sparkqfs.plan.cluster.directories import private_directory
 from sparkqfs.plan.cluster.disk_names import Place, disks_at, missing_disks, twins
+from sparkqfs.plan.cluster.record_paths import RECORD, disk_path, memory_path
 from sparkqfs.plan.storage import backend_of
-
-MEMORY = PurePosixPath("/var/lib/sparkqfs")
-"""What a machine remembers of its clusters, away from the data: a mistyped `data_dir` does not hide it."""
-RECORD = ".cluster.json"
-"""The copy on a data disk, next to the marker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,23 +54,6 @@ class Identity:
     def problems(self) -> tuple[Problem, ...]:
         """All of them."""
         return (*self.contradictions, *self.of_nodes, *self.gone, *self.lost)
-
-
-def memory_path(config: ClusterConfig) -> PurePosixPath:
-    """The copy that every machine of a cluster has, one for each kind of storage."""
-    return MEMORY / f"{config.name}.{config.storage.kind}.json"
-
-
-def private_path(config: ClusterConfig) -> PurePosixPath:
-    """The manager's copy next to the secrets; clusters that use one directory after the other have their own."""
-    return private_directory(config) / memory_path(config).name
-
-
-def disk_path(config: ClusterConfig, disk: DiskFact) -> PurePosixPath:
-    """The copy on a data disk."""
-    layout = backend_of(config).layout
-    assert layout is not None
-    return disk.path / layout.top / RECORD
 
 
 def identify(
@@ -193,8 +171,9 @@ class _Look:
         return [] if is_there else [questions.metadata_gone(self.config, None)]
 
     def id_of_others(self) -> str | None:
-        """With `here`: the id of this cluster on other disks than the manager's first, which is new; only where there
-        is one and no other, and it is the one that is remembered, if any is.
+        """With `here`: the id of this cluster, where the manager's first disk is new: that of the other disks, if there
+        is one and no other, and it is the one that is remembered, if any is. Where no disk has one, that of the
+        cluster whose metadata was in this very directory: what begins in its place is begun by erasing it.
         """
         if not self.here:
             return None
@@ -202,7 +181,18 @@ class _Look:
         found = {disk.marker for disk in disks if disk.marker and disk.cluster in (None, self.config.name)}
         known = {copy.record.id for _, copy in self.mine if copy.record and copy.record.initialised}
         ids = found & known if known else found
-        return ids.pop() if len(ids) == 1 else None
+        if found:
+            return ids.pop() if len(ids) == 1 else None
+        record = newest_record(self.config, self.facts)
+        if record is None or self.backend.layout is None or self._place_of_metadata(record) != self._first():
+            return None
+        return record.id
+
+    def _first(self) -> tuple[str, PurePosixPath]:
+        return self.manager.name, self.config.manager.data_dirs[0]
+
+    def _place_of_metadata(self, record: ClusterRecord) -> tuple[str, PurePosixPath | None]:
+        return record.metadata.node, record.disks.get(record.metadata)
 
     def _other_kind(self) -> Problem | None:
         made = [record for record in self.others if record.initialised]
@@ -219,9 +209,8 @@ class _Look:
         made = [copy.record for _, copy in self.mine if copy.record and copy.record.initialised]
         found: Problem | None = None
         if made and not self.here:
-            record, first = max(made, key=lambda one: one.serial), (config.manager.name, config.manager.data_dirs[0])
-            exists = self.manager.meta.exists
-            if (record.metadata.node, record.disks.get(record.metadata)) == first:
+            record, exists = max(made, key=lambda one: one.serial), self.manager.meta.exists
+            if self._place_of_metadata(record) == self._first():
                 ask = questions.no_marker if exists else questions.not_mounted
                 return Identity(lost=(ask(config, record),))
             bare = questions.elsewhere(config, record, is_bare=self._is_bare())
@@ -253,9 +242,8 @@ class _Look:
 
     def _metadata_elsewhere(self) -> list[tuple[str, PurePosixPath]]:
         """Where there is metadata besides the manager's first data directory."""
-        first = (self.manager.name, self.config.manager.data_dirs[0])
         found = [(name, path) for name, fact in self.facts.items() for path in fact.metadata_in]
-        return [place for place in found if place != first]
+        return [place for place in found if place != self._first()]
 
     def stray_metadata(self) -> list[Problem]:
         """Metadata in another data directory than the manager's first, which has none."""

@@ -29,6 +29,12 @@ def _to_put_back(config: ClusterConfig) -> str:
     return f"{_here(config)} makes {first} on {manager} the one for the metadata; then {LOST_METADATA}"
 
 
+def _manages(config: ClusterConfig, node: str) -> str:
+    if node in {one.name for one in config.nodes}:
+        return f"set `manager: true` for {node}"
+    return f"set `manager: true` for {node}, back in hosts.yml, or give {config.manager.name} the name that it had"
+
+
 def _new(config: ClusterConfig) -> str:
     return f"to begin a new, empty cluster in the directories of hosts.yml and leave those files alone: {_here(config)}"
 
@@ -50,7 +56,7 @@ def elsewhere(config: ClusterConfig, record: ClusterRecord, *, is_bare: bool) ->
     node, path = record.metadata.node, record.disks.get(record.metadata)
     what = f"cluster {config.name} ({record.id}) has its file system's metadata on {node} in {path}"
     if node != manager:
-        hint = f"set `manager: true` for {node}, or give {manager} the name that it had"
+        hint = _manages(config, node)
         setting = f"nodes.{manager}.manager"
     else:
         hint = f"set `data_dir` of {manager} back, with {path} as its first directory"
@@ -83,7 +89,7 @@ def managed_elsewhere(config: ClusterConfig, record: ClusterRecord) -> Problem:
     manager, node = config.manager.name, record.metadata.node
     what = f"cluster {config.name} ({record.id}) has its file system's metadata on {node} in "
     what += f"{record.disks.get(record.metadata)}; hosts.yml says {manager}, which gives no answer"
-    return _refusal(manager, what, f"set `manager: true` for {node}", f"nodes.{manager}.manager")
+    return _refusal(manager, what, _manages(config, node), f"nodes.{manager}.manager")
 
 
 def no_marker(config: ClusterConfig, record: ClusterRecord) -> Problem:
@@ -91,11 +97,8 @@ def no_marker(config: ClusterConfig, record: ClusterRecord) -> Problem:
     manager, first = config.manager.name, config.manager.data_dirs[0]
     top = first / record.storage
     what = f"{top} holds a file system's metadata but no .cluster-id; cluster {config.name} is {record.id}"
-    hint = (
-        f"if it is this cluster's: `echo {record.id} > {top}/.cluster-id` there; if not, mount the disk that belongs "
-    )
-    hint += f"at {first}"
-    return _refusal(manager, what, hint)
+    hint = f"if it is this cluster's: `echo {record.id} > {top}/.cluster-id` there"
+    return _refusal(manager, what, f"{hint}; if not, mount the disk that belongs at {first}")
 
 
 def shared_files_gone(config: ClusterConfig, record: ClusterRecord) -> Problem:
@@ -150,21 +153,17 @@ def metadata_at(
     manager, first = config.manager.name, config.manager.data_dirs[0]
     back, setting = f"write {path} first in `data_dir` of {manager}", f"nodes.{manager}.data_dir"
     if node != manager:
-        back, setting = (
-            f"set `manager: true` for {node}, and {path} first in its `data_dir`",
-            f"nodes.{manager}.manager",
-        )
+        back, setting = f"{_manages(config, node)}, and {path} first in its `data_dir`", f"nodes.{manager}.manager"
     place = f"{path} on {node}" if is_there else f"{path} on {node}, as it is written down, and is not there"
     what = f"the file system's metadata is in {place}; hosts.yml says {first} on {manager}"
     if exists:
         what += ", where there is some too" if is_there else ", where there is some"
-        return _refusal(
-            manager, what, f"{back}; if it was moved there, or put there from a copy: {_here(config)}", setting
-        )
+        back += f"; if it was moved to {manager}, or put there from a copy: {_here(config)}"
+        return _refusal(manager, what, back, setting)
     if is_there:
         return _refusal(manager, what, back, setting)
     what += ", where there is none either"
-    return _refusal(manager, what, f"{back}, and put it back there: {LOST_METADATA}", setting)
+    return _refusal(manager, what, f"{back}, and mount its disk; if it is lost: {_to_put_back(config)}", setting)
 
 
 def metadata_missing(config: ClusterConfig, record: ClusterRecord, *, exists: bool, is_silent: bool) -> Problem:
@@ -177,7 +176,7 @@ def metadata_missing(config: ClusterConfig, record: ClusterRecord, *, exists: bo
     if disk.node == manager:
         hint, setting = f"mount it, and write its directory first in `data_dir` of {manager}", "data_dir"
     else:
-        hint, setting = f"set `manager: true` for {disk.node}", "manager"
+        hint, setting = _manages(config, disk.node), "manager"
         hint += ", and bring it back; if it is gone for good, take it out of hosts.yml" if is_silent else ""
     if exists:
         hint += f"; if what is in {first} was put there from a copy of it: {_here(config)}"
@@ -276,7 +275,8 @@ def gone(
             what = f"hosts.yml does not have {node}, which is a part of the cluster and has data in {paths}"
             words, setting = node, "nodes"
         if record.metadata in mine and not here:
-            hint = f"put it back into hosts.yml; it has the file system's metadata; if they are lost: {_here(config)}"
+            hint = "put it back into hosts.yml: it has the file system's metadata; if they are lost: "
+            hint += f"`invoke prep --here {config.name} --forget {words}`"
         else:
             hint = "put it back into hosts.yml; if all of its data is on other nodes, or is given up: "
             hint += f"`invoke prep --forget {words}`"

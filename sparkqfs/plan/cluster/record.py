@@ -87,9 +87,10 @@ def forgotten(config: ClusterConfig, facts: dict[str, NodeFacts], identity: Iden
             hint = f"bring it back; if it is lost, the manager of hosts.yml gets it: `invoke prep --here {config.name}`"
             problems.append(_usage(what, f"{hint}, with the same --forget"))
         elif used := [one for one in sorted(meant) if _is_in_hosts_yml(config, facts, identity, one, mine[one])]:
-            what = f"--forget: {word} is in hosts.yml"
-            what += ", and in use" if used[0].node in facts else f", and {used[0].node} gives no answer"
-            problems.append(_usage(what, "take it out of hosts.yml first"))
+            is_used = "in use" if set(used) & set(identity.disks.values()) else "not mounted"
+            why = is_used if used[0].node in facts else f"{used[0].node} gives no answer"
+            hint = "take it out of hosts.yml first"
+            problems.append(_usage(f"--forget: {word} is in hosts.yml, and {why}", hint))
         else:
             disks |= meant
     return Choice(disks=frozenset(disks), problems=tuple(problems))

@@ -8,7 +8,7 @@ from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts.record import ClusterRecord, RecordFact
 from sparkqfs.plan.cluster import questions
-from sparkqfs.plan.cluster.identity import RECORD, memory_path, private_path
+from sparkqfs.plan.cluster.record_paths import RECORD, memory_path, private_path
 from sparkqfs.plan.storage import backend_of
 
 
