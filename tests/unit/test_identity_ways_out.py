@@ -203,15 +203,20 @@ def test_the_same_without_a_record_as_in_a_cluster_of_an_earlier_version() -> No
     assert not planned(world, config).problems and is_at_rest(world, config)
 
 
-def test_metadata_that_was_put_back_without_its_marker_gets_it_by_the_edit_in_the_hint() -> None:
+@pytest.mark.parametrize("by", ["the edit in the hint", "a word"])
+def test_metadata_that_was_put_back_without_its_marker_gets_it(by: str) -> None:
     world = a_grown_world(CONFIG)
     files = world.at(CONFIG, "node1").disks[D1]
     metadata = {name: text for name, text in files.items() if "checkpoint" in name}
     world.at(CONFIG, "node1").disks[D1] = metadata
     (problem,) = planned(world, CONFIG).problems
     text, path = re.findall(r"`echo (\S+) > (\S+)` there", str(problem.hint))[0]
-    world.at(CONFIG, "node1").write(path, f"{text}\n")
-    assert not planned(world, CONFIG).problems and is_at_rest(world, CONFIG)
+    if by == "a word":
+        assert not planned(world, CONFIG, here=True).problems
+    else:
+        world.at(CONFIG, "node1").write(path, f"{text}\n")
+        assert not planned(world, CONFIG).problems
+    assert is_at_rest(world, CONFIG) and world.at(CONFIG, "node1").read(path) == f"{text}\n"
 
 
 def test_a_manager_that_gives_no_answer_and_is_no_longer_the_manager_is_said() -> None:

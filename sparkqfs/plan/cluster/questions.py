@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import PurePosixPath
 
 from sparkqfs.config.model import ClusterConfig
@@ -264,12 +265,13 @@ def gone(
 ) -> tuple[Problem, ...]:
     """Nodes and disks of the cluster that hosts.yml does not have. `here`: the metadata has another place now."""
     known = {node.name for node in config.nodes}
+    counts = Counter((disk.node, path) for disk, path in record.disks.items())
     problems = []
     for node in dict.fromkeys(disk.node for disk in missing):
         mine = [disk for disk in missing if disk.node == node]
         paths = ", ".join(str(record.disks[disk]) for disk in mine)
         what = f"hosts.yml does not have {paths} of {node}, a part of the cluster that has data"
-        words = ",".join(f"{node}:{_word(record, disk)}" for disk in mine)
+        words = ",".join(f"{node}:{_word(record, disk, counts)}" for disk in mine)
         setting = f"nodes.{node}.data_dir"
         if node not in known:
             what = f"hosts.yml does not have {node}, which is a part of the cluster and has data in {paths}"
@@ -284,8 +286,7 @@ def gone(
     return tuple(problems)
 
 
-def _word(record: ClusterRecord, disk: DiskName) -> str:
+def _word(record: ClusterRecord, disk: DiskName, counts: Counter[tuple[str, PurePosixPath]]) -> str:
     """A disk in the words of `--forget`: its path, or its number where another one had this path too."""
     path = record.disks[disk]
-    same = [other for other, was in record.disks.items() if other.node == disk.node and was == path]
-    return str(disk.number) if same[1:] else str(path)
+    return str(path) if counts[disk.node, path] == 1 else str(disk.number)
