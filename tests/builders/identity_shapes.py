@@ -182,7 +182,8 @@ SHAPES = (
         change=combined(third_disk("node2"), unmounted("node2", D2)),
         add=("node2:/mnt/d3",),
         prep=MOUNTED,
-        typed="`invoke prep --add node2:/mnt/d2,node2:/mnt/d3`",
+        typed="`invoke prep --add node2:/mnt/d2`",
+        new_disks=1,
         deploy=1,
     ),
     Shape(

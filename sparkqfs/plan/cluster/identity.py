@@ -166,9 +166,13 @@ class _Look:
         return [questions.unreadable(self.config, *self.faulty[0])]
 
     def unrecorded(self, marker: str | None) -> list[Problem]:
-        """The manager gets the id of the other disks, there is no metadata, and nothing is written down."""
-        is_there = marker is not None or self.backend.layout is None or self.manager.meta.exists
-        return [] if is_there else [questions.metadata_gone(self.config, None)]
+        """Nothing is written down, and there is no metadata: for the data, or where the manager gets the id of other
+        disks. What an init has left that did not end is its own matter.
+        """
+        meta = self.manager.meta
+        if self.backend.layout is None or meta.exists or meta.init or (marker is not None and not self.has_blocks):
+            return []
+        return self.stray_metadata() or [questions.metadata_gone(self.config, None)]
 
     def id_of_others(self) -> str | None:
         """With `here`: the id of this cluster, where the manager's first disk is new: that of the other disks, if there
@@ -210,6 +214,9 @@ class _Look:
         found: Problem | None = None
         if made and not self.here:
             record, exists = max(made, key=lambda one: one.serial), self.manager.meta.exists
+            stray = self.stray_metadata()
+            if stray:
+                return Identity(contradictions=tuple(stray))
             if self._place_of_metadata(record) == self._first():
                 ask = questions.no_marker if exists else questions.not_mounted
                 return Identity(lost=(ask(config, record),))
@@ -288,7 +295,8 @@ class _Look:
         moved = frozenset(place for place, disk in disks.items() if disk.node != place[0])
         missing, was_at = missing_disks(self.config, self.facts, record, disks)
         found = [*self.other_ids(id_), *self._against(id_, record, disks)]
-        asked = frozenset() if found else moved - self.accepted  # one after the other: this waits for the manager's
+        asked = frozenset() if found else moved - self.accepted  # one after the other: these wait for the manager's
+        missing = [] if found else missing
         of_nodes = [*self._moved(record, disks, asked), *self._copied(disks), *self.foreign()]
         return Identity(
             id=id_,

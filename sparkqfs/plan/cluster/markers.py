@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
@@ -100,34 +101,43 @@ def new_disk_steps(config: ClusterConfig, fact: NodeFacts, cluster_id: str, plac
     return [*marks, *name_steps(config, replace(fact, disks=disks))]
 
 
-def marker_steps(
+class Marks(NamedTuple):
+    """What becomes of the disks of a node that have no marker."""
+
+    steps: tuple[Step, ...] = ()
+    stops: tuple[Problem, ...] = ()
+    """Nothing is changed on the node before these are answered."""
+    asks: tuple[Problem, ...] = ()
+    """Disks that may not be mounted: no directory is made on the node; a new disk that was named gets its marker."""
+
+
+def marks_of(
     config: ClusterConfig,
     node: NodeConfig,
     facts: dict[str, NodeFacts],
     cluster_id: str,
     identity: Identity,
     accepted: frozenset[Place],
-) -> tuple[list[Step], list[Problem]]:
+) -> Marks:
     """The marker on every disk of a node that lacks it, and what stands against that."""
     guarded = holds_data(config, facts)
     steps: list[Step] = []
+    stops: list[Problem] = []
     asked: list[int] = []
-    problems: list[Problem] = []
     disks = facts[node.name].disks
     for at, disk in enumerate(disks):
         if disk.marker == cluster_id:
             continue
         if disk.marker is not None:
-            problems.append(_other_marker(config, node, disk, cluster_id))
+            stops.append(_other_marker(config, node, disk, cluster_id))
         elif guarded and (node.name, at) not in accepted:
             asked.append(at)
         elif disk.has_blocks:
-            problems.append(_unmarked_blocks(config, node, disk, cluster_id))
+            stops.append(_unmarked_blocks(config, node, disk, cluster_id))
         else:
             steps.append(mark_step(config, node.name, disk, cluster_id))
-    bare = [at for at, disk in enumerate(disks) if disk.marker is None]
-    problems += [_not_marked(config, node, disks[at], bare, identity.was_at.get((node.name, at))) for at in asked]
-    return steps, problems
+    asks = [_not_marked(config, node, disks[at], asked, identity.was_at.get((node.name, at))) for at in asked]
+    return Marks(tuple(steps), tuple(stops), tuple(asks))
 
 
 def _other_marker(config: ClusterConfig, node: NodeConfig, disk: DiskFact, cluster_id: str) -> Problem:
@@ -145,15 +155,15 @@ def _unmarked_blocks(config: ClusterConfig, node: NodeConfig, disk: DiskFact, cl
 
 
 def _not_marked(
-    config: ClusterConfig, node: NodeConfig, disk: DiskFact, bare: Sequence[int], was: PurePosixPath | None
+    config: ClusterConfig, node: NodeConfig, disk: DiskFact, asked: Sequence[int], was: PurePosixPath | None
 ) -> Problem:
-    """A disk without a marker in a cluster with data. `bare` are all such disks of the node: one command marks them."""
+    """A disk without a marker in a cluster with data; `asked` are all of the node, which one command marks."""
     what = f"{marker_path(config, disk)} is missing although the cluster is initialised: is the disk at "
     what += f"{disk.path} mounted?"
     hint = f"mount it; for a machine or disk that is new, `invoke prep --add {node.name}:{disk.path}`"
-    if bare[1:]:
-        every = ",".join(f"{node.name}:{node.data_dirs[at]}" for at in bare)
-        hint = f"mount it; if all {len(bare)} without one on {node.name} are new, `invoke prep --add {every}`"
+    if asked[1:]:
+        every = ",".join(f"{node.name}:{node.data_dirs[at]}" for at in asked)
+        hint = f"mount it; if all {len(asked)} without one on {node.name} are new, `invoke prep --add {every}`"
     if was is not None:
         hint = f"this node's disk was in {was}: set `data_dir` back; or {hint}"
     return _refused(node, what, hint)

@@ -17,7 +17,7 @@ from sparkqfs.plan.cluster.directories import (
 )
 from sparkqfs.plan.cluster.disk_names import Place
 from sparkqfs.plan.cluster.identity import Identity, identify
-from sparkqfs.plan.cluster.markers import cluster_id_of, marker_steps, new_disk_steps
+from sparkqfs.plan.cluster.markers import Marks, cluster_id_of, marks_of, new_disk_steps
 from sparkqfs.plan.cluster.ownership import name_problems, name_steps
 from sparkqfs.plan.cluster.record import added, copy_steps, forgotten, names_of_disks, settled, wanted_record
 from sparkqfs.plan.cluster.trust import plan_trust
@@ -85,11 +85,10 @@ def _without_manager(config: ClusterConfig, words: tuple[str, ...], only: tuple[
 
 
 def _adopting(config: ClusterConfig, known: Identity, facts: dict[str, NodeFacts], here: bool) -> frozenset[Place]:
-    """The manager's first disk, where it is new and gets the id of the others."""
-    manager = facts.get(config.manager.name)
-    if not here or manager is None or known.id is None or not manager.disks or manager.disks[0].marker is not None:
+    """The manager's first disk with `--here`: where it is new it gets the id of the others."""
+    if not here or config.manager.name not in facts or known.id is None:
         return frozenset()
-    return frozenset({(manager.name, 0)}) if backend_of(config).layout is not None else frozenset()
+    return frozenset({(config.manager.name, 0)}) if backend_of(config).layout is not None else frozenset()
 
 
 def _plan(prep: _Prep, words: tuple[str, ...], *, install_engine: bool) -> Plan:
@@ -103,16 +102,18 @@ def _plan(prep: _Prep, words: tuple[str, ...], *, install_engine: bool) -> Plan:
         for name in {name for name, _ in prep.accepted} - {manager}:
             if name in faults:
                 faults[name].append(Problem(node=name, what=what, hint=f"first what stands against {manager}"))
-    ready = tuple(name for name, found in faults.items() if not found and not prep.id_problems)
-    copies = prep.copies(ready)
+    free = [name for name, found in faults.items() if not found and not prep.id_problems]
+    asks = {name: prep.marks(config.node(name)).asks for name in free}
+    ready = [name for name in free if words or not asks[name]]  # a word goes on beside a disk that is not mounted
+    copies = prep.copies(tuple(ready), tuple(name for name in free if not asks[name]))
     for name, found in faults.items():
+        problems += asks.get(name, found)
         if name not in ready:
-            problems += found
             continue
-        engine = _engine_steps(facts[name]) if install_engine else []
-        mine = [*engine, *prep.steps(config.node(name), [step for step in copies if step.node == name])]
+        mine = prep.steps(config.node(name), [step for step in copies if step.node == name], is_whole=not asks[name])
+        mine = [*(_engine_steps(facts[name]) if install_engine else []), *mine]
         steps += mine
-        if not mine:
+        if not mine and not asks[name]:
             unchanged.append(name)
     return Plan(steps=tuple(steps), problems=tuple(problems), unchanged=tuple(unchanged))
 
@@ -142,15 +143,20 @@ class _Prep:
         self.cluster_id = cluster_id
         self.ca_pem = fresh.ca_pem if config.manager.name in facts and (is_applied or not fresh.ca_is_new) else None
 
-    def steps(self, node: NodeConfig, copies: list[Step]) -> list[Step]:
-        """What a node needs, in this order; `copies` are those of the cluster's record."""
+    def steps(self, node: NodeConfig, copies: list[Step], *, is_whole: bool) -> list[Step]:
+        """What a node needs, in this order; `copies` are those of the cluster's record. Where a disk may not be mounted
+        nothing is made but what belongs on the others.
+        """
         config, fact = self.config, self.facts[node.name]
+        if not is_whole:
+            new = frozenset(place for place in self.accepted if place[0] == node.name)
+            return [*new_disk_steps(config, fact, str(self.cluster_id), new), *copies]
         is_named = self.cluster_id is not None or backend_of(config).layout is None
         return [
             *_owner_steps(config, fact),
             *directory_steps(config, node, fact),
             *shared_notebooks(config, node, fact),
-            *self.markers(node)[0],
+            *self.marks(node).steps,
             *(name_steps(config, fact) if is_named else []),
             *_manager_steps(config, node, fact, self.fresh),
             *copies,
@@ -161,26 +167,29 @@ class _Prep:
         """What stands against any change on a node."""
         config, fact = self.config, self.facts[node.name]
         mine = [one for one in (*self.misnamed, *self.identity.of_nodes) if one.node == node.name]
+        stops = () if mine else self.marks(node).stops  # one after the other
         return [
             *_owner_problems(config, fact),
             *path_problems(config, node, fact),
             *self.trust(fact)[1],
             *(problem for problem in mine if problem not in self.id_problems),
-            *self.markers(node)[1],
+            *stops,
         ]
 
-    def markers(self, node: NodeConfig) -> tuple[list[Step], list[Problem]]:
+    def marks(self, node: NodeConfig) -> Marks:
         """The markers that a node lacks, and what stands against them."""
         if self.cluster_id is None:
-            return [], []
-        return marker_steps(self.config, node, self.facts, self.cluster_id, self.identity, self.accepted)
+            return Marks()
+        return marks_of(self.config, node, self.facts, self.cluster_id, self.identity, self.accepted)
 
     def trust(self, fact: NodeFacts) -> tuple[list[Step], list[Problem]]:
         """What its engine needs for the registry."""
         return plan_trust(self.config, fact, self.ca_pem)
 
-    def copies(self, ready: tuple[str, ...]) -> tuple[Step, ...]:
-        """What is to be written down on these nodes. Nothing new without the manager, which goes first."""
+    def copies(self, ready: tuple[str, ...], whole: tuple[str, ...]) -> tuple[Step, ...]:
+        """What is to be written down on the nodes that are ready; `whole` are those with all their disks. Nothing new
+        without the manager, which goes first.
+        """
         config, identity = self.config, self.identity
         id_ = "" if backend_of(config).layout is None else self.cluster_id
         facts = {name: self.facts[name] for name in ready}
@@ -188,7 +197,8 @@ class _Prep:
             if identity.written is None or self.accepted or identity.record != identity.written:
                 return ()
             return copy_steps(config, facts, identity, identity.written, settled(identity))
-        marked = frozenset((name, at) for name in ready for at in range(len(self.facts[name].disks)))
+        places = {(name, at) for name in ready for at in range(len(self.facts[name].disks))}
+        marked = frozenset(place for place in places if place[0] in whole or place in self.accepted)
         names = names_of_disks(config, identity, marked, self.accepted)
         return copy_steps(config, facts, identity, wanted_record(config, self.facts, identity, id_, names), names)
 

@@ -140,7 +140,7 @@ def names_of_disks(
     named = settled(identity)
     old = identity.record
     recorded = dict(old.disks) if old is not None and old.initialised else {}
-    taken, numbers = set(named.values()), Numbers((*recorded, *named.values()))
+    taken, numbers = {*named.values(), *identity.disks.values()}, Numbers((*recorded, *identity.disks.values()))
     free = {(disk.node, path): disk for disk, path in sorted(recorded.items(), reverse=True) if disk not in taken}
     for place in sorted(moved | marked - set(identity.disks)):
         path = config.node(place[0]).data_dirs[place[1]]
