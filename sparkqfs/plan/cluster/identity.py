@@ -295,9 +295,11 @@ class _Look:
         moved = frozenset(place for place, disk in disks.items() if disk.node != place[0])
         missing, was_at = missing_disks(self.config, self.facts, record, disks)
         found = [*self.other_ids(id_), *self._against(id_, record, disks)]
-        asked = frozenset() if found else moved - self.accepted  # one after the other: these wait for the manager's
-        missing = [] if found else missing
-        of_nodes = [*self._moved(record, disks, asked), *self._copied(disks), *self.foreign()]
+        copied = self._copied(disks)
+        asked = moved - self.accepted - {place for place in moved if place[0] in {one.node for one in copied}}
+        if found:  # one after the other: these wait for the manager's
+            asked, missing = frozenset(), []
+        of_nodes = [*self._moved(record, disks, asked), *copied, *self.foreign()]
         return Identity(
             id=id_,
             record=record,

@@ -85,10 +85,12 @@ def _without_manager(config: ClusterConfig, words: tuple[str, ...], only: tuple[
 
 
 def _adopting(config: ClusterConfig, known: Identity, facts: dict[str, NodeFacts], here: bool) -> frozenset[Place]:
-    """The manager's first disk with `--here`: where it is new it gets the id of the others."""
-    if not here or config.manager.name not in facts or known.id is None:
+    """The manager's disks with `--here`: those that were another node's, and the first, which gets the id of the others
+    where it is new.
+    """
+    if not here or config.manager.name not in facts or known.id is None or backend_of(config).layout is None:
         return frozenset()
-    return frozenset({(config.manager.name, 0)}) if backend_of(config).layout is not None else frozenset()
+    return frozenset({(config.manager.name, 0), *(place for place in known.moved if place[0] == config.manager.name)})
 
 
 def _plan(prep: _Prep, words: tuple[str, ...], *, install_engine: bool) -> Plan:
@@ -199,7 +201,8 @@ class _Prep:
             return copy_steps(config, facts, identity, identity.written, settled(identity))
         places = {(name, at) for name in ready for at in range(len(self.facts[name].disks))}
         marked = frozenset(place for place in places if place[0] in whole or place in self.accepted)
-        names = names_of_disks(config, identity, marked, self.accepted)
+        accepted = frozenset(place for place in self.accepted if place[0] in ready)
+        names = names_of_disks(config, identity, marked, accepted)
         return copy_steps(config, facts, identity, wanted_record(config, self.facts, identity, id_, names), names)
 
     def written_down_alone(self) -> Plan:
@@ -217,7 +220,8 @@ class _Prep:
         marked = frozenset(
             place for place in self.accepted if place == (manager.name, 0) and place not in identity.disks
         )
-        names = names_of_disks(config, identity, marked, self.accepted & {*identity.disks, *marked})
+        accepted = frozenset(place for place in self.accepted if place[0] in ready)
+        names = names_of_disks(config, identity, marked, accepted & {*identity.disks, *marked})
         record = wanted_record(config, facts, identity, identity.id, names)
         first = new_disk_steps(config, manager, identity.id, marked)
         steps = (*first, *copy_steps(config, ready, identity, record, names))

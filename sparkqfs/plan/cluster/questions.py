@@ -265,6 +265,7 @@ def gone(
 ) -> tuple[Problem, ...]:
     """Nodes and disks of the cluster that hosts.yml does not have. `here`: the metadata has another place now."""
     known = {node.name for node in config.nodes}
+    by_node = record.disks_by_node
     counts = Counter((disk.node, path) for disk, path in record.disks.items())
     problems = []
     for node in dict.fromkeys(disk.node for disk in missing):
@@ -275,7 +276,8 @@ def gone(
         setting = f"nodes.{node}.data_dir"
         if node not in known:
             what = f"hosts.yml does not have {node}, which is a part of the cluster and has data in {paths}"
-            words, setting = node, "nodes"
+            setting, is_all = "nodes", len(mine) == len(by_node[node])
+            words = node if is_all else words
         if record.metadata in mine and not here:
             hint = "put it back into hosts.yml: it has the file system's metadata; if they are lost: "
             hint += f"`invoke prep --here {config.name} --forget {words}`"
