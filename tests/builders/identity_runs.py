@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, Problem
@@ -17,6 +19,12 @@ from tests.builders.worlds import World, a_grown_world, copies_of, facts_of, pre
 from tests.paths import ROOT
 
 PAGE = ROOT / "docs" / "measured" / "identity.md"
+
+
+def words_of(command: str) -> dict[str, Any]:
+    """The flags of a prep, as the planner takes them."""
+    pairs = dict(re.findall(r"--(\w+) (\S+)", command))
+    return {word: True if word == "here" else tuple(given.split(",")) for word, given in pairs.items()}
 
 
 def answer(shape: Shape, world: World, config: ClusterConfig, before: ClusterConfig) -> tuple[ClusterConfig, list[str]]:

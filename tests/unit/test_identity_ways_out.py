@@ -43,6 +43,7 @@ from tests.builders.identity_changes import (
     with_dirs,
     without,
 )
+from tests.builders.identity_runs import words_of
 from tests.builders.identity_shapes import SHAPES, Shape
 from tests.builders.worlds import World, a_grown_world, carry_out, facts_of, prep, world_of
 
@@ -447,12 +448,6 @@ def test_a_machine_that_was_in_an_earlier_cluster_of_this_name_joins_with_the_wo
 
 
 # --- all of them ----------------------------------------------------------------------------------
-
-
-def words_of(command: str) -> dict[str, Any]:
-    """The flags of a prep, as the planner takes them."""
-    pairs = dict(re.findall(r"--(\w+) (\S+)", command))
-    return {word: True if word == "here" else tuple(given.split(",")) for word, given in pairs.items()}
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=[shape.name for shape in SHAPES])
