@@ -201,6 +201,11 @@ class Engine:
                 if not progress:
                     on_line(str(message.get("status", "")))
 
+    def pull(self, reference: str, auth: Mapping[str, str] | None) -> None:
+        """Get an image from its registry."""
+        with self._faults(f"pulling {reference}"):
+            self._api.pull(reference, auth_config=dict(auth) if auth else None)
+
     def registry_digest(self, reference: str, auth: Mapping[str, str] | None) -> str | None:
         """The digest under which the registry holds `reference`; `None` when it does not."""
         with self._faults(f"asking the registry for {reference}"):

@@ -12,6 +12,7 @@ from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.jobs.session import Session, cluster_lock
 from sparkqfs.plan.cluster.nodes import SECRET_NAMES, FreshMaterial, plan_prep
+from sparkqfs.plan.cluster.restore import manager_problems
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Secret, script_of
 
 PREP_TIMEOUT_S = 900.0
@@ -68,6 +69,9 @@ def plan(
         adopt=adopt,
         install_engine=install_engine,
     )
+    moved = manager_problems(session.config, facts)
+    if moved:
+        return Plan(problems=moved), ()
     return made, tuple(problem for problem in problems if problem.node in names)
 
 
