@@ -344,7 +344,8 @@ def _lay_out(session: Session, wishes: Wishes, ground: Ground, layout: StorageLa
             session.on_event(f"[{copy.node}] its copy is not put back: {error.problems[0].what}")
             failures += error.problems
             continue
-        _give_up_newer(session, ground.source, layout, worker)
+        others = [one for one in ground.source.copies if one is not copy or wishes.at is not None]
+        _give_up_newer(session, others, layout, worker)
         state["node"] = copy.node
         _write_record(session, {"id": name, "laid_out": True, "state": state})
         return RestoreFact(id=name, laid_out=True, state=state)
@@ -389,9 +390,9 @@ def _pull(session: Session, node: str, image: str) -> None:
             engine.pull(image, session.registry_auth())
 
 
-def _give_up_newer(session: Session, source: plans.Source, layout: StorageLayout, image: str) -> None:
+def _give_up_newer(session: Session, copies: list[KeptCopy], layout: StorageLayout, image: str) -> None:
     """The copies' marks: the master may start although they have more. They stay on their disks as they are."""
-    for copy in source.copies:
+    for copy in copies:
         place = session.config.node(copy.node).data_dirs[0] / layout.top / COPIES
         with contextlib.suppress(ClusterError):  # a copy that cannot be read is no reason for the guard either
             _pull(session, copy.node, image)
