@@ -66,7 +66,7 @@ if [ -f "$copy" ] && [ ! -L "$copy" ] && [ ! -L "$first/sparkqfs" ]; then
   in_copy() { key=$1; head -c 262144 "$copy" | LC_ALL=C sed -n "s/^ \"$key\": \"*\([0-9A-Za-z._:-]*\)\"*,*\$/\1/p" | head -n 1; }
   sum=$(head -c 262144 "$copy" | LC_ALL=C sed '/^ "sum": "/d' | sha256sum | cut -d' ' -f1)
   [ "$(in_copy sum)" = "$sum" ] && whole=yes || whole=no
-  say recovery "$(in_copy cluster)" "$(in_copy id)" "$(in_copy written)" "$(in_copy state)" "$whole"
+  say recovery "$(in_copy cluster)" "$(in_copy id)" "$(in_copy storage)" "$(in_copy written)" "$(in_copy material)" "$(in_copy state)" "$whole"
 fi
 if [ "$manager" = yes ]; then
   old=$IFS; IFS=:; for p in $more; do IFS=$old; path "$p"; done; IFS=$old

@@ -106,7 +106,15 @@ def a_copy(config: ClusterConfig | None = None, cluster_id: str = CLUSTER_ID, **
     """What a node says of its copy of the manager's secrets: it is up to date, unless a test says otherwise."""
     config = config or a_cluster()
     state = state_of(config, cluster_id, MATERIAL)
-    values = {"cluster": config.name, "cluster_id": cluster_id, "written": 7, "state": state, "whole": True}
+    values: dict[str, Any] = {
+        "cluster": config.name,
+        "cluster_id": cluster_id,
+        "storage": config.storage.kind,
+        "written": 7,
+        "material": MATERIAL,
+        "state": state,
+        "whole": True,
+    }
     return RecoveryFact(**(values | changes))
 
 
