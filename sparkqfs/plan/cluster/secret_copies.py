@@ -58,20 +58,20 @@ def plan_copies(
     return steps, problems
 
 
-def missing_copies(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[Problem]:
-    """For doctor: the nodes whose copy is missing or differs, but for those that prep refuses to touch."""
+def outdated_copies(config: ClusterConfig, facts: dict[str, NodeFacts]) -> dict[str, str]:
+    """Why prep would write the copy of these nodes; not of those that it refuses to touch."""
     manager = facts.get(config.manager.name)
     cluster_id = manager.disks[0].marker if manager is not None and manager.disks else None
     if manager is None or cluster_id is None or manager.material is None:
-        return []
+        return {}
     wanted = state_of(config, cluster_id, manager.material)
-    return [
-        Problem(node=name, what=f"copy of the secrets {recovery_path(config, name)}: {why}", hint="invoke prep")
+    return {
+        name: why
         for name in (node.name for node in copy_nodes(config))
         if (fact := facts.get(name)) is not None
         and copy_refusal(config, fact, manager, cluster_id) is None
         and (why := copy_fault(config, fact, wanted)) is not None
-    ]
+    }
 
 
 def copy_fault(config: ClusterConfig, fact: NodeFacts, wanted: str) -> str | None:
