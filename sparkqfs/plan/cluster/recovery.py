@@ -81,7 +81,7 @@ def recovery_path(config: ClusterConfig, name: str) -> PurePosixPath:
 
 def material_sum(files: Mapping[str, str]) -> str:
     """One sum of the files' names and contents; remote/facts.sh makes the same of those on the manager."""
-    sums = [f"{name} {_sum(files[name])}\n" for name in MATERIAL if name in files]
+    sums = [f"{_sum(files[name])}  {name}\n" for name in MATERIAL if name in files]
     return _sum("".join(sums))
 
 
