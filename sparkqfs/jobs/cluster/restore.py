@@ -31,8 +31,8 @@ from sparkqfs.jobs.storage import aside
 from sparkqfs.jobs.storage import copies as kept_copies
 from sparkqfs.jobs.watching import fsck
 from sparkqfs.plan.cluster import restore as plans
-from sparkqfs.plan.cluster.nodes import PRIVATE_MODE, marker_path, private_directory
-from sparkqfs.plan.cluster.recovery import MATERIAL, Recovery
+from sparkqfs.plan.cluster.nodes import marker_path, private_directory
+from sparkqfs.plan.cluster.recovery import MATERIAL, PRIVATE_MODE, Recovery
 from sparkqfs.plan.cluster.restore_report import SHOWN, Report
 from sparkqfs.plan.steps import JobResult, Outcome, Step, make_directory, script_of, write_file
 from sparkqfs.plan.storage.seam import COPIES
