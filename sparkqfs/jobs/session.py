@@ -15,7 +15,7 @@ from sparkqfs.clients.connect import Clients
 from sparkqfs.clients.hold import complaint, heartbeat
 from sparkqfs.clients.ssh import SUDO_HINT
 from sparkqfs.config.model import ClusterConfig
-from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
+from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError, UnreachableError
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.gather.nodes import gather_nodes
 from sparkqfs.plan.cluster.directories import private_directory
@@ -23,6 +23,7 @@ from sparkqfs.plan.cluster.identity import identify
 from sparkqfs.plan.cluster.images import ImageRef
 from sparkqfs.plan.cluster.nodes import SECRET_NAMES
 from sparkqfs.plan.cluster.ownership import name_problems
+from sparkqfs.plan.cluster.restore import manager_problems
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Backend
 from sparkqfs.remote import script
@@ -40,6 +41,8 @@ class Session:
     dry_run: bool = False
     locked: bool = False
     """True while this command holds the cluster's lock."""
+    is_restoring: bool = False
+    """A restore has its answers, and is on its way: metadata that is gone is what it puts back."""
     confirm: Callable[[str], bool] = lambda _question: False
     _facts: dict[str, NodeFacts] | None = None
     _problems: tuple[Problem, ...] = ()
@@ -50,7 +53,7 @@ class Session:
 
     def again(self) -> Session:
         """The same cluster with nothing asked of it yet, for one more look."""
-        return Session(self.config, self.clients, self.on_event)
+        return Session(self.config, self.clients, self.on_event, is_restoring=self.is_restoring)
 
     @property
     def backend(self) -> Backend:
@@ -123,11 +126,16 @@ def check_cluster_name(session: Session, facts: dict[str, NodeFacts], *, erases:
     """Raises `RefusedError` when the data directories are another cluster's than hosts.yml names, or not those that
     were written down. With `erases` a file system that is gone does not count, nor what hosts.yml does not have of it.
     """
-    found = identify(session.config, facts)
-    problems = [*name_problems(session.config, facts), *found.contradictions, *found.of_nodes]
-    problems += () if erases else (*found.gone, *found.lost)
+    problems = [*name_problems(session.config, facts), *identity_problems(session, facts, erases=erases)]
     if problems:
         raise RefusedError(*problems)
+
+
+def identity_problems(session: Session, facts: dict[str, NodeFacts], *, erases: bool = False) -> tuple[Problem, ...]:
+    """What contradicts the record of the cluster. What is gone is a restore's own matter."""
+    found = identify(session.config, facts)
+    rest = () if erases or session.is_restoring else (*found.gone, *found.lost)
+    return (*found.contradictions, *found.of_nodes, *rest)
 
 
 LOCK_SCRIPT = script("lock")
@@ -150,7 +158,11 @@ def cluster_lock(session: Session, task: str) -> Iterator[None]:
     owner = f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}, {task}, since {time.strftime('%H:%M:%S')}"
     place = str(config.manager.data_dirs[0]).replace("/", "+")
     script = ["sh", "-c", LOCK_SCRIPT, "sh", owner, config.name, place, str(SILENCE_S), str(WAIT_S)]
-    channel = session.clients.manager.exec_channel(script)
+    try:
+        channel = session.clients.manager.exec_channel(script)
+    except UnreachableError as error:
+        moved = manager_problems(config, session.facts()[0])  # another machine may have its place since a restore
+        raise RefusedError(*error.problems, *moved) if moved else error from None
     wait_s = config.timeouts.connect_s + 2 * WAIT_S
     channel.settimeout(wait_s)
     try:

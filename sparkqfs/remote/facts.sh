@@ -73,8 +73,18 @@ for d in "$@"; do
 done
 [ -z "$top" ] || { path "$first/$top/logs"; path "$first/$top/copies"; }
 path "$first/spark"
+path "$first/sparkqfs"
+copy=$first/sparkqfs/recovery.json
+path "$copy"
+if [ -f "$copy" ] && [ ! -L "$copy" ] && [ ! -L "$first/sparkqfs" ]; then
+  words=$(head -c 262144 "$copy" | LC_ALL=C awk -F'"' -v OFS="$tab" '
+    $1 == " " && !($2 in word) { value = $3 == ": " ? $4 : $3; gsub(/^: |[^0-9A-Za-z._:-]/, "", value); word[$2] = value }
+    END { print word["cluster"], word["id"], word["storage"], word["written"], word["material"], word["state"], word["sum"] }')
+  sum=$(head -c 262144 "$copy" | LC_ALL=C sed '/^ "sum": "/d' | sha256sum | cut -d' ' -f1)
+  [ "${words##*"$tab"}" = "$sum" ] && whole=yes || whole=no
+  say recovery "${words%"$tab"*}" "$whole"
+fi
 if [ "$manager" = yes ]; then
-  path "$first/sparkqfs"
   records_in "$first/sparkqfs" "$name"
   old=$IFS; IFS=:; for p in $more; do IFS=$old; path "$p"; done; IFS=$old
   if [ -n "$top" ]; then
@@ -86,6 +96,8 @@ if [ "$manager" = yes ]; then
   fi
   [ -f "$first/sparkqfs/ca.crt" ] && while IFS= read -r line; do say ca "$line"; done < "$first/sparkqfs/ca.crt"
   [ -f "$first/sparkqfs/secrets" ] && say secrets yes "$(grep -o '"[a-z_]*":' "$first/sparkqfs/secrets" | tr -d '":' | tr '\n' ' ')"
+  [ -f "$first/sparkqfs/secrets" ] && say material "$(cd "$first/sparkqfs" &&
+    sha256sum secrets ca.crt ca.key registry.crt registry.key 2>/dev/null | sha256sum | cut -d' ' -f1)"
 fi
 [ -f "/etc/docker/certs.d/$registry/ca.crt" ] && say trusted_ca "$(sha256sum "/etc/docker/certs.d/$registry/ca.crt" | cut -d' ' -f1)"
 [ -f /etc/docker/daemon.json ] && say daemon_json "$(base64 /etc/docker/daemon.json | tr -d '\n')"

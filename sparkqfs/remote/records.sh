@@ -2,7 +2,7 @@
 # Sent by sparkqfs/gather/records.py, which says what its words are; facts.sh has it too.
 # `record FILE` prints a copy of a cluster's record: a small one whole, of a large one the first line and a sum of the
 # rest. The rest, which most copies share, is printed once. The limits are those of sparkqfs/facts/record.py.
-# `records_in FOLDER CLUSTER` prints all of that cluster there, and 64 of others.
+# `records_in FOLDER CLUSTER` prints all of that cluster there, and 64 of others: CLUSTER.KIND.json, and no other file.
 record_sums=
 record() {
   record_path=$1
@@ -25,7 +25,7 @@ records_in() {
   record_folder=$1 record_own=$2
   for record_file in "$record_folder/$record_own".*.json; do record "$record_file"; done
   record_count=0
-  for record_file in "$record_folder"/*.json; do
+  for record_file in "$record_folder"/*.*.json; do
     case "$record_file" in "$record_folder/$record_own".*) continue;; esac
     [ "$record_count" -lt 64 ] || return 0
     record "$record_file"

@@ -95,7 +95,7 @@ def facts_of(world: World, config: ClusterConfig) -> dict[str, NodeFacts]:
 
 def _fact(machine: Machine, config: ClusterConfig, name: str) -> NodeFacts:
     node, layout = config.node(name), backend_of(config).layout
-    fact = a_node(name, config, marker=None)
+    fact = a_node(name, config, marker=None, material=None)  # copies of the secrets are another matter
     if layout is None:
         named = replace(fact.disks[0], cluster=_line(machine, node.data_dirs[0] / "spark" / ".cluster-name"))
         return replace(fact, disks=(named, *fact.disks[1:]), records=copies_of(machine, config, name))

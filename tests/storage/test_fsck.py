@@ -65,6 +65,8 @@ def qfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QfsCluster]:
         for name in (b"/two", *NAMES):
             put(running, name, 2)
         put(running, b"/one", 1)
+        running.run("-chmod", "0700", "/dir")
+        running.run("-chown", "1234:1234", "/dir")  # of somebody else, who lets nobody look
         yield running
 
 

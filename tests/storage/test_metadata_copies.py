@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,19 +11,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sparkqfs_runtime.metadata import accepted, guard
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.sender import Keeper, Sender
-from sparkqfs_runtime.metadata.store import Store
 from tests.paths import PROGRAMS
 from tests.storage.qfs_cluster import QfsCluster, free_port
 from tests.storage.qfs_reader import Kit
 
 KEY = b"key-of-the-copies"
 QFS = KINDS["qfs"]
+STATE = (sys.executable, str(PROGRAMS / "metadata-state"))
 
 
 @dataclass
@@ -95,14 +97,13 @@ class Copies:
         assert not asked.silent
         return guard.objections(asked, self.top, QFS.identity(self.top))
 
-    def lay_out(self, top: Path) -> None:
-        """The newest state of the copy as a directory that a metaserver starts from."""
-        store = Store(self.store, KINDS)
-        assert store.history is not None
-        shutil.rmtree(top, ignore_errors=True)
-        top.mkdir()
-        folder = store.history.path
-        QFS.lay_out([(key, folder / key) for key in store.history.held], {}, top)
+    def put_back(self, at: float | None = None) -> dict[str, Any]:
+        """The newest state of the copy, or that of a time, in the place of the metaserver's; what `lay-out` says."""
+        take = [*STATE, "take", str(self.store), *([] if at is None else [f"{at:.3f}"])]
+        with subprocess.Popen(take, stdout=subprocess.PIPE) as taking:
+            done = subprocess.check_output([*STATE, "lay-out", str(self.top), "before"], stdin=taking.stdout)
+        assert taking.returncode == 0
+        return dict(json.loads(done))
 
 
 @pytest.fixture
@@ -145,13 +146,36 @@ def test_a_metaserver_starts_from_the_copy_with_every_name_that_was_answered_for
         shutil.rmtree(meta.home / folder)
     copies.stop_sending()
     assert len(copies.objections()) == 1, "nothing is here, and the copy has names"
-    copies.lay_out(meta.home / "again")
-    for folder in ("checkpoint", "logs"):
-        (meta.home / "again" / folder).rename(meta.home / folder)
+    copies.put_back()
     assert copies.objections() == []
     meta.start_meta()
     meta.wait(meta.is_writable, "a writable file system")
     assert names(meta) == wanted
+
+
+def test_the_state_of_a_time_is_put_back_and_what_was_there_is_kept(meta: QfsCluster, copies: Copies) -> None:
+    for number in range(16):  # across checkpoints and several logs
+        make(meta, f"/d{number}")
+        if number == 8:
+            copies.settle()
+            time.sleep(0.2)
+            then = time.time()
+            time.sleep(0.2)
+        time.sleep(0.4)
+    copies.settle()
+    meta.kill()
+    copies.stop_sending()
+    listed = json.loads(subprocess.check_output([*STATE, "list", str(copies.store)]))
+    (row,) = listed["histories"]
+    assert row["first"] < then < row["last"] and row["images"] > 1
+    before = sorted(path.name for path in (meta.home / "logs").iterdir())
+    assert copies.put_back(then)["at"] <= then
+    assert sorted(path.name for path in (meta.home / "before" / "1" / "logs").iterdir()) == before
+    (objection,) = copies.objections()
+    assert row["mark"] in objection, "the names that the copy has beyond that time are given up by its mark"
+    meta.start_meta()
+    meta.wait(meta.is_writable, "a writable file system")
+    assert names(meta) == {f"/d{number}" for number in range(9)}
 
 
 def test_older_metadata_is_not_taken_for_the_file_system(meta: QfsCluster, copies: Copies, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from sparkqfs_runtime.pages import sources
 from sparkqfs_runtime.pages.sources import CHECK_TIMEOUT_S, MAX_BYTES, Unasked, limited
 
 ROOT = 2
+SUPERUSER = ("UserId: 0", "GroupId: 0")
+"""Without them a directory that only its owner may read is refused (EACCES), and with it the whole answer."""
 REMOVED = b"dumpster"
 """The directory in the root where removed files are kept for some minutes."""
 CHUNK_BYTES = 1 << 26
@@ -79,7 +81,7 @@ class Names:
     def ask(self, operation: str, **fields: str | int) -> bytes:
         """What follows the headers of an answer."""
         self.sequence += 1
-        lines = [operation, "Version: KFS/1.0", f"Cseq: {self.sequence}", "Client-Protocol-Version: 116"]
+        lines = [operation, "Version: KFS/1.0", f"Cseq: {self.sequence}", "Client-Protocol-Version: 116", *SUPERUSER]
         lines += [f"{name.replace('__', ' ').replace('_', '-')}: {value}" for name, value in fields.items()]
         try:
             self.socket.sendall("\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"))

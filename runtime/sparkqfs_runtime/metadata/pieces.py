@@ -34,6 +34,8 @@ class Kind(ABC):
     """How one kind of storage keeps its metadata below a directory `top`."""
 
     name: str
+    needs_log: bool = False
+    """Whether the storage starts from an image only with the log that goes on from it."""
 
     @abstractmethod
     def identity(self, top: Path) -> str:

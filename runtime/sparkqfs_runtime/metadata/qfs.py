@@ -32,6 +32,7 @@ class Qfs(Kind):
     """`checkpoint/` and `logs/`."""
 
     name = "qfs"
+    needs_log = True
 
     def identity(self, top: Path) -> str:
         images = self.images(top)

@@ -88,8 +88,12 @@ class History:
 
     def mark(self) -> str:
         """Names this state: 12 hexadecimal digits, others for every other state."""
-        text = json.dumps([self.kind, self.identity, self.newest])
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return mark(self.kind, self.identity, self.newest)
+
+
+def mark(kind: str, identity: str, newest: list[Any]) -> str:
+    """Of a history whose newest log is that: its key, its size, and the SHA-256 of so many bytes."""
+    return hashlib.sha256(json.dumps([kind, identity, newest]).encode()).hexdigest()[:12]
 
 
 class Store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import uuid
 from typing import TypedDict
@@ -11,9 +12,12 @@ from sparkqfs.clients import ca
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.jobs.cluster.recovery import with_material
 from sparkqfs.jobs.session import Session, cluster_lock
 from sparkqfs.plan.cluster.copies import is_record
 from sparkqfs.plan.cluster.nodes import SECRET_NAMES, FreshMaterial, plan_prep
+from sparkqfs.plan.cluster.restore import manager_problems
+from sparkqfs.plan.cluster.secret_copies import CopyStep, RemoveCopyStep
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Secret, script_of
 
 PREP_TIMEOUT_S = 900.0
@@ -81,8 +85,12 @@ def plan(
         adopt=adopt,
         forget=forget,
         here=here is not None,
+        restoring=session.is_restoring,
         install_engine=install_engine,
     )
+    moved = manager_problems(session.config, facts)
+    if moved:
+        return Plan(problems=moved), ()
     return made, tuple(problem for problem in problems if problem.node in names)
 
 
@@ -140,11 +148,13 @@ def _run(session: Session, words: _Words) -> JobResult:
         return JobResult(task="prep", outcomes=_in_order(session, outcomes), problems=problems)
     done = Applied(session)
     done.apply(without_record(made))
-    if done.failed and not done.is_stopped:  # what has failed is not to be written down as done
-        made = _planned_without(session, words, done.failed)
+    if done.failed and session.config.manager.name not in done.failed:
+        made = _planned_without(session, words, done.failed)  # what has failed is not to be written down as done
+        done.stopped = ""
     done.apply(record_alone(made))
-    outcomes += done.outcomes(names)
-    problems = (*problems, *(one for one in done.problems if one not in problems))
+    tried = {one.subject: one for one in done.outcomes()}
+    outcomes = [*(one for one in outcomes if one.subject not in tried), *tried.values()]
+    problems = tuple(dict.fromkeys((*problems, *done.problems)))
     failed = {problem.node for problem in problems if problem.node}
     outcomes += [
         Outcome(subject=name, state="failed")
@@ -174,43 +184,54 @@ def record_alone(made: Plan) -> Plan:
 
 
 class Applied:
-    """Plans that are carried out one after the other, each on the manager first, and what came of it by node."""
+    """Plans that are carried out one after the other, each in waves, and what came of it by node."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._done: dict[str, tuple[str, ...]] = {}
+        self._not_tried: set[str] = set()
         self.failed: set[str] = set()
         self.problems: tuple[Problem, ...] = ()
-
-    @property
-    def is_stopped(self) -> bool:
-        """The manager failed: nothing more is done."""
-        return self._session.config.manager.name in self.failed
+        self.stopped = ""
+        """Why nothing more is done."""
 
     def apply(self, made: Plan) -> None:
-        """Carry it out; a node that has failed gets nothing more."""
+        """Carry it out; a node that has failed gets nothing more, and ends what waits for it."""
         manager = self._session.config.manager.name
-        names = tuple(dict.fromkeys(step.node for step in made.steps if step.node not in self.failed))
-        for wave in ((manager,) if manager in names else (), tuple(name for name in names if name != manager)):
-            if self.is_stopped or not wave:
+        for wave in _waves(made, manager):
+            names = tuple(name for name in dict.fromkeys(step.node for step in wave.steps) if name not in self.failed)
+            if self.stopped:
+                self._not_tried |= set(names)
                 continue
-            results = self._session.clients.on(wave, lambda name: apply_steps(self._session, made, name))
+            results = self._session.clients.on(names, functools.partial(apply_steps, self._session, wave))
             for name, changes in results.values.items():
                 self._done[name] = (*self._done.get(name, ()), *changes)
             self.failed |= set(results.failures)
-            self.problems = (*self.problems, *results.problems)
+            self.problems += results.problems
+            if manager in self.failed:
+                self.stopped = "the manager failed"
+            elif any(isinstance(step, CopyStep) and step.node in self.failed for step in wave.steps):
+                self.stopped = "a node did not get its copy of the secrets"
 
-    def outcomes(self, names: tuple[str, ...]) -> list[Outcome]:
+    def outcomes(self) -> list[Outcome]:
         """Of the nodes that had steps."""
-        found = []
-        for name in names:
-            if name not in self.failed and name in self._done:
-                found.append(Outcome(subject=name, state="changed", changes=self._done[name]))
-            elif name in self.failed:
-                found.append(Outcome(subject=name, state="failed"))
-            elif self.is_stopped:
-                found.append(Outcome(subject=name, state="failed", changes=("not tried: the manager failed",)))
-        return found
+        found = [Outcome(subject=name, state="failed") for name in self.failed]
+        for name in self._not_tried - self.failed:
+            said = (*self._done.get(name, ()), f"not tried: {self.stopped}")
+            found.append(Outcome(subject=name, state="failed", changes=said))
+        done = [name for name in self._done if name not in self.failed | self._not_tried]
+        return [*found, *(Outcome(subject=name, state="changed", changes=self._done[name]) for name in done)]
+
+
+def _waves(made: Plan, manager: str) -> list[Plan]:
+    """The manager goes first: no other node may carry an id, or a record, that the manager does not have.
+
+    Copies of its secrets that are not needed any more go last, when those that are needed have been written.
+    """
+    last = [step for step in made.steps if isinstance(step, RemoveCopyStep)]
+    rest = [step for step in made.steps if not isinstance(step, RemoveCopyStep)]
+    waves = ([step for step in rest if step.node == manager], [step for step in rest if step.node != manager], last)
+    return [Plan(steps=tuple(steps)) for steps in waves if steps]
 
 
 def _in_order(session: Session, outcomes: list[Outcome]) -> tuple[Outcome, ...]:
@@ -226,7 +247,7 @@ def apply_steps(session: Session, made: Plan, name: str) -> tuple[str, ...]:
     """Run a node's steps in one script; what was changed. Raises `ClusterError` naming the step that failed."""
     client: NodeClient = session.clients.node(name)
     session.on_event(f"[{name}] {len(made.of(name))} changes")
-    output = client.script(script_of(made.of(name)), timeout_s=PREP_TIMEOUT_S, check=False)
+    output = client.script(script_of(with_material(session, made.of(name))), timeout_s=PREP_TIMEOUT_S, check=False)
     changes = _changes(made, name)
     done = sum(1 for line in output.stdout.splitlines() if line.startswith("done\t"))
     if output.exit_code != 0:

@@ -18,10 +18,10 @@ from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.facts.swarm import SwarmNode
 from sparkqfs.gather.nodes import gather_swarm_nodes
 from sparkqfs.jobs.cluster import images
-from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.session import Session, identity_problems
 from sparkqfs.plan.cluster.directories import private_directory
-from sparkqfs.plan.cluster.identity import identify
 from sparkqfs.plan.cluster.ownership import name_problems
+from sparkqfs.plan.cluster.restore import manager_problems
 from sparkqfs.plan.stack import CLUSTER_LABEL, log_arguments, node_labels
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Step
 from sparkqfs.remote import script
@@ -40,8 +40,12 @@ def plan(session: Session) -> Plan:
     facts = session.all_facts()
     manager = facts[config.manager.name]
     seen = _members(session, manager)
-    found = identify(config, facts)
-    problems = [*name_problems(config, facts), *found.problems, *_swarm_problems(session, facts, seen)]
+    problems = [
+        *name_problems(config, facts),
+        *manager_problems(config, facts),
+        *identity_problems(session, facts),
+        *_swarm_problems(session, facts, seen),
+    ]
     if problems:
         return Plan(problems=tuple(problems))
     steps: list[Step] = []
@@ -77,7 +81,7 @@ def check_members(session: Session) -> dict[str, SwarmNode]:
     """
     facts = session.all_facts()
     seen = _members(session, facts[session.config.manager.name])
-    problems = _swarm_problems(session, facts, seen)
+    problems = [*manager_problems(session.config, facts), *_swarm_problems(session, facts, seen)]
     problems += [
         Problem(node=name, what="this machine is in no swarm", hint="`invoke swarm`, or `invoke up`")
         for name, fact in facts.items()

@@ -9,13 +9,13 @@ from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts.nodes import NodeFacts, PathFact
 from sparkqfs.plan import catalogue
-from sparkqfs.plan.cluster.ownership import RECOVERY, WORK
+from sparkqfs.plan.cluster.ownership import RECOVERY, WORK, ownership_fault
+from sparkqfs.plan.cluster.recovery import PRIVATE_MODE, private_path
 from sparkqfs.plan.steps import Step, make_directory
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import COPIES
 
 DIRECTORY_MODE = 0o750
-PRIVATE_MODE = 0o700
 
 
 def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePosixPath, ...]:
@@ -40,7 +40,7 @@ def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePos
 
 def private_directory(config: ClusterConfig) -> PurePosixPath:
     """Root-only directory of the manager: secrets, CA, the registry's storage."""
-    return config.manager.data_dirs[0] / "sparkqfs"
+    return private_path(config.manager.data_dirs[0])
 
 
 def path_problems(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> list[Problem]:
@@ -60,7 +60,8 @@ def path_problems(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> l
         elif path not in node.data_dirs and not _may_be_taken(config, fact, found):
             want = f"{config.owner.uid}:{config.owner.gid}"
             problems.append(_foreign_problem(config, node, found, want))
-    private = fact.paths.get(private_directory(config)) if node.manager else None
+    is_private = node.manager or node in copy_nodes(config)
+    private = fact.paths.get(private_path(node.data_dirs[0])) if is_private else None
     if private is not None and private.kind not in ("directory", "missing"):
         problems.append(_kind_problem(node, private))
     elif private is not None and not _may_be_private(config, fact, private):
@@ -83,8 +84,8 @@ def _may_be_taken(config: ClusterConfig, fact: NodeFacts, found: PathFact) -> bo
 
 
 def _may_be_private(config: ClusterConfig, fact: NodeFacts, found: PathFact) -> bool:
-    """True for an empty directory, one that prep has begun, and one with the secrets in it."""
-    is_begun = found.uid == 0 and found.mode == PRIVATE_MODE
+    """True for an empty directory, one that prep has begun, and one with the secrets or their copy in it."""
+    is_begun = found.uid == 0 and (found.mode == PRIVATE_MODE or fact.recovery is not None)
     return found.empty or is_begun or (fact.has_secrets and found.uid in (0, config.owner.uid))
 
 
@@ -108,7 +109,7 @@ def directory_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) ->
     owner = config.owner
     steps: list[Step] = []
     for path in wanted_directories(config, node):
-        why = directory_fault(fact.paths.get(path), owner.uid, owner.gid, DIRECTORY_MODE)
+        why = ownership_fault(fact.paths.get(path), owner.uid, owner.gid, DIRECTORY_MODE)
         if why is not None:
             steps.append(make_directory(node.name, path, uid=owner.uid, gid=owner.gid, mode=DIRECTORY_MODE, why=why))
     return steps
@@ -121,14 +122,3 @@ def shared_notebooks(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -
     if not (config.notebooks.shared and node.manager) or (found is not None and found.kind != "missing"):
         return []
     return [make_directory(node.name, path, uid=owner.uid, gid=owner.gid, mode=DIRECTORY_MODE, why="missing")]
-
-
-def directory_fault(found: PathFact | None, uid: int, gid: int, mode: int) -> str | None:
-    """Why a directory must be made or corrected; `None` when it is as it should be."""
-    if found is None or found.kind == "missing":
-        return "missing"
-    if (found.uid, found.gid) != (uid, gid):
-        return f"owner is {found.uid}:{found.gid}, want {uid}:{gid}"
-    if found.mode != mode:
-        return f"mode is {found.mode:o}, want {mode:o}"
-    return None

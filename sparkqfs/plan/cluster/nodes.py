@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts.nodes import NodeFacts
-from sparkqfs.plan.cluster.directories import (
-    PRIVATE_MODE,
-    directory_fault,
-    directory_steps,
-    path_problems,
-    private_directory,
-    shared_notebooks,
-)
+from sparkqfs.plan.cluster.directories import directory_steps, path_problems, private_directory, shared_notebooks
 from sparkqfs.plan.cluster.disk_names import Place
 from sparkqfs.plan.cluster.identity import Identity, identify
 from sparkqfs.plan.cluster.markers import Marks, cluster_id_of, marks_of, new_disk_steps
-from sparkqfs.plan.cluster.ownership import name_problems, name_steps
+from sparkqfs.plan.cluster.ownership import name_problems, name_steps, ownership_fault
 from sparkqfs.plan.cluster.record import added, copy_steps, forgotten, names_of_disks, settled, wanted_record
+from sparkqfs.plan.cluster.recovery import PRIVATE_MODE
+from sparkqfs.plan.cluster.secret_copies import plan_copies
 from sparkqfs.plan.cluster.trust import plan_trust
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
@@ -55,10 +50,13 @@ def plan_prep(
     adopt: tuple[str, ...] = (),
     forget: tuple[str, ...] = (),
     here: bool = False,
+    restoring: bool = False,
     install_engine: bool = False,
 ) -> Plan:
     """What each node of `only` needs. `adopt` names new nodes and disks that join an initialised cluster, `forget`
     those that left it; `here`: the cluster is in the directories of hosts.yml, whatever is remembered elsewhere.
+
+    `restoring`: what is not there yet, or not any more, is a restore's own matter.
 
     Without the manager's facts the other nodes still get their directories, but no marker and no trust.
     """
@@ -70,6 +68,8 @@ def plan_prep(
         return Plan(problems=(*join.problems, *leave.problems, *without))
     accepted = join.places | _adopting(config, known, facts, here)
     identity = identify(config, facts, here=here, accepted=accepted, forgotten=leave.disks)
+    if restoring:
+        identity = replace(identity, lost=(), gone=())
     prep = _Prep(config, facts, fresh, only, identity, accepted)
     if words and identity.lost and not identity.contradictions and identity.id is not None:
         return prep.written_down_alone()
@@ -97,7 +97,7 @@ def _plan(prep: _Prep, words: tuple[str, ...], *, install_engine: bool) -> Plan:
     config, facts, manager = prep.config, prep.facts, prep.config.manager.name
     steps: list[Step] = []
     problems: list[Problem] = [*prep.identity.gone, *prep.id_problems]
-    unchanged: list[str] = []
+    whole: list[str] = []
     faults = {name: prep.faults(config.node(name)) for name in prep.names}
     if words and (faults.get(manager) or manager not in faults):  # it could not be written down
         what = f"{words[0]} waits for {manager}, on which it is written down first"
@@ -115,9 +115,15 @@ def _plan(prep: _Prep, words: tuple[str, ...], *, install_engine: bool) -> Plan:
         mine = prep.steps(config.node(name), [step for step in copies if step.node == name], is_whole=not asks[name])
         mine = [*(_engine_steps(facts[name]) if install_engine else []), *mine]
         steps += mine
-        if not mine and not asks[name]:
-            unchanged.append(name)
-    return Plan(steps=tuple(steps), problems=tuple(problems), unchanged=tuple(unchanged))
+        if not asks[name]:
+            whole.append(name)
+    is_new = any(step in steps for step in _new_files(config, facts.get(manager), prep.fresh))
+    secrets, refusals = plan_copies(config, facts, prep.cluster_id, tuple(whole), is_new=is_new)
+    refused = {problem.node for problem in refusals}
+    steps = [step for step in (*steps, *secrets) if step.node not in refused]
+    touched = refused | {step.node for step in steps}
+    unchanged = tuple(name for name in whole if name not in touched)
+    return Plan(steps=tuple(steps), problems=(*problems, *refusals), unchanged=unchanged)
 
 
 class _Prep:
@@ -314,13 +320,20 @@ def _manager_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts, fre
     if not node.manager:
         return []
     private = private_directory(config)
+    why = ownership_fault(fact.paths.get(private), 0, 0, PRIVATE_MODE)
+    made = make_directory(node.name, private, uid=0, gid=0, mode=PRIVATE_MODE, why=why or "")
+    return [*([made] if why is not None else []), *_new_files(config, fact, fresh)]
+
+
+def _new_files(config: ClusterConfig, fact: NodeFacts | None, fresh: FreshMaterial) -> list[Step]:
+    """Those that the manager lacks, or has for another address."""
     steps: list[Step] = []
-    why = directory_fault(fact.paths.get(private), 0, 0, PRIVATE_MODE)
-    if why is not None:
-        steps.append(make_directory(node.name, private, uid=0, gid=0, mode=PRIVATE_MODE, why=why))
+    if fact is None:
+        return steps
 
     def root_file(name: str, content: str, mode: int, what: str, why: str) -> Step:
-        return write_file(node.name, private / name, content, uid=0, gid=0, mode=mode, what=what, why=why)
+        path = private_directory(config) / name
+        return write_file(config.manager.name, path, content, uid=0, gid=0, mode=mode, what=what, why=why)
 
     lacking = () if fact.secret_names is None else tuple(name for name in SECRET_NAMES if name not in fact.secret_names)
     if not fact.has_secrets or lacking:

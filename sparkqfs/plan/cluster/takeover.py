@@ -8,10 +8,11 @@ from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.facts.record import next_serial
-from sparkqfs.plan.cluster.directories import PRIVATE_MODE, private_directory
+from sparkqfs.plan.cluster.directories import private_directory
 from sparkqfs.plan.cluster.identity import Identity, identify, newest_record
 from sparkqfs.plan.cluster.markers import marker_path, new_disk_steps
 from sparkqfs.plan.cluster.record import copy_steps, names_of_disks, wanted_record
+from sparkqfs.plan.cluster.recovery import PRIVATE_MODE
 from sparkqfs.plan.steps import Plan, Step, make_directory
 from sparkqfs.plan.storage import backend_of
 

@@ -39,3 +39,5 @@ class ClusterStatus:
     """What the manager's record of the cluster says against hosts.yml; docs/decisions/0033."""
     strangers: tuple[Stranger, ...] = ()
     """Machines that Swarm knows as the cluster's, and hosts.yml does not."""
+    absent: tuple[str, ...] = ()
+    """Machines of hosts.yml whose place another one has taken (`invoke restore --to`): nothing is expected of them."""

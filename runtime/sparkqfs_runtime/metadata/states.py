@@ -1,0 +1,218 @@
+"""The states of a file system that can be put back: from a keeper's directory, or from a master's own disk.
+
+Only reads: the keeper may be writing beside it. A state is an image, the logs from it on, and the length up to which
+the last of them counts. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparkqfs.durable import sync_file
+from sparkqfs_runtime.metadata.kinds import KINDS
+from sparkqfs_runtime.metadata.pieces import Kind, Piece, last_operation, whole_pieces
+from sparkqfs_runtime.metadata.store import ABOUT, FOLDER, TIMES, mark, read_sums, sha256_of
+
+MOST_ABOUT = 65536
+MOST_NOTE = 65536
+MOST_TIMES = 256 << 20
+MOMENT = re.compile(r"(\d+\.\d+)\t(\S+)\t(\d+)")
+
+
+class StateError(Exception):
+    """There is no such state; the text is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece, and how many of its bytes belong to the state."""
+
+    piece: Piece
+    size: int
+    sha256: str = ""
+    """As the copy has written it down; empty for a log."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One that can be put back."""
+
+    kind: Kind
+    identity: str
+    at: float
+    """Seconds since the epoch: when the copy had it on its disk. 0 where that is not known."""
+    parts: tuple[Part, ...]
+    """The image, and the logs."""
+    notes: dict[str, bytes]
+    operation: int | None = None
+    """The last one in it."""
+    history: int = 0
+    """Its number; 0 for a master's own disk."""
+    passed_over: tuple[str, ...] = ()
+    """Newer images that are damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The copy had so much on its disk then."""
+
+    at: float
+    log: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One history of a keeper's directory."""
+
+    number: int
+    path: Path
+    kind: Kind
+    identity: str
+    began: float
+    images: tuple[Piece, ...]
+    """Those whose checksum was written down, the oldest first."""
+    logs: tuple[Piece, ...]
+    sums: dict[str, str]
+
+    def moments(self) -> list[Moment]:
+        """The oldest first; those of logs that are there."""
+        try:
+            with (self.path / TIMES).open(encoding="ascii", errors="replace") as file:
+                text = file.read(MOST_TIMES)
+        except FileNotFoundError:
+            return []
+        there = {log.key for log in self.logs}
+        found = (MOMENT.fullmatch(line) for line in text.split("\n"))
+        moments = [Moment(float(one[1]), one[2], int(one[3])) for one in found if one]
+        return sorted((one for one in moments if one.log in there), key=lambda one: one.at)
+
+    def last_operation(self) -> int | None:
+        """The number of the newest one."""
+        found = (last_operation(self.kind, log.path) for log in reversed(self.logs[-2:]))
+        return next((one for one in found if one is not None), None)
+
+
+def histories(top: Path) -> list[Kept]:
+    """Those of a keeper's directory, the oldest first. Raises OSError, and StateError for one that cannot be read."""
+    found = []
+    for folder in sorted(top.iterdir()):
+        if FOLDER.fullmatch(folder.name) and folder.is_dir() and any(folder.iterdir()):
+            found.append(_read(folder))
+    return found
+
+
+def _read(folder: Path) -> Kept:
+    try:
+        with (folder / ABOUT).open(encoding="utf-8") as file:
+            about: Any = json.loads(file.read(MOST_ABOUT))
+        kind = KINDS[about["kind"]]
+        identity, began = str(about["identity"]), float(about["began"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateError(f"{folder / ABOUT} cannot be read: {error}") from error
+    sums = read_sums(folder)
+    pieces = [piece for path in folder.iterdir() if (piece := kind.of_copy(path.name, path)) is not None]
+    whole = (one for one in pieces if not one.is_log and one.key in sums)
+    images = sorted(whole, key=lambda one: (one.first_log, one.order))
+    logs = sorted((one for one in pieces if one.is_log), key=lambda one: one.order)
+    return Kept(int(folder.name), folder, kind, identity, began, tuple(images), tuple(logs), sums)
+
+
+def state_at(kept: Kept, at: float | None = None) -> State:
+    """The newest state of a history, or the last one not later than `at`. Raises StateError, OSError."""
+    moments = kept.moments()
+    if at is not None:
+        earlier = [one for one in moments if one.at <= at]
+        if not earlier:
+            first = moments[0].at if moments else kept.began
+            raise StateError(f"no state is as old as that: the first one is of {first:.0f}")
+        last = next(log for log in kept.logs if log.key == earlier[-1].log)
+        return _made_of(kept, last, earlier[-1].size, earlier[-1].at)
+    newest = kept.logs[-1] if kept.logs else None
+    return _made_of(kept, newest, None, moments[-1].at if moments else kept.began)
+
+
+def _made_of(kept: Kept, last: Piece | None, most: int | None, at: float) -> State:
+    """The newest image that is whole and not later than the log `last`, with the logs up to `most` bytes of that."""
+    passed = []
+    numbers = {log.order for log in kept.logs}
+    for image in reversed(kept.images):
+        if last is not None and (
+            image.first_log > last.order or (kept.kind.needs_log and image.first_log not in numbers)
+        ):
+            continue
+        if sha256_of(image.path) != kept.sums[image.key]:
+            passed.append(image.key)
+            continue
+        logs = [log for log in kept.logs if last is not None and image.first_log <= log.order <= last.order]
+        parts = [Part(image, image.path.stat().st_size, kept.sums[image.key])]
+        operation = None
+        for log in logs:
+            size, found = _extent(kept.kind, log.path, most if log is last else None)
+            parts.append(Part(log, size))
+            operation = operation if found is None else found
+        return State(kept.kind, kept.identity, at, tuple(parts), _notes(kept), operation, kept.number, tuple(passed))
+    damaged = f"; damaged: {', '.join(passed)}" if passed else ""
+    raise StateError(f"the copy in {kept.path.name} has no image to begin with{damaged}")
+
+
+def _notes(kept: Kept) -> dict[str, bytes]:
+    folder = kept.path / "notes"
+    return {path.name: path.read_bytes()[:MOST_NOTE] for path in folder.iterdir()} if folder.is_dir() else {}
+
+
+def _extent(kind: Kind, path: Path, most: int | None) -> tuple[int, int | None]:
+    """Bytes of whole records, at most `most`, and the last operation in them."""
+    size, operation = 0, None
+    for offset, data in whole_pieces(kind, path):
+        if most is not None and offset + len(data) > most:
+            data = data[: kind.whole(data[: most - offset], offset)] if most > offset else b""
+        if not data:
+            break
+        size = offset + len(data)
+        found = kind.last_operation(data, offset)
+        operation = operation if found is None else found
+    return size, operation
+
+
+def mark_of(kept: Kept) -> str:
+    """Names the newest state, as the keeper does (store.py). Raises OSError."""
+    if not kept.logs:
+        return mark(kept.kind.name, kept.identity, [])
+    log, digest, size = kept.logs[-1], hashlib.sha256(), 0
+    for _, data in whole_pieces(kept.kind, log.path):
+        digest.update(data)
+        size += len(data)
+    return mark(kept.kind.name, kept.identity, [log.key, size, digest.hexdigest()])
+
+
+def history_at(found: list[Kept], at: float | None) -> Kept:
+    """The history that was the current one at that time; the latest by default. Raises StateError."""
+    begun = [one for one in found if at is None or one.began <= at]
+    if not begun:
+        raise StateError("there is no copy" if at is None else "there is no copy as old as that")
+    return begun[-1]
+
+
+def state_of_master(kind: Kind, top: Path) -> State:
+    """What is on a master's own disk now, synced. Raises StateError, OSError."""
+    images, logs = kind.images(top), kind.logs(top)
+    numbers = {log.order for log in logs}
+    usable = [image for image in images if not kind.needs_log or image.first_log in numbers]
+    if not usable:
+        raise StateError(f"{top} has no image of the metadata to begin with")
+    image = usable[-1]
+    parts = [Part(image, image.path.stat().st_size)]
+    operation = None
+    for log in (log for log in logs if log.order >= image.first_log):
+        size, found = _extent(kind, log.path, None)
+        sync_file(log.path)
+        parts.append(Part(log, size))
+        operation = operation if found is None else found
+    return State(kind, kind.identity(top), time.time(), tuple(parts), kind.notes(top), operation)

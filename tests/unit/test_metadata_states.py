@@ -1,0 +1,222 @@
+"""A state of the metadata as one stream: chosen, written, read back whole or refused, and laid out."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import random
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparkqfs_runtime.metadata import bundle, states
+from sparkqfs_runtime.metadata.command import main
+from sparkqfs_runtime.metadata.kinds import KINDS
+from sparkqfs_runtime.metadata.store import Store
+from sparkqfs_runtime.metadata.thinning import Keep
+
+FSID = "12345"
+
+
+def log_name(number: int) -> str:
+    return f"log.0.1.1.{number}"
+
+
+def image_bytes(log: int) -> bytes:
+    return f"checkpoint/1\nfilesysteminfo/fsid/{FSID}/1\nlog/logs/{log_name(log)}\n".encode()
+
+
+def block(number: int) -> bytes:
+    """Of QFS's log, with one operation in it."""
+    return f"mkdir/{number}\nc/a/{number:x} 1 {number:x}/0/0/0\n".encode()
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Two images, three logs, and a moment after each block: block N at second 1000 + N."""
+    top, clock = tmp_path / "copies", Clock()
+    top.mkdir()
+    store = Store(top, KINDS, Keep(), clock)
+    store.begin("qfs", FSID, "")
+    number = 0
+    for log in (1, 2, 3):
+        if log != 2:
+            add_image(store, log)
+        for place in range(2):
+            number += 1
+            clock.now = 1000.0 + number
+            offset = store.history.held[log_name(log)].size if place and store.history else 0
+            store.append(log_name(log), offset, block(number))
+            store.sync()
+    return top
+
+
+def add_image(store: Store, log: int) -> None:
+    body = image_bytes(log)
+    store.append(f"chkpt.1.{log}.{log}", 0, body)
+    store.finish(f"chkpt.1.{log}.{log}", len(body), hashlib.sha256(body).hexdigest())
+
+
+def state(copy: Path, at: float | None = None) -> states.State:
+    return states.state_at(states.history_at(states.histories(copy), at), at)
+
+
+def keys(found: states.State) -> list[str]:
+    return [part.piece.key for part in found.parts]
+
+
+def test_the_newest_state_begins_with_the_newest_image(copy: Path) -> None:
+    found = state(copy)
+    assert (keys(found), found.operation, found.at) == (["chkpt.1.3.3", log_name(3)], 6, 1006.0)
+
+
+@pytest.mark.parametrize(("at", "log", "operation"), [(1001.0, 1, 1), (1002.9, 1, 2), (1003.5, 2, 3), (1005.0, 3, 5)])
+def test_the_state_of_a_time_is_the_last_one_before_it(copy: Path, at: float, log: int, operation: int) -> None:
+    found = state(copy, at)
+    assert (keys(found)[-1], found.operation) == (log_name(log), operation)
+    assert keys(found)[0] == ("chkpt.1.3.3" if log == 3 else "chkpt.1.1.1")
+
+
+def test_a_time_before_the_first_state_is_refused(copy: Path) -> None:
+    with pytest.raises(states.StateError, match=r"no state is as old as that: the first one is of 1001"):
+        state(copy, 1000.5)
+    with pytest.raises(states.StateError, match=r"no copy as old as that"):
+        state(copy, 999.0)
+
+
+def test_a_damaged_image_is_passed_over_for_the_one_before_it_and_named(copy: Path) -> None:
+    image = copy / "000001" / "chkpt.1.3.3"
+    image.write_bytes(image.read_bytes().replace(b"/1\n", b"/2\n"))
+    found = state(copy)
+    assert (found.passed_over, keys(found)) == (("chkpt.1.3.3",), ["chkpt.1.1.1", *map(log_name, (1, 2, 3))])
+    assert found.operation == 6
+    (copy / "000001" / "chkpt.1.1.1").unlink()
+    with pytest.raises(states.StateError, match=r"no image to begin with; damaged: chkpt\.1\.3\.3"):
+        state(copy)
+
+
+def test_half_a_block_at_the_end_of_the_copy_is_not_in_the_state(copy: Path) -> None:
+    with (copy / "000001" / log_name(3)).open("ab") as file:
+        file.write(block(7)[:-5])
+    assert (state(copy).operation, state(copy).parts[-1].size) == (6, len(block(5) + block(6)))
+
+
+def archive_of(copy: Path) -> bytes:
+    stream = io.BytesIO()
+    bundle.write(state(copy, 1004.0), stream)
+    return stream.getvalue()
+
+
+def test_a_state_comes_back_with_every_byte_and_what_was_there_is_kept(copy: Path, tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    (top / "logs").mkdir(parents=True)
+    (top / "logs" / "mine").write_text("mine")
+    for _ in range(2):  # again after a crash at the end
+        bundle.lay_out(io.BytesIO(archive_of(copy)), top, "before")
+        assert (top / "checkpoint" / "chkpt.1.1.1").read_bytes() == image_bytes(1)
+        assert (top / "logs" / log_name(2)).read_bytes() == block(3) + block(4)
+        assert not (top / "logs" / log_name(3)).exists()
+    assert (top / "before" / "1" / "logs" / "mine").read_text() == "mine"
+    assert sorted(path.name for path in top.iterdir()) == ["before", "checkpoint", "logs"]
+
+
+def test_a_broken_off_beginning_does_not_stand_in_the_way(copy: Path, tmp_path: Path) -> None:
+    top = tmp_path / "top"
+    (top / bundle.ARRIVING / "made" / "checkpoint").mkdir(parents=True)
+    (top / "checkpoint").mkdir()
+    bundle.lay_out(io.BytesIO(archive_of(copy)), top, "before")
+    assert (top / "checkpoint" / "latest").samefile(top / "checkpoint" / "chkpt.1.1.1")
+    assert not (top / "before").exists(), "an empty directory is nothing to keep"
+
+
+def test_any_changed_byte_of_a_file_is_found_and_nothing_is_touched(copy: Path, tmp_path: Path) -> None:
+    whole, top = archive_of(copy), tmp_path / "top"
+    (top / "checkpoint").mkdir(parents=True)
+    (top / "checkpoint" / "mine").write_text("mine")
+    with tarfile.open(fileobj=io.BytesIO(whole)) as archive:
+        spans = [(one.offset_data, one.size) for one in archive.getmembers()]
+    chance = random.Random(7)
+    for begin, size in spans[1:]:
+        at = begin + chance.randrange(size)
+        with pytest.raises(states.StateError, match="its checksum is another one"):
+            bundle.lay_out(io.BytesIO(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]), top, "before")
+        assert (top / "checkpoint" / "mine").is_file()
+
+
+@pytest.mark.parametrize("cut", [0, 100, 511, 3000, -1024, -11000])
+def test_an_archive_that_is_cut_off_is_refused(copy: Path, tmp_path: Path, cut: int) -> None:
+    whole = archive_of(copy)
+    (tmp_path / "top").mkdir()
+    end = cut if cut >= 0 else len(whole.rstrip(b"\0")) + cut + 512
+    with pytest.raises(states.StateError):
+        bundle.read(io.BytesIO(whole[: max(0, end)]), tmp_path / "top")
+
+
+def made(index: dict[str, Any], members: list[tuple[str, bytes]], **kind: Any) -> io.BytesIO:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, data in [("state.json", json.dumps(index).encode()), *members]:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            if name in kind:
+                member.type = kind[name]
+            archive.addfile(member, io.BytesIO(data))
+    stream.seek(0)
+    return stream
+
+
+INDEX: dict[str, Any] = {"schema": 1, "kind": "qfs", "identity": FSID, "at": 1.0, "pieces": [], "notes": []}
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        {**INDEX, "schema": 2},
+        {**INDEX, "kind": "ext4"},
+        {**INDEX, "pieces": [["../../etc/passwd", 1, "0" * 64]]},
+        {**INDEX, "pieces": [["passwd", 1, "0" * 64]]},
+        {**INDEX, "pieces": [["chkpt.1.1.1", -1, "0" * 64]]},
+        {**INDEX, "pieces": [["chkpt.1.1.1", 1, "0"]]},
+        {**INDEX, "notes": [["VERSION", 1 << 20, "0" * 64]]},
+        {**INDEX, "pieces": 3},
+        {**INDEX, "pieces": [["chkpt.1.1.1", 1, "0" * 64]]},
+        {key: INDEX[key] for key in INDEX if key != "notes"},
+        [],
+    ],
+)
+def test_an_index_that_is_none_is_refused(tmp_path: Path, index: Any) -> None:
+    with pytest.raises(states.StateError):
+        bundle.read(made(index, []), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["pieces/../../x", "/etc/x", "pieces/chkpt.1.1.1", "notes/VERSION"])
+def test_a_member_that_the_index_does_not_name_is_refused(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(states.StateError, match="is not what"):
+        bundle.read(made(INDEX, [(name, b"x")]), folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"] and not any(folder.iterdir())
+
+
+def test_the_command_lists_and_says_what_is_missing(copy: Path, tmp_path: Path, capsys: Any) -> None:
+    assert main(["", "list", str(copy)]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["histories"]
+    keeper = Store(copy, KINDS).history
+    assert keeper is not None and row["mark"] == keeper.mark()
+    assert (row["first"], row["last"], row["moments"], row["images"], row["operation"]) == (1001, 1006, 6, 2, 6)
+    (tmp_path / "none").mkdir()
+    assert main(["", "take", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().err == "there is no copy\n"
+    assert main(["", "take", str(tmp_path / "absent")]) == 74
+    for words in ([], ["take"], ["take", str(copy), "nan"], ["take-master", "ext4", "/"], ["lay-out", "/x", "../y"]):
+        assert main(["", *words]) == 64, words
