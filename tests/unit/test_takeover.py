@@ -9,13 +9,17 @@ from pathlib import PurePosixPath
 import pytest
 
 from sparkqfs.config.model import ClusterConfig, SharedConfig, StorageConfig
+from sparkqfs.errors import RefusedError
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.facts.record import DiskName
+from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.plan.cluster.copies import is_record
+from sparkqfs.plan.cluster.nodes import plan_prep
 from sparkqfs.plan.cluster.takeover import plan_takeover
 from sparkqfs.plan.steps import Plan
 from tests.builders import worlds
 from tests.builders.clusters import a_cluster, a_node_config
+from tests.builders.facts import fresh
 from tests.builders.identity_changes import D1, D2, OLDER, a_config, foreign, managed_by, nodes_with, without
 from tests.builders.worlds import World, a_grown_world, carry_out, facts_of, prep, world_of
 
@@ -183,3 +187,27 @@ def test_a_shared_storage_is_written_down_with_its_path() -> None:
         copy.record.serial: copy.record for copy in facts_of(world, config)["node1"].records if copy.record
     }.values()
     assert record.initialised and record.shared_path == PurePosixPath("/mnt/nfs/spark")
+
+
+@each_case
+def test_a_restore_goes_on_before_and_after_the_metadata_is_there(case: Callable[[World], ClusterConfig]) -> None:
+    """prep, swarm and deploy ask nothing of a restore, which has said where the manager is; contradictions remain."""
+    world = a_grown_world(CONFIG)
+    config = case(world)
+    nodes = tuple(node for node in config.nodes if node.address in world.machines)
+    config = replace(config, nodes=nodes)
+    carry_out(world, config, plan_takeover(config, answering(world, config)))
+    for is_there in (False, True):
+        if is_there:
+            put_back(world, config)
+        facts = answering(world, config)
+        plan = plan_prep(config, facts, fresh(), only=tuple(facts), restoring=True)
+        assert not plan.problems
+        carry_out(world, config, plan)
+        session = Session(config, None, lambda _text: None, is_restoring=True, _facts=facts)  # type: ignore[arg-type]
+        check_cluster_name(session, facts)
+    wrong = replace(config, nodes=tuple(replace(node, data_dirs=(PurePosixPath("/mnt/x"),)) for node in nodes))
+    facts = answering(world, wrong)
+    session = Session(wrong, None, lambda _text: None, is_restoring=True, _facts=facts)  # type: ignore[arg-type]
+    with pytest.raises(RefusedError):
+        check_cluster_name(session, facts)

@@ -27,7 +27,7 @@ def _here(config: ClusterConfig) -> str:
 
 def _to_put_back(config: ClusterConfig) -> str:
     manager, first = config.manager.name, config.manager.data_dirs[0]
-    return f"{_here(config)} makes {first} on {manager} the one for the metadata; then {LOST_METADATA}"
+    return f"{LOST_METADATA}; or by hand: {_here(config)} makes {first} on {manager} the one for the metadata"
 
 
 def _manages(config: ClusterConfig, node: str) -> str:
