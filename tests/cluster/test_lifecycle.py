@@ -896,7 +896,7 @@ class Ending(Storage):
         assert "invoke restore" in cluster.run("deploy").err
         nobody = cluster.run("restore")
         assert nobody.code == 5 and "--cluster spark" in nobody.err, nobody.err[-2000:]
-        assert cluster.ended("restore", "--cluster", "spark", said="joining the swarm", sent=signal.SIGKILL) == -9
+        assert cluster.ended("restore", "--cluster", "spark", said="== put aside", sent=signal.SIGKILL) == -9
         found = cluster.ok("restore", "--cluster", "spark", "--json").json
         print(f"restored in {found['seconds']} s: {found['stages']}")
         assert (found["lost_files"], found["nameless_blocks"], found["kept"]) == (0, 0, None)
