@@ -390,7 +390,11 @@ class Beginning(Storage):
         memory = f"/var/lib/sparkqfs/spark.{self.kind.top}.json"
         record = [f"record {path}: missing" for path in (f"{top}/.cluster.json", memory)]
         private = f"record /mnt/data/sparkqfs/spark.{self.kind.top}.json: missing"
-        assert (second["node1"], second["node2"]) == ([*marker, private, *record], [*marker, *record])
+        first, other = second["node1"], second["node2"]
+        assert first == [*marker, private, *record]
+        assert other[:2] == marker and other[-2:] == record  # the record is the last
+        copy = "/mnt/data/sparkqfs/recovery.json"  # it has the id
+        assert other[-3] == f"copy of the secrets {copy}: missing" and len(other) <= 6
         assert len(second["node3"]) >= 3
         assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}
 
@@ -897,7 +901,7 @@ class Ending(Storage):
         assert "invoke restore" in cluster.run("deploy").err
         nobody = cluster.run("restore")
         assert nobody.code == 5 and "--cluster spark" in nobody.err, nobody.err[-2000:]
-        assert cluster.ended("restore", "--cluster", "spark", said="joining the swarm", sent=signal.SIGKILL) == -9
+        assert cluster.ended("restore", "--cluster", "spark", said="== put aside", sent=signal.SIGKILL) == -9
         found = cluster.ok("restore", "--cluster", "spark", "--json").json
         print(f"restored in {found['seconds']} s: {found['stages']}")
         assert (found["lost_files"], found["nameless_blocks"], found["kept"]) == (0, 0, None)

@@ -284,6 +284,7 @@ def test_a_link_that_comes_after_the_look_is_not_followed_either(prepared: Machi
     where = prepared.directory("node2") / linked
     prepared.copy("node2").unlink()
     with prepared.session() as session:
+        session.locked = True  # these facts count, and are not asked for again
         session.facts()
         prepared.directory("node2").rename(target)
         if linked:
@@ -316,6 +317,7 @@ def test_nothing_is_removed_while_a_node_has_no_copy_yet(prepared: Machines) -> 
     assert [(problem.node, problem.code) for problem in silent.problems] == [("node4", ExitCode.UNREACHABLE)]
     assert prepared.copies() == ["node2", "node3"] and states(silent)["node2"] == "unchanged"
     with prepared.session(config) as session:
+        session.locked = True  # these facts count, and are not asked for again
         session.facts()
         prepared.directory("node4").write_text("in the way")
         done = prep.run(session)
@@ -384,13 +386,14 @@ def test_a_copy_that_is_not_roots_is_not_believed(prepared: Machines) -> None:
         read_recovery(session, "node2")
 
 
-@pytest.mark.parametrize("other", ["name", "id"])
+@pytest.mark.parametrize("other", ["name", "id", "name and storage"])
 def test_copies_of_several_clusters_are_refused(prepared: Machines, other: str) -> None:
-    name, cluster_id = ("elsewhere", prepared.cluster_id()) if other == "name" else (NAME, OTHER_ID)
-    prepared.copy("node3").write_text(other_cluster(prepared, name, cluster_id))
+    name, cluster_id = (NAME, OTHER_ID) if other == "id" else ("elsewhere", prepared.cluster_id())
+    config = replace(prepared.config, name=name, storage=StorageConfig(kind="hdfs" if "storage" in other else "qfs"))
+    prepared.copy("node3").write_text(recovery_text(config, cluster_id, 9, prepared.material()))
     with prepared.session() as session, pytest.raises(RefusedError) as raised:
         newest_recovery(session)
-    assert "node3" in str(raised.value) and ("elsewhere" if other == "name" else OTHER_ID) in str(raised.value)
+    assert "node3" in str(raised.value) and (OTHER_ID if other == "id" else "elsewhere") in str(raised.value)
 
 
 def test_no_copy_anywhere_is_told_from_one_that_may_be_on_a_silent_node(machines: Machines) -> None:

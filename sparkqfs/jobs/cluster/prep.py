@@ -189,7 +189,7 @@ class Applied:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._done: dict[str, tuple[str, ...]] = {}
-        self._not_tried: set[str] = set()
+        self._not_tried: dict[str, str] = {}
         self.failed: set[str] = set()
         self.problems: tuple[Problem, ...] = ()
         self.stopped = ""
@@ -201,7 +201,7 @@ class Applied:
         for wave in _waves(made, manager):
             names = tuple(name for name in dict.fromkeys(step.node for step in wave.steps) if name not in self.failed)
             if self.stopped:
-                self._not_tried |= set(names)
+                self._not_tried |= dict.fromkeys(names, f"not tried: {self.stopped}")
                 continue
             results = self._session.clients.on(names, functools.partial(apply_steps, self._session, wave))
             for name, changes in results.values.items():
@@ -216,10 +216,10 @@ class Applied:
     def outcomes(self) -> list[Outcome]:
         """Of the nodes that had steps."""
         found = [Outcome(subject=name, state="failed") for name in self.failed]
-        for name in self._not_tried - self.failed:
-            said = (*self._done.get(name, ()), f"not tried: {self.stopped}")
-            found.append(Outcome(subject=name, state="failed", changes=said))
-        done = [name for name in self._done if name not in self.failed | self._not_tried]
+        for name, why in self._not_tried.items():
+            if name not in self.failed:
+                found.append(Outcome(subject=name, state="failed", changes=(*self._done.get(name, ()), why)))
+        done = [name for name in self._done if name not in {*self.failed, *self._not_tried}]
         return [*found, *(Outcome(subject=name, state="changed", changes=self._done[name]) for name in done)]
 
 
