@@ -186,6 +186,8 @@ def registry_fault(session: Session) -> str | None:
         return "there is none"
     if not found["State"]["Running"]:
         return "it is stopped"
+    if found["State"].get("Restarting"):
+        return "it ends as soon as it is started"
     if found["Config"]["Labels"].get("sparkqfs.config") != _registry_digest(session, _registry_reference(session)):
         return "its settings differ"
     return None
