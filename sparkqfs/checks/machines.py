@@ -9,6 +9,7 @@ import re
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.plan.cluster.secret_copies import missing_copies
 from sparkqfs.plan.services.ports import ports_on
 from sparkqfs.topology import OLDEST_ENGINE
 
@@ -31,6 +32,7 @@ def check_nodes(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Pro
         found += _check_trust(config, name, fact, facts.get(config.manager.name))
     found += _check_architectures(facts)
     found += _check_ports(config, facts)
+    found += missing_copies(config, facts)
     return tuple(found)
 
 

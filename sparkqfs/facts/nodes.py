@@ -93,6 +93,19 @@ class MetaFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryFact:
+    """A copy of what is root's alone on the manager (plan/cluster/recovery.py): the words in it that are not secret."""
+
+    cluster: str
+    cluster_id: str
+    written: int
+    state: str
+    """A sum of all that it tells."""
+    whole: bool
+    """True when its own sum is right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
     """What one machine said. Memory is MiB, clock seconds since the epoch."""
 
@@ -128,6 +141,10 @@ class NodeFacts:
     has_secrets: bool = False
     secret_names: tuple[str, ...] | None = None
     """Names of the secrets that are there; `None` where they were not listed."""
+    material: str | None = None
+    """One sum of the secrets, the CA and the registry's certificate (manager only); `None` where there are none."""
+    recovery: RecoveryFact | None = None
+    """The copy of them that this machine keeps."""
     routes: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     """TCP ports that something listens on."""
@@ -198,6 +215,8 @@ def parse_node(name: str, text: str) -> NodeFacts:
         insecure_registries=_insecure_registries(values.get("swarm", [[]])[0]),
         has_secrets=one("secrets") == "yes",
         secret_names=_names(values.get("secrets", [[]])[0]),
+        material=one("material") or None,
+        recovery=_recovery_fact(values.get("recovery", [[]])[0]),
         routes=tuple(row[0] for row in values.get("route", []) if row),
         ports=tuple(sorted({int(row[0]) for row in values.get("port", []) if row and row[0].isdigit()})),
     )
@@ -264,6 +283,14 @@ def _container_fact(row: list[str]) -> ContainerFact:
 
 def _names(row: list[str]) -> tuple[str, ...] | None:
     return tuple(row[1].split()) if len(row) > 1 else None
+
+
+def _recovery_fact(row: list[str]) -> RecoveryFact | None:
+    if not row:
+        return None
+    cluster, cluster_id, written, state, whole = row
+    number = int(written) if written.isdecimal() and len(written) < 17 else 0
+    return RecoveryFact(cluster=cluster, cluster_id=cluster_id, written=number, state=state, whole=whole == "yes")
 
 
 def _meta_fact(row: list[str]) -> MetaFact:

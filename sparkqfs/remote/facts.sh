@@ -59,8 +59,16 @@ for d in "$@"; do
 done
 [ -z "$top" ] || { path "$first/$top/logs"; path "$first/$top/copies"; }
 path "$first/spark"
+path "$first/sparkqfs"
+copy=$first/sparkqfs/recovery.json
+path "$copy"
+if [ -f "$copy" ] && [ ! -L "$copy" ] && [ ! -L "$first/sparkqfs" ]; then
+  in_copy() { key=$1; head -c 262144 "$copy" | LC_ALL=C sed -n "s/^ \"$key\": \"*\([0-9A-Za-z._:-]*\)\"*,*\$/\1/p" | head -n 1; }
+  sum=$(head -c 262144 "$copy" | LC_ALL=C sed '/^ "sum": "/d' | sha256sum | cut -d' ' -f1)
+  [ "$(in_copy sum)" = "$sum" ] && whole=yes || whole=no
+  say recovery "$(in_copy cluster)" "$(in_copy id)" "$(in_copy written)" "$(in_copy state)" "$whole"
+fi
 if [ "$manager" = yes ]; then
-  path "$first/sparkqfs"
   old=$IFS; IFS=:; for p in $more; do IFS=$old; path "$p"; done; IFS=$old
   if [ -n "$top" ]; then
     base=$first/$top
@@ -71,6 +79,10 @@ if [ "$manager" = yes ]; then
   fi
   [ -f "$first/sparkqfs/ca.crt" ] && while IFS= read -r line; do say ca "$line"; done < "$first/sparkqfs/ca.crt"
   [ -f "$first/sparkqfs/secrets" ] && say secrets yes "$(grep -o '"[a-z_]*":' "$first/sparkqfs/secrets" | tr -d '":' | tr '\n' ' ')"
+  [ -f "$first/sparkqfs/secrets" ] && say material "$(for f in secrets ca.crt ca.key registry.crt registry.key; do
+    file=$first/sparkqfs/$f
+    [ ! -f "$file" ] || printf '%s %s\n' "$f" "$(sha256sum < "$file" | cut -d' ' -f1)"
+  done | sha256sum | cut -d' ' -f1)"
 fi
 [ -f "/etc/docker/certs.d/$registry/ca.crt" ] && say trusted_ca "$(sha256sum "/etc/docker/certs.d/$registry/ca.crt" | cut -d' ' -f1)"
 [ -f /etc/docker/daemon.json ] && say daemon_json "$(base64 /etc/docker/daemon.json | tr -d '\n')"

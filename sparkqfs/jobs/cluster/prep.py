@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import uuid
 
@@ -10,8 +11,10 @@ from sparkqfs.clients import ca
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.jobs.cluster.recovery import with_material
 from sparkqfs.jobs.session import Session, cluster_lock
 from sparkqfs.plan.cluster.nodes import SECRET_NAMES, FreshMaterial, plan_prep
+from sparkqfs.plan.cluster.secret_copies import CopyStep, RemoveCopyStep
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Secret, script_of
 
 PREP_TIMEOUT_S = 900.0
@@ -86,7 +89,6 @@ def run(
 
 
 def _run(session: Session, *, only: tuple[str, ...], adopt: tuple[str, ...], install_engine: bool) -> JobResult:
-    """The manager goes first: no other node may carry an id that the manager does not have."""
     made, problems = plan(session, only=only, adopt=adopt, install_engine=install_engine)
     problems = (*problems, *made.problems)
     outcomes = [Outcome(subject=name, state="unchanged") for name in made.unchanged]
@@ -94,20 +96,9 @@ def _run(session: Session, *, only: tuple[str, ...], adopt: tuple[str, ...], ins
     if session.dry_run:
         outcomes += [Outcome(subject=name, state="planned", changes=_changes(made, name)) for name in names]
         return JobResult(task="prep", outcomes=_in_order(session, outcomes), problems=problems)
-    manager = session.config.manager.name
-    waves = [(manager,), tuple(name for name in names if name != manager)] if manager in names else [names]
-    stopped = False
-    for wave in waves:
-        if stopped:
-            outcomes += [
-                Outcome(subject=name, state="failed", changes=("not tried: the manager failed",)) for name in wave
-            ]
-            continue
-        results = session.clients.on(wave, lambda name: _apply(session, made, name))
-        outcomes += [Outcome(subject=name, state="changed", changes=done) for name, done in results.values.items()]
-        outcomes += [Outcome(subject=name, state="failed") for name in results.failures]
-        problems = (*problems, *results.problems)
-        stopped = manager in results.failures
+    done, failures = _carry_out(session, made)
+    outcomes += done.values()
+    problems = tuple(dict.fromkeys((*problems, *failures)))
     failed = {problem.node for problem in problems if problem.node}
     outcomes += [
         Outcome(subject=name, state="failed")
@@ -115,6 +106,44 @@ def _run(session: Session, *, only: tuple[str, ...], adopt: tuple[str, ...], ins
         if name in failed and name not in {outcome.subject for outcome in outcomes}
     ]
     return JobResult(task="prep", outcomes=_in_order(session, outcomes), problems=problems)
+
+
+def _carry_out(session: Session, made: Plan) -> tuple[dict[str, Outcome], tuple[Problem, ...]]:
+    """What came of each node that has steps; one that fails gets no more of them, and ends what waits for it."""
+    manager = session.config.manager.name
+    outcomes: dict[str, Outcome] = {}
+    problems: tuple[Problem, ...] = ()
+    failed: set[str] = set()
+    stopped = ""
+    for wave in _waves(made, manager):
+        names = tuple(name for name in dict.fromkeys(step.node for step in wave.steps) if name not in failed)
+        before = {name: outcomes[name].changes if name in outcomes else () for name in names}
+        if stopped:
+            said = f"not tried: {stopped}"
+            outcomes |= {name: Outcome(subject=name, state="failed", changes=(*before[name], said)) for name in names}
+            continue
+        results = session.clients.on(names, functools.partial(_apply, session, wave))
+        for name, changes in results.values.items():
+            outcomes[name] = Outcome(subject=name, state="changed", changes=(*before[name], *changes))
+        outcomes |= {name: Outcome(subject=name, state="failed") for name in results.failures}
+        problems += results.problems
+        failed |= set(results.failures)
+        if manager in failed:
+            stopped = "the manager failed"
+        elif any(isinstance(step, CopyStep) and step.node in failed for step in wave.steps):
+            stopped = "a node did not get its copy of the secrets"
+    return outcomes, problems
+
+
+def _waves(made: Plan, manager: str) -> list[Plan]:
+    """The manager goes first: no other node may carry an id that the manager does not have.
+
+    Copies of its secrets that are not needed any more go last, when those that are needed have been written.
+    """
+    last = [step for step in made.steps if isinstance(step, RemoveCopyStep)]
+    rest = [step for step in made.steps if not isinstance(step, RemoveCopyStep)]
+    waves = ([step for step in rest if step.node == manager], [step for step in rest if step.node != manager], last)
+    return [Plan(steps=tuple(steps)) for steps in waves if steps]
 
 
 def _in_order(session: Session, outcomes: list[Outcome]) -> tuple[Outcome, ...]:
@@ -129,7 +158,7 @@ def _changes(made: Plan, name: str) -> tuple[str, ...]:
 def _apply(session: Session, made: Plan, name: str) -> tuple[str, ...]:
     client: NodeClient = session.clients.node(name)
     session.on_event(f"[{name}] {len(made.of(name))} changes")
-    output = client.script(script_of(made.of(name)), timeout_s=PREP_TIMEOUT_S, check=False)
+    output = client.script(script_of(with_material(session, made.of(name))), timeout_s=PREP_TIMEOUT_S, check=False)
     changes = _changes(made, name)
     done = sum(1 for line in output.stdout.splitlines() if line.startswith("done\t"))
     if output.exit_code != 0:

@@ -1,4 +1,4 @@
-"""Copies of what is root's alone on the manager, on the nodes that keep the metadata's copies: how they are read."""
+"""Copies of what is root's alone on the manager, on the nodes that keep the metadata's copies: read, made, removed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import base64
 
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError, UnreachableError
 from sparkqfs.jobs.session import Session
-from sparkqfs.plan.cluster.recovery import MAX_BYTES, Recovery, parse_recovery, recovery_path
+from sparkqfs.plan.cluster.nodes import private_directory
+from sparkqfs.plan.cluster.recovery import MATERIAL, MAX_BYTES, Recovery, check_files, parse_recovery, recovery_path
+from sparkqfs.plan.cluster.secret_copies import CopyStep, filled, removal_steps
+from sparkqfs.plan.steps import Secret, Step, script_of
 from sparkqfs.remote import script
 
 READ_SCRIPT = script("read_recovery")
+MATERIAL_SCRIPT = script("read_material")
+MAX_FILE_BYTES = 32 << 10
+"""Each of the manager's files is about 1 KiB."""
 
 
 def read_recovery(session: Session, node_name: str) -> Recovery | None:
@@ -83,3 +89,48 @@ def _check_one_cluster(session: Session, found: list[Recovery]) -> None:
         listed = ", ".join(f"{copy.node}: {copy.cluster_id}" for copy in found)
         what = f"the copies of the secrets are of clusters with different ids ({listed})"
         raise RefusedError(Problem(what=what, hint=hint, code=ExitCode.REFUSED))
+
+
+def with_material(session: Session, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The same steps, copies among them with what the manager has now. Raises `ClusterError` when it cannot be read."""
+    if not any(isinstance(step, CopyStep) for step in steps):
+        return steps
+    files = read_material(session)
+    return tuple(filled(session.config, step, files) if isinstance(step, CopyStep) else step for step in steps)
+
+
+def read_material(session: Session) -> dict[str, Secret]:
+    """The manager's root-only files by name, over SSH's streams.
+
+    Raises `ClusterError` when one is damaged: a copy of it would replace a good one.
+    """
+    manager = session.config.manager.name
+    folder = private_directory(session.config)
+    output = session.clients.manager.script(MATERIAL_SCRIPT, str(folder), str(MAX_FILE_BYTES + 1), *MATERIAL)
+    *lines, end = output.stdout.splitlines() or [""]
+    try:
+        if end != "end":
+            raise ValueError("the machine's answer is cut off")
+        words = (line.partition(" ") for line in lines)
+        files = {name: Secret(base64.b64decode(encoded).decode("ascii")) for name, _, encoded in words}
+        too_long = [name for name, text in files.items() if len(text) > MAX_FILE_BYTES]
+        if too_long:
+            raise ValueError(f"{too_long[0]} is longer than {MAX_FILE_BYTES >> 10} KiB")
+        check_files(files)
+    except ValueError as error:
+        why = "a file is not text" if isinstance(error, UnicodeError) else str(error)
+        what = f"what is in {folder} is damaged and was not copied: {why}"
+        raise ClusterError(Problem(node=manager, what=what)) from None
+    return files
+
+
+def remove_copies(session: Session) -> dict[str, tuple[str, ...]]:
+    """For purge: removes this cluster's copies on every node, the manager too; what goes, by node."""
+    steps = removal_steps(session.config, session.all_facts())
+
+    def remove(name: str) -> None:
+        session.clients.node(name).script(script_of((steps[name],)))
+
+    if not session.dry_run:
+        session.clients.on(tuple(steps), remove).raise_failures()
+    return {name: (str(recovery_path(session.config, name)),) for name in steps}

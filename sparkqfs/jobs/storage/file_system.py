@@ -11,6 +11,7 @@ from sparkqfs.clients.context import templates
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
 from sparkqfs.facts.nodes import NodeFacts, StorageLayout
 from sparkqfs.jobs.cluster import images
+from sparkqfs.jobs.cluster.recovery import remove_copies
 from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.storage.shared_path import check_shared_path
 from sparkqfs.plan import catalogue
@@ -250,7 +251,10 @@ def _init_files(session: Session, master: Master) -> str:
 
 
 def purge(session: Session, *, erase_name: str | None) -> JobResult:
-    """Erase the file system, Spark's work and the markers on every node. Notebooks and secrets stay."""
+    """Erase the file system, Spark's work and the markers on every node. Notebooks and the manager's secrets stay.
+
+    The copies of the secrets go with the id that they name, and before it: prep writes them again if this is cut off.
+    """
     if erase_name is None:
         what = f"purge erases all data of cluster {session.config.name}"
         hint = f"to do that: invoke purge --erase {session.config.name}"
@@ -258,12 +262,17 @@ def purge(session: Session, *, erase_name: str | None) -> JobResult:
     _check_erase_name(session, erase_name, "--erase")
     check_cluster_name(session, session.all_facts())
     _refuse_while_running(session)
+    copies = remove_copies(session)
     if session.dry_run:
         planned = [
             Outcome(
-                subject=node.name, state="planned", changes=tuple(data_directories(session, node.name, everything=True))
+                subject=node.name,
+                state="planned",
+                changes=(*data_directories(session, node.name, everything=True), *copies.get(node.name, ())),
             )
             for node in session.config.nodes
         ]
         return JobResult(task="purge", outcomes=tuple(planned))
-    return JobResult(task="purge", outcomes=erase(session, everything=True))
+    erased = erase(session, everything=True)
+    outcomes = tuple(dataclasses.replace(one, changes=(*one.changes, *copies.get(one.subject, ()))) for one in erased)
+    return JobResult(task="purge", outcomes=outcomes)

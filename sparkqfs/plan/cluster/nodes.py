@@ -10,7 +10,9 @@ from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts.nodes import DiskFact, NodeFacts, PathFact
 from sparkqfs.plan import catalogue
-from sparkqfs.plan.cluster.ownership import RECOVERY, WORK, name_problems, name_steps
+from sparkqfs.plan.cluster.ownership import RECOVERY, WORK, name_problems, name_steps, ownership_fault
+from sparkqfs.plan.cluster.recovery import PRIVATE_MODE, private_path
+from sparkqfs.plan.cluster.secret_copies import plan_copies
 from sparkqfs.plan.cluster.trust import plan_trust
 from sparkqfs.plan.steps import Plan, Secret, ShellStep, Step, make_directory, write_file
 from sparkqfs.plan.storage import backend_of
@@ -18,7 +20,6 @@ from sparkqfs.plan.storage.metadata import LOST_METADATA
 from sparkqfs.plan.storage.seam import COPIES, MARKER
 
 DIRECTORY_MODE = 0o750
-PRIVATE_MODE = 0o700
 NO_SECRET = Secret()
 
 
@@ -56,7 +57,7 @@ def plan_prep(
     """
     steps: list[Step] = []
     problems: list[Problem] = []
-    unchanged: list[str] = []
+    fit: list[str] = []
     cluster_id, id_problems = _cluster_id(config, facts, fresh)
     misnamed = name_problems(config, facts)
     if _is_unnamed(config, facts):
@@ -80,7 +81,8 @@ def plan_prep(
         if faults or id_problems:
             problems += faults
             continue
-        mine = [
+        fit.append(node.name)
+        steps += [
             *(_engine_steps(fact) if install_engine else []),
             *_owner_steps(config, fact),
             *_directory_steps(config, node, fact),
@@ -90,10 +92,13 @@ def plan_prep(
             *_manager_steps(config, node, fact, fresh),
             *trust_steps,
         ]
-        steps += mine
-        if not mine:
-            unchanged.append(node.name)
-    return Plan(steps=tuple(steps), problems=tuple(problems), unchanged=tuple(unchanged))
+    is_new = any(step in steps for step in _new_files(config, facts.get(config.manager.name), fresh))
+    copies, copy_problems = plan_copies(config, facts, cluster_id, tuple(fit), is_new=is_new)
+    refused = {problem.node for problem in copy_problems}
+    steps = [step for step in (*steps, *copies) if step.node not in refused]
+    touched = refused | {step.node for step in steps}
+    unchanged = tuple(name for name in fit if name not in touched)
+    return Plan(steps=tuple(steps), problems=(*problems, *copy_problems), unchanged=unchanged)
 
 
 def is_initialised(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
@@ -295,7 +300,7 @@ def wanted_directories(config: ClusterConfig, node: NodeConfig) -> tuple[PurePos
 
 def private_directory(config: ClusterConfig) -> PurePosixPath:
     """Root-only directory of the manager: secrets, CA, the registry's storage."""
-    return config.manager.data_dirs[0] / "sparkqfs"
+    return private_path(config.manager.data_dirs[0])
 
 
 def _path_problems(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> list[Problem]:
@@ -314,7 +319,8 @@ def _path_problems(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -> 
         elif path not in node.data_dirs and not _may_be_taken(config, fact, found):
             want = f"{config.owner.uid}:{config.owner.gid}"
             problems.append(_foreign_problem(config, node, found, want))
-    private = fact.paths.get(private_directory(config)) if node.manager else None
+    is_private = node.manager or node in copy_nodes(config)
+    private = fact.paths.get(private_path(node.data_dirs[0])) if is_private else None
     if private is not None and private.kind not in ("directory", "missing"):
         problems.append(_kind_problem(node, private))
     elif private is not None and not _may_be_private(config, fact, private):
@@ -337,8 +343,8 @@ def _may_be_taken(config: ClusterConfig, fact: NodeFacts, found: PathFact) -> bo
 
 
 def _may_be_private(config: ClusterConfig, fact: NodeFacts, found: PathFact) -> bool:
-    """True for an empty directory, one that prep has begun, and one with the secrets in it."""
-    is_begun = found.uid == 0 and found.mode == PRIVATE_MODE
+    """True for an empty directory, one that prep has begun, and one with the secrets or their copy in it."""
+    is_begun = found.uid == 0 and (found.mode == PRIVATE_MODE or fact.recovery is not None)
     return found.empty or is_begun or (fact.has_secrets and found.uid in (0, config.owner.uid))
 
 
@@ -361,7 +367,7 @@ def _directory_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -
     owner = config.owner
     steps: list[Step] = []
     for path in wanted_directories(config, node):
-        why = _directory_fault(fact.paths.get(path), owner.uid, owner.gid, DIRECTORY_MODE)
+        why = ownership_fault(fact.paths.get(path), owner.uid, owner.gid, DIRECTORY_MODE)
         if why is not None:
             steps.append(make_directory(node.name, path, uid=owner.uid, gid=owner.gid, mode=DIRECTORY_MODE, why=why))
     return steps
@@ -376,28 +382,25 @@ def _shared_notebooks(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) 
     return [make_directory(node.name, path, uid=owner.uid, gid=owner.gid, mode=DIRECTORY_MODE, why="missing")]
 
 
-def _directory_fault(found: PathFact | None, uid: int, gid: int, mode: int) -> str | None:
-    if found is None or found.kind == "missing":
-        return "missing"
-    if (found.uid, found.gid) != (uid, gid):
-        return f"owner is {found.uid}:{found.gid}, want {uid}:{gid}"
-    if found.mode != mode:
-        return f"mode is {found.mode:o}, want {mode:o}"
-    return None
-
-
 def _manager_steps(config: ClusterConfig, node: NodeConfig, fact: NodeFacts, fresh: FreshMaterial) -> list[Step]:
     """Secrets and the registry's certificates: root-only files on the manager, made once."""
     if not node.manager:
         return []
     private = private_directory(config)
+    why = ownership_fault(fact.paths.get(private), 0, 0, PRIVATE_MODE)
+    made = make_directory(node.name, private, uid=0, gid=0, mode=PRIVATE_MODE, why=why or "")
+    return [*([made] if why is not None else []), *_new_files(config, fact, fresh)]
+
+
+def _new_files(config: ClusterConfig, fact: NodeFacts | None, fresh: FreshMaterial) -> list[Step]:
+    """Those that the manager lacks, or has for another address."""
     steps: list[Step] = []
-    why = _directory_fault(fact.paths.get(private), 0, 0, PRIVATE_MODE)
-    if why is not None:
-        steps.append(make_directory(node.name, private, uid=0, gid=0, mode=PRIVATE_MODE, why=why))
+    if fact is None:
+        return steps
 
     def root_file(name: str, content: str, mode: int, what: str, why: str) -> Step:
-        return write_file(node.name, private / name, content, uid=0, gid=0, mode=mode, what=what, why=why)
+        path = private_directory(config) / name
+        return write_file(config.manager.name, path, content, uid=0, gid=0, mode=mode, what=what, why=why)
 
     lacking = () if fact.secret_names is None else tuple(name for name in SECRET_NAMES if name not in fact.secret_names)
     if not fact.has_secrets or lacking:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts.nodes import ContainerFact, DiskFact, NodeFacts
+from sparkqfs.facts.nodes import ContainerFact, DiskFact, NodeFacts, PathFact
 from sparkqfs.plan import catalogue
 from sparkqfs.plan.steps import Step, write_file
 from sparkqfs.plan.storage import backend_of
@@ -17,6 +17,17 @@ WORK = "spark"
 RECOVERY = RECOVERY_TOP
 """What the Spark master finds its workers and applications by, under the manager's first data directory. It is read as
 Java objects: apart from `WORK`, which user programs write."""
+
+
+def ownership_fault(found: PathFact | None, uid: int, gid: int, mode: int) -> str | None:
+    """Why a path must be made or corrected; `None` when it is as it should be."""
+    if found is None or found.kind == "missing":
+        return "missing"
+    if (found.uid, found.gid) != (uid, gid):
+        return f"owner is {found.uid}:{found.gid}, want {uid}:{gid}"
+    if found.mode != mode:
+        return f"mode is {found.mode:o}, want {mode:o}"
+    return None
 
 
 def name_path(config: ClusterConfig, disk: DiskFact) -> PurePosixPath:

@@ -23,6 +23,7 @@ PRIVATE = "sparkqfs"
 """Root-only directory under a node's first data directory."""
 MAX_BYTES = 256 << 10
 """One that is longer was not written by us: it is about 3 KiB."""
+PRIVATE_MODE, FILE_MODE = 0o700, 0o600
 MATERIAL = {"secrets": 0o600, "ca.crt": 0o644, "ca.key": 0o600, "registry.crt": 0o644, "registry.key": 0o600}
 """The manager's files that a copy has, where the manager has them, and their modes."""
 _SUM = ' "sum": "'
@@ -127,7 +128,7 @@ def parse_recovery(node: str, data: bytes) -> Recovery:
     if document.get("sum") != _sum_without(text):
         raise ValueError("its sum is wrong")
     files = {name: Secret(_text(document, name)) for name in MATERIAL if name in document}
-    _check_secrets(files)
+    check_files(files)
     if document["storage"] not in get_args(StorageKind):
         raise ValueError("storage is not a kind of storage")
     return Recovery(
@@ -144,10 +145,14 @@ def parse_recovery(node: str, data: bytes) -> Recovery:
     )
 
 
-def _check_secrets(files: Mapping[str, str]) -> None:
+def check_files(files: Mapping[str, str]) -> None:
+    """Raises `ValueError` unless the secrets are there, texts by name, and no file is empty."""
+    empty = [name for name, text in files.items() if not text.strip()]
+    if empty:
+        raise ValueError(f"{empty[0]} is empty")
     try:
         found = json.loads(files.get("secrets", ""))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("secrets are missing, or not JSON") from None
     if not isinstance(found, dict) or not found or not all(isinstance(value, str) for value in found.values()):
         raise ValueError("secrets are not texts by name")
