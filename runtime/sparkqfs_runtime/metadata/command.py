@@ -13,7 +13,7 @@ has on its own disk, with LOG from an image on that is not later than that log. 
 and puts it below TOP, what is there into TOP/ASIDE; it prints what the state is. `names` writes the list of a running
 master's names (names.py), `open` starts the storage on a state from standard input and writes its list; with LOG SIZE
 as it was when its newest log had that length. Exit codes: 0 done, 1 there is no such state, it is damaged or does not
-open, or the master does not answer, 64 wrong command line, 74 a disk.
+open, or the master does not answer, 64 wrong command line, 74 a disk or too little memory, 124 the SECONDS are over.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sparkqfs_runtime.metadata import bundle, names, opening, states
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.pages.sources import Unasked
 
-EX_USAGE, EX_IOERR = 64, 74
+EX_USAGE, EX_IOERR, EX_TIME = 64, 74, 124
 
 
 def listed(top: Path) -> list[dict[str, Any]]:
@@ -58,9 +58,12 @@ def main(argv: list[str]) -> int:
     """Exit code."""
     try:
         return run(argv[1:])
-    except (states.StateError, Unasked, TimeoutError) as error:
+    except (states.StateError, Unasked) as error:
         print(error, file=sys.stderr)
         return 1
+    except TimeoutError as error:
+        print(error, file=sys.stderr)
+        return EX_TIME
     except OSError as error:
         print(error, file=sys.stderr)
         return EX_IOERR

@@ -1,4 +1,4 @@
-"""All names of a running file system, with their lengths, as lines in an order that is the same wherever they are asked.
+"""All names of a running file system with their lengths, as lines in an order that does not depend on the storage.
 
 A list is gzip of ASCII lines. The first and the last one are JSON: what was asked, and where the log of the metadata
 stood before and after. Between them a line for each name, `LENGTH PATH`, a directory's length `-`, the path with
@@ -154,7 +154,7 @@ def write(stream: IO[bytes], head: dict[str, Any], rows: Iterator[Row], tail: Ca
 
 
 def of_master(stream: IO[bytes], kind: Kind, top: Path, address: tuple[str, int], seconds: float) -> None:
-    """The names that a master has now, with the places of its log before and after. Raises as `write`, and StateError."""
+    """The names that a master has now, and where its log stood before and after. Raises as `write`, and StateError."""
     head = {"kind": kind.name, "identity": kind.identity(top), "position": list(position_of_master(kind, top))}
 
     def tail() -> dict[str, Any]:

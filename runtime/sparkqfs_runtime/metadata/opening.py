@@ -7,6 +7,7 @@ only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -77,7 +78,7 @@ def lay_out(stream: IO[bytes], home: Path, position: tuple[str, int] | None) -> 
     index = bundle.read(stream, read)
     total = sum(size for _, size, _ in index["pieces"])
     if shutil.disk_usage(home).free < (DISK_SHARE - 1) * total:
-        raise StateError(f"there is no room to open it: {DISK_SHARE} times {total} bytes are needed in {home}")
+        raise OSError(errno.ENOSPC, f"no room to open it: {DISK_SHARE} times {total} bytes are needed in {home}")
     kind = KINDS[index["kind"]]
     pieces = [(key, read / bundle.PIECES / key) for key, _, _ in index["pieces"]]
     if position is not None:
@@ -136,13 +137,25 @@ def _said(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 65536))
         lines = file.read().decode(errors="replace").splitlines()
-    telling = [line for line in lines if any(word in line for word in ("FATAL", "ERROR", "Exception", "rror:", "ailed"))]
+    telling = [
+        line for line in lines if any(word in line for word in ("FATAL", "ERROR", "Exception", "rror:", "ailed"))
+    ]
     return " | ".join((telling or lines)[-3:])[:600]
+
+
+def _ended(code: int, said: str) -> Exception:
+    """What it means that the daemon ended: a kernel or a JVM without memory says nothing of the state."""
+    if code == -signal.SIGKILL or "OutOfMemoryError" in said:
+        return OSError(errno.ENOMEM, f"too little memory to open it: {said}")
+    return StateError(f"it does not open: exit {code}: {said}")
 
 
 @contextlib.contextmanager
 def started(kind: Kind, home: Path, top: Path, heap_mib: int, end: float) -> Iterator[int]:
-    """The daemon on a state, and the port that tells its names. Raises StateError when it does not start in time."""
+    """The daemon on a state, and the port that tells its names.
+
+    Raises StateError when it does not start, `TimeoutError` when it takes too long, OSError for too little memory.
+    """
     argv, port = command(kind, home, top, heap_mib)
     log = home / "daemon.log"
     with log.open("wb") as out:
@@ -152,9 +165,9 @@ def started(kind: Kind, home: Path, top: Path, heap_mib: int, end: float) -> Ite
     try:
         while not _answers(kind, port):
             if process.poll() is not None:
-                raise StateError(f"it does not open: exit {process.returncode}: {_said(log)}")
+                raise _ended(process.returncode, _said(log))
             if time.monotonic() > end:
-                raise StateError(f"it did not open in time: {_said(log)}")
+                raise TimeoutError(f"it did not open in time: {_said(log)}")
             time.sleep(AGAIN_S)
         yield port
     finally:
@@ -168,7 +181,7 @@ def open_state(
 ) -> None:
     """Writes the names of an archive's state (names.py), as it was at that place of its log; as it is without one.
 
-    Raises StateError for one that does not open, OSError, `Unasked`, `TimeoutError`.
+    Raises StateError for one that does not open, `Unasked`, `TimeoutError`, OSError.
     """
     end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory(prefix="sparkqfs-open-") as folder:
