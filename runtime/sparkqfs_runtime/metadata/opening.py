@@ -29,7 +29,7 @@ from sparkqfs_runtime.pages.sources import Unasked
 LOOPBACK = "127.0.0.1"
 AGAIN_S = 0.1
 DISK_SHARE = 4
-"""A state, its copy as the storage begins with it, and the image that a start may write: the disk has room for these."""
+"""A state, its copy as the storage begins with it, and an image that a start may write have room, and some more."""
 META = """\
 metaServer.clientIp = 127.0.0.1
 metaServer.clientPort = {port}

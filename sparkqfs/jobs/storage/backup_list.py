@@ -143,7 +143,8 @@ def _told(row: dict[str, Any]) -> str:
     images = f"{row.get('images', 0)} images"
     if not row.get("last"):
         return f"  history {row.get('number')}  {images}, no moment yet"
-    return f"  history {row.get('number')}  {_time(row['first'])} to {_time(row['last'])}, {images}, {row['bytes']:,} bytes"
+    span = f"{_time(row['first'])} to {_time(row['last'])}"
+    return f"  history {row.get('number')}  {span}, {images}, {row['bytes']:,} bytes"
 
 
 def _time(seconds: float) -> str:

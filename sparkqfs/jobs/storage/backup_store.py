@@ -183,7 +183,7 @@ def check(path: Path, on_event: Callable[[str], None] = lambda _text: None) -> t
 
 def _sum_problems(path: Path, manifest: Manifest | None, sums: str) -> list[Problem]:
     """Each file is written down twice, but for backup.json: one that agrees with either is whole."""
-    told = {found[2]: found[1] for line in sums.splitlines() if (found := backups.SUM_LINE.fullmatch(line))}
+    told = {one[2]: one[1] for line in sums.splitlines() if (one := backups.SUM_LINE.fullmatch(line))}
     listed = manifest.files if manifest is not None else {}
     problems, digests = [], {}
     for name in sorted({*told, *listed, backups.ABOUT} & {*backups.PARTS, backups.ABOUT}):

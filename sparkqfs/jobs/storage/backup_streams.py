@@ -1,4 +1,4 @@
-"""The program `metadata-state` on machines of the cluster, and its bytes: in a service's container, or one of its own."""
+"""The program `metadata-state` on machines, and its bytes: in a service's container, or in one of its own."""
 
 from __future__ import annotations
 

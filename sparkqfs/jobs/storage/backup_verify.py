@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sparkqfs.errors import ClusterError, ConfigError, Problem
@@ -98,11 +100,11 @@ def verify(session: Session, path: Path, depth: int, timeout_s: float) -> Report
     """Each depth in its turn; the first damage ends it."""
     report = Report(path, [Step(number) for number in range(1, depth + 1)])
     with tempfile.TemporaryDirectory(prefix="sparkqfs-verify-") as folder:
-        looks = (
-            lambda: _whole(session, report),
-            lambda: _opens(session, report, Path(folder), timeout_s),
-            lambda: _same_names(session, report, Path(folder), timeout_s),
-        )
+        looks: list[Callable[[], str]] = [
+            partial(_whole, session, report),
+            partial(_opens, session, report, Path(folder), timeout_s),
+            partial(_same_names, session, report, Path(folder), timeout_s),
+        ]
         for step, look in zip(report.steps, looks, strict=False):
             begun = time.monotonic()
             try:
@@ -115,8 +117,8 @@ def verify(session: Session, path: Path, depth: int, timeout_s: float) -> Report
             step.took_s = round(time.monotonic() - begun, 2)
             if step.state != "ok":
                 break
-        for step in report.steps[len([one for one in report.steps if one.took_s or one.text]) :]:
-            step.text = "not looked at: the depth before it says why"
+    for step in report.steps:
+        step.text = step.text or "not looked at: what stands before it says why"
     return report
 
 
