@@ -164,7 +164,8 @@ def read_manifest(path: Path) -> Manifest:
 def check(path: Path, on_event: Callable[[str], None] = lambda _text: None) -> tuple[Backup | None, list[Problem]]:
     """Whether every file of a backup is there and whole, and fits the others; one problem a damage."""
     problems: list[Problem] = []
-    manifest, sums = None, ""
+    manifest: Manifest | None = None
+    sums: str | None = None
     try:
         manifest = read_manifest(path)
         on_event(f"reading {manifest.bytes:,} bytes")
@@ -181,12 +182,13 @@ def check(path: Path, on_event: Callable[[str], None] = lambda _text: None) -> t
     return _check_contents(path, manifest)
 
 
-def _sum_problems(path: Path, manifest: Manifest | None, sums: str) -> list[Problem]:
+def _sum_problems(path: Path, manifest: Manifest | None, sums: str | None) -> list[Problem]:
     """Each file is written down twice, but for backup.json: one that agrees with either is whole."""
-    told = {one[2]: one[1] for line in sums.splitlines() if (one := backups.SUM_LINE.fullmatch(line))}
+    told = {one[2]: one[1] for line in (sums or "").splitlines() if (one := backups.SUM_LINE.fullmatch(line))}
     listed = manifest.files if manifest is not None else {}
     problems, digests = [], {}
-    for name in sorted({*told, *listed, backups.ABOUT} & {*backups.PARTS, backups.ABOUT}):
+    about = () if manifest is None else (backups.ABOUT,)  # told already
+    for name in sorted({*told, *listed} & {*backups.PARTS} | {*about}):
         try:
             found = sha256_of(path / name)
         except OSError as error:
@@ -202,7 +204,7 @@ def _sum_problems(path: Path, manifest: Manifest | None, sums: str) -> list[Prob
             problems.append(damage(name, f"has {found.bytes} bytes, {listed[name].bytes} were written"))
         else:
             problems.append(damage(name, "its checksum is another one: it has changed"))
-    if sums and not problems and sums != backups.sums_text(digests):
+    if manifest is not None and sums is not None and not problems and sums != backups.sums_text(digests):
         problems.append(damage(backups.SUMS, "is not as it was written"))
     return problems
 
