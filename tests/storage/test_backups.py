@@ -105,11 +105,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             running.run("-put", str(running.home / "data"), path)
         running.run("-chmod", "0700", "/dir")
         running.run("-chown", "1234:1234", "/dir")  # of somebody else, who lets nobody look
-        program = folder / "metadata-state"
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} {PROGRAMS / "metadata-state"} "$@"\n')
-        program.chmod(0o755)
+        for name in (backup_streams.STATE, backup_streams.NAMES):
+            program = folder / name
+            program.write_text(f'#!/bin/sh\nexec {sys.executable} {PROGRAMS / name} "$@"\n')
+            program.chmod(0o755)
         with pytest.MonkeyPatch.context() as patch:  # containers are this computer
-            patch.setattr(backup_streams, "STATE", str(program))
+            patch.setattr(backup_streams, "PROGRAMS", str(folder))
             patch.setattr(backup_sources, "inside", lambda _layout: str(running.home))
             patch.setattr(Qfs, "check_port", running.client_port)
             yield World(running, folder)

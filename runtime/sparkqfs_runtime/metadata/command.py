@@ -4,16 +4,12 @@ Usage: metadata-state list COPIES
        metadata-state take COPIES [SECONDS]
        metadata-state take-master qfs|hdfs TOP [LOG]
        metadata-state lay-out TOP ASIDE
-       metadata-state names qfs|hdfs TOP HOST PORT SECONDS
-       metadata-state open SECONDS HEAP_MIB [LOG SIZE]
 
 `list` prints the histories of a keeper's directory as one JSON document. `take` writes the newest state, or the last
 one not later than SECONDS since the epoch, to standard output as a tar archive (bundle.py), `take-master` what a master
 has on its own disk, with LOG from an image on that is not later than that log. `lay-out` reads one from standard input
-and puts it below TOP, what is there into TOP/ASIDE; it prints what the state is. `names` writes the list of a running
-master's names (names.py), `open` starts the storage on a state from standard input and writes its list; with LOG SIZE
-as it was when its newest log had that length. Exit codes: 0 done, 1 there is no such state, it is damaged or does not
-open, or the master does not answer, 64 wrong command line, 74 a disk or too little memory, 124 the SECONDS are over.
+and puts it below TOP, what is there into TOP/ASIDE; it prints what the state is. Exit codes: 0 done, 1 there is no such
+state or it is damaged, 64 wrong command line, 74 a disk.
 """
 
 from __future__ import annotations
@@ -23,11 +19,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sparkqfs_runtime.metadata import bundle, names, opening, states
+from sparkqfs_runtime.metadata import bundle, states
 from sparkqfs_runtime.metadata.kinds import KINDS
-from sparkqfs_runtime.pages.sources import Unasked
 
-EX_USAGE, EX_IOERR, EX_TIME = 64, 74, 124
+EX_USAGE, EX_IOERR = 64, 74
 
 
 def listed(top: Path) -> list[dict[str, Any]]:
@@ -58,12 +53,9 @@ def main(argv: list[str]) -> int:
     """Exit code."""
     try:
         return run(argv[1:])
-    except (states.StateError, Unasked) as error:
+    except states.StateError as error:
         print(error, file=sys.stderr)
         return 1
-    except TimeoutError as error:
-        print(error, file=sys.stderr)
-        return EX_TIME
     except OSError as error:
         print(error, file=sys.stderr)
         return EX_IOERR
@@ -83,16 +75,6 @@ def run(words: list[str]) -> int:
         case ["lay-out", top, aside] if aside.strip(".") and "/" not in aside:
             index = bundle.lay_out(sys.stdin.buffer, Path(top), aside)
             print(json.dumps({key: index[key] for key in ("kind", "identity", "at", "operation", "passed_over")}))
-        case ["names", kind, top, host, port, seconds] if kind in KINDS and port.isdigit() and _is_time(seconds):
-            names.of_master(sys.stdout.buffer, KINDS[kind], Path(top), (host, int(port)), float(seconds))
-        case ["open", seconds, heap, *place] if _is_time(seconds) and heap.isdigit() and _is_place(place):
-            opening.open_state(
-                sys.stdin.buffer,
-                sys.stdout.buffer,
-                seconds=float(seconds),
-                heap_mib=int(heap),
-                position=(place[0], int(place[1])) if place else None,
-            )
         case _:
             print(f"usage:{(__doc__ or '').partition('Usage:')[2].partition(chr(10) * 2)[0]}", file=sys.stderr)
             return EX_USAGE
@@ -104,8 +86,3 @@ def _is_time(word: str) -> bool:
         return 0 <= float(word) < 1e11
     except ValueError:
         return False
-
-
-def _is_place(words: list[str]) -> bool:
-    """Nothing, or a log and its length."""
-    return not words or (len(words) == 2 and words[1].isdigit())

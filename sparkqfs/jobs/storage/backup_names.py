@@ -1,4 +1,4 @@
-"""Lists of names, as runtime/sparkqfs_runtime/metadata/names.py writes them: read, and compared with each other."""
+"""Lists of names, as runtime/sparkqfs_runtime/names/lists.py writes them: read, and compared with each other."""
 
 from __future__ import annotations
 

@@ -78,7 +78,9 @@ def _of_master(session: Session, master: Master, task: TaskFact, folder: Path, t
         (folder / NAMES).unlink(missing_ok=True)
         lacks.append(f"no list of names: {error.problems[0].what}")
     words = ["take-master", session.backend.kind, _top(session), *([names.before.log] if names is not None else [])]
-    run = streams.in_task(task, words, what=f"the state of the {session.backend.words.master}", seconds=timeout_s)
+    run = streams.in_task(
+        task, streams.STATE, words, what=f"the state of the {session.backend.words.master}", seconds=timeout_s
+    )
     return Taken(metadata=_take(session, run, folder / METADATA, "master"), names=names, lacks=lacks)
 
 
@@ -116,8 +118,8 @@ def list_names(session: Session, task: TaskFact, target: Path, timeout_s: float,
     Raises `ClusterError`, OSError of this computer's disk.
     """
     backend = session.backend
-    words = ["names", backend.kind, _top(session), "127.0.0.1", str(backend.check_port), f"{timeout_s * 0.9:.0f}"]
-    run = streams.in_task(task, words, what=f"the names on {backend.words.storage}", seconds=timeout_s)
+    words = ["running", backend.kind, _top(session), "127.0.0.1", str(backend.check_port), f"{timeout_s * 0.9:.0f}"]
+    run = streams.in_task(task, streams.NAMES, words, what=f"the names on {backend.words.storage}", seconds=timeout_s)
     made: tuple[Summary, int] | None = None
     for number in range(1, tries + 1):
         again = "" if number == 1 else f", try {number} of {tries}: something was written meanwhile"
@@ -146,13 +148,17 @@ def _of_copies(session: Session, tasks: tuple[TaskFact, ...], folder: Path, time
     node = freshest(told.values)
     if node is None:
         return None
-    run = streams.in_task(keepers[node], ["take", f"{_top(session)}/{COPIES}"], what="the copy", seconds=timeout_s)
+    run = streams.in_task(
+        keepers[node], streams.STATE, ["take", f"{_top(session)}/{COPIES}"], what="the copy", seconds=timeout_s
+    )
     return _take(session, run, folder / METADATA, "copy")
 
 
 def ask_keeper(session: Session, task: TaskFact) -> list[dict[str, Any]]:
     """The histories of a running keeper. Raises `ClusterError`."""
-    run = streams.in_task(task, ["list", f"{_top(session)}/{COPIES}"], what="the list of its states", seconds=LIST_S)
+    run = streams.in_task(
+        task, streams.STATE, ["list", f"{_top(session)}/{COPIES}"], what="the list of its states", seconds=LIST_S
+    )
     return _histories(session, run)
 
 
@@ -163,7 +169,7 @@ def ask_disk(session: Session, name: str) -> list[dict[str, Any]]:
     source = str(session.config.node(name).data_dirs[0] / layout.top / COPIES)
     mount = (source, f"{inside(layout)}/{COPIES}")
     run = streams.thrown_away(
-        session, name, ["list", mount[1]], what="the list of its states", seconds=LIST_S, mount=mount
+        session, name, streams.STATE, ["list", mount[1]], what="the list of its states", seconds=LIST_S, mount=mount
     )
     return _histories(session, run)
 
@@ -206,6 +212,7 @@ def _of_disks(session: Session, folder: Path, timeout_s: float) -> MetadataPart:
         run = streams.thrown_away(
             session,
             config.manager.name,
+            streams.STATE,
             words,
             what="the metadata on its disk",
             seconds=timeout_s,
@@ -223,7 +230,7 @@ def _of_disks(session: Session, folder: Path, timeout_s: float) -> MetadataPart:
         raise ClusterError(*said, *told.problems, Problem(what=what, hint="`invoke status` says what runs"))
     mount = (str(config.node(node).data_dirs[0] / layout.top / COPIES), f"{target}/{COPIES}")
     run = streams.thrown_away(
-        session, node, ["take", mount[1]], what="the copy on its disk", seconds=timeout_s, mount=mount
+        session, node, streams.STATE, ["take", mount[1]], what="the copy on its disk", seconds=timeout_s, mount=mount
     )
     return _take(session, run, folder / METADATA, "copy")
 

@@ -1,4 +1,4 @@
-"""The program `metadata-state` on machines, and its bytes: in a service's container, or in one of its own."""
+"""The programs `metadata-state` and `list-names` on machines: in a service's container, or in one of their own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage.backup_store import new_file
 from sparkqfs.remote import script
 
-STATE = "/opt/sparkqfs/bin/metadata-state"
+PROGRAMS = "/opt/sparkqfs/bin"
+STATE, NAMES = "metadata-state", "list-names"
 THROW_AWAY_SCRIPT = script("throw_away")
 READ_MIB = 256
 """Memory of a container that only reads a state: it goes through it piece by piece."""
@@ -39,15 +40,16 @@ class Run:
     """It ends by itself then."""
 
 
-def in_task(task: TaskFact, words: list[str], *, what: str, seconds: float) -> Run:
-    """`metadata-state WORDS` in a service's container."""
-    argv = (*in_container(task.container_id, seconds), STATE, *words)
+def in_task(task: TaskFact, program: str, words: list[str], *, what: str, seconds: float) -> Run:
+    """A program of ours in a service's container."""
+    argv = (*in_container(task.container_id, seconds), f"{PROGRAMS}/{program}", *words)
     return Run(node=task.node, argv=argv, what=what, seconds=seconds)
 
 
 def thrown_away(
     session: Session,
     node: str,
+    program: str,
     words: list[str],
     *,
     what: str,
@@ -55,7 +57,7 @@ def thrown_away(
     memory_mib: int = READ_MIB,
     mount: tuple[str, str] = ("", ""),
 ) -> Run:
-    """`metadata-state WORDS` in a container of the worker's image that is gone afterwards, without a network.
+    """A program of ours in a container of the worker's image that is gone afterwards, without a network.
 
     `mount` is a directory of the machine, and where it is to be read in the container.
     """
@@ -68,7 +70,7 @@ def thrown_away(
     limits = (user, str(max(1, int(seconds))), str(memory_mib))
     argv = (
         *("sh", "-c", THROW_AWAY_SCRIPT, "sh", config.name, reference),
-        *(*limits, *mount, STATE, *words),
+        *(*limits, *mount, f"{PROGRAMS}/{program}", *words),
     )
     return Run(node=node, argv=argv, what=what, seconds=seconds)
 
@@ -118,7 +120,7 @@ def failed(run: Run, said: str, code: int | None = NO_STATE) -> StreamError:
     said = said or (ENDED.get(code, f"exit {code}") if code is not None else "")
     words = said.strip() or "it said nothing"
     hint = None
-    if "No such file" in words or "not found" in words or "usage: metadata-state" in words:
+    if "No such file" in words or "not found" in words or "usage: " in words:
         hint = "the stack is of an older version, which makes no backups: `invoke deploy`"
     return StreamError(Problem(node=run.node, what=f"{run.what}: {words}", hint=hint), code)
 

@@ -23,11 +23,6 @@ from sparkqfs.plan.storage import backups
 from sparkqfs.plan.storage.backups import NamesPart, Position, damage
 
 DEEPEST = 3
-BASE_MIB = 256
-SHARE = {"qfs": 8, "hdfs": 10}
-"""Memory that a storage takes for each byte of its metadata on the disk, at most: docs/backup.md."""
-JVM_MIB = 320
-"""What a namenode takes beside its heap."""
 MEMORY_SCRIPT = "awk '/^MemAvailable:/ { print $2 }' /proc/meminfo"
 TITLES = {1: "its files are whole", 2: "it opens", 3: "it has the names that the storage had"}
 
@@ -138,8 +133,8 @@ def _opens(session: Session, report: Report, folder: Path, timeout_s: float) -> 
     assert backup is not None
     if backup.bundle is None:
         raise NotPossible(f"{session.backend.words.storage} keeps its metadata itself: there is nothing to open")
-    if backup.manifest.kind not in SHARE:
-        raise NotPossible(f"{backup.manifest.kind} is not known here")
+    if not session.backend.opens(backup.manifest.kind):
+        raise NotPossible(f"it is of {backup.manifest.kind}, and this cluster has no program that opens that")
     listed = ""
     for number, place in enumerate(places(backup.manifest.names)):
         listed = _open_somewhere(session, backup, place, folder / str(number), timeout_s)
@@ -155,14 +150,18 @@ def places(names: NamesPart | None) -> list[Position | None]:
 
 def _open_somewhere(session: Session, backup: Backup, place: Position | None, target: Path, timeout_s: float) -> str:
     """On the machine with most memory that has the image. Raises `ClusterError` for a state that does not open."""
-    heap, memory = memory_for(backup)
-    words = ["open", f"{timeout_s * 0.9:.0f}", str(heap), *([place.log, str(place.size)] if place is not None else [])]
+    opening = session.backend.opening
+    assert opening is not None
+    heap, memory = opening.memory_mib(backup.manifest.files[backups.METADATA].bytes)
+    words = ["state", f"{timeout_s * 0.9:.0f}", str(heap), *([place.log, str(place.size)] if place is not None else [])]
     said = []
     for name, free in _machines(session):
         if free < memory:
             said.append(f"{name} has {free} MiB of memory free, {memory} are needed")
             continue
-        run = streams.thrown_away(session, name, words, what="opening the backup", seconds=timeout_s, memory_mib=memory)
+        run = streams.thrown_away(
+            session, name, streams.NAMES, words, what="opening the backup", seconds=timeout_s, memory_mib=memory
+        )
         session.on_event(f"[{name}] opening the backup in a container without a network")
         target.unlink(missing_ok=True)
         try:
@@ -182,13 +181,6 @@ def _open_somewhere(session: Session, backup: Backup, place: Position | None, ta
             continue
         return f"on {name}: {summary.files} files, {summary.directories} directories"
     raise NotPossible("; ".join(said) or "no machine of the cluster answers")
-
-
-def memory_for(backup: Backup) -> tuple[int, int]:
-    """MiB of a JVM's heap, and of the container."""
-    kind = backup.manifest.kind
-    heap = BASE_MIB + SHARE[kind] * (backup.manifest.files[backups.METADATA].bytes >> 20)
-    return heap, heap + (JVM_MIB if kind == "hdfs" else 0)
 
 
 def _machines(session: Session) -> list[tuple[str, int]]:

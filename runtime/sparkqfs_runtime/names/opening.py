@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from sparkqfs_runtime.fsck import qfs
-from sparkqfs_runtime.metadata import bundle, names
+from sparkqfs_runtime.metadata import bundle
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.pieces import Kind
 from sparkqfs_runtime.metadata.states import StateError
+from sparkqfs_runtime.names import lists
 from sparkqfs_runtime.pages.sources import Unasked
 
 LOOPBACK = "127.0.0.1"
@@ -114,7 +115,7 @@ def command(kind: Kind, home: Path, top: Path, heap_mib: int) -> tuple[tuple[str
     for name in ("core-site.xml", "hdfs-site.xml"):
         (conf / name).write_text(SITE.format(**values), encoding="utf-8")
     hadoop = os.environ.get("HADOOP_HOME") or "/opt/hadoop"
-    path = os.environ.get("SPARKQFS_HADOOP_CLASS_PATH") or f"{hadoop}/etc:{hadoop}:{hadoop}/lib/*"
+    path = f"{hadoop}/etc:{hadoop}:{hadoop}/lib/*"
     java = ("java", f"-Xmx{heap_mib}m", "-XX:+ExitOnOutOfMemoryError", "-Djava.net.preferIPv4Stack=true")
     return (*java, "-cp", f"{conf}:{path}", "org.apache.hadoop.hdfs.server.namenode.NameNode"), port
 
@@ -123,7 +124,7 @@ def _answers(kind: Kind, port: int) -> bool:
     """Whether the root can be listed."""
     try:
         if kind.name == "hdfs":
-            next(names.hdfs_rows(LOOPBACK, port, time.monotonic() + names.ANSWER_S), None)
+            next(lists.hdfs_rows(LOOPBACK, port, time.monotonic() + lists.ANSWER_S), None)
             return True
         asked = qfs.Names(LOOPBACK, port)
         with contextlib.closing(asked):
@@ -179,7 +180,7 @@ def started(kind: Kind, home: Path, top: Path, heap_mib: int, end: float) -> Ite
 def open_state(
     stream: IO[bytes], out: IO[bytes], *, seconds: float, heap_mib: int, position: tuple[str, int] | None
 ) -> None:
-    """Writes the names of an archive's state (names.py), as it was at that place of its log; as it is without one.
+    """Writes the names of an archive's state (lists.py), as it was at that place of its log; as it is without one.
 
     Raises StateError for one that does not open, `Unasked`, `TimeoutError`, OSError.
     """
@@ -189,4 +190,4 @@ def open_state(
         kind, top, index = lay_out(stream, home, position)
         with started(kind, home, top, heap_mib, end) as port:
             head = {"kind": kind.name, "identity": index["identity"], "position": list(position) if position else None}
-            names.write(out, head, names.ROWS[kind.name](LOOPBACK, port, end), dict)
+            lists.write(out, head, lists.ROWS[kind.name](LOOPBACK, port, end), dict)
