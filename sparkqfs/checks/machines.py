@@ -9,7 +9,8 @@ import re
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts.nodes import NodeFacts
-from sparkqfs.plan.cluster.secret_copies import missing_copies
+from sparkqfs.plan.cluster.recovery import recovery_path
+from sparkqfs.plan.cluster.secret_copies import outdated_copies
 from sparkqfs.plan.services.ports import ports_on
 from sparkqfs.topology import OLDEST_ENGINE
 
@@ -32,7 +33,7 @@ def check_nodes(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Pro
         found += _check_trust(config, name, fact, facts.get(config.manager.name))
     found += _check_architectures(facts)
     found += _check_ports(config, facts)
-    found += missing_copies(config, facts)
+    found += _check_copies(config, facts)
     return tuple(found)
 
 
@@ -110,3 +111,11 @@ def _check_ports(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[Pro
             hint = f"ss -ltnp 'sport = :{port}' names it"
             found.append(Problem(node=name, what=f"port {port} is taken there", hint=hint))
     return found
+
+
+def _check_copies(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[Problem]:
+    """Copies of the manager's secrets that are missing or are not what the manager has."""
+    return [
+        Problem(node=name, what=f"copy of the secrets {recovery_path(config, name)}: {why}", hint="invoke prep")
+        for name, why in outdated_copies(config, facts).items()
+    ]

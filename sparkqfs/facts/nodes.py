@@ -98,7 +98,11 @@ class RecoveryFact:
 
     cluster: str
     cluster_id: str
+    storage: str
+    """The storage's kind, which the id belongs to."""
     written: int
+    material: str
+    """What `NodeFacts.material` was on the manager."""
     state: str
     """A sum of all that it tells."""
     whole: bool
@@ -288,9 +292,16 @@ def _names(row: list[str]) -> tuple[str, ...] | None:
 def _recovery_fact(row: list[str]) -> RecoveryFact | None:
     if not row:
         return None
-    cluster, cluster_id, written, state, whole = row
-    number = int(written) if written.isdecimal() and len(written) < 17 else 0
-    return RecoveryFact(cluster=cluster, cluster_id=cluster_id, written=number, state=state, whole=whole == "yes")
+    cluster, cluster_id, storage, written, material, state, whole = row
+    return RecoveryFact(
+        cluster=cluster,
+        cluster_id=cluster_id,
+        storage=storage,
+        written=int(written) if written.isdecimal() and len(written) < 17 else 0,
+        material=material,
+        state=state,
+        whole=whole == "yes",
+    )
 
 
 def _meta_fact(row: list[str]) -> MetaFact:

@@ -63,10 +63,12 @@ path "$first/sparkqfs"
 copy=$first/sparkqfs/recovery.json
 path "$copy"
 if [ -f "$copy" ] && [ ! -L "$copy" ] && [ ! -L "$first/sparkqfs" ]; then
-  in_copy() { key=$1; head -c 262144 "$copy" | LC_ALL=C sed -n "s/^ \"$key\": \"*\([0-9A-Za-z._:-]*\)\"*,*\$/\1/p" | head -n 1; }
+  words=$(head -c 262144 "$copy" | LC_ALL=C awk -F'"' -v OFS="$tab" '
+    $1 == " " && !($2 in word) { value = $3 == ": " ? $4 : $3; gsub(/^: |[^0-9A-Za-z._:-]/, "", value); word[$2] = value }
+    END { print word["cluster"], word["id"], word["storage"], word["written"], word["material"], word["state"], word["sum"] }')
   sum=$(head -c 262144 "$copy" | LC_ALL=C sed '/^ "sum": "/d' | sha256sum | cut -d' ' -f1)
-  [ "$(in_copy sum)" = "$sum" ] && whole=yes || whole=no
-  say recovery "$(in_copy cluster)" "$(in_copy id)" "$(in_copy written)" "$(in_copy state)" "$whole"
+  [ "${words##*"$tab"}" = "$sum" ] && whole=yes || whole=no
+  say recovery "${words%"$tab"*}" "$whole"
 fi
 if [ "$manager" = yes ]; then
   old=$IFS; IFS=:; for p in $more; do IFS=$old; path "$p"; done; IFS=$old
@@ -79,10 +81,8 @@ if [ "$manager" = yes ]; then
   fi
   [ -f "$first/sparkqfs/ca.crt" ] && while IFS= read -r line; do say ca "$line"; done < "$first/sparkqfs/ca.crt"
   [ -f "$first/sparkqfs/secrets" ] && say secrets yes "$(grep -o '"[a-z_]*":' "$first/sparkqfs/secrets" | tr -d '":' | tr '\n' ' ')"
-  [ -f "$first/sparkqfs/secrets" ] && say material "$(for f in secrets ca.crt ca.key registry.crt registry.key; do
-    file=$first/sparkqfs/$f
-    [ ! -f "$file" ] || printf '%s %s\n' "$f" "$(sha256sum < "$file" | cut -d' ' -f1)"
-  done | sha256sum | cut -d' ' -f1)"
+  [ -f "$first/sparkqfs/secrets" ] && say material "$(cd "$first/sparkqfs" &&
+    sha256sum secrets ca.crt ca.key registry.crt registry.key 2>/dev/null | sha256sum | cut -d' ' -f1)"
 fi
 [ -f "/etc/docker/certs.d/$registry/ca.crt" ] && say trusted_ca "$(sha256sum "/etc/docker/certs.d/$registry/ca.crt" | cut -d' ' -f1)"
 [ -f /etc/docker/daemon.json ] && say daemon_json "$(base64 /etc/docker/daemon.json | tr -d '\n')"

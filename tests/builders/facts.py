@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from sparkqfs.config.copies import copy_nodes
 from sparkqfs.config.model import ClusterConfig
-from sparkqfs.facts.nodes import DiskFact, MetaFact, NodeFacts, PathFact
+from sparkqfs.facts.nodes import DiskFact, MetaFact, NodeFacts, PathFact, RecoveryFact
 from sparkqfs.plan.cluster.nodes import FreshMaterial, wanted_directories
+from sparkqfs.plan.cluster.recovery import recovery_path, state_of
 from sparkqfs.plan.steps import Secret
 from tests.builders.clusters import a_cluster
 
@@ -23,6 +25,9 @@ SECRETS = {
     "cluster_key": "cluster-key-value",
     "metadata_key": "key-of-the-copies",
 }
+
+
+MATERIAL = hashlib.sha256(b"the manager's root-only files").hexdigest()
 
 
 def fresh(**overrides: Any) -> FreshMaterial:
@@ -55,9 +60,12 @@ def a_node(
         path: PathFact(path=path, kind="directory", uid=owner.uid, gid=owner.gid, mode=0o750)
         for path in wanted_directories(config, node)
     }
-    if node.manager:
-        private = node.data_dirs[0] / "sparkqfs"
-        paths[private] = PathFact(path=private, kind="directory", uid=0, gid=0, mode=0o700, empty=False)
+    keeps_copy = node in copy_nodes(config) and marker is not None
+    copy = recovery_path(config, name)
+    if node.manager or keeps_copy:
+        paths[copy.parent] = PathFact(path=copy.parent, kind="directory", uid=0, gid=0, mode=0o700, empty=False)
+    if keeps_copy:
+        paths[copy] = PathFact(path=copy, kind="file", uid=0, gid=0, mode=0o600)
     values: dict[str, Any] = {
         "name": name,
         "hostname": name,
@@ -88,14 +96,32 @@ def a_node(
         "ca_pem": CA_PEM if node.manager else None,
         "insecure_registries": ("127.0.0.0/8", *([] if config.registry.tls else [config.registry_address])),
         "has_secrets": node.manager,
+        "material": MATERIAL if node.manager else None,
+        "recovery": a_copy(config, marker) if keeps_copy and marker is not None else None,
     }
     return NodeFacts(**(values | more))
+
+
+def a_copy(config: ClusterConfig | None = None, cluster_id: str = CLUSTER_ID, **changes: Any) -> RecoveryFact:
+    """What a node says of its copy of the manager's secrets: it is up to date, unless a test says otherwise."""
+    config = config or a_cluster()
+    state = state_of(config, cluster_id, MATERIAL)
+    values: dict[str, Any] = {
+        "cluster": config.name,
+        "cluster_id": cluster_id,
+        "storage": config.storage.kind,
+        "written": 7,
+        "material": MATERIAL,
+        "state": state,
+        "whole": True,
+    }
+    return RecoveryFact(**(values | changes))
 
 
 def a_fresh_node(name: str, config: ClusterConfig | None = None) -> NodeFacts:
     """A machine that prep has never seen."""
     config = config or a_cluster()
-    empty = a_node(name, config, marker=None, paths={}, trusted_ca=None, ca_pem=None, has_secrets=False)
+    empty = a_node(name, config, marker=None, paths={}, trusted_ca=None, ca_pem=None, has_secrets=False, material=None)
     empty = replace(empty, insecure_registries=("127.0.0.0/8",))
     return replace(empty, user_by_name=None, user_by_id=None, group_by_name=None, group_by_id=None)
 

@@ -12,9 +12,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from sparkqfs.config.model import SharedConfig, StorageConfig, StorageKind
-from sparkqfs.facts.nodes import ContainerFact, MetaFact, NodeFacts, PathFact, parse_node
+from sparkqfs.facts.nodes import ContainerFact, MetaFact, NodeFacts, PathFact, RecoveryFact, parse_node
 from sparkqfs.gather.nodes import facts_arguments, facts_script, layout_arguments
 from sparkqfs.plan.cluster.nodes import private_directory, wanted_directories
+from sparkqfs.plan.cluster.recovery import MATERIAL, material_sum, recovery_text, state_of
 from sparkqfs.plan.storage import backend_of
 from tests.builders.clusters import a_cluster
 
@@ -340,3 +341,69 @@ def test_the_managers_certificate_comes_back_byte_for_byte_and_its_secrets_do_no
     assert facts.ca_pem == pem and facts.has_secrets
     assert hashlib.sha256((facts.ca_pem or "").encode()).hexdigest() == hashlib.sha256(pem.encode()).hexdigest()
     assert "top-secret" not in repr(facts)
+
+
+ROOTS = {"secrets": '{"jupyter_token": "top-secret"}', "ca.key": "key\n"}
+COPY = recovery_text(a_cluster(), "1111-2222", 17, ROOTS)
+
+
+def a_copy_in(folder: Path, content: str) -> Path:
+    (folder / "sparkqfs").mkdir()
+    path = folder / "sparkqfs" / "recovery.json"
+    path.write_text(content)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize("manager", [True, False])
+def test_a_copy_of_the_secrets_says_whose_it_is_and_nothing_of_what_is_in_it(tmp_path: Path, manager: bool) -> None:
+    path = a_copy_in(tmp_path, COPY)
+    facts = ask(tmp_path, manager=manager)
+    assert facts.recovery == RecoveryFact(
+        cluster="spark",
+        cluster_id="1111-2222",
+        storage="qfs",
+        written=17,
+        material=material_sum(ROOTS),
+        state=state_of(a_cluster(), "1111-2222", material_sum(ROOTS)),
+        whole=True,
+    )
+    assert facts.paths[PurePosixPath(path)].mode == 0o600 and "top-secret" not in repr(facts)
+
+
+DAMAGED = {
+    "empty": "",
+    "cut off": COPY[:-20],
+    "not text": "\x00\x1b\x85\n" * 100,
+    "a changed byte": COPY.replace("top-secret", "top-secreT"),
+    "longer than any": COPY + " " * (1 << 20),
+    "no sum": COPY.replace(' "sum"', ' "some"'),
+    "tabs in words": COPY.replace('"spark"', '"sp\tark"').replace("17", '"9\tend"'),
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_copy_of_the_secrets_is_told_from_a_whole_one(tmp_path: Path, content: str) -> None:
+    a_copy_in(tmp_path, content)
+    found = ask(tmp_path).recovery
+    assert found is not None and not found.whole
+
+
+def test_a_copy_behind_a_link_does_not_count(tmp_path: Path) -> None:
+    path = a_copy_in(tmp_path, COPY)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    facts = ask(tmp_path)
+    assert facts.recovery is None and kind(facts, path) == "link"
+    assert ask(tmp_path / "none").recovery is None
+
+
+@pytest.mark.parametrize("names", [tuple(MATERIAL), ("secrets",), ("secrets", "ca.key", "ca.crt")])
+def test_the_manager_says_one_sum_of_its_root_only_files(tmp_path: Path, names: tuple[str, ...]) -> None:
+    (tmp_path / "sparkqfs").mkdir()
+    assert ask(tmp_path, manager=True).material is None
+    for name in names:
+        (tmp_path / "sparkqfs" / name).write_text(f"what is in {name}\n")
+    (tmp_path / "sparkqfs" / "registry.log").write_text("not one of them")
+    assert ask(tmp_path, manager=True).material == material_sum({name: f"what is in {name}\n" for name in names})
+    assert ask(tmp_path).material is None

@@ -75,13 +75,15 @@ def test_a_fresh_machine_gets_its_user_directories_marker_and_trust_in_this_orde
         "marker /mnt/data/qfs/.cluster-id",
         "name /mnt/data/qfs/.cluster-name",
         "registry trust /etc/docker/certs.d/192.168.1.11:5000/ca.crt",
+        "directory /mnt/data/sparkqfs (0:0, 700)",
+        "copy of the secrets /mnt/data/sparkqfs/recovery.json",
     ]
     assert all(step.why == "missing" for step in plan.of("node2"))
 
 
 def test_secrets_and_keys_are_made_on_the_manager_alone() -> None:
     plan = planned(CLUSTER, {name: a_fresh_node(name) for name in ALL}, fresh=fresh_ca())
-    private = [step.node for step in plan.steps if "secrets" in step.what or "key of" in step.what]
+    private = [step.node for step in plan.steps if step.what == "secrets of the cluster" or "key of" in step.what]
     assert private and set(private) == {"node1"}
     assert "directory /mnt/data/sparkqfs (0:0, 700)" in whats(plan.of("node1"))
     assert "directory /mnt/data/qfs/checkpoint (6700:6700, 750)" in whats(plan.of("node1"))
@@ -107,7 +109,7 @@ def test_a_secret_that_an_earlier_version_did_not_make_is_added() -> None:
 
 def test_secrets_that_are_there_are_never_replaced() -> None:
     plan = planned(CLUSTER, prepared(CLUSTER), fresh=fresh_ca())
-    assert not any("secrets" in what for what in whats(plan.steps))
+    assert "secrets of the cluster" not in whats(plan.steps)
 
 
 def test_a_new_ca_is_trusted_again_on_every_node() -> None:

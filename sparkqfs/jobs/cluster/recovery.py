@@ -46,8 +46,9 @@ def read_recovery(session: Session, node_name: str) -> Recovery | None:
 def newest_recovery(session: Session, names: tuple[str, ...] | None = None) -> Recovery | None:
     """The newest copy that these nodes keep (default: all nodes, asked at once); `None` where there is none.
 
-    One that is damaged or out of reach does not count while another is whole. Raises `ClusterError` when only such are
-    left, and `RefusedError` for copies of another cluster than hosts.yml names, or of clusters with different ids.
+    One that is damaged or out of reach does not count while another is whole; nor does one from before another kind of
+    storage was set, while there is one from after that. Raises `ClusterError` when none is whole, and `RefusedError`
+    for copies of another cluster or another kind of storage than hosts.yml names, or of clusters with different ids.
     """
     config = session.config
     asked = names if names is not None else tuple(node.name for node in config.nodes)
@@ -64,30 +65,33 @@ def newest_recovery(session: Session, names: tuple[str, ...] | None = None) -> R
         if lost:
             raise ClusterError(*(problem for error in lost for problem in error.problems))
         return None
+    kind = config.storage.kind
+    found = [copy for copy in found if copy.storage == kind] or found
     _check_one_cluster(session, found)
     return max(found, key=lambda copy: copy.written)
 
 
 def _check_one_cluster(session: Session, found: list[Recovery]) -> None:
-    name = session.config.name
-    others = [copy for copy in found if copy.cluster != name]
-    hint = "a node that belongs to another cluster is not for this hosts.yml; see docs/backup.md"
-    if others:
-        raise RefusedError(
-            *(
-                Problem(
-                    node=copy.node,
-                    what=f"{recovery_path(session.config, copy.node)} is of cluster {copy.cluster}, not of {name}",
-                    config_path="cluster",
-                    hint=hint,
-                    code=ExitCode.REFUSED,
-                )
-                for copy in others
-            )
-        )
+    """Raises `RefusedError` unless all are of the cluster and the kind of storage of hosts.yml, and of one id."""
+    config = session.config
+    kind = config.storage.kind
+    problems = []
+    for copy in found:
+        path = recovery_path(config, copy.node)
+        if copy.cluster != config.name:
+            what, setting = f"{path} is of cluster {copy.cluster}, hosts.yml says {config.name}", "cluster"
+        elif copy.storage != kind:
+            what, setting = f"{path} is of storage {copy.storage}, hosts.yml says {kind}", "storage.kind"
+        else:
+            continue
+        hint = "is this the right hosts.yml, and is each disk in the right machine?"
+        problems.append(Problem(node=copy.node, what=what, config_path=setting, hint=hint, code=ExitCode.REFUSED))
+    if problems:
+        raise RefusedError(*problems)
     if len({copy.cluster_id for copy in found}) > 1:
         listed = ", ".join(f"{copy.node}: {copy.cluster_id}" for copy in found)
         what = f"the copies of the secrets are of clusters with different ids ({listed})"
+        hint = "move the file that is not this cluster's away on that node, then try again"
         raise RefusedError(Problem(what=what, hint=hint, code=ExitCode.REFUSED))
 
 

@@ -81,7 +81,7 @@ def recovery_path(config: ClusterConfig, name: str) -> PurePosixPath:
 
 def material_sum(files: Mapping[str, str]) -> str:
     """One sum of the files' names and contents; remote/facts.sh makes the same of those on the manager."""
-    sums = [f"{name} {_sum(files[name])}\n" for name in MATERIAL if name in files]
+    sums = [f"{_sum(files[name])}  {name}\n" for name in MATERIAL if name in files]
     return _sum("".join(sums))
 
 
@@ -94,6 +94,7 @@ def state_of(config: ClusterConfig, cluster_id: str, material: str) -> str:
 
 def recovery_text(config: ClusterConfig, cluster_id: str, written: int, files: Mapping[str, str]) -> Secret:
     """The whole file."""
+    material = material_sum(files)
     document = {
         "schema": SCHEMA,
         "cluster": config.name,
@@ -104,7 +105,8 @@ def recovery_text(config: ClusterConfig, cluster_id: str, written: int, files: M
         "manager": config.manager.name,
         "address": config.manager.advertise,
         "written": written,
-        "state": state_of(config, cluster_id, material_sum(files)),
+        "material": material,
+        "state": state_of(config, cluster_id, material),
         **{name: files[name] for name in MATERIAL if name in files},
         "sum": "",
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sparkqfs.config.copies import copy_nodes
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.facts.nodes import NodeFacts, RecoveryFact
 from sparkqfs.plan.cluster.ownership import ownership_fault
 from sparkqfs.plan.cluster.recovery import FILE_MODE, PRIVATE_MODE, recovery_path, recovery_text, state_of
 from sparkqfs.plan.steps import ShellStep, Step, make_directory, write_file
@@ -45,7 +45,7 @@ def plan_copies(
     behind = False
     for name in (node.name for node in copy_nodes(config)):
         fact = facts.get(name)
-        problem = copy_refusal(config, fact, cluster_id) if fact is not None else None
+        problem = copy_refusal(config, fact, manager, cluster_id) if fact is not None else None
         why = copy_fault(config, fact, wanted) if fact is not None else None
         if name not in fit or fact is None:
             behind = behind or fact is None or why is not None
@@ -54,24 +54,24 @@ def plan_copies(
         else:
             steps += _copy_steps(config, fact, cluster_id, written, why)
     if not behind and not problems:
-        steps += _removals(config, facts, cluster_id, fit)
+        steps += _removals(config, facts, manager, cluster_id, fit)
     return steps, problems
 
 
-def missing_copies(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[Problem]:
-    """For doctor: the nodes whose copy is missing or differs, but for those that prep refuses to touch."""
+def outdated_copies(config: ClusterConfig, facts: dict[str, NodeFacts]) -> dict[str, str]:
+    """Why prep would write the copy of these nodes; not of those that it refuses to touch."""
     manager = facts.get(config.manager.name)
     cluster_id = manager.disks[0].marker if manager is not None and manager.disks else None
     if manager is None or cluster_id is None or manager.material is None:
-        return []
+        return {}
     wanted = state_of(config, cluster_id, manager.material)
-    return [
-        Problem(node=name, what=f"copy of the secrets {recovery_path(config, name)}: {why}", hint="invoke prep")
+    return {
+        name: why
         for name in (node.name for node in copy_nodes(config))
         if (fact := facts.get(name)) is not None
-        and copy_refusal(config, fact, cluster_id) is None
+        and copy_refusal(config, fact, manager, cluster_id) is None
         and (why := copy_fault(config, fact, wanted)) is not None
-    ]
+    }
 
 
 def copy_fault(config: ClusterConfig, fact: NodeFacts, wanted: str) -> str | None:
@@ -84,7 +84,21 @@ def copy_fault(config: ClusterConfig, fact: NodeFacts, wanted: str) -> str | Non
     return None if fact.recovery.state == wanted else "differs"
 
 
-def copy_refusal(config: ClusterConfig, fact: NodeFacts, cluster_id: str) -> Problem | None:
+def whose(config: ClusterConfig, found: RecoveryFact, manager: NodeFacts, cluster_id: str) -> str | None:
+    """Why a copy is another cluster's; `None` for one of ours, and for one that is too damaged to say.
+
+    With another kind of storage a cluster has another id, and the same secrets.
+    """
+    kind = config.storage.kind
+    is_other_kind = found.storage not in ("", kind) and found.material == manager.material
+    if found.cluster not in ("", config.name):
+        return f"cluster {found.cluster}, this one is {config.name}"
+    if found.cluster_id not in ("", cluster_id) and not is_other_kind:
+        return f"id {found.cluster_id}, this cluster's is {cluster_id}"
+    return None
+
+
+def copy_refusal(config: ClusterConfig, fact: NodeFacts, manager: NodeFacts, cluster_id: str) -> Problem | None:
     """What stands against writing there: something else that has the file's name, or another cluster's copy."""
     path = recovery_path(config, fact.name)
     entry = fact.paths.get(path)
@@ -93,17 +107,10 @@ def copy_refusal(config: ClusterConfig, fact: NodeFacts, cluster_id: str) -> Pro
         kind = "symbolic link" if entry.kind == "link" else entry.kind
         what = f"{path} is a {kind}, expected: a file"
         return Problem(node=fact.name, what=what, hint=hint, code=ExitCode.REFUSED)
-    found = fact.recovery
-    if found is None:
+    other = whose(config, fact.recovery, manager, cluster_id) if fact.recovery is not None else None
+    if other is None:
         return None
-    others = [
-        f"{key} {there}, this cluster is {ours}"
-        for key, there, ours in (("cluster", found.cluster, config.name), ("id", found.cluster_id, cluster_id))
-        if there and there != ours
-    ]
-    if not others:
-        return None
-    what = f"{path} says {others[0]}: it may be the only copy of another cluster's secrets"
+    what = f"{path} says {other}: it may be the only copy of another cluster's secrets"
     hint = f"choose another data_dir; only if that cluster is gone, or is this one under an earlier name: {hint}"
     return Problem(node=fact.name, what=what, hint=hint, code=ExitCode.REFUSED)
 
@@ -146,15 +153,19 @@ def removal_steps(config: ClusterConfig, facts: dict[str, NodeFacts]) -> dict[st
     return steps
 
 
-def _removals(config: ClusterConfig, facts: dict[str, NodeFacts], cluster_id: str, fit: tuple[str, ...]) -> list[Step]:
+def _removals(
+    config: ClusterConfig, facts: dict[str, NodeFacts], manager: NodeFacts, cluster_id: str, fit: tuple[str, ...]
+) -> list[Step]:
     """Of the nodes that hosts.yml no longer names for copies. The manager's own directory is left alone."""
     keep = {config.manager.name, *(node.name for node in copy_nodes(config))}
     return [
-        _removal(config, name, cluster_id)
+        _removal(config, name, found.cluster_id)
         for name in fit
         if name not in keep
         and (found := facts[name].recovery) is not None
-        and (found.cluster, found.cluster_id) == (config.name, cluster_id)
+        and found.cluster == config.name
+        and found.cluster_id
+        and whose(config, found, manager, cluster_id) is None
     ]
 
 
