@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from sparkqfs.jobs.session import Session
     from sparkqfs.plan.steps import JobResult
 
-TO = "directory of the backups (default: below $XDG_DATA_HOME or ~/.local/share, one for each cluster)"
+TO = "directory of backups, also without --to (default: below $XDG_DATA_HOME or ~/.local/share, one a cluster)"
 
 
 @cluster_task(name="make", default=True, word="to", help={"to": TO, "timeout": "seconds for each part"})
 def backup(given: Flags, to: str | None = None, timeout: int = 3600) -> None:
-    """Back up the storage's metadata and the cluster's secrets to a directory of this computer: `backup TO`."""
+    """Back up the storage's metadata and the cluster's secrets to a directory of this computer."""
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.storage import backup
@@ -28,7 +28,7 @@ def backup(given: Flags, to: str | None = None, timeout: int = 3600) -> None:
 
 @cluster_task(name="list", word="to", help={"to": TO})
 def backup_list(given: Flags, to: str | None = None) -> None:
-    """Which backups there are, and which states the copies on the nodes have: `backup.list TO`."""
+    """Which backups there are, and which states the copies on the nodes have."""
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.storage import backup_list
@@ -42,13 +42,13 @@ def backup_list(given: Flags, to: str | None = None) -> None:
     name="verify",
     word="backup",
     help={
-        "backup": "a backup, or a directory of backups, of which the newest is taken",
+        "backup": "a backup, or a directory of which the newest is taken; also without --backup",
         "depth": "1: its files are whole, 2: it opens, 3: it has the names that the storage had",
         "timeout": "seconds for each part",
     },
 )
 def backup_verify(given: Flags, backup: str | None = None, depth: int | None = None, timeout: int = 3600) -> None:
-    """Whether a backup is whole, opens, and has every name: `backup.verify BACKUP`. Exit 0 it does, 1 it is damaged."""
+    """Whether a backup is whole, opens, and has every name. Exit 0 it does, 1 it is damaged."""
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.storage import backup_verify

@@ -57,7 +57,9 @@ def _is_fault(text: str) -> bool:
 def make(session: Session, place: Path, timeout_s: float) -> tuple[Path, Manifest]:
     """A backup in `place`, whole or not at all. Raises `ClusterError`."""
     config = session.config
-    facts, _ = session.facts()
+    facts, unreachable = session.facts()
+    if not facts:
+        raise ClusterError(*unreachable)
     check_cluster_name(session, facts)
     with store.making(place) as folder:
         begun, lacks = time.time(), []

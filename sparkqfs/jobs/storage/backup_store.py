@@ -54,7 +54,7 @@ def default_place(config: ClusterConfig) -> Path:
     place = home / "sparkqfs" / "backups" / config.name
     clone = clone_of(place)
     if clone is not None:
-        hint = "say where: `invoke backup TO`"
+        hint = "say where: `invoke backup --to DIR`"
         raise ConfigError(Problem(what=f"{place} is in the git clone {clone}, and a backup has secrets", hint=hint))
     return place
 
@@ -91,7 +91,9 @@ def making(place: Path) -> Iterator[Path]:
 
 
 def _disk(place: Path, error: OSError) -> ClusterError:
-    return ClusterError(Problem(what=f"no backup was made in {place}: {error}", hint="another directory: `backup TO`"))
+    return ClusterError(
+        Problem(what=f"no backup was made in {place}: {error}", hint="another directory: `invoke backup --to DIR`")
+    )
 
 
 def remove_unfinished(place: Path) -> None:
