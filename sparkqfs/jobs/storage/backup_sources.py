@@ -94,14 +94,14 @@ def _take(session: Session, run: streams.Run, target: Path, source: str) -> Meta
     """One archive, whole."""
     for left in reversed(range(TAKES)):
         session.on_event(f"[{run.node}] reading {run.what}")
-        streams.fetch(session, run, target)
+        target.unlink(missing_ok=True)
         try:
+            streams.fetch(session, run, target)
             index = check_archive(target)
-        except ValueError as error:
-            target.unlink()
-            if left:
+        except (streams.StreamError, ValueError) as error:
+            if left and not (isinstance(error, streams.StreamError) and error.program_code == streams.NO_IMAGE):
                 continue
-            raise streams.failed(run, f"{error}") from error
+            raise error if isinstance(error, streams.StreamError) else streams.failed(run, f"{error}") from error
         return MetadataPart(
             source=source,
             node=run.node,
