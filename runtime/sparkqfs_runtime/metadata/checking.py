@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkqfs import durable
-from sparkqfs_runtime.metadata.pieces import READ_BYTES, Kind
+from sparkqfs_runtime.metadata.pieces import Kind
 from sparkqfs_runtime.metadata.store import Store
 
 FILE = "verified.json"
@@ -30,6 +30,7 @@ DAY_S = 86400
 SOON_S = 300.0
 """After the start, where none is known of the last day."""
 BYTES_S = 32 << 20
+READ_BYTES = 1 << 18
 MOST_TOLD = 5
 MOST_TEXT = 200
 
