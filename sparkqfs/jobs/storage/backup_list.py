@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sparkqfs import topology
 from sparkqfs.config.copies import copy_nodes
 from sparkqfs.errors import ClusterError
 from sparkqfs.jobs.session import Session
@@ -83,7 +82,7 @@ def ask_copies(session: Session) -> list[Copies]:
     nodes = copy_nodes(session.config)
     if not nodes:
         return []
-    running = {task.node: task for task in sources.running_tasks(session) if is_keeper(task.service)}
+    running = sources.keepers(sources.running_tasks(session))
 
     def one(name: str) -> list[dict[str, Any]]:
         task = running.get(name)
@@ -93,11 +92,6 @@ def ask_copies(session: Session) -> list[Copies]:
     found = [Copies(node=name, histories=rows) for name, rows in told.values.items()]
     found += [Copies(node=name, error=_why(error)) for name, error in told.failures.items()]
     return sorted(found, key=lambda copies: copies.node)
-
-
-def is_keeper(service: str) -> bool:
-    """Whether a service keeps a copy of the metadata."""
-    return service.startswith(topology.METADATA_COPY)
 
 
 def _why(error: ClusterError) -> str:

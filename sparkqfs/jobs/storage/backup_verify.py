@@ -109,6 +109,9 @@ def verify(session: Session, path: Path, depth: int, timeout_s: float) -> Report
             except ClusterError as error:
                 report.problems += error.problems
                 step.state, step.text = "failed", error.problems[0].what
+            except OSError as error:
+                step.state, step.text = "failed", f"this computer: {error}"
+                report.problems.append(Problem(what=step.text))
             step.took_s = round(time.monotonic() - begun, 2)
             if step.state != "ok":
                 break
