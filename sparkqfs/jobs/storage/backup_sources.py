@@ -141,17 +141,22 @@ def list_names(session: Session, task: TaskFact, target: Path, timeout_s: float,
 
 def _of_copies(session: Session, tasks: tuple[TaskFact, ...], folder: Path, timeout_s: float) -> MetadataPart | None:
     """Of the service that keeps the freshest copy; `None` where none runs."""
-    keepers = {task.node: task for task in tasks if task.service.startswith(topology.METADATA_COPY)}
-    told = session.clients.on(tuple(keepers), lambda name: ask_keeper(session, keepers[name]))
+    running = keepers(tasks)
+    told = session.clients.on(tuple(running), lambda name: ask_keeper(session, running[name]))
     for problem in told.problems:
         session.on_event(f"[{problem.node}] no copy from there: {problem.what}")
     node = freshest(told.values)
     if node is None:
         return None
     run = streams.in_task(
-        keepers[node], streams.STATE, ["take", f"{_top(session)}/{COPIES}"], what="the copy", seconds=timeout_s
+        running[node], streams.STATE, ["take", f"{_top(session)}/{COPIES}"], what="the copy", seconds=timeout_s
     )
     return _take(session, run, folder / METADATA, "copy")
+
+
+def keepers(tasks: tuple[TaskFact, ...]) -> dict[str, TaskFact]:
+    """Node → its task that keeps a copy of the metadata."""
+    return {task.node: task for task in tasks if task.service.startswith(topology.METADATA_COPY)}
 
 
 def ask_keeper(session: Session, task: TaskFact) -> list[dict[str, Any]]:
