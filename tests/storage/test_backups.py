@@ -130,6 +130,7 @@ def names_in(path: Path) -> list[str]:
 def test_a_backup_has_every_name_and_the_storage_opens_it(world: World, made: Path) -> None:
     assert names_in(made) == ["/dir", "/dir/50%25", "/dir/a%20b", "/dir/one", "/empty", "/two"]
     assert [path.name for path in world.place.iterdir()] == [made.name], "nothing half done is left"
+    assert {path.stat().st_mode & 0o777 for path in made.iterdir()} == {0o600} and made.stat().st_mode & 0o777 == 0o700
     seen = world.verify(made)
     assert (seen.exit_code, seen.document["depth"]) == (0, 3), seen.problems
     assert [step["state"] for step in seen.document["depths"]] == ["ok", "ok", "ok"]
