@@ -140,7 +140,7 @@ def list_names(session: Session, task: TaskFact, target: Path, timeout_s: float,
 
 
 def _of_copies(session: Session, tasks: tuple[TaskFact, ...], folder: Path, timeout_s: float) -> MetadataPart | None:
-    """Of the service that keeps the freshest copy; `None` where none runs."""
+    """Of the service that keeps the freshest copy; `None` where none runs, or its copy is damaged."""
     running = keepers(tasks)
     told = session.clients.on(tuple(running), lambda name: ask_keeper(session, running[name]))
     for problem in told.problems:
@@ -151,7 +151,12 @@ def _of_copies(session: Session, tasks: tuple[TaskFact, ...], folder: Path, time
     run = streams.in_task(
         running[node], streams.STATE, ["take", f"{_top(session)}/{COPIES}"], what="the copy", seconds=timeout_s
     )
-    return _take(session, run, folder / METADATA, "copy")
+    try:
+        return _take(session, run, folder / METADATA, "copy")
+    except ClusterError as error:
+        session.on_event(f"[{node}] {error.problems[0].what}")
+        (folder / METADATA).unlink(missing_ok=True)
+        return None
 
 
 def keepers(tasks: tuple[TaskFact, ...]) -> dict[str, TaskFact]:
