@@ -33,6 +33,7 @@ ns = Collection(
     programs.kill,
     watching.logs,
     cluster.down,
+    storage.restore,
     storage.purge,
     cluster.plan,
     cluster.up,

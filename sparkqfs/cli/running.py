@@ -22,6 +22,7 @@ from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.streams import CannotWrite, NobodyReads, tell, to_nowhere
 
 if TYPE_CHECKING:
+    from sparkqfs.config.model import ClusterConfig
     from sparkqfs.jobs.session import OnEvent, Session
     from sparkqfs.plan.steps import JobResult
     from sparkqfs.report.reporter import Reporter
@@ -126,12 +127,25 @@ def _reported(given: Flags, name: str) -> Iterator[Reporter]:
         os._exit(int(ExitCode.INTERRUPTED))  # a thread that still waits for a machine must not hold up the end
 
 
+def ask_word(question: str) -> str:
+    """What is typed at the terminal; nothing without one."""
+    if not sys.stdin.isatty():
+        return ""
+    tell(question)
+    return input().strip()
+
+
 @contextlib.contextmanager
-def opened(given: Flags, on_event: OnEvent) -> Iterator[Session]:
-    """The cluster of these flags. What talks to machines is imported when its hosts.yml was found right."""
+def opened(
+    given: Flags, on_event: OnEvent, adapt: Callable[[ClusterConfig], ClusterConfig] = lambda config: config
+) -> Iterator[Session]:
+    """The cluster of these flags. What talks to machines is imported when its hosts.yml was found right.
+
+    `adapt` makes of that the cluster that the task is for.
+    """
     from sparkqfs.config.loading import load_config
 
-    config = load_config(hosts_file(given.hosts))
+    config = adapt(load_config(hosts_file(given.hosts)))
     password = sudo_password(given.sudo_password_file)
 
     from sparkqfs.clients.connect import open_clients
@@ -141,10 +155,17 @@ def opened(given: Flags, on_event: OnEvent) -> Iterator[Session]:
         yield Session(config, clients, on_event, dry_run=given.dry_run, confirm=ask(given.yes))
 
 
-def run(name: str, job: Job, given: Flags, *, lock: bool = False) -> None:
+def run(
+    name: str,
+    job: Job,
+    given: Flags,
+    *,
+    lock: bool = False,
+    adapt: Callable[[ClusterConfig], ClusterConfig] = lambda config: config,
+) -> None:
     """Load, open, run one job, report, exit. `lock`: other runs that change the cluster are kept out meanwhile."""
     with reporting(given, name) as reporter:
-        with opened(given, reporter.event) as session:
+        with opened(given, reporter.event, adapt) as session:
             from sparkqfs.jobs.session import cluster_lock
 
             locked = lock and not given.dry_run

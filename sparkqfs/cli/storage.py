@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task
-from sparkqfs.cli.running import run
+from sparkqfs.cli.running import ask_word, reporter_of, run
 
 if TYPE_CHECKING:
     from sparkqfs.cli.running import Job
+    from sparkqfs.config.model import ClusterConfig
     from sparkqfs.jobs.session import Session
     from sparkqfs.plan.steps import JobResult
 
@@ -17,9 +19,16 @@ ERASE = "the cluster's name: erases, after a backup"
 NO_BACKUP = "erase without a backup on this computer"
 
 
-def run_guarded(name: str, job: Job, given: Flags, *, lock: bool) -> None:
+def run_guarded(
+    name: str,
+    job: Job,
+    given: Flags,
+    *,
+    lock: bool,
+    adapt: Callable[[ClusterConfig], ClusterConfig] = lambda config: config,
+) -> None:
     """As `run`, but `--yes` answers no question."""
-    run(name, job, replace(given, yes=False), lock=lock)
+    run(name, job, replace(given, yes=False), lock=lock, adapt=adapt)
 
 
 @cluster_task("dry_run", "yes", help={"erase": ERASE, "no_backup": NO_BACKUP})
@@ -56,3 +65,42 @@ def purge(given: Flags, erase: str | None = None, no_backup: bool = False) -> No
         return storage.purge(session, erase_name=erase, no_backup=no_backup)
 
     run_guarded("purge", job, given, lock=erase is not None)
+
+
+@cluster_task(
+    "dry_run",
+    "yes",
+    help={
+        "to": "the node that becomes the manager, where the old one is gone for good",
+        "at": "the last state before a time: 2026-01-31T12:00, or 3h for three hours ago",
+        "cluster": "the cluster's name, in place of the question",
+        "let-go": "remove what an earlier restore has kept under this name",
+    },
+)
+def restore(
+    given: Flags,
+    to: str | None = None,
+    at: str | None = None,
+    cluster: str | None = None,
+    let_go: str | None = None,
+) -> None:
+    """Bring the cluster back after its manager, or the manager's disk, is lost: names, secrets, swarm, registry."""
+    from sparkqfs.plan.cluster import restore as plans
+
+    old = ""
+
+    def adapt(config: ClusterConfig) -> ClusterConfig:
+        nonlocal old
+        old = config.manager.name
+        return plans.with_manager(config, to) if to is not None else config
+
+    def job(session: Session) -> JobResult:
+        from sparkqfs.jobs.cluster import restore as jobs
+
+        seconds = plans.parse_time(at) if at is not None else None
+        wishes = jobs.Wishes(
+            old_manager=old, at=seconds, name=cluster, typed=ask_word, on_stage=reporter_of(given).stage
+        )
+        return jobs.run(session, wishes) if let_go is None else jobs.remove_kept(session, wishes, let_go)
+
+    run_guarded("restore", job, given, lock=True, adapt=adapt)

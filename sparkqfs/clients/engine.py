@@ -201,6 +201,16 @@ class Engine:
                 if not progress:
                     on_line(str(message.get("status", "")))
 
+    def pull(self, reference: str, auth: Mapping[str, str] | None) -> None:
+        """Get an image from its registry."""
+        with self._faults(f"pulling {reference}"):
+            login = dict(auth) if auth else None
+            for message in self._api.pull(reference, stream=True, decode=True, auth_config=login):
+                if "error" in message:
+                    what = f"pulling {reference}: {message['error']}"
+                    hint = "is the registry up? `invoke swarm`"
+                    raise ClusterError(Problem(node=self.client.node.name, what=what, hint=hint))
+
     def registry_digest(self, reference: str, auth: Mapping[str, str] | None) -> str | None:
         """The digest under which the registry holds `reference`; `None` when it does not."""
         with self._faults(f"asking the registry for {reference}"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Sequence
 
 import paramiko
 
-from sparkqfs.clients.ssh import PID_LINE, NodeClient
+from sparkqfs.clients.ssh import PID_LINE, NodeClient, Output
+from sparkqfs.errors import ClusterError, ExitCode, Problem
 
 WINDOW_BYTES = 16 << 20
 """Bytes on their way to us: enough for 100 MB/s over 100 ms."""
@@ -79,3 +81,73 @@ class NodePipe:
             self._channel.shutdown_write()
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             self._channel.close()
+
+
+def relay(source: NodeClient, give: Sequence[str], target: NodeClient, take: Sequence[str], *, timeout_s: float) -> str:
+    """The bytes that one machine's program prints, read by another machine's program; what that prints.
+
+    Both run as root. Raises `ClusterError` naming the machine whose program failed, the giving one first: the other
+    fails for want of what it was to get.
+    """
+    outgoing = source.exec_channel(give, window_bytes=WINDOW_BYTES)
+    incoming = target.exec_channel(take)
+    ends = _Ends(outgoing), _Ends(incoming)
+    deadline = time.monotonic() + timeout_s
+    try:
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            while data := _some(outgoing, deadline):
+                incoming.settimeout(max(1.0, deadline - time.monotonic()))
+                incoming.sendall(data)
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            incoming.shutdown_write()
+        said = _rest(incoming, deadline)
+        for client, argv, channel, errors in (
+            (source, give, outgoing, ends[0]),
+            (target, take, incoming, ends[1]),
+        ):
+            if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):
+                what = f"`{argv[-2]}` did not end within {timeout_s:.0f} s"
+                raise ClusterError(Problem(node=client.node.name, what=what, code=ExitCode.TIMEOUT))
+            if code := channel.recv_exit_status():
+                raise client.failure(argv, Output(code, "", errors.text()))
+        return said.decode(errors="replace")
+    finally:
+        outgoing.close()
+        incoming.close()
+
+
+def _some(channel: paramiko.Channel, deadline: float) -> bytes:
+    channel.settimeout(max(1.0, deadline - time.monotonic()))
+    return channel.recv(1 << 20)
+
+
+def _rest(channel: paramiko.Channel, deadline: float) -> bytes:
+    found = b""
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        while len(found) < MOST_SAID and (data := _some(channel, deadline)):
+            found += data
+    return found
+
+
+MOST_SAID = 1 << 20
+
+
+class _Ends:
+    """The last words of a program on standard error, taken by a thread: a channel whose errors nobody reads stands."""
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._kept = b""
+        self._channel = channel
+        self._thread = threading.Thread(target=self._take, daemon=True)
+        self._thread.start()
+
+    def _take(self) -> None:
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            while data := self._channel.recv_stderr(65536):
+                self._kept = (self._kept + data)[-KEPT_BYTES:]
+
+    def text(self) -> str:
+        """What is known one second after the end."""
+        self._thread.join(1.0)
+        lines = self._kept.decode(errors="replace").splitlines()
+        return "\n".join(line for line in lines if not line.startswith(PID_LINE.decode()))

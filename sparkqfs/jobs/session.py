@@ -15,12 +15,13 @@ from sparkqfs.clients.connect import Clients
 from sparkqfs.clients.hold import complaint, heartbeat
 from sparkqfs.clients.ssh import SUDO_HINT
 from sparkqfs.config.model import ClusterConfig
-from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
+from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError, UnreachableError
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.gather.nodes import gather_nodes
 from sparkqfs.plan.cluster.images import ImageRef
 from sparkqfs.plan.cluster.nodes import SECRET_NAMES, private_directory
 from sparkqfs.plan.cluster.ownership import name_problems
+from sparkqfs.plan.cluster.restore import manager_problems
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.storage.seam import Backend
 from sparkqfs.remote import script
@@ -140,7 +141,11 @@ def cluster_lock(session: Session, task: str) -> Iterator[None]:
     owner = f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}, {task}, since {time.strftime('%H:%M:%S')}"
     place = str(config.manager.data_dirs[0]).replace("/", "+")
     script = ["sh", "-c", LOCK_SCRIPT, "sh", owner, config.name, place, str(SILENCE_S), str(WAIT_S)]
-    channel = session.clients.manager.exec_channel(script)
+    try:
+        channel = session.clients.manager.exec_channel(script)
+    except UnreachableError as error:
+        moved = manager_problems(config, session.facts()[0])  # another machine may have its place since a restore
+        raise RefusedError(*error.problems, *moved) if moved else error from None
     wait_s = config.timeouts.connect_s + 2 * WAIT_S
     channel.settimeout(wait_s)
     try:

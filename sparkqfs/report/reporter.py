@@ -280,6 +280,9 @@ class Reporter:
                 add("  layout", str(layout["text"]))
         else:
             add("Storage", f"{storage['kind']} {storage.get('error', '')}")
+        absent = document.get("expected_absent")
+        if isinstance(absent, list) and absent:
+            add("Absent", f"{', '.join(absent)}, as expected since a restore: take it out of hosts.yml")
         history = document.get("history")
         for app in history.get("finished", ()) if isinstance(history, dict) else ():
             add("Ended" if app["state"] == "FINISHED" else "Lost", f"{app['name']}  {app['link'] or app['id']}")

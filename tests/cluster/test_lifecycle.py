@@ -33,7 +33,6 @@ from sparkqfs.clients.download import find_tarball
 from sparkqfs.config.loading import load_config
 from sparkqfs.local.cluster import local_down, local_up
 from sparkqfs.plan.services import single_services
-from sparkqfs_runtime.metadata.kinds import KINDS
 from tests import phases
 from tests.cluster.broken import Broken, Machines
 from tests.cluster.browser import browser, why_not
@@ -140,6 +139,12 @@ def replace_metadata(top: str, kind: str, packed: bytes) -> None:
     folders = " ".join(METADATA[kind])
     script = f"cd {top} && rm -rf {folders} && tar --no-overwrite-dir -xf - && chown -R 6700:6700 {folders}"
     on_node(1, "sh", "-c", script, stdin=packed)
+
+
+def lose_disk(number: int) -> None:
+    """A machine with an empty disk, whose engine is in no swarm and has its images."""
+    lost = "rm -rf /mnt/data/* /mnt/data/.[!.]* /var/lib/docker/swarm /etc/docker/certs.d"
+    on_node(number, "sh", "-c", f"node-ctl stop-docker && {lost} && node-ctl start-docker")
 
 
 def container_of(number: int, service: str) -> str:
@@ -880,13 +885,14 @@ class Ending(Storage):
         assert self.in_master(*checksum) == before
 
     @pytest.mark.every_storage
-    def test_older_metadata_does_not_start_and_its_copy_on_another_node_does(
-        self, cluster: Cluster, tmp_path: Path
+    def test_older_metadata_does_not_start_and_a_restore_brings_back_what_the_managers_disk_had(
+        self, cluster: Cluster
     ) -> None:
         top = f"/mnt/data/{self.kind.name}"
         older = on_node_bytes(1, "tar", "-C", top, "-cf", "-", *METADATA[self.kind.name])
         payload = os.urandom(1 << 20)
         self.in_master(*self.kind.put, "/tmp/newer.bin", stdin=payload)
+        token = cluster.ok("token", "--json").json["token"]
         time.sleep(3)
         copies = cluster.ok("status", "--json").json["storage"]["metadata_copies"]
         assert [copy["node"] for copy in copies] == ["node2", "node3"] and all(copy["age_s"] < 10 for copy in copies)
@@ -894,21 +900,19 @@ class Ending(Storage):
         replace_metadata(top, self.kind.name, older)
         refused = cluster.run("deploy")
         assert refused.code == 1 and "the metadata is older than its copy on node" in refused.err, refused.err[-2000:]
-        cluster.ok("down")
-        kind, copy = KINDS[self.kind.name], tmp_path / "copy"
-        copy.mkdir()
-        packed = on_node_bytes(3, "tar", "-C", f"{top}/copies/000001", "-cf", "-", ".")
-        subprocess.run(["tar", "-C", str(copy), "-xf", "-"], input=packed, check=True)
-        pieces = [(path.name, path) for path in copy.iterdir() if kind.is_log(path.name) is not None]
-        notes = {path.name: path for path in (copy / "notes").iterdir()} if (copy / "notes").is_dir() else {}
-        made = tmp_path / "made"
-        made.mkdir()
-        kind.lay_out(pieces, notes, made)
-        packed = subprocess.run(["tar", "-C", str(made), "-cf", "-", "."], capture_output=True, check=True).stdout
-        replace_metadata(top, self.kind.name, packed)
-        cluster.ok("deploy")
-        found = self.in_master("sh", "-c", f"{self.kind.cat} /tmp/newer.bin | sha256sum")
-        assert found.split()[0] == hashlib.sha256(payload).hexdigest()
+        lose_disk(1)
+        assert "invoke restore" in cluster.run("deploy").err
+        nobody = cluster.run("restore")
+        assert nobody.code == 5 and "--cluster spark" in nobody.err, nobody.err[-2000:]
+        assert cluster.ended("restore", "--cluster", "spark", said="joining the swarm", sent=signal.SIGKILL) == -9
+        found = cluster.ok("restore", "--cluster", "spark", "--json").json
+        print(f"restored in {found['seconds']} s: {found['stages']}")
+        assert (found["lost_files"], found["nameless_blocks"], found["kept"]) == (0, 0, None)
+        sums = self.in_master("sh", "-c", f"{self.kind.cat} /tmp/newer.bin | sha256sum")
+        assert sums.split()[0] == hashlib.sha256(payload).hexdigest()
+        assert cluster.ok("token", "--json").json["token"] == token, "the secrets come from their copy"
+        cluster.until_healthy()
+        assert set(cluster.ok("up", "--json").states().values()) == {"unchanged"}
 
     @pytest.mark.every_storage
     def test_status_says_when_worker_nodes_are_killed_and_what_comes_after_them_reads_locally(

@@ -14,11 +14,13 @@ from typing import Any
 from sparkqfs.cli.local import local_result
 from sparkqfs.clients.ssh import Output
 from sparkqfs.errors import Problem
+from sparkqfs.facts.copies import CopiesFact, KeptCopy
 from sparkqfs.facts.fsck import BlockFact, CopyFact, DamagedFact, FsckFact
+from sparkqfs.facts.nodes import MetaFact
 from sparkqfs.facts.scrub import ScrubFact
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.facts.usage import RunningStage, parse_usage
-from sparkqfs.jobs.cluster import deploy, down, images, prep, swarm, whole
+from sparkqfs.jobs.cluster import deploy, down, images, prep, restore, swarm, whole
 from sparkqfs.jobs.files import copy
 from sparkqfs.jobs.files import tasks as files
 from sparkqfs.jobs.measuring import bench, verify
@@ -28,11 +30,13 @@ from sparkqfs.jobs.storage import backup, backup_list, backup_store, backup_veri
 from sparkqfs.jobs.storage.backup_names import Difference
 from sparkqfs.jobs.watching import fsck, status, top
 from sparkqfs.local.cluster import LocalCluster, LocalNode
+from sparkqfs.plan.cluster.restore_report import Report
 from sparkqfs.plan.measuring.bench import Wanted
 from sparkqfs.plan.programs.apps import Program
 from sparkqfs.plan.steps import JobResult, Outcome
 from tests.builders.backups import a_backup
 from tests.builders.bench import a_result
+from tests.builders.clusters import a_cluster
 from tests.builders.facts import a_fresh_node, a_node
 from tests.builders.locality import measured
 from tests.builders.status import a_status
@@ -348,6 +352,41 @@ def _du(place: Place) -> JobResult:
     return files.du(place.session(), "/some", timeout_s=60)
 
 
+COPY = KeptCopy(node="node2", number=1, kind="qfs", identity="7", began=1.0, at=2.0, order=(1, 10))
+RESTORED = Report(
+    config=a_cluster(),
+    old_manager="node2",
+    state={"kind": "qfs", "identity": "7", "at": 2.0, "operation": 12, "passed_over": [], "node": "node3"},
+    seconds=40.0,
+    stages={"stop": 1.5},
+    files=JobResult(task="fsck", document={"lost_files": 0, "short_files": 1, "damaged": []}),
+    nameless={"12.34": 100},
+    nameless_count=1,
+    kept="20260131T120000Z",
+)
+
+
+def _restore(place: Place, *, dry_run: bool = False) -> JobResult:
+    """The manager's metadata is gone, or, without `dry_run`, there; node2 keeps a copy."""
+    session = place.session(dry_run=dry_run)
+    facts, _ = session.facts()
+    meta = MetaFact(checkpoints=0 if dry_run else 1, logs=1, latest=not dry_run)
+    facts["node1"] = replace(facts["node1"], meta=meta)
+    found = {node.name: CopiesFact(histories=(COPY,) if node.name == "node2" else ()) for node in session.config.nodes}
+    place.patch.setattr(restore, "_copies", lambda _session, _layout: found)
+    place.patch.setattr(restore, "newest_recovery", lambda _session: None)
+    return restore.run(session, restore.Wishes(old_manager="node1"))
+
+
+def _let_go(place: Place) -> JobResult:
+    session = place.session()
+    clients: Any = session.clients
+    clients.node = lambda _name: SimpleNamespace(
+        script=lambda *_words, **_more: SimpleNamespace(stdout="gone\t/mnt/data/qfs/kept/20260131T120000Z\n")
+    )
+    return restore.remove_kept(session, restore.Wishes(old_manager="node1", name="spark"), "20260131T120000Z")
+
+
 def _rm(place: Place) -> JobResult:
     place.storage()
     return files.rm(place.session(), "/some/file", recursive=False, if_there=False, timeout_s=60)
@@ -414,6 +453,12 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     },
     "push": {"planned": lambda place: images.push(place.session(dry_run=True))},
     "put": {"copied": _put, "refused": _put_refused},
+    "restore": {
+        "planned": lambda place: _restore(place, dry_run=True),
+        "refused": lambda place: _restore(place),
+        "done": lambda _place: RESTORED.result(),
+        "let go": _let_go,
+    },
     "rm": {"removed": _rm},
     "shell": {"ended with 3": _shell},
     "status": {

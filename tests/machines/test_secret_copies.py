@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.config.model import ClusterConfig, CopiesConfig, OwnerConfig, RegistryConfig, StorageConfig
+from sparkqfs.config.model import ClusterConfig, CopiesConfig, OwnerConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ExitCode, RefusedError, UnreachableError
 from sparkqfs.jobs.cluster import prep, whole
 from sparkqfs.jobs.cluster.recovery import newest_recovery, read_recovery
@@ -25,41 +27,25 @@ from sparkqfs.plan.steps import JobResult
 from tests.doubles.servers import Sshd, closed_port, sshd
 
 NAMES = ("node1", "node2", "node3", "node4")
+PARTS = ("data", "etc", "lib")
 NAME = f"copies-{os.getpid()}"
 OTHER_ID = "22222222-2222-2222-2222-222222222222"
 OWNER = OwnerConfig(user="daemon", group="daemon", uid=1, gid=1)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    """It writes down every command it gets, and has an /etc/docker of its own."""
-    folder = tmp_path_factory.mktemp("sshd")
-    (folder / "run").write_text(
-        f'#!/bin/sh\nprintf "%s\\n" "$SSH_ORIGINAL_COMMAND" >> {folder}/commands\nexec sh -c "$SSH_ORIGINAL_COMMAND"\n'
-    )
-    (folder / "run").chmod(0o755)
-    mounts = 'mkdir -p /etc/docker && mount -t tmpfs none /etc/docker && exec "$@"'
-    through = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mounts, "sh"]
-    with sshd(folder, f"ForceCommand {folder}/run", through=through) as running:
-        yield running
-    for file in Path("/run/lock").glob(f"sparkqfs-*{NAME}*.lock"):
-        file.unlink()
-
-
 class Machines:
-    """Four data directories of this computer, prepared as four machines; each run asks them again."""
+    """Four SSH servers on this computer, each with data, an /etc/docker and a /var/lib of its own."""
 
-    def __init__(self, server: Sshd, folder: Path, registry_port: int) -> None:
-        self.folder, self.server = folder, server
+    def __init__(self, folder: Path, servers: dict[str, Sshd]) -> None:
+        self.folder, self.servers = folder, servers
         self.said: list[str] = []
-        registry = RegistryConfig(port=registry_port)  # its trust is in /etc, which the four have together
-        base = server.cluster(folder / "known_hosts", owner=OWNER, name=NAME, registry=registry)
-        nodes = [replace(base.nodes[0], name=name, manager=name == "node1") for name in NAMES]
-        nodes = [replace(node, data_dirs=(PurePosixPath(folder / NAME / node.name),)) for node in nodes]
-        self.config = replace(base, nodes=tuple(nodes))
+        base = servers["node1"].cluster(folder / "known_hosts", owner=OWNER, name=NAME)
+        nodes = [replace(base.nodes[0], name=name, port=one.port) for name, one in servers.items()]
+        nodes = [replace(node, data_dirs=(PurePosixPath(folder / node.name / "data"),)) for node in nodes]
+        self.config = replace(base, nodes=tuple(replace(node, manager=node.name == "node1") for node in nodes))
 
     def directory(self, name: str) -> Path:
-        return self.folder / NAME / name / "sparkqfs"
+        return self.folder / name / "data" / "sparkqfs"
 
     def copy(self, name: str) -> Path:
         return self.directory(name) / "recovery.json"
@@ -95,39 +81,62 @@ class Machines:
         return {name: (self.directory("node1") / name).read_text() for name in MATERIAL}
 
     def cluster_id(self) -> str:
-        return (self.folder / NAME / "node1" / "qfs" / ".cluster-id").read_text().strip()
+        return (self.folder / "node1" / "data" / "qfs" / ".cluster-id").read_text().strip()
+
+    def put_back(self, saved: Path | None) -> None:
+        """What was on the machines then; nothing without."""
+        for name, part in itertools.product(NAMES, PARTS):
+            subprocess.run(["find", self.folder / name / part, "-mindepth", "1", "-delete"], check=True, timeout=20)
+            if saved is not None:
+                subprocess.run(["cp", "-a", f"{saved}/{name}/{part}", self.folder / name], check=True, timeout=20)
 
 
 @pytest.fixture(scope="module")
-def no_agent() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("SSH_AUTH_SOCK", raising=False)
-        yield
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    """They write down every command they get."""
+    folder = tmp_path_factory.mktemp("machines")
+    log = folder / "commands"
+    run = folder / "run"
+    run.write_text(f'#!/bin/sh\nprintf "%s\\n" "$SSH_ORIGINAL_COMMAND" >> {log}\nexec sh -c "$SSH_ORIGINAL_COMMAND"\n')
+    run.chmod(0o755)
+    servers: dict[str, Sshd] = {}
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(pytest.MonkeyPatch.context()).delenv("SSH_AUTH_SOCK", raising=False)
+        for name in NAMES:
+            for part in ("sshd", *PARTS):
+                (folder / name / part).mkdir(parents=True)
+            binds = f"mount --bind {folder}/{name}/etc /etc/docker && mount --bind {folder}/{name}/lib /var/lib"
+            mounts = f'mkdir -p /etc/docker && {binds} && exec "$@"'
+            through = ["unshare", "--mount", "--propagation", "private", "sh", "-c", mounts, "sh"]
+            servers[name] = stack.enter_context(sshd(folder / name / "sshd", f"ForceCommand {run}", through=through))
+            shutil.copy(servers["node1"].key.with_suffix(".pub"), folder / name / "sshd" / "authorized_keys")
+        yield Machines(folder, servers)
+    for file in Path("/run/lock").glob(f"sparkqfs-*{NAME}*.lock"):
+        file.unlink()
+
+
+@pytest.fixture(scope="module")
+def ready(fleet: Machines, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What prep has made of them."""
+    problems = fleet.prep().problems
+    assert problems == (), "\n".join(map(str, problems))
+    saved = tmp_path_factory.mktemp("saved")
+    for name in NAMES:
+        subprocess.run(["cp", "-a", fleet.folder / name, saved], check=True, timeout=20)
+    return saved
 
 
 @pytest.fixture
-def machines(server: Sshd, no_agent: None, tmp_path: Path) -> Machines:
+def machines(ready: Path, fleet: Machines) -> Machines:
     """Machines that prep has never seen."""
-    return Machines(server, tmp_path, int(tmp_path.stat().st_ino % 30000) + 2000)
-
-
-@pytest.fixture(scope="module")
-def ready(server: Sshd, no_agent: None, tmp_path_factory: pytest.TempPathFactory) -> Machines:
-    made = Machines(server, tmp_path_factory.mktemp("ready"), 5000)
-    assert made.prep(one_by_one(made.config)).problems == ()
-    return made
+    fleet.put_back(None)
+    return Machines(fleet.folder, fleet.servers)
 
 
 @pytest.fixture
-def prepared(ready: Machines, tmp_path: Path) -> Machines:
-    """The same machines, a copy for each test."""
-    subprocess.run(["cp", "-a", ready.folder / NAME, tmp_path], check=True, timeout=20)
-    return Machines(ready.server, tmp_path, 5000)
-
-
-def one_by_one(config: ClusterConfig) -> ClusterConfig:
-    """For a first prep: the machines write the same file in /etc."""
-    return replace(config, ssh=replace(config.ssh, parallel=1))
+def prepared(ready: Path, fleet: Machines) -> Machines:
+    fleet.put_back(ready)
+    return Machines(fleet.folder, fleet.servers)
 
 
 def states(result: JobResult) -> dict[str, str]:
@@ -155,7 +164,7 @@ def test_two_other_nodes_get_what_is_roots_alone_and_a_second_prep_changes_nothi
     planned = machines.prep(dry_run=True)
     assert f"copy of the secrets {machines.copy('node2')}: missing" in changes(planned, "node2")
     assert machines.copies() == []
-    done = machines.prep(one_by_one(machines.config))
+    done = machines.prep()
     assert done.problems == () and set(states(done).values()) == {"changed"}
     assert machines.copies() == ["node2", "node3"]
     for name in ("node2", "node3"):
@@ -173,14 +182,14 @@ def test_two_other_nodes_get_what_is_roots_alone_and_a_second_prep_changes_nothi
 
 
 def test_no_secret_is_in_a_command_a_plan_an_event_or_a_fact(machines: Machines) -> None:
-    results = [machines.prep(dry_run=True), machines.prep(one_by_one(machines.config))]
+    results = [machines.prep(dry_run=True), machines.prep()]
     machines.copy("node3").write_text("damaged")
     with machines.session(dry_run=True) as session:
         facts = repr(session.facts())
         results += [whole.plan(session), whole.doctor(session)]
     results += [machines.prep(dry_run=True), machines.prep()]
     said = "\n".join([*map(repr, results), facts, *machines.said])
-    said += (machines.server.key.parent / "commands").read_text()
+    said += (machines.folder / "commands").read_text()
     assert "recovery.json" in said
     material = machines.material()
     keys = [line for name in ("ca.key", "registry.key") for line in material[name].splitlines()[1:-1]]
@@ -253,7 +262,7 @@ def test_another_clusters_copy_is_refused_and_kept(prepared: Machines, other: st
 
 @pytest.mark.parametrize("linked", ["recovery.json", ""])
 def test_a_link_in_the_place_of_a_copy_is_not_followed(prepared: Machines, linked: str) -> None:
-    target = prepared.folder / "target"
+    target = prepared.folder / "node2" / "data" / "target"
     where = prepared.directory("node2") / linked
     prepared.directory("node2").rename(target)
     victim = target / "recovery.json" if linked else target
@@ -271,10 +280,11 @@ def test_a_link_in_the_place_of_a_copy_is_not_followed(prepared: Machines, linke
 
 @pytest.mark.parametrize("linked", ["recovery.json", ""])
 def test_a_link_that_comes_after_the_look_is_not_followed_either(prepared: Machines, linked: str) -> None:
-    target = prepared.folder / "target"
+    target = prepared.folder / "node2" / "data" / "target"
     where = prepared.directory("node2") / linked
     prepared.copy("node2").unlink()
     with prepared.session() as session:
+        session.locked = True  # these facts count, and are not asked for again
         session.facts()
         prepared.directory("node2").rename(target)
         if linked:
@@ -307,6 +317,7 @@ def test_nothing_is_removed_while_a_node_has_no_copy_yet(prepared: Machines) -> 
     assert [(problem.node, problem.code) for problem in silent.problems] == [("node4", ExitCode.UNREACHABLE)]
     assert prepared.copies() == ["node2", "node3"] and states(silent)["node2"] == "unchanged"
     with prepared.session(config) as session:
+        session.locked = True  # these facts count, and are not asked for again
         session.facts()
         prepared.directory("node4").write_text("in the way")
         done = prep.run(session)
@@ -375,13 +386,14 @@ def test_a_copy_that_is_not_roots_is_not_believed(prepared: Machines) -> None:
         read_recovery(session, "node2")
 
 
-@pytest.mark.parametrize("other", ["name", "id"])
+@pytest.mark.parametrize("other", ["name", "id", "name and storage"])
 def test_copies_of_several_clusters_are_refused(prepared: Machines, other: str) -> None:
-    name, cluster_id = ("elsewhere", prepared.cluster_id()) if other == "name" else (NAME, OTHER_ID)
-    prepared.copy("node3").write_text(other_cluster(prepared, name, cluster_id))
+    name, cluster_id = (NAME, OTHER_ID) if other == "id" else ("elsewhere", prepared.cluster_id())
+    config = replace(prepared.config, name=name, storage=StorageConfig(kind="hdfs" if "storage" in other else "qfs"))
+    prepared.copy("node3").write_text(recovery_text(config, cluster_id, 9, prepared.material()))
     with prepared.session() as session, pytest.raises(RefusedError) as raised:
         newest_recovery(session)
-    assert "node3" in str(raised.value) and ("elsewhere" if other == "name" else OTHER_ID) in str(raised.value)
+    assert "node3" in str(raised.value) and (OTHER_ID if other == "id" else "elsewhere") in str(raised.value)
 
 
 def test_no_copy_anywhere_is_told_from_one_that_may_be_on_a_silent_node(machines: Machines) -> None:

@@ -214,6 +214,7 @@ def test_a_node_that_keeps_no_copies_any_more_loses_its_own_last() -> None:
         with_copy("node4", cluster="lab"),
         with_copy("node4", cluster_id=FRESH_ID),
         with_copy("node4", cluster="", cluster_id="", whole=False),
+        with_copy("node4", cluster_id="", whole=False),
         with_copy("node1"),
     ],
 )

@@ -46,7 +46,9 @@ def a_session(engine: Engine, monkeypatch: pytest.MonkeyPatch, **other: dict[str
     monkeypatch.setattr(swarm, "registry_fault", lambda _session: None)
     facts = {}
     for node in PLAIN.nodes:
-        state = {"swarm_state": "active", "swarm_cluster_id": "c1", "swarm_node_id": f"id-{node.name}"}
+        state = {"swarm_state": "active", "swarm_node_id": f"id-{node.name}"}
+        if node.manager:
+            state["swarm_cluster_id"] = "c1"
         facts[node.name] = a_node(node.name, PLAIN, **(state | other.get(node.name, {})))
     clients: Any = SimpleNamespace(engine=lambda: engine)
     return Session(PLAIN, clients, lambda _text: None, _facts=facts)

@@ -9,7 +9,7 @@ Usage: metadata-state list COPIES
 one not later than SECONDS since the epoch, to standard output as a tar archive (bundle.py), `take-master` what a master
 has on its own disk, with LOG from an image on that is not later than that log. `lay-out` reads one from standard input
 and puts it below TOP, what is there into TOP/ASIDE; it prints what the state is. Exit codes: 0 done, 1 there is no such
-state or it is damaged, 64 wrong command line, 74 a disk.
+state or it is damaged, 64 wrong command line, 74 a disk fails.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.jobs.cluster.recovery import with_material
 from sparkqfs.jobs.session import Session, cluster_lock
 from sparkqfs.plan.cluster.nodes import SECRET_NAMES, FreshMaterial, plan_prep
+from sparkqfs.plan.cluster.restore import manager_problems
 from sparkqfs.plan.cluster.secret_copies import CopyStep, RemoveCopyStep
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Secret, script_of
 
@@ -71,6 +72,9 @@ def plan(
         adopt=adopt,
         install_engine=install_engine,
     )
+    moved = manager_problems(session.config, facts)
+    if moved:
+        return Plan(problems=moved), ()
     return made, tuple(problem for problem in problems if problem.node in names)
 
 

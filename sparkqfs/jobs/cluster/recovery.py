@@ -65,34 +65,33 @@ def newest_recovery(session: Session, names: tuple[str, ...] | None = None) -> R
         if lost:
             raise ClusterError(*(problem for error in lost for problem in error.problems))
         return None
-    kind = config.storage.kind
-    found = [copy for copy in found if copy.storage == kind] or found
-    _check_one_cluster(session, found)
-    return max(found, key=lambda copy: copy.written)
+    return max(_of_one_cluster(session, found), key=lambda copy: copy.written)
 
 
-def _check_one_cluster(session: Session, found: list[Recovery]) -> None:
-    """Raises `RefusedError` unless all are of the cluster and the kind of storage of hosts.yml, and of one id."""
+def _of_one_cluster(session: Session, found: list[Recovery]) -> list[Recovery]:
+    """Those for the storage of hosts.yml; all must be of its cluster, and these of one id. Raises `RefusedError`."""
     config = session.config
     kind = config.storage.kind
+    counting = [copy for copy in found if copy.storage == kind]
     problems = []
     for copy in found:
-        path = recovery_path(config, copy.node)
         if copy.cluster != config.name:
-            what, setting = f"{path} is of cluster {copy.cluster}, hosts.yml says {config.name}", "cluster"
-        elif copy.storage != kind:
-            what, setting = f"{path} is of storage {copy.storage}, hosts.yml says {kind}", "storage.kind"
+            what, setting = f"is of cluster {copy.cluster}, hosts.yml says {config.name}", "cluster"
+        elif not counting:
+            what, setting = f"is of storage {copy.storage}, hosts.yml says {kind}", "storage.kind"
         else:
             continue
         hint = "is this the right hosts.yml, and is each disk in the right machine?"
+        what = f"{recovery_path(config, copy.node)} {what}"
         problems.append(Problem(node=copy.node, what=what, config_path=setting, hint=hint, code=ExitCode.REFUSED))
     if problems:
         raise RefusedError(*problems)
-    if len({copy.cluster_id for copy in found}) > 1:
-        listed = ", ".join(f"{copy.node}: {copy.cluster_id}" for copy in found)
+    if len({copy.cluster_id for copy in counting}) > 1:
+        listed = ", ".join(f"{copy.node}: {copy.cluster_id}" for copy in counting)
         what = f"the copies of the secrets are of clusters with different ids ({listed})"
         hint = "move the file that is not this cluster's away on that node, then try again"
         raise RefusedError(Problem(what=what, hint=hint, code=ExitCode.REFUSED))
+    return counting
 
 
 def with_material(session: Session, steps: tuple[Step, ...]) -> tuple[Step, ...]:

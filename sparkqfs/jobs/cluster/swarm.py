@@ -21,6 +21,7 @@ from sparkqfs.jobs.cluster import images
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.cluster.nodes import private_directory
 from sparkqfs.plan.cluster.ownership import name_problems
+from sparkqfs.plan.cluster.restore import manager_problems
 from sparkqfs.plan.stack import CLUSTER_LABEL, log_arguments, node_labels
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Step
 from sparkqfs.remote import script
@@ -39,7 +40,7 @@ def plan(session: Session) -> Plan:
     facts = session.all_facts()
     manager = facts[config.manager.name]
     seen = _members(session, manager)
-    problems = [*name_problems(config, facts), *_swarm_problems(session, facts, seen)]
+    problems = [*name_problems(config, facts), *manager_problems(config, facts), *_swarm_problems(session, facts, seen)]
     if problems:
         return Plan(problems=tuple(problems))
     steps: list[Step] = []
@@ -75,7 +76,7 @@ def check_members(session: Session) -> dict[str, SwarmNode]:
     """
     facts = session.all_facts()
     seen = _members(session, facts[session.config.manager.name])
-    problems = _swarm_problems(session, facts, seen)
+    problems = [*manager_problems(session.config, facts), *_swarm_problems(session, facts, seen)]
     problems += [
         Problem(node=name, what="this machine is in no swarm", hint="`invoke swarm`, or `invoke up`")
         for name, fact in facts.items()

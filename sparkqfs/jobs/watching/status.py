@@ -19,6 +19,7 @@ from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching.status_document import SCHEMA, data_of, document
 from sparkqfs.plan import services
 from sparkqfs.plan.cluster.layout import incomplete
+from sparkqfs.plan.cluster.restore import ABSENT_LABEL, without
 from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_memory
@@ -195,6 +196,7 @@ def _ask_pages(session: Session, swarm: _Swarm) -> ClusterStatus:
             swarm=swarm.problem,
             health=_health_of(storage.result()) if storage is not None else None,
             strangers=_strangers(session, swarm),
+            absent=_absent(session, swarm),
         )
 
 
@@ -243,6 +245,13 @@ def _strangers(session: Session, swarm: _Swarm) -> tuple[Stranger, ...]:
         addresses = [address for task in tasks for address in task.addresses]
         found.append(Stranger(node=name, addresses=(*addresses, node.address)))
     return tuple(found)
+
+
+def _absent(session: Session, swarm: _Swarm) -> tuple[str, ...]:
+    """By the label that a restore leaves at the manager, until the machine is back in the swarm."""
+    there = {node.labels.get(NODE_LABEL) for node in swarm.nodes if node.state == "ready"}
+    said = {name for node in swarm.nodes for name in node.labels.get(ABSENT_LABEL, "").split(",")}
+    return tuple(node.name for node in session.config.nodes if node.name in said - there)
 
 
 def _ask_spark(session: Session, swarm: _Swarm) -> _Page[SparkFact]:
@@ -389,11 +398,20 @@ def _task_problems(session: Session, status: ClusterStatus) -> list[Problem]:
     return found
 
 
+def _may_be_moved(session: Session, problem: Problem) -> Problem:
+    """What helps when the manager is gone for good."""
+    if session.backend.layout is None or len(session.config.nodes) < 2:
+        return problem
+    hint = f"{problem.hint}; if it is gone for good: `invoke restore --to NODE`"
+    return replace(problem, hint=hint)
+
+
 def run(session: Session) -> JobResult:
     """One look. Exit code 0 healthy, 1 degraded or not deployed, 3 when the manager cannot be reached."""
     try:
         status = look(session)
     except UnreachableError as error:
+        error = UnreachableError(*map(partial(_may_be_moved, session), error.problems))
         document_: dict[str, object] = {
             "schema": SCHEMA,
             "cluster": session.config.name,
@@ -401,6 +419,8 @@ def run(session: Session) -> JobResult:
             "problems": [{"node": p.node, "what": p.what, "hint": p.hint} for p in error.problems],
         }
         return JobResult(task="status", problems=error.problems, document=document_, code=ExitCode.UNREACHABLE)
+    for name in status.absent:
+        session.config = without(session.config, name)
     problems = find_problems(session, status)
     return JobResult(
         task="status",

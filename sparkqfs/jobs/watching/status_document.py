@@ -40,6 +40,7 @@ def document(session: Session, status: ClusterStatus, problems: tuple[Problem, .
         "history": {"answers": False, "error": status.history}
         if isinstance(status.history, str)
         else {"answers": True, "finished": _finished(status)},
+        "expected_absent": list(status.absent),
         "services": _services(status),
         "urls": status.urls,
         "problems": [{"node": problem.node, "what": problem.what, "hint": problem.hint} for problem in problems],

@@ -7,7 +7,7 @@ from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.plan.storage import backend_of
 
-LOST_METADATA = "docs/storage.md, section Metadata that is missing"
+LOST_METADATA = "`invoke restore`, docs/restore.md"
 
 
 def metadata_refusals(config: ClusterConfig, fact: NodeFacts) -> list[Problem]:

@@ -37,3 +37,5 @@ class ClusterStatus:
     """What the storage says of missing data; `None` where its page does not answer or there is none."""
     strangers: tuple[Stranger, ...] = ()
     """Machines that Swarm knows as the cluster's, and hosts.yml does not."""
+    absent: tuple[str, ...] = ()
+    """Machines of hosts.yml whose place another one has taken (`invoke restore --to`): nothing is expected of them."""

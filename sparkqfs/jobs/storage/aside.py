@@ -1,0 +1,113 @@
+"""A second name for every block while metadata is put back, and which of them no file has afterwards."""
+
+from __future__ import annotations
+
+import time
+
+from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.facts.nodes import StorageLayout
+from sparkqfs.jobs.session import Session
+from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.remote import script
+
+ASIDE_SCRIPT = script("set_aside")
+ONLY_SCRIPT = script("only_aside")
+LIVE_SCRIPT = script("live_among")
+LET_GO_SCRIPT = script("let_go")
+ASIDE_S = 6 * 3600.0
+"""A hard link for each of millions of files takes its time."""
+MOST_NAMES = 100_000
+"""Blocks without a name that are looked for on other machines."""
+SETTLE_S = 30.0
+"""Within that a storage has told its servers which blocks have no name."""
+
+
+def layout_of(session: Session) -> StorageLayout:
+    """Where the storage keeps its blocks; for one that keeps none with us nothing here is called."""
+    assert session.backend.layout is not None
+    return session.backend.layout
+
+
+def put_aside(session: Session, name: str) -> JobResult:
+    """A second name for every block, on its own disk: whatever a master has deleted, the file stays."""
+    layout = layout_of(session)
+
+    def one(node: str) -> tuple[str, ...]:
+        session.on_event(f"[{node}] keeping all {session.backend.words.blocks} under a second name")
+        disks = map(str, session.config.node(node).data_dirs)
+        output = session.clients.node(node).script(
+            ASIDE_SCRIPT, layout.top, layout.blocks, name, *disks, timeout_s=ASIDE_S
+        )
+        return tuple(line.partition("\t")[2] for line in output.stdout.splitlines() if line.startswith("kept\t"))
+
+    names = tuple(node.name for node in session.config.nodes)
+    done = session.clients.on(names, one).raise_failures()
+    outcomes = tuple(Outcome(subject=node, state="changed", changes=paths) for node, paths in done.items() if paths)
+    return JobResult(task="put aside", outcomes=outcomes)
+
+
+def settled(session: Session, name: str) -> tuple[dict[str, int], int]:
+    """Blocks that no server has any more, when two looks one after the other see the same."""
+    end, before = time.monotonic() + SETTLE_S, -1
+    while True:
+        found, count = nameless(session, name)
+        if count == before or time.monotonic() > end:
+            return found, count
+        before = count
+        time.sleep(3.0)
+
+
+def nameless(session: Session, name: str) -> tuple[dict[str, int], int]:
+    """Those of the kept directories that are among the blocks of no machine."""
+    layout = layout_of(session)
+    config = session.config
+    names = tuple(node.name for node in config.nodes)
+
+    def only(node: str) -> tuple[dict[str, int], int]:
+        disks = map(str, config.node(node).data_dirs)
+        words = (layout.top, layout.blocks, name, layout.block_files, str(MOST_NAMES))
+        output = session.clients.node(node).script(ONLY_SCRIPT, *words, *disks, timeout_s=ASIDE_S)
+        rows = [line.split("\t") for line in _whole(node, output.stdout)]
+        return {row[1]: int(row[2]) for row in rows if row[0] == "only"}, sum(
+            int(r[1]) for r in rows if r[0] == "count"
+        )
+
+    gone = session.clients.on(names, only).raise_failures()
+    asked = {block: size for found, _ in gone.values() for block, size in found.items()}
+    if not asked:
+        return {}, 0
+
+    def live(node: str) -> set[str]:
+        disks = map(str, config.node(node).data_dirs)
+        argv = ["sh", "-c", LIVE_SCRIPT, "sh", layout.top, layout.blocks, layout.block_files, *disks]
+        output = session.clients.node(node).run(argv, stdin="".join(f"{one}\n" for one in asked), timeout_s=ASIDE_S)
+        return set(_whole(node, output.stdout))
+
+    elsewhere = set().union(*session.clients.on(names, live).raise_failures().values())
+    found = {block: size for block, size in sorted(asked.items()) if block not in elsewhere}
+    unseen = sum(count for _, count in gone.values()) - sum(len(one) for one, _ in gone.values())
+    return found, len(found) + unseen
+
+
+def _whole(node: str, text: str) -> list[str]:
+    """The lines of an answer before its last one. Raises `ClusterError`."""
+    lines = text.splitlines()
+    if not lines or lines[-1] != "end":
+        raise ClusterError(Problem(node=node, what="the list of its blocks is cut off"))
+    return lines[:-1]
+
+
+def let_go(session: Session, name: str) -> JobResult:
+    """Removes what a restore has kept under that name."""
+    layout = layout_of(session)
+
+    def one(node: str) -> tuple[str, ...]:
+        disks = map(str, session.config.node(node).data_dirs)
+        output = session.clients.node(node).script(LET_GO_SCRIPT, layout.top, name, *disks, timeout_s=ASIDE_S)
+        return tuple(line.partition("\t")[2] for line in output.stdout.splitlines() if line.startswith("gone\t"))
+
+    done = session.clients.on(tuple(node.name for node in session.config.nodes), one).raise_failures()
+    outcomes = tuple(
+        Outcome(subject=node, state="changed" if paths else "unchanged", changes=paths) for node, paths in done.items()
+    )
+    return JobResult(task="restore", outcomes=outcomes)

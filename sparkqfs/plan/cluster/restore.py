@@ -1,0 +1,143 @@
+"""Which machine is to be the manager, which copy is put back, and what stands against a restore. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sparkqfs.config.model import ClusterConfig
+from sparkqfs.errors import ConfigError, ExitCode, Problem
+from sparkqfs.facts.copies import CopiesFact, KeptCopy
+from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.times import about
+
+RECORD = "restore.json"
+"""In the root-only directory of the manager, while a restore has not ended."""
+ABSENT_LABEL = "sparkqfs.absent"
+"""Of the manager's node in the swarm: machines whose place another one has taken, with commas between."""
+
+
+def with_manager(config: ClusterConfig, name: str) -> ClusterConfig:
+    """The same cluster with another manager. Raises `ConfigError` for a node that it does not have."""
+    names = [node.name for node in config.nodes]
+    if name not in names:
+        raise ConfigError(Problem(what=f"--to {name}: no node {name} in hosts.yml", hint=f"nodes: {', '.join(names)}"))
+    return replace(config, nodes=tuple(replace(node, manager=node.name == name) for node in config.nodes))
+
+
+def without(config: ClusterConfig, name: str) -> ClusterConfig:
+    """The same cluster without a machine."""
+    return replace(config, nodes=tuple(node for node in config.nodes if node.name != name))
+
+
+def lines_to_change(old: str, new: str) -> tuple[str, ...]:
+    """What hosts.yml must say after the manager has moved."""
+    return (f"nodes.{old}: take out the line `manager: true`", f"nodes.{new}: add the line `manager: true`")
+
+
+def manager_problems(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Problem, ...]:
+    """Another machine than hosts.yml's manager manages this cluster's swarm: a restore has moved it there."""
+    found = []
+    for name, fact in facts.items():
+        is_ours = any(disk.cluster == config.name for disk in fact.disks)
+        if name != config.manager.name and fact.swarm_cluster_id and is_ours:
+            what = f"this machine manages the swarm of cluster {config.name}, hosts.yml says {config.manager.name}"
+            hint = "; ".join(lines_to_change(config.manager.name, name))
+            path = f"nodes.{name}.manager"
+            found.append(Problem(node=name, what=what, config_path=path, hint=hint, code=ExitCode.REFUSED))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The copies that can be put back, the best one first."""
+
+    copies: tuple[KeptCopy, ...]
+
+    @property
+    def best(self) -> KeptCopy:
+        """Where the state is taken from."""
+        return self.copies[0]
+
+
+def choose(found: dict[str, CopiesFact], kind: str) -> Source | None:
+    """The newest history of each machine, the newest of all first; `None` where none of this storage is kept."""
+    newest = [one.newest for one in found.values()]
+    copies = [one for one in newest if one is not None and one.kind == kind]
+    ordered: list[KeptCopy] = []
+    for copy in copies:
+        place = next((n for n, other in enumerate(ordered) if copy.is_newer_than(other)), len(ordered))
+        ordered.insert(place, copy)
+    return Source(copies=tuple(ordered)) if ordered else None
+
+
+def cluster_id(facts: dict[str, NodeFacts], known: str | None) -> tuple[str | None, tuple[Problem, ...]]:
+    """The id that the disks carry and the copy of the secrets says; problems where they differ."""
+    seen = {disk.marker: (name, disk) for name, fact in facts.items() for disk in fact.disks if disk.marker is not None}
+    ids = {*seen, *([known] if known is not None else [])}
+    if len(ids) > 1:
+        problems = tuple(
+            Problem(
+                node=name,
+                what=f"the disk at {disk.path} is of cluster {marker}, others: {', '.join(sorted(ids - {marker}))}",
+                hint="take the disk of the other cluster away, or the machine out of hosts.yml",
+                code=ExitCode.REFUSED,
+            )
+            for marker, (name, disk) in seen.items()
+        )
+        return None, problems
+    return next(iter(ids), None), ()
+
+
+def parse_time(text: str) -> float:
+    """Seconds since the epoch of `--at`: an ISO time with its distance from UTC, this computer's time without, or
+    `15m`, `3h`, `2d` ago. Raises `ConfigError`."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    if text[:-1].isdecimal() and text[-1:] in units:
+        return datetime.now(UTC).timestamp() - int(text[:-1]) * units[text[-1]]
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError) as error:
+        hint = "for example 2026-01-31T12:00, 2026-01-31T12:00:00Z, or 3h for three hours ago"
+        raise ConfigError(Problem(what=f"--at {text}: it is not a time", hint=hint)) from error
+
+
+def time_text(seconds: float) -> str:
+    """In UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def question(config: ClusterConfig, fact: NodeFacts, copy: KeptCopy, at: float | None, now: float) -> str:
+    """What is about to be done, in sentences."""
+    manager, backend = config.manager.name, backend_of(config)
+    when = f"the last state before {time_text(at)}" if at is not None else f"the state of {time_text(copy.at)}"
+    age = "" if at is not None else f", {about(max(0.0, now - copy.at))} old"
+    there = f" The metadata that is there is kept in {manager}'s data directory." if fact.meta.exists else ""
+    return (
+        f"{manager} becomes the manager of cluster {config.name}, and gets {when}{age}, from the copy on {copy.node}. "
+        f"What was written later has no names afterwards; its {backend.words.blocks} are kept aside.{there} "
+        f"The stack, and all that runs in it, is stopped first."
+    )
+
+
+def refusals(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Problem, ...]:
+    """Containers of others on machines whose swarm is left or whose data is put aside."""
+    return tuple(
+        Problem(
+            node=name,
+            what=f"container {container.name} of stack {container.stack} runs here, and would be stopped",
+            hint=f"`invoke down` with that cluster's file; or take {name} out of this one",
+            code=ExitCode.REFUSED,
+        )
+        for name, fact in facts.items()
+        for container in fact.containers or ()
+        if container.stack not in ("", config.name)
+    )
+
+
+def ids_line(names: Iterable[str], most: int = 10) -> str:
+    """Some of them, for a sentence."""
+    found = list(names)
+    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")

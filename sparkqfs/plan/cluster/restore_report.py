@@ -1,0 +1,90 @@
+"""What a restore says at its end. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sparkqfs.config.model import ClusterConfig
+from sparkqfs.plan.cluster.restore import ids_line, lines_to_change, time_text
+from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.plan.storage import backend_of
+
+SHOWN = 1000
+"""Blocks without a name, in the document."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Names without blocks, and blocks without a name."""
+
+    config: ClusterConfig
+    old_manager: str
+    """As hosts.yml says it."""
+    state: dict[str, object]
+    """What was put back, as `metadata-state lay-out` says it, with the node that it came from."""
+    seconds: float
+    stages: dict[str, float]
+    files: JobResult
+    """Of a check of all files."""
+    nameless: dict[str, int] = field(default_factory=dict)
+    """Blocks that only the kept directories have, the first ones, and their bytes."""
+    nameless_count: int = 0
+    kept: str = ""
+    """Name of these directories; empty when they were let go."""
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """What is to be changed in hosts.yml."""
+        if self.old_manager == self.config.manager.name:
+            return ()
+        return lines_to_change(self.old_manager, self.config.manager.name)
+
+    def summary(self) -> str:
+        """One line."""
+        at = time_text(float(str(self.state.get("at") or 0)))
+        images = sum(self.stages.get(stage, 0.0) for stage in ("build", "push"))
+        return (
+            f"{self.config.manager.name} has the metadata of {at} from {self.state.get('node')}; {self.seconds:.0f} s, "
+            f"{images:.0f} of them for images"
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """Lines for people, below the table."""
+        backend, name, found = backend_of(self.config), self.config.name, []
+        top = backend.layout.top if backend.layout is not None else ""
+        if self.nameless_count:
+            found.append(
+                f"{self.nameless_count} {backend.words.blocks} belong to no name: {ids_line(self.nameless)}; they are "
+                f"kept in {top}/kept/{self.kept} of each data directory"
+            )
+        short = self.files.document.get("short_files")
+        if short:
+            found.append(f"{short} files have too few copies; the {backend.words.master} makes them by itself")
+        if self.kept:
+            found.append(f"`invoke restore --let-go {self.kept} --cluster {name}` removes what is kept")
+        if self.moved:
+            found += ["hosts.yml must say so before the next task:", *(f"  {line}" for line in self.moved)]
+        return tuple(found)
+
+    def result(self) -> JobResult:
+        """For people and for `--json`."""
+        document: dict[str, object] = {
+            "manager": self.config.manager.name,
+            "state": self.state,
+            "seconds": round(self.seconds, 1),
+            "stages": self.stages,
+            "lost_files": self.files.document.get("lost_files"),
+            "damaged": self.files.document.get("damaged"),
+            "nameless_blocks": self.nameless_count,
+            "nameless": [{"block": block, "bytes": size} for block, size in list(self.nameless.items())[:SHOWN]],
+            "kept": self.kept or None,
+            "hosts_yml": list(self.moved),
+        }
+        outcome = Outcome(subject=f"cluster {self.config.name}", state="changed", changes=(self.summary(),))
+        return JobResult(
+            task="restore",
+            outcomes=(outcome,),
+            problems=self.files.problems if self.files.document.get("lost_files") != 0 else (),
+            notes=self.notes(),
+            document=document,
+        )

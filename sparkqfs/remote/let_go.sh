@@ -1,0 +1,16 @@
+# shellcheck shell=sh
+# Sent by sparkqfs/jobs/storage/aside.py, which says what its words are.
+set -eu
+. ./to_disk.sh
+top=$1 id=$2; shift 2
+for d in "$@"; do
+  kept=$d/$top/kept
+  for p in "$d/$top" "$kept"; do
+    [ ! -L "$p" ] || { echo "$p is a symbolic link; it is not followed" >&2; exit 1; }
+  done
+  [ -d "$kept/$id" ] || continue
+  rm -rf "${kept:?}/$id"
+  rmdir "$kept" 2>/dev/null || :
+  to_disk "$d/$top"
+  printf 'gone\t%s\n' "$kept/$id"
+done

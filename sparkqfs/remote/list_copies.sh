@@ -1,0 +1,12 @@
+# shellcheck shell=sh
+# Sent by sparkqfs/jobs/cluster/restore.py, which says what its words are. Only reads.
+copies=$1 record=$2
+tab=$(printf '\t')
+for folder in "$copies"/[0-9][0-9][0-9][0-9][0-9][0-9]; do
+  if [ -L "$folder" ] || [ ! -f "$folder/about.json" ]; then continue; fi
+  last=
+  [ -f "$folder/times" ] && last=$(tail -n 1 "$folder/times")
+  printf 'history\t%s\t%s\t%s\n' "${folder##*/}" "$(head -c 4096 "$folder/about.json" | base64 | tr -d '\n')" "$last"
+done
+if [ -f "$record" ] && [ ! -L "$record" ]; then printf 'record\t%s\n' "$(head -c 65536 "$record" | base64 | tr -d '\n')"; fi
+printf 'end%s\n' "$tab"

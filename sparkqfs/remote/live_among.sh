@@ -1,0 +1,13 @@
+# shellcheck shell=sh disable=SC2034
+# Sent by sparkqfs/jobs/storage/aside.py, which says what its words are: which of the names on standard input are here.
+set -euf
+. ./list_blocks.sh
+top=$1 blocks=$2 block_files=$3; shift 3
+dir=$(mktemp -d /run/sparkqfs-live.XXXXXX)
+trap 'rm -rf "$dir"' EXIT INT TERM
+LC_ALL=C sort -u > "$dir/asked"
+for d in "$@"; do
+  if [ -d "$d/$top/$blocks" ]; then list_blocks "$d/$top/$blocks"; fi
+done | cut -f 1 | LC_ALL=C sort -u > "$dir/live"
+LC_ALL=C comm -12 "$dir/asked" "$dir/live"
+echo end

@@ -1,0 +1,196 @@
+"""What a restore decides before it changes anything: which copy, which manager, what stands against it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+
+from sparkqfs.errors import ConfigError, ExitCode
+from sparkqfs.facts.copies import CopiesFact, KeptCopy, parse_copies
+from sparkqfs.facts.nodes import ContainerFact, DiskFact, NodeFacts
+from sparkqfs.plan.cluster import restore as plans
+from sparkqfs.plan.cluster.restore_report import Report
+from sparkqfs.plan.steps import JobResult
+from tests.builders.clusters import a_cluster
+
+ID = "0b8a7f60-0000-4000-8000-000000000001"
+
+
+def answer(*histories: tuple[int, dict[str, Any], str], record: dict[str, Any] | None = None) -> str:
+    lines = []
+    for number, about, last in histories:
+        lines.append(f"history\t{number:06d}\t{base64.b64encode(json.dumps(about).encode()).decode()}\t{last}")
+    if record is not None:
+        lines.append(f"record\t{base64.b64encode(json.dumps(record).encode()).decode()}")
+    return "\n".join([*lines, "end\t"]) + "\n"
+
+
+ABOUT = {"schema": 1, "kind": "qfs", "identity": "7", "began": 100.0}
+
+
+def test_a_machines_copies_and_a_restore_that_has_begun_are_read() -> None:
+    record = {"id": "20260131T120000Z", "laid_out": True, "state": {"at": 1.5}}
+    found = parse_copies(
+        "node2",
+        answer((1, ABOUT, ""), (2, {**ABOUT, "began": 200.0}, "250.125\tlog.0.1.1.12\t4096"), record=record),
+    )
+    newest = found.newest
+    assert newest is not None
+    assert (newest.number, newest.began, newest.at, newest.order) == (2, 200.0, 250.125, (12, 4096))
+    assert (found.histories[0].at, found.histories[0].order) == (100.0, (0, 0))
+    assert found.restore is not None
+    assert (found.restore.id, found.restore.laid_out, found.restore.state) == ("20260131T120000Z", True, {"at": 1.5})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "history\t000001\tx\t\n",
+        answer((1, {"kind": "qfs"}, "")),
+        answer((1, {**ABOUT, "began": "soon"}, "")),
+        answer(record={"id": "../../x", "laid_out": True, "state": {}}),
+        answer(record={"id": "20260131T120000Z", "state": {}}),
+        "history\t000001\t!!\t\nend\t\n",
+    ],
+)
+def test_another_shape_is_not_taken_for_a_copy(text: str) -> None:
+    with pytest.raises(ValueError, match=r"cut off|cannot be read"):
+        parse_copies("node2", text)
+
+
+def copy(node: str, at: float, log: int, size: int, **more: Any) -> CopiesFact:
+    fact = KeptCopy(node=node, number=1, kind="qfs", identity="7", began=1.0, at=at, order=(log, size))
+    return CopiesFact(histories=(replace(fact, **more),))
+
+
+def order_of(**found: CopiesFact) -> list[str]:
+    source = plans.choose(found, "qfs")
+    return [one.node for one in source.copies] if source is not None else []
+
+
+def test_of_two_copies_the_one_with_more_operations_is_put_back_whatever_the_clocks_say() -> None:
+    slow, fast = copy("node2", 1000.0, 9, 500), copy("node3", 1030.0, 9, 400)
+    assert order_of(node2=slow, node3=fast) == ["node2", "node3"]
+    assert order_of(node3=fast, node2=slow) == ["node2", "node3"]
+
+
+def test_a_copy_that_was_left_behind_for_longer_is_the_second_choice() -> None:
+    """After an older state was accepted the numbers of operations begin lower again."""
+    assert order_of(node2=copy("node2", 1000.0, 90, 1), node3=copy("node3", 2000.0, 5, 1)) == ["node3", "node2"]
+
+
+def test_a_copy_of_another_storage_or_none_at_all_is_no_source() -> None:
+    other = copy("node2", 1000.0, 9, 1, kind="hdfs")
+    assert order_of(node2=other, node3=CopiesFact(histories=())) == []
+
+
+def test_another_machine_becomes_the_manager_of_the_same_cluster() -> None:
+    config = plans.with_manager(a_cluster(), "node2")
+    assert [node.manager for node in config.nodes] == [False, True, False]
+    assert [node.name for node in plans.without(config, "node1").nodes] == ["node2", "node3"]
+    with pytest.raises(ConfigError, match=r"--to node9: no node node9 in hosts\.yml"):
+        plans.with_manager(a_cluster(), "node9")
+
+
+def fact(name: str, marker: str | None = ID, **more: Any) -> NodeFacts:
+    disk = DiskFact(
+        path=PurePosixPath("/mnt/data"), marker=marker, cluster="spark", free_bytes=1, total_bytes=1, has_blocks=True
+    )
+    return NodeFacts(name=name, disks=(disk,), **more)
+
+
+def test_a_file_that_names_the_old_manager_is_refused_with_the_two_lines_to_change() -> None:
+    facts = {"node2": fact("node2", swarm_cluster_id="s"), "node3": fact("node3")}
+    (problem,) = plans.manager_problems(a_cluster(), facts)
+    assert (problem.node, problem.config_path, problem.code) == ("node2", "nodes.node2.manager", ExitCode.REFUSED)
+    assert problem.hint == "; ".join(plans.lines_to_change("node1", "node2"))
+    assert plans.manager_problems(plans.with_manager(a_cluster(), "node2"), facts) == ()
+    stranger = {"node2": replace(fact("node2", swarm_cluster_id="s"), disks=())}
+    assert plans.manager_problems(a_cluster(), stranger) == (), "the swarm of somebody else is for another message"
+
+
+def test_the_clusters_id_is_what_all_disks_and_the_copy_of_the_secrets_say() -> None:
+    facts = {"node1": fact("node1", None), "node2": fact("node2"), "node3": fact("node3")}
+    assert plans.cluster_id(facts, None) == (ID, ())
+    assert plans.cluster_id(facts, ID) == (ID, ())
+    assert plans.cluster_id({"node1": fact("node1", None)}, None) == (None, ())
+    assert plans.cluster_id({"node1": fact("node1", None)}, ID) == (ID, ())
+    found, problems = plans.cluster_id({**facts, "node3": fact("node3", "another")}, None)
+    assert found is None and {problem.node for problem in problems} <= {"node2", "node3"} and len(problems) == 2
+    assert all(problem.code == ExitCode.REFUSED for problem in problems)
+
+
+def test_what_another_stack_runs_on_a_machine_is_not_stopped() -> None:
+    other = ContainerFact(name="db.1", stack="shop", sources=())
+    ours = ContainerFact(name="spark_worker.1", stack="spark", sources=())
+    alone = ContainerFact(name="sparkqfs-registry-spark", stack="", sources=())
+    (problem,) = plans.refusals(a_cluster(), {"node2": fact("node2", containers=(ours, alone, other))})
+    assert (problem.node, problem.code) == ("node2", ExitCode.REFUSED) and "db.1 of stack shop" in problem.what
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00Z"),
+        ("2026-01-31T12:00:00+02:00", "2026-01-31T10:00:00Z"),
+        ("2026-01-31", None),
+    ],
+)
+def test_a_time_is_understood(text: str, wanted: str | None) -> None:
+    local = plans.time_text(datetime.fromisoformat("2026-01-31").astimezone(UTC).timestamp())
+    assert plans.time_text(plans.parse_time(text)) == (wanted or local)
+
+
+def test_a_span_is_counted_from_now() -> None:
+    for text, seconds in (("90s", 90), ("15m", 900), ("3h", 10_800), ("2d", 172_800)):
+        assert abs(datetime.now(UTC).timestamp() - seconds - plans.parse_time(text)) < 5
+
+
+@pytest.mark.parametrize("text", ["yesterday", "", "3w", "-1h", "12:00", "1e3"])
+def test_what_is_no_time_is_said(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"it is not a time"):
+        plans.parse_time(text)
+
+
+def report(**more: Any) -> Report:
+    values: dict[str, Any] = {
+        "config": a_cluster(),
+        "old_manager": "node1",
+        "state": {"at": 1_800_000_000.0, "node": "node3"},
+        "seconds": 41.4,
+        "stages": {"stop": 3.0, "build": 20.0, "push": 5.0},
+        "files": JobResult(task="fsck", document={"lost_files": 0, "damaged": []}),
+    }
+    return Report(**(values | more))
+
+
+def test_the_report_says_what_was_put_back_and_nothing_more_where_all_is_well() -> None:
+    result = report().result()
+    (outcome,) = result.outcomes
+    assert outcome.changes == (
+        "node1 has the metadata of 2027-01-15T08:00:00Z from node3; 41 s, 25 of them for images",
+    )
+    assert (result.notes, result.exit_code, result.document["hosts_yml"]) == ((), 0, [])
+
+
+def test_the_report_lists_blocks_without_a_name_and_how_to_let_them_go() -> None:
+    nameless = {f"12.{number}": 10 for number in range(12)}
+    result = report(nameless=nameless, nameless_count=12, kept="20260131T120000Z").result()
+    first, second = result.notes
+    assert first.startswith("12 chunks belong to no name: 12.0, 12.1,") and "and 2 more" in first
+    assert "qfs/kept/20260131T120000Z" in first
+    assert second == "`invoke restore --let-go 20260131T120000Z --cluster spark` removes what is kept"
+    assert result.document["nameless_blocks"] == 12
+
+
+def test_the_report_of_a_moved_manager_has_the_lines_to_change() -> None:
+    result = report(config=plans.without(plans.with_manager(a_cluster(), "node2"), "node1")).result()
+    assert result.document["hosts_yml"] == list(plans.lines_to_change("node1", "node2"))
+    assert result.notes[0] == "hosts.yml must say so before the next task:"
