@@ -11,6 +11,6 @@ if [ -n "$source" ]; then
 else
   set -- --entrypoint timeout "$image" -k 5 "$seconds" "$@"
 fi
-exec docker run --rm -i --label "sparkqfs.backup=$cluster" --log-driver none --network none \
+exec docker run --rm -i --label "sparkqfs.backup=$cluster" --log-driver none --network none --hostname localhost \
   --cap-drop ALL --security-opt no-new-privileges --pids-limit 512 \
   --memory "${memory}m" --memory-swap "${memory}m" --user "$user" "$@"
