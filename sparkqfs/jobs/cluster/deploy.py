@@ -84,6 +84,13 @@ def _check_storage(session: Session) -> None:
         raise ClusterError(*missing)
 
 
+def _check_metadata(session: Session) -> None:
+    """Lost metadata is said before what else is missing: whoever lost a disk has no images either."""
+    problem = start_problem(session.config, session.all_facts()) if session.backend.layout is not None else None
+    if problem is not None and problem.code == ExitCode.REFUSED:
+        raise ClusterError(problem)
+
+
 def _check_disks(session: Session) -> None:
     config = session.config
     facts = session.all_facts()
@@ -130,6 +137,7 @@ def run(session: Session, *, accept_older: str | None = None) -> JobResult:
         copies.check_mark(session, accept_older)
     if not session.dry_run:
         check_cluster_name(session, session.all_facts())
+        _check_metadata(session)
     stack = make_stack(session)
     if session.dry_run:
         document: dict[str, object] = {"schema": 1, "stack": stack.text, "configs": stack.configs}

@@ -88,9 +88,9 @@ def run(session: Session, wishes: Wishes) -> JobResult:
     begun = time.monotonic()
     name = ground.record.id if ground.record is not None else time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     if ground.record is None or not ground.record.laid_out:
+        _timed(wishes, ground, "seed", lambda: _seed(session, ground, name))
         _timed(wishes, ground, "stop", lambda: _stop(session))
         _timed(wishes, ground, "put aside", lambda: aside.put_aside(session, name))
-        _timed(wishes, ground, "seed", lambda: _seed(session, ground, name))
     for stage, job in _stages(session):
         _timed(wishes, ground, stage, partial(_whole, job, session))
     if ground.record is None or not ground.record.laid_out:
