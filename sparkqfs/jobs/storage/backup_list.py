@@ -122,7 +122,7 @@ def text_of(place: Path, rows: list[dict[str, Any]], copies: list[Copies], now: 
         lines += [_told(row) for row in one.histories]
         if not one.error and not one.histories:
             lines.append("  none yet")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _verified(row: dict[str, Any], now: float) -> str:

@@ -238,7 +238,7 @@ def result(session: Session, report: Report) -> JobResult:
     notes = []
     if report.since is not None:
         one = report.since
-        notes.append(f"since then: {one.added} names new, {one.missing} gone, {one.changed} with another length")
+        notes.append(f"names since then: {one.added} new, {one.missing} gone, {one.changed} with another length")
     try:
         store.note_verified(report.path, _verdict(report))
     except OSError as error:
