@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke import Collection
 
 from sparkqfs import streams
-from sparkqfs.cli import cluster, files, help_flag, local, measuring, programs, storage, watching
+from sparkqfs.cli import backup, cluster, files, help_flag, local, measuring, programs, storage, watching
 
 ns = Collection(
     cluster.prep,
@@ -40,6 +40,7 @@ ns = Collection(
     cluster.doctor,
 )
 ns.add_collection(Collection("bench", measuring.bench_storage, measuring.bench_report))
+ns.add_collection(Collection("backup", backup.backup, backup.backup_list, backup.backup_verify))
 ns.add_collection(Collection("local", local.local_up, local.local_down, local.local_status))
 ns.add_collection(Collection("app", programs.app_logs))
 help_flag.add_to(ns)

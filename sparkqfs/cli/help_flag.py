@@ -35,12 +35,25 @@ class HelpfulTask(Task):  # type: ignore[misc]
 
     help: dict[str, Any]
     show_help: Callable[[], None] | None = None
+    word: str | None = None
+    """The flag that can be given as a word, without its name: `backup TO` is `backup --to TO`."""
+    called: frozenset[str] = frozenset()
+    """The task's names in a command line."""
+    others: frozenset[str] = frozenset()
+    """The names of all tasks, with which the next task begins."""
+
+    def __init__(self, *args: Any, word: str | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.word = word
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         """The task's own, and the flag. Invoke takes the texts out of `help` as it reads them; they are kept."""
         texts = dict(self.help)
         found: list[Argument] = super().get_arguments(ignore_unknown_help=ignore_unknown_help)
         self.help = texts
+        for argument in found:
+            if argument.name == self.word:  # Invoke insists on each word that may be given without a flag
+                argument.positional = has_word(sys.argv[1:], self.called, self.others, found)
         return found if self.show_help is None else [*found, HelpFlag(self.show_help)]
 
     def __call__(self, *args: Any, help: bool = False, **kwargs: Any) -> Any:
@@ -48,10 +61,33 @@ class HelpfulTask(Task):  # type: ignore[misc]
         return super().__call__(*args, **kwargs)
 
 
+def has_word(words: list[str], called: frozenset[str], others: frozenset[str], arguments: list[Argument]) -> bool:
+    """Whether a task of these names is given a word without a flag in a command line."""
+    valued = {flag for one in arguments if one.takes_value for flag in flags_of(one)}
+    is_within = is_value = False
+    for word in words:
+        if is_value:
+            is_value = False
+        elif word in others:
+            is_within = word in called
+        elif is_within and not word.startswith("-"):
+            return True
+        is_value = is_within and word in valued
+    return False
+
+
+def flags_of(argument: Argument) -> list[str]:
+    """As they are typed."""
+    return [f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}" for name in argument.names]
+
+
 def add_to(tasks: Collection) -> None:
     """Give every task of the collection its help under its whole name, `bench.report`."""
-    for name in tasks.task_names:
+    names = tasks.task_names
+    everything = frozenset([*names, *(alias for aliases in names.values() for alias in aliases)])
+    for name, aliases in names.items():
         tasks[name].show_help = shower(tasks, name)
+        tasks[name].called, tasks[name].others = frozenset([name, *aliases]), everything
 
 
 def shower(tasks: Collection, name: str) -> Callable[[], None]:

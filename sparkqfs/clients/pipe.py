@@ -44,6 +44,13 @@ class NodePipe:
         except (paramiko.SSHException, EOFError) as error:
             raise ConnectionError(str(error)) from error
 
+    def end(self) -> None:
+        """Of what is written; the program may go on. Raises OSError."""
+        try:
+            self._channel.shutdown_write()
+        except (paramiko.SSHException, EOFError) as error:
+            raise ConnectionError(str(error)) from error
+
     def is_readable(self) -> bool:
         """Now."""
         return self._channel.recv_ready() or self._channel.closed
@@ -51,6 +58,13 @@ class NodePipe:
     def _take_errors(self) -> None:
         while self._channel.recv_stderr_ready():
             self._errors = (self._errors + self._channel.recv_stderr(65536))[-KEPT_BYTES:]
+
+    def exit_code(self) -> int | None:
+        """Of a program whose output has ended; `None` where it is not said within a second."""
+        if not self._channel.status_event.wait(1.0) or not self._channel.exit_status_ready():
+            return None
+        code = self._channel.recv_exit_status()
+        return code if code >= 0 else None
 
     def last_words(self) -> str:
         """A program that has just ended gets a second for its last lines."""

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from sparkqfs.errors import Problem
 from sparkqfs.plan.steps import JobResult
+from sparkqfs.plan.times import about
 from sparkqfs.streams import NobodyReads, output_errors, tell, to_nowhere
 
 if TYPE_CHECKING:
@@ -65,11 +66,7 @@ def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     elif check["every_s"] is not None or check["error"]:
         yield "  files checked", f"never: {check['error'] or 'the first check has not ended'}"
     if storage.get("metadata_copies"):
-        ages = [
-            f"{copy['node']} ({'not yet' if copy['age_s'] is None else format(copy['age_s'], '.0f') + ' s ago'})"
-            for copy in storage["metadata_copies"]
-        ]
-        yield "  metadata", f"copied to {', '.join(ages)}"
+        yield "  metadata", f"copied to {', '.join(map(_copy, storage['metadata_copies']))}"
     not_up = storage["servers_gone"][-5:] if storage["state"] != "healthy" else []
     for name, hosts in (
         ("not in hosts.yml", storage["servers_unknown"]),
@@ -80,6 +77,14 @@ def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"  {name}", ", ".join(map(str, hosts))
     if storage["servers_stale"]:
         yield "  silent", f"{storage['servers_stale']} for longer than they should be"
+
+
+def _copy(copy: Mapping[str, Any]) -> str:
+    """A copy of the metadata: where, how old, and what its daily check has found."""
+    age = "not yet" if copy["age_s"] is None else f"{copy['age_s']:.0f} s ago"
+    seen = copy.get("verified")
+    checked = "" if seen is None else f", {'whole' if seen['ok'] else 'DAMAGED'} {about(seen['age_s'])} ago"
+    return f"{copy['node']} ({age}{checked})"
 
 
 def may_show_colours(stream: IO[str] | None) -> bool:

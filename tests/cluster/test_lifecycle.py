@@ -75,7 +75,7 @@ class Cluster:
 
     def run(self, *words: str, timeout_s: float = 1200, stdin: str = "") -> Ran:
         command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
-        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts)}
+        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts), "XDG_DATA_HOME": str(self.hosts.parent / "data")}
         done = phases.run_task(
             command, folder=self.hosts.parent, environment=env, stdin=stdin, timeout_s=timeout_s, words=words
         )
@@ -505,6 +505,16 @@ class Beginning(Storage):
     @pytest.mark.every_storage
     def test_files_go_to_the_storage_and_back(self, cluster: Cluster) -> None:
         files_there_and_back(cluster)
+
+    @pytest.mark.every_storage
+    def test_a_backup_of_the_running_storage_opens_and_has_every_name(self, cluster: Cluster) -> None:
+        made = cluster.ok("backup", "--json").json
+        assert (made["source"], made["secrets_from"], made["lacks"]) == ("master", "node1", [])
+        found = cluster.ok("backup.verify", "--depth", "3", "--json").json
+        assert (found["backup"], found["ok"], found["depth"]) == (made["backup"], True, 3)
+        listed = cluster.ok("backup.list", "--json").json
+        assert [one["backup"] for one in listed["backups"] if one["verified"]] == [made["backup"]]
+        assert {one["node"]: len(one["histories"]) for one in listed["copies"]} == {"node2": 1, "node3": 1}
         text = self.in_master("/opt/sparkqfs/bin/sls", "/tmp/files", "-R")
         assert [line.split()[-1] for line in text.splitlines()] == [
             "/tmp/files/a",
@@ -1033,7 +1043,13 @@ class Ending(Storage):
             ran = other.run(*words)
             assert ran.code == 5 and "says spark, hosts.yml says other" in ran.err
         assert on_node(1, "ls", f"/mnt/data/{self.kind.top}/{self.kind.metadata}") != ""
-        cluster.ok("purge", "--erase", "spark")
+        saved = next(
+            one
+            for one in cluster.ok("purge", "--erase", "spark", "--json").json["outcomes"]
+            if one["subject"] == "backup"
+        )
+        found = cluster.ok("backup.verify", "--backup", saved["changes"][0], "--json").json
+        assert (found["ok"], found["depth"]) == (True, 2), "it opens; the storage did not run to be asked for its names"
         for number in (1, 2, 3):
             assert on_node(number, "find", f"/mnt/data/{self.kind.top}", "-mindepth", "1") == ""
 

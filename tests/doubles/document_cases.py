@@ -26,13 +26,15 @@ from sparkqfs.jobs.files import tasks as files
 from sparkqfs.jobs.measuring import bench, verify
 from sparkqfs.jobs.programs import apps, compute, shell, submit
 from sparkqfs.jobs.session import Session
-from sparkqfs.jobs.storage import file_system
+from sparkqfs.jobs.storage import backup, backup_list, backup_store, backup_verify, file_system
+from sparkqfs.jobs.storage.backup_names import Difference
 from sparkqfs.jobs.watching import fsck, status, top
 from sparkqfs.local.cluster import LocalCluster, LocalNode
 from sparkqfs.plan.cluster.restore_report import Report
 from sparkqfs.plan.measuring.bench import Wanted
 from sparkqfs.plan.programs.apps import Program
 from sparkqfs.plan.steps import JobResult, Outcome
+from tests.builders.backups import a_backup
 from tests.builders.bench import a_result
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import a_fresh_node, a_node
@@ -218,6 +220,40 @@ def _fsck(place: Place, fact: FsckFact) -> JobResult:
     return fsck.run(place.session(), most=10, timeout_s=60)
 
 
+def _backup(place: Place, *lacks: str) -> JobResult:
+    path = a_backup(place.folder / "backups")
+    manifest = replace(backup_store.read_manifest(path), lacks=lacks)
+    place.patch.setattr(backup, "make", lambda *_args: (path, manifest))
+    return backup.run(place.session(), to=str(place.folder / "backups"), timeout_s=60)
+
+
+def _backup_list(place: Place) -> JobResult:
+    path = a_backup(place.folder / "backups")
+    backup_store.note_verified(path, {"schema": 1, "time": 1.0, "depth": 3, "ok": True})
+    (path.parent / "20260101T000000Z").mkdir()
+    row = {"number": 1, "kind": "qfs", "identity": "1", "began": 1.0, "mark": "m", "first": 1.0, "last": 2.0}
+    copies = [
+        backup_list.Copies(node="node2", histories=[{**row, "moments": 2, "images": 1, "operation": 5, "bytes": 9}]),
+        backup_list.Copies(node="node3", error="no answer"),
+    ]
+    place.patch.setattr(backup_list, "ask_copies", lambda _session: copies)
+    return backup_list.run(place.session(), to=str(path.parent))
+
+
+def _backup_verify(place: Place, *, damaged: bool = False, depth: int | None = None) -> JobResult:
+    path = a_backup(place.folder / "backups")
+    if damaged:
+        (path / "metadata.tar").write_text("")
+
+    def listed(_session: object, _backup: object, _place: object, target: Path, _timeout_s: float) -> str:
+        target.write_bytes((path / "names.gz").read_bytes())
+        return "on node2"
+
+    place.patch.setattr(backup_verify, "_open_somewhere", listed)
+    place.patch.setattr(backup_verify, "_since", lambda *_args: Difference(added=1))
+    return backup_verify.run(place.session(), backup=str(path), depth=depth, timeout_s=60)
+
+
 def _healthy(place: Place) -> JobResult:
     place.patch.setattr(status, "find_problems", lambda _session, _status: ())
     return _status()(place)
@@ -368,6 +404,17 @@ def _local(task: str, state: str) -> Callable[[Place], JobResult]:
 CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "app.logs": {"lines": _app_logs, "followed": _follow},
     "apps": {"all answer": _apps, "without the master": _apps_without_master},
+    "backup.list": {"backups and copies": _backup_list},
+    "backup.make": {
+        "whole": _backup,
+        "a part is missing": lambda place: _backup(place, "no secrets: no answer"),
+        "without a storage that runs": lambda place: _backup(place, "no list of names: the metaserver does not run"),
+    },
+    "backup.verify": {
+        "well": _backup_verify,
+        "files alone": lambda place: _backup_verify(place, depth=1),
+        "damaged": lambda place: _backup_verify(place, damaged=True),
+    },
     "bench.report": {"one file": _bench_report},
     "bench.storage": {"measured": _bench, "planned": _bench_planned},
     "build": {"planned": lambda place: images.build(place.session(dry_run=True))},

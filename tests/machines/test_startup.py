@@ -20,6 +20,8 @@ from tests.doubles.servers import closed_port
 from tests.paths import ROOT
 
 TASKS = sorted(ns.task_names)
+SHORT = {alias for aliases in ns.task_names.values() for alias in aliases}
+"""`backup` for `backup.make`."""
 SHELLS = ("bash", "zsh", "fish")
 FLOOR = {"invoke", "yaml"}
 """What `import invoke` loads: its own copy of PyYAML looks into the one that is installed."""
@@ -117,7 +119,7 @@ def test_completion_knows_the_tasks_and_their_flags(folder: Path) -> None:
     words = (["pr"], ["bench.storage", "--"])
     got = ran(folder, *(["--complete", "--", "sparkqfs", *some] for some in words), programs=("sparkqfs",))
     tasks, flags = (set(out.split()) for _, out, _ in got.ends)
-    assert tasks == set(TASKS)
+    assert tasks == {*TASKS, *SHORT}
     assert {"--hosts", "--dry-run", "--link"} <= flags
 
 

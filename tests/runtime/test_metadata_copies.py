@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -199,6 +201,22 @@ def test_a_keeper_that_was_killed_goes_on_where_it_was(keeping: Keeping, metadat
     settle(sender)
     assert held(keeping, "log.0.0.0.0") == metadata.newest.read_bytes()
     assert sorted(path.name for path in keeping.top.iterdir()) == ["000001"]
+
+
+def test_what_the_daily_check_has_found_is_told_to_the_sender_also_after_a_restart(
+    keeping: Keeping, metadata: Metadata, sender: Sender
+) -> None:
+    settle(sender)
+    assert sender.document()["verified"] is None, "the first check has not been yet"
+    keeping.stop()
+    found = {"schema": 1, "at": time.time() - 50, "took_s": 1.0, "bytes": 9, "damaged": ["chkpt.1: it is damaged"]}
+    (keeping.top / "verified.json").write_text(json.dumps(found))
+    keeping.start()
+    keeping.wait()
+    settle(sender)
+    seen: Any = sender.document()["verified"]
+    assert 50 <= seen.pop("age_s") < 100
+    assert seen == {"depth": 1, "ok": False, "damaged": ["chkpt.1: it is damaged"]}
 
 
 def test_a_master_whose_metadata_goes_on_from_the_copy_starts(

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 
 from sparkqfs_runtime.metadata import accepted, guard
+from sparkqfs_runtime.metadata.checking import check, to_check
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.sender import Keeper, Sender
+from sparkqfs_runtime.metadata.store import Store
 from tests.paths import PROGRAMS
 from tests.storage.qfs_cluster import QfsCluster, free_port
 from tests.storage.qfs_reader import Kit
@@ -148,6 +150,9 @@ def test_a_metaserver_starts_from_the_copy_with_every_name_that_was_answered_for
     assert len(copies.objections()) == 1, "nothing is here, and the copy has names"
     copies.put_back()
     assert copies.objections() == []
+    files = to_check(Store(copies.store, KINDS))
+    assert len([file for file in files if file.is_log]) > 1 and len(files) > 3
+    assert check(QFS, files, lambda _count: None, time.time).damaged == (), "every block has the checksum that is known"
     meta.start_meta()
     meta.wait(meta.is_writable, "a writable file system")
     assert names(meta) == wanted

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 from invoke import Argument, Collection, Config, Context, Program
+from invoke.parser import Parser
 
 from sparkqfs.cli.flags import OF_A_CLUSTER, OF_A_REPORT, SHARED, Body, Flags, cluster_task, names, offline_task
+from sparkqfs.cli.help_flag import has_word
 from sparkqfs.cli.running import sudo_password
 from sparkqfs.errors import ConfigError
+from tasks import ns
 
 Got = list[tuple[Flags, dict[str, Any]]]
 
@@ -142,3 +145,33 @@ def test_a_password_file_counts_for_every_task_and_two_are_refused(
     assert sudo_password(None) == "right"
     with pytest.raises(ConfigError, match="one password at a time"):
         sudo_password("other")
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        (["backup"], False),
+        (["backup", "/usb"], True),
+        (["backup.make", "/usb"], True),
+        (["backup", "--hosts", "x.yml", "/usb"], True),
+        (["backup", "--hosts", "x.yml", "--json"], False),
+        (["backup", "--hosts=x.yml", "status"], False),
+        (["backup", "status", "--hosts", "x.yml"], False),
+        (["copy", "/a", "/b", "backup"], False),
+        (["status", "backup", "--json", "/usb"], True),
+        (["backup", "--to", "/usb"], False),
+    ],
+)
+def test_a_word_without_a_flag_may_be_left_out(words: list[str], given: bool) -> None:
+    arguments = [argument for argument in ns["backup"].get_arguments() if argument.name != "help"]
+    assert (
+        has_word(words, frozenset({"backup", "backup.make"}), frozenset(ns.task_names) | {"backup"}, arguments) is given
+    )
+
+
+def test_a_word_goes_to_its_task_and_the_next_task_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    for words, to in ((["backup", "/usb", "status"], "/usb"), (["backup", "status"], None)):
+        monkeypatch.setattr(sys, "argv", ["invoke", *words])
+        parsed = Parser(contexts=ns.to_contexts()).parse_argv(words)
+        assert [context.name for context in parsed] == ["backup.make", "status"]
+        assert parsed[0].args["to"].value == to

@@ -60,6 +60,14 @@ def test_a_copy_that_is_too_old_or_has_more_than_the_storage_is_a_problem(copy: 
     assert ("--accept-older 0123456789ab" in str(problem.hint)) == ("verdict" in copy)
 
 
+@pytest.mark.parametrize("ok", [True, False])
+def test_a_copy_whose_daily_check_has_found_damage_is_a_problem(ok: bool) -> None:
+    seen = {"age_s": 60.0, "depth": 1, "ok": ok, "damaged": [] if ok else ["chkpt.1: its checksum is another one"]}
+    data = judged(memory(copies=[COPY, OTHER | {"verified": seen}]))
+    assert [problem.node for problem in data.problems] == ([] if ok else ["node3"])
+    assert ok or "is damaged: chkpt.1: its checksum is another one" in told(data)
+
+
 def test_a_copy_that_is_not_kept_though_hosts_yml_says_so_is_a_problem_and_an_older_stack_makes_none() -> None:
     (problem,) = judged(memory(copies=[COPY])).problems
     assert (problem.node, problem.hint) == ("node3", "`invoke deploy`")
@@ -258,12 +266,18 @@ def test_the_lines_for_people_say_number_pace_and_age() -> None:
         "servers_retiring": [],
         "servers_gone": ["10.0.0.9"],
         "servers_stale": 1,
-        "metadata_copies": [{"node": "node2", "age_s": 1.2}, {"node": "node3", "age_s": None}],
+        "metadata_copies": [
+            {"node": "node2", "age_s": 1.2, "verified": {"ok": True, "age_s": 7200.0}},
+            {"node": "node3", "age_s": None, "verified": {"ok": False, "age_s": 60.0}},
+            {"node": "node4", "age_s": None, "verified": None},
+        ],
         "check": {"age_s": 7.0, "took_s": 0.02, "is_current": False, "every_s": 300, "partial": "", "error": "busy"},
     }
     lines = dict(storage_lines(storage))
     assert lines["  copies"].startswith("12 missing, 3 being made, 40 a minute, none before 1")
     assert lines["  lost"] == "2 files, blocks without a copy: 5"
     assert lines["  files checked"] == "7 s ago, in 0.02 s; 4 with one copy left; servers have changed since; busy"
-    assert lines["  metadata"] == "copied to node2 (1 s ago), node3 (not yet)"
+    assert lines["  metadata"] == (
+        "copied to node2 (1 s ago, whole 2 h ago), node3 (not yet, DAMAGED 60 s ago), node4 (not yet)"
+    )
     assert (lines["  not in hosts.yml"], lines["  not up"]) == ("node9", "10.0.0.9")

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
 from sparkqfs.clients.parallel import Results
 from sparkqfs.config.model import NotebooksConfig, SharedConfig, StorageConfig, StorageKind
-from sparkqfs.errors import ClusterError, ConfigError, ExitCode, RefusedError
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
 from sparkqfs.facts.nodes import MetaFact, NodeFacts
 from sparkqfs.jobs import session as base
-from sparkqfs.jobs.cluster import deploy
+from sparkqfs.jobs.cluster import deploy, record
 from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.storage import backup, backup_store, file_system
 from sparkqfs.jobs.storage.file_system import data_directories, init, refusals
 from sparkqfs.plan.cluster.markers import is_initialised
 from sparkqfs.plan.cluster.nodes import plan_prep
+from sparkqfs.plan.steps import JobResult
+from sparkqfs.plan.storage.backups import Manifest
+from tests.builders.backups import a_backup
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import INITIALISED, a_node, fresh, prepared, with_path
 
@@ -162,3 +167,74 @@ def test_purge_erases_nothing_but_this_storages_data_and_sparks_work(
         assert {str(PurePosixPath(path).relative_to("/mnt/data").parts[0]) for path in found} == (
             tops | managers if node.manager else tops
         )
+
+
+def a_whole_file_system() -> dict[str, NodeFacts]:
+    """The stack is down."""
+    meta = MetaFact(checkpoints=1, latest=True, logs=1, file_system_id="BP-1")
+    node = replace(a_node("node1", HDFS, meta=meta), containers=())
+    return prepared(HDFS, node1=with_path(node, "/mnt/data/hdfs/name", empty=False))
+
+
+def erased(monkeypatch: pytest.MonkeyPatch, outcome: object) -> list[str]:
+    """What was done, in order; a backup gives this, or fails with it."""
+    done: list[str] = []
+
+    def make(_session: Session, place: Path, _timeout_s: float) -> tuple[Path, Manifest]:
+        done.append("backup")
+        if isinstance(outcome, Exception):
+            raise outcome
+        return place / "made", backup_store.read_manifest(Path(str(outcome)))
+
+    monkeypatch.setattr(backup, "make", make)
+
+    def erase(*_args: object, **_more: object) -> tuple[()]:
+        done.append("erase")
+        return ()
+
+    for name in ("erase", "_make"):
+        monkeypatch.setattr(file_system, name, erase)
+    monkeypatch.setattr(file_system, "remove_copies", lambda _session: {})
+    monkeypatch.setattr(record, "forget", lambda _session: None)
+    monkeypatch.setattr(file_system, "_refuse_while_running", lambda _session: None)
+    return done
+
+
+ERASING: dict[str, Callable[..., JobResult]] = {
+    "purge": lambda session, **more: file_system.purge(session, erase_name="spark", **more),
+    "init-storage": lambda session, **more: init(session, erase_name="spark", **more),
+}
+
+
+@pytest.mark.parametrize("task", ERASING)
+def test_what_is_erased_is_backed_up_first_and_it_is_said_where(
+    task: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    done = erased(monkeypatch, a_backup(tmp_path / "others"))
+    session = a_session(a_whole_file_system(), _is_counted=True)
+    first = ERASING[task](session).outcomes[0]
+    assert done == ["backup", "erase"]
+    assert (first.subject, first.changes[0]) == ("backup", f"{tmp_path}/sparkqfs/backups/spark/made")
+    done.clear()
+    planned = ERASING[task](replace(session, dry_run=True)).outcomes[0]
+    assert (planned.subject, planned.state, done) == ("backup", "planned", [])
+
+
+@pytest.mark.parametrize("task", ERASING)
+def test_nothing_is_erased_without_a_backup_unless_that_is_said(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = erased(monkeypatch, ClusterError(Problem(node="node1", what="no image")))
+    session = a_session(a_whole_file_system(), _is_counted=True)
+    with pytest.raises(RefusedError, match="nothing was erased") as caught:
+        ERASING[task](session)
+    assert caught.value.problems[0].what == "no image" and done == ["backup"]
+    assert "--no-backup" in str(caught.value.problems[-1].hint) and caught.value.exit_code == ExitCode.REFUSED
+    done.clear()
+    ERASING[task](session, no_backup=True)
+    assert done == ["erase"]
+
+
+def test_where_there_is_no_file_system_nothing_is_backed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = erased(monkeypatch, ClusterError())
+    file_system.purge(a_session(prepared(HDFS)), erase_name="spark")
+    assert done == ["erase"]

@@ -2,14 +2,14 @@
 
 Usage: metadata-state list COPIES
        metadata-state take COPIES [SECONDS]
-       metadata-state take-master qfs|hdfs TOP
+       metadata-state take-master qfs|hdfs TOP [LOG]
        metadata-state lay-out TOP ASIDE
 
 `list` prints the histories of a keeper's directory as one JSON document. `take` writes the newest state, or the last
 one not later than SECONDS since the epoch, to standard output as a tar archive (bundle.py), `take-master` what a master
-has on its own disk. `lay-out` reads one from standard input and puts it below TOP, what is there into TOP/ASIDE; it
-prints what the state is. Exit codes: 0 done, 1 there is no such state or it is damaged, 64 wrong command line, 74 a
-disk fails.
+has on its own disk, with LOG from an image on that is not later than that log. `lay-out` reads one from standard input
+and puts it below TOP, what is there into TOP/ASIDE; it prints what the state is. Exit codes: 0 done, 1 there is no such
+state or it is damaged, 64 wrong command line, 74 a disk fails.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def run(words: list[str]) -> int:
             at = float(rest[0]) if rest else None
             kept = states.history_at(states.histories(Path(top)), at)
             bundle.write(states.state_at(kept, at), sys.stdout.buffer)
-        case ["take-master", kind, top] if kind in KINDS:
-            bundle.write(states.state_of_master(KINDS[kind], Path(top)), sys.stdout.buffer)
+        case ["take-master", kind, top, *log] if kind in KINDS and len(log) <= 1:
+            bundle.write(states.state_of_master(KINDS[kind], Path(top), *log), sys.stdout.buffer)
         case ["lay-out", top, aside] if aside.strip(".") and "/" not in aside:
             index = bundle.lay_out(sys.stdin.buffer, Path(top), aside)
             print(json.dumps({key: index[key] for key in ("kind", "identity", "at", "operation", "passed_over")}))

@@ -13,16 +13,19 @@ import os
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from sparkqfs.durable import sync, sync_directory
-from sparkqfs_runtime.metadata.pieces import Kind, Piece, copy_piece
+from sparkqfs_runtime.metadata.pieces import LONGEST_RECORD, Kind, Piece, copy_piece
 
 IMAGE = re.compile(r"fsimage_(\d{19})")
 LOG = re.compile(r"edits_(?:inprogress_(\d{19})|(\d{19})-\d{19})")
 KEY = re.compile(r"edits_(\d{19})")
 VERSION = "VERSION"
 HEADER_BYTES = 8
+LAYOUTS = range(-99, -59)
+"""Versions of Hadoop 2 and 3, and some to come; no checksum guards the number."""
 FRAME = struct.Struct(">BIQ")
 """Operation code, length, transaction."""
 CHECKSUM = struct.Struct(">I")
@@ -80,6 +83,18 @@ class Hdfs(Kind):
     def last_operation(self, data: bytes, offset: int) -> int | None:
         return _records(data if offset else data[HEADER_BYTES:])[1]
 
+    def fault(self, pieces: Iterator[bytes]) -> str:
+        rest, at = b"", 0
+        for data in pieces:
+            rest += data
+            if at == 0 and len(rest) >= HEADER_BYTES and not _is_header(rest):
+                return "its first bytes are not those of a log"
+            end = self.whole(rest, at)
+            rest, at = rest[end:], at + end
+            if len(rest) > LONGEST_RECORD:
+                break
+        return f"no whole record at byte {at}" if rest else ""
+
     def notes(self, top: Path) -> dict[str, bytes]:
         try:
             return {VERSION: (top / "name" / "current" / VERSION).read_bytes()[:65536]}
@@ -118,6 +133,11 @@ def _files(top: Path) -> list[Path]:
             return [Path(one.path) for one in entries if one.is_file(follow_symlinks=False)]
     except FileNotFoundError:
         return []
+
+
+def _is_header(data: bytes) -> bool:
+    version, flags = struct.unpack_from(">ii", data)
+    return flags == 0 and version in LAYOUTS
 
 
 def _records(data: bytes) -> tuple[int, int | None]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkqfs_runtime.metadata import kinds
+from sparkqfs_runtime.metadata.checking import DAY_S, Checker
 from sparkqfs_runtime.metadata.store import Store, StoreError
 from sparkqfs_runtime.metadata.thinning import Keep
 from sparkqfs_runtime.metadata.wire import Link, WireError
@@ -29,9 +30,10 @@ THIN_S = 3600.0
 class Keeping:
     """The store behind its lock."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, second: int = 0) -> None:
         self.store = store
         self.lock = threading.Lock()
+        self.checker = Checker(store, self.lock, second)
         self.writer = 0
         self.count = 0
 
@@ -47,9 +49,9 @@ class Keeping:
         with self.lock:
             if what == "hello":
                 self.writer = number  # who connects last is the master; an older connection is one that died
-                return self.store.hello()
+                return {**self.store.hello(), **self.verified()}
             if what == "nothing":
-                return {}
+                return self.verified()
             if number != self.writer:
                 return {"error": "another connection has come since"}
             try:
@@ -58,6 +60,10 @@ class Keeping:
                 return {"error": str(error)}
             except OSError as error:
                 return {"error": f"the disk there does not take it: {error}"}
+
+    def verified(self) -> dict[str, Any]:
+        """What the daily check has found, for an answer."""
+        return {"verified": self.checker.told()}
 
     def change(self, what: str, header: dict[str, Any], body: bytes) -> dict[str, Any]:
         """A request that writes. Raises StoreError, OSError."""
@@ -73,6 +79,7 @@ class Keeping:
             store.note(str(header.get("name")), body)
         elif what == "sync":
             store.sync()
+            return self.verified()
         else:
             raise StoreError(f"{what!r} is nothing that can be asked for")
         return {}
@@ -142,9 +149,20 @@ def keep_of(days: str) -> Keep:
     return Keep(all=whole, daily=daily, weekly=weekly)
 
 
-def start(top: Path, address: tuple[str, int], key: bytes, keep: Keep) -> None:
-    """Serves from now on, in threads. Raises OSError, ValueError when the directory or the address is not usable."""
-    keeping = Keeping(Store(top, kinds.KINDS, keep))
+def second_of(hour: str) -> int:
+    """SPARKQFS_COPY_CHECK, the hour of the daily check in UTC, as a second of the day. Raises ValueError."""
+    found = float(hour or 0) * 3600
+    if not 0 <= found < DAY_S:
+        raise ValueError(f"{hour} is no hour of the day")
+    return int(found)
+
+
+def start(top: Path, address: tuple[str, int], key: bytes, keep: Keep, second: int = 0) -> None:
+    """Serves from now on, in threads; the daily check begins at that second of the day.
+
+    Raises OSError, ValueError when the directory or the address is not usable.
+    """
+    keeping = Keeping(Store(top, kinds.KINDS, keep), second)
     listener = socket.create_server(address, backlog=MOST_LINKS)
-    for work in (lambda: thin_regularly(keeping), lambda: serve(keeping, listener, key)):
+    for work in (lambda: thin_regularly(keeping), lambda: serve(keeping, listener, key), keeping.checker.run):
         threading.Thread(target=work, daemon=True).start()

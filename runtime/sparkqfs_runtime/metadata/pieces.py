@@ -68,6 +68,10 @@ class Kind(ABC):
     def of_copy(self, key: str, path: Path) -> Piece | None:
         """A piece as it lies in a copy, under its key; `None` for what is none."""
 
+    @abstractmethod
+    def fault(self, pieces: Iterator[bytes]) -> str:
+        """What is wrong with a log that comes in pieces, whole records at its end; empty when nothing is."""
+
     def notes(self, top: Path) -> dict[str, bytes]:
         """Small files that go with it."""
         return {}

@@ -4,17 +4,21 @@ Facts by experiment with 2.2.8. A checkpoint names the log that goes on from it;
 each block of operations ends with a line `c/…`, which is written together with it; a closed log ends with
 `checksum/MD5`. `checkpoint/latest` and `logs/last` must be hard links, to the newest checkpoint and the newest closed
 log. Without a link `last`, with a log whose first lines are not whole, or with a closing line cut off, the metaserver
-does not start. With half a block at the end it starts, appends behind that, and does not start a second time.
+does not start. With half a block at the end it starts, appends behind that, and does not start a second time. The last
+number of a line `c/…` is the Adler-32 of its block, from the line end before it up to that number; MD5 is of all above.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from sparkqfs.durable import replace_file, sync_directory, sync_file
-from sparkqfs_runtime.metadata.pieces import Kind, Piece, copy_piece
+from sparkqfs_runtime.metadata.pieces import LONGEST_RECORD, Kind, Piece, copy_piece
 
 IMAGE = re.compile(r"chkpt\.\d+\.\d+\.(\d+)")
 LOG = re.compile(r"log\.\d+\.\d+\.\d+\.(\d+)")
@@ -64,6 +68,22 @@ class Qfs(Kind):
     def last_operation(self, data: bytes, offset: int) -> int | None:
         found = [int(one[1], 16) for one in OPERATION.finditer(data)]
         return found[-1] if found else None
+
+    def fault(self, pieces: Iterator[bytes]) -> str:
+        rest, at, before, digest = b"", 0, b"", hashlib.md5(usedforsecurity=False)
+        for data in pieces:
+            rest += data
+            begin = 0
+            for found in BLOCK_END.finditer(rest):
+                text = rest[begin : found.end()]
+                if not _is_block(text, before, digest.copy()):
+                    return f"the block at byte {at + begin} does not have its checksum"
+                digest.update(text)
+                begin, before = found.end(), b"\n"
+            rest, at = rest[begin:], at + begin
+            if len(rest) > LONGEST_RECORD:
+                break
+        return f"no whole block at byte {at}" if rest else ""
 
     def repair(self, top: Path) -> list[str]:
         said = []
@@ -134,6 +154,16 @@ def _field(path: Path, pattern: bytes) -> str:
     with path.open("rb") as file:
         match = re.search(pattern, file.read(HEADER_BYTES), re.MULTILINE)
     return match[1].decode("ascii", "replace") if match else ""
+
+
+def _is_block(text: bytes, before: bytes, digest: hashlib._Hash) -> bool:
+    """Whether a block, or what closes a log, has the checksum that stands at its end."""
+    line = text.rindex(b"\n", 0, -1) + 1 if text.count(b"\n") > 1 else 0
+    if text.startswith(b"checksum/", line):
+        digest.update(text[:line])
+        return text[line:] == b"checksum/%s\n" % digest.hexdigest().encode()
+    cut = text.rindex(b"/") + 1
+    return text[cut:] == b"%x\n" % zlib.adler32(before + text[:cut])
 
 
 def _keep_torn(top: Path, log: Path, offset: int) -> None:

@@ -74,6 +74,10 @@ class State:
     """When the copy had last all that was here."""
     bytes: int = 0
     history: int = 0
+    verified: dict[str, Any] | None = None
+    """What the keeper's daily check has found, as it told it last."""
+    told: float = 0.0
+    """When that was."""
 
 
 @dataclass
@@ -179,7 +183,26 @@ class Sender:
             if has.notes.get(name) != digest:
                 link.ask({"do": "note", "name": name}, body)
                 has.notes[name] = digest
-        link.ask({"do": "sync"} if changed else {"do": "nothing"})
+        self.hear(link.ask({"do": "sync"} if changed else {"do": "nothing"}))
+
+    def hear(self, answer: dict[str, Any]) -> None:
+        """What the keeper says of its daily check; one of an earlier version says nothing."""
+        found = answer.get("verified")
+        self.state.verified, self.state.told = (found if isinstance(found, dict) else None), self.clock()
+
+    def verified(self) -> dict[str, object] | None:
+        """For the status page: how old it is by now."""
+        found = self.state.verified
+        if found is None or not isinstance(found.get("age_s"), (int, float)):
+            return None
+        age = round(found["age_s"] + self.clock() - self.state.told)
+        damaged = found.get("damaged")
+        return {
+            "age_s": age,
+            "depth": found.get("depth"),
+            "ok": found.get("ok") is True,
+            "damaged": [str(text) for text in damaged] if isinstance(damaged, list) else [],
+        }
 
     def send_image(self, link: Link, has: Round, image: Piece) -> bool:
         """A whole image."""
@@ -223,6 +246,7 @@ class Sender:
             "verdict": state.verdict,
             "mark": state.mark,
             "error": state.error,
+            "verified": self.verified(),
         }
 
 

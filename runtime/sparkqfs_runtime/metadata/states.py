@@ -12,7 +12,7 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sparkqfs.durable import sync_file
 from sparkqfs_runtime.metadata.kinds import KINDS
@@ -200,13 +200,43 @@ def history_at(found: list[Kept], at: float | None) -> Kept:
     return begun[-1]
 
 
-def state_of_master(kind: Kind, top: Path) -> State:
-    """What is on a master's own disk now, synced. Raises StateError, OSError."""
+class Position(NamedTuple):
+    """Where the log of a master's metadata stands."""
+
+    log: str
+    """The key of the newest one."""
+    size: int
+    """Bytes of its whole records."""
+    operation: int | None
+    """The last one."""
+
+
+def position_of_master(kind: Kind, top: Path) -> Position:
+    """Now. Raises StateError where there is no log, OSError."""
+    logs = kind.logs(top)
+    if not logs:
+        raise StateError(f"{top} has no log of the metadata")
+    size, operation = _extent(kind, logs[-1].path, None)
+    if operation is None and len(logs) > 1:
+        operation = last_operation(kind, logs[-2].path)
+    return Position(logs[-1].key, size, operation)
+
+
+def state_of_master(kind: Kind, top: Path, log_key: str | None = None) -> State:
+    """What is on a master's own disk now, synced; with `log_key` from an image on that is not later than that log.
+
+    Raises StateError, OSError.
+    """
     images, logs = kind.images(top), kind.logs(top)
     numbers = {log.order for log in logs}
+    latest = max(numbers, default=0)
+    if log_key is not None:
+        latest = next((log.order for log in logs if log.key == log_key), -1)
     usable = [image for image in images if not kind.needs_log or image.first_log in numbers]
+    usable = [image for image in usable if log_key is None or image.first_log <= latest]
     if not usable:
-        raise StateError(f"{top} has no image of the metadata to begin with")
+        before = f" before {log_key}" if log_key is not None else ""
+        raise StateError(f"{top} has no image of the metadata to begin with{before}")
     image = usable[-1]
     parts = [Part(image, image.path.stat().st_size)]
     operation = None

@@ -78,7 +78,11 @@ def metadata_copy(setup: Setup) -> int:
     write_env(setup)
     port = int(setup.get("SPARKQFS_COPIES_PORT", str(topology.METADATA_COPY_PORT)))
     try:
-        keeper.start(top, (address, port), copies_key(setup), keeper.keep_of(setup.get("SPARKQFS_COPY_DAYS")))
+        keep, second = (
+            keeper.keep_of(setup.get("SPARKQFS_COPY_DAYS")),
+            keeper.second_of(setup.get("SPARKQFS_COPY_CHECK")),
+        )
+        keeper.start(top, (address, port), copies_key(setup), keep, second)
     except (OSError, ValueError) as error:
         die(EX_CONFIG, f"the copies of the metadata in {top} cannot be kept: {error}; nothing started")
     say(f"keeping copies of the metadata in {top}")

@@ -13,6 +13,7 @@ from sparkqfs.facts.nodes import NodeFacts, StorageLayout
 from sparkqfs.jobs.cluster import images, record
 from sparkqfs.jobs.cluster.recovery import remove_copies
 from sparkqfs.jobs.session import Session, check_cluster_name
+from sparkqfs.jobs.storage.backup_first import before_erasing
 from sparkqfs.jobs.storage.shared_path import check_shared_path
 from sparkqfs.plan import catalogue
 from sparkqfs.plan.cluster.identity import identify
@@ -144,9 +145,12 @@ def erase(session: Session, *, everything: bool = False) -> tuple[Outcome, ...]:
     return tuple(Outcome(subject=name, state="changed", changes=paths) for name, paths in done.items())
 
 
-def init(session: Session, *, erase_name: str | None = None, task: str = "init-storage") -> JobResult:
+def init(
+    session: Session, *, erase_name: str | None = None, no_backup: bool = False, task: str = "init-storage"
+) -> JobResult:
     """Make an empty file system. Refuses when anything is anywhere; only the cluster's name gets past that.
 
+    What is erased is backed up first, unless `no_backup`.
     One that was broken off is undone and done again; one after which nothing was written stays as it is.
     `task` is the word the user said; one that belongs to another storage is a `ConfigError`.
     """
@@ -177,11 +181,12 @@ def init(session: Session, *, erase_name: str | None = None, task: str = "init-s
         changes: tuple[str, ...] = (f"empty, and as an earlier init made it: file-system id {meta.file_system_id}",)
         return JobResult(task=task, outcomes=(Outcome(subject=subject, state="unchanged", changes=changes),))
     erases = erase_name is not None and (bool(against) or bool(meta.init))
+    saved = before_erasing(session, no_backup=no_backup) if erases else ()
     if session.dry_run:
         undo = ("undo an init that did not end",) if meta.init == "begun" else ()
         changes = ("erase what is there", "create") if erases else (*undo, "create")
-        return JobResult(task=task, outcomes=(Outcome(subject=subject, state="planned", changes=changes),))
-    return JobResult(task=task, outcomes=_make(session, master, erases=erases))
+        return JobResult(task=task, outcomes=(*saved, Outcome(subject=subject, state="planned", changes=changes)))
+    return JobResult(task=task, outcomes=(*saved, *_make(session, master, erases=erases)))
 
 
 def _wait_for_broken_off(session: Session) -> None:
@@ -256,9 +261,10 @@ def _init_files(session: Session, master: Master) -> str:
     return "".join(f"{kind} {name} {base64.b64encode(text.encode()).decode()}\n" for kind, name, text in files)
 
 
-def purge(session: Session, *, erase_name: str | None) -> JobResult:
+def purge(session: Session, *, erase_name: str | None, no_backup: bool = False) -> JobResult:
     """Erase the file system, Spark's work and the markers on every node. Notebooks and the manager's secrets stay.
 
+    What is erased is backed up first, unless `no_backup`.
     The copies of the secrets go with the id that they name, and before it: prep writes them again if this is cut off.
     """
     if erase_name is None:
@@ -268,6 +274,7 @@ def purge(session: Session, *, erase_name: str | None) -> JobResult:
     _check_erase_name(session, erase_name, "--erase")
     check_cluster_name(session, session.all_facts(), erases=True)
     _refuse_while_running(session)
+    saved = before_erasing(session, no_backup=no_backup)
     copies = remove_copies(session)
     if session.dry_run:
         planned = [
@@ -278,8 +285,8 @@ def purge(session: Session, *, erase_name: str | None) -> JobResult:
             )
             for node in session.config.nodes
         ]
-        return JobResult(task="purge", outcomes=tuple(planned))
+        return JobResult(task="purge", outcomes=(*saved, *planned))
     erased = erase(session, everything=True)
     outcomes = tuple(dataclasses.replace(one, changes=(*one.changes, *copies.get(one.subject, ()))) for one in erased)
     record.forget(session)
-    return JobResult(task="purge", outcomes=outcomes)
+    return JobResult(task="purge", outcomes=(*saved, *outcomes))

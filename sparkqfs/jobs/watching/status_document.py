@@ -8,7 +8,7 @@ from sparkqfs.errors import Problem
 from sparkqfs.facts.pages import AppFact
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.cluster.layout import layout_document
-from sparkqfs.plan.storage.health import HealthFact, MemoryFact
+from sparkqfs.plan.storage.health import HealthFact, MemoryFact, MetadataCopyFact
 from sparkqfs.plan.watching.cluster_status import ClusterStatus
 from sparkqfs.plan.watching.health import Data, judge
 
@@ -119,10 +119,7 @@ def _data(health: HealthFact, data: Data) -> dict[str, object]:
         "servers_stale": health.stale,
         "lost_directories": list(health.lost_directories),
         "checkpoint_failures": health.checkpoint_failures,
-        "metadata_copies": [
-            {"node": copy.node, "age_s": copy.age_s, "bytes": copy.bytes, "history": copy.history, "error": copy.error}
-            for copy in (memory.metadata_copies or () if memory is not None else ())
-        ],
+        "metadata_copies": [_copy(copy) for copy in (memory.metadata_copies or () if memory is not None else ())],
         "check": {
             "age_s": check.age_s if check is not None else None,
             "took_s": check.took_s if check is not None else None,
@@ -131,6 +128,21 @@ def _data(health: HealthFact, data: Data) -> dict[str, object]:
             "partial": check.partial if check is not None else "",
             "error": memory.error if memory is not None else str(health.memory),
         },
+    }
+
+
+def _copy(copy: MetadataCopyFact) -> dict[str, object]:
+    seen = copy.verified
+    verified = (
+        {"age_s": seen.age_s, "depth": seen.depth, "ok": seen.ok, "damaged": list(seen.damaged)} if seen else None
+    )
+    return {
+        "node": copy.node,
+        "age_s": copy.age_s,
+        "bytes": copy.bytes,
+        "history": copy.history,
+        "error": copy.error,
+        "verified": verified,
     }
 
 

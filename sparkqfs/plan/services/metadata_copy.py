@@ -11,6 +11,8 @@ from sparkqfs.plan.storage.seam import COPIES, MARKER
 
 MEMORY_MIB = 16
 """One Python process. Measured: docs/measured/memory.md."""
+FIRST_CHECK = 2.5
+"""Hour of the day, UTC, when the first of them reads all that it has; the others at other hours."""
 
 
 class MetadataCopy(Service):
@@ -24,6 +26,7 @@ class MetadataCopy(Service):
     is_called = True
 
     def __init__(self, number: int, node: NodeConfig) -> None:
+        self.number = number
         self.name = f"{topology.METADATA_COPY}-{number}"
         self.node = node
 
@@ -43,7 +46,9 @@ class MetadataCopy(Service):
     def environment(self, around: Surroundings) -> dict[str, str]:
         copies = around.config.storage.copies
         itself = {"SPARKQFS_SELF": self.name} if around.config.network == "host" else {}
-        return {"SPARKQFS_COPY_DAYS": f"{copies.all_days} {copies.daily_days} {copies.weekly_days}", **itself}
+        days = f"{copies.all_days} {copies.daily_days} {copies.weekly_days}"
+        hour = (FIRST_CHECK + (self.number - 1) * 24 / max(1, copies.nodes)) % 24
+        return {"SPARKQFS_COPY_DAYS": days, "SPARKQFS_COPY_CHECK": f"{hour:.2f}", **itself}
 
     def shares(self, config: ClusterConfig, machine_mib: int) -> tuple[Share, ...]:
         return (Share("copy of the metadata", MEMORY_MIB),)

@@ -14,6 +14,7 @@ from sparkqfs.plan.storage.seam import (
     Backend,
     Form,
     Master,
+    Opening,
     Words,
     servers_unready,
 )
@@ -68,6 +69,7 @@ class Hdfs(Backend):
     worker_secrets = ()
     client_configs = ("core-site.xml", "hdfs-site.xml")
     check_port = topology.NAMENODE_HTTP_PORT
+    opening = Opening(share=10, outside_mib=320)
 
     def disk_directories(self, first: bool) -> tuple[str, ...]:
         """Blocks on every disk."""

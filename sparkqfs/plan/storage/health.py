@@ -38,6 +38,17 @@ class CheckFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedFact:
+    """What a keeper has found when it last read all that it has: runtime/sparkqfs_runtime/metadata/checking.py."""
+
+    age_s: float
+    depth: int
+    ok: bool
+    damaged: tuple[str, ...]
+    """The first files, and what is wrong with each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataCopyFact:
     """What the master's container knows of a copy of its metadata: runtime/sparkqfs_runtime/metadata/sender.py."""
 
@@ -54,6 +65,8 @@ class MetadataCopyFact:
     mark: str
     """Names the state of a copy that has more than the master."""
     error: str
+    verified: VerifiedFact | None = None
+    """`None` before the first check, and where the stack is of a version that made none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +206,7 @@ def parse_memory(body: object) -> MemoryFact:
 
 
 def _copy(found: Mapping[object, object]) -> MetadataCopyFact:
-    age = found.get("age_s")
+    age, verified = found.get("age_s"), found.get("verified")
     return MetadataCopyFact(
         node=_text(found.get("node")),
         age_s=None if age is None else _seconds(age),
@@ -203,6 +216,17 @@ def _copy(found: Mapping[object, object]) -> MetadataCopyFact:
         verdict=_text(found.get("verdict")),
         mark=_text(found.get("mark")),
         error=_text(found.get("error")),
+        verified=_verified(verified) if isinstance(verified, Mapping) else None,
+    )
+
+
+def _verified(found: Mapping[object, object]) -> VerifiedFact:
+    damaged = found.get("damaged")
+    return VerifiedFact(
+        age_s=_seconds(found.get("age_s")),
+        depth=_count(found.get("depth")),
+        ok=found.get("ok") is True,
+        damaged=tuple(map(str, damaged)) if isinstance(damaged, list) else (),
     )
 
 

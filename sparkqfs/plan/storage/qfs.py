@@ -14,6 +14,7 @@ from sparkqfs.plan.storage.seam import (
     Backend,
     Form,
     Master,
+    Opening,
     Reading,
     Words,
     servers_unready,
@@ -82,6 +83,7 @@ class Qfs(Backend):
     client_configs = ()
     check_port = topology.META_CLIENT_PORT
     scrub_state = "/run/sparkqfs/scrub.json"
+    opening = Opening(share=4)
     stripes = ((6, 3),)
     remote_reads = "QFS's client reads a random copy"
 

@@ -81,6 +81,23 @@ class Form:
     """Whether its traffic and its space are seen from the containers."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What it takes to start the master on a state of its metadata, to see whether it opens."""
+
+    share: int
+    """Bytes of memory for a byte of metadata on the disk, at most."""
+    base_mib: int = 256
+    """Besides."""
+    outside_mib: int = 0
+    """What a JVM takes beside its heap."""
+
+    def memory_mib(self, metadata_bytes: int) -> tuple[int, int]:
+        """Of the heap, and of the container."""
+        heap = self.base_mib + self.share * (metadata_bytes >> 20)
+        return heap, heap + self.outside_mib
+
+
 class Backend(ABC):
     """What a storage backend says; every function is pure. The defaults are those of a storage without daemons."""
 
@@ -110,8 +127,14 @@ class Backend(ABC):
     """Where runtime/bin/fsck asks, on loopback in the master's container; `None` where nothing can be asked."""
     scrub_state: str | None = None
     """The file of a worker-node container that says what its scrub has found; `None` where none of ours runs."""
+    opening: Opening | None = None
+    """`None` where the storage keeps no metadata with us."""
     remote_reads: str | None = None
     """What its client does instead of reading the nearest copy; `None` where it reads that."""
+
+    def opens(self, kind: str) -> bool:
+        """Whether this cluster's programs can be started on metadata of that kind."""
+        return self.opening is not None and kind == self.kind
 
     @abstractmethod
     def root_uri(self, config: ClusterConfig) -> str:

@@ -185,6 +185,9 @@ class _Look:
                 since = f"never in {about(age)}" if copy.age_s is None else f"last {about(age)} ago"
                 what = f"the copy of the metadata here was whole {since}: {copy.error or 'no answer'}"
                 found.append(Problem(node=copy.node, what=what, hint="`invoke logs --service metadata-copy`"))
+            if copy.verified is not None and not copy.verified.ok:
+                what = f"the copy of the metadata here is damaged: {'; '.join(copy.verified.damaged)}"
+                found.append(Problem(node=copy.node, what=what, hint="docs/backup.md, section A damaged copy"))
         return found
 
     def strangers(self, strangers: tuple[Stranger, ...]) -> list[Problem]:

@@ -1,0 +1,1 @@
+"""All names of a storage as a list: of one that runs, and of a state of its metadata."""

@@ -1,0 +1,129 @@
+"""A keeper's daily check: every changed byte of what it has is found, told, and seen in `invoke status`."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import struct
+import threading
+import time
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparkqfs.plan.storage.health import parse_memory
+from sparkqfs_runtime.metadata import checking
+from sparkqfs_runtime.metadata.checking import Checker, check, to_check
+from sparkqfs_runtime.metadata.kinds import KINDS
+from sparkqfs_runtime.metadata.store import Store
+
+QFS, HDFS = KINDS["qfs"], KINDS["hdfs"]
+
+
+def qfs_log(blocks: int, *, closed: bool) -> bytes:
+    """With the checksums that the metaserver writes."""
+    text = b""
+    for number in range(blocks):
+        head = b"version/1\nchecksum/last-line\n" if number == 0 else b"a/MD=N=d%d;z=0 0 %x;\n" % (number, number)
+        head += b"c/0 0 0/4/0/0/0 0 %x/0/0/" % number
+        text += head + b"%x\n" % zlib.adler32((b"\n" if number else b"") + head)
+    if closed:
+        text += b"time/2026-01-01T00:00:00Z\n"
+        text += b"checksum/%s\n" % hashlib.md5(text, usedforsecurity=False).hexdigest().encode()
+    return text
+
+
+def hdfs_log(records: int) -> bytes:
+    text = struct.pack(">ii", -66, 0)
+    for number in range(records):
+        body = struct.pack(">BIQ", 3, 8 + 4 + 5, number + 1) + b"hello"
+        text += body + struct.pack(">I", zlib.crc32(body))
+    return text
+
+
+def a_store(top: Path, kind: Any, image: str, log: str, data: bytes) -> Store:
+    top.mkdir()
+    store = Store(top, KINDS)
+    store.begin(kind.name, "12345", "")
+    body = b"checkpoint/1\nfilesysteminfo/fsid/12345/1\nlog/logs/" + log.encode() + b"\n"
+    store.append(image, 0, body)
+    store.finish(image, len(body), hashlib.sha256(body).hexdigest())
+    store.append(log, 0, data)
+    store.sync()
+    return store
+
+
+@pytest.fixture(params=["qfs", "qfs, closed", "hdfs"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "hdfs":
+        return a_store(tmp_path / "copies", HDFS, f"fsimage_{0:019d}", f"edits_{1:019d}", hdfs_log(30))
+    data = qfs_log(30, closed="closed" in request.param)
+    return a_store(tmp_path / "copies", QFS, "chkpt.0.0.0", "log.0.0.0.0", data)
+
+
+def damaged(store: Store) -> tuple[str, ...]:
+    assert store.history is not None
+    return check(KINDS[store.history.kind], to_check(store), lambda _count: None, time.time).damaged
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_every_changed_byte_is_found_also_by_a_keeper_that_was_started_again(store: Store, again: bool) -> None:
+    assert damaged(store) == ()
+    assert store.history is not None
+    chance = random.Random(3)
+    for key, held in store.history.held.items():
+        path = store.history.path / key
+        whole = path.read_bytes()
+        # No checksum guards the first four bytes of HDFS's logs, the number of its layout.
+        for place in {4, held.size - 2, *(chance.randrange(4, held.size) for _ in range(40))}:
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << chance.randrange(8))]) + whole[place + 1 :])
+            if again:  # the checksum of its log's bytes is not known any more
+                held.digest = None
+            (text,) = damaged(store)
+            assert text.startswith(key), (place, text)
+        path.write_bytes(whole[:-3])
+        (text,) = damaged(store)
+        assert text.startswith(key)
+        path.write_bytes(whole)
+    assert damaged(store) == ()
+
+
+def test_what_was_thinned_out_meanwhile_is_no_damage(store: Store) -> None:
+    files = to_check(store)
+    assert store.history is not None
+    for file in files:
+        file.path.unlink()
+    assert check(KINDS[store.history.kind], files, lambda _count: None, time.time).damaged == ()
+
+
+def test_the_result_is_kept_and_the_next_check_is_on_its_hour(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "_pause", lambda _count: None)
+    now = [1_000_000 * 86400.0 + 7200]
+    checker = Checker(store, threading.Lock(), 3 * 3600, lambda: now[0])
+    assert checker.told() is None and checker.wait_s() == checking.SOON_S
+    checker.look()
+    assert checker.wait_s() == 3600
+    now[0] += 3600
+    assert checker.wait_s() == 86400, "not twice"
+    assert checker.told() == {"age_s": 3600, "depth": 1, "ok": True, "damaged": []}
+    again = Checker(store, threading.Lock(), 3 * 3600, lambda: now[0])
+    assert again.told() == checker.told()
+    now[0] += 2 * 86400
+    assert again.wait_s() == checking.SOON_S, "the machine was off for two days"
+
+
+def test_what_a_keeper_tells_reaches_the_facts_of_status() -> None:
+    copy = {"node": "node2", "age_s": 1.0, "up_s": 9.0, "verdict": "continues", "mark": "m", "error": ""}
+    told = {"age_s": 60.0, "depth": 1, "ok": False, "damaged": ["chkpt.1: its checksum is another one"]}
+    for verified in (told, None):
+        memory = parse_memory({"schema": 1, "copies": [{**copy, "verified": verified}]})
+        assert memory.metadata_copies is not None
+        (found,) = memory.metadata_copies
+        assert (found.verified is None) == (verified is None)
+    bad = parse_memory({"schema": 1, "copies": [{**copy, "verified": told}]}).metadata_copies
+    assert bad is not None and bad[0].verified is not None and not bad[0].verified.ok
+    assert bad[0].verified.damaged == ("chkpt.1: its checksum is another one",)
+    assert replace(bad[0].verified, ok=True).ok
