@@ -112,6 +112,16 @@ final class Metaserver implements Closeable {
         return id == fileSystemId;
     }
 
+    /** How many chunkservers could have a copy more of a chunk; as old as two seconds. */
+    int ableToTake() throws Doubt {
+        Map<String, String> answer = answer("PING", "");
+        try {
+            return Chunkservers.ableToTake(answer);
+        } catch (NumberFormatException strange) {
+            throw new Doubt(Doubt.Reason.METASERVER, "strange answer " + strange.getMessage());
+        }
+    }
+
     private Map<String, String> answer(String operation, String fields) throws Doubt {
         if (paused && System.nanoTime() - pauseEndNs < 0) {
             throw new Doubt(Doubt.Reason.METASERVER, "it did not answer a moment ago");

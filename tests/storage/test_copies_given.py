@@ -1,0 +1,78 @@
+"""A closed file has as many copies as were asked for, when there are as many chunkservers that could take one; in real QFS.
+
+QFS 2.2.8 counts every chunk that it gives to a chunkserver as one that is being written there, until that server's next
+heartbeat or hello (src/cc/meta/ChunkServer.cc, NewChunkInTier). The first of them to report seems idle, the others busy.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.storage import shipped_syncs
+from tests.storage.qfs_cluster import QfsCluster
+from tests.storage.qfs_reader import NODE, Kit, Reader
+
+OTHERS = ("127.0.0.3", "127.0.0.4")
+FILES = 30
+NO_HEARTBEAT = "metaServer.chunkServer.heartbeatInterval = 300\nmetaServer.chunkServer.heartbeatTimeout = 600\n"
+"""So that a test decides who reports when."""
+
+
+def put(cluster: QfsCluster, directory: str, source: Path) -> None:
+    """Small files with three copies, one after the other."""
+    cluster.run("-mkdir", directory)
+    source.mkdir()
+    files = [source / f"{directory[1:]}{number}" for number in range(FILES)]
+    for file in files:
+        file.write_bytes(b"x" * 2_000)
+    cluster.run("-D", "fs.createParams=3", "-put", *map(str, files), directory)
+
+
+def allocated(cluster: QfsCluster) -> list[int]:
+    """How many chunkservers the metaserver gave each chunk to, by its transaction log."""
+    logs = sorted((cluster.home / "logs").glob("log.[0-9]*"))
+    lines = "".join(log.read_text(encoding="utf-8") for log in logs)
+    return [servers.count(",") + 1 for servers in re.findall(r"^a/LA=.*;S=([^;]*);", lines, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("is_shipped", [True, False])
+def test_a_server_that_has_just_reported_is_not_given_chunks_alone(kit: Kit, tmp_path: Path, is_shipped: bool) -> None:
+    """Without the shipped lines it is, else the test could not fail."""
+    lines = shipped_syncs.meta() + NO_HEARTBEAT + (shipped_syncs.placement() if is_shipped else "")
+    with QfsCluster(kit.qfs_home, tmp_path / "qfs", addresses=(NODE, *OTHERS), meta_extra=lines) as cluster:
+        put(cluster, "/before", tmp_path / "before")
+        assert Counter(allocated(cluster)) == {3: FILES}
+        cluster.stop_server(OTHERS[0])
+        cluster.wait(lambda: cluster.up_servers() == 2, "2 chunkservers")
+        cluster.start_server(OTHERS[0])
+        cluster.wait_for_servers(3)
+        put(cluster, "/after", tmp_path / "after")
+        after = Counter(allocated(cluster)[FILES:])
+        assert after.total() == FILES
+        assert (after == {3: FILES}) if is_shipped else (after[1] > 0)
+
+
+def test_a_close_waits_for_the_copies_that_the_servers_can_take(kit: Kit, tmp_path: Path) -> None:
+    lines = shipped_syncs.meta() + shipped_syncs.placement()
+    with QfsCluster(kit.qfs_home, tmp_path / "qfs", addresses=(NODE, OTHERS[0]), meta_extra=lines) as cluster:
+        cluster.stop_server(OTHERS[0])
+        cluster.wait(lambda: cluster.up_servers() == 1, "1 chunkserver")
+        reader = Reader(kit, cluster)
+        try:
+            reader("hold", "/alone", 2_000, 2)
+            began = time.monotonic()
+            reader("release", "/alone")
+            assert time.monotonic() - began < 5, "it waited for a server that is not there"
+            reader("hold", "/late", 2_000, 2)
+            cluster.start_server(OTHERS[0])
+            cluster.wait_for_servers(2)
+            assert cluster.locations("/late", 2_000) == [[NODE]]
+            reader("release", "/late")
+            assert sorted(cluster.locations("/late", 2_000)[0]) == [NODE, OTHERS[0]]
+        finally:
+            reader.close()
