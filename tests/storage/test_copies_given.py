@@ -7,6 +7,7 @@ heartbeat or hello (src/cc/meta/ChunkServer.cc, NewChunkInTier). The first of th
 from __future__ import annotations
 
 import re
+import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -22,6 +23,11 @@ FILES = 30
 NO_HEARTBEAT = "metaServer.chunkServer.heartbeatInterval = 300\nmetaServer.chunkServer.heartbeatTimeout = 600\n"
 """So that a test decides who reports when."""
 
+MISSED_LATE = "metaServer.serverDownReplicationDelay = 300\n"
+"""As shipped; the tests' own clusters wait for two seconds."""
+SENT = 2 << 20
+"""Bytes that a client has sent when it was told to flush: it sends whole buffers."""
+
 
 def put(cluster: QfsCluster, directory: str, source: Path) -> None:
     """Small files with three copies, one after the other."""
@@ -34,10 +40,16 @@ def put(cluster: QfsCluster, directory: str, source: Path) -> None:
 
 
 def allocated(cluster: QfsCluster) -> list[int]:
-    """How many chunkservers the metaserver gave each chunk to, by its transaction log."""
+    """How many chunkservers the metaserver gave each chunk to."""
+    return [len(servers) for servers in allocated_to(cluster)]
+
+
+def allocated_to(cluster: QfsCluster) -> list[list[str]]:
+    """Their addresses, by the metaserver's transaction log."""
     logs = sorted((cluster.home / "logs").glob("log.[0-9]*"))
     lines = "".join(log.read_text(encoding="utf-8") for log in logs)
-    return [servers.count(",") + 1 for servers in re.findall(r"^a/LA=.*;S=([^;]*);", lines, re.MULTILINE)]
+    found = re.findall(r"^a/LA=.*;S=([^;]*);", lines, re.MULTILINE)
+    return [[server.partition("p")[0] for server in servers.split(",")] for servers in found]
 
 
 @pytest.mark.parametrize("is_shipped", [True, False])
@@ -58,7 +70,8 @@ def test_a_server_that_has_just_reported_is_not_given_chunks_alone(kit: Kit, tmp
 
 
 def test_a_close_waits_for_the_copies_that_the_servers_can_take(kit: Kit, tmp_path: Path) -> None:
-    lines = shipped_syncs.meta() + shipped_syncs.placement()
+    """Of a server that is not there it expects none; one that has just died is replaced at once."""
+    lines = shipped_syncs.meta() + shipped_syncs.placement() + MISSED_LATE
     with QfsCluster(kit.qfs_home, tmp_path / "qfs", addresses=(NODE, OTHERS[0]), meta_extra=lines) as cluster:
         cluster.stop_server(OTHERS[0])
         cluster.wait(lambda: cluster.up_servers() == 1, "1 chunkserver")
@@ -74,5 +87,12 @@ def test_a_close_waits_for_the_copies_that_the_servers_can_take(kit: Kit, tmp_pa
             assert allocated(cluster) == [1, 1]
             reader("release", "/late")
             assert sorted(cluster.locations("/late", SIZE)[-1]) == [NODE, OTHERS[0]]
+            cluster.start_server(OTHERS[1])
+            cluster.wait_for_servers(3)
+            reader("hold", "/died", SENT, 2)
+            cluster.stop_server(OTHERS[1] if OTHERS[1] in allocated_to(cluster)[-1] else OTHERS[0], signal.SIGKILL)
+            reader("release", "/died")
+            assert len(cluster.locations("/died", SENT)[-1]) == 2
+            assert cluster.run("-stat", "%r", "/died").strip() == "2"
         finally:
             reader.close()

@@ -9,19 +9,18 @@ import java.util.regex.Pattern;
  * What a metaserver says of its chunkservers when it is asked by PING: QFS 2.2.8, src/cc/meta/ChunkServer.cc
  * ({@code Ping}) and LayoutManager.cc ({@code Handle(MetaPing&)}).
  */
-final class Chunkservers {
+record Chunkservers(int able, int missing) {
     private static final double QFS_FULLEST = 0.95;
     private static final Pattern FULLEST = Pattern.compile("\\bmetaServer\\.maxSpaceUtilizationThreshold=([0-9.]+)");
-
-    private Chunkservers() {
-    }
+    private static final Pattern MISSING = Pattern.compile("\\bHibernated servers= (\\d+)");
 
     /**
-     * How many could have a copy more: connected, not about to retire, and with room. Room is judged by what is on the
-     * disks. The metaserver itself also takes off a whole chunk for each one that it has given to a server since that
-     * one's last heartbeat, which is forgotten with the next.
+     * {@code able}: how many could have a copy more: connected, not about to retire, and with room. Room is judged by what
+     * is on the disks. The metaserver itself also takes off a whole chunk for each one that it has given to a server since
+     * that one's last heartbeat, which is forgotten with the next. {@code missing}: how many are down and may come back, so
+     * that their copies count (metaServer.serverDownReplicationDelay).
      */
-    static int ableToTake(Map<String, String> answer) {
+    static Chunkservers of(Map<String, String> answer) {
         Matcher set = FULLEST.matcher(answer.getOrDefault("config", ""));
         double fullest = set.find() ? Double.parseDouble(set.group(1)) : QFS_FULLEST;
         int able = 0;
@@ -30,7 +29,8 @@ final class Chunkservers {
                 able++;
             }
         }
-        return able;
+        Matcher missing = MISSING.matcher(answer.getOrDefault("system info", ""));
+        return new Chunkservers(able, missing.find() ? Integer.parseInt(missing.group(1)) : 0);
     }
 
     private static boolean isAble(Map<String, String> server, double fullest) {

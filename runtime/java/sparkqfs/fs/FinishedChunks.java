@@ -1,12 +1,12 @@
 package sparkqfs.fs;
 
 import java.io.Closeable;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 import com.quantcast.qfs.access.KfsFileAttr;
-import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -18,6 +18,11 @@ import org.slf4j.LoggerFactory;
  * <p>A metaserver that does not answer is not waited for: upstream has answered, and the file is there.
  */
 final class FinishedChunks implements Closeable {
+    /** Sets how many copies the file asks for. */
+    interface Replication {
+        void set(int copies) throws IOException;
+    }
+
     private static final Logger LOG = LoggerFactory.getLogger(FinishedChunks.class);
     private static final long FINISH_MS = 30_000;
     private static final long POLL_MS = 2;
@@ -38,7 +43,7 @@ final class FinishedChunks implements Closeable {
     }
 
     /** For the chunks of the first {@code size} bytes of a file that is not striped. */
-    void await(Path path, KfsFileAttr file, long size) throws InterruptedException {
+    void await(KfsFileAttr file, long size, Replication replication) throws InterruptedException {
         try {
             List<Long> offsets = new ArrayList<>();
             long end = System.currentTimeMillis() + FINISH_MS;
@@ -47,7 +52,7 @@ final class FinishedChunks implements Closeable {
                 offsets.add(offset);
             }
             if (copiesMs > 0 && !isPaused()) {
-                awaitCopies(path, file, offsets);
+                awaitCopies(file, offsets, replication);
             }
         } catch (Doubt unsaid) {
             return;
@@ -65,23 +70,54 @@ final class FinishedChunks implements Closeable {
         return paused && System.nanoTime() - pauseEndNs < 0;
     }
 
-    /** Who has a chunk is asked again, as a server may have failed to finish it. The servers are asked for if one lacks. */
-    private void awaitCopies(Path path, KfsFileAttr file, List<Long> offsets) throws Doubt, InterruptedException {
+    /**
+     * Who has a chunk is asked again, as a server may have failed to finish it; the servers are asked for if one lacks.
+     * While one of them is down, its copies count, of this chunk too, for the minutes in which it may come back. So the
+     * file asks for so many more meanwhile.
+     */
+    private void awaitCopies(KfsFileAttr file, List<Long> offsets, Replication replication)
+            throws Doubt, InterruptedException {
         long end = System.currentTimeMillis() + copiesMs;
-        for (long offset : offsets) {
-            int copies = copies(file, offset);
-            while (copies < file.replication && copies < metaserver.ableToTake()) {
-                if (System.currentTimeMillis() >= end) {
-                    pauseEndNs = System.nanoTime() + PAUSE_NS;
-                    paused = true;
-                    LOG.warn("{}: {} of {} copies of the chunk at {} after {} ms; not waited for any longer", path, copies,
-                        file.replication, offset, copiesMs);
-                    return;
+        boolean isRaised = false;
+        try {
+            for (long offset : offsets) {
+                for (int copies = copies(file, offset); copies < file.replication; copies = copies(file, offset)) {
+                    Chunkservers servers = metaserver.chunkservers();
+                    if (copies >= servers.able()) {
+                        break;
+                    }
+                    if (System.currentTimeMillis() >= end) {
+                        giveUp(file, offset, copies);
+                        return;
+                    }
+                    if (!isRaised && servers.missing() > 0) {
+                        isRaised = true;
+                        set(replication, 2 * file.replication - copies);
+                    }
+                    Thread.sleep(COPIES_POLL_MS);
                 }
-                Thread.sleep(COPIES_POLL_MS);
-                copies = copies(file, offset);
+            }
+        } finally {
+            if (isRaised) {
+                set(replication, file.replication);
             }
         }
+    }
+
+    /** The file is closed: what goes wrong here costs a wait. */
+    private static void set(Replication replication, int copies) {
+        try {
+            replication.set(copies);
+        } catch (IOException refused) {
+            LOG.warn("could not ask for {} copies: {}", copies, refused.toString());
+        }
+    }
+
+    private void giveUp(KfsFileAttr file, long offset, int copies) {
+        pauseEndNs = System.nanoTime() + PAUSE_NS;
+        paused = true;
+        LOG.warn("file {}: {} of {} copies of the chunk at {} after {} ms; not waited for any longer", file.fileId, copies,
+            file.replication, offset, copiesMs);
     }
 
     private int copies(KfsFileAttr file, long offset) throws Doubt {

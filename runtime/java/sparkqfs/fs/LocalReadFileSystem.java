@@ -184,12 +184,18 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
         try {
             KfsFileAttr written = attributes(file);
             if (!isStriped(written)) {
-                chunks.await(file, written, size);
+                chunks.await(written, size, copies -> replicate(file, written.fileId, copies));
             }
         } catch (FileNotFoundException removedMeanwhile) {
             return;
         } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    private void replicate(Path file, long id, int copies) throws IOException {
+        if (attributes(file).fileId == id) {
+            setReplication(file, (short) copies);
         }
     }
 

@@ -112,11 +112,11 @@ final class Metaserver implements Closeable {
         return id == fileSystemId;
     }
 
-    /** How many chunkservers could have a copy more of a chunk; as old as two seconds. */
-    int ableToTake() throws Doubt {
+    /** As of up to two seconds ago. */
+    Chunkservers chunkservers() throws Doubt {
         Map<String, String> answer = answer("PING", "");
         try {
-            return Chunkservers.ableToTake(answer);
+            return Chunkservers.of(answer);
         } catch (NumberFormatException strange) {
             throw new Doubt(Doubt.Reason.METASERVER, "strange answer " + strange.getMessage());
         }
