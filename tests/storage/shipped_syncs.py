@@ -1,4 +1,4 @@
-"""The lines of stack/ that decide what is on how many disks when a daemon answers, as they are shipped and switched off."""
+"""The lines of stack/ that decide what is on how many disks when a daemon answers, as shipped and switched off."""
 
 from __future__ import annotations
 
