@@ -1,4 +1,4 @@
-"""The lines of stack/ that decide what is on the disk when a daemon answers, as they are shipped and switched off."""
+"""The lines of stack/ that decide what is on how many disks when a daemon answers, as shipped and switched off."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from tests.paths import STACK
 
 META = ("metaServer.log.sync", "metaServer.checkpoint.writeSync")
+PLACEMENT = ("metaServer.minWritesPerDrive", "metaServer.maxWritesPerDrive", "metaServer.replicationCheckInterval")
 CHUNK = ("chunkServer.syncChunkHeader", "chunkServer.requireChunkHeaderChecksum")
 HDFS = "dfs.datanode.synconclose"
 
@@ -21,6 +22,11 @@ def qfs_lines(name: str, keys: tuple[str, ...], *, is_off: bool = False) -> str:
 def meta(*, is_off: bool = False) -> str:
     """The metaserver's."""
     return qfs_lines("MetaServer.prp", META, is_off=is_off)
+
+
+def placement() -> str:
+    """The metaserver's, of how many chunkservers get a chunk."""
+    return qfs_lines("MetaServer.prp", PLACEMENT)
 
 
 def chunk(*, is_off: bool = False) -> str:

@@ -150,3 +150,38 @@ def test_no_connection_stays_open_after_the_end(inside: Driver, serve: Serve) ->
     while server.open and time.monotonic() < end:
         time.sleep(0.05)
     assert server.open == []
+
+
+GOOD = (
+    "s=127.0.0.2, p=1, free=30, total=100, numDrives=2, numWritableDrives=2, overloaded=0, replay=0, connected=1, "
+    "stopped=0"
+)
+SERVERS = {
+    "good": (GOOD, 1),
+    "seems full until its next heartbeat": (
+        GOOD.replace("numWritableDrives=2, overloaded=0", "numWritableDrives=0, overloaded=1"),
+        1,
+    ),
+    "full": (GOOD.replace("free=30", "free=19"), 0),
+    "retiring": (GOOD.replace("numWritableDrives=2", "numWritableDrives=0"), 0),
+    "without a disk": (GOOD.replace("numDrives=2", "numDrives=0"), 0),
+    "gone": (GOOD.replace("connected=1", "connected=0"), 0),
+    "known from the log only": (GOOD.replace("replay=0", "replay=1"), 0),
+    "stopped": (GOOD.replace("stopped=0", "stopped=1"), 0),
+}
+
+
+@pytest.mark.parametrize(("server", "able"), SERVERS.values(), ids=SERVERS.keys())
+def test_who_could_take_a_copy(inside: Driver, serve: Serve, server: str, able: int) -> None:
+    """The names are those of a real answer; a test with real QFS would need a full disk."""
+
+    def ping(connection: socket.socket, number: int) -> bool:
+        config = "metaServer.clientPort=1;metaServer.maxSpaceUtilizationThreshold=0.80;"
+        info = "System Info: Up since= x\tHibernated servers= 3\tFree space= 1"
+        servers = f"Servers: {GOOD}\t{server}\t"
+        lines = ("OK", f"Cseq: {number}", "Status: 0", info, servers, f"Config: {config}", "", "")
+        connection.sendall("\r\n".join(lines).encode())
+        return True
+
+    serve(ping)
+    assert inside("chunkservers") == f"{1 + able} 3"

@@ -120,7 +120,7 @@ class Qfs(Backend):
                 "root_uid": str(config.owner.uid),
                 "root_gid": str(config.owner.gid),
                 "min_chunkservers": str(max(1, (len(config.nodes) + 1) // 2)),
-                "max_replicas": str(max(3, config.storage.replication)),
+                "max_replicas": str(max(3, config.storage.replication + 1)),
             },
             "ChunkServer.prp": {},
             "webui.conf": {},

@@ -4,7 +4,8 @@ import java.io.IOException;
 import org.apache.hadoop.fs.FSDataOutputStream;
 
 /**
- * A new file whose close returns when its chunks are finished: synced, and with the names that a chunkserver keeps.
+ * A new file whose close returns when its chunks are finished: synced, with the names that a chunkserver keeps, and with
+ * the copies that were asked for.
  * QFS answers a close before that (2.2.8, src/cc/chunk/KfsOps.cc, CloseOp), and a chunk that is not finished does not
  * outlive a power cut.
  */

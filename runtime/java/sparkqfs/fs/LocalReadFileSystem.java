@@ -6,6 +6,7 @@ import java.net.URI;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 import com.quantcast.qfs.access.KfsFileAttr;
 import com.quantcast.qfs.hadoop.OpenQuantcastFileSystem;
@@ -27,15 +28,13 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
     private static final String CREATE_PARAMS = "fs.qfs.createParams";
     private static final String ALL_HOSTS = "fs.qfs.allHosts";
     private static final String CLOSE_WAITS = "fs.qfs.closeWaits";
+    private static final String COPIES_WAIT_S = "fs.qfs.copiesWait";
     private static final short UPSTREAM_COPIES = 2;
-    private static final long FINISH_MS = 30_000;
-    private static final long POLL_MS = 2;
-    private static final long LONGEST_POLL_MS = 50;
 
     /** Null where nothing is read from the disk: no chunkserver here, or switched off. */
     private LocalReplicas replicas;
     /** Null where a close does not wait. */
-    private Metaserver metaserver;
+    private FinishedChunks chunks;
     private Rights rights;
     private String createParams;
     private boolean namesAllHosts;
@@ -48,7 +47,10 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
         boolean isNamed = name.getHost() != null;
         String host = isNamed ? name.getHost() : conf.get("fs.qfs.metaServerHost", "");
         int port = isNamed ? name.getPort() : conf.getInt("fs.qfs.metaServerPort", -1);
-        metaserver = conf.getBoolean(CLOSE_WAITS, true) ? new Metaserver(host, port) : null;
+        if (conf.getBoolean(CLOSE_WAITS, true)) {
+            long copiesMs = TimeUnit.SECONDS.toMillis(conf.getLong(COPIES_WAIT_S, 30));
+            chunks = new FinishedChunks(new Metaserver(host, port), copiesMs);
+        }
         if (conf.getBoolean(LOCAL_READ, true) && LocalReplicas.areHere()) {
             replicas = new LocalReplicas(host, port);
             rights = Rights.of(conf);
@@ -175,38 +177,32 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
     }
 
     private FSDataOutputStream finished(Path file, FSDataOutputStream stream) throws IOException {
-        return metaserver == null ? stream : new FinishedOutputStream(stream, size -> waitForChunks(file, size));
+        return chunks == null ? stream : new FinishedOutputStream(stream, size -> waitForChunks(file, size));
     }
 
-    /**
-     * Until the chunks of a file that was closed are finished. A metaserver that does not say so is not waited for:
-     * upstream has answered, and the file is there.
-     */
     private void waitForChunks(Path file, long size) throws IOException {
-        long end = System.currentTimeMillis() + FINISH_MS;
         try {
             KfsFileAttr written = attributes(file);
-            if (isStriped(written)) {
-                return;
+            if (!isStriped(written)) {
+                chunks.await(written, size, copies -> replicate(file, written.fileId, copies));
             }
-            for (long offset = 0; offset < size; offset += ChunkFile.CHUNK_BYTES) {
-                Metaserver.Chunk chunk = metaserver.locate(written.fileId, offset);
-                for (long pause = POLL_MS; !metaserver.isFinished(chunk) && System.currentTimeMillis() < end;
-                        pause = Math.min(2 * pause, LONGEST_POLL_MS)) {
-                    Thread.sleep(pause);
-                }
-            }
-        } catch (FileNotFoundException | Doubt unsaid) {
+        } catch (FileNotFoundException removedMeanwhile) {
             return;
         } catch (InterruptedException interrupted) {
             Thread.currentThread().interrupt();
         }
     }
 
+    private void replicate(Path file, long id, int copies) throws IOException {
+        if (attributes(file).fileId == id) {
+            setReplication(file, (short) copies);
+        }
+    }
+
     @Override
     public void close() throws IOException {
-        if (metaserver != null) {
-            metaserver.close();
+        if (chunks != null) {
+            chunks.close();
         }
         if (replicas != null) {
             replicas.close();

@@ -112,6 +112,16 @@ final class Metaserver implements Closeable {
         return id == fileSystemId;
     }
 
+    /** As of up to two seconds ago. */
+    Chunkservers chunkservers() throws Doubt {
+        Map<String, String> answer = answer("PING", "");
+        try {
+            return Chunkservers.of(answer);
+        } catch (NumberFormatException strange) {
+            throw new Doubt(Doubt.Reason.METASERVER, "strange answer " + strange.getMessage());
+        }
+    }
+
     private Map<String, String> answer(String operation, String fields) throws Doubt {
         if (paused && System.nanoTime() - pauseEndNs < 0) {
             throw new Doubt(Doubt.Reason.METASERVER, "it did not answer a moment ago");

@@ -43,6 +43,8 @@ public final class Inside {
                 return "made";
             case "locate":
                 return locate(Long.parseLong(words[1]));
+            case "chunkservers":
+                return metaserver.chunkservers().able() + " " + metaserver.chunkservers().missing();
             case "damaged":
                 return damaged(words);
             case "rights":
