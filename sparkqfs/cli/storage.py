@@ -73,6 +73,7 @@ def purge(given: Flags, erase: str | None = None, no_backup: bool = False) -> No
     help={
         "to": "the node that becomes the manager, where the old one is gone for good",
         "at": "the last state before a time: 2026-01-31T12:00, or 3h for three hours ago",
+        "backup": "a backup on this computer, in place of the copies on the nodes",
         "cluster": "the cluster's name, in place of the question",
         "let-go": "remove what an earlier restore has kept under this name",
     },
@@ -81,6 +82,7 @@ def restore(
     given: Flags,
     to: str | None = None,
     at: str | None = None,
+    backup: str | None = None,
     cluster: str | None = None,
     let_go: str | None = None,
 ) -> None:
@@ -96,11 +98,10 @@ def restore(
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.cluster import restore as jobs
+        from sparkqfs.jobs.cluster.restore_look import Wishes
 
         seconds = plans.parse_time(at) if at is not None else None
-        wishes = jobs.Wishes(
-            old_manager=old, at=seconds, name=cluster, typed=ask_word, on_stage=reporter_of(given).stage
-        )
+        wishes = Wishes(old_manager=old, at=seconds, name=cluster, typed=ask_word, on_stage=reporter_of(given).stage)
         return jobs.run(session, wishes) if let_go is None else jobs.remove_kept(session, wishes, let_go)
 
     run_guarded("restore", job, given, lock=True, adapt=adapt)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import paramiko
 
@@ -89,31 +89,64 @@ def relay(source: NodeClient, give: Sequence[str], target: NodeClient, take: Seq
     Both run as root. Raises `ClusterError` naming the machine whose program failed, the giving one first: the other
     fails for want of what it was to get.
     """
-    outgoing = source.exec_channel(give, window_bytes=WINDOW_BYTES)
-    incoming = target.exec_channel(take)
-    ends = _Ends(outgoing), _Ends(incoming)
     deadline = time.monotonic() + timeout_s
-    try:
+    outgoing = source.exec_channel(give, window_bytes=WINDOW_BYTES)
+    errors = _Ends(outgoing)
+
+    def data() -> Iterator[bytes]:
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-            while data := _some(outgoing, deadline):
+            while some := _some(outgoing, deadline):
+                yield some
+
+    try:
+        return feed(
+            data(), target, take, timeout_s=timeout_s, ended=lambda: _end(source, give, outgoing, errors, deadline)
+        )
+    finally:
+        outgoing.close()
+
+
+def feed(
+    data: Iterable[bytes],
+    target: NodeClient,
+    take: Sequence[str],
+    *,
+    timeout_s: float,
+    ended: Callable[[], None] = lambda: None,
+) -> str:
+    """The bytes, read by a machine's program that runs as root; what that prints.
+
+    `ended` says what is wrong with whoever gave them, before the program's own failure is said. Raises `ClusterError`.
+    """
+    deadline = time.monotonic() + timeout_s
+    incoming = target.exec_channel(take)
+    errors = _Ends(incoming)
+    is_taken = True
+    try:
+        try:
+            for some in data:
                 incoming.settimeout(max(1.0, deadline - time.monotonic()))
-                incoming.sendall(data)
+                incoming.sendall(some)
+        except (OSError, EOFError, paramiko.SSHException):
+            is_taken = False  # whoever gives may stand now, and is not waited for
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             incoming.shutdown_write()
         said = _rest(incoming, deadline)
-        for client, argv, channel, errors in (
-            (source, give, outgoing, ends[0]),
-            (target, take, incoming, ends[1]),
-        ):
-            if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):
-                what = f"`{argv[-2]}` did not end within {timeout_s:.0f} s"
-                raise ClusterError(Problem(node=client.node.name, what=what, code=ExitCode.TIMEOUT))
-            if code := channel.recv_exit_status():
-                raise client.failure(argv, Output(code, "", errors.text()))
+        if is_taken:
+            ended()
+        _end(target, take, incoming, errors, deadline)
         return said.decode(errors="replace")
     finally:
-        outgoing.close()
         incoming.close()
+
+
+def _end(client: NodeClient, argv: Sequence[str], channel: paramiko.Channel, errors: _Ends, deadline: float) -> None:
+    """Waits for a program's end. Raises `ClusterError` for one that fails, or does not end in time."""
+    if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):
+        what = f"`{argv[0]}` did not end in time"
+        raise ClusterError(Problem(node=client.node.name, what=what, code=ExitCode.TIMEOUT))
+    if code := channel.recv_exit_status():
+        raise client.failure(argv, Output(code, "", errors.text()))
 
 
 def _some(channel: paramiko.Channel, deadline: float) -> bytes:

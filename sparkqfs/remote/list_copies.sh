@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Sent by sparkqfs/jobs/cluster/restore.py, which says what its words are. Only reads.
+# Sent by sparkqfs/jobs/cluster/restore_look.py, which says what its words are. Only reads.
 copies=$1 record=$2
 tab=$(printf '\t')
 for folder in "$copies"/[0-9][0-9][0-9][0-9][0-9][0-9]; do

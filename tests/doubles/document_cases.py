@@ -20,7 +20,7 @@ from sparkqfs.facts.nodes import MetaFact
 from sparkqfs.facts.scrub import ScrubFact
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.facts.usage import RunningStage, parse_usage
-from sparkqfs.jobs.cluster import deploy, down, images, prep, restore, swarm, whole
+from sparkqfs.jobs.cluster import deploy, down, images, prep, restore, restore_look, swarm, whole
 from sparkqfs.jobs.files import copy
 from sparkqfs.jobs.files import tasks as files
 from sparkqfs.jobs.measuring import bench, verify
@@ -373,9 +373,9 @@ def _restore(place: Place, *, dry_run: bool = False) -> JobResult:
     meta = MetaFact(checkpoints=0 if dry_run else 1, logs=1, latest=not dry_run)
     facts["node1"] = replace(facts["node1"], meta=meta)
     found = {node.name: CopiesFact(histories=(COPY,) if node.name == "node2" else ()) for node in session.config.nodes}
-    place.patch.setattr(restore, "_copies", lambda _session, _layout: found)
-    place.patch.setattr(restore, "newest_recovery", lambda _session: None)
-    return restore.run(session, restore.Wishes(old_manager="node1"))
+    place.patch.setattr(restore_look, "_copies", lambda _session, _layout: found)
+    place.patch.setattr(restore_look, "newest_recovery", lambda _session: None)
+    return restore.run(session, restore_look.Wishes(old_manager="node1"))
 
 
 def _let_go(place: Place) -> JobResult:
@@ -384,7 +384,7 @@ def _let_go(place: Place) -> JobResult:
     clients.node = lambda _name: SimpleNamespace(
         script=lambda *_words, **_more: SimpleNamespace(stdout="gone\t/mnt/data/qfs/kept/20260131T120000Z\n")
     )
-    return restore.remove_kept(session, restore.Wishes(old_manager="node1", name="spark"), "20260131T120000Z")
+    return restore.remove_kept(session, restore_look.Wishes(old_manager="node1", name="spark"), "20260131T120000Z")
 
 
 def _rm(place: Place) -> JobResult:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from sparkqfs.clients.pipe import feed, relay
+from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.errors import ClusterError, ExitCode
 from sparkqfs.files import moving
 from tests.doubles.far_files import access, place
@@ -97,3 +99,38 @@ def wait(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.fixture
+def client(server: Sshd, tmp_path: Path) -> Iterator[NodeClient]:
+    config = server.cluster(tmp_path / "known_hosts")
+    opened = NodeClient(config, config.manager)
+    yield opened
+    opened.close()
+
+
+def test_what_one_program_prints_is_read_by_another_whole(client: NodeClient) -> None:
+    give = ["sh", "-c", "seq 3000000; seq 200000 >&2"]  # more on standard error than a channel holds
+    wanted = subprocess.check_output(["sh", "-c", "seq 3000000 | sha256sum"], text=True)
+    assert relay(client, give, client, ["sha256sum"], timeout_s=60) == wanted
+
+
+@pytest.mark.parametrize(
+    ("give", "take", "said"),
+    [
+        ("echo half; echo no more >&2; exit 3", "cat >/dev/null; echo cut off >&2; exit 1", "no more"),
+        ("seq 3000000", "head -c 10 >/dev/null; echo disk full >&2; exit 74", "disk full"),
+    ],
+)
+def test_whoever_of_the_two_fails_first_is_quoted(client: NodeClient, give: str, take: str, said: str) -> None:
+    with pytest.raises(ClusterError, match=said):
+        relay(client, ["sh", "-c", give], client, ["sh", "-c", take], timeout_s=60)
+
+
+def test_a_file_of_this_computer_is_read_there_and_a_program_that_never_ends_is_not_waited_for(
+    client: NodeClient,
+) -> None:
+    assert feed([b"some ", b"bytes"], client, ["cat"], timeout_s=30) == "some bytes"
+    with pytest.raises(ClusterError) as caught:
+        feed([b"x"], client, ["sh", "-c", "exec >&-; sleep 30"], timeout_s=2)
+    assert caught.value.exit_code == ExitCode.TIMEOUT

@@ -6,17 +6,21 @@ import base64
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
-from sparkqfs.errors import ConfigError, ExitCode
+from sparkqfs.config.model import ClusterConfig, StorageConfig
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode, RefusedError
 from sparkqfs.facts.copies import CopiesFact, KeptCopy, parse_copies
 from sparkqfs.facts.nodes import ContainerFact, DiskFact, NodeFacts
+from sparkqfs.jobs.cluster import restore_look
+from sparkqfs.jobs.session import Session
 from sparkqfs.plan.cluster import restore as plans
 from sparkqfs.plan.cluster.restore_report import Report
 from sparkqfs.plan.steps import JobResult
+from tests.builders.backups import a_backup
 from tests.builders.clusters import a_cluster
 
 ID = "0b8a7f60-0000-4000-8000-000000000001"
@@ -194,3 +198,28 @@ def test_the_report_of_a_moved_manager_has_the_lines_to_change() -> None:
     result = report(config=plans.without(plans.with_manager(a_cluster(), "node2"), "node1")).result()
     assert result.document["hosts_yml"] == list(plans.lines_to_change("node1", "node2"))
     assert result.notes[0] == "hosts.yml must say so before the next task:"
+
+
+def test_a_backup_of_another_cluster_or_with_a_damaged_file_is_not_put_back(
+    tmp_path: Path,
+) -> None:
+    path = a_backup(tmp_path)
+    wishes = restore_look.Wishes(old_manager="node1", backup=path)
+    for config in (a_cluster(name="other"), a_cluster(storage=StorageConfig(kind="hdfs"))):
+        with pytest.raises(RefusedError, match=r"is of cluster spark, storage qfs"):
+            restore_look._backup(a_session(config), wishes)
+    session = a_session(a_cluster())
+    found = restore_look._backup(session, wishes)
+    assert found is not None and found.bundle == path / "metadata.tar"
+    with pytest.raises(ConfigError, match=r"a backup has one state"):
+        restore_look._backup(session, replace(wishes, at=1.0))
+    data = bytearray((path / "metadata.tar").read_bytes())
+    data[len(data) // 2] ^= 1
+    (path / "metadata.tar").write_bytes(data)
+    with pytest.raises(ClusterError, match=r"metadata\.tar: its checksum is another one"):
+        restore_look._backup(session, wishes)
+
+
+def a_session(config: ClusterConfig) -> Session:
+    clients: Any = None
+    return Session(config, clients, lambda _text: None)

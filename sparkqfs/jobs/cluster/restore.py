@@ -12,70 +12,40 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
 from sparkqfs import topology
 from sparkqfs.clients import ca
-from sparkqfs.clients.pipe import relay
+from sparkqfs.clients.pipe import feed, relay
 from sparkqfs.clients.wait import wait_until
-from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
-from sparkqfs.facts.copies import CopiesFact, KeptCopy, RestoreFact, parse_copies
-from sparkqfs.facts.nodes import NodeFacts, StorageLayout
+from sparkqfs.errors import ClusterError, ConfigError, Problem
+from sparkqfs.facts.copies import KeptCopy, RestoreFact
+from sparkqfs.facts.nodes import StorageLayout
 from sparkqfs.gather.nodes import gather_swarm_nodes
 from sparkqfs.jobs.cluster import deploy, down, images, prep, swarm
 from sparkqfs.jobs.cluster import record as cluster_record
-from sparkqfs.jobs.cluster.recovery import newest_recovery
+from sparkqfs.jobs.cluster.restore_look import Ground, Wishes, ask, check_said, look, question
 from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.storage import aside
 from sparkqfs.jobs.storage import copies as kept_copies
+from sparkqfs.jobs.storage.backup_store import Backup
 from sparkqfs.jobs.watching import fsck
 from sparkqfs.plan.cluster import restore as plans
 from sparkqfs.plan.cluster.directories import private_directory
 from sparkqfs.plan.cluster.markers import marker_path
-from sparkqfs.plan.cluster.ownership import name_problems
-from sparkqfs.plan.cluster.recovery import MATERIAL, PRIVATE_MODE, Recovery
+from sparkqfs.plan.cluster.recovery import MATERIAL, PRIVATE_MODE
 from sparkqfs.plan.cluster.restore_report import SHOWN, Report
 from sparkqfs.plan.steps import JobResult, Outcome, Step, make_directory, script_of, write_file
 from sparkqfs.plan.storage.seam import COPIES
 from sparkqfs.remote import script
 
-LIST_SCRIPT = script("list_copies")
 LEAVE_SCRIPT = script("leave_swarm")
 LEAVE_S = 180.0
 STATE = "/opt/sparkqfs/bin/metadata-state"
 STREAM_S = 3600.0
 FSCK_S = 600.0
 T = TypeVar("T")
-OnStage = Callable[[str, JobResult, float], None]
-
-
-@dataclass(kw_only=True)
-class Wishes:
-    """What was asked for on the command line."""
-
-    old_manager: str
-    """As hosts.yml says it; the session's configuration has the manager that is to be."""
-    at: float | None = None
-    """Seconds since the epoch; `None` for the newest state."""
-    name: str | None = None
-    typed: Callable[[str], str] = lambda _question: ""
-    """Asks for a word at the terminal; nothing without one."""
-    on_stage: OnStage = lambda _name, _result, _seconds: None
-
-
-@dataclass(kw_only=True)
-class Ground:
-    """What a restore stands on."""
-
-    facts: dict[str, NodeFacts]
-    found: dict[str, CopiesFact]
-    source: plans.Source | None
-    recovery: Recovery | None
-    cluster_id: str
-    record: RestoreFact | None
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def run(session: Session, wishes: Wishes) -> JobResult:
@@ -84,10 +54,10 @@ def run(session: Session, wishes: Wishes) -> JobResult:
     if layout is None:
         what = f"storage {session.config.storage.kind} has no metadata of ours: `invoke up` makes a new manager"
         raise ConfigError(Problem(what=what, config_path="storage.kind"))
-    ground = _look(session, wishes, layout)
+    ground = look(session, wishes, layout)
     if session.dry_run:
         return _planned(session, wishes, ground)
-    _ask(session, wishes, ground)
+    ask(session, wishes, ground)
     session.is_restoring = True
     begun = time.monotonic()
     name = ground.record.id if ground.record is not None else time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -137,76 +107,6 @@ def _stages(session: Session) -> tuple[tuple[str, Callable[[Session], JobResult]
     )
 
 
-# -- before anything is changed ---------------------------------------------------------------------------------------
-
-
-def _look(session: Session, wishes: Wishes, layout: StorageLayout) -> Ground:
-    """Asks the machines, and says what stands against it. Raises `ClusterError` or `RefusedError`."""
-    facts = _reachable(session, wishes)
-    config = session.config
-    against = (*name_problems(config, facts), *plans.refusals(config, facts))
-    if against:
-        raise RefusedError(*against)
-    found = _copies(session, layout)
-    source = plans.choose(found, config.storage.kind)
-    recovery = newest_recovery(session)
-    cluster_id, problems = plans.cluster_id(facts, recovery.cluster_id if recovery is not None else None)
-    if problems:
-        raise RefusedError(*problems)
-    if cluster_id is None:
-        what = f"no disk of these machines carries the id of cluster {config.name}: there is nothing to restore"
-        raise RefusedError(Problem(what=what, hint="`invoke up` makes a new cluster", code=ExitCode.REFUSED))
-    record = found[config.manager.name].restore
-    if source is None and (record is None or not record.laid_out):
-        what = f"none of {plans.ids_line(facts)} keeps a copy of the metadata"
-        hint = "docs/backup.md, section Putting a copy back; the blocks stay as they are"
-        raise RefusedError(Problem(what=what, hint=hint, code=ExitCode.REFUSED))
-    if facts[config.manager.name].meta.is_whole and wishes.at is None and record is None:
-        what = "its metadata is there: nothing was restored"
-        hint = "`invoke deploy` starts with it; `--at TIME` puts an earlier state in its place (`--at 0s`: the newest)"
-        raise RefusedError(Problem(node=config.manager.name, what=what, hint=hint, code=ExitCode.REFUSED))
-    return Ground(facts=facts, found=found, source=source, recovery=recovery, cluster_id=cluster_id, record=record)
-
-
-def _reachable(session: Session, wishes: Wishes) -> dict[str, NodeFacts]:
-    """Facts of all machines; the manager whose place another one takes may be gone, and is left out then."""
-    facts, problems = session.facts()
-    old, new = wishes.old_manager, session.config.manager.name
-    if old != new and old not in facts:
-        session.config = plans.without(session.config, old)
-        session.on_event(f"[{old}] does not answer: it is taken for gone")
-        facts, problems = session.facts(fresh=True)
-    if problems:
-        hint = "start it, or take it out of hosts.yml"
-        if new in {problem.node for problem in problems}:
-            hint = "`invoke restore --to NODE` makes another machine the manager"
-        raise ClusterError(*problems, Problem(what="a restore needs every machine that is left", hint=hint))
-    return facts
-
-
-def _copies(session: Session, layout: StorageLayout) -> dict[str, CopiesFact]:
-    """What each machine keeps."""
-    config = session.config
-    record = str(private_directory(config) / plans.RECORD)
-
-    def one(name: str) -> CopiesFact:
-        place = config.node(name).data_dirs[0] / layout.top / COPIES
-        output = session.clients.node(name).script(LIST_SCRIPT, str(place), record)
-        try:
-            return parse_copies(name, output.stdout)
-        except ValueError as error:
-            raise ClusterError(Problem(node=name, what=f"{place}: {error}")) from error
-
-    names = tuple(node.name for node in config.nodes)
-    results = session.clients.on(names, one)
-    for problem in results.problems:
-        session.on_event(f"[{problem.node}] no copy of the metadata from there: {problem.what}")
-    manager = config.manager.name
-    if manager in results.failures:
-        raise results.failures[manager]
-    return results.values
-
-
 def _planned(session: Session, wishes: Wishes, ground: Ground) -> JobResult:
     manager = session.config.manager.name
     steps = [
@@ -222,32 +122,10 @@ def _planned(session: Session, wishes: Wishes, ground: Ground) -> JobResult:
     if ground.record is not None and ground.record.laid_out:
         steps = ["prep", "swarm", "build", "push", "deploy"]
     notes: tuple[str, ...] = ()
-    if ground.source is not None:
-        fact, best = ground.facts[manager], ground.source.best
-        notes = (plans.question(session.config, fact, best, wishes.at, time.time()),)
+    if (asked := question(session, wishes, ground)) is not None:
+        notes = (asked,)
     outcome = Outcome(subject=manager, state="planned", changes=tuple(steps))
     return JobResult(task="restore", outcomes=(outcome,), notes=notes)
-
-
-def _ask(session: Session, wishes: Wishes, ground: Ground) -> None:
-    """The one question. Raises `ConfigError` for another name, `RefusedError` without an answer."""
-    config = session.config
-    said = wishes.name
-    if said is None:
-        if ground.source is not None:
-            fact = ground.facts[config.manager.name]
-            session.on_event(plans.question(config, fact, ground.source.best, wishes.at, time.time()))
-        said = wishes.typed("The cluster's name, to go on: ")
-    _check_said(session, said)
-
-
-def _check_said(session: Session, said: str) -> None:
-    name = session.config.name
-    if not said:
-        hint = f"--cluster {name} answers the question"
-        raise RefusedError(Problem(what="nothing was done: nobody said yes", hint=hint, code=ExitCode.REFUSED))
-    if said != name:
-        raise ConfigError(Problem(what=f"--cluster {said}: this cluster is called {name}; nothing was done"))
 
 
 # -- the way there ----------------------------------------------------------------------------------------------------
@@ -335,24 +213,59 @@ def _write_record(session: Session, record: dict[str, object] | None) -> None:
 
 def _lay_out(session: Session, wishes: Wishes, ground: Ground, layout: StorageLayout, name: str) -> RestoreFact:
     """From the best copy that is whole to the manager's disk. Raises the last copy's `ClusterError`."""
-    assert ground.source is not None
     worker = images.held(session)[topology.WORKER_NODE]
     if worker is None:
         raise ClusterError(Problem(what="the worker's image is not in the registry", hint="`invoke push`"))
+    copies = list(ground.source.copies) if ground.source is not None else []
     failures: list[Problem] = []
-    for copy in ground.source.copies:
+    if ground.backup is not None:
+        state = _from_backup(session, ground.backup, layout, worker, name)
+        _give_up_newer(session, copies, layout, worker)
+        return _laid_out(session, name, {**state, "node": f"backup {ground.backup.path.name}"})
+    for copy in copies:
         try:
             state = _stream(session, wishes, copy, layout, worker, name)
         except ClusterError as error:
             session.on_event(f"[{copy.node}] its copy is not put back: {error.problems[0].what}")
             failures += error.problems
             continue
-        others = [one for one in ground.source.copies if one is not copy or wishes.at is not None]
+        others = [one for one in copies if one is not copy or wishes.at is not None]
         _give_up_newer(session, others, layout, worker)
-        state["node"] = copy.node
-        _write_record(session, {"id": name, "laid_out": True, "state": state})
-        return RestoreFact(id=name, laid_out=True, state=state)
+        return _laid_out(session, name, {**state, "node": copy.node})
     raise ClusterError(*failures)
+
+
+def _laid_out(session: Session, name: str, state: dict[str, object]) -> RestoreFact:
+    _write_record(session, {"id": name, "laid_out": True, "state": state})
+    return RestoreFact(id=name, laid_out=True, state=state)
+
+
+def _from_backup(session: Session, backup: Backup, layout: StorageLayout, image: str, name: str) -> dict[str, object]:
+    """The state of a backup, from this computer to the manager."""
+    bundle = backup.bundle
+    assert bundle is not None
+    session.on_event(f"[{session.config.manager.name}] sending the metadata of {backup.path}")
+    try:
+        with bundle.open("rb") as file:
+            data = iter(lambda: file.read(1 << 20), b"")
+            said = feed(data, session.clients.manager, _put(session, layout, image, name), timeout_s=STREAM_S)
+    except OSError as error:
+        raise ClusterError(Problem(what=f"{bundle}: {error.strerror}")) from error
+    return _state_of(session, said)
+
+
+def _put(session: Session, layout: StorageLayout, image: str, name: str) -> list[str]:
+    """The program on the manager that takes a state and puts it in its place."""
+    top = session.config.manager.data_dirs[0] / layout.top
+    return [*_program(session, f"{top}:/top", image), "lay-out", "/top", f"before-{name}"]
+
+
+def _state_of(session: Session, said: str) -> dict[str, object]:
+    try:
+        return dict(json.loads(said))
+    except ValueError as error:
+        what = f"an answer of another shape: {said[:200]!r}"
+        raise ClusterError(Problem(node=session.config.manager.name, what=what)) from error
 
 
 def _stream(
@@ -365,14 +278,10 @@ def _stream(
     at = [] if wishes.at is None else [f"{wishes.at:.3f}"]
     place = config.node(copy.node).data_dirs[0] / layout.top / COPIES
     take = [*_program(session, f"{place}:/copies:ro", image), "take", "/copies", *at]
-    top = config.manager.data_dirs[0] / layout.top
-    put = [*_program(session, f"{top}:/top", image), "lay-out", "/top", f"before-{name}"]
-    said = relay(session.clients.node(copy.node), take, session.clients.manager, put, timeout_s=STREAM_S)
-    try:
-        return dict(json.loads(said))
-    except ValueError as error:
-        what = f"an answer of another shape: {said[:200]!r}"
-        raise ClusterError(Problem(node=config.manager.name, what=what)) from error
+    put = _put(session, layout, image, name)
+    return _state_of(
+        session, relay(session.clients.node(copy.node), take, session.clients.manager, put, timeout_s=STREAM_S)
+    )
 
 
 def _program(session: Session, volume: str, image: str) -> list[str]:
@@ -446,5 +355,5 @@ def remove_kept(session: Session, wishes: Wishes, name: str) -> JobResult:
         raise ConfigError(Problem(what=f"--let-go {name}: a restore's name looks like 20260131T120000Z"))
     check_cluster_name(session, session.all_facts())
     said = wishes.name or wishes.typed("This removes blocks that no name points to. The cluster's name, to go on: ")
-    _check_said(session, said)
+    check_said(session, said)
     return aside.let_go(session, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ConfigError, ExitCode, Problem
@@ -109,14 +110,22 @@ def time_text(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def question(config: ClusterConfig, fact: NodeFacts, copy: KeptCopy, at: float | None, now: float) -> str:
+class Origin(NamedTuple):
+    """Where a state comes from."""
+
+    text: str
+    at: float
+    """Of when it is."""
+
+
+def question(config: ClusterConfig, fact: NodeFacts, origin: Origin, at: float | None, now: float) -> str:
     """What is about to be done, in sentences."""
     manager, backend = config.manager.name, backend_of(config)
-    when = f"the last state before {time_text(at)}" if at is not None else f"the state of {time_text(copy.at)}"
-    age = "" if at is not None else f", {about(max(0.0, now - copy.at))} old"
+    when = f"the last state before {time_text(at)}" if at is not None else f"the state of {time_text(origin.at)}"
+    age = "" if at is not None else f", {about(max(0.0, now - origin.at))} old"
     there = f" The metadata that is there is kept in {manager}'s data directory." if fact.meta.exists else ""
     return (
-        f"{manager} becomes the manager of cluster {config.name}, and gets {when}{age}, from the copy on {copy.node}. "
+        f"{manager} becomes the manager of cluster {config.name}, and gets {when}{age}, from {origin.text}. "
         f"What was written later has no names afterwards; its {backend.words.blocks} are kept aside.{there} "
         f"The stack, and all that runs in it, is stopped first."
     )

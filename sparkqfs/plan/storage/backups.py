@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ExitCode, Problem
 
 SCHEMA = 1
@@ -91,6 +92,10 @@ class Manifest:
     def bytes(self) -> int:
         """Of all files together."""
         return sum(part.bytes for part in self.files.values())
+
+    def is_of(self, config: ClusterConfig) -> bool:
+        """Of this cluster, and of the kind of storage that it has now."""
+        return self.cluster == config.name and self.kind == config.storage.kind
 
     def text(self) -> str:
         """The file."""

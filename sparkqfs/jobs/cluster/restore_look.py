@@ -1,0 +1,181 @@
+"""What a restore stands on: the machines that are left, the copies that they keep, and the one question before it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
+from sparkqfs.facts.copies import CopiesFact, RestoreFact, parse_copies
+from sparkqfs.facts.nodes import NodeFacts, StorageLayout
+from sparkqfs.jobs.cluster.recovery import newest_recovery
+from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.storage import backup_store
+from sparkqfs.jobs.storage.backup_store import Backup
+from sparkqfs.plan.cluster import restore as plans
+from sparkqfs.plan.cluster.directories import private_directory
+from sparkqfs.plan.cluster.ownership import name_problems
+from sparkqfs.plan.cluster.recovery import Recovery
+from sparkqfs.plan.steps import JobResult
+from sparkqfs.plan.storage.seam import COPIES
+from sparkqfs.remote import script
+
+LIST_SCRIPT = script("list_copies")
+OnStage = Callable[[str, JobResult, float], None]
+
+
+@dataclass(kw_only=True)
+class Wishes:
+    """What was asked for on the command line."""
+
+    old_manager: str
+    """As hosts.yml says it; the session's configuration has the manager that is to be."""
+    at: float | None = None
+    """Seconds since the epoch; `None` for the newest state."""
+    name: str | None = None
+    backup: Path | None = None
+    """One on this computer, in place of the copies on the nodes."""
+    typed: Callable[[str], str] = lambda _question: ""
+    """Asks for a word at the terminal; nothing without one."""
+    on_stage: OnStage = lambda _name, _result, _seconds: None
+
+
+@dataclass(kw_only=True)
+class Ground:
+    """What a restore stands on."""
+
+    facts: dict[str, NodeFacts]
+    found: dict[str, CopiesFact]
+    source: plans.Source | None
+    recovery: Recovery | None
+    cluster_id: str
+    record: RestoreFact | None
+    backup: Backup | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def look(session: Session, wishes: Wishes, layout: StorageLayout) -> Ground:
+    """Asks the machines, and says what stands against it. Raises `ClusterError` or `RefusedError`."""
+    facts = _reachable(session, wishes)
+    config = session.config
+    against = (*name_problems(config, facts), *plans.refusals(config, facts))
+    if against:
+        raise RefusedError(*against)
+    backup = _backup(session, wishes)
+    found = _copies(session, layout)
+    source = plans.choose(found, config.storage.kind)
+    recovery = backup.recovery if backup is not None and backup.recovery is not None else newest_recovery(session)
+    cluster_id, problems = plans.cluster_id(facts, recovery.cluster_id if recovery is not None else None)
+    if problems:
+        raise RefusedError(*problems)
+    if cluster_id is None:
+        what = f"no disk of these machines carries the id of cluster {config.name}: there is nothing to restore"
+        raise RefusedError(Problem(what=what, hint="`invoke up` makes a new cluster", code=ExitCode.REFUSED))
+    record = found[config.manager.name].restore
+    if source is None and backup is None and (record is None or not record.laid_out):
+        what = f"none of {plans.ids_line(facts)} keeps a copy of the metadata"
+        hint = "docs/backup.md, section Putting a copy back; the blocks stay as they are"
+        raise RefusedError(Problem(what=what, hint=hint, code=ExitCode.REFUSED))
+    is_asked_for = wishes.at is not None or backup is not None or record is not None
+    if facts[config.manager.name].meta.is_whole and not is_asked_for:
+        what = "its metadata is there: nothing was restored"
+        hint = "`invoke deploy` starts with it; `--at TIME` puts an earlier state in its place (`--at 0s`: the newest)"
+        raise RefusedError(Problem(node=config.manager.name, what=what, hint=hint, code=ExitCode.REFUSED))
+    return Ground(
+        facts=facts,
+        found=found,
+        source=source,
+        recovery=recovery,
+        cluster_id=cluster_id,
+        record=record,
+        backup=backup,
+    )
+
+
+def _backup(session: Session, wishes: Wishes) -> Backup | None:
+    """The backup that was named, with whole files and of this cluster. Raises `ClusterError` or `ConfigError`."""
+    if wishes.backup is None:
+        return None
+    if wishes.at is not None:
+        raise ConfigError(Problem(what="--at is for the copies on the nodes: a backup has one state"))
+    found = backup_store.open_backup(wishes.backup)
+    config, manifest = session.config, found.manifest
+    if not manifest.is_of(config) or found.bundle is None:
+        what = f"{wishes.backup} is of cluster {manifest.cluster}, storage {manifest.kind}"
+        hint = f"hosts.yml says {config.name}, {config.storage.kind}; `invoke backup.list` shows what there is"
+        raise RefusedError(Problem(what=what, hint=hint, code=ExitCode.REFUSED))
+    return found
+
+
+def _reachable(session: Session, wishes: Wishes) -> dict[str, NodeFacts]:
+    """Facts of all machines; the manager whose place another one takes may be gone, and is left out then."""
+    facts, problems = session.facts()
+    old, new = wishes.old_manager, session.config.manager.name
+    if old != new and old not in facts:
+        session.config = plans.without(session.config, old)
+        session.on_event(f"[{old}] does not answer: it is taken for gone")
+        facts, problems = session.facts(fresh=True)
+    if problems:
+        hint = "start it, or take it out of hosts.yml"
+        if new in {problem.node for problem in problems}:
+            hint = "`invoke restore --to NODE` makes another machine the manager"
+        raise ClusterError(*problems, Problem(what="a restore needs every machine that is left", hint=hint))
+    return facts
+
+
+def _copies(session: Session, layout: StorageLayout) -> dict[str, CopiesFact]:
+    """What each machine keeps."""
+    config = session.config
+    record = str(private_directory(config) / plans.RECORD)
+
+    def one(name: str) -> CopiesFact:
+        place = config.node(name).data_dirs[0] / layout.top / COPIES
+        output = session.clients.node(name).script(LIST_SCRIPT, str(place), record)
+        try:
+            return parse_copies(name, output.stdout)
+        except ValueError as error:
+            raise ClusterError(Problem(node=name, what=f"{place}: {error}")) from error
+
+    names = tuple(node.name for node in config.nodes)
+    results = session.clients.on(names, one)
+    for problem in results.problems:
+        session.on_event(f"[{problem.node}] no copy of the metadata from there: {problem.what}")
+    manager = config.manager.name
+    if manager in results.failures:
+        raise results.failures[manager]
+    return results.values
+
+
+def ask(session: Session, wishes: Wishes, ground: Ground) -> None:
+    """The one question. Raises `ConfigError` for another name, `RefusedError` without an answer."""
+    said = wishes.name
+    if said is None:
+        if (asked := question(session, wishes, ground)) is not None:
+            session.on_event(asked)
+        said = wishes.typed("The cluster's name, to go on: ")
+    check_said(session, said)
+
+
+def question(session: Session, wishes: Wishes, ground: Ground) -> str | None:
+    """What is about to be done; nothing where only the rest of an earlier run is left."""
+    fact = ground.facts[session.config.manager.name]
+    if ground.record is not None and ground.record.laid_out:
+        return None
+    if ground.backup is not None:
+        origin = plans.Origin(f"the backup {ground.backup.path}", ground.backup.manifest.time)
+    elif ground.source is not None:
+        origin = plans.Origin(f"the copy on {ground.source.best.node}", ground.source.best.at)
+    else:
+        return None
+    return plans.question(session.config, fact, origin, wishes.at, time.time())
+
+
+def check_said(session: Session, said: str) -> None:
+    name = session.config.name
+    if not said:
+        hint = f"--cluster {name} answers the question"
+        raise RefusedError(Problem(what="nothing was done: nobody said yes", hint=hint, code=ExitCode.REFUSED))
+    if said != name:
+        raise ConfigError(Problem(what=f"--cluster {said}: this cluster is called {name}; nothing was done"))
