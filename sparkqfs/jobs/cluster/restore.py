@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from sparkqfs import topology
 from sparkqfs.clients import ca
+from sparkqfs.clients.engine import STACK_LABEL
 from sparkqfs.clients.pipe import feed, relay
 from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ClusterError, ConfigError, Problem
@@ -132,13 +133,11 @@ def _planned(session: Session, wishes: Wishes, ground: Ground) -> JobResult:
 
 
 def _stop(session: Session) -> None:
-    """The stack, where its swarm has a manager; else every machine leaves a swarm that has none any more."""
+    """Every machine leaves a swarm that the manager does not manage; what is left of the stack is taken down."""
     config = session.config
     facts = session.all_facts()
-    members: set[str] = set()
-    if facts[config.manager.name].swarm_cluster_id:
-        _whole(down.down, session)
-        members = {node.id for node in gather_swarm_nodes(session.clients)}
+    manages = bool(facts[config.manager.name].swarm_cluster_id)
+    members = {node.id for node in gather_swarm_nodes(session.clients)} if manages else set()
     leaving = tuple(
         name for name, fact in facts.items() if fact.swarm_state != "inactive" and fact.swarm_node_id not in members
     )
@@ -151,18 +150,31 @@ def _stop(session: Session) -> None:
 
     for wave in (leaving[:-1], leaving[-1:]):  # one that is still there hears the others go
         session.clients.on(wave, leave).raise_failures()
+    _remove_old_containers(session, members)
     if leaving:
-        wait_until(
-            lambda: all(not _containers(session, name) for name in leaving),
-            what="the old stack's containers to end",
-            timeout_s=config.timeouts.deploy_s,
-        )
         session.facts(fresh=True)
+    if manages:
+        _whole(down.down, session)
 
 
-def _containers(session: Session, name: str) -> int:
-    found = session.clients.engine(name).containers(f"com.docker.stack.namespace={session.config.name}")
-    return sum(1 for one in found if one.get("State") == "running")
+def _remove_old_containers(session: Session, members: set[str]) -> None:
+    """Those of a swarm that is no more: nobody else does, and they would be taken for the stack's."""
+    config = session.config
+
+    def one(name: str) -> bool:
+        engine = session.clients.engine(name)
+        found = engine.containers(f"{STACK_LABEL}={config.name}")
+        old = [item for item in found if item.get("Labels", {}).get("com.docker.swarm.node.id") not in members]
+        for item in old:
+            if item.get("State") not in ("running", "removing"):
+                engine.remove_container(item["Id"])
+        return not old
+
+    wait_until(
+        lambda: all(session.clients.on(tuple(node.name for node in config.nodes), one).raise_failures().values()),
+        what="the old stack's containers to end",
+        timeout_s=config.timeouts.deploy_s,
+    )
 
 
 def _seed(session: Session, ground: Ground, name: str) -> None:
