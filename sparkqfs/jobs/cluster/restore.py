@@ -43,6 +43,8 @@ from sparkqfs.remote import script
 
 LEAVE_SCRIPT = script("leave_swarm")
 LEAVE_S = 180.0
+ENDING_S = 30.0
+"""Containers whose machine has left its swarm get so long to end by themselves."""
 STATE = "/opt/sparkqfs/bin/metadata-state"
 STREAM_S = 3600.0
 FSCK_S = 600.0
@@ -160,13 +162,15 @@ def _stop(session: Session) -> None:
 def _remove_old_containers(session: Session, members: set[str]) -> None:
     """Those of a swarm that is no more: nobody else does, and they would be taken for the stack's."""
     config = session.config
+    patience = time.monotonic() + ENDING_S
 
     def one(name: str) -> bool:
         engine = session.clients.engine(name)
         found = engine.containers(f"{STACK_LABEL}={config.name}")
         old = [item for item in found if item.get("Labels", {}).get("com.docker.swarm.node.id") not in members]
         for item in old:
-            if item.get("State") not in ("running", "removing"):
+            ends_itself = item.get("State") in ("running", "removing") and time.monotonic() < patience
+            if not ends_itself:
                 engine.remove_container(item["Id"])
         return not old
 
