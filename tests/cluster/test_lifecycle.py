@@ -507,14 +507,6 @@ class Beginning(Storage):
         files_there_and_back(cluster)
 
     @pytest.mark.every_storage
-    def test_a_backup_of_the_running_storage_opens_and_has_every_name(self, cluster: Cluster) -> None:
-        made = cluster.ok("backup", "--json").json
-        assert (made["source"], made["secrets_from"], made["lacks"]) == ("master", "node1", [])
-        found = cluster.ok("backup.verify", "--depth", "3", "--json").json
-        assert (found["backup"], found["ok"], found["depth"]) == (made["backup"], True, 3)
-        listed = cluster.ok("backup.list", "--json").json
-        assert [one["backup"] for one in listed["backups"] if one["verified"]] == [made["backup"]]
-        assert {one["node"]: len(one["histories"]) for one in listed["copies"]} == {"node2": 1, "node3": 1}
         text = self.in_master("/opt/sparkqfs/bin/sls", "/tmp/files", "-R")
         assert [line.split()[-1] for line in text.splitlines()] == [
             "/tmp/files/a",
@@ -529,6 +521,15 @@ class Beginning(Storage):
         assert cluster.run("rm", "/tmp/files").code == 5
         cluster.ok("rm", "/tmp/files", "--recursive", "--yes")
         assert cluster.run("ls", "/tmp/files").code == 2
+
+    def test_a_backup_of_the_running_storage_opens_and_has_every_name(self, cluster: Cluster) -> None:
+        made = cluster.ok("backup", "--json").json
+        assert (made["source"], made["secrets_from"], made["lacks"]) == ("master", "node1", [])
+        found = cluster.ok("backup.verify", "--depth", "3", "--json").json
+        assert (found["backup"], found["ok"], found["depth"]) == (made["backup"], True, 3)
+        listed = cluster.ok("backup.list", "--json").json
+        assert [one["backup"] for one in listed["backups"] if one["verified"]] == [made["backup"]]
+        assert {one["node"]: len(one["histories"]) for one in listed["copies"]} == {"node2": 1, "node3": 1}
 
     def test_a_table_goes_to_the_shared_directory_and_back(self, cluster: Cluster) -> None:
         table, shared = "/user/spark/primes-1000000.parquet", f"shared:/primes-{self.kind.name}"
