@@ -505,8 +505,6 @@ class Beginning(Storage):
     @pytest.mark.every_storage
     def test_files_go_to_the_storage_and_back(self, cluster: Cluster) -> None:
         files_there_and_back(cluster)
-
-    @pytest.mark.every_storage
         text = self.in_master("/opt/sparkqfs/bin/sls", "/tmp/files", "-R")
         assert [line.split()[-1] for line in text.splitlines()] == [
             "/tmp/files/a",
@@ -522,6 +520,7 @@ class Beginning(Storage):
         cluster.ok("rm", "/tmp/files", "--recursive", "--yes")
         assert cluster.run("ls", "/tmp/files").code == 2
 
+    @pytest.mark.every_storage
     def test_a_backup_of_the_running_storage_opens_and_has_every_name(self, cluster: Cluster) -> None:
         made = cluster.ok("backup", "--json").json
         assert (made["source"], made["secrets_from"], made["lacks"]) == ("master", "node1", [])
