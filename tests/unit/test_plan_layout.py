@@ -70,7 +70,7 @@ def test_the_line_says_what_is_survived_and_what_it_costs() -> None:
         (cluster(3, replication=1), "advised: replication 2"),
         (cluster(2), "while a node is down, new files lack a copy"),
         (cluster(2, "hdfs"), "the names of files are on the manager, copied to node2"),
-        (cluster(1, "hdfs"), "the namenode's data are on the manager alone"),
+        (cluster(1, "hdfs"), "`invoke backup` makes their only copy"),
         (cluster(9, createParams="S"), "Reed-Solomon 6+3 on 9 nodes: survives the loss of 3 nodes, 1.5 bytes"),
         (cluster(9, createParams="S"), "17% of the reads local"),
         (cluster(3, createParams="1"), "replication 1 on 3 nodes"),

@@ -90,7 +90,7 @@ def layout_line(config: ClusterConfig) -> str:
     kept = [node.name for node in copy_nodes(config)]
     notes = [f"the names of files are on the manager, copied to {' and '.join(kept)}"]
     if not kept:
-        notes = [f"the {words.master}'s data are on the manager alone"]
+        notes = ["the names of files are on the manager alone: `invoke backup` makes their only copy"]
     best = advised(nodes)
     if found.redundancy.nodes < best.nodes:
         notes.append(f"advised: {best.name}")
