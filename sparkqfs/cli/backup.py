@@ -47,12 +47,13 @@ def backup_list(given: Flags, to: str | None = None) -> None:
         "timeout": "seconds for each part",
     },
 )
-def backup_verify(given: Flags, backup: str | None = None, depth: int | None = None, timeout: int = 3600) -> None:
+def backup_verify(given: Flags, backup: str | None = None, depth: str | None = None, timeout: int = 3600) -> None:
     """Whether a backup is whole, opens, and has every name. Exit 0 it does, 1 it is damaged."""
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.storage import backup_verify
 
-        return backup_verify.run(session, backup=backup, depth=depth, timeout_s=timeout)
+        wanted = backup_verify.depth_of(depth) if depth is not None else None
+        return backup_verify.run(session, backup=backup, depth=wanted, timeout_s=timeout)
 
     run("backup.verify", job, given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from sparkqfs.cli.flags import OF_A_CLUSTER, OF_A_REPORT, SHARED, Body, Flags, c
 from sparkqfs.cli.help_flag import has_word
 from sparkqfs.cli.running import sudo_password
 from sparkqfs.errors import ConfigError
+from sparkqfs.jobs.storage import backup_verify
 from tasks import ns
 
 Got = list[tuple[Flags, dict[str, Any]]]
@@ -175,3 +177,23 @@ def test_a_word_goes_to_its_task_and_the_next_task_follows(monkeypatch: pytest.M
         parsed = Parser(contexts=ns.to_contexts()).parse_argv(words)
         assert [context.name for context in parsed] == ["backup.make", "status"]
         assert parsed[0].args["to"].value == to
+
+
+def test_a_flag_without_a_default_is_a_text_as_invoke_gives_it() -> None:
+    """Invoke takes a flag's type from its default: `None` is a text, whatever the annotation says."""
+    wrong = []
+    for name in ns.task_names:
+        body = inspect.unwrap(ns[name].body)
+        wrong += [
+            f"{name}: {one.name}"
+            for one in inspect.signature(body).parameters.values()
+            if one.default is None and one.annotation not in ("str | None", "list[str] | None")
+        ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("text", ["0", "4", "x", "", "1.0", "٣"])
+def test_a_depth_that_is_none_is_said(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--depth .*: 1, 2 or 3"):
+        backup_verify.depth_of(text)
+    assert [backup_verify.depth_of(good) for good in ("1", "2", "3")] == [1, 2, 3]

@@ -61,10 +61,15 @@ class NotPossible(Exception):
     """A depth cannot be looked at here; the text says why."""
 
 
+def depth_of(text: str) -> int:
+    """Of `--depth`. Raises `ConfigError`."""
+    if text not in map(str, range(1, DEEPEST + 1)):
+        raise ConfigError(Problem(what=f"--depth {text}: 1, 2 or 3"))
+    return int(text)
+
+
 def run(session: Session, *, backup: str | None, depth: int | None, timeout_s: float) -> JobResult:
     """Exit code 0 when it is well as far as was looked, 1 when it is damaged, or not looked at as deep as was said."""
-    if depth is not None and not 1 <= depth <= DEEPEST:
-        raise ConfigError(Problem(what=f"--depth {depth}: 1, 2 or 3"))
     check_timeout(timeout_s)
     path = find(session, backup)
     report = verify(session, path, depth or DEEPEST, timeout_s)
