@@ -126,6 +126,7 @@ def test_a_state_comes_back_with_every_byte_and_what_was_there_is_kept(copy: Pat
         assert (top / "checkpoint" / "chkpt.1.1.1").read_bytes() == image_bytes(1)
         assert (top / "logs" / log_name(2)).read_bytes() == block(3) + block(4)
         assert not (top / "logs" / log_name(3)).exists()
+        assert [(top / name).stat().st_mode & 0o777 for name in ("checkpoint", "logs")] == [0o750, 0o750]
     assert (top / "before" / "1" / "logs" / "mine").read_text() == "mine"
     assert sorted(path.name for path in top.iterdir()) == ["before", "checkpoint", "logs"]
 

@@ -27,6 +27,8 @@ PIECES = "pieces"
 NOTES = "notes"
 MOST_INDEX = 4 << 20
 MOST_PIECES = 10_000
+MODE = 0o750
+"""Of the metadata's directories, as `invoke prep` makes them."""
 ARRIVING = ".arriving"
 """Directory under `top` for a state that is not whole yet."""
 
@@ -202,5 +204,6 @@ def _swap(made: Path, top: Path, aside: str) -> None:
             durable.sync_directory(keep / str(number))
         elif place.is_dir():
             place.rmdir()
+        folder.chmod(MODE)
         folder.rename(place)
         durable.sync_directory(top)
