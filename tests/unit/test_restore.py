@@ -90,6 +90,18 @@ def test_a_copy_that_was_left_behind_for_longer_is_the_second_choice() -> None:
     assert order_of(node2=copy("node2", 1000.0, 90, 1), node3=copy("node3", 2000.0, 5, 1)) == ["node3", "node2"]
 
 
+def test_where_the_newest_copy_is_damaged_one_of_days_ago_does_not_stand_in_for_it() -> None:
+    found = {
+        "node2": copy("node2", 9000.0, 90, 9),
+        "node3": copy("node3", 8990.0, 90, 8),
+        "node4": copy("node4", 50.0, 2, 1),
+    }
+    source = plans.choose(found, "qfs")
+    assert source is not None
+    assert [one.node for one in source.as_new()] == ["node2", "node3"]
+    assert [one.node for one in source.older()] == ["node4"]
+
+
 def test_a_copy_of_another_storage_or_none_at_all_is_no_source() -> None:
     other = copy("node2", 1000.0, 9, 1, kind="hdfs")
     assert order_of(node2=other, node3=CopiesFact(histories=())) == []

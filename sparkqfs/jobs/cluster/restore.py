@@ -12,6 +12,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ from sparkqfs.clients import ca
 from sparkqfs.clients.engine import STACK_LABEL
 from sparkqfs.clients.pipe import feed, relay
 from sparkqfs.clients.wait import wait_until
-from sparkqfs.errors import ClusterError, ConfigError, Problem
+from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, Problem
 from sparkqfs.facts.copies import KeptCopy, RestoreFact
 from sparkqfs.facts.nodes import StorageLayout
 from sparkqfs.gather.nodes import gather_swarm_nodes
@@ -73,11 +74,22 @@ def run(session: Session, wishes: Wishes) -> JobResult:
     if ground.record is None or not ground.record.laid_out:
         ground.record = _timed(wishes, ground, "metadata", lambda: _lay_out(session, wishes, ground, layout, name))
     session.facts(fresh=True)
-    _timed(wishes, ground, "deploy", lambda: _whole(deploy.run, session))
+    late = _timed(wishes, ground, "deploy", lambda: _deploy(session))
     _mark_absent(session, wishes)
     result = _compare(session, wishes, ground, name, begun)
+    if late:
+        return replace(result, problems=(*late, *result.problems))
     _write_record(session, None)
     return result
+
+
+def _deploy(session: Session) -> tuple[Problem, ...]:
+    """Why the cluster does not work in time: a storage may wait for blocks that no machine has, which are to be listed."""
+    try:
+        _whole(deploy.run, session)
+    except DeadlineError as error:
+        return error.problems
+    return ()
 
 
 def _timed(wishes: Wishes, ground: Ground, name: str, step: Callable[[], T]) -> T:
@@ -238,7 +250,8 @@ def _lay_out(session: Session, wishes: Wishes, ground: Ground, layout: StorageLa
         state = _from_backup(session, ground.backup, layout, worker, name)
         _give_up_newer(session, copies, layout, worker)
         return _laid_out(session, name, {**state, "node": f"backup {ground.backup.path.name}"})
-    for copy in copies:
+    tried = copies if wishes.at is not None or ground.source is None else ground.source.as_new()
+    for copy in tried:
         try:
             state = _stream(session, wishes, copy, layout, worker, name)
         except ClusterError as error:
@@ -248,6 +261,11 @@ def _lay_out(session: Session, wishes: Wishes, ground: Ground, layout: StorageLa
         others = [one for one in copies if one is not copy or wishes.at is not None]
         _give_up_newer(session, others, layout, worker)
         return _laid_out(session, name, {**state, "node": copy.node})
+    for copy in ground.source.older() if ground.source is not None and wishes.at is None else ():
+        hint = (
+            f"`invoke restore --at {plans.time_text(copy.at + 1)}` takes it; what was written later has no names then"
+        )
+        failures.append(Problem(node=copy.node, what=f"its copy is of {plans.time_text(copy.at)}", hint=hint))
     raise ClusterError(*failures)
 
 

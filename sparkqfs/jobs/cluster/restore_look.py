@@ -76,7 +76,7 @@ def look(session: Session, wishes: Wishes, layout: StorageLayout) -> Ground:
     record = found[config.manager.name].restore
     if source is None and backup is None and (record is None or not record.laid_out):
         what = f"none of {plans.ids_line(facts)} keeps a copy of the metadata"
-        hint = "docs/backup.md, section Putting a copy back; the blocks stay as they are"
+        hint = "`invoke restore --backup DIR` puts the state of a backup back; the blocks stay as they are"
         raise RefusedError(Problem(what=what, hint=hint, code=ExitCode.REFUSED))
     is_asked_for = wishes.at is not None or backup is not None or record is not None
     if facts[config.manager.name].meta.is_whole and not is_asked_for:
@@ -173,6 +173,7 @@ def question(session: Session, wishes: Wishes, ground: Ground) -> str | None:
 
 
 def check_said(session: Session, said: str) -> None:
+    """The cluster's name was said. Raises `ConfigError` for another one, `RefusedError` for none."""
     name = session.config.name
     if not said:
         hint = f"--cluster {name} answers the question"

@@ -16,6 +16,7 @@ from sparkqfs.plan.times import about
 
 RECORD = "restore.json"
 """In the root-only directory of the manager, while a restore has not ended."""
+SAME_S = 60.0
 ABSENT_LABEL = "sparkqfs.absent"
 """Of the manager's node in the swarm: machines whose place another one has taken, with commas between."""
 
@@ -61,6 +62,14 @@ class Source:
     def best(self) -> KeptCopy:
         """Where the state is taken from."""
         return self.copies[0]
+
+    def as_new(self) -> tuple[KeptCopy, ...]:
+        """Those that may stand in for the best one where that is damaged: at most some seconds older."""
+        return tuple(copy for copy in self.copies if self.best.at - copy.at <= SAME_S)
+
+    def older(self) -> tuple[KeptCopy, ...]:
+        """The others: with one of them names are given up that nobody was asked about."""
+        return tuple(copy for copy in self.copies if copy not in self.as_new())
 
 
 def choose(found: dict[str, CopiesFact], kind: str) -> Source | None:
