@@ -84,7 +84,7 @@ def run(session: Session, wishes: Wishes) -> JobResult:
 
 
 def _deploy(session: Session) -> tuple[Problem, ...]:
-    """Why the cluster does not work in time: a storage may wait for blocks that no machine has; they are to be listed."""
+    """Why the cluster does not work in time: a storage may wait for blocks that no machine has, to be listed then."""
     try:
         _whole(deploy.run, session)
     except DeadlineError as error:
