@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 ERASE = "the cluster's name: erases, after a backup"
 NO_BACKUP = "erase without a backup on this computer"
+
+
+NEWEST = "newest"
+"""`--at newest`: the newest state of the copies, also where there is metadata."""
 
 
 def run_guarded(
@@ -72,7 +77,7 @@ def purge(given: Flags, erase: str | None = None, no_backup: bool = False) -> No
     "yes",
     help={
         "to": "the node that becomes the manager, where the old one is gone for good",
-        "at": "the last state before a time: 2026-01-31T12:00, or 3h for three hours ago",
+        "at": "the last state before a time: 2026-01-31T12:00, or 3h for three hours ago; newest",
         "backup": "a backup on this computer, in place of the copies on the nodes",
         "cluster": "the cluster's name, in place of the question",
         "let-go": "remove what an earlier restore has kept under this name",
@@ -100,8 +105,15 @@ def restore(
         from sparkqfs.jobs.cluster import restore as jobs
         from sparkqfs.jobs.cluster.restore_look import Wishes
 
-        seconds = plans.parse_time(at) if at is not None else None
-        wishes = Wishes(old_manager=old, at=seconds, name=cluster, typed=ask_word, on_stage=reporter_of(given).stage)
+        wishes = Wishes(
+            old_manager=old,
+            at=plans.parse_time(at) if at is not None and at != NEWEST else None,
+            newest=at == NEWEST,
+            backup=Path(backup).expanduser() if backup is not None else None,
+            name=cluster,
+            typed=ask_word,
+            on_stage=reporter_of(given).stage,
+        )
         return jobs.run(session, wishes) if let_go is None else jobs.remove_kept(session, wishes, let_go)
 
     run_guarded("restore", job, given, lock=True, adapt=adapt)

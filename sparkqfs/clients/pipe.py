@@ -83,6 +83,14 @@ class NodePipe:
             self._channel.close()
 
 
+class ProgramError(ClusterError):
+    """A program on a machine has ended with an exit code of its own."""
+
+    def __init__(self, node: str, ended_with: int, *problems: Problem) -> None:
+        super().__init__(*problems)
+        self.node, self.ended_with = node, ended_with
+
+
 def relay(source: NodeClient, give: Sequence[str], target: NodeClient, take: Sequence[str], *, timeout_s: float) -> str:
     """The bytes that one machine's program prints, read by another machine's program; what that prints.
 
@@ -146,7 +154,8 @@ def _end(client: NodeClient, argv: Sequence[str], channel: paramiko.Channel, err
         what = f"`{argv[0]}` did not end in time"
         raise ClusterError(Problem(node=client.node.name, what=what, code=ExitCode.TIMEOUT))
     if code := channel.recv_exit_status():
-        raise client.failure(argv, Output(code, "", errors.text()))
+        failure = client.failure(argv, Output(code, "", errors.text()))
+        raise ProgramError(client.node.name, code, *failure.problems)
 
 
 def _some(channel: paramiko.Channel, deadline: float) -> bytes:

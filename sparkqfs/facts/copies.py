@@ -44,6 +44,8 @@ class RestoreFact:
     """Its state of the metadata is in its place."""
     state: dict[str, object]
     """What that is, for the report."""
+    wanted: str = ""
+    """Which state was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +66,20 @@ def parse_copies(node: str, text: str) -> CopiesFact:
     lines = text.splitlines()
     if not lines or not lines[-1].startswith("end"):
         raise ValueError("the machine's answer is cut off")
-    histories, restore = [], None
+    histories: list[KeptCopy] = []
+    restore, damaged = None, ""
     for line in lines:
         key, _, rest = line.partition("\t")
         if key == "history":
-            histories.append(_history(node, rest))
+            try:
+                histories.append(_history(node, rest))
+                damaged = ""
+            except ValueError as error:  # an earlier one is nothing that is put back
+                damaged = str(error)
         elif key == "record":
             restore = _restore(rest)
+    if damaged:
+        raise ValueError(damaged)
     return CopiesFact(histories=tuple(histories), restore=restore)
 
 
@@ -99,6 +108,11 @@ def _restore(row: str) -> RestoreFact:
         document = json.loads(base64.b64decode(row, validate=True))
         if not re.fullmatch(r"\d{8}T\d{6}Z", document["id"]):
             raise ValueError("its name is none")
-        return RestoreFact(id=document["id"], laid_out=bool(document["laid_out"]), state=dict(document["state"]))
+        return RestoreFact(
+            id=document["id"],
+            laid_out=bool(document["laid_out"]),
+            state=dict(document["state"]),
+            wanted=str(document.get("wanted", "")),
+        )
     except (binascii.Error, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the note of a restore that has begun cannot be read: {error}") from error

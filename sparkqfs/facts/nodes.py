@@ -144,6 +144,8 @@ class NodeFacts:
     """The text of the engine's /etc/docker/daemon.json."""
     insecure_registries: tuple[str, ...] = ()
     """Registries (`host:port`) and ranges of addresses to which the running engine talks plain HTTP."""
+    restoring: bool = False
+    """A restore has begun and has not ended (manager only)."""
     has_secrets: bool = False
     records: tuple[RecordFact, ...] = ()
     """Every copy of the record of a cluster that is on this machine, of this cluster or of another."""
@@ -227,6 +229,7 @@ def parse_node(name: str, text: str) -> NodeFacts:
         ca_pem="\n".join(row[0] for row in values.get("ca", [])) + "\n" if "ca" in values else None,
         daemon_json=base64.b64decode(one("daemon_json")).decode(errors="replace") if "daemon_json" in values else None,
         insecure_registries=_insecure_registries(values.get("swarm", [[]])[0]),
+        restoring=one("restoring") == "yes",
         has_secrets=one("secrets") == "yes",
         records=parse_records(values),
         has_memory=one("memory", "yes") == "yes",

@@ -95,6 +95,7 @@ if [ "$manager" = yes ]; then
     say meta "$n" "$l" "$latest" "$when" "$fsid" "$kib" "$init"
   fi
   [ -f "$first/sparkqfs/ca.crt" ] && while IFS= read -r line; do say ca "$line"; done < "$first/sparkqfs/ca.crt"
+  [ ! -f "$first/sparkqfs/restore.json" ] || say restoring yes
   [ -f "$first/sparkqfs/secrets" ] && say secrets yes "$(grep -o '"[a-z_]*":' "$first/sparkqfs/secrets" | tr -d '":' | tr '\n' ' ')"
   [ -f "$first/sparkqfs/secrets" ] && say material "$(cd "$first/sparkqfs" &&
     sha256sum secrets ca.crt ca.key registry.crt registry.key 2>/dev/null | sha256sum | cut -d' ' -f1)"

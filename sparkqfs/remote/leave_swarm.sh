@@ -2,7 +2,8 @@
 # Sent by sparkqfs/jobs/cluster/restore.py, which says what its words are.
 # Docker 20 to 28: where the swarm's other machines are gone, `swarm leave` may end before its gossip has, which keeps
 # its port (7946, 1F0A); the engine then joins another swarm, but never hears of anything there.
-docker swarm leave --force || exit 1
+mode=$1
+if [ "$mode" = leave ]; then docker swarm leave --force || exit 1; fi
 gossips() { grep -qiE '^ *[0-9]+: [0-9A-F]+:1F0A [0-9A-F]+:0000 0A ' /proc/net/tcp /proc/net/tcp6 2>/dev/null; }
 tries=0
 while gossips && [ "$tries" -lt 20 ]; do tries=$((tries + 1)); sleep 0.5; done

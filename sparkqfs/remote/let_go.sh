@@ -2,13 +2,18 @@
 # Sent by sparkqfs/jobs/storage/aside.py, which says what its words are.
 set -eu
 . ./to_disk.sh
-top=$1 id=$2; shift 2
+top=$1 id=$2 mode=$3; shift 3
 for d in "$@"; do
   kept=$d/$top/kept
   for p in "$d/$top" "$kept"; do
     [ ! -L "$p" ] || { echo "$p is a symbolic link; it is not followed" >&2; exit 1; }
   done
   [ -d "$kept/$id" ] || continue
+  if [ "$mode" = 'in place' ]; then
+    find "$kept/$id" -xdev -type f -links +1 -delete
+    to_disk "$kept/$id"
+    continue
+  fi
   rm -rf "${kept:?}/$id"
   rmdir "$kept" 2>/dev/null || :
   to_disk "$d/$top"

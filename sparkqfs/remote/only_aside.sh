@@ -1,19 +1,20 @@
 # shellcheck shell=sh disable=SC2034
 # Sent by sparkqfs/jobs/storage/aside.py, which says what its words are. Only reads.
+# A kept file of one link is the last name of its bytes on this disk.
 set -euf
 . ./list_blocks.sh
-top=$1 blocks=$2 id=$3 block_files=$4 most=$5; shift 5
-dir=$(mktemp -d /run/sparkqfs-aside.XXXXXX)
+top=$1 id=$2 block_files=$3 most=$4; shift 4
+dir=$(mktemp -d /var/tmp/sparkqfs-aside.XXXXXX)
 trap 'rm -rf "$dir"' EXIT INT TERM
-: > "$dir/kept"; : > "$dir/live"
+: > "$dir/kept"; : > "$dir/only"
 for d in "$@"; do
-  if [ -d "$d/$top/kept/$id" ]; then list_blocks "$d/$top/kept/$id" >> "$dir/kept"; fi
-  if [ -d "$d/$top/$blocks" ]; then list_blocks "$d/$top/$blocks" >> "$dir/live"; fi
+  if [ -d "$d/$top/kept/$id" ]; then
+    list_blocks "$d/$top/kept/$id" "$dir/kept" ''
+    list_blocks "$d/$top/kept/$id" "$dir/only" '-links 1'
+  fi
 done
-LC_ALL=C sort -u "$dir/kept" > "$dir/kept.sorted"
-cut -f 1 "$dir/live" | LC_ALL=C sort -u > "$dir/live.sorted"
-LC_ALL=C join -t "$(printf '\t')" -v 1 "$dir/kept.sorted" "$dir/live.sorted" > "$dir/only"
-printf 'kept\t%s\n' "$(wc -l < "$dir/kept.sorted")"
-printf 'count\t%s\n' "$(wc -l < "$dir/only")"
-head -n "$most" "$dir/only" | sed 's/^/only\t/'
+LC_ALL=C sort -u "$dir/only" > "$dir/only.sorted"
+printf 'kept\t%s\n' "$(wc -l < "$dir/kept")"
+printf 'count\t%s\n' "$(wc -l < "$dir/only.sorted")"
+head -n "$most" "$dir/only.sorted" | sed 's/^/only\t/'
 echo end

@@ -26,7 +26,7 @@ from sparkqfs.jobs.files import tasks as files
 from sparkqfs.jobs.measuring import bench, verify
 from sparkqfs.jobs.programs import apps, compute, shell, submit
 from sparkqfs.jobs.session import Session
-from sparkqfs.jobs.storage import backup, backup_list, backup_store, backup_verify, file_system
+from sparkqfs.jobs.storage import aside, backup, backup_list, backup_store, backup_verify, file_system
 from sparkqfs.jobs.storage.backup_names import Difference
 from sparkqfs.jobs.watching import fsck, status, top
 from sparkqfs.local.cluster import LocalCluster, LocalNode
@@ -380,11 +380,13 @@ def _restore(place: Place, *, dry_run: bool = False) -> JobResult:
 
 def _let_go(place: Place) -> JobResult:
     session = place.session()
+    name = "20260131T120000Z"
     clients: Any = session.clients
     clients.node = lambda _name: SimpleNamespace(
-        script=lambda *_words, **_more: SimpleNamespace(stdout="gone\t/mnt/data/qfs/kept/20260131T120000Z\n")
+        script=lambda *_words, **_more: SimpleNamespace(stdout=f"gone\t/mnt/data/qfs/kept/{name}\n")
     )
-    return restore.remove_kept(session, restore_look.Wishes(old_manager="node1", name="spark"), "20260131T120000Z")
+    place.patch.setattr(aside, "nameless", lambda _session, _name: ({"12.34": 100}, 1))
+    return restore.remove_kept(session, restore_look.Wishes(old_manager="node1", name="spark"), name)
 
 
 def _rm(place: Place) -> JobResult:

@@ -40,7 +40,7 @@ def aside(*disks: Path, kind: str = "qfs") -> list[str]:
 
 
 def only(*disks: Path, kind: str = "qfs", most: int = 100) -> list[str]:
-    return sh("only_aside", *WORDS[kind], NAME, files_of(kind), str(most), *map(str, disks))
+    return sh("only_aside", WORDS[kind][0], NAME, files_of(kind), str(most), *map(str, disks))
 
 
 def test_what_is_deleted_afterwards_is_still_there_and_named_without_its_version(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_another_machine_says_which_of_them_it_has(tmp_path: Path) -> None:
     block(tmp_path, "7.70.4")
     block(tmp_path, "9.90.1")
     words = (*WORDS["qfs"], files_of("qfs"), str(tmp_path))
-    assert sh("live_among", *words, stdin="8.80\n7.70\n") == ["7.70", "end"]
+    assert sh("live_among", *words, stdin="8.80\t4\n7.70\t4\n9.90\t5\n") == ["7.70\t4", "end"]
 
 
 def test_what_is_let_go_is_that_of_one_restore_and_no_block_in_its_place(tmp_path: Path) -> None:
@@ -108,9 +108,29 @@ def test_what_is_let_go_is_that_of_one_restore_and_no_block_in_its_place(tmp_pat
     aside(tmp_path)
     other = tmp_path / "qfs" / "kept" / "20250101T000000Z"
     other.mkdir()
-    assert sh("let_go", "qfs", NAME, str(tmp_path)) == [f"gone\t{tmp_path}/qfs/kept/{NAME}"]
+    assert sh("let_go", "qfs", NAME, "all", str(tmp_path)) == [f"gone\t{tmp_path}/qfs/kept/{NAME}"]
     assert path.is_file() and other.is_dir()
-    assert sh("let_go", "qfs", NAME, str(tmp_path)) == []
+    assert sh("let_go", "qfs", NAME, "all", str(tmp_path)) == []
+
+
+def test_second_names_of_blocks_in_place_go_and_last_names_stay(tmp_path: Path) -> None:
+    block(tmp_path, "7.70.1")
+    gone = block(tmp_path, "8.80.1", "last")
+    aside(tmp_path)
+    gone.unlink()
+    sh("let_go", "qfs", NAME, "in place", str(tmp_path))
+    kept = tmp_path / "qfs" / "kept" / NAME
+    assert [path.name for path in kept.iterdir()] == ["8.80.1"]
+    assert (tmp_path / "qfs" / "chunk" / "7.70.1").stat().st_nlink == 1
+    assert only(tmp_path) == ["kept\t1", "count\t1", "only\t8.80\t4", "end"]
+
+
+def test_a_new_block_under_the_number_of_a_lost_one_is_not_taken_for_it(tmp_path: Path) -> None:
+    path = block(tmp_path, "7.70.1", "lost")
+    aside(tmp_path)
+    path.unlink()
+    block(tmp_path, "7.70.1", "another file")
+    assert only(tmp_path)[1:3] == ["count\t1", "only\t7.70\t4"]
 
 
 @pytest.mark.parametrize("link", ["qfs", "qfs/chunk", "qfs/kept"])

@@ -7,6 +7,7 @@ import io
 import json
 import random
 import tarfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ def image_bytes(log: int) -> bytes:
 
 
 def block(number: int) -> bytes:
-    """Of QFS's log, with one operation in it."""
-    return f"mkdir/{number}\nc/a/{number:x} 1 {number:x}/0/0/0\n".encode()
+    """Of QFS's log, with one operation in it; that of an odd number is a log's first."""
+    text = f"mkdir/{number}\nc/a/{number:x} 1 {number:x}/0/0/".encode()
+    return text + b"%x\n" % zlib.adler32((b"" if number % 2 else b"\n") + text)
 
 
 class Clock:
@@ -109,6 +111,25 @@ def test_half_a_block_at_the_end_of_the_copy_is_not_in_the_state(copy: Path) -> 
     with (copy / "000001" / log_name(3)).open("ab") as file:
         file.write(block(7)[:-5])
     assert (state(copy).operation, state(copy).parts[-1].size) == (6, len(block(5) + block(6)))
+
+
+@pytest.mark.parametrize("name", [log_name(3), log_name(2)])
+def test_a_log_with_a_flipped_bit_is_no_state(copy: Path, name: str) -> None:
+    path = copy / "000001" / name
+    if name == log_name(2):  # of a state that begins with an older image
+        (copy / "000001" / "chkpt.1.3.3").unlink()
+    data = bytearray(path.read_bytes())
+    data[2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(states.StateError, match=rf"{name} is damaged"):
+        state(copy)
+
+
+def test_a_last_log_that_lacks_what_was_written_down_of_it_is_no_state(copy: Path) -> None:
+    path = copy / "000001" / log_name(3)
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(states.StateError, match=r"is damaged: \d+ of \d+ bytes are whole records"):
+        state(copy)
 
 
 def archive_of(copy: Path) -> bytes:

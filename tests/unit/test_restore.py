@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 
 from sparkqfs.config.model import ClusterConfig, StorageConfig
-from sparkqfs.errors import ClusterError, ConfigError, ExitCode, RefusedError
-from sparkqfs.facts.copies import CopiesFact, KeptCopy, parse_copies
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
+from sparkqfs.facts.copies import CopiesFact, KeptCopy, RestoreFact, parse_copies
 from sparkqfs.facts.nodes import ContainerFact, DiskFact, NodeFacts
-from sparkqfs.jobs.cluster import restore_look
+from sparkqfs.jobs.cluster import deploy, restore_look
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.cluster import restore as plans
 from sparkqfs.plan.cluster.restore_report import Report
 from sparkqfs.plan.steps import JobResult
 from tests.builders.backups import a_backup
 from tests.builders.clusters import a_cluster
+from tests.builders.facts import prepared
 
 ID = "0b8a7f60-0000-4000-8000-000000000001"
 
@@ -200,10 +201,26 @@ def test_the_report_lists_blocks_without_a_name_and_how_to_let_them_go() -> None
     nameless = {f"12.{number}": 10 for number in range(12)}
     result = report(nameless=nameless, nameless_count=12, kept="20260131T120000Z").result()
     first, second = result.notes
-    assert first.startswith("12 chunks belong to no name: 12.0, 12.1,") and "and 2 more" in first
+    assert first.startswith("12 chunks are no server's any more: 12.0, 12.1,") and "and 2 more" in first
     assert "qfs/kept/20260131T120000Z" in first
     assert second == "`invoke restore --let-go 20260131T120000Z --cluster spark` removes what is kept"
     assert result.document["nameless_blocks"] == 12
+
+
+def test_blocks_that_lost_files_may_need_are_not_offered_to_be_let_go() -> None:
+    lost = Problem(what="1 file: 1 chunk without a copy on the chunkservers that are up")
+    short = Problem(what="2 files with too few copies: 2 chunks")
+    files = JobResult(task="fsck", document={"lost_files": 1, "short_files": 2}, problems=(lost, short))
+    result = report(files=files, nameless={"12.1": 10}, nameless_count=1, kept="20260131T120000Z").result()
+    assert not any("--let-go" in note for note in result.notes)
+    assert any("what the lost files lack" in note for note in result.notes)
+    assert (result.problems, result.exit_code) == ((lost,), 1)
+
+
+def test_what_was_not_looked_at_is_no_success() -> None:
+    partial = Problem(what="not everything was looked at: the time was over")
+    files = JobResult(task="fsck", document={"lost_files": 0, "short_files": None}, problems=(partial,))
+    assert report(files=files).result().exit_code == 1
 
 
 def test_the_report_of_a_moved_manager_has_the_lines_to_change() -> None:
@@ -235,3 +252,54 @@ def test_a_backup_of_another_cluster_or_with_a_damaged_file_is_not_put_back(
 def a_session(config: ClusterConfig) -> Session:
     clients: Any = None
     return Session(config, clients, lambda _text: None)
+
+
+@pytest.mark.parametrize(
+    ("laid_out", "wishes", "goes_on"),
+    [
+        (False, {}, True),
+        (False, {"at": 5.0}, True),
+        (True, {}, True),
+        (True, {"newest": True}, True),
+        (True, {"at": 5.0}, False),
+        (True, {"backup": Path("/b/20260131T120000Z")}, False),
+    ],
+)
+def test_another_state_than_that_of_a_restore_that_has_not_ended_is_one_of_its_own(
+    laid_out: bool, wishes: dict[str, Any], goes_on: bool
+) -> None:
+    record = RestoreFact(id="20260131T120000Z", laid_out=laid_out, state={}, wanted="newest")
+    found = restore_look._going_on(record, restore_look.Wishes(old_manager="node1", **wishes))
+    assert found == (record if goes_on else None)
+
+
+def test_a_deploy_waits_for_the_end_of_a_restore_and_the_restore_itself_does_not() -> None:
+    session = a_session(a_cluster())
+    session._facts = prepared(a_cluster())
+    session._facts["node1"] = replace(session._facts["node1"], restoring=True)
+    with pytest.raises(RefusedError, match=r"a restore has not ended"):
+        deploy._check_metadata(session)
+    session.is_restoring = True
+    deploy._check_metadata(session)
+
+
+def test_a_damaged_earlier_history_hides_no_later_one_and_a_damaged_last_one_is_said() -> None:
+    bad, good = "history\t000001\t!!\t\n", answer((2, ABOUT, "250.125\tlog.0.1.1.12\t4096"))
+    newest = parse_copies("node2", bad + good).newest
+    assert newest is not None and newest.number == 2
+    with pytest.raises(ValueError, match=r"its copy 000003 cannot be read"):
+        parse_copies("node2", good.replace("end\t\n", bad.replace("000001", "000003") + "end\t\n"))
+
+
+def test_a_manager_that_comes_back_is_told_to_leave_its_old_swarm_not_to_be_the_manager_again() -> None:
+    facts = {"node1": fact("node1", swarm_cluster_id="old"), "node2": fact("node2", swarm_cluster_id="new")}
+    (problem,) = plans.manager_problems(plans.with_manager(a_cluster(), "node2"), facts)
+    assert problem.node == "node1" and "docker swarm leave --force" in str(problem.hint)
+    assert "manager: true" not in str(problem.hint)
+
+
+def test_an_old_manager_that_still_manages_its_swarm_is_not_replaced() -> None:
+    session = a_session(plans.with_manager(a_cluster(), "node2"))
+    session._facts = {**prepared(a_cluster()), "node1": fact("node1", swarm_cluster_id="old")}
+    with pytest.raises(RefusedError, match=r"answers and manages the swarm"):
+        restore_look._reachable(session, restore_look.Wishes(old_manager="node1"))

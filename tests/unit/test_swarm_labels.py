@@ -11,6 +11,7 @@ import pytest
 from sparkqfs.errors import ClusterError, ExitCode
 from sparkqfs.jobs.cluster import swarm
 from sparkqfs.jobs.session import Session
+from sparkqfs.plan.cluster.restore import ABSENT_LABEL
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import a_node
 
@@ -101,3 +102,18 @@ def test_labels_are_set_where_they_differ_and_named(monkeypatch: pytest.MonkeyPa
         engine, "nodes", lambda: [{"ID": key, "Spec": {"Labels": labels}} for key, labels in engine.labelled.items()]
     )
     assert swarm.set_labels(session, swarm.check_members(session)) == ()
+
+
+def test_a_machine_that_is_back_is_not_expected_to_be_absent_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(None)
+    session = a_session(engine, monkeypatch)
+    swarm.set_labels(session, swarm.check_members(session))
+    for absent, stays in (("node2", False), ("gone", True)):
+        engine.labelled["id-node1"][ABSENT_LABEL] = absent
+        monkeypatch.setattr(
+            engine,
+            "nodes",
+            lambda: [{"ID": key, "Spec": {"Labels": dict(one)}} for key, one in engine.labelled.items()],
+        )
+        swarm.set_labels(session, swarm.check_members(session))
+        assert (ABSENT_LABEL in engine.labelled["id-node1"]) is stays

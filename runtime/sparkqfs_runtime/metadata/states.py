@@ -10,13 +10,14 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from sparkqfs.durable import sync_file
 from sparkqfs_runtime.metadata.kinds import KINDS
-from sparkqfs_runtime.metadata.pieces import Kind, Piece, last_operation, whole_pieces
+from sparkqfs_runtime.metadata.pieces import READ_BYTES, Kind, Piece, last_operation, whole_pieces
 from sparkqfs_runtime.metadata.store import ABOUT, FOLDER, TIMES, mark, read_sums, sha256_of
 
 MOST_ABOUT = 65536
@@ -153,8 +154,12 @@ def _made_of(kept: Kept, last: Piece | None, most: int | None, at: float) -> Sta
         logs = [log for log in kept.logs if last is not None and image.first_log <= log.order <= last.order]
         parts = [Part(image, image.path.stat().st_size, kept.sums[image.key])]
         operation = None
+        written = {one.log: one.size for one in kept.moments()}
         for log in logs:
-            size, found = _extent(kept.kind, log.path, most if log is last else None)
+            is_last = log is last
+            size, found = _extent(kept.kind, log.path, most if is_last else None)
+            wanted = (most or written.get(log.key, 0)) if is_last else log.path.stat().st_size
+            _check_log(kept.kind, log, size, wanted)
             parts.append(Part(log, size))
             operation = operation if found is None else found
         return State(kept.kind, kept.identity, at, tuple(parts), _notes(kept), operation, kept.number, tuple(passed))
@@ -165,6 +170,25 @@ def _made_of(kept: Kept, last: Piece | None, most: int | None, at: float) -> Sta
 def _notes(kept: Kept) -> dict[str, bytes]:
     folder = kept.path / "notes"
     return {path.name: path.read_bytes()[:MOST_NOTE] for path in folder.iterdir()} if folder.is_dir() else {}
+
+
+def _check_log(kind: Kind, log: Piece, size: int, wanted: int) -> None:
+    """Raises StateError for a log that has less than was written down of it, or a wrong checksum in what it has.
+
+    Behind the last moment of the last log a power cut of the keeper may have left half a record.
+    """
+    if size < wanted:
+        raise StateError(f"{log.key} is damaged: {size} of {wanted} bytes are whole records")
+    with log.path.open("rb") as file:
+        fault = kind.fault(_pieces_of(file, size))
+    if fault:
+        raise StateError(f"{log.key} is damaged: {fault}")
+
+
+def _pieces_of(file: IO[bytes], size: int) -> Iterator[bytes]:
+    while size and (data := file.read(min(size, READ_BYTES))):
+        size -= len(data)
+        yield data
 
 
 def _extent(kind: Kind, path: Path, most: int | None) -> tuple[int, int | None]:

@@ -12,7 +12,7 @@ from typing import Any
 from sparkqfs import topology
 from sparkqfs.clients.context import templates
 from sparkqfs.clients.wait import wait_until
-from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
+from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem, RefusedError
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.gather.nodes import gather_tasks
 from sparkqfs.jobs.cluster import images, leftovers, old_images, record, swarm
@@ -86,7 +86,14 @@ def _check_storage(session: Session) -> None:
 
 
 def _check_metadata(session: Session) -> None:
-    """Lost metadata is said before what else is missing: whoever lost a disk has no images either."""
+    """Lost metadata is said before what else is missing: whoever lost a disk has no images either.
+
+    A restore that was broken off is ended first: what it keeps aside is of the moment when it began.
+    """
+    manager = session.manager_facts()
+    if manager.restoring and not session.is_restoring:
+        hint = "`invoke restore` goes on with it; `--at TIME` or `--backup DIR` puts another state back"
+        raise RefusedError(Problem(node=manager.name, what="a restore has not ended", hint=hint, code=ExitCode.REFUSED))
     problem = start_problem(session.config, session.all_facts()) if session.backend.layout is not None else None
     if problem is not None and problem.code == ExitCode.REFUSED:
         raise ClusterError(problem)

@@ -19,9 +19,9 @@ from typing import TypeVar
 from sparkqfs import topology
 from sparkqfs.clients import ca
 from sparkqfs.clients.engine import STACK_LABEL
-from sparkqfs.clients.pipe import feed, relay
+from sparkqfs.clients.pipe import ProgramError, feed, relay
 from sparkqfs.clients.wait import wait_until
-from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, Problem
+from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, ExitCode, Problem, RefusedError
 from sparkqfs.facts.copies import KeptCopy, RestoreFact
 from sparkqfs.facts.nodes import StorageLayout
 from sparkqfs.gather.nodes import gather_swarm_nodes
@@ -47,6 +47,8 @@ LEAVE_S = 180.0
 ENDING_S = 30.0
 """Containers whose machine has left its swarm get so long to end by themselves."""
 STATE = "/opt/sparkqfs/bin/metadata-state"
+NO_SUCH_STATE = 1
+"""Its exit code where a copy has no such state, or is damaged."""
 STREAM_S = 3600.0
 FSCK_S = 600.0
 T = TypeVar("T")
@@ -66,7 +68,7 @@ def run(session: Session, wishes: Wishes) -> JobResult:
     begun = time.monotonic()
     name = ground.record.id if ground.record is not None else time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     if ground.record is None or not ground.record.laid_out:
-        _timed(wishes, ground, "seed", lambda: _seed(session, ground, name))
+        _timed(wishes, ground, "seed", lambda: _seed(session, ground, name, wishes.text))
         _timed(wishes, ground, "stop", lambda: _stop(session))
         _timed(wishes, ground, "put aside", lambda: aside.put_aside(session, name))
     for stage, job in _stages(session):
@@ -76,7 +78,7 @@ def run(session: Session, wishes: Wishes) -> JobResult:
     session.facts(fresh=True)
     late = _timed(wishes, ground, "deploy", lambda: _deploy(session))
     _mark_absent(session, wishes)
-    result = _compare(session, wishes, ground, name, begun)
+    result = _compare(session, wishes, ground, name, begun, is_up=not late)
     if late:
         return replace(result, problems=(*late, *result.problems))
     _write_record(session, None)
@@ -157,12 +159,15 @@ def _stop(session: Session) -> None:
     )
 
     def leave(name: str) -> None:
-        session.on_event(f"[{name}] leaving the old swarm")
-        output = session.clients.node(name).script(LEAVE_SCRIPT, timeout_s=LEAVE_S)
+        is_member = facts[name].swarm_state != "inactive"
+        if is_member:
+            session.on_event(f"[{name}] leaving the old swarm")
+        output = session.clients.node(name).script(LEAVE_SCRIPT, "leave" if is_member else "look", timeout_s=LEAVE_S)
         if "restarting" in output.stderr:
             session.on_event(f"[{name}] the engine was restarted: it had not left the old swarm's port")
 
-    for wave in (leaving[:-1], leaving[-1:]):  # one that is still there hears the others go
+    outside = tuple(name for name, fact in facts.items() if fact.swarm_state == "inactive")
+    for wave in (leaving[:-1], leaving[-1:], outside):  # one that is still there hears the others go
         session.clients.on(wave, leave).raise_failures()
     _remove_old_containers(session, members)
     if leaving:
@@ -193,7 +198,7 @@ def _remove_old_containers(session: Session, members: set[str]) -> None:
     )
 
 
-def _seed(session: Session, ground: Ground, name: str) -> None:
+def _seed(session: Session, ground: Ground, name: str, wanted_state: str) -> None:
     """On the manager: what is root's alone, the cluster's id, and the note that a restore has begun."""
     config = session.config
     manager, fact = config.manager.name, session.all_facts()[config.manager.name]
@@ -218,7 +223,7 @@ def _seed(session: Session, ground: Ground, name: str) -> None:
         steps.append(
             write_file(manager, path, line, uid=owner.uid, gid=owner.gid, mode=0o444, what="marker", why="missing")
         )
-    steps.append(_record_step(session, {"id": name, "laid_out": False, "state": {}}))
+    steps.append(_record_step(session, {"id": name, "laid_out": False, "state": {}, "wanted": wanted_state}))
     session.clients.manager.script(script_of(tuple(steps)))
     cluster_record.take_over(session, cluster_id=ground.cluster_id)
 
@@ -249,19 +254,21 @@ def _lay_out(session: Session, wishes: Wishes, ground: Ground, layout: StorageLa
     if ground.backup is not None:
         state = _from_backup(session, ground.backup, layout, worker, name)
         _give_up_newer(session, copies, layout, worker)
-        return _laid_out(session, name, {**state, "node": f"backup {ground.backup.path.name}"})
-    tried = copies if wishes.at is not None or ground.source is None else ground.source.as_new()
-    for copy in tried:
+        return _laid_out(session, name, wishes, {**state, "node": f"backup {ground.backup.path.name}"})
+    for copy in ground.source.as_new() if ground.source is not None else ():
         try:
             state = _stream(session, wishes, copy, layout, worker, name)
-        except ClusterError as error:
+        except ProgramError as error:
+            if (error.node, error.ended_with) != (copy.node, NO_SUCH_STATE):
+                raise  # a connection or a disk says nothing of the copy
             session.on_event(f"[{copy.node}] its copy is not put back: {error.problems[0].what}")
             failures += error.problems
             continue
         others = [one for one in copies if one is not copy or wishes.at is not None]
         _give_up_newer(session, others, layout, worker)
-        return _laid_out(session, name, {**state, "node": copy.node})
-    for copy in ground.source.older() if ground.source is not None and wishes.at is None else ():
+        damaged = [problem.node for problem in failures]
+        return _laid_out(session, name, wishes, {**state, "node": copy.node, "damaged_copies": damaged})
+    for copy in ground.source.older() if ground.source is not None else ():
         hint = (
             f"`invoke restore --at {plans.time_text(copy.at + 1)}` takes it; what was written later has no names then"
         )
@@ -269,9 +276,9 @@ def _lay_out(session: Session, wishes: Wishes, ground: Ground, layout: StorageLa
     raise ClusterError(*failures)
 
 
-def _laid_out(session: Session, name: str, state: dict[str, object]) -> RestoreFact:
-    _write_record(session, {"id": name, "laid_out": True, "state": state})
-    return RestoreFact(id=name, laid_out=True, state=state)
+def _laid_out(session: Session, name: str, wishes: Wishes, state: dict[str, object]) -> RestoreFact:
+    _write_record(session, {"id": name, "laid_out": True, "state": state, "wanted": wishes.text})
+    return RestoreFact(id=name, laid_out=True, state=state, wanted=wishes.text)
 
 
 def _from_backup(session: Session, backup: Backup, layout: StorageLayout, image: str, name: str) -> dict[str, object]:
@@ -362,14 +369,21 @@ def _mark_absent(session: Session, wishes: Wishes) -> None:
 # -- afterwards -------------------------------------------------------------------------------------------------------
 
 
-def _compare(session: Session, wishes: Wishes, ground: Ground, name: str, begun: float) -> JobResult:
-    """All names with all blocks. What is kept goes when every block of it is still in its place somewhere."""
+def _compare(session: Session, wishes: Wishes, ground: Ground, name: str, begun: float, *, is_up: bool) -> JobResult:
+    """All names with all blocks.
+
+    What is kept goes when every block of it is still in its place somewhere, and else as far as it is. Nothing goes
+    while a server may still delete something.
+    """
     assert ground.record is not None
     files = fsck.run(session, most=SHOWN, timeout_s=FSCK_S)
     nameless, count = aside.settled(session, name)
-    is_all_there = not count and files.document.get("lost_files") == 0
+    is_whole = is_up and files.document.get("ready") is True and not files.document.get("partial")
+    is_all_there = is_whole and not count and files.document.get("lost_files") == 0
     if is_all_there:
         aside.let_go(session, name)
+    elif is_whole:
+        aside.let_go(session, name, only_in_place=True)
     return Report(
         config=session.config,
         old_manager=wishes.old_manager,
@@ -387,7 +401,18 @@ def remove_kept(session: Session, wishes: Wishes, name: str) -> JobResult:
     """`--let-go`: what is kept is the last of blocks that no name points to, so it takes the cluster's name too."""
     if not re.fullmatch(r"\d{8}T\d{6}Z", name):
         raise ConfigError(Problem(what=f"--let-go {name}: a restore's name looks like 20260131T120000Z"))
-    check_cluster_name(session, session.all_facts())
-    said = wishes.name or wishes.typed("This removes blocks that no name points to. The cluster's name, to go on: ")
+    facts = session.all_facts()
+    check_cluster_name(session, facts)
+    if facts[session.config.manager.name].restoring:
+        what = "a restore has not ended: what it keeps is needed until then"
+        hint = "`invoke restore` goes on with it"
+        raise RefusedError(Problem(node=session.config.manager.name, what=what, hint=hint, code=ExitCode.REFUSED))
+    nameless, count = aside.nameless(session, name)
+    size = f"{count} {session.backend.words.blocks}, {sum(nameless.values())} bytes, that are nowhere else"
+    if session.dry_run:
+        changes = (f"remove what is kept under {name}: {size}",)
+        outcome = Outcome(subject=f"cluster {session.config.name}", state="planned", changes=changes)
+        return JobResult(task="restore", outcomes=(outcome,))
+    said = wishes.name or wishes.typed(f"This removes {size}. The cluster's name, to go on: ")
     check_said(session, said)
     return aside.let_go(session, name)

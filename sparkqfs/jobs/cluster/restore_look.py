@@ -34,12 +34,26 @@ class Wishes:
     """As hosts.yml says it; the session's configuration has the manager that is to be."""
     at: float | None = None
     """Seconds since the epoch; `None` for the newest state."""
+    newest: bool = False
+    """The newest state was asked for by name: also where the manager has metadata."""
     name: str | None = None
     backup: Path | None = None
     """One on this computer, in place of the copies on the nodes."""
     typed: Callable[[str], str] = lambda _question: ""
     """Asks for a word at the terminal; nothing without one."""
     on_stage: OnStage = lambda _name, _result, _seconds: None
+
+    @property
+    def is_chosen(self) -> bool:
+        """A state was named, so metadata that is there gives way to it."""
+        return self.at is not None or self.newest or self.backup is not None
+
+    @property
+    def text(self) -> str:
+        """Which state, for the note of a restore."""
+        if self.backup is not None:
+            return f"backup {self.backup.name}"
+        return f"{self.at:.0f}" if self.at is not None else "newest"
 
 
 @dataclass(kw_only=True)
@@ -73,15 +87,17 @@ def look(session: Session, wishes: Wishes, layout: StorageLayout) -> Ground:
     if cluster_id is None:
         what = f"no disk of these machines carries the id of cluster {config.name}: there is nothing to restore"
         raise RefusedError(Problem(what=what, hint="`invoke up` makes a new cluster", code=ExitCode.REFUSED))
-    record = found[config.manager.name].restore
+    record = _going_on(found[config.manager.name].restore, wishes)
     if source is None and backup is None and (record is None or not record.laid_out):
         what = f"none of {plans.ids_line(facts)} keeps a copy of the metadata"
         hint = "`invoke restore --backup DIR` puts the state of a backup back; the blocks stay as they are"
         raise RefusedError(Problem(what=what, hint=hint, code=ExitCode.REFUSED))
-    is_asked_for = wishes.at is not None or backup is not None or record is not None
+    is_asked_for = wishes.is_chosen or record is not None
     if facts[config.manager.name].meta.is_whole and not is_asked_for:
         what = "its metadata is there: nothing was restored"
-        hint = "`invoke deploy` starts with it; `--at TIME` puts an earlier state in its place (`--at 0s`: the newest)"
+        hint = (
+            "`invoke deploy` starts with it; `--at TIME` puts an earlier state in its place (`--at newest`: the newest)"
+        )
         raise RefusedError(Problem(node=config.manager.name, what=what, hint=hint, code=ExitCode.REFUSED))
     return Ground(
         facts=facts,
@@ -94,11 +110,18 @@ def look(session: Session, wishes: Wishes, layout: StorageLayout) -> Ground:
     )
 
 
+def _going_on(record: RestoreFact | None, wishes: Wishes) -> RestoreFact | None:
+    """The earlier run that this one goes on with; another state than that one's is laid out by a run of its own."""
+    if record is not None and record.laid_out and wishes.is_chosen and record.wanted != wishes.text:
+        return None
+    return record
+
+
 def _backup(session: Session, wishes: Wishes) -> Backup | None:
     """The backup that was named, with whole files and of this cluster. Raises `ClusterError` or `ConfigError`."""
     if wishes.backup is None:
         return None
-    if wishes.at is not None:
+    if wishes.at is not None or wishes.newest:
         raise ConfigError(Problem(what="--at is for the copies on the nodes: a backup has one state"))
     found = backup_store.open_backup(wishes.backup)
     config, manifest = session.config, found.manifest
@@ -113,6 +136,10 @@ def _reachable(session: Session, wishes: Wishes) -> dict[str, NodeFacts]:
     """Facts of all machines; the manager whose place another one takes may be gone, and is left out then."""
     facts, problems = session.facts()
     old, new = wishes.old_manager, session.config.manager.name
+    if old != new and old in facts and facts[old].swarm_cluster_id:
+        what = "this machine answers and manages the swarm: it would go on, with names that the new manager lacks"
+        hint = "its disk is lost: `invoke restore` without --to; else stop it for good"
+        raise RefusedError(Problem(node=old, what=what, hint=hint, code=ExitCode.REFUSED))
     if old != new and old not in facts:
         session.config = plans.without(session.config, old)
         session.on_event(f"[{old}] does not answer: it is taken for gone")
@@ -169,7 +196,7 @@ def question(session: Session, wishes: Wishes, ground: Ground) -> str | None:
         origin = plans.Origin(f"the copy on {ground.source.best.node}", ground.source.best.at)
     else:
         return None
-    return plans.question(session.config, fact, origin, wishes.at, time.time())
+    return plans.question(session.config, fact, origin, wishes.at, time.time(), wishes.old_manager)
 
 
 def check_said(session: Session, said: str) -> None:

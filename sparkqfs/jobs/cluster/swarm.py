@@ -21,7 +21,7 @@ from sparkqfs.jobs.cluster import images
 from sparkqfs.jobs.session import Session, identity_problems
 from sparkqfs.plan.cluster.directories import private_directory
 from sparkqfs.plan.cluster.ownership import name_problems
-from sparkqfs.plan.cluster.restore import manager_problems
+from sparkqfs.plan.cluster.restore import ABSENT_LABEL, manager_problems
 from sparkqfs.plan.stack import CLUSTER_LABEL, log_arguments, node_labels
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Step
 from sparkqfs.remote import script
@@ -276,6 +276,8 @@ def set_labels(session: Session, seen: dict[str, SwarmNode]) -> tuple[str, ...]:
     for name, fact in facts.items():
         node = seen[fact.swarm_node_id]
         labels = {**node.labels, **wanted[name]}
+        if facts.keys() >= set(labels.get(ABSENT_LABEL, "").split(",")):
+            del labels[ABSENT_LABEL]  # the machine is back
         if labels != node.labels:
             session.on_event(f"[{name}] swarm labels")
             engine.label_node(node.id, labels)

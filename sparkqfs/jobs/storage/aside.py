@@ -18,8 +18,9 @@ ASIDE_S = 6 * 3600.0
 """A hard link for each of millions of files takes its time."""
 MOST_NAMES = 100_000
 """Blocks without a name that are looked for on other machines."""
-SETTLE_S = 30.0
-"""Within that a storage has told its servers which blocks have no name."""
+SETTLED_S, SETTLE_S = 10.0, 60.0
+"""A storage has its servers delete what has no name within seconds of its start: for so long nothing must change. And
+how long is waited for that at most."""
 
 
 def layout_of(session: Session) -> StorageLayout:
@@ -47,30 +48,29 @@ def put_aside(session: Session, name: str) -> JobResult:
 
 
 def settled(session: Session, name: str) -> tuple[dict[str, int], int]:
-    """Blocks that no server has any more, when two looks one after the other see the same."""
-    end, before = time.monotonic() + SETTLE_S, -1
-    while True:
-        found, count = nameless(session, name)
-        if count == before or time.monotonic() > end:
-            return found, count
-        before = count
+    """Blocks that no server has any more, once nothing has changed for `SETTLED_S`."""
+    begun = since = time.monotonic()
+    before = nameless(session, name)
+    while time.monotonic() - since < SETTLED_S and time.monotonic() - begun < SETTLE_S:
         time.sleep(3.0)
+        now = nameless(session, name)
+        if now[1] != before[1]:
+            before, since = now, time.monotonic()
+    return before
 
 
 def nameless(session: Session, name: str) -> tuple[dict[str, int], int]:
-    """Those of the kept directories that are among the blocks of no machine."""
-    layout = layout_of(session)
-    config = session.config
+    """Kept blocks whose bytes have no other name on their disk and are on no other machine: name → size, and count."""
+    config, layout = session.config, layout_of(session)
     names = tuple(node.name for node in config.nodes)
 
     def only(node: str) -> tuple[dict[str, int], int]:
         disks = map(str, config.node(node).data_dirs)
-        words = (layout.top, layout.blocks, name, layout.block_files, str(MOST_NAMES))
+        words = (layout.top, name, layout.block_files, str(MOST_NAMES))
         output = session.clients.node(node).script(ONLY_SCRIPT, *words, *disks, timeout_s=ASIDE_S)
         rows = [line.split("\t") for line in _whole(node, output.stdout)]
-        return {row[1]: int(row[2]) for row in rows if row[0] == "only"}, sum(
-            int(r[1]) for r in rows if r[0] == "count"
-        )
+        count = next(int(row[1]) for row in rows if row[0] == "count")
+        return {row[1]: int(row[2]) for row in rows if row[0] == "only"}, count
 
     gone = session.clients.on(names, only).raise_failures()
     asked = {block: size for found, _ in gone.values() for block, size in found.items()}
@@ -80,8 +80,9 @@ def nameless(session: Session, name: str) -> tuple[dict[str, int], int]:
     def live(node: str) -> set[str]:
         disks = map(str, config.node(node).data_dirs)
         argv = ["sh", "-c", LIVE_SCRIPT, "sh", layout.top, layout.blocks, layout.block_files, *disks]
-        output = session.clients.node(node).run(argv, stdin="".join(f"{one}\n" for one in asked), timeout_s=ASIDE_S)
-        return set(_whole(node, output.stdout))
+        lines = "".join(f"{block}\t{size}\n" for block, size in asked.items())
+        output = session.clients.node(node).run(argv, stdin=lines, timeout_s=ASIDE_S)
+        return {line.partition("\t")[0] for line in _whole(node, output.stdout)}
 
     elsewhere = set().union(*session.clients.on(names, live).raise_failures().values())
     found = {block: size for block, size in sorted(asked.items()) if block not in elsewhere}
@@ -97,13 +98,13 @@ def _whole(node: str, text: str) -> list[str]:
     return lines[:-1]
 
 
-def let_go(session: Session, name: str) -> JobResult:
-    """Removes what a restore has kept under that name."""
-    layout = layout_of(session)
+def let_go(session: Session, name: str, *, only_in_place: bool = False) -> JobResult:
+    """Removes what a restore has kept under that name; `only_in_place` the second names of blocks that have another."""
+    layout, mode = layout_of(session), "in place" if only_in_place else "all"
 
     def one(node: str) -> tuple[str, ...]:
         disks = map(str, session.config.node(node).data_dirs)
-        output = session.clients.node(node).script(LET_GO_SCRIPT, layout.top, name, *disks, timeout_s=ASIDE_S)
+        output = session.clients.node(node).script(LET_GO_SCRIPT, layout.top, name, mode, *disks, timeout_s=ASIDE_S)
         return tuple(line.partition("\t")[2] for line in output.stdout.splitlines() if line.startswith("gone\t"))
 
     done = session.clients.on(tuple(node.name for node in session.config.nodes), one).raise_failures()

@@ -47,6 +47,10 @@ def manager_problems(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tupl
         if name != config.manager.name and fact.swarm_cluster_id and is_ours:
             what = f"this machine manages the swarm of cluster {config.name}, hosts.yml says {config.manager.name}"
             hint = "; ".join(lines_to_change(config.manager.name, name))
+            listed = facts.get(config.manager.name)
+            if listed is not None and listed.swarm_cluster_id:
+                hint = f"the one that was the manager before a restore must leave its old swarm: on {name}, or on "
+                hint += f"{config.manager.name}, `docker swarm leave --force`"
             path = f"nodes.{name}.manager"
             found.append(Problem(node=name, what=what, config_path=path, hint=hint, code=ExitCode.REFUSED))
     return tuple(found)
@@ -127,16 +131,22 @@ class Origin(NamedTuple):
     """Of when it is."""
 
 
-def question(config: ClusterConfig, fact: NodeFacts, origin: Origin, at: float | None, now: float) -> str:
+def question(
+    config: ClusterConfig, fact: NodeFacts, origin: Origin, at: float | None, now: float, old: str = ""
+) -> str:
     """What is about to be done, in sentences."""
     manager, backend = config.manager.name, backend_of(config)
     when = f"the last state before {time_text(at)}" if at is not None else f"the state of {time_text(origin.at)}"
     age = "" if at is not None else f", {about(max(0.0, now - origin.at))} old"
     there = f" The metadata that is there is kept in {manager}'s data directory." if fact.meta.exists else ""
+    new = [str(disk.path) for disk in fact.disks if disk.marker is None]
+    disks = f" {', '.join(new)} there carry no mark of this cluster, and are taken for new disks." if new else ""
+    gone = f" {old} must be off, or it goes on by itself." if old not in ("", manager) else ""
     return (
         f"{manager} becomes the manager of cluster {config.name}, and gets {when}{age}, from {origin.text}. "
         f"What was written later has no names afterwards; its {backend.words.blocks} are kept aside.{there} "
-        f"The stack, and all that runs in it, is stopped first."
+        f"The stack, and all that runs in it, is stopped first; machines leave a swarm that {manager} does not manage."
+        f"{disks}{gone}"
     )
 
 

@@ -52,15 +52,22 @@ class Report:
         """Lines for people, below the table."""
         backend, name, found = backend_of(self.config), self.config.name, []
         top = backend.layout.top if backend.layout is not None else ""
+        lost = self.files.document.get("lost_files")
         if self.nameless_count:
             found.append(
-                f"{self.nameless_count} {backend.words.blocks} belong to no name: {ids_line(self.nameless)}; they are "
-                f"kept in {top}/kept/{self.kept} of each data directory"
+                f"{self.nameless_count} {backend.words.blocks} are no server's any more: {ids_line(self.nameless)}; "
+                f"they are kept in {top}/kept/{self.kept} of each data directory"
+            )
+            if lost:
+                found.append("they may be what the lost files lack: docs/restore.md says how their bytes are read")
+        if damaged := self.state.get("damaged_copies"):
+            found.append(
+                f"the copy on {ids_line(map(str, damaged)) if isinstance(damaged, list) else damaged} is damaged"
             )
         short = self.files.document.get("short_files")
         if short:
             found.append(f"{short} files have too few copies; the {backend.words.master} makes them by itself")
-        if self.kept:
+        if self.kept and not lost:
             found.append(f"`invoke restore --let-go {self.kept} --cluster {name}` removes what is kept")
         if self.moved:
             found += ["hosts.yml must say so before the next task:", *(f"  {line}" for line in self.moved)]
@@ -84,7 +91,7 @@ class Report:
         return JobResult(
             task="restore",
             outcomes=(outcome,),
-            problems=self.files.problems if self.files.document.get("lost_files") != 0 else (),
+            problems=tuple(one for one in self.files.problems if " with too few copies: " not in one.what),
             notes=self.notes(),
             document=document,
         )
