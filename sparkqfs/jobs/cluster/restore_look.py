@@ -80,7 +80,7 @@ def look(session: Session, wishes: Wishes, layout: StorageLayout) -> Ground:
     backup = _backup(session, wishes)
     found = _copies(session, layout)
     source = plans.choose(found, config.storage.kind)
-    recovery = backup.recovery if backup is not None and backup.recovery is not None else newest_recovery(session)
+    recovery = backup.recovery if backup is not None and backup.recovery is not None else _recovery(session)
     cluster_id, problems = plans.cluster_id(facts, recovery.cluster_id if recovery is not None else None)
     if problems:
         raise RefusedError(*problems)
@@ -108,6 +108,17 @@ def look(session: Session, wishes: Wishes, layout: StorageLayout) -> Ground:
         record=record,
         backup=backup,
     )
+
+
+def _recovery(session: Session) -> Recovery | None:
+    """The copy of the secrets; `None` where none is whole: new ones do as well. Raises `RefusedError`."""
+    try:
+        return newest_recovery(session)
+    except RefusedError:
+        raise
+    except ClusterError as error:
+        session.on_event(f"no copy of the secrets can be read: {error.problems[0].what}")
+        return None
 
 
 def _going_on(record: RestoreFact | None, wishes: Wishes) -> RestoreFact | None:
