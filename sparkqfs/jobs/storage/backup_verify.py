@@ -136,16 +136,19 @@ def _whole(session: Session, report: Report) -> str:
 
 
 def _opens(session: Session, report: Report, folder: Path, timeout_s: float) -> str:
-    """Depth 2: lists the names of the state, at each place of the log that the list of names belongs to."""
+    """Depth 2: opens all that a restore lays out, and the state at each place that the list of names belongs to."""
     backup = report.backup
     assert backup is not None
     if backup.bundle is None:
         raise NotPossible(f"{session.backend.words.storage} keeps its metadata itself: there is nothing to open")
     if not session.backend.opens(backup.manifest.kind):
         raise NotPossible(f"it is of {backup.manifest.kind}, and this cluster has no program that opens that")
+    found = places(backup.manifest.names)
     listed = ""
-    for number, place in enumerate(places(backup.manifest.names)):
+    for number, place in enumerate(found):
         listed = _open_somewhere(session, backup, place, folder / str(number), timeout_s)
+    if None not in found:
+        _open_somewhere(session, backup, None, folder / "whole", timeout_s)
     return listed
 
 
