@@ -41,11 +41,11 @@ def up(file: Path) -> list[str]:
     return events
 
 
-def check(config: ClusterConfig) -> None:
-    """As `invoke prep` and `invoke deploy` do."""
+def check(config: ClusterConfig, here: str | None = None) -> None:
+    """As `invoke prep` and `invoke deploy` do; `here` says that the files are at the path that is named now."""
     with open_clients(config) as clients:
         session = Session(config, clients, lambda _text: None)
-        assert prep.run(session).problems == ()
+        assert prep.run(session, here=here).problems == ()
         check_shared_path(session)
 
 
@@ -93,12 +93,14 @@ class TestGlusterfs:
         for number in (1, 2):
             on_node(number, "install", "-d", "-o", "6700", "/mnt/alike/spark")
         storage = StorageConfig(kind="shared", shared=SharedConfig(path=PurePosixPath("/mnt/alike")))
+        moved = replace(load_config(machines), storage=storage)
         with pytest.raises(ClusterError) as caught:
-            check(replace(load_config(machines), storage=storage))
+            check(moved, here=moved.name)
         (problem,) = caught.value.problems
         assert problem.node == "node2"
         assert problem.what.startswith("/mnt/alike is not the directory that node1 has under that name: a token")
         assert re.search(r"\(node1: (\S+) on \S+, node2: \1 on \S+\)$", problem.what)
+        check(load_config(machines), here=moved.name)
 
     def test_a_mount_that_is_there_is_not_changed_for_another(self, machines: Path) -> None:
         with pytest.raises(ClusterError, match="has glusterfs at /mnt/shared, not bind"):

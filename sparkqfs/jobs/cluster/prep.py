@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from sparkqfs.clients import ca
 from sparkqfs.clients.ssh import NodeClient
-from sparkqfs.errors import ClusterError, ConfigError, Problem
+from sparkqfs.errors import ClusterError, ConfigError, Problem, RefusedError
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.jobs.cluster.recovery import with_material
 from sparkqfs.jobs.session import Session, cluster_lock
@@ -110,8 +110,14 @@ def run(
     """
     held = session.dry_run or session.locked or not _reaches_manager(session)
     words = _Words(only=only, adopt=adopt, forget=forget, here=here, install_engine=install_engine)
-    with contextlib.nullcontext() if held else cluster_lock(session, "prep"):
+    with contextlib.ExitStack() as stack:
         if not held:
+            try:
+                stack.enter_context(cluster_lock(session, "prep"))
+            except RefusedError:
+                raise
+            except ClusterError as error:  # what keeps us out there may do so everywhere
+                raise ClusterError(*(session.facts()[1] or error.problems)) from None
             session.forget_facts()
         return _run(session, words)
 
