@@ -73,9 +73,14 @@ class Cluster:
     hosts: Path
     name: str
 
+    @property
+    def data(self) -> Path:
+        """Where backups go by default; not the home of whoever runs the tests."""
+        return self.hosts.parent / f"{self.hosts.stem}-data"
+
     def run(self, *words: str, timeout_s: float = 1200, stdin: str = "") -> Ran:
         command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
-        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts), "XDG_DATA_HOME": str(self.hosts.parent / "data")}
+        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts), "XDG_DATA_HOME": str(self.data)}
         done = phases.run_task(
             command, folder=self.hosts.parent, environment=env, stdin=stdin, timeout_s=timeout_s, words=words
         )
@@ -89,7 +94,7 @@ class Cluster:
     def ended(self, *words: str, said: str, sent: signal.Signals, within_s: float = 8) -> int:
         """Start a command, send it a signal once it has said something; its exit code."""
         command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
-        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts)}
+        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts), "XDG_DATA_HOME": str(self.data)}
         with subprocess.Popen(
             command, cwd=self.hosts.parent, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as process:
