@@ -134,13 +134,17 @@ def state_at(kept: Kept, at: float | None = None) -> State:
             first = moments[0].at if moments else kept.began
             raise StateError(f"no state is as old as that: the first one is of {first:.0f}")
         last = next(log for log in kept.logs if log.key == earlier[-1].log)
-        return _made_of(kept, last, earlier[-1].size, earlier[-1].at)
+        return _made_of(kept, last, earlier[-1].size, earlier[-1].size, earlier[-1].at)
     newest = kept.logs[-1] if kept.logs else None
-    return _made_of(kept, newest, None, moments[-1].at if moments else kept.began)
+    written = next((one.size for one in reversed(moments) if newest is not None and one.log == newest.key), 0)
+    return _made_of(kept, newest, None, written, moments[-1].at if moments else kept.began)
 
 
-def _made_of(kept: Kept, last: Piece | None, most: int | None, at: float) -> State:
-    """The newest image that is whole and not later than the log `last`, with the logs up to `most` bytes of that."""
+def _made_of(kept: Kept, last: Piece | None, most: int | None, written: int, at: float) -> State:
+    """The newest image that is whole and not later than the log `last`, with the logs up to `most` bytes of that.
+
+    `written` bytes of `last` it must have.
+    """
     passed = []
     numbers = {log.order for log in kept.logs}
     for image in reversed(kept.images):
@@ -154,12 +158,10 @@ def _made_of(kept: Kept, last: Piece | None, most: int | None, at: float) -> Sta
         logs = [log for log in kept.logs if last is not None and image.first_log <= log.order <= last.order]
         parts = [Part(image, image.path.stat().st_size, kept.sums[image.key])]
         operation = None
-        written = {one.log: one.size for one in kept.moments()}
         for log in logs:
             is_last = log is last
             size, found = _extent(kept.kind, log.path, most if is_last else None)
-            wanted = (most or written.get(log.key, 0)) if is_last else log.path.stat().st_size
-            _check_log(kept.kind, log, size, wanted)
+            _check_log(kept.kind, log, size, written if is_last else log.path.stat().st_size)
             parts.append(Part(log, size))
             operation = operation if found is None else found
         return State(kept.kind, kept.identity, at, tuple(parts), _notes(kept), operation, kept.number, tuple(passed))
