@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.doubles.servers import closed_port
 from tests.paths import PROGRAMS
 
 KEY = "key-of-the-cluster"
@@ -65,7 +66,10 @@ class Container:
             "chunkServer.chunkDir = @CHUNK_DIRS@\n"
         )
         (self.etc / "MetaServer.prp").write_text("metaServer.clusterKey = @CLUSTER_KEY@\n")
-        (self.etc / "webui.conf").write_text("[webserver]\n")
+        (self.etc / "webui.conf").write_text(
+            "[webserver]\nwebServer.docRoot = /nonexistent\n"
+            f"webServer.metaserverHost = 127.0.0.1\nwebServer.metaserverPort = {closed_port()}\n"
+        )
         (self.etc / "spark-defaults.conf").write_text("spark.authenticate true\n")
         (self.etc / "core-site.xml").write_text("<configuration/>\n")
         (self.etc / "hdfs-site.xml").write_text("@NODE_IP@ @NAMENODE@ @DATA_DIRS@\n")
@@ -74,6 +78,9 @@ class Container:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(DAEMON.format(python=sys.executable, key=KEY))
             path.chmod(0o755)
+        status_page = root / "qfs" / "webui" / "qfsstatus.py"
+        status_page.parent.mkdir()
+        status_page.write_text("import time\ntime.sleep(600)\n")
         self.environ = {
             "PATH": os.environ["PATH"],
             "FAKE_LOG": str(self.log),

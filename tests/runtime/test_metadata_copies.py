@@ -151,7 +151,7 @@ def start_master(container: Container, keeping: Keeping, **environ: str) -> tupl
     while process.poll() is None and "metaserver started" not in container.notes():
         assert time.monotonic() < end
         time.sleep(0.02)
-    code = None if "metaserver started" in container.notes() else process.poll()  # its web UI may end it at once
+    code = process.poll()
     process.send_signal(signal.SIGTERM)  # it ends its daemons
     output, _ = process.communicate(timeout=60)
     return code, output
