@@ -19,6 +19,7 @@ ns = Collection(
     watching.top,
     watching.fsck,
     measuring.verify,
+    measuring.drill,
     programs.notebook,
     programs.token,
     files.copy,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task, names, offline_task
-from sparkqfs.cli.running import end_with, reporting, run
+from sparkqfs.cli.running import ask_word, end_with, hosts_file, opened, reporting, run
 from sparkqfs.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -147,5 +149,62 @@ def bench_report(given: Flags, files: str, baseline: str | None = None, page: st
         if page is not None:
             write_bench_page(Path(page), report.documents, report.comparison)
             result = bench.saved(result, Path(page))
+        reporter.result(result)
+    end_with(result)
+
+
+@cluster_task(
+    help={
+        "fault": "only these, comma-separated; --list names them",
+        "list": "say which faults there are; no machine is asked",
+        "cluster": "the cluster's name, in place of the question",
+        "load": "seconds of writing before each fault",
+        "seed": "chooses the nodes: the same number, the same nodes (the time)",
+    },
+)
+def drill(
+    given: Flags,
+    fault: str | None = None,
+    list: bool = False,
+    cluster: str | None = None,
+    load: int = 8,
+    seed: int = 0,
+) -> None:
+    """Break the cluster on purpose while files are written and read: what was seen, lost, and when all was well."""
+    with reporting(given, "drill") as reporter:
+        from sparkqfs.plan.measuring import drill as plans
+
+        if list:
+            reporter.result(plans.listed())
+            return
+        if not 0 <= load <= 3600:
+            raise ConfigError(Problem(what=f"--load {load}: 0 to 3600 seconds"))
+        plans.choose(names(fault), has_machines=True)
+
+        from sparkqfs.config.loading import load_config
+        from sparkqfs.jobs.measuring.drill import Drill
+        from sparkqfs.local.power import local_machines
+
+        @contextlib.contextmanager
+        def open_session(manager: str | None = None) -> Iterator[Session]:
+            from sparkqfs.plan.cluster.restore import with_manager
+
+            with opened(
+                given, reporter.event, lambda config: with_manager(config, manager) if manager else config
+            ) as session:
+                yield session
+
+        file = hosts_file(given.hosts)
+        with local_machines(load_config(file), file, reporter.event) as machines:
+            result = Drill(
+                open_session=open_session,
+                machines=machines,
+                on_event=reporter.event,
+                faults=names(fault),
+                load_s=load,
+                seed=seed or int(time.time()),
+                name=cluster,
+                typed=ask_word,
+            ).run()
         reporter.result(result)
     end_with(result)

@@ -96,7 +96,7 @@ def local_up(
     mount = shared_mount or ("glusterfs" if storage == "shared" else "bind")
     _check_arguments(name, nodes, storage, mount)
     deadline = Deadline(timeout_s)
-    with _connected() as engine, _lock(name):
+    with connected() as engine, _lock(name):
         check_hosts_file(file, name)
         changes: list[str] = []
 
@@ -141,7 +141,7 @@ def local_down(*, name: str = "local", file: Path = DEFAULT_FILE, on_event: Call
     Its data goes with it. False if there was nothing to remove.
     """
     _check_arguments(name)
-    with _connected() as engine, _lock(name):
+    with connected() as engine, _lock(name):
         mine = {"label": f"{LABEL}={name}"}
         containers = engine.containers.list(all=True, filters=mine, ignore_removed=True)
         removed = bool(containers)
@@ -162,7 +162,7 @@ def local_down(*, name: str = "local", file: Path = DEFAULT_FILE, on_event: Call
 def local_status(*, name: str = "local", file: Path = DEFAULT_FILE) -> LocalCluster | None:
     """The local cluster of this name as it is; `None` if there is none."""
     _check_arguments(name)
-    with _connected() as engine:
+    with connected() as engine:
         return _status(engine, name, file)
 
 
@@ -186,7 +186,7 @@ def _check_arguments(name: str, nodes: int = 1, storage: str = "qfs", mount: str
 
 
 @contextmanager
-def _connected() -> Iterator[Any]:
+def connected() -> Iterator[Any]:
     """The engine of this computer. Its own errors leave as ours."""
     try:
         engine = DockerClient.from_env(timeout=120)

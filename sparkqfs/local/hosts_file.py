@@ -183,6 +183,19 @@ def write_hosts_file(file: Path, name: str, content: Mapping[str, object]) -> st
     return "updated"
 
 
+def move_manager(file: Path, name: str, node: str) -> None:
+    """Another node is the manager from now on, and has the memory that the manager keeps for services.
+
+    Raises `RefusedError` for a file that is not this local cluster's.
+    """
+    check_hosts_file(file, name)
+    content = yaml.safe_load(file.read_text())
+    nodes: dict[str, dict[str, object]] = content["nodes"]
+    moved = {key: one.pop(key) for one in nodes.values() for key in ("manager", "services_memory") if key in one}
+    nodes[node].update(moved)
+    _write_private(file, _HEADER.format(name=name, digest="changed") + _dump(content))
+
+
 def remove_hosts_file(file: Path, name: str) -> bool:
     """Remove the file if it is this local cluster's."""
     if not file.exists() or not _is_ours(file, name):

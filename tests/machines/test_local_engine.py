@@ -53,6 +53,6 @@ def test_a_login_store_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest
     with serve({"/version": body({"ApiVersion": "1.41"}), f"{API}/_ping": Answer(body=b"OK")}) as port:
         monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
-        with pytest.raises(ClusterError, match="no-such-store") as caught, local._connected() as engine:
+        with pytest.raises(ClusterError, match="no-such-store") as caught, local.connected() as engine:
             engine.api.build(fileobj=io.BytesIO(b""), custom_context=True)
     assert "config.json" in str(caught.value)

@@ -32,8 +32,11 @@ def places(session: Session) -> Places:
     return Places(root=root, shared=shared, user=session.config.owner.user)
 
 
-def access(session: Session, timeout_s: float) -> Access:
-    """File servers in the worker-node containers that run, in any order. Raises `ClusterError` without one."""
+def access(session: Session, timeout_s: float, *, stall_s: float = STALL_S) -> Access:
+    """File servers in the worker-node containers that run, in any order. Raises `ClusterError` without one.
+
+    A server that says nothing for `stall_s` seconds is given up.
+    """
     names = {node.name for node in session.config.nodes}
     found = gather_tasks(session.config, session.clients)
     workers = [task for task in found if is_worker(task.service) and task.is_up and task.node in names]
@@ -46,7 +49,7 @@ def access(session: Session, timeout_s: float) -> Access:
         problems: list[Problem] = []
         for step in range(len(workers)):
             try:
-                return _open(session, workers[(number + step) % len(workers)], timeout_s)
+                return _open(session, workers[(number + step) % len(workers)], timeout_s, stall_s)
             except ClusterError as error:
                 problems += error.problems
         raise ClusterError(*problems)
@@ -61,10 +64,10 @@ def access(session: Session, timeout_s: float) -> Access:
     )
 
 
-def _open(session: Session, task: TaskFact, timeout_s: float) -> Storage:
+def _open(session: Session, task: TaskFact, timeout_s: float, stall_s: float) -> Storage:
     program = ["/opt/sparkqfs/bin/with-env", "/opt/sparkqfs/bin/file-server", str(max(1, int(timeout_s)))]
     argv = ["docker", "exec", "-i", task.container_id, *program]
-    return Storage(NodePipe(session.clients.node(task.node), argv, stall_s=STALL_S))
+    return Storage(NodePipe(session.clients.node(task.node), argv, stall_s=stall_s))
 
 
 def _result(name: str, found: Result) -> JobResult:
