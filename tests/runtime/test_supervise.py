@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import http.server
 import json
@@ -11,7 +12,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -133,6 +134,30 @@ def test_one_unmarked_disk_of_several_is_enough_to_refuse(container: Container) 
     assert process.returncode == 78
     assert str(second.parent / ".cluster-id") in output
     assert container.notes() == []
+
+
+@pytest.mark.parametrize("take", [fcntl.flock, fcntl.lockf])
+def test_a_chunkserver_waits_until_the_one_of_an_earlier_container_has_ended(
+    container: Container, running: list[subprocess.Popen[str]], take: Callable[[int, int], None]
+) -> None:
+    with (container.chunks / "lock").open("w") as lock:
+        take(lock.fileno(), fcntl.LOCK_EX)
+        process = container.start("worker-node")
+        running.append(process)
+        assert process.stdout is not None
+        said = next(line for line in process.stdout if "another server" in line)
+        assert f"another server still has {container.chunks}: waiting for its end" in said
+        assert "chunkserver started" not in container.notes()
+    container.wait_for("chunkserver started", "spark-class started")
+
+
+def test_a_directory_that_another_server_keeps_is_not_waited_for_for_ever(container: Container) -> None:
+    with (container.chunks / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = container.start("worker-node", SPARKQFS_LOCK_S="0.5")
+        output, _ = process.communicate(timeout=30)
+    assert (process.returncode, container.notes()) == (75, [])
+    assert f"another server still has {container.chunks}; nothing started" in output
 
 
 def test_an_unset_cluster_id_matches_no_marker(container: Container) -> None:

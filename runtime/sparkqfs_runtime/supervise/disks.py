@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import time
 from pathlib import Path
 
 from sparkqfs_runtime import scratch, tidy
-from sparkqfs_runtime.supervise.setup import EX_CONFIG, Setup, die, make_writable
+from sparkqfs_runtime.supervise.setup import EX_CONFIG, EX_TEMPFAIL, Setup, die, make_writable, say
+
+LOCK_S = 75.0
+"""Longer than a container is given to end (50 s), shorter than the time until a health check counts (90 s)."""
 
 
 def check_markers(setup: Setup, mounts: tuple[Path, ...]) -> None:
@@ -35,6 +40,36 @@ def listed_dirs(setup: Setup, listed: str) -> tuple[Path, ...]:
         if not item.is_dir():
             die(EX_CONFIG, f"the data directory {item} is missing; nothing started")
     return dirs
+
+
+def wait_until_free(setup: Setup, files: tuple[Path, ...]) -> None:
+    """Until no process holds a lock on these files: the server of an earlier container may still be ending.
+
+    That happens when the machine stood still or was cut off: Swarm starts a new container there at the same moment as
+    it ends the old one. Exits 75 when it takes too long; Swarm starts the container again then.
+    """
+    deadline = time.monotonic() + float(setup.get("SPARKQFS_LOCK_S", str(LOCK_S)))
+    said = False
+    while (busy := next((file for file in files if _is_locked(file)), None)) is not None:
+        if time.monotonic() > deadline:
+            die(EX_TEMPFAIL, f"another server still has {busy.parent}; nothing started")
+        if not said:
+            say(f"another server still has {busy.parent}: waiting for its end")
+            said = True
+        time.sleep(0.2)
+
+
+def _is_locked(path: Path) -> bool:
+    """By flock(2) or fcntl(2): they do not know of each other."""
+    try:
+        with path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # none yet, or a disk that fails: the server itself says so
+        return False
+    return False
 
 
 def enter_scratch(setup: Setup, owner: str, listed: str, every_s: float = 365 * tidy.DAY_S) -> None:

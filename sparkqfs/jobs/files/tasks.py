@@ -32,12 +32,12 @@ def places(session: Session) -> Places:
     return Places(root=root, shared=shared, user=session.config.owner.user)
 
 
-def access(session: Session, timeout_s: float, *, stall_s: float = STALL_S) -> Access:
+def access(session: Session, timeout_s: float, *, stall_s: float = STALL_S, only: str | None = None) -> Access:
     """File servers in the worker-node containers that run, in any order. Raises `ClusterError` without one.
 
-    A server that says nothing for `stall_s` seconds is given up.
+    A server that says nothing for `stall_s` seconds is given up; `only` names the one machine that may serve.
     """
-    names = {node.name for node in session.config.nodes}
+    names = {node.name for node in session.config.nodes if only in (None, node.name)}
     found = gather_tasks(session.config, session.clients)
     workers = [task for task in found if is_worker(task.service) and task.is_up and task.node in names]
     if not workers:

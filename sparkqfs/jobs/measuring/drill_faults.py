@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable
@@ -30,6 +31,10 @@ from sparkqfs.remote import script
 SIGNAL_S = 60.0
 RECENT_S = 3600
 MOST_FLIPS = 20
+SCRUB_S = 300.0
+SCRUB_BYTES_S = 200_000_000
+SCRUB_STATE = "/tmp/sparkqfs-drill-scrub.json"
+"""In the container."""
 OLDER_WRITES_S = 5.0
 """Writing goes on for so long after the metadata was copied, so that the copy is older."""
 
@@ -261,6 +266,31 @@ def flip(scene: Scene) -> None:
     if not flipped:
         raise ClusterError(Problem(node=node.name, what="no block was written there lately: nothing to flip"))
     scene.extra["flipped"] = flipped
+    scene.load.read_all_on(node.name)
+    if session.backend.scrub_state is None:
+        return
+    with scene.open_session() as session:
+        left = _scrub(session, node.name)
+    scene.extra["damaged_after_reading"] = left["damaged"]
+    scene.extra["damaged_kept"] = left["kept"]
+    scene.load.note(1, (f"scrub: read {left['blocks']} blocks, {left['damaged']} of {flipped} still damaged",))
+
+
+def _scrub(session: Session, node: str) -> dict[str, int]:
+    """A pass over all block files of a machine at once, by the program that makes one every night."""
+    task = next(
+        task
+        for task in gather_tasks(session.config, session.clients)
+        if is_worker(task.service) and task.is_up and task.node == node
+    )
+    host = topology.QFS_MASTER
+    words = (host, str(topology.META_CLIENT_PORT), task.addresses[0], "now", str(SCRUB_BYTES_S), SCRUB_STATE)
+    inside = 'exec /opt/sparkqfs/bin/scrub "$@" $SPARKQFS_CHUNK_DIRS'
+    argv = [*deploy.in_container(task.container_id, SCRUB_S), "sh", "-c", inside, "sh", *words]
+    client = session.clients.node(node)
+    client.run(argv, timeout_s=SCRUB_S + SIGNAL_S, check=False, attend=True)
+    read = client.run(["docker", "exec", task.container_id, "cat", SCRUB_STATE], timeout_s=SIGNAL_S)
+    return {key: int(value) for key, value in json.loads(read.stdout).items() if isinstance(value, int)}
 
 
 def older_metadata(scene: Scene) -> None:

@@ -172,14 +172,23 @@ class Load:
             self.wrong_reads += 1
 
     @contextlib.contextmanager
-    def _server(self) -> Iterator[Storage]:
+    def _server(self, node: str | None = None) -> Iterator[Storage]:
         with self.open_session() as session:
-            servers = access(session, SERVER_S, stall_s=STALL_S)
+            servers = access(session, SERVER_S, stall_s=STALL_S, only=node)
             storage = servers.connect(random.randrange(1000))
             try:
                 yield storage
             finally:
                 storage.close(at_once=True)
+
+    def read_all_on(self, node: str) -> None:
+        """Every acknowledged file once, where a copy on that machine is the one that is read."""
+        with self._server(node) as storage:
+            for one in tuple(self.answered):
+                try:
+                    self._read_one(storage, one)
+                except StorageError:
+                    self.failed_reads += 1
 
     def lost(self) -> tuple[int, ...]:
         """Numbers of the acknowledged files that cannot be read with their bytes; each is asked for again and again."""

@@ -10,11 +10,13 @@ from pathlib import Path
 from sparkqfs import topology
 from sparkqfs_runtime.supervise.address import own_address
 from sparkqfs_runtime.supervise.copies import check_metadata
-from sparkqfs_runtime.supervise.disks import check_markers, listed_dirs
+from sparkqfs_runtime.supervise.disks import check_markers, listed_dirs, wait_until_free
 from sparkqfs_runtime.supervise.processes import Daemon
 from sparkqfs_runtime.supervise.setup import EX_CONFIG, PROGRAMS, Setup, die, python, render, say, ui_port
 from sparkqfs_runtime.supervise.storage.seam import Storage
 
+LOCK = "lock"
+"""Held by the chunkserver in each of its directories; source: chunkServer.dirLockFileName, chunk/ChunkManager.cc."""
 SCRUB_STATE = "scrub.json"
 """In the run directory; `invoke fsck` reads it."""
 
@@ -90,6 +92,7 @@ class Qfs(Storage):
             "CHUNK_DIRS": lambda: " ".join(map(str, dirs)),
         }
         config = render(setup, "ChunkServer.prp", values)
+        wait_until_free(setup, tuple(one / LOCK for one in dirs))
         name_finished_chunks(dirs)
         program = str(setup.qfs_home / "bin" / "chunkserver")
         return [
