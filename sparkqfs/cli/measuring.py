@@ -172,16 +172,20 @@ def drill(
 ) -> None:
     """Break the cluster on purpose while files are written and read: what was seen, lost, and when all was well."""
     with reporting(given, "drill") as reporter:
-        from sparkqfs.plan.measuring import drill as plans
-
         if list:
-            reporter.result(plans.listed())
+            from sparkqfs.plan.measuring.drill import listed
+
+            reporter.result(listed())
             return
-        if not 0 <= load <= 3600:
-            raise ConfigError(Problem(what=f"--load {load}: 0 to 3600 seconds"))
-        plans.choose(names(fault), has_machines=True)
 
         from sparkqfs.config.loading import load_config
+
+        file = hosts_file(given.hosts)
+        config = load_config(file)
+
+        if not 0 <= load <= 3600:
+            raise ConfigError(Problem(what=f"--load {load}: 0 to 3600 seconds"))
+
         from sparkqfs.jobs.measuring.drill import Drill
         from sparkqfs.local.power import local_machines
 
@@ -194,8 +198,7 @@ def drill(
             ) as session:
                 yield session
 
-        file = hosts_file(given.hosts)
-        with local_machines(load_config(file), file, reporter.event) as machines:
+        with local_machines(config, file, reporter.event) as machines:
             result = Drill(
                 open_session=open_session,
                 machines=machines,

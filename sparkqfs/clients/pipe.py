@@ -12,6 +12,8 @@ import paramiko
 from sparkqfs.clients.ssh import PID_LINE, NodeClient, Output
 from sparkqfs.errors import ClusterError, ExitCode, Problem
 
+BROKEN = (OSError, EOFError, paramiko.SSHException)
+"""What a connection to a machine raises when it breaks."""
 WINDOW_BYTES = 16 << 20
 """Bytes on their way to us: enough for 100 MB/s over 100 ms."""
 KEPT_BYTES = 8192

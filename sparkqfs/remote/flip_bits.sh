@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Sent by sparkqfs/jobs/measuring/drill_faults.py: SECONDS COUNT FIND-WORDS DIRECTORY…
+# Sent by sparkqfs/jobs/measuring/drill_faults.py, with SECONDS COUNT FIND-WORDS DIRECTORY…
 # Flips one bit in each of up to COUNT block files that were last written in the last SECONDS, though not just now.
 set -euf
 seconds=$1 count=$2 words=$3; shift 3

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Sent by sparkqfs/jobs/measuring/drill_faults.py: CONTAINER WORD. Kills the processes whose command line has the word.
+# Sent by sparkqfs/jobs/measuring/drill_faults.py, with CONTAINER WORD. Kills the processes whose command line has the word.
 set -eu
 container=$1 word=$2
 pids=$(docker top "$container" -eo pid,args | awk -v word="$word" 'NR > 1 && index($0, word) { print $1 }')

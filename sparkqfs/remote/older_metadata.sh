@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Sent by sparkqfs/jobs/measuring/drill_faults.py: keep|swap DIRECTORY ASIDE NAME…
+# Sent by sparkqfs/jobs/measuring/drill_faults.py, with keep|swap DIRECTORY ASIDE NAME…
 # `keep` copies the metadata's directories; `swap` puts that copy in their place, and the newer ones beside it.
 set -eu
 what=$1 top=$2 aside=$3; shift 3

@@ -31,12 +31,14 @@ from sparkqfs.jobs.storage.backup_names import Difference
 from sparkqfs.jobs.watching import fsck, status, top
 from sparkqfs.local.cluster import LocalCluster, LocalNode
 from sparkqfs.plan.cluster.restore_report import Report
+from sparkqfs.plan.measuring import drill
 from sparkqfs.plan.measuring.bench import Wanted
 from sparkqfs.plan.programs.apps import Program
 from sparkqfs.plan.steps import JobResult, Outcome
 from tests.builders.backups import a_backup
 from tests.builders.bench import a_result
 from tests.builders.clusters import a_cluster
+from tests.builders.drills import a_row
 from tests.builders.facts import a_fresh_node, a_node
 from tests.builders.locality import measured
 from tests.builders.status import a_status
@@ -436,6 +438,13 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
         "files are short": lambda place: _fsck(place, SHORT),
         "well": lambda place: _fsck(place, SOUND),
         "not in time": lambda place: _fsck(place, replace(SOUND, short_files=None, partial="the time was over")),
+    },
+    "drill": {
+        "all well": lambda _place: drill.report(
+            a_cluster(), 7, [a_row()], [{"fault": "metastore-container", "why": "x"}]
+        ),
+        "a file is lost": lambda _place: drill.report(a_cluster(), 7, [a_row(lost=(1,), fsck_lost=1)], []),
+        "listed": lambda _place: drill.listed(),
     },
     "get": {"copied": _get},
     "init-qfs": {"planned": _init("init-qfs"), "refused": _init_refused("init-qfs")},

@@ -20,7 +20,7 @@ from sparkqfs.jobs.measuring import drill_faults
 from sparkqfs.jobs.measuring.drill_faults import Machines, OpenAs, Scene
 from sparkqfs.jobs.measuring.drill_load import FAILURES, Load
 from sparkqfs.jobs.watching import fsck, status
-from sparkqfs.plan.measuring.drill import SCHEMA, Fault, Row, choose, table
+from sparkqfs.plan.measuring.drill import Fault, Row, choose, report, table
 from sparkqfs.plan.steps import JobResult
 
 HEALTHY_S = 420.0
@@ -63,18 +63,7 @@ class Drill:
             self.on_event(table(rows).splitlines()[-1])
             if row.healthy_s is None:
                 break
-        problems = tuple(problem for row in rows for problem in row.problems)
-        document: dict[str, object] = {
-            "schema": SCHEMA,
-            "cluster": self._config.name,
-            "kind": self._config.storage.kind,
-            "replication": self._config.storage.replication,
-            "nodes": len(self._config.nodes),
-            "seed": self.seed,
-            "rows": [row.document() for row in rows],
-            "skipped": skipped,
-        }
-        return JobResult(task="drill", text=table(rows), document=document, problems=problems)
+        return report(self._config, self.seed, rows, skipped)
 
     def _begin(self) -> tuple[Fault, ...]:
         faults = choose(self.faults, has_machines=self.machines is not None)

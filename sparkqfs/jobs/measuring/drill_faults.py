@@ -32,7 +32,6 @@ SIGNAL_S = 60.0
 RECENT_S = 3600
 MOST_FLIPS = 20
 SCRUB_S = 300.0
-SCRUB_BYTES_S = 200_000_000
 SCRUB_STATE = "/tmp/sparkqfs-drill-scrub.json"
 """In the container."""
 OLDER_WRITES_S = 5.0
@@ -139,15 +138,8 @@ def is_possible(fault: Fault, config: ClusterConfig, services: set[str]) -> bool
 
 # -- in containers ----------------------------------------------------------------------------------------------------
 
-DAEMONS = {
-    ("storage-server", "qfs"): "/bin/chunkserver",
-    ("storage-server", "hdfs"): "datanode.DataNode",
-    ("storage-master", "qfs"): "/bin/metaserver",
-    ("storage-master", "hdfs"): "namenode.NameNode",
-    ("spark-worker", ""): "deploy.worker.Worker",
-    ("spark-master", ""): "deploy.master.Master",
-}
-"""(fault, kind of storage) → a word of the daemon's command line."""
+SPARK = {"spark-worker": "deploy.worker.Worker", "spark-master": "deploy.master.Master"}
+"""Fault → a word of the daemon's command line."""
 SERVICES = {"storage-server": topology.WORKER_NODE, "spark-worker": topology.WORKER_NODE}
 
 
@@ -176,8 +168,9 @@ def _find(session: Session, scene: Scene, name: str) -> TaskFact:
 
 def kill_daemon(scene: Scene) -> None:
     """Signal 9 to one daemon."""
-    name = scene.fault.name
-    word = DAEMONS.get((name, "")) or DAEMONS[name, scene.config.storage.kind]
+    name, backend = scene.fault.name, backend_of(scene.config)
+    storage = {"storage-server": backend.server_process, "storage-master": backend.master_process}
+    word = storage.get(name) or SPARK[name]
     with scene.open_session() as session:
         task = _find(session, scene, name)
         scene.strike()
@@ -267,30 +260,35 @@ def flip(scene: Scene) -> None:
         raise ClusterError(Problem(node=node.name, what="no block was written there lately: nothing to flip"))
     scene.extra["flipped"] = flipped
     scene.load.read_all_on(node.name)
-    if session.backend.scrub_state is None:
-        return
     with scene.open_session() as session:
         left = _scrub(session, node.name)
+    if left is None:
+        return
     scene.extra["damaged_after_reading"] = left["damaged"]
     scene.extra["damaged_kept"] = left["kept"]
     scene.load.note(1, (f"scrub: read {left['blocks']} blocks, {left['damaged']} of {flipped} still damaged",))
 
 
-def _scrub(session: Session, node: str) -> dict[str, int]:
-    """A pass over all block files of a machine at once, by the program that makes one every night."""
+def _scrub(session: Session, node: str) -> dict[str, int] | None:
+    """A pass over all block files of a machine at once; `None` where the data servers make theirs by themselves."""
     task = next(
         task
         for task in gather_tasks(session.config, session.clients)
         if is_worker(task.service) and task.is_up and task.node == node
     )
-    host = topology.QFS_MASTER
-    words = (host, str(topology.META_CLIENT_PORT), task.addresses[0], "now", str(SCRUB_BYTES_S), SCRUB_STATE)
-    inside = 'exec /opt/sparkqfs/bin/scrub "$@" $SPARKQFS_CHUNK_DIRS'
-    argv = [*deploy.in_container(task.container_id, SCRUB_S), "sh", "-c", inside, "sh", *words]
+    words = session.backend.scrub_now(_address(session, task), SCRUB_STATE)
+    if not words:
+        return None
     client = session.clients.node(node)
-    client.run(argv, timeout_s=SCRUB_S + SIGNAL_S, check=False, attend=True)
+    command = [*deploy.in_container(task.container_id, SCRUB_S), *words]
+    client.run(command, timeout_s=SCRUB_S + SIGNAL_S, check=False, attend=True)
     read = client.run(["docker", "exec", task.container_id, "cat", SCRUB_STATE], timeout_s=SIGNAL_S)
-    return {key: int(value) for key, value in json.loads(read.stdout).items() if isinstance(value, int)}
+    return {key: value for key, value in json.loads(read.stdout).items() if isinstance(value, int)}
+
+
+def _address(session: Session, task: TaskFact) -> str:
+    """Of its data server: the machine's own without an overlay."""
+    return task.addresses[0] if task.addresses else session.config.node(task.node).advertise
 
 
 def older_metadata(scene: Scene) -> None:

@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-import paramiko
-
+from sparkqfs.clients.pipe import BROKEN
 from sparkqfs.errors import ClusterError, ExitCode, Problem
 from sparkqfs.files.storage import Storage, StorageError
 from sparkqfs.jobs.files.tasks import access
@@ -26,7 +25,7 @@ from sparkqfs.plan.measuring.drill import Answered, Look
 
 Open = Callable[[], AbstractContextManager[Session]]
 """A session of its own, read from hosts.yml as that is now."""
-FAILURES = (ClusterError, StorageError, OSError, EOFError, paramiko.SSHException)
+FAILURES = (ClusterError, StorageError, *BROKEN)
 SERVER_S = 7200.0
 STALL_S = 30.0
 """A file server that says nothing for so long is left for another one."""

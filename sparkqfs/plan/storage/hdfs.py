@@ -62,6 +62,8 @@ class Hdfs(Backend):
     parts = "hadoop-jars"
     init_task = "init-storage"
     probe_host = topology.HDFS_NAMENODE
+    server_process = "datanode.DataNode"
+    master_process = "namenode.NameNode"
     server_listens = (topology.DATANODE_PORT, topology.DATANODE_IPC_PORT, topology.DATANODE_HTTP_PORT)
     server_mib = 512
     master_mib = 768

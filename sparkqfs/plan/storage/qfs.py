@@ -25,6 +25,8 @@ ROOT = f"qfs://{topology.QFS_MASTER}:{topology.META_CLIENT_PORT}"
 REED_SOLOMON = "1,6,3,65536,2"
 """createParams: copies, data and recovery stripes, bytes of a stripe, the striper's number for Reed-Solomon."""
 REED_SOLOMON_NODES = 9
+AT_ONCE_BYTES_S = 200_000_000
+"""A scrub that somebody waits for, in bytes a second."""
 FSCK = f"qfsfsck -m 127.0.0.1 -p {topology.META_CLIENT_PORT} -a 0"
 """In the metaserver's container."""
 CLIENT_ENVIRONMENT = {
@@ -82,6 +84,8 @@ class Qfs(Backend):
     worker_secrets = ("cluster-key",)
     client_configs = ()
     check_port = topology.META_CLIENT_PORT
+    server_process = "/bin/chunkserver"
+    master_process = "/bin/metaserver"
     scrub_state = "/run/sparkqfs/scrub.json"
     opening = Opening(share=4)
     stripes = ((6, 3),)
@@ -94,6 +98,10 @@ class Qfs(Backend):
     def manager_directories(self) -> tuple[str, ...]:
         """The metaserver's checkpoints; its transaction log is in qfs/logs."""
         return ("qfs/checkpoint",)
+
+    def scrub_now(self, address: str, state: str) -> tuple[str, ...]:
+        words = (topology.QFS_MASTER, str(topology.META_CLIENT_PORT), address, "now", str(AT_ONCE_BYTES_S), state)
+        return ("sh", "-c", 'exec /opt/sparkqfs/bin/scrub "$@" $SPARKQFS_CHUNK_DIRS', "sh", *words)
 
     def root_uri(self, config: ClusterConfig) -> str:
         """By service name: the address changes with each reschedule."""

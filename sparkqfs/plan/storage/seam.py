@@ -125,6 +125,10 @@ class Backend(ABC):
     """Reed-Solomon, as far as it is offered: (data, recovery) pieces."""
     check_port: int | None = None
     """Where runtime/bin/fsck asks, on loopback in the master's container; `None` where nothing can be asked."""
+    server_process: str = ""
+    """In the command line of the data server, and in no other of its container; empty without one."""
+    master_process: str = ""
+    """In the command line of the master, and in no other of its container."""
     scrub_state: str | None = None
     """The file of a worker-node container that says what its scrub has found; `None` where none of ours runs."""
     opening: Opening | None = None
@@ -135,6 +139,13 @@ class Backend(ABC):
     def opens(self, kind: str) -> bool:
         """Whether this cluster's programs can be started on metadata of that kind."""
         return self.opening is not None and kind == self.kind
+
+    def scrub_now(self, address: str, state: str) -> tuple[str, ...]:
+        """A program of a worker-node container of this address that reads all its block files at once.
+
+        It writes what it has found to the file `state`. Empty where the data servers do that by themselves.
+        """
+        return ()
 
     @abstractmethod
     def root_uri(self, config: ClusterConfig) -> str:

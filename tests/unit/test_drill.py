@@ -1,0 +1,80 @@
+"""What the rows of a drill say, and which faults a cluster can have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sparkqfs.errors import ConfigError
+from sparkqfs.plan.measuring.drill import FAULTS, Answered, Look, choose, listed, table
+from tests.builders.drills import BY_NAME, a_row
+
+
+def test_a_good_row_says_when_it_was_seen_and_when_all_was_well() -> None:
+    made = a_row()
+    assert (made.seen_s, made.healthy_s, made.longest_pause_s) == (2.0, 12.0, 4.0)
+    assert made.problems == ()
+    assert made.said == ("2 of 3 chunkservers are up", "recovering")
+    assert made.document()["ok"] is True and made.document()["acknowledged_bytes"] == 120
+
+
+def test_copies_that_are_still_made_are_not_well_although_the_exit_code_is_0() -> None:
+    assert a_row(looks=(Look(1.0, 1, ("x",)), Look(2.0, 0, ("recovering",)))).healthy_s is None
+
+
+def test_what_status_said_before_the_fault_does_not_count() -> None:
+    made = a_row(looks=(Look(-5.0, 1, ("starting",)), Look(3.0, 0), Look(6.0, 0)))
+    assert made.seen_s is None
+    assert [problem.what for problem in made.problems] == ["storage-server: status never said that anything was wrong"]
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        ({"lost": (3,)}, "1 acknowledged files are lost"),
+        ({"lost": (1, 2)}, "2 acknowledged files are lost"),
+        ({"wrong_reads": 2}, "2 reads gave other bytes than were written"),
+        ({"looks": (Look(1.0, 1, ("2 of 3 are up",)),)}, "status does not say that all is well: 2 of 3 are up"),
+        ({"looks": ()}, "status never said that anything was wrong"),
+        ({"answered": (Answered(1, "d", 1, -2.0),)}, "nothing was written after it"),
+    ],
+)
+def test_what_must_not_be_is_a_problem(values: dict[str, Any], what: str) -> None:
+    made = a_row(**values)
+    assert f"storage-server: {what}" in [problem.what for problem in made.problems]
+    assert made.document()["ok"] is False
+
+
+def test_names_of_the_last_five_seconds_may_be_lost_with_the_manager_and_with_nothing_else() -> None:
+    assert a_row("manager-lost", lost=(1, 2)).problems == ()
+    older = tuple(Answered(number, "d", 10, float(number * 4 - 12)) for number in range(1, 13))
+    assert a_row("manager-lost", lost=(1,), answered=older).problems != ()
+    assert a_row("manager-lost", lost=(12,)).problems != (), "written after all was over"
+    assert a_row("manager-killed", lost=(2,)).problems != ()
+
+
+def test_a_pause_that_lasts_until_the_end_counts_and_one_before_the_fault_does_not() -> None:
+    answered = (Answered(1, "d", 1, -30.0), Answered(2, "d", 1, -1.0), Answered(3, "d", 1, 2.0))
+    assert a_row(answered=answered).longest_pause_s == 38.0
+
+
+def test_faults_are_chosen_by_name_in_the_tables_order() -> None:
+    chosen = choose(("network-cut", "storage-server"), has_machines=True)
+    assert [fault.name for fault in chosen] == ["storage-server", "network-cut"]
+    assert choose((), has_machines=True) == FAULTS
+    assert all(not fault.is_local for fault in choose((), has_machines=False))
+
+
+def test_a_fault_that_there_is_not_or_that_needs_machines_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no fault nothing"):
+        choose(("nothing", "network-cut"), has_machines=True)
+    with pytest.raises(ConfigError, match="network-cut: only on a cluster made by local"):
+        choose(("storage-server", "network-cut"), has_machines=False)
+
+
+def test_the_list_and_the_table_name_every_fault() -> None:
+    assert [line.split()[0] for line in listed().text.splitlines()] == list(BY_NAME)
+    lines = table([a_row(), a_row("network-cut", looks=())]).splitlines()
+    assert lines[1].split()[:4] == ["storage-server", "node2", "2.0", "s"]
+    assert "never" in lines[2]
