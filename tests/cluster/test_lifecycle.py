@@ -984,15 +984,27 @@ class Ending(Storage):
             cluster.ok("rm", "/tmp/once.bin", "--yes")
         cluster.until_healthy()
 
-    def test_status_still_shows_spark_when_the_storages_master_is_killed(self, cluster: Cluster) -> None:
-        on_node(1, "docker", "kill", container_of(1, f"spark_{self.kind.master}"))
-        started = time.monotonic()
-        ran = cluster.run("status", "--json")
-        assert time.monotonic() - started < 30
-        assert ran.code == 1
-        assert ran.json["storage"]["answers"] is False
+    def test_a_drill_that_kills_the_storages_master_loses_nothing_and_status_still_shows_spark(
+        self, cluster: Cluster
+    ) -> None:
+        refused = cluster.run("drill", "--fault", "storage-master-container", "--cluster", "another", "--json")
+        assert refused.code == 2 and "another" in refused.json["problems"][0]["what"], refused.out
+        words = ("drill", "--fault", "storage-master-container", "--cluster", "spark", "--load", "2", "--json")
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            drill = pool.submit(cluster.run, *words)
+            while not drill.done() and (ran := cluster.run("status", "--json")).code == 0:
+                time.sleep(0.2)
+            ended = drill.result()
+        assert ended.code == 0, ended.out + ended.err
+        assert ran.code == 1 and ran.json["state"] == "degraded"
+        assert ran.json["storage"]["answers"] is False or ran.json["storage"]["servers_up"] < 3
         assert ran.json["spark"]["answers"] is True
-        cluster.until_healthy()
+        (row,) = ended.json["rows"]
+        assert row["ok"] and row["acknowledged"] > 20 and row["reads"] > 0
+        assert (row["lost"], row["wrong_reads"], row["fsck_lost"]) == (0, 0, 0)
+        assert 0 < row["seen_s"] < 20 < 180 > row["healthy_s"] > row["seen_s"]
+        assert row["longest_pause_s"] > 1, "nothing can be acknowledged without a master"
+        assert cluster.ok("ls", "/tmp/sparkqfs-drill", "--json").json["ls"]["entries"] == []
 
     @pytest.mark.every_storage
     def test_a_disk_that_is_not_mounted_stops_deploy_and_prep(self, cluster: Cluster) -> None:
