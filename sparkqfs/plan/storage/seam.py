@@ -223,7 +223,8 @@ def servers_unready(
     if fact.recovering:
         return f"{words.storage} is recovering"
     if set(fact.up_hosts) != set(hosts):
-        return f"{words.servers} {sorted(fact.up_hosts)} and workers {sorted(hosts)} have different addresses"
+        servers, workers = (", ".join(sorted(some)) or "none" for some in (fact.up_hosts, hosts))
+        return f"{words.servers} ({servers}) and workers ({workers}) have different addresses"
     return None
 
 
