@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import get_args
 
 from sparkqfs.config import reading as read
-from sparkqfs.config.between import check_addresses, check_layout, check_paths, check_ports, too_many
+from sparkqfs.config.between import check_addresses, check_layout, check_paths, check_ports, default_subnet, too_many
 from sparkqfs.config.model import (
     BuildConfig,
     ClusterConfig,
@@ -108,7 +108,7 @@ def _cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterConfig
         owner=_owner(root.section("owner")),
         notebooks=_notebooks(root.section("notebooks")),
         network=root.take("network", read.choice("overlay", "host"), _DEFAULT.network),
-        subnet=root.take("subnet", read.subnet(), _DEFAULT.subnet),
+        subnet=root.take("subnet", read.subnet(), default_subnet(len(nodes))),
         storage=_storage(root.section("storage"), base, env, len(nodes)),
         spark=_spark(root.section("spark")),
         logs=_logs(root.section("logs")),
