@@ -25,6 +25,15 @@ nodes:
   node3: 192.168.1.13
 ```
 
+A task takes the first of these, and the first line that it says names it (on standard error):
+
+1. `--hosts FILE`, then `SPARKQFS_HOSTS`;
+2. `sparkqfs.yml`, your own file, in the current directory; git ignores it;
+3. `hosts.yml` in the current directory, unless it is the annotated sample of the repository;
+4. `sparkqfs.yml` in the nearest directory above. `invoke purge` and whatever is given `--erase` take none from above.
+
+The sample's machines do not exist: a task on a file that still has one of its addresses asks no machine (exit 2).
+
 - A key that is not listed here is an error, and so is one that is given twice. All faults are shown at once, with their
   lines.
 - `null` is the same as leaving the key out. "none" below means that there is no default value.

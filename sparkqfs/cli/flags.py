@@ -22,7 +22,8 @@ class Flags:
     """The shared flags of one command; what its task does not have is as if it were not given."""
 
     hosts: str | None = field(
-        default=None, metadata={"help": "cluster file (default: $SPARKQFS_HOSTS, else hosts.yml)"}
+        default=None,
+        metadata={"help": "cluster file (default: $SPARKQFS_HOSTS, else sparkqfs.yml here or above, else hosts.yml)"},
     )
     only: str | None = field(default=None, metadata={"help": "node names, comma-separated"})
     dry_run: bool = field(default=False, metadata={"help": "say what would be done, change nothing"})

@@ -76,7 +76,7 @@ def load_config(path: Path, env: Mapping[str, str] | None = None) -> ClusterConf
 
 
 def _read_text(path: Path, faults: Faults) -> str:
-    hint = "name the cluster file with --hosts"
+    hint = "name the cluster file with --hosts; `invoke new ADDRESS…` writes one"
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
