@@ -39,10 +39,10 @@ from sparkqfs.config.redundancy import Redundancy, fitting
 from sparkqfs.config.requirements import take_requirements
 from sparkqfs.errors import ExitCode, Problem
 
-_PORT = read.integer(1, 65535)
+PORT = read.integer(1, 65535)
 _ID = read.integer(1, 2**31 - 1)
 _ACCOUNT = read.matching(r"(?!root$)[a-z_][a-z0-9_-]{0,31}", "a name of a-z, 0-9, - and _, not root, at most 32")
-_LOGIN = read.matching(r"[A-Za-z_][A-Za-z0-9._-]{0,31}", "a user name of letters, digits and ._-, at most 32")
+LOGIN = read.matching(r"[A-Za-z_][A-Za-z0-9._-]{0,31}", "a user name of letters, digits and ._-, at most 32")
 _CLUSTER = read.matching(r"[a-z][a-z0-9-]{0,30}", "a name of a-z, 0-9 and -, starting with a letter, at most 31")
 _VERSION = read.matching(r"[0-9]+(\.[0-9]+){1,3}([-+.][A-Za-z0-9.]{1,20})?", "a version such as 2.2.8", numbers=True)
 _SHA256 = read.matching(r"[0-9a-fA-F]{64}", "64 hexadecimal digits")
@@ -124,8 +124,8 @@ def _cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterConfig
 def _ssh(section: Section, base: Path) -> SshConfig:
     default = _DEFAULT.ssh
     return SshConfig(
-        user=section.take("user", _LOGIN, default.user),
-        port=section.take("port", _PORT, default.port),
+        user=section.take("user", LOGIN, default.user),
+        port=section.take("port", PORT, default.port),
         key=section.take("key", read.local_path(base), default.key),
         host_keys=section.take("host_keys", read.choice("accept-new", "strict"), default.host_keys),
         known_hosts=section.take("known_hosts", read.local_path(base, must_exist=False), _home(default.known_hosts)),
@@ -175,7 +175,7 @@ def _node(nodes: Section, name: str, common: tuple[PurePosixPath, ...]) -> NodeC
         name=name,
         address=address,
         advertise=section.take("advertise", read.address(), address),
-        port=section.take("port", _PORT, default.port),
+        port=section.take("port", PORT, default.port),
         manager=section.take("manager", _BOOLEAN, default.manager),
         data_dirs=_data_dirs(section, common),
         cores=section.take("cores", read.integer(1, 1024), default.cores),
@@ -303,20 +303,18 @@ def _logs(section: Section) -> LogsConfig:
 def _ports(section: Section) -> PortsConfig:
     default = _DEFAULT.ports
     return PortsConfig(
-        jupyter=section.take("jupyter", _PORT, default.jupyter),
-        spark_ui=section.take("spark_ui", _PORT, default.spark_ui),
-        app_ui=section.take("app_ui", _PORT, default.app_ui),
-        qfs_ui=section.take("qfs_ui", _PORT, default.qfs_ui),
-        hdfs_ui=section.take("hdfs_ui", _PORT, default.hdfs_ui),
-        history=section.take("history", _PORT, default.history),
+        jupyter=section.take("jupyter", PORT, default.jupyter),
+        spark_ui=section.take("spark_ui", PORT, default.spark_ui),
+        app_ui=section.take("app_ui", PORT, default.app_ui),
+        qfs_ui=section.take("qfs_ui", PORT, default.qfs_ui),
+        hdfs_ui=section.take("hdfs_ui", PORT, default.hdfs_ui),
+        history=section.take("history", PORT, default.history),
     )
 
 
 def _registry(section: Section) -> RegistryConfig:
     default = _DEFAULT.registry
-    return RegistryConfig(
-        port=section.take("port", _PORT, default.port), tls=section.take("tls", _BOOLEAN, default.tls)
-    )
+    return RegistryConfig(port=section.take("port", PORT, default.port), tls=section.take("tls", _BOOLEAN, default.tls))
 
 
 def _build(section: Section, base: Path) -> BuildConfig:
