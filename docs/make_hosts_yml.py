@@ -38,6 +38,9 @@ A task takes the first of these, and the first line that it says names it (on st
 
 The sample's machines do not exist: a task on a file that still has one of its addresses asks no machine (exit 2).
 
+Editors with the YAML language server complete and check the file by its JSON Schema,
+[hosts.schema.json](../sparkqfs/config/hosts.schema.json); the line `# yaml-language-server: …` at its head names it.
+
 - A key that is not listed here is an error, and so is one that is given twice. All faults are shown at once, with their
   lines.
 - `null` is the same as leaving the key out. "none" below means that there is no default value.

@@ -85,8 +85,8 @@ def _different_users(found: Sequence[Machine]) -> Problem:
     return _usage(f"different users: {said}", hint)
 
 
-def text_of(found: Sequence[Machine]) -> str:
-    """A small cluster file of these machines, the first of which is the manager."""
+def text_of(found: Sequence[Machine], schema: str | None = None) -> str:
+    """A small cluster file of these machines, the first of which is the manager. `schema`: its address, for editors."""
     nodes: dict[str, object] = {}
     for number, one in enumerate(found, start=1):
         more: dict[str, object] = {} if one.port is None else {"port": one.port}
@@ -95,4 +95,5 @@ def text_of(found: Sequence[Machine]) -> str:
     content: dict[str, object] = {"nodes": nodes}
     if found[0].user is not None:
         content["ssh"] = {"user": found[0].user}
-    return _HEAD + compact(content)
+    for_editors = f"# yaml-language-server: $schema={schema}\n" if schema is not None else ""
+    return for_editors + _HEAD + compact(content)

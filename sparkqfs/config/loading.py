@@ -49,8 +49,8 @@ _SHA256 = read.matching(r"[0-9a-fA-F]{64}", "64 hexadecimal digits")
 _IMAGE = read.matching(r"[a-z0-9][A-Za-z0-9._/:@-]{0,254}", "an image name such as debian:bookworm-slim")
 _SHARED_PATH = read.node_path("/media", "/mnt", "/srv")  # only a directory in it is made and owned
 _BOOLEAN = read.choice(True, False)
-_NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_SPARK_KEY = re.compile(r"spark\.[A-Za-z0-9._-]+", re.ASCII)
+NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+SPARK_KEY = re.compile(r"spark\.[A-Za-z0-9._-]+", re.ASCII)
 _DEFAULT = ClusterConfig(file=Path(), nodes=())
 _DEFAULT_DATA_DIRS = (PurePosixPath("/mnt/data"),)
 TARBALL_VARIABLE = "SPARKQFS_QFS_TARBALL"
@@ -65,7 +65,7 @@ def load_config(path: Path, env: Mapping[str, str] | None = None) -> ClusterConf
     table = read.read_tree(_read_text(path, faults), faults)
     faults.add_secrets(table)
     root = Section(faults, "", table)
-    config = _cluster(path, root, os.environ if env is None else env)
+    config = read_cluster(path, root, os.environ if env is None else env)
     faults.add_unknown_keys()
     check_addresses(config, faults)
     check_ports(config, faults)
@@ -95,7 +95,8 @@ def _read_text(path: Path, faults: Faults) -> str:
         faults.fatal(f"not UTF-8: byte 0x{content[failure.start]:02x}", line, "save the file as UTF-8")
 
 
-def _cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterConfig:
+def read_cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterConfig:
+    """What the file says, key by key; what must hold between keys is not looked at yet."""
     base = path.parent
     name = root.take("cluster", _CLUSTER, _DEFAULT.name)
     ssh = _ssh(root.section("ssh"), base)
@@ -159,7 +160,7 @@ def _nodes(root: Section) -> tuple[NodeConfig, ...]:
 
 
 def _node(nodes: Section, name: str, common: tuple[PurePosixPath, ...]) -> NodeConfig:
-    if not _NODE_NAME.fullmatch(name):
+    if not NODE_NAME.fullmatch(name):
         what = f"'{read.shown(name)}' cannot name a node; must be a-z, 0-9 and -, at most 63, with no dash at the ends"
         nodes.faults.add(f"nodes.{name}", what)
     given = nodes.value(name)
@@ -283,7 +284,7 @@ def _spark(section: Section) -> SparkConfig:
 def _spark_conf(section: Section) -> Iterator[tuple[str, str]]:
     setting = read.setting()
     for name in section.table.entries:
-        if not _SPARK_KEY.fullmatch(name):
+        if not SPARK_KEY.fullmatch(name):
             section.faults.add(read.join(section.path, name), "not a Spark setting; its name must start with `spark.`")
         elif section.value(name) is None:
             section.faults.add(read.join(section.path, name), "has no value; must be text or a number")

@@ -182,9 +182,8 @@ def test_the_wheel_has_nothing_beside_the_package(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"sparkqfs", f"sparkqfs-{__version__}.dist-info"}
     assert not [name for name in names if "__pycache__" in name or "/." in name]
-    ours = {
-        path.relative_to(ROOT).as_posix() for path in (ROOT / "sparkqfs").rglob("*") if path.suffix in (".py", ".sh")
-    }
+    sources = {path for path in (ROOT / "sparkqfs").rglob("*") if path.suffix in (".py", ".sh", ".json")}
+    ours = {path.relative_to(ROOT).as_posix() for path in sources}
     top = {f"sparkqfs/_tree/{name}" for name in ("tasks.py", "hosts.yml")}
     assert ours | top == {
         name for name in names if name.startswith("sparkqfs/") and not is_in_a_folder_of_the_top(name)

@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "remote",
         "streams",
         "topology",
+        "tree",
     },
     "report": {"durable", "errors", "facts", "plan", "report", "streams", "tree"},
     "local": {"archives", "config", "durable", "errors", "local", "topology", "tree"},

@@ -15,11 +15,14 @@ from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.jobs.cluster import whole
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.tree import PACKAGE
+
+_SCHEMA = (PACKAGE / "config" / "hosts.schema.json").as_uri()
 
 
 def planned(path: Path, words: Sequence[str], user: str | None) -> JobResult:
     """What would be written."""
-    text = text_of(machines(words, user))
+    text = text_of(machines(words, user), _SCHEMA)
     _check_free(path)
     outcomes = (Outcome(subject=str(path), state="planned"),)
     return JobResult(task="new", outcomes=outcomes, text=text.rstrip("\n"), document={"file": str(path), "text": text})
@@ -27,7 +30,7 @@ def planned(path: Path, words: Sequence[str], user: str | None) -> JobResult:
 
 def write(path: Path, words: Sequence[str], user: str | None) -> None:
     """Write the file, unless there is one. Raises `ConfigError`, and leaves nothing then."""
-    text = text_of(machines(words, user))
+    text = text_of(machines(words, user), _SCHEMA)
     _check_free(path)
     try:
         with path.open("x", encoding="utf-8") as file:
