@@ -141,11 +141,13 @@ def ask_word(question: str) -> str:
 
 def load(given: Flags, *, erases: bool = False) -> ClusterConfig:
     """The cluster of these flags, after its file was named on standard error. Raises `ConfigError`."""
-    from sparkqfs.config.finding import check_may_erase, check_not_sample
+    from sparkqfs.config.finding import OWN_FILE, check_may_erase, check_not_sample
     from sparkqfs.config.loading import load_config
-    from sparkqfs.report.reporter import plain
+    from sparkqfs.report.reporter import name_file, plain
 
     file = cluster_file(given.hosts)
+    if file.path.name == OWN_FILE:
+        name_file(OWN_FILE)
     if erases:
         check_may_erase(file)
     config = load_config(file.path)

@@ -35,10 +35,21 @@ def plain(text: str) -> str:
 
 
 _CALL = re.compile(r"\binvoke (?=[a-z])")
+_FILE = re.compile(r"(?<![\w./-])hosts\.yml\b")
+_found_file = ["hosts.yml"]
+
+
+def name_file(name: str) -> None:
+    """What messages of this command line call the cluster file, which they know as hosts.yml."""
+    _found_file[0] = name
 
 
 def as_called(text: str, *, is_installed: bool = IS_INSTALLED) -> str:
-    """Text of ours that names commands: without a clone there is no tasks.py for `invoke`, only our own program."""
+    """Text of ours with its commands and the cluster file as they are here.
+
+    Without a clone there is no tasks.py for `invoke`, only our own program.
+    """
+    text = _FILE.sub(lambda _: _found_file[0], text)
     return _CALL.sub("sparkqfs ", text) if is_installed else text
 
 
@@ -291,7 +302,7 @@ class Reporter:
             add("Storage", f"{storage['kind']} {storage.get('error', '')}")
         absent = document.get("expected_absent")
         if isinstance(absent, list) and absent:
-            add("Absent", f"{', '.join(absent)}, as expected since a restore: take it out of hosts.yml")
+            add("Absent", as_called(f"{', '.join(absent)}, as expected since a restore: take it out of hosts.yml"))
         history = document.get("history")
         for app in history.get("finished", ()) if isinstance(history, dict) else ():
             add("Ended" if app["state"] == "FINISHED" else "Lost", f"{app['name']}  {app['link'] or app['id']}")
