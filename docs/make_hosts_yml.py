@@ -34,10 +34,11 @@ A task takes the first of these, and the first line that it says names it (on st
 1. `--hosts FILE`, then `SPARKQFS_HOSTS`;
 2. `sparkqfs.yml`, your own file, in the current directory; git ignores it;
 3. `hosts.yml` in the current directory, unless it is the annotated sample of the repository;
-4. `sparkqfs.yml` in the nearest directory above. `invoke purge` and whatever is given `--erase` take none from above.
+4. `sparkqfs.yml` in the nearest directory above, if it is yours or root's. `invoke purge` and whatever is given
+   `--erase` take none from above.
 
-These pages call it hosts.yml, whatever its name. The sample's machines do not exist: a task on a file that still has one
-of its addresses asks no machine (exit 2).
+These pages call it hosts.yml, whatever its name. The sample's machines do not exist: a task on a file that still has
+one of its addresses asks no machine (exit 2).
 
 Editors with the YAML language server complete and check the file by its JSON Schema,
 [hosts.schema.json](../sparkqfs/config/hosts.schema.json); the line `# yaml-language-server: …` at its head names it.

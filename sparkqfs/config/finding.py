@@ -29,7 +29,8 @@ class ClusterFile(NamedTuple):
 def find() -> ClusterFile:
     """One's own file of this directory or the nearest above; `hosts.yml` of this directory comes between.
 
-    When there is none: `hosts.yml`, the sample or a file that is not there.
+    When there is none: `hosts.yml`, the sample or a file that is not there. Raises `ConfigError` when the one above
+    belongs to somebody else, who could send your data to machines of theirs.
     """
     try:
         here = Path.cwd()
@@ -41,7 +42,18 @@ def find() -> ClusterFile:
         return ClusterFile(Path(SAMPLE_FILE))
     above = (folder / OWN_FILE for folder in here.parents)
     found = next((path for path in above if os.path.isfile(path)), None)  # noqa: PTH113 - raises nothing
-    return ClusterFile(found, is_above=True) if found else ClusterFile(Path(SAMPLE_FILE))
+    if found is None:
+        return ClusterFile(Path(SAMPLE_FILE))
+    if found.stat().st_uid not in _trusted():
+        what = f"{found} belongs to another user, and it is not in this directory"
+        raise ConfigError(Problem(what=what, hint=f"if you mean this cluster: --hosts {found}", code=ExitCode.USAGE))
+    return ClusterFile(found, is_above=True)
+
+
+def _trusted() -> set[int]:
+    """Oneself and root; for root by sudo also who called it."""
+    asked = os.environ.get("SUDO_UID", "")
+    return {0, os.geteuid(), *([int(asked)] if os.geteuid() == 0 and asked.isdecimal() else [])}
 
 
 def _is_sample_text(path: Path) -> bool:
