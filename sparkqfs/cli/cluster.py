@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     },
 )
 def new(given: Flags, addresses: str, user: str | None = None, file: str = "sparkqfs.yml") -> None:
-    """Write a small cluster file for these machines, look at them, and say what they lack."""
+    """Write a small cluster file for these machines, look at them, and say what they lack.
+
+    For example: new 192.168.1.11 192.168.1.12 192.168.1.13:2222 --user pi
+    """
     with reporting(given, "new") as reporter:
         from sparkqfs.jobs.cluster import new as job
 

@@ -33,20 +33,28 @@ def write(path: Path, words: Sequence[str], user: str | None) -> None:
     text = text_of(machines(words, user), _SCHEMA)
     _check_free(path)
     try:
-        with path.open("x", encoding="utf-8") as file:
+        file = path.open("x", encoding="utf-8")
+    except OSError as error:
+        _check_free(path)
+        raise _unwritten(path, error) from error
+    try:
+        with file:
             file.write(text)
             file.flush()
             durable.sync(file.fileno())
         durable.sync_directory(path.parent)
-    except FileExistsError:
-        _check_free(path)
     except OSError as error:
-        raise ConfigError(Problem(what=f"{path}: cannot be written: {error.strerror}")) from error
+        path.unlink()
+        raise _unwritten(path, error) from error
     try:
         check_not_sample(load_config(path))
     except ClusterError:
         path.unlink()
         raise
+
+
+def _unwritten(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(Problem(what=f"{path}: cannot be written: {error.strerror}"))
 
 
 def _check_free(path: Path) -> None:
