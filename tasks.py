@@ -8,6 +8,7 @@ from sparkqfs import streams
 from sparkqfs.cli import backup, cluster, files, help_flag, local, measuring, programs, storage, watching
 
 ns = Collection(
+    cluster.new,
     cluster.prep,
     cluster.swarm,
     cluster.build,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from invoke import Program
 from invoke.exceptions import Exit, ParseError
@@ -11,6 +10,7 @@ from invoke.exceptions import Exit, ParseError
 from sparkqfs import __version__
 from sparkqfs.errors import ExitCode
 from sparkqfs.streams import exit_code_of
+from sparkqfs.tree import TREE
 
 
 class SparkqfsProgram(Program):  # type: ignore[misc]
@@ -32,12 +32,11 @@ class SparkqfsProgram(Program):  # type: ignore[misc]
 
 
 def main() -> None:
-    """Run the tasks of the work tree's tasks.py, from any directory.
+    """Run the tasks of our tasks.py, in the clone or in the wheel, from any directory.
 
     Invoke would compile the package at every start: unless told otherwise it keeps Python from writing compiled files.
     """
-    root = Path(__file__).resolve().parent.parent
     compiled = [] if sys.dont_write_bytecode else ["--write-pyc"]
-    words = [sys.argv[0], "--search-root", str(root), *compiled, *sys.argv[1:]]
+    words = [sys.argv[0], "--search-root", str(TREE), *compiled, *sys.argv[1:]]
     program = SparkqfsProgram(name="sparkqfs", binary="sparkqfs", version=__version__)
     sys.exit(exit_code_of(lambda: program.run(words)))

@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkqfs.cli.flags import Flags, cluster_task, names
-from sparkqfs.cli.running import reporter_of, run
+from sparkqfs.cli.flags import Flags, cluster_task, names, offline_task
+from sparkqfs.cli.running import cluster_file, end_with, opened, reporter_of, reporting, run
 
 if TYPE_CHECKING:
     from sparkqfs.jobs.session import Session
     from sparkqfs.plan.steps import JobResult
+
+
+@offline_task(
+    "dry_run",
+    "sudo_password_file",
+    positional=["addresses"],
+    many="addresses",
+    help={
+        "addresses": "machines, the first is the manager: HOST, USER@HOST or USER@HOST:PORT",
+        "user": "user to log in as, on machines that are named without one",
+        "file": "the file that is written, where there is none",
+    },
+)
+def new(given: Flags, addresses: str, user: str | None = None, file: str = "sparkqfs.yml") -> None:
+    """Write a small cluster file for these machines, look at them, and say what they lack.
+
+    For example: new 192.168.1.11 192.168.1.12 192.168.1.13:2222 --user pi
+    """
+    with reporting(given, "new") as reporter:
+        from sparkqfs.jobs.cluster import new as job
+
+        path = Path(file)
+        if given.dry_run:
+            result = job.planned(path, names(addresses), user)
+        else:
+            job.write(path, names(addresses), user)
+            with opened(replace(given, hosts=str(path)), reporter.event) as session:
+                result = job.look(session, is_found=cluster_file(None).path == path)
+        reporter.result(result)
+    end_with(result)
 
 
 @cluster_task(

@@ -22,7 +22,8 @@ class Flags:
     """The shared flags of one command; what its task does not have is as if it were not given."""
 
     hosts: str | None = field(
-        default=None, metadata={"help": "cluster file (default: $SPARKQFS_HOSTS, else hosts.yml)"}
+        default=None,
+        metadata={"help": "cluster file (default: $SPARKQFS_HOSTS, else sparkqfs.yml here or above, else hosts.yml)"},
     )
     only: str | None = field(default=None, metadata={"help": "node names, comma-separated"})
     dry_run: bool = field(default=False, metadata={"help": "say what would be done, change nothing"})
@@ -49,9 +50,9 @@ def cluster_task(*more: str, help: Mapping[str, str] | None = None, **options: A
     return _task((*OF_A_CLUSTER, *more), help or {}, options)
 
 
-def offline_task(*, help: Mapping[str, str] | None = None, **options: Any) -> Callable[[Body], Any]:
-    """As `cluster_task`, for a task that opens no cluster."""
-    return _task(OF_A_REPORT, help or {}, options)
+def offline_task(*more: str, help: Mapping[str, str] | None = None, **options: Any) -> Callable[[Body], Any]:
+    """As `cluster_task`, for a task that takes no cluster file."""
+    return _task((*OF_A_REPORT, *more), help or {}, options)
 
 
 def _task(shared: tuple[str, ...], help: Mapping[str, str], options: Mapping[str, Any]) -> Callable[[Body], Any]:

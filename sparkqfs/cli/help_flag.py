@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,14 +38,17 @@ class HelpfulTask(Task):  # type: ignore[misc]
     show_help: Callable[[], None] | None = None
     word: str | None = None
     """The flag that can be given as a word, without its name: `backup TO` is `backup --to TO`."""
+    many: str | None = None
+    """The positional argument of which there may be several words, `new A B C`; its value is these with commas."""
     called: frozenset[str] = frozenset()
     """The task's names in a command line."""
     others: frozenset[str] = frozenset()
     """The names of all tasks, with which the next task begins."""
 
-    def __init__(self, *args: Any, word: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, word: str | None = None, many: str | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.word = word
+        self.many = many
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         """The task's own, and the flag. Invoke takes the texts out of `help` as it reads them; they are kept."""
@@ -54,16 +58,30 @@ class HelpfulTask(Task):  # type: ignore[misc]
         for argument in found:
             if argument.name == self.word:  # Invoke insists on each word that may be given without a flag
                 argument.positional = has_word(sys.argv[1:], self.called, self.others, found)
+        if self.many is not None:  # Invoke knows no argument that takes all words
+            count = len(bare_words(sys.argv[1:], self.called, self.others, found))
+            found += [Argument(name=f"{self.many}_{number}", positional=True) for number in range(2, count + 1)]
         return found if self.show_help is None else [*found, HelpFlag(self.show_help)]
 
     def __call__(self, *args: Any, help: bool = False, **kwargs: Any) -> Any:
         """Run the body, which knows nothing of the flag."""
+        if self.many is not None:
+            more = [key for key in kwargs if re.fullmatch(rf"{self.many}_[0-9]+", key)]
+            kwargs[self.many] = ",".join([kwargs[self.many], *(kwargs.pop(key) for key in more)])
         return super().__call__(*args, **kwargs)
 
 
 def has_word(words: list[str], called: frozenset[str], others: frozenset[str], arguments: list[Argument]) -> bool:
     """Whether a task of these names is given a word without a flag in a command line."""
+    return bool(bare_words(words, called, others, arguments))
+
+
+def bare_words(
+    words: list[str], called: frozenset[str], others: frozenset[str], arguments: list[Argument]
+) -> list[str]:
+    """What a task of these names is given in a command line that is neither a flag nor a flag's value."""
     valued = {flag for one in arguments if one.takes_value for flag in flags_of(one)}
+    found: list[str] = []
     is_within = is_value = False
     for word in words:
         if is_value:
@@ -71,9 +89,9 @@ def has_word(words: list[str], called: frozenset[str], others: frozenset[str], a
         elif word in others:
             is_within = word in called
         elif is_within and not word.startswith("-"):
-            return True
+            found.append(word)
         is_value = is_within and word in valued
-    return False
+    return found
 
 
 def flags_of(argument: Argument) -> list[str]:

@@ -22,6 +22,7 @@ from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.streams import CannotWrite, NobodyReads, tell, to_nowhere
 
 if TYPE_CHECKING:
+    from sparkqfs.config.finding import ClusterFile
     from sparkqfs.config.model import ClusterConfig
     from sparkqfs.jobs.session import OnEvent, Session
     from sparkqfs.plan.steps import JobResult
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
     Job = Callable[[Session], JobResult]
 
 
-def hosts_file(hosts: str | None) -> Path:
+def cluster_file(hosts: str | None) -> ClusterFile:
     """The one cluster of this command line: `build push --hosts X` means X for both tasks.
 
     Raises `ConfigError` when the command line names two.
     """
-    return Path(_only_value("--hosts", hosts, "one cluster") or os.environ.get("SPARKQFS_HOSTS") or "hosts.yml")
+    from sparkqfs.config.finding import ClusterFile, find
+
+    named = _only_value("--hosts", hosts, "one cluster") or os.environ.get("SPARKQFS_HOSTS")
+    return ClusterFile(Path(named)) if named else find()
 
 
 def _only_value(flag: str, given: str | None, one: str) -> str | None:
@@ -135,17 +139,36 @@ def ask_word(question: str) -> str:
     return input().strip()
 
 
+def load(given: Flags, *, erases: bool = False) -> ClusterConfig:
+    """The cluster of these flags, after its file was named on standard error. Raises `ConfigError`."""
+    from sparkqfs.config.finding import OWN_FILE, check_may_erase, check_not_sample
+    from sparkqfs.config.loading import load_config
+    from sparkqfs.report.reporter import name_file, plain
+
+    file = cluster_file(given.hosts)
+    if file.path.name == OWN_FILE:
+        name_file(OWN_FILE)
+    if erases:
+        check_may_erase(file)
+    config = load_config(file.path)
+    check_not_sample(config)
+    tell(f"cluster file: {plain(str(file.path))}\n")
+    return config
+
+
 @contextlib.contextmanager
 def opened(
-    given: Flags, on_event: OnEvent, adapt: Callable[[ClusterConfig], ClusterConfig] = lambda config: config
+    given: Flags,
+    on_event: OnEvent,
+    adapt: Callable[[ClusterConfig], ClusterConfig] = lambda config: config,
+    *,
+    erases: bool = False,
 ) -> Iterator[Session]:
     """The cluster of these flags. What talks to machines is imported when its hosts.yml was found right.
 
-    `adapt` makes of that the cluster that the task is for.
+    `adapt` makes of that the cluster that the task is for. `erases`: a file above the current directory is not taken.
     """
-    from sparkqfs.config.loading import load_config
-
-    config = adapt(load_config(hosts_file(given.hosts)))
+    config = adapt(load(given, erases=erases))
     password = sudo_password(given.sudo_password_file)
 
     from sparkqfs.clients.connect import open_clients
@@ -161,11 +184,12 @@ def run(
     given: Flags,
     *,
     lock: bool = False,
+    erases: bool = False,
     adapt: Callable[[ClusterConfig], ClusterConfig] = lambda config: config,
 ) -> None:
     """Load, open, run one job, report, exit. `lock`: other runs that change the cluster are kept out meanwhile."""
     with reporting(given, name) as reporter:
-        with opened(given, reporter.event, adapt) as session:
+        with opened(given, reporter.event, adapt, erases=erases) as session:
             from sparkqfs.jobs.session import cluster_lock
 
             locked = lock and not given.dry_run

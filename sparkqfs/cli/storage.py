@@ -30,10 +30,11 @@ def run_guarded(
     given: Flags,
     *,
     lock: bool,
+    erases: bool = False,
     adapt: Callable[[ClusterConfig], ClusterConfig] = lambda config: config,
 ) -> None:
     """As `run`, but `--yes` answers no question."""
-    run(name, job, replace(given, yes=False), lock=lock, adapt=adapt)
+    run(name, job, replace(given, yes=False), lock=lock, erases=erases, adapt=adapt)
 
 
 @cluster_task("dry_run", "yes", help={"erase": ERASE, "no_backup": NO_BACKUP})
@@ -45,7 +46,7 @@ def init_qfs(given: Flags, erase: str | None = None, no_backup: bool = False) ->
 
         return storage.init(session, erase_name=erase, no_backup=no_backup, task="init-qfs")
 
-    run_guarded("init-qfs", job, given, lock=True)
+    run_guarded("init-qfs", job, given, lock=True, erases=erase is not None)
 
 
 @cluster_task("dry_run", "yes", help={"erase": ERASE, "no_backup": NO_BACKUP})
@@ -57,7 +58,7 @@ def init_storage(given: Flags, erase: str | None = None, no_backup: bool = False
 
         return storage.init(session, erase_name=erase, no_backup=no_backup)
 
-    run_guarded("init-storage", job, given, lock=True)
+    run_guarded("init-storage", job, given, lock=True, erases=erase is not None)
 
 
 @cluster_task("dry_run", "yes", help={"erase": "the cluster's name", "no_backup": NO_BACKUP})
@@ -69,7 +70,7 @@ def purge(given: Flags, erase: str | None = None, no_backup: bool = False) -> No
 
         return storage.purge(session, erase_name=erase, no_backup=no_backup)
 
-    run_guarded("purge", job, given, lock=erase is not None)
+    run_guarded("purge", job, given, lock=erase is not None, erases=True)
 
 
 @cluster_task(

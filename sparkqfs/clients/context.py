@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import tarfile
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import IO
 
-from sparkqfs import topology
+from sparkqfs import archives, topology
+from sparkqfs.archives import Member
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.tree import IS_INSTALLED, PACKAGE, TREE
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-"""The work tree: images, templates and notebooks are files beside the package."""
-
-
-RUNTIME = ROOT / "runtime"
+RUNTIME = TREE / "runtime"
 """What runs in the containers."""
-HADOOP_LOCK = ROOT / "docker" / topology.WORKER_NODE / "hadoop.lock"
+HADOOP_LOCK = TREE / "docker" / topology.WORKER_NODE / "hadoop.lock"
 """Hadoop's servers: one jar a line, its SHA-256 and its path in Maven Central."""
 RECIPES = frozenset({"hadoop.lock", "hadoop.pom.xml"})
 """Files of docker/worker-node that say what is downloaded: what they say counts by `StorageParts.digest`."""
 
 
+_INCOMPLETE = (
+    "the package is not whole: install it again" if IS_INSTALLED else "run from a complete clone of the repository"
+)
 SHARED_MODULES = ("__init__.py", "durable.py", "errors.py", "streams.py", "topology.py")
 """Of sparkqfs/, in the images as here; and all of sparkqfs/files."""
 
@@ -46,32 +44,32 @@ class Context:
     """One image's build context."""
 
     name: str
-    members: tuple[tuple[str, Path | bytes, int], ...]
-    """(path in the tar, file or bytes, mode), sorted."""
+    members: tuple[Member, ...]
+    """Sorted but for what comes last and does not count by its bytes."""
     digest: str
 
 
 def templates() -> dict[str, str]:
     """The daemons' configuration templates, by file name."""
     return {
-        path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "stack").iterdir()) if path.is_file()
+        path.name: path.read_text(encoding="utf-8") for path in sorted((TREE / "stack").iterdir()) if path.is_file()
     }
 
 
 def make_context(config: ClusterConfig, name: str, parts: StorageParts | None) -> Context:
     """The context of one image. `parts` count by their digest, certificates and build output do not count."""
-    folder = ROOT / "docker" / name
+    folder = TREE / "docker" / name
     for needed in (folder, RUNTIME):
         if not needed.is_dir():
-            raise ClusterError(Problem(what=f"{needed} is missing", hint="run from a complete clone of the repository"))
-    members: list[tuple[str, Path | bytes, int]] = []
+            raise ClusterError(Problem(what=f"{needed} is missing", hint=_INCOMPLETE))
+    members: list[Member] = []
     members += _files(folder, folder)
     if name == topology.JUPYTER_SERVER:
         members.append(("notebooks/.keep", b"", 0o644))
-        members += [(f"notebooks/{path.name}", path, 0o644) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+        members += [(f"notebooks/{path.name}", path, 0o644) for path in sorted((TREE / "notebooks").glob("*.ipynb"))]
     if name == topology.WORKER_NODE:
-        members += _files(RUNTIME, ROOT)
-        members += [(str(path.relative_to(ROOT)), path, 0o644) for path in _shared_modules()]
+        members += _files(RUNTIME, TREE)
+        members += [(path.relative_to(PACKAGE.parent).as_posix(), path, 0o644) for path in _shared_modules()]
     hasher = hashlib.sha256()
     for arc, content, mode in members:
         payload = content.read_bytes() if isinstance(content, Path) else content
@@ -87,31 +85,20 @@ def make_context(config: ClusterConfig, name: str, parts: StorageParts | None) -
     return Context(name, tuple(members), hasher.hexdigest())
 
 
-def _files(folder: Path, root: Path) -> list[tuple[str, Path | bytes, int]]:
-    """All files below a folder but what tools leave there, named from `root` on; executable for all or for nobody."""
-    return [
-        (str(path.relative_to(root)), path, 0o755 if path.stat().st_mode & 0o100 else 0o644)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in RECIPES and not _is_left(path.relative_to(folder))
-    ]
-
-
-def _is_left(path: PurePath) -> bool:
-    """Caches, an editor's copies, a memory image: no part of the tree."""
-    is_hidden = any(part.startswith(".") or part in ("__pycache__", "core") for part in path.parts)
-    return is_hidden or path.name.endswith("~")
+def _files(folder: Path, root: Path) -> list[Member]:
+    """What `archives.files` has, without what only says what is downloaded."""
+    return [member for member in archives.files(folder, root) if PurePath(member[0]).name not in RECIPES]
 
 
 def _shared_modules() -> list[Path]:
     """What the runtime imports of this package: standard library only, kept so by tests/unit/test_architecture.py."""
-    package = ROOT / "sparkqfs"
-    return sorted([*(package / name for name in SHARED_MODULES), *(package / "files").glob("*.py")])
+    return sorted([*(PACKAGE / name for name in SHARED_MODULES), *(PACKAGE / "files").glob("*.py")])
 
 
 def packages_context(config: ClusterConfig, requirements: Sequence[str] = (), free: Sequence[str] = ()) -> Context:
     """The context of the layer with the user's packages; its digest is that of the recipe alone."""
-    recipe = ROOT / "docker" / topology.PACKAGES / "Dockerfile"
-    members: list[tuple[str, Path | bytes, int]] = [("Dockerfile", recipe, 0o644), ("ca/.keep", b"", 0o644)]
+    recipe = TREE / "docker" / topology.PACKAGES / "Dockerfile"
+    members: list[Member] = [("Dockerfile", recipe, 0o644), ("ca/.keep", b"", 0o644)]
     members += [
         (f"{name}.txt", "".join(f"{line}\n" for line in lines).encode(), 0o644)
         for name, lines in (("requirements", requirements), ("free", free))
@@ -122,17 +109,4 @@ def packages_context(config: ClusterConfig, requirements: Sequence[str] = (), fr
 
 def tar_of(context: Context) -> IO[bytes]:
     """The context as an uncompressed tar in a temporary file, rewound. The same files give the same bytes."""
-    out: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for arc, content, mode in context.members:
-            info = tarfile.TarInfo(arc)
-            info.mode = mode
-            if isinstance(content, Path):
-                info.size = content.stat().st_size
-                with content.open("rb") as file:
-                    tar.addfile(info, file)
-            else:
-                info.size = len(content)
-                tar.addfile(info, io.BytesIO(content))
-    out.seek(0)
-    return out
+    return archives.tar_of(context.members)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from ipaddress import IPv4Network, ip_address
+from pathlib import Path
 from typing import get_args
 
 from sparkqfs import topology
@@ -18,10 +19,23 @@ def too_many(wanted: Redundancy, node_count: int) -> str:
     return f"{what} {wanted.nodes} nodes; there {'is' if node_count == 1 else 'are'} {node_count}"
 
 
+def addresses_needed(node_count: int) -> int:
+    """Of the overlay: three a node and eight more."""
+    return 3 * node_count + 8
+
+
+def default_subnet(node_count: int) -> str:
+    """The model's own up to 82 nodes, above that the smallest network around it that has room."""
+    subnet = IPv4Network(ClusterConfig(file=Path(), nodes=()).subnet)
+    while subnet.num_addresses - 2 < addresses_needed(node_count) and subnet.prefixlen > 8:
+        subnet = subnet.supernet()
+    return str(subnet)
+
+
 def check_addresses(config: ClusterConfig, faults: Faults) -> None:
     owners: dict[str, str] = {}
     subnet = IPv4Network(config.subnet)
-    room, needed = subnet.num_addresses - 2, 3 * len(config.nodes) + 8
+    room, needed = subnet.num_addresses - 2, addresses_needed(len(config.nodes))
     is_subnet_read = not _has_fault(faults, "subnet")
     if room < needed and is_subnet_read:
         faults.add("subnet", f"{subnet} has {max(room, 0)} addresses; {len(config.nodes)} nodes need {needed}")

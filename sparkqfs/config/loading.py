@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import get_args
 
 from sparkqfs.config import reading as read
-from sparkqfs.config.between import check_addresses, check_layout, check_paths, check_ports, too_many
+from sparkqfs.config.between import check_addresses, check_layout, check_paths, check_ports, default_subnet, too_many
 from sparkqfs.config.model import (
     BuildConfig,
     ClusterConfig,
@@ -39,18 +39,18 @@ from sparkqfs.config.redundancy import Redundancy, fitting
 from sparkqfs.config.requirements import take_requirements
 from sparkqfs.errors import ExitCode, Problem
 
-_PORT = read.integer(1, 65535)
+PORT = read.integer(1, 65535)
 _ID = read.integer(1, 2**31 - 1)
 _ACCOUNT = read.matching(r"(?!root$)[a-z_][a-z0-9_-]{0,31}", "a name of a-z, 0-9, - and _, not root, at most 32")
-_LOGIN = read.matching(r"[A-Za-z_][A-Za-z0-9._-]{0,31}", "a user name of letters, digits and ._-, at most 32")
+LOGIN = read.matching(r"[A-Za-z_][A-Za-z0-9._-]{0,31}", "a user name of letters, digits and ._-, at most 32")
 _CLUSTER = read.matching(r"[a-z][a-z0-9-]{0,30}", "a name of a-z, 0-9 and -, starting with a letter, at most 31")
 _VERSION = read.matching(r"[0-9]+(\.[0-9]+){1,3}([-+.][A-Za-z0-9.]{1,20})?", "a version such as 2.2.8", numbers=True)
 _SHA256 = read.matching(r"[0-9a-fA-F]{64}", "64 hexadecimal digits")
 _IMAGE = read.matching(r"[a-z0-9][A-Za-z0-9._/:@-]{0,254}", "an image name such as debian:bookworm-slim")
 _SHARED_PATH = read.node_path("/media", "/mnt", "/srv")  # only a directory in it is made and owned
 _BOOLEAN = read.choice(True, False)
-_NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_SPARK_KEY = re.compile(r"spark\.[A-Za-z0-9._-]+", re.ASCII)
+NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+SPARK_KEY = re.compile(r"spark\.[A-Za-z0-9._-]+", re.ASCII)
 _DEFAULT = ClusterConfig(file=Path(), nodes=())
 _DEFAULT_DATA_DIRS = (PurePosixPath("/mnt/data"),)
 TARBALL_VARIABLE = "SPARKQFS_QFS_TARBALL"
@@ -65,7 +65,7 @@ def load_config(path: Path, env: Mapping[str, str] | None = None) -> ClusterConf
     table = read.read_tree(_read_text(path, faults), faults)
     faults.add_secrets(table)
     root = Section(faults, "", table)
-    config = _cluster(path, root, os.environ if env is None else env)
+    config = read_cluster(path, root, os.environ if env is None else env)
     faults.add_unknown_keys()
     check_addresses(config, faults)
     check_ports(config, faults)
@@ -76,7 +76,7 @@ def load_config(path: Path, env: Mapping[str, str] | None = None) -> ClusterConf
 
 
 def _read_text(path: Path, faults: Faults) -> str:
-    hint = "name the cluster file with --hosts"
+    hint = "name the cluster file with --hosts; `invoke new ADDRESS…` writes one"
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
@@ -95,7 +95,8 @@ def _read_text(path: Path, faults: Faults) -> str:
         faults.fatal(f"not UTF-8: byte 0x{content[failure.start]:02x}", line, "save the file as UTF-8")
 
 
-def _cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterConfig:
+def read_cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterConfig:
+    """What the file says, key by key; what must hold between keys is not looked at yet."""
     base = path.parent
     name = root.take("cluster", _CLUSTER, _DEFAULT.name)
     ssh = _ssh(root.section("ssh"), base)
@@ -108,7 +109,7 @@ def _cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterConfig
         owner=_owner(root.section("owner")),
         notebooks=_notebooks(root.section("notebooks")),
         network=root.take("network", read.choice("overlay", "host"), _DEFAULT.network),
-        subnet=root.take("subnet", read.subnet(), _DEFAULT.subnet),
+        subnet=root.take("subnet", read.subnet(), default_subnet(len(nodes))),
         storage=_storage(root.section("storage"), base, env, len(nodes)),
         spark=_spark(root.section("spark")),
         logs=_logs(root.section("logs")),
@@ -124,8 +125,8 @@ def _cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterConfig
 def _ssh(section: Section, base: Path) -> SshConfig:
     default = _DEFAULT.ssh
     return SshConfig(
-        user=section.take("user", _LOGIN, default.user),
-        port=section.take("port", _PORT, default.port),
+        user=section.take("user", LOGIN, default.user),
+        port=section.take("port", PORT, default.port),
         key=section.take("key", read.local_path(base), default.key),
         host_keys=section.take("host_keys", read.choice("accept-new", "strict"), default.host_keys),
         known_hosts=section.take("known_hosts", read.local_path(base, must_exist=False), _home(default.known_hosts)),
@@ -159,7 +160,7 @@ def _nodes(root: Section) -> tuple[NodeConfig, ...]:
 
 
 def _node(nodes: Section, name: str, common: tuple[PurePosixPath, ...]) -> NodeConfig:
-    if not _NODE_NAME.fullmatch(name):
+    if not NODE_NAME.fullmatch(name):
         what = f"'{read.shown(name)}' cannot name a node; must be a-z, 0-9 and -, at most 63, with no dash at the ends"
         nodes.faults.add(f"nodes.{name}", what)
     given = nodes.value(name)
@@ -175,7 +176,7 @@ def _node(nodes: Section, name: str, common: tuple[PurePosixPath, ...]) -> NodeC
         name=name,
         address=address,
         advertise=section.take("advertise", read.address(), address),
-        port=section.take("port", _PORT, default.port),
+        port=section.take("port", PORT, default.port),
         manager=section.take("manager", _BOOLEAN, default.manager),
         data_dirs=_data_dirs(section, common),
         cores=section.take("cores", read.integer(1, 1024), default.cores),
@@ -283,7 +284,7 @@ def _spark(section: Section) -> SparkConfig:
 def _spark_conf(section: Section) -> Iterator[tuple[str, str]]:
     setting = read.setting()
     for name in section.table.entries:
-        if not _SPARK_KEY.fullmatch(name):
+        if not SPARK_KEY.fullmatch(name):
             section.faults.add(read.join(section.path, name), "not a Spark setting; its name must start with `spark.`")
         elif section.value(name) is None:
             section.faults.add(read.join(section.path, name), "has no value; must be text or a number")
@@ -303,20 +304,18 @@ def _logs(section: Section) -> LogsConfig:
 def _ports(section: Section) -> PortsConfig:
     default = _DEFAULT.ports
     return PortsConfig(
-        jupyter=section.take("jupyter", _PORT, default.jupyter),
-        spark_ui=section.take("spark_ui", _PORT, default.spark_ui),
-        app_ui=section.take("app_ui", _PORT, default.app_ui),
-        qfs_ui=section.take("qfs_ui", _PORT, default.qfs_ui),
-        hdfs_ui=section.take("hdfs_ui", _PORT, default.hdfs_ui),
-        history=section.take("history", _PORT, default.history),
+        jupyter=section.take("jupyter", PORT, default.jupyter),
+        spark_ui=section.take("spark_ui", PORT, default.spark_ui),
+        app_ui=section.take("app_ui", PORT, default.app_ui),
+        qfs_ui=section.take("qfs_ui", PORT, default.qfs_ui),
+        hdfs_ui=section.take("hdfs_ui", PORT, default.hdfs_ui),
+        history=section.take("history", PORT, default.history),
     )
 
 
 def _registry(section: Section) -> RegistryConfig:
     default = _DEFAULT.registry
-    return RegistryConfig(
-        port=section.take("port", _PORT, default.port), tls=section.take("tls", _BOOLEAN, default.tls)
-    )
+    return RegistryConfig(port=section.take("port", PORT, default.port), tls=section.take("tls", _BOOLEAN, default.tls))
 
 
 def _build(section: Section, base: Path) -> BuildConfig:

@@ -269,7 +269,8 @@ class ClusterConfig:
     network: Literal["overlay", "host"] = "overlay"
     """`overlay` is a network of the cluster's own; `host` uses the machines' addresses, without a fence."""
     subnet: str = "10.20.30.0/24"
-    """Overlay subnet: private IPv4, free on all nodes, with 3 addresses a node and 8 more."""
+    """Overlay subnet: private IPv4, free on all nodes, with 3 addresses a node and 8 more. The default is larger from
+    83 nodes on: `10.20.30.0/23`, then `10.20.28.0/22`; a stack that runs keeps its own until `invoke down`."""
     storage: StorageConfig = StorageConfig()
     spark: SparkConfig = SparkConfig()
     logs: LogsConfig = LogsConfig()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path, PurePosixPath
@@ -132,6 +132,8 @@ class Reader(Generic[T_co]):
     read: Callable[[Scalar], T_co | None]
     nearest: tuple[str, ...] = ()
     hint: str | None = None
+    schema: Mapping[str, object] = field(default_factory=lambda: {"type": "string"})
+    """The same as JSON Schema, as far as that can say it: for editors."""
 
 
 @dataclass(slots=True)
@@ -144,6 +146,8 @@ class Section:
     is_open: bool = False
     known: dict[str, None] = field(default_factory=dict)
     """The keys, in the order in which they were asked for."""
+    schemas: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    """JSON Schema of those that are single values or lists of them."""
 
     def __post_init__(self) -> None:
         self.faults.sections.append(self)
@@ -159,11 +163,13 @@ class Section:
     def take(self, key: str, reader: Reader[T], default: T) -> T:
         """The value, or the default where it is not given or not allowed."""
         value = self.value(key)
+        self.schemas[key] = reader.schema
         return default if value is None else self._read(join(self.path, key), value, reader, default)
 
     def take_all(self, key: str, reader: Reader[T], default: tuple[T, ...]) -> tuple[T, ...]:
         """One value or a list of them."""
         value = self.value(key)
+        self.schemas[key] = {"anyOf": [reader.schema, {"type": "array", "items": reader.schema}]}
         if value is None:
             return default
         path = join(self.path, key)
@@ -378,14 +384,22 @@ def matching(pattern: str, allowed: str, numbers: bool = False) -> Reader[str]:
         is_text = isinstance(scalar.value, str) or (numbers and not isinstance(scalar.value, bool | None))
         return scalar.text if is_text and re.fullmatch(pattern, scalar.text, re.ASCII) else None
 
-    return Reader(allowed, read)
+    return Reader(allowed, read, schema=_text(pattern, "string", "number") if numbers else _text(pattern))
+
+
+def _text(pattern: str, *types: str) -> dict[str, object]:
+    """JSON Schema of text of this form, wholly; other types are not looked at."""
+    return {"type": list(types) or "string", "pattern": f"^(?:{pattern})$"}
 
 
 def choice(*names: T) -> Reader[T]:
     """One of these words."""
     words = tuple(str(name).lower() for name in names)
     allowed = " or ".join(words)
-    return Reader(allowed, lambda scalar: next((name for name in names if name == scalar.value), None), words)
+    schema = {"enum": list(names)}
+    return Reader(
+        allowed, lambda scalar: next((name for name in names if name == scalar.value), None), words, schema=schema
+    )
 
 
 def setting() -> Reader[str]:
@@ -396,7 +410,8 @@ def setting() -> Reader[str]:
             return None
         return str(scalar.value).lower() if isinstance(scalar.value, bool) else scalar.text
 
-    return Reader("one line of text, a number or a boolean, without @PLACEHOLDERS@", read)
+    schema = {"type": ["string", "number", "boolean"]}
+    return Reader("one line of text, a number or a boolean, without @PLACEHOLDERS@", read, schema=schema)
 
 
 def integer(low: int, high: int) -> Reader[int]:
@@ -406,7 +421,8 @@ def integer(low: int, high: int) -> Reader[int]:
         is_integer = isinstance(scalar.value, int) and not isinstance(scalar.value, bool)
         return int(scalar.text) if is_integer and low <= int(scalar.text) <= high else None
 
-    return Reader(f"a whole number from {low} to {high}", read)
+    schema = {"type": "integer", "minimum": low, "maximum": high}
+    return Reader(f"a whole number from {low} to {high}", read, schema=schema)
 
 
 def mebibytes(low: int) -> Reader[int]:
@@ -419,7 +435,8 @@ def mebibytes(low: int) -> Reader[int]:
         mib = int(float(size[1]) * {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2}[size[2]])
         return mib if low <= mib <= 64 * 1024**2 else None
 
-    return Reader(f"a size with its unit such as 24g or 512m, from {low}m to 64t", read)
+    schema = _text(r"[0-9]{1,9}(?:\.[0-9]{1,3})?[kKmMgGtT](?:[iI]?[bB])?")
+    return Reader(f"a size with its unit such as 24g or 512m, from {low}m to 64t", read, schema=schema)
 
 
 def seconds() -> Reader[float]:
@@ -432,7 +449,8 @@ def seconds() -> Reader[float]:
         duration_s = float(span[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[span[2]]
         return duration_s if 0 < duration_s <= 7 * 24 * 3600 else None
 
-    return Reader("a duration above 0 such as 10s, 5m or 300 (seconds), up to 168h", read)
+    schema = {**_text(r"[0-9]{1,9}(?:\.[0-9]{1,3})?[smh]?", "string", "number"), "exclusiveMinimum": 0}
+    return Reader("a duration above 0 such as 10s, 5m or 300 (seconds), up to 168h", read, schema=schema)
 
 
 def share() -> Reader[float]:
@@ -443,7 +461,7 @@ def share() -> Reader[float]:
         is_number = isinstance(number, int | float) and not isinstance(number, bool)
         return float(scalar.text) if is_number and 0 < float(scalar.text) <= 1 else None
 
-    return Reader("a number above 0, at most 1", read)
+    return Reader("a number above 0, at most 1", read, schema={"type": "number", "exclusiveMinimum": 0, "maximum": 1})
 
 
 def address() -> Reader[str]:
@@ -479,7 +497,7 @@ def subnet() -> Reader[str]:
             raise Fault(f"'{scalar.text}' has bits set beyond its prefix; the network is {network}")
         return str(network) if any(network.subnet_of(private) for private in _PRIVATE) else None
 
-    return Reader("a private IPv4 network such as 10.20.30.0/24", read)
+    return Reader("a private IPv4 network such as 10.20.30.0/24", read, schema=_text("[0-9.]{7,15}/[0-9]{1,2}"))
 
 
 def node_path(*mount_points: str) -> Reader[PurePosixPath]:
@@ -501,7 +519,10 @@ def node_path(*mount_points: str) -> Reader[PurePosixPath]:
             raise Fault(f"{path} is not for a cluster alone; must be a directory of its own, such as /mnt/data")
         return path
 
-    return Reader("an absolute path other than `/`, of letters, digits and ._+@=~- only, without `..`", read)
+    schema = _text("/[A-Za-z0-9._/+@=~-]{1,200}")
+    return Reader(
+        "an absolute path other than `/`, of letters, digits and ._+@=~- only, without `..`", read, schema=schema
+    )
 
 
 def local_path(base: Path, must_exist: bool = True) -> Reader[Path]:
@@ -541,4 +562,4 @@ def url(with_credentials: bool) -> Reader[str]:
             raise Fault("has a user name or password in it, which would be stored in every image")
         return scalar.text
 
-    return Reader("an address that starts with http:// or https://", read)
+    return Reader("an address that starts with http:// or https://", read, schema=_text("https?://[!-~]+"))

@@ -54,7 +54,9 @@ def take_requirements(section: Section, base: Path) -> tuple[str, ...]:
         return section.take_all("requirements", Reader("a requirement of pip, such as polars==1.9.0", _one), ())
     hint = "requirements themselves are a list: [polars, pyarrow>=15]"
     reader = local_path(base)
-    path = section.take("requirements", Reader("a list, or the path of a file", reader.read, hint=hint), None)
+    schema = {"anyOf": [reader.schema, {"type": "array", "items": {"type": "string"}}]}
+    of_file = Reader("a list, or the path of a file", reader.read, hint=hint, schema=schema)
+    path = section.take("requirements", of_file, None)
     return _of_file(section, path) if path is not None else ()
 
 

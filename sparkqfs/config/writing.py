@@ -24,6 +24,12 @@ def dump_config(data: Mapping[str, object]) -> str:
     return f"# A cluster file; docs/hosts-yml.md explains the keys.\n{text}"
 
 
+def compact(data: Mapping[str, object]) -> str:
+    """As YAML, what has no mapping in it on one line."""
+    text: str = yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=10_000)
+    return text
+
+
 def resolved(config: ClusterConfig) -> dict[str, object]:
     """The configuration in hosts.yml's keys, defaults filled in; fit for JSON and `dump_config`.
 

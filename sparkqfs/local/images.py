@@ -14,7 +14,9 @@ from typing import Any
 
 from docker.errors import APIError, DockerException, ImageNotFound
 
+from sparkqfs import archives
 from sparkqfs.errors import ClusterError, DeadlineError, Problem
+from sparkqfs.tree import TREE
 
 BASE = "sparkqfs-local/debian:bookworm"
 """The base image's name on engines of local clusters: never one that hides a public image."""
@@ -22,7 +24,7 @@ NODE_REPOSITORY = "sparkqfs-local/node"
 PUBLIC_BASE = "debian:bookworm-slim"
 _SLIM_DIRECTORIES = ("usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man")
 _SLIM = "".join(f"path-exclude /{path}/*\n" for path in _SLIM_DIRECTORIES) + "path-include /usr/share/doc/*/copyright\n"
-_CONTEXT = Path(__file__).parent.parent.parent / "docker" / "local-node"
+_CONTEXT = TREE / "docker" / "local-node"
 
 
 class Deadline:
@@ -68,9 +70,9 @@ def ensure_base(engine: Any, base: str | None, on_event: Callable[[str], None], 
 def node_tag(base_id: str, shared_mount: str) -> str:
     """The node image's tag: its stage in the Dockerfile, the hash of what it is built from."""
     digest = hashlib.sha256(base_id.encode())
-    for path in sorted(path for path in _CONTEXT.rglob("*") if path.is_file()):
-        digest.update(f"{path.relative_to(_CONTEXT)} {os.access(path, os.X_OK)}\n".encode())
-        digest.update(path.read_bytes())
+    for name, content, mode in archives.files(_CONTEXT, _CONTEXT):
+        digest.update(f"{name} {mode == 0o755}\n".encode())
+        digest.update(content.read_bytes() if isinstance(content, Path) else content)
     return f"{NODE_REPOSITORY}:{shared_mount}-{digest.hexdigest()[:16]}"
 
 
@@ -84,9 +86,11 @@ def ensure_node_image(
     on_event(f"building {tag}")
     proxies = {key: value for key, value in os.environ.items() if key.lower() in ("http_proxy", "https_proxy")}
     last: list[str] = []
+    context = archives.tar_of(archives.files(_CONTEXT, _CONTEXT))
     try:
         stream = engine.api.build(
-            path=str(_CONTEXT),
+            fileobj=context,
+            custom_context=True,
             tag=tag,
             target=shared_mount,
             buildargs={"BASE": BASE, **proxies},
@@ -103,6 +107,8 @@ def ensure_node_image(
             last = [*last, *message.get("stream", "").strip().splitlines()][-10:]
     except (DockerException, OSError) as failure:
         raise ClusterError(Problem(what=f"cannot build {tag}: {failure}")) from failure
+    finally:
+        context.close()
     return tag
 
 

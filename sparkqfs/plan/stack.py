@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from string import Template
+from typing import Any
 
 import yaml
 
 from sparkqfs import topology
 from sparkqfs.config.model import ClusterConfig, NodeConfig
+from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.plan import catalogue
 from sparkqfs.plan.services import single_services
@@ -133,6 +136,20 @@ def _network(config: ClusterConfig) -> dict[str, object]:
     if config.network == "host":
         return {"external": True, "name": "host"}
     return {"driver": "overlay", "attachable": True, "ipam": {"config": [{"subnet": config.subnet}]}}
+
+
+def check_network(config: ClusterConfig, networks: Sequence[Mapping[str, Any]]) -> None:
+    """Swarm keeps a network as it is, and says nothing. Raises `ClusterError` when the stack's has another subnet.
+
+    `networks` are the stack's, as the engine lists them.
+    """
+    for network in networks:
+        subnets = [one.get("Subnet") for one in (network.get("IPAM") or {}).get("Config") or ()]
+        is_ours = network.get("Name") == f"{config.name}_{topology.NETWORK}" and config.network == "overlay"
+        if is_ours and subnets and config.subnet not in subnets:
+            what = f"the stack's network has the subnet {subnets[0]}, the cluster file says {config.subnet}"
+            hint = f"`invoke down`, then `invoke deploy`; or set `subnet: {subnets[0]}`"
+            raise ClusterError(Problem(node=config.manager.name, what=what, config_path="subnet", hint=hint))
 
 
 def _named(config: ClusterConfig, name: str, content: str) -> str:

@@ -16,6 +16,7 @@ from sparkqfs.errors import Problem
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.times import about
 from sparkqfs.streams import NobodyReads, output_errors, tell, to_nowhere
+from sparkqfs.tree import IS_INSTALLED
 
 if TYPE_CHECKING:
     from sparkqfs.report.terminal import Terminal
@@ -31,6 +32,25 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def plain(text: str) -> str:
     """Text of machines and containers without control characters: nothing of it may steer the terminal."""
     return _CONTROL.sub("", _COLOUR.sub("", text))
+
+
+_CALL = re.compile(r"\binvoke (?=[a-z])")
+_FILE = re.compile(r"(?<![\w./-])hosts\.yml\b")
+_found_file = ["hosts.yml"]
+
+
+def name_file(name: str) -> None:
+    """What messages of this command line call the cluster file, which they know as hosts.yml."""
+    _found_file[0] = name
+
+
+def as_called(text: str, *, is_installed: bool = IS_INSTALLED) -> str:
+    """Text of ours with its commands and the cluster file as they are here.
+
+    Without a clone there is no tasks.py for `invoke`, only our own program.
+    """
+    text = _FILE.sub(lambda _: _found_file[0], text)
+    return _CALL.sub("sparkqfs ", text) if is_installed else text
 
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
@@ -150,7 +170,7 @@ class Reporter:
     def problems(self, problems: Iterable[Problem]) -> None:
         """Each problem on standard error, its place first."""
         for problem in problems:
-            self._problem(plain(str(problem)))
+            self._problem(as_called(plain(str(problem))))
 
     def _problem(self, text: str) -> None:
         """Red on a terminal. Elsewhere the same text without what colours it: a fault in hosts.yml is said at once."""
@@ -180,7 +200,7 @@ class Reporter:
         elif result.outcomes:
             self._outcomes(result)
         for note in result.notes:
-            self.out.say(plain(note))
+            self.out.say(as_called(plain(note)))
         if result.task != "status" or not result.document.get("spark"):
             self.problems(result.problems)
 
@@ -219,11 +239,11 @@ class Reporter:
             "problems": [
                 {
                     "node": p.node,
-                    "what": p.what,
+                    "what": as_called(p.what),
                     "setting": p.config_path,
                     "file": p.file,
                     "line": p.line,
-                    "hint": p.hint,
+                    "hint": None if p.hint is None else as_called(p.hint),
                 }
                 for p in result.problems
             ],
@@ -236,7 +256,7 @@ class Reporter:
             style = STATE_STYLE.get(one.state, "white")
             self.out.say(plain(one.subject), ": ", (one.state, style))
             for change in one.changes:
-                self.out.say(f"  {plain(change)}")
+                self.out.say(f"  {as_called(plain(change))}")
 
     def _status(self, result: JobResult) -> None:
         document = result.document
@@ -282,7 +302,7 @@ class Reporter:
             add("Storage", f"{storage['kind']} {storage.get('error', '')}")
         absent = document.get("expected_absent")
         if isinstance(absent, list) and absent:
-            add("Absent", f"{', '.join(absent)}, as expected since a restore: take it out of hosts.yml")
+            add("Absent", as_called(f"{', '.join(absent)}, as expected since a restore: take it out of hosts.yml"))
         history = document.get("history")
         for app in history.get("finished", ()) if isinstance(history, dict) else ():
             add("Ended" if app["state"] == "FINISHED" else "Lost", f"{app['name']}  {app['link'] or app['id']}")
@@ -291,4 +311,4 @@ class Reporter:
             add(name, str(url))
         self.out.say_rows(rows)
         for problem in result.problems:
-            self.out.say((plain(f"problem: {problem}"), "red"))
+            self.out.say((as_called(plain(f"problem: {problem}")), "red"))

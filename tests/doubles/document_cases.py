@@ -20,7 +20,7 @@ from sparkqfs.facts.nodes import MetaFact
 from sparkqfs.facts.scrub import ScrubFact
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.facts.usage import RunningStage, parse_usage
-from sparkqfs.jobs.cluster import deploy, down, images, prep, restore, restore_look, swarm, whole
+from sparkqfs.jobs.cluster import deploy, down, images, new, prep, restore, restore_look, swarm, whole
 from sparkqfs.jobs.files import copy
 from sparkqfs.jobs.files import tasks as files
 from sparkqfs.jobs.measuring import bench, verify
@@ -455,6 +455,11 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "local.up": {"running": _local("local.up", "")},
     "logs": {"lines": _logs},
     "ls": {"a directory": _ls},
+    "new": {
+        "planned": lambda place: new.planned(place.folder / "x.yml", ["root@10.0.0.1:22"], None),
+        "faults": lambda place: new.look(place.session(replace(a_node("node2"), clock_skew_s=60))),
+        "well": lambda place: new.look(place.session()),
+    },
     "notebook": {"done": _notebook},
     "plan": {"planned": _plan},
     "prep": {"planned": lambda place: prep.run(place.session(a_fresh_node("node2"), dry_run=True))},

@@ -92,6 +92,7 @@ FAULT = ["status", "--hosts", "none.yml"]
 LINES: dict[str, tuple[list[str], int, bool]] = {
     "a list": ([*OURS, "--list"], 0, True),
     "a completion script": ([*OURS, "--print-completion-script", "bash"], 0, True),
+    "a version": ([*OURS, "--version"], 0, True),
     "a task's help": ([*OURS, "prep", "--help"], 0, True),
     "completion": ([*OURS, "--complete", "--", "sparkqfs", "prep", "--"], 0, True),
     "a fault": ([*OURS, *FAULT], 2, False),

@@ -22,8 +22,9 @@ from typing import Any
 import pytest
 
 from sparkqfs import topology
-from sparkqfs.clients.context import ROOT, make_context
+from sparkqfs.clients.context import make_context
 from tests.builders.clusters import a_cluster
+from tests.paths import ROOT
 
 DOCKER = ROOT / "docker"
 WORKER = DOCKER / topology.WORKER_NODE

@@ -112,7 +112,7 @@ def test_help_of_every_kind_loads_no_library_but_invoke(folder: Path, kind: str)
     got = ran(folder, *HELPFUL[kind])
     assert got.codes == {0} and all(out for _, out, _ in got.ends)
     assert got.libraries <= FLOOR
-    assert {one.partition(".")[0] for one in got.ours} <= {"cli", "errors", "program", "streams"}
+    assert {one.partition(".")[0] for one in got.ours} <= {"cli", "errors", "program", "streams", "tree"}
 
 
 def test_completion_knows_the_tasks_and_their_flags(folder: Path) -> None:

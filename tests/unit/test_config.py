@@ -455,12 +455,30 @@ def test_all_faults_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> Non
     assert {p.code for p in problems} == {ExitCode.USAGE}
 
 
-def test_a_default_subnet_is_too_small_for_a_hundred_nodes(tmp_path: Path) -> None:
-    nodes = "".join(f"  n{number}: 192.168.1.{number}\n" for number in range(1, 100))
-    text = "nodes:\n  n0: {address: gate, manager: true}\n" + nodes
-    [problem] = faults(tmp_path, text)
+def many(count: int) -> str:
+    nodes = "".join(f"  n{number}: 192.168.{number // 250}.{number % 250 + 1}\n" for number in range(1, count))
+    return "nodes:\n  n0: {address: gate, manager: true}\n" + nodes
+
+
+@pytest.mark.parametrize(
+    ("nodes", "subnet"),
+    [
+        (1, "10.20.30.0/24"),
+        (82, "10.20.30.0/24"),
+        (83, "10.20.30.0/23"),
+        (128, "10.20.30.0/23"),
+        (168, "10.20.28.0/22"),
+        (1000, "10.20.16.0/20"),
+    ],
+)
+def test_the_default_subnet_has_room_for_the_nodes(tmp_path: Path, nodes: int, subnet: str) -> None:
+    assert load(tmp_path, many(nodes)).subnet == subnet
+
+
+def test_a_subnet_of_the_file_is_taken_as_it_is(tmp_path: Path) -> None:
+    [problem] = faults(tmp_path, many(100) + "subnet: 10.20.30.0/24\n")
     assert problem.config_path == "subnet" and "254 addresses; 100 nodes need 308" in problem.what
-    assert len(load(tmp_path, text + "subnet: 10.20.0.0/16\n").nodes) == 100
+    assert load(tmp_path, many(100) + "subnet: 10.20.0.0/16\n").subnet == "10.20.0.0/16"
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import tarfile
 from pathlib import Path
 
 from sparkqfs import topology
-from sparkqfs.clients.context import ROOT, StorageParts, make_context, packages_context, tar_of
+from sparkqfs.clients.context import StorageParts, make_context, packages_context, tar_of
 from sparkqfs.config.model import BuildConfig
 from tests.builders.clusters import a_cluster
+from tests.paths import ROOT
 
 LOCK = "0" * 64
 

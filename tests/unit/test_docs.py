@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
+from unittest import mock
 
 import pytest
 import yaml
@@ -93,6 +94,13 @@ def initial_context() -> ParserContext:
     return context
 
 
+def with_its_words(context: ParserContext) -> ParserContext:
+    """The same task for the command line that there is now."""
+    import tasks
+
+    return ParserContext(name=context.name, aliases=context.aliases, args=tasks.ns[context.name].get_arguments())
+
+
 def used_tasks(contexts: list[ParserContext], arguments: list[str]) -> list[str]:
     """Names of the tasks of a command line, read by Invoke's own parser. Raises `ParseError`."""
     if arguments[0] in ("--help", "--list", "--version"):
@@ -102,6 +110,8 @@ def used_tasks(contexts: list[ParserContext], arguments: list[str]) -> list[str]
             raise ParseError(f"no task {wrong[0]}")
         return arguments[1:]
     named = [context for context in contexts if {context.name, *context.aliases} & set(arguments)]  # it copies each
+    with mock.patch.object(sys, "argv", ["invoke", *arguments]):  # `new` takes as many words as there are
+        named = [with_its_words(context) if context.name == "new" else context for context in named]
     parser = Parser(contexts=named, initial=initial_context())
     return [context.name for context in parser.parse_argv(arguments) if context.name]
 

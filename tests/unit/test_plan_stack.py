@@ -23,7 +23,7 @@ from sparkqfs.config.model import (
 from sparkqfs.errors import ClusterError
 from sparkqfs.plan.services import single_services
 from sparkqfs.plan.sizes import sizing
-from sparkqfs.plan.stack import default_cores, node_labels
+from sparkqfs.plan.stack import check_network, default_cores, node_labels
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.builders.facts import SECRETS, a_node, prepared
 from tests.builders.stacks import IMAGES, SHARED, TEMPLATES, an_input, build, defaults, load, services
@@ -503,3 +503,19 @@ def test_an_application_gets_half_of_the_executors_and_leaves_no_node_out(
     executors: int, nodes: int, cores: int
 ) -> None:
     assert default_cores(2, executors, nodes) == cores
+
+
+def network(*subnets: str, name: str = "spark_cluster_network") -> dict[str, object]:
+    return {"Name": name, "IPAM": {"Config": [{"Subnet": subnet, "Gateway": "10.20.30.1"} for subnet in subnets]}}
+
+
+def test_a_network_with_another_subnet_is_refused_and_its_own_is_named() -> None:
+    with pytest.raises(ClusterError, match=r"10\.20\.30\.0/23, the cluster file says 10\.20\.30\.0/24") as caught:
+        check_network(a_cluster(), [network("10.0.0.0/8", name="spark_other"), network("10.20.30.0/23")])
+    assert "invoke down" in str(caught.value) and "subnet: 10.20.30.0/23" in str(caught.value)
+
+
+@pytest.mark.parametrize("found", [[], [network("10.20.30.0/24")], [network()], [{"Name": "spark_cluster_network"}]])
+def test_a_network_with_the_subnet_of_the_file_or_none_is_fine(found: list[dict[str, object]]) -> None:
+    check_network(a_cluster(), found)
+    check_network(a_cluster(network="host"), [network("10.20.30.0/23")])

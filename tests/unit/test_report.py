@@ -9,7 +9,7 @@ import pytest
 
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.plan.steps import JobResult, Outcome
-from sparkqfs.report.reporter import Reporter
+from sparkqfs.report.reporter import Reporter, as_called, name_file
 
 NODE_PROBLEM = Problem(
     node="node2", what="no answer", config_path="nodes.node2", hint="is it up?", code=ExitCode.UNREACHABLE
@@ -260,3 +260,25 @@ def test_a_programs_own_output_is_passed_on_byte_for_byte(capfdbinary: pytest.Ca
     assert capfdbinary.readouterr() == (data, b"bad")
     Reporter(as_json=True).passed_on("stdout", data)
     assert capfdbinary.readouterr() == (b"", data)
+
+
+@pytest.mark.parametrize(
+    ("text", "installed"),
+    [
+        ("`invoke prep` makes it, then invoke up", "`sparkqfs prep` makes it, then sparkqfs up"),
+        ("reinvoke it; Invoke tasks", "reinvoke it; Invoke tasks"),
+    ],
+)
+def test_commands_are_named_as_they_can_be_called(text: str, installed: str) -> None:
+    assert as_called(text, is_installed=True) == installed and as_called(text, is_installed=False) == text
+
+
+def test_messages_name_the_cluster_file_that_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    problem = Problem(what="no node x in hosts.yml", hint="see docs/hosts-yml.md, /a/hosts.yml and 3-hosts.yml")
+    name_file("sparkqfs.yml")
+    try:
+        _, err = shown(capsys, JobResult(task="prep", problems=(problem,)))
+    finally:
+        name_file("hosts.yml")
+    assert "no node x in sparkqfs.yml" in err and "docs/hosts-yml.md, /a/hosts.yml and 3-hosts.yml" in err
+    assert "no node x in hosts.yml" in shown(capsys, JobResult(task="prep", problems=(problem,)))[1]

@@ -25,7 +25,7 @@ from sparkqfs.plan.cluster.directories import wanted_directories
 from sparkqfs.plan.cluster.images import stack_images
 from sparkqfs.plan.cluster.markers import marker_path
 from sparkqfs.plan.cluster.updates import after_pause, failed_starts
-from sparkqfs.plan.stack import CLUSTER_LABEL, SECRETS, StackFile, StackInput, build_stack
+from sparkqfs.plan.stack import CLUSTER_LABEL, SECRETS, StackFile, StackInput, build_stack, check_network
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage.metadata import start_problem
 from sparkqfs.plan.times import engine_time
@@ -166,6 +166,7 @@ def run(session: Session, *, accept_older: str | None = None) -> JobResult:
     else:
         if not engine.services(config.name) and left_over(session).things:
             _finish_removal(session)
+        check_network(config, engine.networks(config.name))
         _create_configs(session, stack)
         session.on_event(f"[{config.manager.name}] deploying stack {config.name}")
         labelled = swarm.set_labels(session, members)  # not sooner: workers of the old stack end with it

@@ -1,0 +1,84 @@
+"""Which cluster file a task takes when none is named, and what is still the sample."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from sparkqfs.config.model import ClusterConfig
+from sparkqfs.errors import ConfigError, ExitCode, Problem
+
+OWN_FILE = "sparkqfs.yml"
+"""One's own; git does not look at it. `new` writes it."""
+SAMPLE_FILE = "hosts.yml"
+"""The annotated sample, or a file of one's own from before; only in the current directory."""
+SAMPLE_ADDRESSES = ("192.0.2.11", "192.0.2.12", "192.0.2.13")
+"""The machines of hosts.yml: addresses for documentation (RFC 5737), which nobody has."""
+MAKE_ONE = f"`invoke new ADDRESS…` writes {OWN_FILE} for your machines, and says what they lack"
+
+
+class ClusterFile(NamedTuple):
+    """The file of a command line."""
+
+    path: Path
+    is_above: bool = False
+    """Found in a directory above the current one, and not named."""
+
+
+def find() -> ClusterFile:
+    """One's own file of this directory or the nearest above; `hosts.yml` of this directory comes between.
+
+    When there is none: `hosts.yml`, the sample or a file that is not there. Raises `ConfigError` when the one above
+    belongs to somebody else, who could send your data to machines of theirs.
+    """
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        return ClusterFile(Path(SAMPLE_FILE))
+    if os.path.lexists(OWN_FILE):
+        return ClusterFile(Path(OWN_FILE))
+    if os.path.lexists(SAMPLE_FILE) and not _is_sample_text(Path(SAMPLE_FILE)):
+        return ClusterFile(Path(SAMPLE_FILE))
+    above = (folder / OWN_FILE for folder in here.parents)
+    found = next((path for path in above if os.path.isfile(path)), None)  # noqa: PTH113 - raises nothing
+    if found is None:
+        return ClusterFile(Path(SAMPLE_FILE))
+    if found.stat().st_uid not in _trusted():
+        what = f"{found} belongs to another user, and it is not in this directory"
+        raise ConfigError(Problem(what=what, hint=f"if you mean this cluster: --hosts {found}", code=ExitCode.USAGE))
+    return ClusterFile(found, is_above=True)
+
+
+def _trusted() -> set[int]:
+    """Oneself and root; for root by sudo also who called it."""
+    asked = os.environ.get("SUDO_UID", "")
+    return {0, os.geteuid(), *([int(asked)] if os.geteuid() == 0 and asked.isdecimal() else [])}
+
+
+def _is_sample_text(path: Path) -> bool:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    except OSError:
+        return False
+    return all(address in text for address in SAMPLE_ADDRESSES)
+
+
+def check_not_sample(config: ClusterConfig) -> None:
+    """Raises `ConfigError` when a machine is still the sample's."""
+    left = [node for node in config.nodes if {node.address, node.advertise} & set(SAMPLE_ADDRESSES)]
+    if left:
+        names = ", ".join(f"{node.name} ({node.address})" for node in left)
+        what = f"{names}: an address of the sample, not a machine; no machine was asked"
+        raise ConfigError(
+            Problem(what=what, file=str(config.file), config_path="nodes", hint=MAKE_ONE, code=ExitCode.USAGE)
+        )
+
+
+def check_may_erase(file: ClusterFile) -> None:
+    """Raises `ConfigError` for a file that was found above: what erases takes the one that one sees or names."""
+    if file.is_above:
+        what = f"{file.path} is above this directory, and a task that erases takes none from above"
+        raise ConfigError(
+            Problem(what=what, hint=f"if you mean this cluster: --hosts {file.path}", code=ExitCode.USAGE)
+        )

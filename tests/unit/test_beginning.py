@@ -1,0 +1,79 @@
+"""config/beginning.py: machines as they are typed, and the file that is made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sparkqfs.config.beginning import Machine, machines, text_of
+from sparkqfs.config.loading import load_config
+from sparkqfs.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("word", "machine"),
+    [
+        ("192.168.1.11", Machine("192.168.1.11")),
+        ("pi@192.168.1.11", Machine("192.168.1.11", "pi")),
+        ("pi@192.168.1.11:2222", Machine("192.168.1.11", "pi", 2222)),
+        ("rpi-3.home.arpa:22", Machine("rpi-3.home.arpa", None, 22)),
+        ("Nuc", Machine("Nuc")),
+    ],
+)
+def test_a_machine_is_understood_as_it_is_typed_behind_ssh(word: str, machine: Machine) -> None:
+    assert machines([word], None) == [machine]
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("@10.0.0.1", "'' must be a user name"),
+        ("10.0.0.300", "'10.0.0.300' must be an IPv4 address or a host name"),
+        ("10.0.0.1:", "'' must be"),
+        ("10.0.0.1:70000", "'70000' must be"),
+        ("10.0.0.1:ssh", "'ssh' must be"),
+        ("a b@10.0.0.1", "'a b' must be a user name"),
+        ("ssh://pi@10.0.0.1", "a machine is HOST, USER@HOST or USER@HOST:PORT"),
+        ("fe80::1", "a machine is HOST, USER@HOST or USER@HOST:PORT"),
+        ("", "'' must be an IPv4 address or a host name"),
+        ("\x1b[31m", "must be an IPv4 address or a host name"),
+    ],
+)
+def test_a_word_that_is_no_machine_is_one_line_with_the_form(word: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        machines([word], None)
+    assert said in str(caught.value) and "USER@HOST:PORT" in str(caught.value) and caught.value.exit_code == 2
+    assert "\x1b" not in str(caught.value)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        machines(["10.0.0.1", "10.0.0.1", "x:y", "-"], "0")
+    assert len(caught.value.problems) == 4
+
+
+def test_one_user_for_all_is_in_the_file_and_different_ones_are_refused_with_a_way_round() -> None:
+    assert {one.user for one in machines(["pi@10.0.0.1", "10.0.0.2"], "pi")} == {"pi"}
+    for words, user in ((["pi@10.0.0.1", "me@10.0.0.2"], None), (["pi@10.0.0.1", "10.0.0.2"], None)):
+        with pytest.raises(ConfigError, match=r"different users: 10\.0\.0\.1: pi") as caught:
+            machines(words, user)
+        assert "Host 10.0.0.1, User pi" in str(caught.value)
+
+
+def test_the_file_is_small_and_its_first_machine_is_the_manager(tmp_path: Path) -> None:
+    text = text_of(machines(["10.0.0.1", "on", "pi@rpi.lan:2222"], "pi"))
+    file = tmp_path / "sparkqfs.yml"
+    file.write_text(text)
+    config = load_config(file, {})
+    found = [(node.name, node.address, node.port, node.manager) for node in config.nodes]
+    assert found == [("node1", "10.0.0.1", None, True), ("node2", "on", None, False), ("node3", "rpi.lan", 2222, False)]
+    assert config.ssh.user == "pi"
+    assert text.count("\n") == 7
+
+
+@pytest.mark.parametrize("count", [1, 128, 300])
+def test_many_machines_fit_into_the_subnet(tmp_path: Path, count: int) -> None:
+    file = tmp_path / "sparkqfs.yml"
+    file.write_text(text_of(machines([f"10.0.{number // 250}.{number % 250 + 1}" for number in range(count)], None)))
+    assert len(load_config(file, {}).nodes) == count
