@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task, names, offline_task
-from sparkqfs.cli.running import ask_word, end_with, hosts_file, opened, reporting, run
+from sparkqfs.cli.running import ask_word, cluster_file, end_with, reporting, run, session_of
+from sparkqfs.cli.running import load as load_cluster
 from sparkqfs.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -178,24 +179,21 @@ def drill(
             reporter.result(listed())
             return
 
-        from sparkqfs.config.loading import load_config
-
-        file = hosts_file(given.hosts)
-        config = load_config(file)
-
+        config = load_cluster(given, erases=True)
         if not 0 <= load <= 3600:
             raise ConfigError(Problem(what=f"--load {load}: 0 to 3600 seconds"))
 
+        from sparkqfs.config.loading import load_config
         from sparkqfs.jobs.measuring.drill import Drill
         from sparkqfs.local.power import local_machines
+        from sparkqfs.plan.cluster.restore import with_manager
+
+        file = cluster_file(given.hosts).path
 
         @contextlib.contextmanager
         def open_session(manager: str | None = None) -> Iterator[Session]:
-            from sparkqfs.plan.cluster.restore import with_manager
-
-            with opened(
-                given, reporter.event, lambda config: with_manager(config, manager) if manager else config
-            ) as session:
+            now = load_config(file)  # the manager may have moved
+            with session_of(given, with_manager(now, manager) if manager else now, reporter.event) as session:
                 yield session
 
         with local_machines(config, file, reporter.event) as machines:

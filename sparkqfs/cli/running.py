@@ -168,7 +168,13 @@ def opened(
 
     `adapt` makes of that the cluster that the task is for. `erases`: a file above the current directory is not taken.
     """
-    config = adapt(load(given, erases=erases))
+    with session_of(given, adapt(load(given, erases=erases)), on_event) as session:
+        yield session
+
+
+@contextlib.contextmanager
+def session_of(given: Flags, config: ClusterConfig, on_event: OnEvent) -> Iterator[Session]:
+    """Connections to a cluster whose file was read."""
     password = sudo_password(given.sudo_password_file)
 
     from sparkqfs.clients.connect import open_clients
