@@ -152,6 +152,7 @@ def opened(
     from sparkqfs.jobs.session import Session
 
     with open_clients(config, password) as clients:
+        clients.manager.check_login()
         yield Session(config, clients, on_event, dry_run=given.dry_run, confirm=ask(given.yes))
 
 

@@ -128,16 +128,9 @@ def _ssh(section: Section, base: Path) -> SshConfig:
         port=section.take("port", _PORT, default.port),
         key=section.take("key", read.local_path(base), default.key),
         host_keys=section.take("host_keys", read.choice("accept-new", "strict"), default.host_keys),
-        known_hosts=section.take("known_hosts", read.local_path(base, must_exist=False), _home(default.known_hosts)),
+        known_hosts=section.take("known_hosts", read.local_path(base, must_exist=False), default.known_hosts),
         parallel=section.take("parallel", read.integer(1, 256), default.parallel),
     )
-
-
-def _home(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:  # an account without a home
-        return path
 
 
 def _nodes(root: Section) -> tuple[NodeConfig, ...]:

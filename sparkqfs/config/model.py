@@ -19,10 +19,11 @@ class SshConfig:
     """1 to 65535."""
     key: Path | None = None
     """Private key file; `~` is expanded, a relative path starts at this file's directory."""
-    host_keys: Literal["accept-new", "strict"] = "accept-new"
-    """`accept-new` trusts a machine that known_hosts lacks, `strict` does not; neither accepts a changed key."""
-    known_hosts: Path = Path("~/.ssh/known_hosts")
-    """Where host keys are kept; need not exist."""
+    host_keys: Literal["accept-new", "strict"] | None = None
+    """`accept-new` trusts a machine that known_hosts lacks, `strict` does not; neither accepts a changed key. `None`:
+    StrictHostKeyChecking of your ssh config; `accept-new` where that says `ask` or nothing."""
+    known_hosts: Path | None = None
+    """Where host keys are kept; need not exist. `None`: UserKnownHostsFile, so `~/.ssh/known_hosts` as a rule."""
     parallel: int = 32
     """Connections open at the same time, at most; 1 to 256."""
 

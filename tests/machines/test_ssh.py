@@ -376,7 +376,7 @@ def test_a_pattern_of_names_is_compared_as_openssh_does(server: Sshd, tmp_path: 
 
 def test_a_line_that_excludes_a_machine_says_nothing_about_it(server: Sshd, tmp_path: Path) -> None:
     known = tmp_path / "known_hosts"
-    known.write_text(f"*,![127.0.0.1]:{server.port} {server.host_key}\n")
+    known.write_text(f"*,![127.0.0.1]:{server.port},!127.0.0.1 {server.host_key}\n")
     assert "is not known" in str(refused(server.strict(known)))
 
 
