@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import paramiko
 
-from sparkqfs.clients.known_hosts import strings, wildcard
+from sparkqfs.clients.known_hosts import strings
 
 KEY_FIELDS = {
     "ssh-ed25519": 1,
@@ -30,7 +30,7 @@ class Certificate:
     kind: int
     """`USER` or `HOST`."""
     names: tuple[str, ...]
-    """Names of users, or of hosts with `*` and `?`; none means any."""
+    """Names of users, or of hosts; none means any."""
     valid_after: int
     valid_before: int
     """Seconds since 1970, before which it is no longer true."""
@@ -43,7 +43,7 @@ class Certificate:
         """Whether it is a certificate of this host, now, signed by its authority with an accepted algorithm."""
         if self.kind != HOST or self.critical or not self.valid_after <= time.time() < self.valid_before:
             return False
-        if self.names and not any(wildcard(name).fullmatch(host) for name in self.names):
+        if self.names and host not in self.names:
             return False
         parts = strings(self.signature)
         accepted = tuple(accepted)

@@ -17,7 +17,7 @@ LONGEST_FILE = 1 << 20
 MOST_FILES = 256
 _LINE = re.compile(r'(?P<head>\s*"?(?P<word>\w+)"?(?:\s*=\s*|\s+|$))(?P<rest>.*)', re.DOTALL)
 _ARGUMENT = re.compile(r'"[^"]*"|\'[^\']*\'|(?:\\.|[^\s"\'])+')
-OF_FILES = {"identityfile", "certificatefile", "userknownhostsfile", "identityagent", "revokedhostkeys"}
+OF_FILES = {"identityfile", "certificatefile", "userknownhostsfile", "identityagent"}
 
 
 def other_home() -> Path | None:

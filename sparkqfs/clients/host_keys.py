@@ -65,16 +65,19 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
         command = self.login.known_hosts_command
         if command is None:
             return []
-        words = {"H": name, "I": "ORDER" if key is None else "HOSTNAME", "K": "NONE", "t": "NONE", "f": "NONE"}
+        words = {"H": self.login.host, "I": "ORDER", "K": "NONE", "t": "NONE", "f": "NONE"}
         if key is not None:
             blob = key.asbytes()
             digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
-            words |= {"K": base64.b64encode(blob).decode(), "t": key.get_name(), "f": f"SHA256:{digest}"}
+            words |= {"H": name, "I": "HOSTNAME", "K": base64.b64encode(blob).decode(), "t": key.get_name()}
+            words["f"] = f"SHA256:{digest}"
         try:
             argv = [replaced(word, {**self.login.tokens, **words}) for word in shlex.split(command)]
-            _, out, _ = output_of(argv, COMMAND_S, MOST_OUTPUT)
-        except (OSError, ValueError, TooMuch):
-            return []
+            code, out, _ = output_of(argv, COMMAND_S, MOST_OUTPUT)
+        except (OSError, ValueError, TooMuch) as error:
+            raise paramiko.SSHException(f"KnownHostsCommand of your ssh config fails: {error}") from error
+        if code != 0:
+            raise paramiko.SSHException(f"KnownHostsCommand of your ssh config ends with exit code {code}")
         return known_hosts.parsed(Path("KnownHostsCommand"), out).of(name)
 
     # -- before the key is seen ---------------------------------------------------------------------------------------
@@ -130,7 +133,7 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
     def _judge(self, said: known_hosts.Verdict, entries: list[known_hosts.Entry], key: paramiko.PKey) -> None:
         if said == "known" or (self.policy == "no" and said != "new"):
             return
-        if said == "new" and self.policy != "strict":
+        if said == "new" and self.policy != "strict" and self.user_files:
             self._write(key)
             return
         marker = "@revoked" if said == "revoked" else ""
@@ -152,7 +155,7 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
 
     def _ask_of_address(self, peer: str, key: paramiko.PKey) -> None:
         """CheckHostIP: the address, where it is known, must have this key too."""
-        if not self.login.checks_address or self.policy == "no" or self.login.alias is not None:
+        if not self.login.checks_address or self.policy == "no" or self.login.alias is not None or _is_loopback(peer):
             return
         entries = self.entries(known_hosts.known_name(peer, self.login.port), key)
         if known_hosts.verdict(entries, key.asbytes()) == "changed":
@@ -160,8 +163,6 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
 
     def _write(self, key: paramiko.PKey) -> None:
         """One line in the user's first file. Where it cannot be written the key stays unknown, as with OpenSSH."""
-        if not self.user_files:
-            return
         path = self.user_files[0]
         with suppress(OSError):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

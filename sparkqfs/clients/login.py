@@ -224,6 +224,9 @@ def _host_key_reason(config: ClusterConfig, error: HostKeyRefused, where: str) -
     if error.why == "revoked":
         hint = f"find out why; the machine needs a new host key: {error.place}"
         return f"the host key of {where} is revoked", hint
+    if not error.place:
+        hint = "set ssh.known_hosts"
+        return f"the host key of {where} is not known, and your ssh config has no file for new ones", hint
     setting = "ssh.host_keys: strict" if config.ssh.host_keys else "StrictHostKeyChecking yes in your ssh config"
     hint = f"add it to {error.place}, or set ssh.host_keys: accept-new"
     return f"the host key of {where} is not known ({setting})", hint

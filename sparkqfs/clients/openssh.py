@@ -131,9 +131,12 @@ def _ask(arguments: tuple[str, ...], address: str, wait_s: float) -> Login:
         raise _refusal(address, err)
     try:
         return _login(address, _parsed(out))
-    except (KeyError, ValueError) as error:
-        what = f"the answer of `ssh -G {address}` cannot be read: {error}"
+    except KeyError as error:
+        what = f"the answer of `ssh -G {address}` lacks {error}"
         raise ConfigError(Problem(what=what, hint="is `ssh` on your PATH OpenSSH's client?")) from error
+    except ValueError as error:
+        what = f"ssh cannot log in to {address} with your ssh config: {error}"
+        raise ConfigError(Problem(what=what, hint="correct it; `man ssh_config` has the tokens")) from error
 
 
 def _unanswered(address: str, error: Exception) -> Problem:
@@ -199,12 +202,10 @@ def _login(address: str, values: Mapping[str, list[str]]) -> Login:
     files = {**tokens, **_local_tokens(), "C": values.get("controlpath", ["/"])[0].lstrip("/"), "j": ""}
 
     def paths(word: str) -> tuple[Path, ...]:
-        found = (_path(value, files) for value in values.get(word, ()) if value.lower() != "none")
-        return tuple(dict.fromkeys(path for path in found if path is not None))
+        return tuple(dict.fromkeys(_path(value, files) for value in values.get(word, ()) if value.lower() != "none"))
 
     def lists(word: str) -> tuple[Path, ...]:
-        found = (_path(value, files) for value in _split_paths(values.get(word, [""])[0]))
-        return tuple(path for path in found if path is not None)
+        return tuple(Path(value).expanduser() for value in _split_paths(values.get(word, [""])[0]))
 
     command = one("proxycommand")
     return Login(
@@ -227,7 +228,7 @@ def _login(address: str, values: Mapping[str, list[str]]) -> Login:
         authority_signatures=several("casignaturealgorithms"),
         known_hosts=lists("userknownhostsfile"),
         global_known_hosts=lists("globalknownhostsfile"),
-        revoked_keys=next(iter(paths("revokedhostkeys")), None),
+        revoked_keys=None if (revoked := one("revokedhostkeys")) is None else Path(revoked),
         known_hosts_command=one("knownhostscommand"),
         checks_address=yes("checkhostip"),
         trusts_localhost=yes("nohostauthenticationforlocalhost"),
@@ -266,17 +267,18 @@ def replaced(text: str, tokens: Mapping[str, str]) -> str:
     return re.sub(r"%(.?)", value, text)
 
 
-def _path(text: str, tokens: Mapping[str, str]) -> Path | None:
-    """A file of the answer: `~`, tokens and `${NAME}` replaced; none where ssh would pass it over."""
+def _path(text: str, tokens: Mapping[str, str]) -> Path:
+    """A file of the answer: `~`, tokens and `${NAME}` replaced. Raises `ValueError` where ssh would give up."""
 
     def variable(found: re.Match[str]) -> str:
+        if found[1] not in os.environ:
+            raise ValueError(f"no value of ${{{found[1]}}} for {text}")
         return os.environ[found[1]]
 
     try:
-        text = re.sub(r"\$\{(\w+)\}", variable, replaced(text, tokens))
-        return Path(text).expanduser() if text else None
-    except (KeyError, ValueError, RuntimeError):
-        return None
+        return Path(re.sub(r"\$\{(\w+)\}", variable, replaced(text, tokens))).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"whose home is meant by {text}?") from error
 
 
 def _split_paths(text: str) -> list[str]:
@@ -298,8 +300,7 @@ def _agent(text: str, tokens: Mapping[str, str]) -> str | None:
         return os.environ.get("SSH_AUTH_SOCK") or None
     if re.fullmatch(r"\$\w+", text):
         return os.environ.get(text[1:]) or None
-    path = _path(text, tokens)
-    return None if path is None else str(path)
+    return str(_path(text, tokens))
 
 
 # -- without a program ------------------------------------------------------------------------------------------------
