@@ -17,7 +17,8 @@ LONGEST_FILE = 1 << 20
 MOST_FILES = 256
 _LINE = re.compile(r'(?P<head>\s*"?(?P<word>\w+)"?(?:\s*=\s*|\s+|$))(?P<rest>.*)', re.DOTALL)
 _ARGUMENT = re.compile(r'"[^"]*"|\'[^\']*\'|(?:\\.|[^\s"\'])+')
-OF_FILES = {"identityfile", "certificatefile", "userknownhostsfile", "identityagent"}
+OF_FILES = {"userknownhostsfile", "identityagent"}
+"""Those of which `ssh -G` replaces the `~`; see `OpenSsh` for the others."""
 
 
 def other_home() -> Path | None:

@@ -39,18 +39,22 @@ class Hop:
     login: Login
 
 
-def login_of(config: ClusterConfig, node: NodeConfig, openssh: OpenSsh) -> Login:
-    """How to log in to a node: what the cluster's settings say, the rest as ssh does. Raises `ClusterError`."""
+def way_to(config: ClusterConfig, node: NodeConfig, openssh: OpenSsh) -> list[Hop]:
+    """The connections to a node, none of them open: what the cluster's settings say, all else as ssh does.
+
+    Raises `ConfigError` where ssh finds a fault in its own configuration, `UnreachableError` where it cannot say.
+    """
     try:
-        return openssh.login(node.address, user=config.ssh.user, port=node.port or config.ssh.port)
-    except UnreachableError as error:
-        raise UnreachableError(*(replace(problem, node=node.name) for problem in error.problems)) from error
+        login = openssh.login(node.address, user=config.ssh.user, port=node.port or config.ssh.port)
+        return _way(config, login, openssh, key=config.ssh.key)
+    except (ConfigError, UnreachableError) as error:
+        raise type(error)(*(replace(problem, node=node.name) for problem in error.problems)) from error
 
 
 def open_connection(config: ClusterConfig, node: NodeConfig, openssh: OpenSsh) -> Connection:
     """An open connection. Raises `UnreachableError` naming the node, the machine on the way that failed, and why;
     `ConfigError` where ssh finds a fault in its own configuration."""
-    hops = _way(config, login_of(config, node, openssh), openssh, key=config.ssh.key)
+    hops = way_to(config, node, openssh)
     connection = hops[0].connection
     try:
         for hop in reversed(hops):

@@ -307,13 +307,12 @@ def _agent(text: str, tokens: Mapping[str, str]) -> str | None:
 
 
 def _without_ssh(arguments: tuple[str, ...], address: str) -> Login:
-    """OpenSSH's defaults, where nobody has written anything else. Raises `ConfigError` for a file it cannot read."""
+    """OpenSSH's defaults, where the user has written nothing else; `ConfigError` for a file that nobody can read."""
     folder = Path.home() / ".ssh"
-    for path in (folder / "config", Path("/etc/ssh/ssh_config")):
-        if path.is_file():
-            what = "there is no ssh program on this computer, which reads this file"
-            hint = "install OpenSSH's client (Debian: apt-get install openssh-client)"
-            raise ConfigError(Problem(what=what, file=str(path), hint=hint))
+    if (folder / "config").is_file():
+        what = "there is no ssh program on this computer, which reads this file"
+        hint = "install OpenSSH's client (Debian: apt-get install openssh-client)"
+        raise ConfigError(Problem(what=what, file=str(folder / "config"), hint=hint))
     flags = dict(zip(arguments[:-2:2], arguments[1:-2:2], strict=False))
     return Login(
         name=address,

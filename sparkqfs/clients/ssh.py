@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import paramiko
 from fabric import Connection
 
-from sparkqfs.clients.login import close_connection, login_of, open_connection, unreachable
+from sparkqfs.clients.login import close_connection, open_connection, unreachable, way_to
 from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.clients.wait import in_time
 from sparkqfs.config.model import ClusterConfig, NodeConfig
@@ -75,7 +75,7 @@ class NodeClient:
     def check_login(self) -> None:
         """Asks ssh how it would log in, before anything else is done: `ConfigError` for a fault in its files."""
         with contextlib.suppress(UnreachableError):
-            login_of(self._config, self.node, self._openssh)
+            way_to(self._config, self.node, self._openssh)
 
     def _unreachable(self, error: BaseException) -> UnreachableError:
         return unreachable(self._config, self.node, error)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,7 +24,8 @@ from sparkqfs.config.model import ClusterConfig, SshConfig, TimeoutsConfig
 from sparkqfs.errors import ClusterError, ConfigError, UnreachableError
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.builders.ssh_cases import BROKEN, CASES, CONFIGS, KNOWN_HOSTS, Case
-from tests.doubles.openssh import Seen, World, known_files, world
+from tests.doubles.openssh import AS_ACCOUNT, NAMESPACE, Seen, World, known_files, world
+from tests.paths import ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,9 @@ class Compared:
     home: Mapping[str, Path]
     by_ssh: Mapping[str, Future[Seen]]
     by_us: Mapping[str, Future[Seen]]
+    environment: Mapping[str, Mapping[str, str]]
+    login: Mapping[str, str]
+    """What `ssh -G` says of files in `$HOME` that is not the account's home."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +45,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
     """All logins, several at a time; what is asked of `ssh -G` goes by the environment, and so one after the other."""
     folder = tmp_path_factory.mktemp("ssh")
     (folder / "world").mkdir()
-    by_ssh, by_us, homes = {}, {}, {}
+    by_ssh, by_us, homes, environments, logins = {}, {}, {}, {}, {}
     with (
         world(folder / "world") as made,
         ThreadPoolExecutor(6) as pool,
@@ -49,10 +56,20 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
             by_ssh[name] = pool.submit(made.ssh, case, made.home(case, folder / f"ssh{number}"))
             homes[name] = made.home(case, folder / f"ours{number}")
             patch.delenv("SSH_AUTH_SOCK", raising=False)
-            for variable, value in made.environment(homes[name], case).items():
+            environments[name] = made.environment(homes[name], case)
+            for variable, value in environments[name].items():
                 patch.setenv(variable, value)
+            logins[name] = login_text(case.address)
             by_us[name] = pool.submit(ours, asked(case), made, homes[name], ports)
-        yield Compared(homes, by_ssh, by_us)
+        yield Compared(homes, by_ssh, by_us, environments, logins)
+
+
+def login_text(address: str) -> str:
+    """How ssh would log in, or what it has against it, as text."""
+    try:
+        return repr(OpenSsh().login(address))
+    except ClusterError as error:
+        return str(error)
 
 
 def noted_ports(patch: pytest.MonkeyPatch) -> dict[int, list[int]]:
@@ -80,7 +97,7 @@ def asked(case: Case) -> NodeClient | ClusterError:
     config = cluster(case)
     openssh = OpenSsh()
     try:
-        login._way(config, login.login_of(config, config.nodes[0], openssh), openssh)
+        login.way_to(config, config.nodes[0], openssh)
     except ClusterError as error:
         return error
     return NodeClient(config, config.nodes[0], openssh=openssh)
@@ -92,7 +109,7 @@ def ours(client: NodeClient | ClusterError, world: World, home: Path, ports: dic
         return Seen(ended(client), problems=client.problems)
     ports[threading.get_ident()] = mine = []
     try:
-        assert client.run(["echo", "here"]).stdout == "here\n"
+        client.open()
         end, problems = "in", ()
     except ClusterError as error:
         end, problems = ended(error), error.problems
@@ -126,3 +143,32 @@ def test_what_ssh_cannot_read_is_told_with_its_file_and_line(compared: Compared,
     told = [(problem.file or "", problem.line) for problem in mine.problems if problem.line is not None]
     assert told == [(str(compared.home[name] / file), int(line)) for file, line in theirs]
     assert all("\n" not in problem.what and problem.hint for problem in mine.problems)
+
+
+AT_HOME = """\
+import json, os, shutil, sys
+from tests.machines.test_as_openssh import login_text
+found = {}
+for name, (address, environment) in json.load(sys.stdin).items():
+    os.environ.pop("SSH_AUTH_SOCK", None)
+    os.environ.update(environment)
+    shutil.copyfile(environment["HOME"] + "/passwd", "/etc/passwd")
+    found[name] = login_text(address)
+print(json.dumps(found))
+"""
+
+
+def test_what_is_in_home_counts_alike_where_that_is_the_home_of_the_account(compared: Compared, tmp_path: Path) -> None:
+    """There ssh reads the files themselves; elsewhere it gets copies, in which a home is another."""
+    (tmp_path / "passwd").write_bytes(Path("/etc/passwd").read_bytes())
+    asked_for = {name: (CASES[name].address, compared.environment[name]) for name in CASES}
+    done = subprocess.run(
+        [*NAMESPACE, AS_ACCOUNT, "sh", str(tmp_path), sys.executable, "-c", AT_HOME],
+        input=json.dumps(asked_for),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert json.loads(done.stdout) == compared.login
