@@ -11,14 +11,15 @@ from sparkqfs.config.redundancy import Redundancy, redundancy_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshConfig:
-    """How to reach the machines. `None` leaves the choice to the user's ssh config, then to OpenSSH's default."""
+    """How to reach the machines. `None` leaves the choice to your ssh config, then to OpenSSH's default:
+    [ssh.md](ssh.md)."""
 
     user: str | None = None
     """User to log in as; root, or a user with sudo; a password for that is given with `--sudo-password-file`."""
     port: int | None = None
     """1 to 65535."""
     key: Path | None = None
-    """Private key file; `~` is expanded, a relative path starts at this file's directory."""
+    """Private key file, offered before all others; `~` is expanded, a relative path starts at this file's directory."""
     host_keys: Literal["accept-new", "strict"] | None = None
     """`accept-new` trusts a machine that known_hosts lacks, `strict` does not; neither accepts a changed key. `None`:
     StrictHostKeyChecking of your ssh config; `accept-new` where that says `ask` or nothing."""

@@ -16,7 +16,8 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from sparkqfs.errors import Problem
+from sparkqfs.clients.openssh import OpenSsh
+from sparkqfs.errors import ClusterError, Problem
 from tests.builders.ssh_cases import Case
 from tests.doubles.servers import Sshd, make_key, sshd
 
@@ -136,6 +137,14 @@ def why(said: str) -> str:
     )
     plain = "\n".join(line for line in said.splitlines() if not line.startswith("debug"))
     return next(reason for reason, words in reasons if re.search(words, plain))
+
+
+def login_text(address: str) -> str:
+    """How ssh would log in, or what it has against it, as text."""
+    try:
+        return repr(OpenSsh().login(address))
+    except ClusterError as error:
+        return str(error)
 
 
 def known_files(home: Path) -> dict[str, str | None]:

@@ -24,7 +24,7 @@ from sparkqfs.config.model import ClusterConfig, SshConfig, TimeoutsConfig
 from sparkqfs.errors import ClusterError, ConfigError, UnreachableError
 from tests.builders.clusters import a_cluster, a_node_config
 from tests.builders.ssh_cases import BROKEN, CASES, CONFIGS, KNOWN_HOSTS, Case
-from tests.doubles.openssh import AS_ACCOUNT, NAMESPACE, Seen, World, known_files, world
+from tests.doubles.openssh import AS_ACCOUNT, NAMESPACE, Seen, World, known_files, login_text, world
 from tests.paths import ROOT
 
 
@@ -62,14 +62,6 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compared]:
             logins[name] = login_text(case.address)
             by_us[name] = pool.submit(ours, asked(case), made, homes[name], ports)
         yield Compared(homes, by_ssh, by_us, environments, logins)
-
-
-def login_text(address: str) -> str:
-    """How ssh would log in, or what it has against it, as text."""
-    try:
-        return repr(OpenSsh().login(address))
-    except ClusterError as error:
-        return str(error)
 
 
 def noted_ports(patch: pytest.MonkeyPatch) -> dict[int, list[int]]:
@@ -147,7 +139,7 @@ def test_what_ssh_cannot_read_is_told_with_its_file_and_line(compared: Compared,
 
 AT_HOME = """\
 import json, os, shutil, sys
-from tests.machines.test_as_openssh import login_text
+from tests.doubles.openssh import login_text
 found = {}
 for name, (address, environment) in json.load(sys.stdin).items():
     os.environ.pop("SSH_AUTH_SOCK", None)
