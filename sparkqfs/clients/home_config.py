@@ -65,7 +65,7 @@ class Translated:
         """A copy of one file, or the file itself where it cannot be copied: ssh then says what is wrong with it."""
         if path in self._copies:
             return self._copies[path]
-        if len(self._copies) >= MOST_FILES:
+        if len(self._copies) >= MOST_FILES or not path.is_file():
             return path
         try:
             with path.open("rb") as file:

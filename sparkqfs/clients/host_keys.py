@@ -106,22 +106,21 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         """Accept the key, written down where it is new; or raise `HostKeyRefused`."""
+        certificate = as_certificate(key)
+        authority = [certificate.authority] if certificate is not None else []
+        self._ask_revocations(key.asbytes(), *authority)
         peer = _peer(client.get_transport()) if self.is_direct else None
         if peer is not None and self.login.trusts_localhost and self.login.alias is None and _is_loopback(peer):
             return
-        with _lock:
-            entries = self.entries(self.name, key)
-            certificate = as_certificate(key)
-            authority = [certificate.authority] if certificate is not None else []
-            self._ask_revocations(key.asbytes(), *authority)
-            said = known_hosts.verdict(entries, key.asbytes(), *authority)
-            if said != "revoked" and certificate is not None and self._is_vouched_for(certificate, entries):
-                return  # otherwise the key counts as one without a certificate
-            if said == "new" and self._is_known_without_port(key):
-                return
-            if said != "changed" and peer is not None:
-                self._ask_of_address(peer, key)
-            self._judge(said, entries, key)
+        entries = self.entries(self.name, key)
+        said = known_hosts.verdict(entries, key.asbytes(), *authority)
+        if said != "revoked" and certificate is not None and self._is_vouched_for(certificate, entries):
+            return  # otherwise the key counts as one without a certificate
+        if said == "new" and self._is_known_without_port(key):
+            return
+        if said != "changed" and peer is not None:
+            self._ask_of_address(peer, key)
+        self._judge(said, entries, key)
 
     def _is_vouched_for(self, certificate: Certificate, entries: list[known_hosts.Entry]) -> bool:
         """Whether the certificate is this machine's, of an authority that known_hosts has for it."""
@@ -162,13 +161,21 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
             raise HostKeyRefused("changed", f"line {entries[0].line} of {entries[0].file}")
 
     def _write(self, key: paramiko.PKey) -> None:
-        """One line in the user's first file. Where it cannot be written the key stays unknown, as with OpenSSH."""
+        """One line in the user's first file. Where it cannot be written the key stays unknown, as with OpenSSH.
+
+        Another connection may have written there meanwhile: the same key, or another one, which then counts.
+        """
         path = self.user_files[0]
-        with suppress(OSError):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            before = path.read_bytes() if path.is_file() else b""
-            glue = "" if not before or before.endswith(b"\n") else "\n"
-            durable.append(path, f"{glue}{self.name} {key.get_name()} {key.get_base64()}\n")
+        with _lock, suppress(OSError):
+            entries = known_hosts.entries_of(self.name, [path])
+            said = known_hosts.verdict(entries, key.asbytes())
+            if said != "new":
+                self._judge(said, entries, key)
+            elif path.is_file() or not path.exists():
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                before = path.read_bytes() if path.is_file() else b""
+                glue = "" if not before or before.endswith(b"\n") else "\n"
+                durable.append(path, f"{glue}{self.name} {key.get_name()} {key.get_base64()}\n")
 
 
 def _plain(kind: str) -> str:

@@ -84,6 +84,10 @@ class _HeldKey(AgentKey):
     paramiko would end the connection there; with this it offers the next key.
     """
 
+    def __init__(self, agent: AgentSSH, blob: bytes, comment: str = "") -> None:
+        super().__init__(agent, blob, comment)
+        self.public_blob = None
+
     def asbytes(self) -> bytes:
         return bytes(self.blob)
 
@@ -273,6 +277,8 @@ def _private(path: Path) -> paramiko.PKey:
         found = path.stat()
         if found.st_uid == os.getuid() and found.st_mode & 0o077:
             raise Unusable(f"others may read it: chmod 600 {path}")
+        if not path.is_file() or found.st_size > LONGEST_FILE:
+            raise Unusable("is not a private key that can be read")
         key = paramiko.PKey.from_path(str(path))
     except OSError as error:
         raise Unusable(error.strerror or "cannot be read") from error

@@ -13,7 +13,6 @@ from typing import Any
 
 import paramiko
 from fabric import Config, Connection
-from paramiko.ssh_exception import NoValidConnectionsError
 
 from sparkqfs.clients.authentication import Authentication
 from sparkqfs.clients.host_keys import POLICIES, HostKeyRefused, HostKeys, Policy
@@ -147,18 +146,19 @@ def _transport(judge: HostKeys, sock: Any, **options: Any) -> paramiko.Transport
 
 
 def _dial(hop: Hop, limit_s: float) -> None:
-    """Make the connection that paramiko would not make as ssh does: a ProxyCommand, an address family, a source."""
+    """Make the connection as ssh does, to which paramiko then talks; through a jump host Fabric makes it."""
     login = hop.login
     if login.proxy_command is not None:
         sock: socket.socket = started(login.proxy_command, passes_socket=login.passes_socket, limit_s=limit_s)
-    elif login.jump is None and (login.family != "any" or login.bind_address):
-        sock = _bound(login, limit_s)
+    elif login.jump is None:
+        sock = _connected(login, limit_s)
     else:
         return
     hop.connection.connect_kwargs["sock"] = sock
 
 
-def _bound(login: Login, limit_s: float) -> socket.socket:
+def _connected(login: Login, limit_s: float) -> socket.socket:
+    """A connection to the first of the machine's addresses that takes one. Raises `OSError`, that of the last."""
     family = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}.get(login.family, socket.AF_UNSPEC)
     failed: OSError = socket.gaierror("no address")
     for kind, _, _, _, address in socket.getaddrinfo(login.host, login.port, family, socket.SOCK_STREAM):
@@ -215,9 +215,9 @@ def _reason(
         return f"no answer from {where} within {config.timeouts.connect_s:g} s", hint
     if "protocol banner" in str(error) or "No existing session" in str(error):
         return f"what listens at {where} does not answer as an SSH server does", hint
-    said = error.text if isinstance(error, paramiko.ChannelException) else str(error)
-    if isinstance(error, NoValidConnectionsError):  # one for each address of the name
-        said = ", ".join(dict.fromkeys(str(getattr(one, "strerror", None) or one) for one in error.errors.values()))
+    said = (
+        error.text if isinstance(error, paramiko.ChannelException) else getattr(error, "strerror", None) or str(error)
+    )
     return f"cannot connect to {where}: {said or type(error).__name__}", hint
 
 

@@ -27,6 +27,7 @@ DEFAULT_NAMES = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_
 """Private keys in ~/.ssh that ssh tries by itself. Source: ssh_config(5), IdentityFile."""
 _FAULT = re.compile(r"(?P<file>.+?):? line (?P<line>\d+): (?P<what>.+)")
 _PERMISSIONS = re.compile(r"Bad owner or permissions on (?P<file>.+)")
+_REMARK = re.compile(r"^debug\d: |: (Deprecated|Unsupported) option ")
 _UNNAMED = re.compile(r"(terminating, |\S+: terminating, )")
 
 
@@ -103,9 +104,9 @@ class OpenSsh:
         if mine:
             try:
                 answer.set_result(_ask(key, address, max(self.wait_s, LEAST_WAIT_S)))
-            except ClusterError as error:
-                answer.set_exception(error)
             except BaseException as error:
+                with self._lock:
+                    del self._answers[key]  # whoever asks later may find it corrected
                 answer.set_exception(error)
                 raise
         return answer.result()
@@ -130,7 +131,7 @@ def _ask(arguments: tuple[str, ...], address: str, wait_s: float) -> Login:
     if code != 0:
         raise _refusal(address, err)
     try:
-        return _login(address, _parsed(out))
+        return _login(address, _Answer(address, _parsed(out)))
     except KeyError as error:
         what = f"the answer of `ssh -G {address}` lacks {error}"
         raise ConfigError(Problem(what=what, hint="is `ssh` on your PATH OpenSSH's client?")) from error
@@ -150,7 +151,7 @@ def _unanswered(address: str, error: Exception) -> Problem:
 
 def _refusal(address: str, said: str) -> ClusterError:
     """What ssh has against the login, one problem for each line of a file that it names."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not _REMARK.search(line)]
     hint = "ssh refuses it too; `man ssh_config` has the words, and IgnoreUnknown for words of other versions"
     problems = []
     for line in lines:
@@ -168,7 +169,7 @@ def _refusal(address: str, said: str) -> ClusterError:
         what = f"cannot resolve {address}: {last}"
         return UnreachableError(Problem(what=what, hint="CanonicalizeHostname", code=ExitCode.UNREACHABLE))
     if "recursive" in last:
-        file = str(Path.home() / ".ssh" / "config")
+        file = str(_home() / ".ssh" / "config")
         return ConfigError(Problem(what=f"cannot be read: {last}", file=file, hint="a file may not include itself"))
     return ConfigError(Problem(what=f"ssh cannot log in to {address} with your ssh config: {last}", hint=hint))
 
@@ -185,68 +186,85 @@ def _parsed(text: str) -> dict[str, list[str]]:
     return values
 
 
-def _login(address: str, values: Mapping[str, list[str]]) -> Login:
-    def one(word: str) -> str | None:
-        found = values.get(word, [""])[0]
+class _Answer:
+    """The keywords of an answer, and what the tokens in its values stand for."""
+
+    def __init__(self, address: str, values: Mapping[str, list[str]]) -> None:
+        self._values = values
+        self.host, self.port, self.user = values["hostname"][0], int(values["port"][0]), values["user"][0]
+        alias = self.one("hostkeyalias")
+        short = {"%": "%", "h": self.host, "p": str(self.port), "r": self.user, "n": address, "k": alias or address}
+        self.short_tokens = short
+        self.tokens = {**short, **_local_tokens(), "C": values.get("controlpath", ["/"])[0].lstrip("/"), "j": ""}
+
+    def first(self, word: str, default: str) -> str:
+        return self._values.get(word, [default])[0]
+
+    def one(self, word: str) -> str | None:
+        found = self.first(word, "")
         return None if found in ("", "none") else found
 
-    def several(word: str) -> tuple[str, ...]:
-        return tuple(part for part in (one(word) or "").split(",") if part)
+    def several(self, word: str) -> tuple[str, ...]:
+        return tuple(part for part in (self.one(word) or "").split(",") if part)
 
-    def yes(word: str) -> bool:
-        return values.get(word, ["no"])[0] in ("yes", "true")
+    def yes(self, word: str) -> bool:
+        return self.first(word, "no") in ("yes", "true")
 
-    host, port, user = values["hostname"][0], int(values["port"][0]), values["user"][0]
-    alias = one("hostkeyalias")
-    tokens = {"%": "%", "h": host, "p": str(port), "r": user, "n": address, "k": alias or address}
-    files = {**tokens, **_local_tokens(), "C": values.get("controlpath", ["/"])[0].lstrip("/"), "j": ""}
+    def paths(self, word: str) -> tuple[Path, ...]:
+        """Of a keyword that comes once for each file."""
+        named = (value for value in self._values.get(word, ()) if value.lower() != "none")
+        return tuple(dict.fromkeys(_path(value, self.tokens) for value in named))
 
-    def paths(word: str) -> tuple[Path, ...]:
-        return tuple(dict.fromkeys(_path(value, files) for value in values.get(word, ()) if value.lower() != "none"))
+    def list_of_paths(self, word: str) -> tuple[Path, ...]:
+        """Of a keyword with several files in one line; ssh has replaced their tokens."""
+        return tuple(Path(value).expanduser() for value in _split_paths(self.first(word, "")))
 
-    def lists(word: str) -> tuple[Path, ...]:
-        return tuple(Path(value).expanduser() for value in _split_paths(values.get(word, [""])[0]))
 
-    command = one("proxycommand")
+def _login(address: str, answer: _Answer) -> Login:
+    command, revoked = answer.one("proxycommand"), answer.one("revokedhostkeys")
     return Login(
         name=address,
-        host=host,
-        port=port,
-        user=user,
-        identities=paths("identityfile"),
-        certificates=paths("certificatefile"),
-        agent=_agent(values.get("identityagent", ["SSH_AUTH_SOCK"])[0], files),
-        identities_only=yes("identitiesonly"),
-        public_keys=_allows_keys(values),
-        accepted_keys=several("pubkeyacceptedalgorithms") or several("pubkeyacceptedkeytypes"),
-        jump=one("proxyjump"),
-        proxy_command=None if command is None else replaced(command, tokens),
-        passes_socket=yes("proxyusefdpass"),
-        alias=alias,
-        host_keys=values.get("stricthostkeychecking", ["ask"])[0],
-        host_key_types=several("hostkeyalgorithms"),
-        authority_signatures=several("casignaturealgorithms"),
-        known_hosts=lists("userknownhostsfile"),
-        global_known_hosts=lists("globalknownhostsfile"),
-        revoked_keys=None if (revoked := one("revokedhostkeys")) is None else Path(revoked),
-        known_hosts_command=one("knownhostscommand"),
-        checks_address=yes("checkhostip"),
-        trusts_localhost=yes("nohostauthenticationforlocalhost"),
-        family=one("addressfamily") or "any",
-        bind_address=one("bindaddress"),
-        tokens=files,
+        host=answer.host,
+        port=answer.port,
+        user=answer.user,
+        identities=answer.paths("identityfile"),
+        certificates=answer.paths("certificatefile"),
+        agent=_agent(answer.first("identityagent", "SSH_AUTH_SOCK"), answer.tokens),
+        identities_only=answer.yes("identitiesonly"),
+        public_keys=_allows_keys(answer),
+        accepted_keys=answer.several("pubkeyacceptedalgorithms") or answer.several("pubkeyacceptedkeytypes"),
+        jump=answer.one("proxyjump"),
+        proxy_command=None if command is None else replaced(command, answer.short_tokens),
+        passes_socket=answer.yes("proxyusefdpass"),
+        alias=answer.one("hostkeyalias"),
+        host_keys=answer.first("stricthostkeychecking", "ask"),
+        host_key_types=answer.several("hostkeyalgorithms"),
+        authority_signatures=answer.several("casignaturealgorithms"),
+        known_hosts=answer.list_of_paths("userknownhostsfile"),
+        global_known_hosts=answer.list_of_paths("globalknownhostsfile"),
+        revoked_keys=None if revoked is None else Path(revoked),
+        known_hosts_command=answer.one("knownhostscommand"),
+        checks_address=answer.yes("checkhostip"),
+        trusts_localhost=answer.yes("nohostauthenticationforlocalhost"),
+        family=answer.one("addressfamily") or "any",
+        bind_address=answer.one("bindaddress"),
+        tokens=answer.tokens,
     )
 
 
-def _allows_keys(values: Mapping[str, list[str]]) -> bool:
-    methods = values.get("preferredauthentications", ["publickey"])[0].split(",")
-    return values.get("pubkeyauthentication", ["yes"])[0] not in ("no", "false") and "publickey" in methods
+def _allows_keys(answer: _Answer) -> bool:
+    methods = answer.first("preferredauthentications", "publickey").split(",")
+    return answer.first("pubkeyauthentication", "yes") not in ("no", "false") and "publickey" in methods
+
+
+def _home() -> Path:
+    return Path(os.path.expanduser("~"))  # noqa: PTH111 - `Path.home` raises where there is none
 
 
 def _local_tokens() -> dict[str, str]:
     """Tokens of ssh_config(5) that say something of this computer and of who works here."""
     this = socket.gethostname()
-    home = str(Path.home())
+    home = str(_home())
     return {"d": home, "i": str(os.getuid()), "l": this, "L": this.partition(".")[0], "u": _local_user()}
 
 
@@ -308,7 +326,7 @@ def _agent(text: str, tokens: Mapping[str, str]) -> str | None:
 
 def _without_ssh(arguments: tuple[str, ...], address: str) -> Login:
     """OpenSSH's defaults, where the user has written nothing else; `ConfigError` for a file that nobody can read."""
-    folder = Path.home() / ".ssh"
+    folder = _home() / ".ssh"
     if (folder / "config").is_file():
         what = "there is no ssh program on this computer, which reads this file"
         hint = "install OpenSSH's client (Debian: apt-get install openssh-client)"

@@ -16,6 +16,8 @@ KEYGEN_S = 10.0
 
 def is_revoked(file: Path, key: bytes) -> bool:
     """Whether the file revokes a public key; it does where it cannot be read, as with OpenSSH."""
+    if not file.is_file():
+        return True
     try:
         with file.open("rb") as opened:
             content = opened.read(LONGEST_FILE)

@@ -141,6 +141,13 @@ CONFIGS = {
     "a certificate beside the key": Case(
         config=MACHINE + "  IdentityFile ~/mine\n", links={"mine": "signed", "mine-cert.pub": "signed-cert.pub"}
     ),
+    "a certificate in the agent": Case(config=MACHINE + "  IdentityFile none\n", agent="signed"),
+    "a certificate in the agent, of RSA": Case(config=MACHINE + "  IdentityFile none\n", agent="signed-rsa"),
+    "CertificateFile whose key is in the agent": Case(
+        config=MACHINE + "  CertificateFile ~/given.pub\n  IdentityFile none\n",
+        links={"given.pub": "signed-cert.pub"},
+        agent="bare",
+    ),
     "PubkeyAuthentication no": Case(config=LOGIN + "  PubkeyAuthentication no\n"),
     "PreferredAuthentications without keys": Case(config=LOGIN + "  PreferredAuthentications password\n"),
     "PubkeyAcceptedAlgorithms": Case(
@@ -321,6 +328,7 @@ BROKEN = {
     "Match all with others": Case(config="Match all host x\n" + LOGIN),
     "a fault in an included file": Case(config="Include more\n" + LOGIN, files={".ssh/more": "\nUser a b\n"}),
     "two faults": Case(config="NoSuchWord 1\nOtherWord 2\n" + LOGIN),
+    "a fault among remarks": Case(config="LogLevel DEBUG\nRhostsRSAAuthentication no\nUser a b\n" + LOGIN),
     "a file that includes itself": Case(config="Include config\n" + LOGIN),
     "a jump host that needs itself": Case(config="Host *\n  ProxyJump gate\n" + LOGIN),
     "a file that others may write": Case(modes={".ssh/config": 0o666}),

@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,9 +40,19 @@ import socket, sys
 there = socket.create_connection((sys.argv[1], int(sys.argv[2])))
 socket.send_fds(socket.socket(fileno=1), [b"x"], [there.fileno()])
 """
+KEX = "KexAlgorithms curve25519-sha256"
+"""The quickest one."""
 AUTHORIZED = ("good", "rsa", "pem", "locked")
-KINDS = {"rsa": "rsa", "pem": "rsa", "stray-rsa": "rsa"}
-KEYS = (*AUTHORIZED, "stray", "other", "signed", "authority", "stray-rsa")
+KINDS = {"rsa": "rsa", "pem": "rsa", "stray-rsa": "rsa", "signed-rsa": "rsa"}
+HELD = {
+    "full": ("stray", "good"),
+    "locked": ("unlocked",),
+    "signed": ("signed",),
+    "signed-rsa": ("signed-rsa",),
+    "bare": ("bare",),
+}
+"""Agent → its keys; with that of a certificate the certificate too."""
+KEYS = (*AUTHORIZED, "stray", "other", "signed", "signed-rsa", "authority", "stray-rsa")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +77,10 @@ class World:
     gate: Sshd
     words: Mapping[str, str]
 
-    @property
-    def log(self) -> str:
-        """What the machines have said; `LogLevel VERBOSE` names each key that was offered."""
-        return "".join((self.folder / name / "log").read_text(errors="replace") for name in ("machine", "gate"))
+    def logged(self, since: Sequence[int] = (0, 0)) -> tuple[str, str]:
+        """What each machine has said after so many characters; `LogLevel VERBOSE` names each key that was offered."""
+        texts = [(self.folder / name / "log").read_text(errors="replace") for name in ("machine", "gate")]
+        return texts[0][since[0] :], texts[1][since[1] :]
 
     def environment(self, home: Path, case: Case) -> dict[str, str]:
         agents = self.folder / "agents"
@@ -188,10 +198,10 @@ def world(folder: Path) -> Iterator[World]:
     _change_keys(keys)
     with contextlib.ExitStack() as stack:
         machine = _machine(folder / "machine", keys, stack)
-        gate = stack.enter_context(sshd(folder / "gate", "LogLevel VERBOSE", "MaxAuthTries 2"))
+        gate = stack.enter_context(sshd(folder / "gate", "LogLevel VERBOSE", "MaxAuthTries 2", KEX))
         for server in ("machine", "gate"):
             (folder / server / "authorized_keys").write_text("".join(f"{public[name]}\n" for name in AUTHORIZED))
-        for name, held in (("full", ("stray", "good")), ("stray", ("stray",)), ("locked", ("unlocked",))):
+        for name, held in HELD.items():
             stack.enter_context(agent(agents, name, *(keys / key for key in held)))
         (agents / "machine-root").symlink_to(agents / "full")
         _revoke(folder, keys)
@@ -200,13 +210,15 @@ def world(folder: Path) -> Iterator[World]:
 
 def _change_keys(keys: Path) -> None:
     """One with a passphrase in its file and without one in an agent, one of an older form, a certificate."""
-    (keys / "unlocked").write_bytes((keys / "locked").read_bytes())
-    (keys / "unlocked").chmod(0o600)
+    for name, source in (("unlocked", "locked"), ("bare", "signed")):
+        (keys / name).write_bytes((keys / source).read_bytes())
+        (keys / name).chmod(0o600)
     keygen = ["ssh-keygen", "-q"]
     for command in (
         [*keygen, "-p", "-P", "", "-N", "secret", "-f", str(keys / "locked")],
         [*keygen, "-p", "-P", "", "-N", "", "-m", "PEM", "-f", str(keys / "pem")],
         [*keygen, "-s", str(keys / "authority"), "-I", "user", "-n", "root", str(keys / "signed.pub")],
+        [*keygen, "-s", str(keys / "authority"), "-I", "user", "-n", "root", str(keys / "signed-rsa.pub")],
     ):
         subprocess.run(command, check=True, timeout=20, stdout=subprocess.DEVNULL)
 
@@ -215,7 +227,7 @@ def _machine(folder: Path, keys: Path, stack: contextlib.ExitStack) -> Sshd:
     for kind in ("rsa", "ecdsa"):
         make_key(folder / kind, kind)
     more = [f"HostKey {folder}/rsa", f"HostKey {folder}/ecdsa", f"HostCertificate {folder}/host-cert.pub"]
-    more += [f"TrustedUserCAKeys {keys}/authority.pub", "LogLevel VERBOSE", "MaxAuthTries 20"]
+    more += [f"TrustedUserCAKeys {keys}/authority.pub", "LogLevel VERBOSE", "MaxAuthTries 20", KEX]
     return stack.enter_context(_with_certificate(folder, keys, more))
 
 
