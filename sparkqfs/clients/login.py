@@ -44,8 +44,8 @@ def way_to(config: ClusterConfig, node: NodeConfig, openssh: OpenSsh) -> list[Ho
     Raises `ConfigError` where ssh finds a fault in its own configuration, `UnreachableError` where it cannot say.
     """
     try:
-        login = openssh.login(node.address, user=config.ssh.user, port=node.port or config.ssh.port)
-        return _way(config, login, openssh, key=config.ssh.key)
+        login = openssh.login(node.address, user=node.user or config.ssh.user, port=node.port or config.ssh.port)
+        return _way(config, login, openssh, key=node.key or config.ssh.key)
     except (ConfigError, UnreachableError) as error:
         raise type(error)(*(replace(problem, node=node.name) for problem in error.problems)) from error
 
@@ -203,7 +203,7 @@ def _reason(
     if isinstance(error, HostKeyRefused):
         return _host_key_reason(config, error, where)
     if isinstance(error, paramiko.AuthenticationException):
-        hint = "set ssh.user and ssh.key, or load the key into your agent"
+        hint = f"set ssh.user and ssh.key, or user and key of nodes.{node.name}, or load the key into your agent"
         if is_jump:
             hint = f"set User and IdentityFile of {host} in your ssh config, or load the key into your agent"
         return f"cannot log in to {where}: {error}", hint

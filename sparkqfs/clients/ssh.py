@@ -236,7 +236,7 @@ class NodeClient:
         )
 
 
-SUDO_HINT = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user"
+SUDO_HINT = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user or the node's user"
 
 
 def is_forbidden(error: BaseException) -> bool:

@@ -39,8 +39,12 @@ class NodeConfig:
     """IPv4 address or host name, for SSH."""
     advertise: str
     """Address for Swarm and between the machines; defaults to `address`."""
+    user: str | None = None
+    """User to log in as, before `ssh.user`."""
     port: int | None = None
     """SSH port, before `ssh.port`."""
+    key: Path | None = None
+    """Private key file, before `ssh.key`."""
     manager: bool = False
     """True for exactly one node; a single node is the manager by itself."""
     data_dirs: tuple[PurePosixPath, ...] = (PurePosixPath("/mnt/data"),)

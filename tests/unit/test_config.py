@@ -200,7 +200,7 @@ def test_the_page_about_hosts_yml_is_what_the_code_says() -> None:
 def test_the_page_has_every_key_that_is_read() -> None:
     keys = runpy.run_path(str(ROOT / "docs" / "make_hosts_yml.py"))["keys"]()
     values = resolved(a_cluster("NAME"))
-    assert sorted([*_paths(values), "data_dir"]) == sorted(keys)
+    assert sorted([*_paths(values), "data_dir", "defaults"]) == sorted(keys)
 
 
 def _paths(values: dict[str, Any], prefix: str = "") -> list[str]:
