@@ -21,6 +21,8 @@ from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, Unreac
 
 LONGEST_ANSWER = 1 << 20
 """Bytes of `ssh -G` that are read; a usual answer has 4 KB."""
+LONGEST_WORDS = 300
+"""Characters of what ssh says against a login that go into a message."""
 LEAST_WAIT_S = 10.0
 """A `Match exec` or a canonical name may take its time."""
 DEFAULT_NAMES = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk")
@@ -155,7 +157,8 @@ def _refusal(address: str, said: str) -> ClusterError:
     hint = "ssh refuses it too; `man ssh_config` has the words, and IgnoreUnknown for words of other versions"
     problems = []
     for line in lines:
-        if (found := _FAULT.fullmatch(line)) is not None:
+        found = _FAULT.fullmatch(line)
+        if found is not None and found["file"] != os.environ.get("SHELL"):  # which speaks so of a `Match exec`
             what = found["what"].rstrip(".")
             problems.append(Problem(what=what, file=found["file"], line=int(found["line"]), hint=hint))
         elif (found := _PERMISSIONS.fullmatch(line)) is not None:
@@ -164,14 +167,16 @@ def _refusal(address: str, said: str) -> ClusterError:
             problems.append(Problem(what=what, file=file, hint=f"chmod go-w {file}; it must be yours or root's"))
     if problems:
         return ConfigError(*dict.fromkeys(problems))
-    last = next((line for line in reversed(lines) if not _UNNAMED.match(line)), "it does not say why")
-    if "resolve hostname" in last:
-        what = f"cannot resolve {address}: {last}"
-        return UnreachableError(Problem(what=what, hint="CanonicalizeHostname", code=ExitCode.UNREACHABLE))
-    if "recursive" in last:
+    said = "; ".join(line for line in lines[-2:] if not _UNNAMED.match(line))[-LONGEST_WORDS:] or "it does not say why"
+    if "resolve host" in said:
+        what = f"cannot resolve {address}: {said}"
+        return UnreachableError(
+            Problem(what=what, hint="CanonicalizeHostname in your ssh config", code=ExitCode.UNREACHABLE)
+        )
+    if "recursive" in said:
         file = str(_home() / ".ssh" / "config")
-        return ConfigError(Problem(what=f"cannot be read: {last}", file=file, hint="a file may not include itself"))
-    return ConfigError(Problem(what=f"ssh cannot log in to {address} with your ssh config: {last}", hint=hint))
+        return ConfigError(Problem(what=f"cannot be read: {said}", file=file, hint="a file may not include itself"))
+    return ConfigError(Problem(what=f"ssh cannot log in to {address} with your ssh config: {said}", hint=hint))
 
 
 # -- the answer -------------------------------------------------------------------------------------------------------

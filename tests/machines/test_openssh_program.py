@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkqfs.clients import openssh
+from sparkqfs.clients import keys, openssh
 from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.config.model import ClusterConfig, NodeConfig
@@ -150,3 +151,23 @@ def test_a_distributions_own_block_does_not_end_a_task(home: Path) -> None:
     (home / ".ssh" / "config").write_text(f"Include distro.conf\n{reached}")
     done = task(home, "doctor")
     assert done.returncode == 3 and done.stderr.count("Connection refused") == 2 and "config" not in done.stderr
+
+
+def test_what_a_shell_says_of_a_match_is_not_taken_for_a_fault_of_a_file(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHELL", "/bin/bash")
+    text = 'Match exec "no-such-program-here"\n  Port 7\nHost machine\n  HostName %z\n'
+    (home / ".ssh" / "config").write_text(text)
+    assert fault().startswith("ssh cannot log in to machine with your ssh config: ")
+
+
+def test_an_agent_that_says_nothing_is_passed_over(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "AGENT_S", 0.3)
+    with sshd(home) as server, socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(home / "agent"))
+        silent.listen()
+        (home / ".ssh" / "config").write_text(f"IdentityAgent {home}/agent\nIdentityFile {server.key}\nUser root\n")
+        client = NodeClient(*one_machine(server))
+        assert client.run(["echo", "here"]).stdout == "here\n"
+        client.close()
