@@ -53,9 +53,11 @@ Editors with the YAML language server complete and check the file by its JSON Sc
   `._+@=~-` in their names. They are the cluster's alone: not `/mnt`, `/srv`, `/home`, `/root`, `/tmp`,
   `/var` and the like, but a directory in these; `storage.shared.path` may be `/mnt`, `/media` or `/srv`.
 - Passwords, tokens and keys do not belong in the file: they are made on first use.
-- Aliases, anchors and tags of YAML are not read. The file is UTF-8 and at most 1 MiB.
+- Aliases, anchors and tags of YAML are not read: what nodes share goes into `defaults`.
+- The file is UTF-8 and at most 1 MiB.
 """
 _SAME_AS_NODE = "data_dir"
+_OF_ALL_NODES = "defaults"
 
 
 def page() -> str:
@@ -67,7 +69,7 @@ def page() -> str:
 
 def keys(owner: type = config.ClusterConfig, prefix: str = "") -> list[str]:
     """Every key on the page, dotted; `nodes.NAME.…` for those of a node."""
-    found = [_SAME_AS_NODE] if owner is config.ClusterConfig else []
+    found = [_SAME_AS_NODE, _OF_ALL_NODES] if owner is config.ClusterConfig else []
     for each in _fields(owner):
         path = f"{prefix}{key_of(owner, each.name)}"
         inner = _inner(owner, each)
@@ -102,6 +104,12 @@ def _top_rows() -> list[str]:
     default = "`/mnt/data`"
     return [
         _row("nodes", "needed", _docstrings(config.ClusterConfig)["nodes"]),
+        _row(
+            _OF_ALL_NODES,
+            "none",
+            "What all nodes have in common: any key of a node but `address`, `advertise` and `manager`. "
+            "What a node says itself takes precedence.",
+        ),
         _row(_SAME_AS_NODE, default, "Every node's data directories: a path, or a list with one a disk."),
     ]
 

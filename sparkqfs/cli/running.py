@@ -181,6 +181,7 @@ def session_of(given: Flags, config: ClusterConfig, on_event: OnEvent) -> Iterat
     from sparkqfs.jobs.session import Session
 
     with open_clients(config, password) as clients:
+        clients.manager.check_login()
         yield Session(config, clients, on_event, dry_run=given.dry_run, confirm=ask(given.yes))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from sparkqfs.clients.engine import Engine
-from sparkqfs.clients.login import load_ssh_config
+from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.clients.parallel import Results, run_on
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.clients.wait import in_time
@@ -24,8 +24,8 @@ class Clients:
 
     def __init__(self, config: ClusterConfig, sudo_password: str | None = None) -> None:
         self.config = config
-        ssh_config = load_ssh_config()
-        self._nodes = {node.name: NodeClient(config, node, sudo_password, ssh_config) for node in config.nodes}
+        openssh = OpenSsh(config.timeouts.connect_s)
+        self._nodes = {node.name: NodeClient(config, node, sudo_password, openssh) for node in config.nodes}
         self._engines: dict[str, Engine] = {}
 
     def node(self, name: str) -> NodeClient:

@@ -1,275 +1,198 @@
-"""From a node's settings to an open connection: the user's ssh config, jump hosts, host keys, and what went wrong."""
+"""From a node's settings to an open connection: the way there as ssh would take it, jump hosts, and what went wrong."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
-import re
-import shlex
 import socket
-import threading
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import paramiko
 from fabric import Config, Connection
-from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
-from paramiko.ssh_exception import NoValidConnectionsError
 
-from sparkqfs import durable
+from sparkqfs.clients.authentication import Authentication
+from sparkqfs.clients.host_keys import POLICIES, HostKeyRefused, HostKeys, Policy
+from sparkqfs.clients.openssh import Login, OpenSsh
+from sparkqfs.clients.proxy import ProxySocket, started
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ConfigError, ExitCode, Problem, UnreachableError
 
 KEEPALIVE_S = 15
-MAX_INCLUDES = 16
-"""Depth of files that include files, as in OpenSSH."""
-_known_hosts_lock = threading.Lock()
+MOST_JUMPS = 16
+"""Jump hosts before a machine; more of them lead to each other."""
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # what it logs, tracebacks too, is raised as well
-
-
-# -- the user's ssh config ------------------------------------------------------------------------------------------
-
-
-def load_ssh_config() -> paramiko.SSHConfig:
-    """`~/.ssh/config`, then the system's; what is said first counts. Raises `ConfigError` naming the file."""
-    config = paramiko.SSHConfig()
-    for path in (Path.home() / ".ssh" / "config", Path("/etc/ssh/ssh_config")):
-        try:
-            config.parse(io.StringIO("Host *\n" + "\n".join(_lines(path, path.parent, 0)) + "\n"))
-        except (OSError, ValueError, RuntimeError, paramiko.ConfigParseError) as error:
-            raise ConfigError(Problem(what=f"cannot be read: {error}", file=str(path))) from error
-    return config
-
-
-def _lines(path: Path, folder: Path, depth: int) -> Iterator[str]:
-    """A file's lines with those of included files in their place; paramiko itself does not know `Include`.
-
-    After an included file the block goes on in which the word stood.
-    """
-    if depth > MAX_INCLUDES:
-        raise RecursionError(f"more than {MAX_INCLUDES} files that include files")
-    if not path.is_file():
-        return
-    block = "Host *"
-    for line in path.read_text(encoding="utf-8").splitlines():
-        word, *rest = line.strip().replace("=", " ", 1).split(None, 1) or [""]
-        if word.lower() in ("host", "match"):
-            block = line
-        if word.lower() != "include":
-            yield line
-            continue
-        for pattern in shlex.split(rest[0] if rest else ""):
-            wanted = Path(pattern).expanduser()
-            found = wanted if wanted.is_absolute() else folder / wanted
-            for included in sorted(Path("/").glob(str(found).lstrip("/"))):
-                yield from _lines(included, folder, depth + 1)
-        yield block
-
-
-# -- host keys ------------------------------------------------------------------------------------------------------
-
-
-class HostKeyPolicy(paramiko.MissingHostKeyPolicy):
-    """A machine of which known_hosts has no key: trusted on first use and written there, or refused.
-
-    paramiko itself refuses a changed key. A revoked one gets here, because it does not count as known.
-    """
-
-    def __init__(self, known_hosts: Path, *, strict: bool) -> None:
-        self._path = known_hosts
-        self._strict = strict
-
-    def missing_host_key(self, client: Any, hostname: str, key: paramiko.PKey) -> None:
-        """Append the key, one line, under a lock: many connections open at the same time, some to one jump host.
-
-        Raises `SSHException`; `BadHostKeyException` when another connection has just met another key there.
-        """
-        with _known_hosts_lock:
-            known = paramiko.HostKeys()
-            if key.get_base64() in _load_known_hosts(self._path, hostname, known):
-                raise paramiko.SSHException(f"the host key of {hostname} is revoked")
-            if self._strict:
-                raise paramiko.SSHException(f"{hostname} is not in known_hosts")
-            entry = known.lookup(hostname)
-            found = entry.get(key.get_name()) if entry is not None else None
-            if found is not None and found != key:
-                raise paramiko.BadHostKeyException(hostname, key, found)
-            if found is not None:
-                return
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            before = self._path.read_bytes() if self._path.exists() else b""
-            glue = "" if not before or before.endswith(b"\n") else "\n"
-            durable.append(self._path, f"{glue}{hostname} {key.get_name()} {key.get_base64()}\n")
-
-
-def _load_known_hosts(path: Path, name: str, keys: paramiko.HostKeys) -> frozenset[str]:
-    """Put a machine's keys under its name, without those that a line with `@revoked` names; these, in base64.
-
-    Lines that paramiko does not understand (authorities of host certificates, damaged keys) are passed over.
-    """
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    entries: list[HostKeyEntry] = []
-    revoked: set[str] = set()
-    for line in lines:
-        words = line.split()
-        marker = words.pop(0) if line.lstrip().startswith("@") else ""
-        if marker not in ("", "@revoked") or len(words) < 3 or words[0][0] == "#" or not _is_among(name, words[0]):
-            continue
-        try:
-            entry = HostKeyEntry.from_line(" ".join((name, *words[1:3])))
-        except (InvalidHostKey, paramiko.SSHException, ValueError):
-            continue
-        if entry is None or entry.key is None:
-            continue
-        if marker:
-            revoked.add(entry.key.get_base64())
-        else:
-            entries.append(entry)
-    for entry in entries:
-        if entry.key.get_base64() not in revoked:
-            keys.add(name, entry.key.get_name(), entry.key)
-    return frozenset(revoked)
-
-
-def _is_among(name: str, names: str) -> bool:
-    """Whether a line of known_hosts is about a machine: its name, hashed or not, `*` and `?`; never with a `!name`."""
-    found = False
-    for one in names.split(","):
-        if one.startswith("|1|"):
-            with contextlib.suppress(ValueError, IndexError, AssertionError):  # damaged
-                found = found or paramiko.HostKeys.hash_host(name, one) == one
-            continue
-        pattern = re.escape(one.removeprefix("!")).replace(r"\*", ".*").replace(r"\?", ".")
-        if re.fullmatch(pattern, name, re.IGNORECASE):
-            if one.startswith("!"):
-                return False
-            found = True
-    return found
-
-
-def _known_name(hop: Connection) -> str:
-    """A machine's name in known_hosts."""
-    return hop.host if hop.port == 22 else f"[{hop.host}]:{hop.port}"
-
-
-SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
-"""Names under which a machine offers a key of a type, where they are others than the type's own."""
-
-
-def _transport(hop: Connection, sock: Any, **options: Any) -> paramiko.Transport:
-    """A transport that asks for the types of key that known_hosts has of the machine before it asks for others.
-
-    paramiko puts only the first known type in front, RSA's under a name that OpenSSH no longer offers; the machine
-    would show another of its keys, which is then taken for a changed one.
-    """
-    transport = paramiko.Transport(sock, **options)
-    known = hop.client.get_host_keys().lookup(_known_name(hop))
-    wanted = [offered for kind in known or () for offered in SIGNATURES.get(kind, (kind,))]
-    preferences = transport.get_security_options()
-    usable = [kind for kind in wanted if kind in preferences.key_types]
-    preferences.key_types = (*usable, *(kind for kind in preferences.key_types if kind not in usable))
-    return transport
 
 
 # -- the connection and its jump hosts ------------------------------------------------------------------------------
 
 
-def open_connection(config: ClusterConfig, node: NodeConfig, ssh_config: paramiko.SSHConfig) -> Connection:
-    """An open connection. Raises `UnreachableError` naming the node, the machine on the way that failed, and why."""
-    connection = _make_connection(config, node, ssh_config)
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One connection on the way, and what ssh says of it."""
+
+    connection: Connection
+    login: Login
+
+
+def way_to(config: ClusterConfig, node: NodeConfig, openssh: OpenSsh) -> list[Hop]:
+    """The connections to a node, none of them open: what the cluster's settings say, all else as ssh does.
+
+    Raises `ConfigError` where ssh finds a fault in its own configuration, `UnreachableError` where it cannot say.
+    """
     try:
-        connection.open()
+        login = openssh.login(node.address, user=node.user or config.ssh.user, port=node.port or config.ssh.port)
+        return _way(config, login, openssh, key=node.key or config.ssh.key)
+    except (ConfigError, UnreachableError) as error:
+        raise type(error)(*(replace(problem, node=node.name) for problem in error.problems)) from error
+
+
+def open_connection(config: ClusterConfig, node: NodeConfig, openssh: OpenSsh) -> Connection:
+    """An open connection. Raises `UnreachableError` naming the node, the machine on the way that failed, and why;
+    `ConfigError` where ssh finds a fault in its own configuration."""
+    hops = way_to(config, node, openssh)
+    connection = hops[0].connection
+    try:
+        for hop in reversed(hops):
+            _dial(hop, config.timeouts.connect_s)
+            hop.connection.open()
     except BaseException as error:
         failed = None
         if isinstance(error, (OSError, paramiko.SSHException, EOFError, ValueError)):
-            failed = unreachable(config, node, error, connection)
+            failed = unreachable(config, node, error, hops)
         close_connection(connection)
         if failed is not None:
             raise failed from error
         raise
-    for hop in _hops(connection):
-        hop.transport.set_keepalive(KEEPALIVE_S)
+    for hop in hops:
+        hop.connection.transport.set_keepalive(KEEPALIVE_S)
     return connection
 
 
 def close_connection(connection: Connection) -> None:
     """Close it and the connections to its jump hosts."""
-    for hop in _hops(connection):
+    while isinstance(connection, Connection):
         with contextlib.suppress(Exception):
-            hop.close()
+            connection.close()
+        with contextlib.suppress(Exception):
+            if isinstance(sock := connection.connect_kwargs.get("sock"), ProxySocket):
+                sock.close()
+        connection = connection.gateway
 
 
-def _hops(connection: Connection) -> list[Connection]:
-    """The connection, then its jump hosts, the farthest first."""
-    found = [connection]
-    while isinstance(found[-1].gateway, Connection):
-        found.append(found[-1].gateway)
-    return found
-
-
-def _make_connection(config: ClusterConfig, node: NodeConfig, ssh_config: paramiko.SSHConfig) -> Connection:
-    ssh = config.ssh
-    settings = Config(ssh_config=ssh_config)
+def _way(
+    config: ClusterConfig, login: Login, openssh: OpenSsh, *, key: Path | None = None, depth: int = 0
+) -> list[Hop]:
+    """The connection, not yet open, then those to its jump hosts, the farthest first."""
+    if depth > MOST_JUMPS:
+        what = f"ProxyJump in your ssh config: more than {MOST_JUMPS} jump hosts, of which {login.name} is one"
+        raise ConfigError(Problem(what=what, hint="a jump host may not need itself"))
+    before: list[Hop] = []
+    if login.jump is not None:
+        others, _, last = login.jump.rpartition(",")
+        user, host, port = _split_jump(last)
+        gate = openssh.login(host, user=user, port=port, jump=others or None)
+        before = _way(config, gate, openssh, depth=depth + 1)
+    is_direct = not before and login.proxy_command is None
     connection = Connection(
-        node.address,
-        user=ssh.user,
-        port=node.port or ssh.port,
-        config=settings,
-        gateway=_jump_hosts(node.address, settings),
+        login.host,
+        user=login.user,
+        port=login.port,
+        config=Config(ssh_config=paramiko.SSHConfig(), lazy=True),
+        gateway=before[0].connection if before else False,
     )
-    strict = ssh.host_keys == "strict"
     limit = config.timeouts.connect_s
-    for hop in _hops(connection):
-        hop.connect_timeout = limit
-        hop.connect_kwargs = {
-            **hop.connect_kwargs,
-            "banner_timeout": limit,
-            "auth_timeout": limit,
-            "channel_timeout": limit,
-            "transport_factory": partial(_transport, hop),
-        }
-        _load_known_hosts(ssh.known_hosts, _known_name(hop), hop.client.get_host_keys())
-        # Fabric accepts any key
-        hop.client.set_missing_host_key_policy(HostKeyPolicy(ssh.known_hosts, strict=strict))
-    if ssh.key is not None:
-        connection.connect_kwargs["key_filename"] = [str(ssh.key)]
-    return connection
+    judge = HostKeys(login, _policy(config, login), _known_hosts(config, login), is_direct)
+    connection.connect_timeout = limit
+    connection.connect_kwargs = {
+        "banner_timeout": limit,
+        "auth_timeout": limit,
+        "channel_timeout": limit,
+        "transport_factory": partial(_transport, judge),
+        "auth_strategy": Authentication(login, key),
+    }
+    connection.client.set_missing_host_key_policy(judge)  # Fabric accepts any key
+    return [Hop(connection, login), *before]
 
 
-def _jump_hosts(address: str, settings: Config) -> Connection | bool | None:
-    """The last of several jump hosts, which Fabric visits in the wrong order; `False` for `ProxyJump none`.
+def _policy(config: ClusterConfig, login: Login) -> Policy:
+    """What is done with a key that is not known, or another: hosts.yml's word first, then that of the ssh config."""
+    return config.ssh.host_keys or POLICIES.get(login.host_keys, "accept-new")
 
-    `None` leaves one jump host, or a ProxyCommand, to Fabric.
-    """
-    words = str(settings.base_ssh_config.lookup(address).get("proxyjump", "")).split(",")
-    if [word.lower() for word in words] == ["none"]:
-        return False
-    if len(words) < 2:
-        return None
-    gateway = None
-    for word in words:
-        gateway = Connection(word.strip(), config=settings.clone(), gateway=gateway)
-    return gateway
+
+def _known_hosts(config: ClusterConfig, login: Login) -> tuple[Path, ...]:
+    return (config.ssh.known_hosts,) if config.ssh.known_hosts is not None else login.known_hosts
+
+
+def _split_jump(text: str) -> tuple[str | None, str, int | None]:
+    """User, host and port of `[user@]host[:port]`, an IPv6 address in brackets; or of an ssh:// URI."""
+    user, _, place = text.strip().removeprefix("ssh://").rstrip("/").rpartition("@")
+    host, colon, port = place.rpartition(":")
+    if not colon or "]" in port or not port.isdecimal():
+        host, port = place, ""
+    return user or None, host.removeprefix("[").removesuffix("]"), int(port) if port else None
+
+
+def _transport(judge: HostKeys, sock: Any, **options: Any) -> paramiko.Transport:
+    """A transport that asks for host keys in OpenSSH's order: those first that are known of the machine."""
+    transport = paramiko.Transport(sock, **options)
+    usable = transport.get_security_options()
+    plain = tuple(usable.key_types)
+    usable.key_types = judge.types((*(f"{kind}-cert-v01@openssh.com" for kind in plain), *plain))
+    return transport
+
+
+def _dial(hop: Hop, limit_s: float) -> None:
+    """Make the connection as ssh does, to which paramiko then talks; through a jump host Fabric makes it."""
+    login = hop.login
+    if login.proxy_command is not None:
+        sock: socket.socket = started(login.proxy_command, passes_socket=login.passes_socket, limit_s=limit_s)
+    elif login.jump is None:
+        sock = _connected(login, limit_s)
+    else:
+        return
+    hop.connection.connect_kwargs["sock"] = sock
+
+
+def _connected(login: Login, limit_s: float) -> socket.socket:
+    """A connection to the first of the machine's addresses that takes one. Raises `OSError`, that of the last."""
+    family = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}.get(login.family, socket.AF_UNSPEC)
+    failed: OSError = socket.gaierror("no address")
+    for kind, _, _, _, address in socket.getaddrinfo(login.host, login.port, family, socket.SOCK_STREAM):
+        sock = socket.socket(kind, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(limit_s)
+            if login.bind_address:
+                sock.bind((login.bind_address, 0))
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failed = error
+        else:
+            return sock
+    raise failed
 
 
 # -- what went wrong ------------------------------------------------------------------------------------------------
 
 
 def unreachable(
-    config: ClusterConfig, node: NodeConfig, error: BaseException, connection: Connection | None = None
+    config: ClusterConfig, node: NodeConfig, error: BaseException, hops: Sequence[Hop] = ()
 ) -> UnreachableError:
     """The error for a machine, or a jump host before it, that cannot be reached."""
-    hops = _hops(connection) if connection is not None else []
-    failed = next((hop for hop in reversed(hops) if not hop.is_connected), None)
-    is_jump = failed is not None and failed is not connection
-    host = failed.host if failed is not None else node.address
-    port = failed.port if failed is not None else node.port or config.ssh.port or 22
+    failed = next((hop for hop in reversed(hops) if not hop.connection.is_connected), None)
+    is_jump = failed is not None and failed is not hops[0]
+    host = failed.login.host if failed is not None else node.address
+    port = failed.login.port if failed is not None else node.port or config.ssh.port or 22
     where = f"the jump host {host}:{port}" if is_jump else f"{host}:{port}"
-    through = f" through the jump host {hops[1].host}" if len(hops) > 1 and not is_jump else ""
+    through = f" through the jump host {hops[1].login.host}" if len(hops) > 1 and not is_jump else ""
     what, hint = _reason(config, node, error, host, where, is_jump)
+    proxy = failed.connection.connect_kwargs.get("sock") if failed is not None else None
+    if isinstance(proxy, ProxySocket):
+        through = f"; its ProxyCommand says: {said}" if (said := proxy.last_words()) else " through its ProxyCommand"
     return UnreachableError(Problem(node=node.name, what=what + through, hint=hint, code=ExitCode.UNREACHABLE))
 
 
@@ -277,28 +200,13 @@ def _reason(
     config: ClusterConfig, node: NodeConfig, error: BaseException, host: str, where: str, is_jump: bool
 ) -> tuple[str, str]:
     """What is wrong, and a hint."""
-    known_hosts = config.ssh.known_hosts
-    if isinstance(error, paramiko.BadHostKeyException):
-        return (
-            f"the host key of {where} has changed",
-            f"if the machine was reinstalled, remove its old line from {known_hosts}",
-        )
-    no_key = isinstance(error, paramiko.SSHException) and "authentication methods" in str(error)
-    if isinstance(error, paramiko.AuthenticationException) or no_key:
-        hint = "set ssh.user and ssh.key, or load the key into your agent"
+    if isinstance(error, HostKeyRefused):
+        return _host_key_reason(config, error, where)
+    if isinstance(error, paramiko.AuthenticationException):
+        hint = f"set ssh.user and ssh.key, or user and key of nodes.{node.name}, or load the key into your agent"
         if is_jump:
             hint = f"set User and IdentityFile of {host} in your ssh config, or load the key into your agent"
         return f"cannot log in to {where}: {error}", hint
-    if isinstance(error, paramiko.SSHException) and "is revoked" in str(error):
-        return (
-            f"the host key of {where} is revoked",
-            f"a line with @revoked in {known_hosts} names it: find out why; the machine needs a new host key",
-        )
-    if isinstance(error, paramiko.SSHException) and "known_hosts" in str(error):
-        return (
-            f"the host key of {where} is not known (ssh.host_keys: strict)",
-            f"add it to {known_hosts}, or set ssh.host_keys: accept-new",
-        )
     if isinstance(error, socket.gaierror):
         place = "ProxyJump or HostName in your ssh config" if is_jump else f"nodes.{node.name}.address"
         return f"cannot resolve {host}", f"correct {place}"
@@ -307,7 +215,22 @@ def _reason(
         return f"no answer from {where} within {config.timeouts.connect_s:g} s", hint
     if "protocol banner" in str(error) or "No existing session" in str(error):
         return f"what listens at {where} does not answer as an SSH server does", hint
-    said = error.text if isinstance(error, paramiko.ChannelException) else str(error)
-    if isinstance(error, NoValidConnectionsError):  # one for each address of the name
-        said = ", ".join(dict.fromkeys(str(getattr(one, "strerror", None) or one) for one in error.errors.values()))
+    said = (
+        error.text if isinstance(error, paramiko.ChannelException) else getattr(error, "strerror", None) or str(error)
+    )
     return f"cannot connect to {where}: {said or type(error).__name__}", hint
+
+
+def _host_key_reason(config: ClusterConfig, error: HostKeyRefused, where: str) -> tuple[str, str]:
+    if error.why == "changed":
+        hint = f"if the machine was reinstalled, remove its old key: {error.place}"
+        return f"the host key of {where} has changed", hint
+    if error.why == "revoked":
+        hint = f"find out why; the machine needs a new host key: {error.place}"
+        return f"the host key of {where} is revoked", hint
+    if not error.place:
+        hint = "set ssh.known_hosts"
+        return f"the host key of {where} is not known, and your ssh config has no file for new ones", hint
+    setting = "ssh.host_keys: strict" if config.ssh.host_keys else "StrictHostKeyChecking yes in your ssh config"
+    hint = f"add it to {error.place}, or set ssh.host_keys: accept-new"
+    return f"the host key of {where} is not known ({setting})", hint

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import paramiko
 from fabric import Connection
 
-from sparkqfs.clients.login import close_connection, load_ssh_config, open_connection, unreachable
+from sparkqfs.clients.login import close_connection, open_connection, unreachable, way_to
+from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.clients.wait import in_time
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError, UnreachableError
@@ -47,11 +48,11 @@ class NodeClient:
         config: ClusterConfig,
         node: NodeConfig,
         sudo_password: str | None = None,
-        ssh_config: paramiko.SSHConfig | None = None,
+        openssh: OpenSsh | None = None,
     ) -> None:
         self.node = node
         self._config = config
-        self._ssh_config = ssh_config if ssh_config is not None else load_ssh_config()
+        self._openssh = openssh if openssh is not None else OpenSsh(config.timeouts.connect_s)
         self._sudo_password = sudo_password
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -68,8 +69,13 @@ class NodeClient:
             raise RefusedError(self.refusal)
         with self._lock:
             if self._connection is None or not self._connection.is_connected:
-                self._connection = open_connection(self._config, self.node, self._ssh_config)
+                self._connection = open_connection(self._config, self.node, self._openssh)
             return self._connection
+
+    def check_login(self) -> None:
+        """Asks ssh how it would log in, before anything else is done: `ConfigError` for a fault in its files."""
+        with contextlib.suppress(UnreachableError):
+            way_to(self._config, self.node, self._openssh)
 
     def _unreachable(self, error: BaseException) -> UnreachableError:
         return unreachable(self._config, self.node, error)
@@ -230,7 +236,7 @@ class NodeClient:
         )
 
 
-SUDO_HINT = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user"
+SUDO_HINT = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user or the node's user"
 
 
 def is_forbidden(error: BaseException) -> bool:

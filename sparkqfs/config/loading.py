@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import get_args
 
+from sparkqfs.config import foreign
 from sparkqfs.config import reading as read
 from sparkqfs.config.between import check_addresses, check_layout, check_paths, check_ports, default_subnet, too_many
 from sparkqfs.config.model import (
@@ -34,7 +35,7 @@ from sparkqfs.config.model import (
     TimeoutsConfig,
     WorkerConfig,
 )
-from sparkqfs.config.reading import Faults, Scalar, Section, Table
+from sparkqfs.config.reading import Faults, Items, Scalar, Section, Table
 from sparkqfs.config.redundancy import Redundancy, fitting
 from sparkqfs.config.requirements import take_requirements
 from sparkqfs.errors import ExitCode, Problem
@@ -62,7 +63,10 @@ def load_config(path: Path, env: Mapping[str, str] | None = None) -> ClusterConf
     Raises `ConfigError` with every fault found, in the order of the file. Reads files, changes nothing.
     """
     faults = Faults(str(path))
-    table = read.read_tree(_read_text(path, faults), faults)
+    text = _read_text(path, faults)
+    foreign.refuse_text(text, faults)
+    table = read.read_tree(text, faults)
+    foreign.refuse_tree(table, faults)
     faults.add_secrets(table)
     root = Section(faults, "", table)
     config = read_cluster(path, root, os.environ if env is None else env)
@@ -100,7 +104,7 @@ def read_cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterCo
     base = path.parent
     name = root.take("cluster", _CLUSTER, _DEFAULT.name)
     ssh = _ssh(root.section("ssh"), base)
-    nodes = _nodes(root)
+    nodes = _nodes(root, base)
     return ClusterConfig(
         file=path,
         name=name,
@@ -129,23 +133,20 @@ def _ssh(section: Section, base: Path) -> SshConfig:
         port=section.take("port", PORT, default.port),
         key=section.take("key", read.local_path(base), default.key),
         host_keys=section.take("host_keys", read.choice("accept-new", "strict"), default.host_keys),
-        known_hosts=section.take("known_hosts", read.local_path(base, must_exist=False), _home(default.known_hosts)),
+        known_hosts=section.take("known_hosts", read.local_path(base, must_exist=False), default.known_hosts),
         parallel=section.take("parallel", read.integer(1, 256), default.parallel),
     )
 
 
-def _home(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:  # an account without a home
-        return path
-
-
-def _nodes(root: Section) -> tuple[NodeConfig, ...]:
-    common = _data_dirs(root, _DEFAULT_DATA_DIRS)
+def _nodes(root: Section, base: Path) -> tuple[NodeConfig, ...]:
+    plain = NodeConfig(name="", address="", advertise="", data_dirs=_data_dirs(root, _DEFAULT_DATA_DIRS))
+    common = _of_node(root.section("defaults"), plain, base)
     given = root.value("nodes")
+    if isinstance(given, Items) and (instead := foreign.of_items(given)) is not None:
+        root.faults.add("nodes", "found a list; must be a mapping (key: value)", instead)
+        return ()
     section = root.section("nodes", is_open=True)
-    nodes = [_node(section, name, common) for name in section.table.entries]
+    nodes = [_node(section, name, common, base) for name in section.table.entries]
     managers = [node for node in nodes if node.manager]
     if not nodes and (given is None or isinstance(given, Table)):
         root.faults.add("nodes", "names no node; must name at least one", "`nodes: {node1: 192.168.1.11}` is enough")
@@ -159,26 +160,33 @@ def _nodes(root: Section) -> tuple[NodeConfig, ...]:
     return tuple(nodes)
 
 
-def _node(nodes: Section, name: str, common: tuple[PurePosixPath, ...]) -> NodeConfig:
+def _node(nodes: Section, name: str, common: NodeConfig, base: Path) -> NodeConfig:
     if not NODE_NAME.fullmatch(name):
         what = f"'{read.shown(name)}' cannot name a node; must be a-z, 0-9 and -, at most 63, with no dash at the ends"
-        nodes.faults.add(f"nodes.{name}", what)
+        other = foreign.node_name(name)
+        nodes.faults.add(f"nodes.{name}", what, f"call it {other}" if other else None)
     given = nodes.value(name)
     if isinstance(given, Scalar):
         address = nodes.take(name, read.address(), "")
-        return NodeConfig(name=name, address=address, advertise=address, data_dirs=common)
+        return replace(common, name=name, address=address, advertise=address)
     section = nodes.section(name)
     if section.value("address") is None and (given is None or isinstance(given, Table)):
         nodes.faults.add(f"nodes.{name}.address", "missing; must be an IPv4 address or a host name")
     address = section.take("address", read.address(), "")
-    default = NodeConfig(name=name, address=address, advertise=address, data_dirs=common)
-    return NodeConfig(
-        name=name,
-        address=address,
-        advertise=section.take("advertise", read.address(), address),
+    advertise = section.take("advertise", read.address(), address)
+    manager = section.take("manager", _BOOLEAN, False)
+    own = replace(common, name=name, address=address, advertise=advertise, manager=manager)
+    return _of_node(section, own, base)
+
+
+def _of_node(section: Section, default: NodeConfig, base: Path) -> NodeConfig:
+    """What may be said of one node, or in `defaults` of all of them."""
+    return replace(
+        default,
+        user=section.take("user", LOGIN, default.user),
         port=section.take("port", PORT, default.port),
-        manager=section.take("manager", _BOOLEAN, default.manager),
-        data_dirs=_data_dirs(section, common),
+        key=section.take("key", read.local_path(base), default.key),
+        data_dirs=_data_dirs(section, default.data_dirs),
         cores=section.take("cores", read.integer(1, 1024), default.cores),
         memory_mib=section.take("memory", read.mebibytes(256), default.memory_mib),
         executors=section.take("executors", read.integer(1, 64), default.executors),

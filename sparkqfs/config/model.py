@@ -11,18 +11,20 @@ from sparkqfs.config.redundancy import Redundancy, redundancy_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshConfig:
-    """How to reach the machines. `None` leaves the choice to the user's ssh config, then to OpenSSH's default."""
+    """How to reach the machines. `None` leaves the choice to your ssh config, then to OpenSSH's default:
+    [ssh.md](ssh.md)."""
 
     user: str | None = None
     """User to log in as; root, or a user with sudo; a password for that is given with `--sudo-password-file`."""
     port: int | None = None
     """1 to 65535."""
     key: Path | None = None
-    """Private key file; `~` is expanded, a relative path starts at this file's directory."""
-    host_keys: Literal["accept-new", "strict"] = "accept-new"
-    """`accept-new` trusts a machine that known_hosts lacks, `strict` does not; neither accepts a changed key."""
-    known_hosts: Path = Path("~/.ssh/known_hosts")
-    """Where host keys are kept; need not exist."""
+    """Private key file, offered before all others; `~` is expanded, a relative path starts at this file's directory."""
+    host_keys: Literal["accept-new", "strict"] | None = None
+    """`accept-new` trusts a machine that known_hosts lacks, `strict` does not; neither accepts a changed key. `None`:
+    StrictHostKeyChecking of your ssh config; `accept-new` where that says `ask` or nothing."""
+    known_hosts: Path | None = None
+    """Where host keys are kept; need not exist. `None`: UserKnownHostsFile, so `~/.ssh/known_hosts` as a rule."""
     parallel: int = 32
     """Connections open at the same time, at most; 1 to 256."""
 
@@ -37,8 +39,12 @@ class NodeConfig:
     """IPv4 address or host name, for SSH."""
     advertise: str
     """Address for Swarm and between the machines; defaults to `address`."""
+    user: str | None = None
+    """User to log in as, before `ssh.user`."""
     port: int | None = None
     """SSH port, before `ssh.port`."""
+    key: Path | None = None
+    """Private key file, before `ssh.key`."""
     manager: bool = False
     """True for exactly one node; a single node is the manager by itself."""
     data_dirs: tuple[PurePosixPath, ...] = (PurePosixPath("/mnt/data"),)

@@ -20,6 +20,13 @@ MAX_DEPTH = 12
 MAX_EVENTS = 50_000
 """Of YAML, about one a key and one a value: enough for two thousand nodes, read within seconds."""
 SECRET = re.compile(r"password|passwd|passphrase|secret|token|(private|api)_?key", re.IGNORECASE)
+_NODE_WORDS = {
+    **dict.fromkeys(("ansible_host", "ansible_ssh_host", "host", "hostname", "ip"), "address"),
+    **dict.fromkeys(("ansible_user", "ansible_ssh_user", "username", "ssh_user", "remote_user", "login"), "user"),
+    **dict.fromkeys(("ansible_port", "ansible_ssh_port", "ssh_port"), "port"),
+    **dict.fromkeys(("ansible_ssh_private_key_file", "identity_file", "identityfile", "ssh_key", "key_file"), "key"),
+}
+"""What others call a node's keys."""
 SECRET_HINT = "remove it: passwords, tokens and keys are made on the manager on first use"
 _SYSTEM_DIRECTORIES = frozenset({"bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr"})
 _COMMON_DIRECTORIES = frozenset(
@@ -103,14 +110,17 @@ class Faults:
         for section in self.sections:
             for key in section.table.entries:
                 path = join(section.path, key)
-                if key not in section.known and not section.is_open and not SECRET.search(key):
-                    hint = _meant_elsewhere(key, paths) or _meant(key, tuple(section.known))
+                if key not in section.known and not section.is_open and not _is_secret(key):
+                    if section.path.startswith("nodes."):
+                        hint = _meant_in_node(key, tuple(section.known), paths)
+                    else:
+                        hint = _meant_elsewhere(key, paths) or _meant(key, tuple(section.known))
                     self.add(path, f"unknown key; known here: {', '.join(section.known)}", hint)
 
     def add_secrets(self, value: Value, path: str = "") -> None:
         """Note every key that looks like a secret's. The names of nodes are free."""
         for key, line, child in _children(value):
-            if path != "nodes" and SECRET.search(key):
+            if path != "nodes" and _is_secret(key):
                 self.add(join(path, key), "secrets do not belong in this file", SECRET_HINT, line)
             self.add_secrets(child, join(path, key))
 
@@ -270,12 +280,14 @@ class _TreeBuilder:
             self.faults.fatal(f"nested more than {MAX_DEPTH} levels deep", line)
         if isinstance(event, yaml.AliasEvent):
             self._refuse(
-                f"an alias (*{shown(str(event.anchor))}); aliases are not read", "quote a value that starts with *"
+                f"an alias (*{shown(str(event.anchor))}); aliases are not read",
+                "what several nodes share goes into `defaults`; quote a value that starts with *",
             )
             return Scalar(None, "", line)
         if event.anchor is not None:
             self._refuse(
-                f"an anchor (&{shown(event.anchor)}); anchors are not read", "quote a value that starts with &"
+                f"an anchor (&{shown(event.anchor)}); anchors are not read",
+                "what several nodes share goes into `defaults`; quote a value that starts with &",
             )
         if event.tag is not None:
             self._refuse(f"a tag ({shown(event.tag)}); tags are not read", "quote a value that starts with !")
@@ -367,6 +379,21 @@ def _children(value: Value) -> Iterator[tuple[str, int, Value]]:
 def _meant(text: str, names: tuple[str, ...]) -> str | None:
     near = difflib.get_close_matches(text[:80].lower(), names, 1, 0.6)
     return f"did you mean `{near[0]}`?" if near else None
+
+
+def _is_secret(key: str) -> bool:
+    """Whether a key looks like a secret's; the name of a file is not one."""
+    return SECRET.search(key) is not None and not key.lower().endswith("_file")
+
+
+def _meant_in_node(key: str, known: tuple[str, ...], paths: list[str]) -> str | None:
+    """A hint for a node's unknown key, which must not lead to a setting of all nodes unawares."""
+    if key.lower() in _NODE_WORDS:
+        return f"write it as `{_NODE_WORDS[key.lower()]}`"
+    elsewhere = [
+        path for path in paths if path.rpartition(".")[2] == key and not path.startswith(("nodes.", "defaults."))
+    ]
+    return f"`{elsewhere[0]}` is for all nodes" if elsewhere else _meant(key, known)
 
 
 def _meant_elsewhere(key: str, paths: list[str]) -> str | None:
@@ -474,6 +501,11 @@ def address() -> Reader[str]:
             return None
         if re.fullmatch(rf"({label}\.)*{label}", text) and not re.search(r"(^|\.)[0-9]+$", text):
             return text
+        user, host, port = place_of(text)
+        if (user or port) and re.fullmatch(rf"({label}\.)*{label}", host):
+            parts = [("address", host), ("user", user), ("port", port)]
+            whole = ", ".join(f"{key}: {value}" for key, value in parts if value)
+            raise Fault(f"'{shown(text)}' is more than an address; write {{{whole}}}")
         try:
             number = IPv4Address(text)
         except ValueError:
@@ -481,6 +513,14 @@ def address() -> Reader[str]:
         return None if number.is_multicast or number.is_unspecified or number.is_reserved else text
 
     return Reader("an IPv4 address or a host name", read)
+
+
+def place_of(text: str) -> tuple[str | None, str, str | None]:
+    """User, host and port of `[user@]host[:port]` or of an ssh:// URI; the text itself as host where it is neither."""
+    found = re.fullmatch(
+        r"(?:ssh://)?(?:(?P<user>[A-Za-z_][\w.-]*)@)?(?P<host>[\w.-]+)(?::(?P<port>[0-9]{1,5}))?/?", text, re.ASCII
+    )
+    return (found["user"], found["host"], found["port"]) if found else (None, text, None)
 
 
 def subnet() -> Reader[str]:

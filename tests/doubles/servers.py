@@ -189,8 +189,10 @@ class Sshd:
 
 
 def make_key(path: Path, kind: str = "ed25519") -> str:
-    """A new key pair; the public half as `type base64`."""
-    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "test", "-f", str(path)], check=True, timeout=20)
+    """A key pair, new where there is none; the public half as `type base64`."""
+    if not path.exists():
+        command = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "test", "-f", str(path)]
+        subprocess.run(command, check=True, timeout=20)
     return " ".join(path.with_suffix(".pub").read_text().split()[:2])
 
 

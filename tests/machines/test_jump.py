@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.clients.login import load_ssh_config
+from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.config.model import ClusterConfig, SshConfig, TimeoutsConfig
 from sparkqfs.errors import ConfigError, UnreachableError
 from tests.builders.clusters import a_cluster, a_node_config
@@ -100,12 +102,12 @@ def test_host_patterns_port_user_identity_file_and_include_count(home: Path, ser
     assert (home / "known").read_text().splitlines() == [key_of(servers.machine)]
 
 
-def test_after_an_included_file_the_block_before_it_goes_on(home: Path) -> None:
+def test_a_file_that_a_block_includes_counts_for_that_block_which_goes_on_after_it(home: Path) -> None:
     (home / ".ssh" / "more.conf").write_text("Host other\n  User other\n")
     (home / ".ssh" / "config").write_text("Host mine\n  Include more.conf\n  User me\nHost *\n  Port 77\n")
-    config = load_ssh_config()
-    assert [config.lookup(name).get("user") for name in ("mine", "other", "third")] == ["me", "other", None]
-    assert {config.lookup(name)["port"] for name in ("mine", "other", "third")} == {"77"}
+    logins = [OpenSsh().login(name) for name in ("mine", "other", "third")]
+    assert [login.user for login in logins] == ["me", *[pwd.getpwuid(os.getuid()).pw_name] * 2]
+    assert {login.port for login in logins} == {77}
 
 
 def test_included_files_are_found_by_pattern_in_order_and_what_comes_first_counts(home: Path) -> None:
@@ -113,15 +115,15 @@ def test_included_files_are_found_by_pattern_in_order_and_what_comes_first_count
     for name, port in (("b.conf", 2), ("a.conf", 1)):
         (home / ".ssh" / "d" / name).write_text(f"Host x\n  Port {port}\n")
     (home / ".ssh" / "config").write_text('Include "~/.ssh/d/*.conf" none.conf\nHost x\n  Port 3\n')
-    assert load_ssh_config().lookup("x")["port"] == "1"
+    assert OpenSsh().login("x").port == 1
 
 
-@pytest.mark.parametrize("text", ["Include config\n", "Host\n"])
+@pytest.mark.parametrize("text", ["\nInclude config\n", "\nMatch\n", "\nPort x\n", "\nHost x\nNoSuchWord yes\n"])
 def test_a_config_that_cannot_be_read_is_bad_input_and_names_the_file(home: Path, text: str) -> None:
     (home / ".ssh" / "config").write_text(text)
     with pytest.raises(ConfigError) as caught:
-        load_ssh_config()
-    assert caught.value.exit_code == 2 and str(caught.value).startswith(f"{home}/.ssh/config: cannot be read")
+        OpenSsh().login("y")
+    assert caught.value.exit_code == 2 and str(caught.value).startswith(f"{home}/.ssh/config:")
 
 
 # --- jump hosts -----------------------------------------------------------------------------------

@@ -376,7 +376,7 @@ def test_a_pattern_of_names_is_compared_as_openssh_does(server: Sshd, tmp_path: 
 
 def test_a_line_that_excludes_a_machine_says_nothing_about_it(server: Sshd, tmp_path: Path) -> None:
     known = tmp_path / "known_hosts"
-    known.write_text(f"*,![127.0.0.1]:{server.port} {server.host_key}\n")
+    known.write_text(f"*,![127.0.0.1]:{server.port},!127.0.0.1 {server.host_key}\n")
     assert "is not known" in str(refused(server.strict(known)))
 
 
@@ -443,6 +443,16 @@ def test_a_key_that_the_machine_does_not_know_says_which_settings_to_look_at(ser
     config = server.cluster(tmp_path / "known_hosts")
     error = refused(replace(config, ssh=replace(config.ssh, key=tmp_path / "stranger")))
     assert "cannot log in" in str(error) and "ssh.key" in (error.problems[0].hint or "")
+
+
+def test_what_a_node_says_of_its_login_counts_before_what_is_said_for_all(server: Sshd, tmp_path: Path) -> None:
+    make_key(tmp_path / "stranger")
+    config = server.cluster(tmp_path / "known_hosts")
+    config = replace(config, ssh=replace(config.ssh, key=tmp_path / "stranger", user="nobody-here", port=closed_port()))
+    own = replace(config.nodes[0], user="root", key=server.key)
+    opened(replace(config, nodes=(own,)))
+    assert "as nobody-here: tried" in str(refused(replace(config, nodes=(replace(own, user=None),))))
+    assert "as root: tried" in str(refused(replace(config, nodes=(replace(own, key=None),))))
 
 
 def test_a_name_that_does_not_resolve_is_an_address_to_correct(server: Sshd, tmp_path: Path) -> None:

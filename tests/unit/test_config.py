@@ -81,7 +81,7 @@ def test_an_address_for_one_node_is_a_whole_cluster_file(tmp_path: Path) -> None
     config = load(tmp_path, "nodes: {node1: 192.168.1.11}\n")
     assert config == replace(a_cluster("node1"), file=tmp_path / "hosts.yml", ssh=config.ssh)
     assert config.manager.name == "node1"
-    assert config.ssh.known_hosts == Path("~/.ssh/known_hosts").expanduser()
+    assert (config.ssh.known_hosts, config.ssh.host_keys) == (None, None)
 
 
 def test_every_key_arrives_in_its_field(full: ClusterConfig, tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_odd_values_in_the_environment_give_no_traceback(tmp_path: Path, name: s
 def test_the_home_directory_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "key").write_text("x")
-    config = load(tmp_path, TWO_NODES + "ssh: {key: ~/key}\n")
+    config = load(tmp_path, TWO_NODES + "ssh: {key: ~/key, known_hosts: ~/.ssh/known_hosts}\n")
     assert (config.ssh.key, config.ssh.known_hosts) == (tmp_path / "key", tmp_path / ".ssh/known_hosts")
 
 
@@ -200,7 +200,7 @@ def test_the_page_about_hosts_yml_is_what_the_code_says() -> None:
 def test_the_page_has_every_key_that_is_read() -> None:
     keys = runpy.run_path(str(ROOT / "docs" / "make_hosts_yml.py"))["keys"]()
     values = resolved(a_cluster("NAME"))
-    assert sorted([*_paths(values), "data_dir"]) == sorted(keys)
+    assert sorted([*_paths(values), "data_dir", "defaults"]) == sorted(keys)
 
 
 def _paths(values: dict[str, Any], prefix: str = "") -> list[str]:

@@ -1,0 +1,79 @@
+"""Logs in as OpenSSH would without a terminal: nothing at all first, then keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import paramiko
+
+from sparkqfs.clients.keys import Keys, Unusable
+from sparkqfs.clients.openssh import Login
+
+MOST_NAMED = 8
+"""Keys that a message names."""
+
+
+class LoginRefused(paramiko.AuthenticationException):
+    """No key was accepted. Its text says what was tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """What paramiko calls to log in."""
+
+    login: Login
+    first: Path | None = None
+    """The key file of the cluster's settings, before all others."""
+
+    def authenticate(self, transport: Any) -> None:
+        """Returns when the machine has let us in. Raises `LoginRefused`, or what ended the connection."""
+        allowed = _without_key(transport, self.login.user)
+        tried: list[str] = []
+        if not transport.is_authenticated():
+            if self.login.public_keys and "publickey" in allowed:
+                allowed = self._with_keys(transport, tried, allowed)
+            if not transport.is_authenticated():
+                raise LoginRefused(self._said(tried, allowed))
+
+    def _with_keys(self, transport: Any, tried: list[str], allowed: list[str]) -> list[str]:
+        """Offers key after key; the methods that the machine then still allows."""
+        with Keys(self.login, self.first) as keys:
+            for candidate in keys.candidates():
+                try:
+                    allowed = transport.auth_publickey(self.login.user, candidate.load())
+                    tried.append(f"{candidate.source} (accepted, but not enough)")
+                except Unusable as error:
+                    if "No such file" not in str(error):
+                        tried.append(f"{candidate.source} ({error})")
+                except paramiko.BadAuthenticationType as error:
+                    return list(error.allowed_types)
+                except paramiko.AuthenticationException as error:
+                    tried.append(candidate.source)
+                    if not transport.is_active():
+                        tried[-1] += ", after which it closed the connection"
+                        raise LoginRefused(self._said(tried, allowed)) from error
+                if transport.is_authenticated() or "publickey" not in allowed:
+                    break
+        return allowed
+
+    def _said(self, tried: list[str], allowed: list[str]) -> str:
+        if not self.login.public_keys:
+            return "your ssh config forbids logins with keys"
+        if "publickey" not in allowed:
+            return f"the machine takes {', '.join(allowed) or 'no method'} only" + (
+                f" after {', '.join(tried[:MOST_NAMED])}" if tried else ""
+            )
+        if not tried:
+            return "there is no key to offer"
+        more = f" and {len(tried) - MOST_NAMED} more" if len(tried) > MOST_NAMED else ""
+        return f"as {self.login.user}: tried {', '.join(tried[:MOST_NAMED])}{more}"
+
+
+def _without_key(transport: Any, user: str) -> list[str]:
+    """Asks to be let in as one is, which some machines do; otherwise says which methods they take."""
+    try:
+        return list(transport.auth_none(user))
+    except paramiko.BadAuthenticationType as error:
+        return list(error.allowed_types)
