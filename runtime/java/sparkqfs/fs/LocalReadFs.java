@@ -41,12 +41,12 @@ public class LocalReadFs extends Qfs {
         return fileSystem.open(path, bufferSize);
     }
 
-    private static Path stored(Path path) {
-        return with(path, StoredNames.ofPath(path.toUri().getPath()));
+    private Path stored(Path path) {
+        return with(path, StoredNames.ofPath(getUriPath(path)));
     }
 
-    private static Path storedNew(Path path) throws IOException {
-        return with(path, StoredNames.ofNew(path.toUri().getPath()));
+    private Path storedNew(Path path) throws IOException {
+        return with(path, StoredNames.ofNew(getUriPath(path)));
     }
 
     private static Path with(Path path, String text) {
