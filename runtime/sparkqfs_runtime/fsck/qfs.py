@@ -4,7 +4,7 @@ Its own list has the first 131,072 files of which a chunk has at most one copy, 
 and none of which one copy of three is gone. So where it counts a chunk with too few copies, all names are read, and the
 layout of every file. Source: QFS 2.2.8, src/cc/meta: LayoutManager.cc (`FilesChecker`), MetaRequest.cc
 (`MetaReaddirPlus`, `MetaGetlayout`). The metaserver says names as they are stored; what is found has the names that are
-meant (sparkqfs/files/stored_names.py).
+meant (stored_names.py).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from sparkqfs.files.stored_names import meant, meant_path
 from sparkqfs_runtime.fsck.findings import MAX_BLOCKS, Block, Copy, Damaged, Findings
 from sparkqfs_runtime.pages import sources
 from sparkqfs_runtime.pages.sources import CHECK_TIMEOUT_S, MAX_BYTES, Unasked, limited
+from sparkqfs_runtime.stored_names import meant, meant_path
 
 ROOT = 2
 SUPERUSER = ("UserId: 0", "GroupId: 0")

@@ -2,9 +2,8 @@
 
 A list is gzip of ASCII lines. The first and the last one are JSON: what was asked, and where the log of the metadata
 stood before and after. Between them a line for each name, `LENGTH PATH`, a directory's length `-`, the path with
-percent signs where it has anything but plain characters. Names are those that the master has; where they may stand for
-others (sparkqfs/files/stored_names.py) the first line says `stored`, and who shows a name has to look. So the lists of all
-versions can be compared. Standard library only.
+percent signs where it has anything but plain characters. Marks of QFS's names (stored_names.py) are taken away; bytes of
+a name without marks are as they are stored, so that lists of all versions agree. Standard library only.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from sparkqfs_runtime.fsck.hdfs import own_name
 from sparkqfs_runtime.metadata.pieces import Kind
 from sparkqfs_runtime.metadata.states import position_of_master
 from sparkqfs_runtime.pages.sources import Unasked
+from sparkqfs_runtime.stored_names import without_marks
 
 SCHEMA = 1
 PLAIN = "/!#$&'()*+,-.:;<=>?@[]^_`{|}~"
@@ -86,7 +86,7 @@ def qfs_rows(host: str, port: int, end: float) -> Iterator[Row]:
         for entry in names.entries(directory):
             if directory == qfs.ROOT and entry.name == qfs.REMOVED:
                 continue
-            yield _Waiting(quoted(entry.name), None if entry.is_directory else entry.size, entry.id)
+            yield _Waiting(quoted(without_marks(entry.name)), None if entry.is_directory else entry.size, entry.id)
 
     try:
         yield from walk(qfs.ROOT, listing, end)
@@ -138,16 +138,13 @@ def _batch(connection: http.client.HTTPConnection, directory: bytes, after: str)
 
 
 ROWS: dict[str, Callable[[str, int, float], Iterator[Row]]] = {"qfs": qfs_rows, "hdfs": hdfs_rows}
-STORED = ("qfs",)
-"""Kinds of storage whose names may stand for others."""
 
 
 def write(stream: IO[bytes], head: dict[str, Any], rows: Iterator[Row], tail: Callable[[], dict[str, Any]]) -> None:
     """A list; `tail` is asked after the last name. Raises `Unasked`, `TimeoutError`, OSError."""
     files = directories = total = 0
     with gzip.GzipFile(filename="", fileobj=stream, mode="wb", compresslevel=6, mtime=0) as packed:
-        stored = {"stored": True} if head.get("kind") in STORED else {}
-        packed.write(json.dumps({"schema": SCHEMA, **head, **stored}).encode() + b"\n")
+        packed.write(json.dumps({"schema": SCHEMA, **head}).encode() + b"\n")
         for path, size in rows:
             packed.write(f"{'-' if size is None else size} {path}\n".encode())
             if size is None:

@@ -8,14 +8,13 @@ import json
 import re
 import urllib.parse
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sparkqfs.facts.fsck import shown_name
-from sparkqfs.files.stored_names import meant_path
 from sparkqfs.plan.storage.backups import NamesPart, Position
 
 SCHEMA = 1
@@ -96,11 +95,6 @@ class Reading:
         if self.tail is None:
             raise ValueError("its last line is missing")
 
-    def shown(self, path: str) -> str:
-        """A name of this list for people, as it is meant; the list of a storage that stores it otherwise says so."""
-        name = urllib.parse.unquote_to_bytes(path)
-        return shown_name(meant_path(name) if self.head.get("stored") is True else name)
-
     @staticmethod
     def _row(line: str, last: list[str]) -> tuple[Row, list[str]]:
         found = _ROW.fullmatch(line)
@@ -176,7 +170,7 @@ class Difference:
         return self.missing + self.added + self.changed
 
     def add(self, path: str, found: str, wanted: set[str]) -> None:
-        """One name, as people see it: in the list so, in the states so."""
+        """One name, as people read it: in the list so, in the states so."""
         if found == ABSENT:
             self.added += 1
             text = f"{path} is not in the list"
@@ -205,13 +199,13 @@ class Difference:
         return f"{', '.join(words)}: {'; '.join(self.examples)}{more}"
 
 
-def compare(
-    names: Iterable[Row], *states: Iterable[Row], shown: Callable[[str], str] = str
-) -> Difference:
-    """A name is right when it agrees with one of the states. Memory is that of a line of each. Raises as `Reading`.
+def _shown(path: str) -> str:
+    """A name in the list's form, for people."""
+    return shown_name(urllib.parse.unquote_to_bytes(path))
 
-    `shown` gives a name of the list for people.
-    """
+
+def compare(names: Iterable[Row], *states: Iterable[Row]) -> Difference:
+    """A name is right when it agrees with one of the states. Memory is that of a line of each. Raises as `Reading`."""
     found = Difference()
 
     def marked(number: int, rows: Iterable[Row]) -> Iterator[tuple[list[str], int, Row]]:
@@ -224,5 +218,5 @@ def compare(
         by_list = {number: row.size for _, number, row in same}
         wanted = {by_list.get(number, ABSENT) for number in range(1, len(states) + 1)}
         if by_list.get(0, ABSENT) not in wanted:
-            found.add(shown(same[0][2].path), by_list.get(0, ABSENT), wanted)
+            found.add(_shown(same[0][2].path), by_list.get(0, ABSENT), wanted)
     return found

@@ -215,8 +215,7 @@ def _same_names(session: Session, report: Report, folder: Path, timeout_s: float
     if names is None or backup.names is None:
         raise NotPossible("it has no list of names: the storage did not run, or did not answer, when it was made")
     states = [Reading(folder / str(number)) for number in range(len(places(names)))]
-    listed = Reading(backup.names)
-    found = compare(listed, *states, shown=listed.shown)
+    found = compare(Reading(backup.names), *states)
     allowed = 0 if names.exact else max(0, (names.after.operation or 0) - (names.before.operation or 0))
     if found.total > allowed:
         what = f"the names of the state and of the list differ: {found.text()}"

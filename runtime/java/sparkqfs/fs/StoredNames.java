@@ -10,7 +10,8 @@ import java.util.zip.CRC32;
  * first or last byte is a blank, a control character or above 127, and one with a line end; it takes 256 bytes
  * (2.2.8, src/cc/libclient/KfsClient.cc, {@code ValidateName}). Such a name is stored with marks: {@code Übersicht} as
  * {@code ~.Übersicht~} and eight digits of a checksum. A name that is the stored form of another one is stored with marks
- * too, so that no two names meet. Every other name is stored as it is. {@code stored_names.py} says the same in Python.
+ * too, so that no two names meet. Every other name is stored as it is. The runtime's {@code stored_names.py} says the
+ * same in Python.
  */
 public final class StoredNames {
     /** Bytes of a name as it is stored; QFS, src/cc/libclient/KfsClient.h. */

@@ -25,20 +25,27 @@ def name_of(stored: str) -> str:
     return stored if name is None else name
 
 
+def without_marks(stored: bytes) -> bytes:
+    """The name in UTF-8 that a metaserver's name with marks stands for; every other name as it is."""
+    try:
+        return name_of(stored.decode()).encode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return stored
+
+
 def meant(stored: bytes) -> bytes:
     """The name in UTF-8 that a metaserver's name stands for; bytes that are no text as they are.
 
     Java gives QFS a character beyond U+FFFF as two halves of three bytes, and NUL as two bytes.
     """
+    name = without_marks(stored)
+    if name != stored:
+        return name
     try:
-        text = stored.decode()
+        halves = stored.replace(b"\xc0\x80", b"\0").decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
-        try:
-            halves = stored.replace(b"\xc0\x80", b"\0").decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError:
-            return stored
-        text = _whole(halves)
-    return name_of(text).encode("utf-8", "surrogatepass")
+        return stored
+    return _whole(halves).encode("utf-8", "surrogatepass")
 
 
 def meant_path(stored: bytes) -> bytes:
