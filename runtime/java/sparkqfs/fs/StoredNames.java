@@ -55,7 +55,11 @@ public final class StoredNames {
 
     /** One name as it is stored. */
     public static String ofName(String name) {
-        return isRefused(name) || decoded(name) != null ? encoded(name) : name;
+        if (!isRefused(name) && decoded(name) == null) {
+            return name;
+        }
+        String marked = marked(name);
+        return marked + MARK + sum(marked);
     }
 
     /** The name that is stored so. */
@@ -105,10 +109,10 @@ public final class StoredNames {
     }
 
     /**
-     * With marks: {@code ~.} before a first letter that QFS refuses, {@code ~HEX.} for a character that must not be there
-     * or that upstream's listing does not show right, and at the end the checksum of all before it.
+     * With marks, but without the checksum: {@code ~.} before a first letter that QFS refuses, {@code ~HEX.} for a character
+     * that must not be there or that upstream's listing does not show right.
      */
-    private static String encoded(String name) {
+    private static String marked(String name) {
         StringBuilder text = new StringBuilder(name.length() + SUM_DIGITS + 3);
         if (!isInner(name.charAt(0))) {
             text.append(MARK).append(END);
@@ -122,23 +126,27 @@ public final class StoredNames {
             }
             at += Character.charCount(point) - 1;
         }
-        return text.append(MARK).append(sum(text)).toString();
+        return text.toString();
     }
 
     private static boolean isHalf(int point) {
         return point >= Character.MIN_SURROGATE && point <= Character.MAX_SURROGATE;
     }
 
-    private static String sum(CharSequence text) {
+    private static String sum(String marked) {
         CRC32 sum = new CRC32();
-        sum.update(text.subSequence(0, text.length() - 1).toString().getBytes(StandardCharsets.UTF_8));
+        sum.update(marked.getBytes(StandardCharsets.UTF_8));
         return HexFormat.of().toHexDigits((int) sum.getValue());
     }
 
     /** The name of a stored form; null for what is none, as it stands for itself. */
     private static String decoded(String stored) {
         int mark = stored.length() - SUM_DIGITS - 1;
-        if (mark <= 0 || stored.charAt(mark) != MARK || !stored.endsWith(sum(stored.substring(0, mark + 1)))) {
+        if (mark <= 0 || stored.charAt(mark) != MARK) {
+            return null;
+        }
+        String marked = stored.substring(0, mark);
+        if (!stored.endsWith(sum(marked))) {
             return null;
         }
         StringBuilder name = new StringBuilder(mark);
@@ -154,6 +162,6 @@ public final class StoredNames {
         }
         String found = name.toString();
         boolean isForm = isRefused(found) || !found.isEmpty() && decoded(found) != null;
-        return isForm && encoded(found).equals(stored) ? found : null;
+        return isForm && marked(found).equals(marked) ? found : null;
     }
 }

@@ -31,7 +31,6 @@ final class Listing {
     private final IFSImpl stored;
     /** The directory as it is stored. */
     private final Path directory;
-    private boolean isChanged;
 
     Listing(IFSImpl stored, Path directory) {
         this.stored = stored;
@@ -41,7 +40,7 @@ final class Listing {
     /** The entries of the directory that is meant. */
     FileStatus[] of(Path meant) throws IOException {
         FileStatus[] found = stored.readdirplus(directory);
-        isChanged = !meant.equals(directory);
+        boolean isElsewhere = !meant.equals(directory);
         boolean isLost = false;
         for (FileStatus one : found) {
             isLost |= one.getPath().getName().indexOf(LOST) >= 0;
@@ -49,25 +48,23 @@ final class Listing {
         if (isLost) {
             found = withLostNames(found);
         }
+        boolean isChanged = isLost;
         for (FileStatus one : found) {
-            rename(one, meant);
+            String storedName = one.getPath().getName();
+            String name = StoredNames.nameOf(storedName);
+            boolean isOther = !name.equals(storedName);
+            isChanged |= isOther;
+            if (isOther || isElsewhere) {
+                one.setPath(child(meant, name));
+            }
+            if (one.isSymlink()) {
+                one.setSymlink(new Path(StoredNames.pathOf(one.getSymlink().toString())));
+            }
         }
         if (isChanged) {
             Arrays.sort(found, IN_ORDER);
         }
         return found;
-    }
-
-    private void rename(FileStatus status, Path meant) throws IOException {
-        String storedName = status.getPath().getName();
-        String name = StoredNames.nameOf(storedName);
-        if (isChanged || !name.equals(storedName)) {
-            isChanged = true;
-            status.setPath(child(meant, name));
-        }
-        if (status.isSymlink()) {
-            status.setSymlink(new Path(StoredNames.pathOf(status.getSymlink().toString())));
-        }
     }
 
     /** Put together as upstream does, because a name may hold a colon. */
@@ -88,7 +85,6 @@ final class Listing {
         for (Map.Entry<String, List<FileStatus>> entry : lost.entrySet()) {
             List<String> real = names.get(entry.getKey());
             List<FileStatus> listed = entry.getValue();
-            isChanged = true;
             if (real.size() == 1 && listed.size() == 1) {
                 listed.get(0).setPath(child(directory, real.get(0)));
                 all.add(listed.get(0));
