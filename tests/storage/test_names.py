@@ -189,6 +189,17 @@ def test_a_colon_is_taken_where_hadoop_takes_it(doors: Doors) -> None:
     assert "part /colon/y:é from" in doors.ask("context", "rename", "/colon/x", "/colon/y:é")[1]
 
 
+def test_names_that_java_cannot_say_are_listed_all_the_same(cluster: QfsCluster, doors: Doors) -> None:
+    for name in ("t😀w".encode(), b"n\xfcm", b"n\xfdm", "ü x".encode() + b"\xffx"):
+        argv = (str(cluster.qfs_home / "bin/tools/qfs"), "-fs", cluster.uri, "-mkdir", b"/tools/" + b"x" + name)
+        subprocess.run(argv, env=cluster.environment, check=True)
+    for name in ("a😀b", "a😁b", "Übersicht"):
+        doors.one("ours", "mkdirs", f"/tools/{name}")
+    for door in DOORS:
+        names = ["a😀b", "a😁b", "xn\ufffdm", "xn\ufffdm", "xt😀w", "xü x\ufffdx", "Übersicht"]
+        assert doors.ask(door, "list", "/tools") == names
+
+
 @pytest.mark.parametrize("door", DOORS)
 def test_appending_goes_to_the_file_of_that_name(doors: Doors, door: str) -> None:
     for name in ("Übersicht", "trail "):

@@ -2,8 +2,8 @@
 
 A list is gzip of ASCII lines. The first and the last one are JSON: what was asked, and where the log of the metadata
 stood before and after. Between them a line for each name, `LENGTH PATH`, a directory's length `-`, the path with
-percent signs where it has anything but plain characters. Marks of QFS's names (stored_names.py) are taken away; what has
-none is as it is stored, byte for byte, so that lists of all versions agree. Standard library only.
+percent signs where it has anything but plain characters. Marks of QFS's names (stored_names.py) are taken away; what
+has none is as it is stored, byte for byte, so that lists of all versions agree. Standard library only.
 """
 
 from __future__ import annotations
