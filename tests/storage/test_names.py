@@ -14,10 +14,10 @@ import pytest
 from sparkqfs_runtime.fsck import qfs as fsck
 from sparkqfs_runtime.names import lists
 from sparkqfs_runtime.stored_names import meant_path, stored_name
+from tests.builders.odd_names import random_name
 from tests.paths import ROOT
 from tests.storage.qfs_cluster import QfsCluster
 from tests.storage.qfs_reader import Driver, Kit, node_environment
-from tests.unit.test_stored_names import random_name
 
 FORM = stored_name("Übersicht")
 NAMES = (
