@@ -199,17 +199,23 @@ def test_a_name_that_the_storage_cannot_hold_is_one_clear_error(world: World, tr
     assert set(NAMES) <= set(world.names("/tree"))
 
 
-def test_a_name_that_qfs_does_not_take_says_what_it_would_take(qfs: World, tmp_path: Path) -> None:
-    tree = tmp_path / "tree"
-    tree.mkdir()
-    for name in ("t", "tä", "öt", "t ", " t", "t\nt"):
-        (tree / name).write_bytes(name.encode())
-    for _ in range(2):
-        failed = [problem.what for problem in qfs.put(tree, "/odd").problems]
-        assert len(failed) == 5 and all("QFS takes no name" in what for what in failed)
-        assert qfs.names("/odd") == ["t"]
-    qfs.get("/odd/t", tmp_path / "back")
-    assert (tmp_path / "back").read_bytes() == b"t"
+def test_names_that_qfs_itself_does_not_take_go_there_and_back_and_one_that_is_too_long_says_so(
+    qfs: World, tmp_path: Path
+) -> None:
+    tree, long = tmp_path / "tree", "ü" * 127
+    names = ("t", "tä", "öt", "t ", " t", "t\nt", "😀", "t😀t", "city=Málagá/part ", "ü" * 122, "x" * 255)
+    for name in (*names, long):
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    (failed,) = [problem.what for problem in qfs.put(tree, "/odd").problems]
+    assert "QFS takes names of 256 bytes at most, and this one has 265 as it is stored" in failed
+    assert sorted(qfs.names("/odd")) == sorted([*names, "city=Málagá"])
+    (tree / long).unlink()
+    assert qfs.get("/odd", tmp_path / "back").state == "changed"
+    assert same(tree, tmp_path / "back")
+    assert qfs.rm("/odd/?t").state == "changed"
+    assert not {"öt", " t"} & set(qfs.names("/odd"))
 
 
 def test_on_plain_files_a_colon_is_refused_and_checksum_files_of_hadoop_do_not_outlive_their_file(

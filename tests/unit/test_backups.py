@@ -193,6 +193,7 @@ def test_names_are_compared_one_by_one() -> None:
     found = compare(same, [Row("/a", "-"), Row("/a/b", "3"), Row("/c", "4")])
     assert (found.missing, found.added, found.changed) == (1, 1, 1)
     assert "/a/b: 1 in the list, 3 in the metadata" in found.text()
+    assert "/Ü ber\\n is only in the list" in compare([Row("/%C3%9C%20ber%0A", "1")], []).text()
 
 
 def test_a_name_is_right_when_it_is_as_it_was_before_or_after_the_list_was_made() -> None:

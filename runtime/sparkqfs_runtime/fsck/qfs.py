@@ -3,7 +3,8 @@
 Its own list has the first 131,072 files of which a chunk has at most one copy, those that were to have one among them,
 and none of which one copy of three is gone. So where it counts a chunk with too few copies, all names are read, and the
 layout of every file. Source: QFS 2.2.8, src/cc/meta: LayoutManager.cc (`FilesChecker`), MetaRequest.cc
-(`MetaReaddirPlus`, `MetaGetlayout`).
+(`MetaReaddirPlus`, `MetaGetlayout`). The metaserver says names as they are stored; what is found has the names that are
+meant (stored_names.py).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import BinaryIO
 from sparkqfs_runtime.fsck.findings import MAX_BLOCKS, Block, Copy, Damaged, Findings
 from sparkqfs_runtime.pages import sources
 from sparkqfs_runtime.pages.sources import CHECK_TIMEOUT_S, MAX_BYTES, Unasked, limited
+from sparkqfs_runtime.stored_names import meant, meant_path
 
 ROOT = 2
 SUPERUSER = ("UserId: 0", "GroupId: 0")
@@ -42,6 +44,7 @@ class Entry:
     """A file or a directory, of a directory's listing."""
 
     name: bytes
+    """As it is stored."""
     id: int
     is_directory: bool
     size: int
@@ -213,7 +216,7 @@ def damaged_files(names: Names, end: float) -> Iterator[Damaged]:
         for entry in names.entries(directory):
             if time.monotonic() > end:
                 raise TimeoutError
-            below = path + b"/" + entry.name
+            below = path + b"/" + meant(entry.name)
             if entry.is_directory:
                 if below != b"/" + REMOVED and below.count(b"/") < DEPTH:
                     waiting.append((entry.id, below))
@@ -249,7 +252,7 @@ def listed_as_lost(host: str, port: int, limit: int) -> list[Damaged]:
         for line in limited(answer, length):
             match = LISTED.fullmatch(line.rstrip(b"\n"))
             if match and not match[3].startswith(b"/" + REMOVED + b"/") and len(found) < limit:
-                found.append(Damaged(match[3], "lost", int(match[1]), int(match[2])))
+                found.append(Damaged(meant_path(match[3]), "lost", int(match[1]), int(match[2])))
     return found
 
 

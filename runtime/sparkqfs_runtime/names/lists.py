@@ -2,7 +2,8 @@
 
 A list is gzip of ASCII lines. The first and the last one are JSON: what was asked, and where the log of the metadata
 stood before and after. Between them a line for each name, `LENGTH PATH`, a directory's length `-`, the path with
-percent signs where it has anything but plain characters. Standard library only.
+percent signs where it has anything but plain characters. Marks of QFS's names (stored_names.py) are taken away; what
+has none is as it is stored, byte for byte, so that lists of all versions agree. Standard library only.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sparkqfs_runtime.fsck.hdfs import own_name
 from sparkqfs_runtime.metadata.pieces import Kind
 from sparkqfs_runtime.metadata.states import position_of_master
 from sparkqfs_runtime.pages.sources import Unasked
+from sparkqfs_runtime.stored_names import without_marks
 
 SCHEMA = 1
 PLAIN = "/!#$&'()*+,-.:;<=>?@[]^_`{|}~"
@@ -84,7 +86,7 @@ def qfs_rows(host: str, port: int, end: float) -> Iterator[Row]:
         for entry in names.entries(directory):
             if directory == qfs.ROOT and entry.name == qfs.REMOVED:
                 continue
-            yield _Waiting(quoted(entry.name), None if entry.is_directory else entry.size, entry.id)
+            yield _Waiting(quoted(without_marks(entry.name)), None if entry.is_directory else entry.size, entry.id)
 
     try:
         yield from walk(qfs.ROOT, listing, end)

@@ -6,6 +6,7 @@ import gzip
 import heapq
 import json
 import re
+import urllib.parse
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sparkqfs.facts.fsck import shown_name
 from sparkqfs.plan.storage.backups import NamesPart, Position
 
 SCHEMA = 1
@@ -168,7 +170,7 @@ class Difference:
         return self.missing + self.added + self.changed
 
     def add(self, path: str, found: str, wanted: set[str]) -> None:
-        """One name: in the list so, in the states so."""
+        """One name, as people read it: in the list so, in the states so."""
         if found == ABSENT:
             self.added += 1
             text = f"{path} is not in the list"
@@ -197,6 +199,11 @@ class Difference:
         return f"{', '.join(words)}: {'; '.join(self.examples)}{more}"
 
 
+def _shown(path: str) -> str:
+    """A name in the list's form, for people."""
+    return shown_name(urllib.parse.unquote_to_bytes(path))
+
+
 def compare(names: Iterable[Row], *states: Iterable[Row]) -> Difference:
     """A name is right when it agrees with one of the states. Memory is that of a line of each. Raises as `Reading`."""
     found = Difference()
@@ -211,5 +218,5 @@ def compare(names: Iterable[Row], *states: Iterable[Row]) -> Difference:
         by_list = {number: row.size for _, number, row in same}
         wanted = {by_list.get(number, ABSENT) for number in range(1, len(states) + 1)}
         if by_list.get(0, ABSENT) not in wanted:
-            found.add(same[0][2].path, by_list.get(0, ABSENT), wanted)
+            found.add(_shown(same[0][2].path), by_list.get(0, ABSENT), wanted)
     return found

@@ -25,6 +25,8 @@ import sparkqfs.files.Disk;
 public final class CopyFile implements UDF3<String, String, Boolean, String> {
     private static final long serialVersionUID = 1L;
     private static final int BUFFER_BYTES = 1 << 20;
+    /** Of a name in the name of a hidden file beside it, so that a long name does not get too long. */
+    private static final int LETTERS = 30;
 
     @Override
     public String call(String source, String target, Boolean overwrite) {
@@ -101,7 +103,10 @@ public final class CopyFile implements UDF3<String, String, Boolean, String> {
 
     /** A hidden file in the target's directory. Made of parts, because a name may hold a colon. */
     private static Path beside(Path target, String end) {
-        return new Path(target.getParent(), new Path(null, null, "." + target.getName() + "." + end));
+        String name = target.getName();
+        int letters = Math.min(LETTERS, name.codePointCount(0, name.length()));
+        String begin = name.substring(0, name.offsetByCodePoints(0, letters));
+        return new Path(target.getParent(), new Path(null, null, "." + begin + "." + end));
     }
 
     private static String answer(String state, long bytes, String sum, String message) {

@@ -98,7 +98,7 @@ public final class FileServer {
             case "get" -> get(system, path);
             case "mkdirs" -> {
                 if (!Disk.makeDirectories(system, path)) {
-                    throw new IOException(Names.whyNot(path));
+                    throw new IOException(Names.NOT_TAKEN);
                 }
                 wire.send("ok");
             }

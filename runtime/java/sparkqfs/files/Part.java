@@ -123,7 +123,7 @@ final class Part implements AutoCloseable {
             return;
         }
         if (!replaces) {
-            throw new IOException(Names.whyNot(target));
+            throw new IOException(Names.NOT_TAKEN);
         }
         swap();
     }
@@ -151,7 +151,7 @@ final class Part implements AutoCloseable {
             }
         }
         if (!isDone) {
-            throw new IOException(Names.whyNot(target));
+            throw new IOException(Names.NOT_TAKEN);
         }
         try {
             system.delete(old, false);

@@ -7,9 +7,12 @@ import java.util.EnumSet;
 
 import com.quantcast.qfs.hadoop.Qfs;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.BlockLocation;
 import org.apache.hadoop.fs.CreateFlag;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.FileChecksum;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.FsServerDefaults;
 import org.apache.hadoop.fs.Options.ChecksumOpt;
@@ -18,7 +21,10 @@ import org.apache.hadoop.fs.permission.FsPermission;
 import org.apache.hadoop.util.DataChecksum;
 import org.apache.hadoop.util.Progressable;
 
-/** The same for users of FileContext, such as checkpoints of structured streaming. */
+/**
+ * The same for users of FileContext, such as checkpoints of structured streaming. What upstream does through the same calls
+ * as its FileSystem is left to ours; what differs stays upstream's, with names as they are stored.
+ */
 public class LocalReadFs extends Qfs {
     private static final int CHECKSUM_BYTES = 512;
     private static final int PACKET_BYTES = 65_536;
@@ -35,14 +41,30 @@ public class LocalReadFs extends Qfs {
         return fileSystem.open(path, bufferSize);
     }
 
+    private Path stored(Path path) {
+        return with(path, StoredNames.ofPath(getUriPath(path)));
+    }
+
+    private Path storedNew(Path path) throws IOException {
+        return with(path, StoredNames.ofNew(getUriPath(path)));
+    }
+
+    private static Path with(Path path, String text) {
+        return new Path(path.toUri().getScheme(), path.toUri().getAuthority(), text);
+    }
+
     /** Appending stays upstream's. */
     @Override
     public FSDataOutputStream createInternal(
             Path path, EnumSet<CreateFlag> flags, FsPermission permission, int bufferSize, short replication,
             long blockSize, Progressable progress, ChecksumOpt checksum, boolean createParent) throws IOException {
         if (flags.contains(CreateFlag.APPEND)) {
+            CreateFlag.validate(flags);
+            if (createParent) { // upstream's would make the parent's stored path with another call of this class
+                mkdir(path.getParent(), permission, true);
+            }
             return super.createInternal(
-                path, flags, permission, bufferSize, replication, blockSize, progress, checksum, createParent);
+                storedNew(path), flags, permission, bufferSize, replication, blockSize, progress, checksum, false);
         }
         CreateFlag.validate(flags);
         checkPath(path);
@@ -59,5 +81,70 @@ public class LocalReadFs extends Qfs {
         return new FsServerDefaults(
             fileSystem.getDefaultBlockSize(path), CHECKSUM_BYTES, PACKET_BYTES, fileSystem.getDefaultReplication(path),
             PACKET_BYTES, false, 0, DataChecksum.Type.NULL);
+    }
+
+    @Override
+    public void mkdir(Path directory, FsPermission permission, boolean createParent) throws IOException {
+        super.mkdir(storedNew(directory), permission, createParent);
+    }
+
+    @Override
+    public void renameInternal(Path source, Path target) throws IOException {
+        super.renameInternal(stored(source), storedNew(target));
+    }
+
+    @Override
+    public boolean delete(Path path, boolean recursive) throws IOException {
+        return fileSystem.delete(path, recursive);
+    }
+
+    @Override
+    public FileStatus getFileStatus(Path path) throws IOException {
+        return fileSystem.getFileStatus(path);
+    }
+
+    @Override
+    public FileStatus getFileLinkStatus(Path path) throws IOException {
+        return fileSystem.getFileLinkStatus(path);
+    }
+
+    @Override
+    public FileStatus[] listStatus(Path path) throws IOException {
+        return fileSystem.listStatus(path);
+    }
+
+    @Override
+    public BlockLocation[] getFileBlockLocations(Path path, long start, long length) throws IOException {
+        return fileSystem.getFileBlockLocations(fileSystem.getFileStatus(path), start, length);
+    }
+
+    @Override
+    public FileChecksum getFileChecksum(Path path) throws IOException {
+        return fileSystem.getFileChecksum(path);
+    }
+
+    @Override
+    public void setOwner(Path path, String user, String group) throws IOException {
+        fileSystem.setOwner(path, user, group);
+    }
+
+    @Override
+    public void setPermission(Path path, FsPermission permission) throws IOException {
+        fileSystem.setPermission(path, permission);
+    }
+
+    @Override
+    public boolean setReplication(Path path, short replication) throws IOException {
+        return fileSystem.setReplication(path, replication);
+    }
+
+    @Override
+    public void setTimes(Path path, long modified, long accessed) throws IOException {
+        fileSystem.setTimes(path, modified, accessed);
+    }
+
+    @Override
+    public void createSymlink(Path target, Path link, boolean createParent) throws IOException {
+        fileSystem.createSymlink(target, link, createParent);
     }
 }

@@ -3,11 +3,19 @@ package com.quantcast.qfs.hadoop;
 import java.io.IOException;
 
 import com.quantcast.qfs.access.KfsFileAttr;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 
-/** Shows subclasses in other packages what upstream keeps to this one. */
+/** Shows subclasses in other packages what upstream keeps to this one; takes every name that HDFS takes ({@link NamedQfs}). */
 public class OpenQuantcastFileSystem extends QuantcastFileSystem2 {
+
+    @Override
+    protected IFSImpl createIFSImpl(String host, int port, FileSystem.Statistics statistics, Configuration conf)
+            throws IOException {
+        return new NamedQfs(super.createIFSImpl(host, port, statistics, conf));
+    }
 
     /** Attributes with the file id, from the very cache that upstream's open uses. */
     protected KfsFileAttr attributes(Path path) throws IOException {
