@@ -7,108 +7,24 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Any
 
 from sparkqfs.errors import ConfigError, Problem
 from sparkqfs.facts.pages import AppFact
+from sparkqfs.plan.programs.parcel import FOLDER as FOLDER
+from sparkqfs.plan.programs.parcel import Parcel as Parcel
+from sparkqfs.plan.programs.parcel import pack as pack
+from sparkqfs.plan.programs.user import Program as Program
+from sparkqfs.plan.programs.user import is_uri as is_uri
 from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
 
 APP_LABEL = "sparkqfs.app"
-FOLDER = "apps"
-"""Of the drivers, one directory each, under the manager's `spark` directory."""
-IN_CONTAINER = PurePosixPath("/data/spark") / FOLDER
 GRACE_S = 30
 """For a driver to take its leave from the master; DRIVER_DEADLINE_S of the runtime (supervise/driver.py) is less."""
 APP_ID = re.compile(r"app-\d{14}-\d{4,}")
 SUBMISSION_ID = re.compile(r"submit-\d{14}-[0-9a-f]{4}")
 ENDED_STATES = frozenset({"complete", "failed", "rejected", "orphaned", "shutdown", "remove"})
 """Of a Swarm task."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
-    """What the user wants to run. A file is a path on this computer, or a URI that Spark reads itself."""
-
-    program: str
-    arguments: tuple[str, ...] = ()
-    name: str | None = None
-    main_class: str | None = None
-    py_files: tuple[str, ...] = ()
-    jars: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
-    """For the driver alone: they lie beside the program."""
-    conf: tuple[str, ...] = ()
-    cores: int | None = None
-    driver_memory_mib: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
-    """What goes to the manager: spark-submit's arguments, and the files under their names there."""
-
-    name: str
-    argv: tuple[str, ...]
-    files: dict[str, str]
-    """Name under `files/` → path on this computer."""
-
-
-def is_uri(text: str) -> bool:
-    """True for what Spark fetches by itself."""
-    return re.match(r"[a-z][a-z0-9+.-]*://", text) is not None
-
-
-def pack(program: Program, submission: str) -> Parcel:
-    """The parcel of a program. Raises `ConfigError` with everything that is wrong with the words, files unseen."""
-    faults = [Problem(what=f"--conf {text}: spark.NAME=VALUE is wanted") for text in program.conf if not _is_conf(text)]
-    if not re.search(r"\.(py|jar)$", program.program):
-        hint = "a Python program's name ends with .py, a Java or Scala one's with .jar"
-        faults.append(Problem(what=f"{program.program} is no program that Spark can run", hint=hint))
-    faults += [_wheel(text) for text in program.py_files if text.lower().endswith(".whl")]
-    if program.program.endswith(".jar") and program.main_class is None:
-        faults.append(Problem(what=f"{program.program}: which class?", hint="name its main class with --class"))
-    files: dict[str, str] = {}
-
-    def place(text: str) -> str:
-        if is_uri(text):
-            return text
-        name = PurePosixPath(text).name
-        if "," in name or files.get(name, text) != text:
-            faults.append(Problem(what=f"{text}: two files are called {name}, or it has a comma in its name"))
-        files[name] = text
-        return str(IN_CONTAINER / submission / "files" / name)
-
-    name = program.name or PurePosixPath(program.program).name
-    argv = ["--name", name]
-    if program.main_class is not None:
-        argv += ["--class", program.main_class]
-    if program.cores is not None:
-        argv += ["--conf", f"spark.cores.max={program.cores}"]
-    if program.driver_memory_mib is not None:
-        argv += ["--driver-memory", f"{program.driver_memory_mib}m"]
-    for setting in program.conf:
-        argv += ["--conf", setting]
-    for flag, texts in (("--py-files", program.py_files), ("--jars", program.jars), ("--files", program.files)):
-        if texts:
-            argv += [flag, ",".join(map(place, texts))]
-    argv += [place(program.program), *program.arguments]
-    for text in program.beside:
-        place(text)
-    if faults:
-        raise ConfigError(*faults)
-    return Parcel(name=name, argv=tuple(argv), files=files)
-
-
-def _wheel(text: str) -> Problem:
-    what = f"--py-files {text}: executors would not import from it: Spark takes .py, .zip and .egg"
-    return Problem(
-        what=what, hint="a wheel belongs into worker.requirements; one of pure Python may be sent as a copy named .zip"
-    )
-
-
-def _is_conf(text: str) -> bool:
-    return re.fullmatch(r"spark\.[A-Za-z0-9._-]+=.*", text, re.DOTALL) is not None
 
 
 # --- the driver's service ---
