@@ -266,3 +266,42 @@ def test_what_is_sent_is_on_the_manager_as_the_words_name_it(here: Path, manager
     assert (folder / "submit.properties").read_text() == "spark.a = b\n"
     assert (folder / "submit.properties").stat().st_mode & 0o007 == 0
     assert manager.said[0] == f"{sent.text}: sending a.py"
+
+
+# --- arguments ------------------------------------------------------------------------------------
+
+
+def test_an_argument_that_looks_like_a_file_of_this_computer_gets_a_hint_and_goes_as_it_is(
+    here: Path, manager: Manager
+) -> None:
+    (here / "in").mkdir()
+    (here / "in" / "data.csv").write_text("")
+    words = (
+        "in/data.csv",
+        f"--to={here}/in/data.csv",
+        "./out",
+        "~/none.csv",
+        "in",
+        "/data/books",
+        "20",
+        "hdfs://x/a.py",
+    )
+    sent = submit.submit(
+        manager.session,
+        Program(program="a.py", arguments=words),
+        output=lambda _stream, _data: None,
+        detach=True,
+        take_all=False,
+        timeout_s=5,
+    )
+    hints = [line for line in manager.said if "looks like a path of this computer" in line]
+    assert [line.split()[0] for line in hints] == ["in/data.csv", f"{here}/in/data.csv", "./out", "~/none.csv"]
+    assert "`invoke put in/data.csv /data.csv` copies it" in hints[0]
+    assert tuple(json.loads((manager.apps / sent.text / "app.json").read_text())["argv"][-8:]) == words
+
+
+def test_what_is_sent_with_files_needs_no_hint(here: Path) -> None:
+    (here / "data.csv").write_text("")
+    program = Program(program="a.py", files=("data.csv#t.csv",), arguments=("data.csv", "t.csv"))
+    assert [line.split()[0] for line in local_look.hints(program)] == ["data.csv"]
+    assert local_look.hints(Program(program="a.py", files=("data.csv",), arguments=("data.csv",))) == []

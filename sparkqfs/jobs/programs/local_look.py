@@ -101,6 +101,28 @@ def _fault(path: str, may_be_directory: bool) -> Problem | None:
     return None
 
 
+def hints(program: Program) -> list[str]:
+    """Arguments that look like files of this computer: the program would not find them on the cluster."""
+    sent = {*program.files, *program.archives, *(split_alias(one)[1] or Path(one).name for one in program.files)}
+    found = []
+    for word in program.arguments:
+        text = word.partition("=")[2] if word.startswith("-") else word
+        if text and text not in sent and _is_local(text):
+            name = Path(local_path(text)).expanduser().resolve().name
+            way = f"`invoke put {text} /{name}` copies it, and the argument is /{name} then"
+            found.append(f"{text} looks like a path of this computer, which the cluster does not see: {way}")
+    return found
+
+
+def _is_local(text: str) -> bool:
+    path, kind = Path(local_path(text)), here(local_path(text))
+    if is_uri(text):
+        return False
+    if not kind:
+        return text.startswith(("./", "../", "~/", "file:"))
+    return kind == "file" or text.startswith(("./", "../", "~")) or (not path.is_absolute() and "/" in text)
+
+
 def tar_of(parcel: Parcel) -> bytes:
     """`app.json` and the files, as the driver expects them. Raises `ConfigError` for a file that cannot be read."""
     known = {

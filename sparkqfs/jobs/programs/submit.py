@@ -15,7 +15,7 @@ from sparkqfs.facts.pages import SparkFact
 from sparkqfs.jobs.programs.drivers import MARK_SCRIPT, clear_ended, on_manager, read, room, stop, wait_until_gone
 from sparkqfs.jobs.programs.follow import Ended, OnOutput, follow, new_reader, result_of
 from sparkqfs.jobs.programs.local_look import check_files as check_files
-from sparkqfs.jobs.programs.local_look import here, look_here, tar_of
+from sparkqfs.jobs.programs.local_look import here, hints, look_here, tar_of
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.programs.apps import driver_labels, driver_task, service_name
@@ -108,6 +108,8 @@ def submit(
     """Run the program; its exit code is the result's. Ctrl-C, and the end of the time, end it on the cluster too."""
     submission = "submit-ID" if session.dry_run else new_id()
     program, _ = look_here(program, submission)
+    for hint in hints(program):
+        session.on_event(hint)
     if take_all:
         program = replace(program, cores=max(1, ask_master(session).cores))
     if session.dry_run:

@@ -86,6 +86,8 @@ class Piece:
     more: bool = False
     """There is more to read at once."""
     app_id: str | None
+    executors: int | None = None
+    """How many its applications got in all; `None` when the driver does not count them."""
     ended: tuple[int, str] | None
     """(exit code, `ended`, `stopped` or `lost`), when it is no more."""
 
@@ -106,12 +108,38 @@ def parse_piece(text: str) -> Piece:
         stdout_gone=_number(values.get("stdout-gone", "")),
         stderr_gone=_number(values.get("stderr-gone", "")),
         app_id=_app_id(values.get("app", "")),
+        executors=_count(values.get("executors", "")),
         ended=parse_exit(values.get("exit", "")),
     )
 
 
 def _number(text: str) -> int:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0
+
+
+def _count(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+UNTOLD = frozenset({1, 75, 78})
+"""Exit codes of a program that raised, or that did not start: its own words say why."""
+
+
+def used_cluster(ended: tuple[int, str] | None, app_id: str | None, executors: int | None) -> bool | None:
+    """Whether a program that came to its end computed on the cluster; `None` when that is not known, or not asked."""
+    if ended is None or ended[1] != "ended" or ended[0] in UNTOLD:
+        return None
+    if app_id is None:
+        return False
+    return None if executors is None else executors > 0
+
+
+def unused(name: str, app_id: str | None) -> str:
+    """What a program that did not use the cluster is told."""
+    if app_id is not None:
+        return f"{name} did not use the cluster: its application {app_id} ended before it had an executor"
+    why = "it made no SparkSession, or one with a master of its own; all of it ran on the manager"
+    return f"{name} did not use the cluster: {why}. SparkSession.builder.getOrCreate(), without master(), uses it"
 
 
 def _app_id(text: str) -> str | None:
@@ -130,17 +158,22 @@ class Submission:
     app_id: str | None
     ended: tuple[int, str] | None
     ended_s: float | None
+    executors: int | None = None
+    """How many its applications got in all; `None` when that is not known."""
 
 
 def parse_submissions(text: str) -> tuple[Submission, ...]:
-    """Read the lines `id<TAB>exit<TAB>when<TAB>app<TAB>app.json` of remote/list_submissions.sh; others are left out."""
+    """Read the lines of remote/list_submissions.sh; others are left out.
+
+    They are `id<TAB>exit<TAB>when<TAB>app<TAB>executors<TAB>app.json`.
+    """
     found = []
     for line in text.splitlines():
-        words = line.split("\t", 4)
-        if len(words) < 5 or SUBMISSION_ID.fullmatch(words[0]) is None:
+        words = line.split("\t", 5)
+        if len(words) < 6 or SUBMISSION_ID.fullmatch(words[0]) is None:
             continue
         try:
-            known = json.loads(words[4])
+            known = json.loads(words[5])
             submitted = float(known["submitted"])
             name, user = str(known["name"]), str(known["user"])
         except (ValueError, KeyError, TypeError):
@@ -154,6 +187,7 @@ def parse_submissions(text: str) -> tuple[Submission, ...]:
                 app_id=_app_id(words[3]),
                 ended=parse_exit(words[1]),
                 ended_s=float(words[2]) if words[2].isdigit() else None,
+                executors=_count(words[4]),
             )
         )
     return tuple(found)
@@ -178,6 +212,8 @@ class Application:
     cores: int | None
     exit_code: int | None
     link: str | None
+    used_cluster: bool | None = None
+    """Of a submission that has ended; `None` where it is not known."""
 
     @property
     def is_running(self) -> bool:
@@ -229,7 +265,10 @@ def list_applications(
         row = row or _row_of(one, now_s)
         state = row.state if one.app_id in running else _state_of(one, row.state, one.id in living)
         code = one.ended[0] if one.ended is not None else None
-        rows[one.app_id or one.id] = replace(row, submission=one.id, user=one.user, state=state, exit_code=code)
+        used = used_cluster(one.ended, one.app_id, one.executors)
+        rows[one.app_id or one.id] = replace(
+            row, submission=one.id, user=one.user, state=state, exit_code=code, used_cluster=used
+        )
     return tuple(sorted(rows.values(), key=lambda row: (not row.is_running, -row.started_s)))
 
 
