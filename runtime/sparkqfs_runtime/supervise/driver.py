@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sparkqfs import durable, topology
 from sparkqfs_runtime import kept_output, scratch
-from sparkqfs_runtime.supervise import storage
+from sparkqfs_runtime.supervise import downloads, storage
 from sparkqfs_runtime.supervise.address import name_host
 from sparkqfs_runtime.supervise.disks import apps_dir, enter_scratch, sync
 from sparkqfs_runtime.supervise.processes import Daemon, reap, send, start
@@ -102,6 +102,7 @@ def prepare_driver(setup: Setup, log: str) -> None:
         "spark.port.maxRetries": "64",
     }
     write_spark_defaults(setup, driver)
+    downloads.prepare(setup)
     write_private(setup.conf_dir / "log4j2.properties", log)
 
 
