@@ -24,7 +24,7 @@ def prepared(root: Path, proxy: dict[str, object] | None, certificates: str, **e
     file.write_text(json.dumps({"proxy": proxy, "certificates": certificates}))
     places = {"SPARKQFS_ETC_DIR": str(root / "etc"), "SPARKQFS_RUN_DIR": str(root / "run")}
     setup = Setup({**places, "SPARKQFS_CA_BUNDLE": str(root / "system.pem"), **environ})
-    downloads.prepare(setup)
+    downloads.options(setup)
     return setup.environ
 
 
@@ -38,7 +38,7 @@ def entries(store: Path) -> str:
 
 def test_without_settings_nothing_changes(tmp_path: Path) -> None:
     setup = Setup({"SPARKQFS_ETC_DIR": str(tmp_path), "SPARK_SUBMIT_OPTS": "-Da=b"})
-    downloads.prepare(setup)
+    downloads.options(setup)
     assert setup.environ["SPARK_SUBMIT_OPTS"] == "-Da=b"
 
 
@@ -78,5 +78,5 @@ def test_java_trusts_the_builds_authorities_besides_debians(tmp_path: Path) -> N
 def test_settings_that_cannot_be_read_end_the_container_with_their_name(tmp_path: Path, text: str) -> None:
     (tmp_path / downloads.FILE).write_text(text)
     with pytest.raises(Refusal) as caught:
-        downloads.prepare(Setup({"SPARKQFS_ETC_DIR": str(tmp_path)}))
+        downloads.options(Setup({"SPARKQFS_ETC_DIR": str(tmp_path)}))
     assert caught.value.code == 78 and downloads.FILE in caught.value.text

@@ -30,7 +30,7 @@ def value_of(parcel: Parcel, flag: str) -> str:
 
 def confs(parcel: Parcel) -> dict[str, str]:
     words = parcel.argv
-    return dict(words[at + 1].split("=", 1) for at, word in enumerate(words) if word == "--conf")  # type: ignore[misc]
+    return dict(words[at + 1].split("=", 1) for at, word in enumerate(words) if word == "--conf")
 
 
 def faults_of(**more: object) -> list[Problem]:

@@ -6,12 +6,13 @@ import base64
 import hashlib
 import json
 import re
+import shlex
 import struct
 from collections.abc import Iterable
 from pathlib import Path
 
 from sparkqfs import durable
-from sparkqfs_runtime.supervise.setup import EX_CONFIG, Setup, die
+from sparkqfs_runtime.supervise.setup import EX_CONFIG, PROGRAMS, Setup, die, write_private
 
 FILE = "downloads.json"
 """As plan/programs/downloads.py writes it; absent where nothing special is needed."""
@@ -24,20 +25,40 @@ DIRECT = "localhost|127.*|[::1]|10.*|192.168.*|" + "|".join(f"172.{number}.*" fo
 PEM = re.compile(r"-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END (?:TRUSTED )?CERTIFICATE-----", re.DOTALL)
 
 
+SPARK_ENV = """\
+# Written at the container's start. Every spark-submit reads it: packages are downloaded by one of them at a time.
+defaults={defaults}
+if [[ "$*" == *deploy.SparkSubmit* ]] && {{
+    [[ "$*" == *packages* || "$*" == *--properties-file* ]] || grep -q '^spark\\.jars\\.packages' "$defaults"
+}}; then
+    {program} "$@" >&2 || exit $?
+fi
+unset defaults
+"""
+
+
 def prepare(setup: Setup) -> None:
-    """Options for the JVM of spark-submit, under which all drivers run. Exits 78 when the settings cannot be read."""
+    """For the JVM of spark-submit, under which all drivers run. Exits 78 when the settings cannot be read."""
+    program = PROGRAMS / "resolve-packages"
+    text = SPARK_ENV.format(program=shlex.quote(str(program)), defaults=shlex.quote(str(setup.defaults)))
+    write_private(setup.conf_dir / "spark-env.sh", text)
+    options(setup)
+
+
+def options(setup: Setup) -> None:
+    """Proxy and certificates in SPARK_SUBMIT_OPTS, which spark-submit gives to its JVM."""
     file = setup.etc / FILE
     if not file.is_file():
         return
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        options = proxy_options(found["proxy"])
+        words = proxy_options(found["proxy"])
         if found["certificates"]:
-            options += trust_options(setup, found["certificates"])
+            words += trust_options(setup, found["certificates"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         die(EX_CONFIG, f"cannot read {file}: {error}")
-    words = [*options, setup.get("SPARK_SUBMIT_OPTS")]
-    setup.environ["SPARK_SUBMIT_OPTS"] = " ".join(word for word in words if word)
+    given = setup.get("SPARK_SUBMIT_OPTS")
+    setup.environ["SPARK_SUBMIT_OPTS"] = " ".join([*words, *([given] if given else [])])
 
 
 def proxy_options(proxy: dict[str, object] | None) -> list[str]:

@@ -15,7 +15,8 @@ from sparkqfs.facts.pages import SparkFact
 from sparkqfs.jobs.programs.drivers import MARK_SCRIPT, clear_ended, on_manager, read, room, stop, wait_until_gone
 from sparkqfs.jobs.programs.follow import Ended, OnOutput, follow, new_reader, result_of
 from sparkqfs.jobs.programs.local_look import check_files as check_files
-from sparkqfs.jobs.programs.local_look import here, hints, look_here, tar_of
+from sparkqfs.jobs.programs.local_look import here, hints, look_here
+from sparkqfs.jobs.programs.local_look import tar_of as tar_of
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.programs.apps import driver_labels, driver_task, service_name
