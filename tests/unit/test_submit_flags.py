@@ -152,6 +152,7 @@ def test_settings_name_files_as_flags_do_and_a_flag_wins() -> None:
 
 def test_the_name_may_be_a_setting() -> None:
     assert packed(conf=("spark.app.name=mine",)).name == "mine"
+    assert packed(properties=(("spark.app.name", "mine"),)).argv[3:5] == ("--name", "mine")
     assert packed(conf=("spark.app.name=mine",), name="other").name == "other"
 
 

@@ -115,7 +115,11 @@ def submit(
         program = replace(program, cores=max(1, ask_master(session).cores))
     if session.dry_run:
         parcel = pack(program, submission, here)
-        changes = (f"{len(parcel.files)} files", f"spark-submit {shlex.join(map(masked, parcel.argv))}")
+        count = program.num_executors
+        executors = (
+            (f"{count} executor{'' if count == 1 else 's'}: their cores are known on the cluster",) if count else ()
+        )
+        changes = (f"{len(parcel.files)} files", *executors, f"spark-submit {shlex.join(map(masked, parcel.argv))}")
         return JobResult(task="submit", outcomes=(Outcome(subject=parcel.name, state="planned", changes=changes),))
     ready = look(session, program, submission)
     session.on_event(f"{submission}: sending {ready.parcel.name}")

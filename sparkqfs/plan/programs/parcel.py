@@ -104,7 +104,7 @@ class _Packer:
 
     def parcel(self, program: Program) -> Parcel:
         """All of it."""
-        settings = conf_of(program)
+        settings = {**dict(program.properties), **conf_of(program)}
         name = program.name or settings.get("spark.app.name") or PurePosixPath(program.program).name
         argv = ["--name", name]
         if program.main_class is not None:
