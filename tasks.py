@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke import Collection
 
 from sparkqfs import streams
-from sparkqfs.cli import backup, cluster, files, help_flag, local, measuring, programs, storage, watching
+from sparkqfs.cli import backup, cluster, files, help_flag, local, measuring, programs, storage, submitting, watching
 
 ns = Collection(
     cluster.new,
@@ -29,7 +29,7 @@ ns = Collection(
     files.ls,
     files.rm,
     files.du,
-    programs.submit,
+    submitting.submit,
     programs.shell,
     programs.apps,
     programs.kill,

@@ -46,7 +46,7 @@ Editors with the YAML language server complete and check the file by its JSON Sc
 - A key that is not listed here is an error, and so is one that is given twice. All faults are shown at once, with their
   lines.
 - `null` is the same as leaving the key out. "none" below means that there is no default value.
-- Sizes have a unit (`24g`, `512m`). Durations are `10s`, `5m`, `1h` or a number of seconds.
+- Sizes have a unit (`24g`, `2G`, `1000M`, `1073741824b`). Durations are `10s`, `5m`, `1h` or a number of seconds.
 - Paths on this computer (`ssh.key`, `ssh.known_hosts`, `storage.qfs.tarball`, `build.ca_certificates`) may start with
   `~`; relative ones start at the file's directory.
 - Directories on the nodes are absolute, outside the system's own directories, and have only letters, digits and

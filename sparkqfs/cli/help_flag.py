@@ -31,6 +31,9 @@ class HelpFlag(Argument):  # type: ignore[misc]
         raise Exit(code=0)
 
 
+More = Callable[["HelpfulTask", list[Argument]], list[Argument]]
+
+
 class HelpfulTask(Task):  # type: ignore[misc]
     """A task with a `HelpFlag`, as soon as `add_to` has told it how to show its help."""
 
@@ -44,11 +47,18 @@ class HelpfulTask(Task):  # type: ignore[misc]
     """The task's names in a command line."""
     others: frozenset[str] = frozenset()
     """The names of all tasks, with which the next task begins."""
+    more: More | None = None
+    """Gives the arguments that only this command line has: words of the program that `submit` runs."""
+    added: frozenset[str] = frozenset()
+    """Their names."""
 
-    def __init__(self, *args: Any, word: str | None = None, many: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, word: str | None = None, many: str | None = None, more: More | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.word = word
         self.many = many
+        self.more = more
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         """The task's own, and the flag. Invoke takes the texts out of `help` as it reads them; they are kept."""
@@ -61,10 +71,15 @@ class HelpfulTask(Task):  # type: ignore[misc]
         if self.many is not None:  # Invoke knows no argument that takes all words
             count = len(bare_words(sys.argv[1:], self.called, self.others, found))
             found += [Argument(name=f"{self.many}_{number}", positional=True) for number in range(2, count + 1)]
+        if self.more is not None:
+            added = self.more(self, found)
+            self.added = frozenset(one.name for one in added)
+            found += added
         return found if self.show_help is None else [*found, HelpFlag(self.show_help)]
 
     def __call__(self, *args: Any, help: bool = False, **kwargs: Any) -> Any:
-        """Run the body, which knows nothing of the flag."""
+        """Run the body, which knows nothing of the flag, nor of what was added for this command line."""
+        kwargs = {name: value for name, value in kwargs.items() if name not in self.added}
         if self.many is not None:
             more = [key for key in kwargs if re.fullmatch(rf"{self.many}_[0-9]+", key)]
             kwargs[self.many] = ",".join([kwargs[self.many], *(kwargs.pop(key) for key in more)])

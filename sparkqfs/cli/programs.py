@@ -6,96 +6,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkqfs.cli.flags import Flags, cluster_task, names
+from sparkqfs.cli.flags import Flags, cluster_task
 from sparkqfs.cli.running import reporter_of, reporting, run
 from sparkqfs.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from sparkqfs.jobs.session import Session
     from sparkqfs.plan.steps import JobResult
-
-
-@cluster_task(
-    "dry_run",
-    positional=["program"],
-    iterable=["conf"],
-    help={
-        "program": "a .py or .jar file of this computer, or a URI; its own arguments follow --",
-        "name": "name of the application (default: the file's)",
-        "class_": "main class of a .jar",
-        "py_files": "modules it imports: .py, .zip or .egg, comma-separated",
-        "jars": "jars for driver and executors, comma-separated",
-        "files": "files for every executor's working directory, comma-separated",
-        "conf": "spark.NAME=VALUE, more than one allowed",
-        "cores": "cores, up to whole executors, or all (default: half of the executors, one on each node at least)",
-        "driver_memory": "heap of the driver, 2g or 512m",
-        "detach": "leave it running and say its id",
-        "timeout": "seconds, then it is ended",
-    },
-)
-def submit(
-    given: Flags,
-    program: str,
-    name: str | None = None,
-    class_: str | None = None,
-    py_files: str | None = None,
-    jars: str | None = None,
-    files: str | None = None,
-    conf: list[str] | None = None,
-    cores: str | None = None,
-    driver_memory: str | None = None,
-    detach: bool = False,
-    timeout: int = 86400,
-) -> None:
-    """Run a program on the cluster: its output here, its exit code ours, Ctrl-C ends it."""
-    with reporting(given, "submit") as reporter:
-        cores_asked, memory_mib = cores_of(cores), memory_of(driver_memory)
-
-    def job(session: Session) -> JobResult:
-        from sparkqfs.jobs.programs import submit
-        from sparkqfs.plan.programs.apps import Program
-
-        wanted = Program(
-            program=program,
-            arguments=passed_words(),
-            name=name,
-            main_class=class_,
-            py_files=names(py_files),
-            jars=names(jars),
-            files=names(files),
-            conf=tuple(conf or ()),
-            cores=cores_asked,
-            driver_memory_mib=memory_mib,
-        )
-        return submit.submit(
-            session, wanted, output=reporter.passed_on, detach=detach, take_all=cores == "all", timeout_s=timeout
-        )
-
-    run("submit", job, given)
-
-
-def passed_words() -> tuple[str, ...]:
-    """What follows `--` on the command line, word by word: Invoke itself would join it."""
-    words = sys.argv[1:]
-    return tuple(words[words.index("--") + 1 :]) if "--" in words else ()
-
-
-def cores_of(text: str | None) -> int | None:
-    """A number of cores; `None` for the default and for `all`. Raises `ConfigError`."""
-    if text is None or text == "all":
-        return None
-    if not text.isdigit() or int(text) < 1:
-        raise ConfigError(Problem(what=f"--cores {text}: a number from 1 on, or all"))
-    return int(text)
-
-
-def memory_of(text: str | None) -> int | None:
-    """MiB of `2g` or `512m`. Raises `ConfigError`."""
-    if text is None:
-        return None
-    if not text[:-1].isdigit() or text[-1] not in "mg":
-        raise ConfigError(Problem(what=f"--driver-memory {text}: 2g or 512m is wanted"))
-    return int(text[:-1]) * (1024 if text[-1] == "g" else 1)
 
 
 @cluster_task(help={"timeout": "seconds, then what came from standard input is ended; no terminal"})

@@ -222,11 +222,11 @@ class BuildConfig:
     base: str = "debian:bookworm-slim"
     """Debian 12 image that all images are built on."""
     ca_certificates: tuple[Path, ...] = ()
-    """PEM files to trust during the build; one or a list."""
+    """PEM files to trust during the build, and by drivers that download packages; one or a list."""
     pip_index: str | None = None
     """Package index in place of PyPI; without user name and password."""
     proxy: str | None = None
-    """HTTP proxy for the build."""
+    """HTTP proxy for the build, and for packages that drivers download (without user name and password)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -452,14 +452,17 @@ def integer(low: int, high: int) -> Reader[int]:
     return Reader(f"a whole number from {low} to {high}", read, schema=schema)
 
 
+_MEBIBYTES = {"b": 1 / 1024**2, "k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2}
+
+
 def mebibytes(low: int) -> Reader[int]:
-    """A size such as 24g or 512m, in MiB, from `low` MiB to 64 TiB."""
+    """A size such as 24g, 2G or 512m, in MiB, from `low` MiB to 64 TiB."""
 
     def read(scalar: Scalar) -> int | None:
-        size = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([kmgt])(?:i?b)?", scalar.text.lower(), re.ASCII)
+        size = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)(?:(b)|([kmgt])(?:i?b)?)", scalar.text.lower(), re.ASCII)
         if size is None or not isinstance(scalar.value, str):
             return None
-        mib = int(float(size[1]) * {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2}[size[2]])
+        mib = int(float(size[1]) * _MEBIBYTES[size[2] or size[3]])
         return mib if low <= mib <= 64 * 1024**2 else None
 
     schema = _text(r"[0-9]{1,9}(?:\.[0-9]{1,3})?[kKmMgGtT](?:[iI]?[bB])?")

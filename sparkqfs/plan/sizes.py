@@ -30,7 +30,7 @@ SMALL_MIB = 4096
 ROUND_MIB = 64, 16
 """A machine counts down to a multiple of this, one below SMALL_MIB to one of the second: a new kernel leaves a few
 MiB more or less, for which no worker is to start anew."""
-_UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2}
+_UNITS = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2, "p": 1024**3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,9 +278,12 @@ def _mebibytes(conf: dict[str, str], name: str, unit: str = "m") -> int | None:
 
 
 def mebibytes(text: str, unit: str = "m") -> int | None:
-    """MiB of a size as Spark reads it, in `unit` when it names none; `None` for what is no size."""
-    found = re.fullmatch(r"([0-9]{1,15})\s*([bkmgt]?)b?", text.strip().lower())
-    return int(int(found[1]) * (_UNITS | {"b": 1 / 1024**2})[found[2] or unit]) if found else None
+    """MiB of a size as Spark reads it, in `unit` when it names none; `None` for what is no size.
+
+    Source: Spark 4.1, network/util/JavaUtils.java, byteStringAs: no fractions, no space before the unit.
+    """
+    found = re.fullmatch(r"([0-9]{1,15})(?:(b)|([kmgtp])b?)?", text.strip().lower(), re.ASCII)
+    return int(int(found[1]) * (_UNITS | {"b": 1 / 1024**2})[found[2] or found[3] or unit]) if found else None
 
 
 def _bad(name: str, text: str, allowed: str) -> Problem:

@@ -16,6 +16,7 @@ from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.plan import catalogue
+from sparkqfs.plan.programs import downloads
 from sparkqfs.plan.services import single_services
 from sparkqfs.plan.services.seam import Service, Surroundings
 from sparkqfs.plan.services.worker_node import WorkerNode
@@ -94,6 +95,8 @@ class StackInput:
     templates: dict[str, str]
     secrets: dict[str, str] = field(repr=False)
     cluster_id: str
+    certificates: str = ""
+    """Of `build.ca_certificates`, as PEM."""
 
 
 def build_stack(given: StackInput) -> StackFile:
@@ -189,6 +192,8 @@ def _configs(given: StackInput) -> dict[str, str]:
     extra = {**backend.spark_conf(config), **dict(config.spark.conf)}
     lines += [f"{key} {value}" for key, value in extra.items()]
     rendered = {"spark-defaults.conf": "\n".join(lines) + "\n"}
+    if downloads.are_special(config):
+        rendered[downloads.FILE] = downloads.settings_file(config, given.certificates)
     for name, more in backend.daemon_configs(config).items():
         rendered[name] = Template(given.templates[name]).substitute(more)
     return rendered

@@ -160,6 +160,48 @@ def test_a_driver_knows_its_reader_before_it_starts_and_of_none_when_nobody_foll
     assert readers == [["0 0\n"], []]
 
 
+APP_LINE = f"Connected to Spark cluster with app ID {APP}\n"
+GRANTED = f"Granted executor ID {APP}/0 on hostPort 10.0.0.1:7079 with 2 core(s), 1024.0 MiB RAM\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "files", "used", "said"),
+    [
+        (0, {}, False, "it made no SparkSession, or one with a master of its own"),
+        (3, {"spark.log": "", "executors.log": ""}, False, "it made no SparkSession"),
+        (0, {"spark.log": APP_LINE, "executors.log": ""}, False, f"{APP} ended before it had an executor"),
+        (0, {"spark.log": APP_LINE, "executors.log": GRANTED * 2}, True, None),
+        (0, {"spark.log": APP_LINE}, None, None),  # a driver of an image from before
+        (1, {}, None, None),
+    ],
+)
+def test_a_program_that_did_not_use_the_cluster_is_told_so(
+    manager: Manager, code: int, files: dict[str, str], used: bool | None, said: str | None
+) -> None:
+    def start(submission: str) -> None:
+        for name, text in (files | {"exit": f"{code} ended\n"}).items():
+            (manager.apps / submission / name).write_text(text)
+
+    manager.engine.starts = start
+    (manager.apps.parent / "count.py").write_text("")
+    result = submit.submit(
+        manager.session,
+        Program(program=str(manager.apps.parent / "count.py")),
+        output=lambda _stream, _data: None,
+        detach=False,
+        take_all=False,
+        timeout_s=60,
+    )
+    told = [line for line in manager.said if "did not use the cluster" in line]
+    assert (result.exit_code, result.document["used_cluster"]) == (code, used)
+    assert len(told) == (1 if said else 0) and all(str(said) in line for line in told)
+    listed = apps.apps(manager.session, last=20)
+    rows: Any = listed.document["applications"]
+    assert [row["used_cluster"] for row in rows] == [used]
+    assert len(listed.notes) == (1 if said else 0)
+    assert all(str(said) in note and note.startswith("count.py ") for note in listed.notes)
+
+
 @pytest.mark.parametrize("code", [0, 7])
 def test_a_program_that_has_ended_keeps_its_exit_code_when_its_service_stays(manager: Manager, code: int) -> None:
     manager.engine.broken.add("remove_service")

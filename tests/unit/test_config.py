@@ -616,3 +616,12 @@ def test_a_mutated_file_loads_or_is_a_config_error(tmp_path: Path, seed: int) ->
             json.dumps(resolved(config))
             loaded += 1
     assert 0 < loaded < 100, "the mutations are too weak or too strong to find anything"
+
+
+@pytest.mark.parametrize(
+    ("text", "mib"),
+    [("2G", 2048), ("1000M", 1000), ("1024000k", 1000), ("2gb", 2048), ("1073741824b", 1024), ("1T", 1024**2)],
+)
+def test_sizes_may_be_written_as_spark_writes_them(tmp_path: Path, text: str, mib: int) -> None:
+    config = load(tmp_path, f"{TWO_NODES}spark: {{driver_memory: {text}}}\n")
+    assert config.spark.driver_memory_mib == mib

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import yaml
 
 from sparkqfs import topology
 from sparkqfs.config.model import (
+    BuildConfig,
     ClusterConfig,
     CopiesConfig,
     NotebooksConfig,
@@ -519,3 +522,24 @@ def test_a_network_with_another_subnet_is_refused_and_its_own_is_named() -> None
 def test_a_network_with_the_subnet_of_the_file_or_none_is_fine(found: list[dict[str, object]]) -> None:
     check_network(a_cluster(), found)
     check_network(a_cluster(network="host"), [network("10.20.30.0/23")])
+
+
+def test_drivers_get_the_builds_proxy_and_certificates_and_nobody_else(tmp_path: Path) -> None:
+    build_config = BuildConfig(proxy="http://me:hidden@proxy.example:3128", ca_certificates=(tmp_path / "ca.pem",))
+    config = a_cluster(build=build_config)
+    stack = build(config, certificates="PEM\n")
+    (text,) = [text for name, text in stack.configs.items() if "downloads" in name]
+    assert json.loads(text) == {"proxy": {"host": "proxy.example", "port": 3128}, "certificates": "PEM\n"}
+    readers = [
+        name
+        for name, service in services(config, certificates="PEM\n").items()
+        if any(one["source"] == "downloads.json" for one in service["configs"])
+    ]
+    assert readers == ["jupyter-server"]
+    assert not any("downloads" in name for name in build().configs)
+
+
+def test_packages_are_kept_on_the_managers_disk() -> None:
+    assert "spark.jars.ivy /data/spark/ivy" in re.sub(" +", " ", defaults(build()))
+    jupyter = services()["jupyter-server"]
+    assert any(one["target"] == "/data/spark" and one["source"].endswith("/spark") for one in jupyter["volumes"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sparkqfs import durable, topology
 from sparkqfs_runtime import kept_output, scratch
-from sparkqfs_runtime.supervise import storage
+from sparkqfs_runtime.supervise import downloads, storage
 from sparkqfs_runtime.supervise.address import name_host
 from sparkqfs_runtime.supervise.disks import apps_dir, enter_scratch, sync
 from sparkqfs_runtime.supervise.processes import Daemon, reap, send, start
@@ -63,14 +63,25 @@ appender.app.filter.id.type = RegexFilter
 appender.app.filter.id.regex = .*app ID app-.*
 appender.app.filter.id.onMatch = accept
 appender.app.filter.id.onMismatch = deny
+appender.executors.type = File
+appender.executors.name = executors
+appender.executors.fileName = {executors}
+appender.executors.layout.type = PatternLayout
+appender.executors.layout.pattern = %m%n
+appender.executors.filter.granted.type = RegexFilter
+appender.executors.filter.granted.regex = Granted executor ID .*
+appender.executors.filter.granted.onMatch = accept
+appender.executors.filter.granted.onMismatch = deny
 logger.app.name = org.apache.spark.scheduler.cluster.StandaloneSchedulerBackend
 logger.app.level = info
 logger.app.additivity = false
 logger.app.appenderRef.file.ref = app
+logger.app.appenderRef.executors.ref = executors
 logger.app.appenderRef.stderr.ref = stderr
 logger.app.appenderRef.stderr.level = warn
 """
-"""The line with the application's id goes to a file, where `invoke submit` finds it."""
+"""The line with the application's id goes to a file, where `invoke submit` finds it, those of its executors to another:
+one that is there and empty says that it got none."""
 
 
 def prepare_driver(setup: Setup, log: str) -> None:
@@ -91,6 +102,7 @@ def prepare_driver(setup: Setup, log: str) -> None:
         "spark.port.maxRetries": "64",
     }
     write_spark_defaults(setup, driver)
+    downloads.prepare(setup)
     write_private(setup.conf_dir / "log4j2.properties", log)
 
 
@@ -113,7 +125,9 @@ def run_driver(setup: Setup) -> int:
     with contextlib.suppress(OSError):
         scratch.hold(folder)
     try:
-        prepare_driver(setup, DRIVER_LOG + APP_LOG.format(file=folder / "spark.log"))
+        prepare_driver(
+            setup, DRIVER_LOG + APP_LOG.format(file=folder / "spark.log", executors=folder / "executors.log")
+        )
     except Refusal as refusal:
         keep_end(folder, int(str(refusal.code)), "ended", f"the driver cannot start: {refusal.text}\n")
         raise

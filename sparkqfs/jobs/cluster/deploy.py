@@ -65,6 +65,7 @@ def make_stack(session: Session) -> StackFile:
             templates=templates(),
             secrets=secrets,
             cluster_id=marker or "",
+            certificates=images.certificates_of(config),
         )
     )
 

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from sparkqfs import topology
 from sparkqfs.clients import download
 from sparkqfs.clients.context import HADOOP_LOCK, Context, StorageParts, make_context, packages_context, tar_of
-from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.config.model import ClusterConfig
+from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.cluster.images import ImageRef, build_arguments, image_refs, network_arguments, stack_images
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -250,3 +251,14 @@ def push(session: Session) -> JobResult:
     after = digests(session)
     outcomes = [Outcome(subject=name, state="changed", changes=(str(after[name]),)) for name in todo]
     return JobResult(task="push", outcomes=tuple([*outcomes, *same]))
+
+
+def certificates_of(config: ClusterConfig) -> str:
+    """The files of `build.ca_certificates`, one after the other. Raises `ConfigError` for one that cannot be read."""
+    texts = []
+    for path in config.build.ca_certificates:
+        try:
+            texts.append(path.read_text(encoding="utf-8").rstrip("\n") + "\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(Problem(what=f"{path}: {error}", config_path="build.ca_certificates")) from error
+    return "".join(texts)

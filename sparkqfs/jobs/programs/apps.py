@@ -25,6 +25,7 @@ from sparkqfs.plan.programs.apps import (
     choose,
     list_applications,
     parse_submissions,
+    unused,
 )
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.times import exactly
@@ -76,7 +77,10 @@ def apps(session: Session, *, last: int) -> JobResult:
     rows = running + [row for row in seen.rows if not row.is_running][:last]
     document: dict[str, object] = {"schema": 1, "applications": [_entry(row) for row in rows]}
     text = "\n".join(_lines(rows)) or "no applications"
-    return JobResult(task="apps", text=text, document=document, problems=seen.problems)
+    notes = tuple(
+        unused(row.name, row.id if APP_ID.fullmatch(row.id) else None) for row in rows if row.used_cluster is False
+    )
+    return JobResult(task="apps", text=text, document=document, notes=notes, problems=seen.problems)
 
 
 def _entry(row: Application) -> dict[str, object]:

@@ -12,7 +12,7 @@ from sparkqfs.facts.pages import SparkFact
 from sparkqfs.jobs.programs.drivers import PIECE_BYTES, read, task_of
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
-from sparkqfs.plan.programs.apps import ENDED_STATES, waiting_for
+from sparkqfs.plan.programs.apps import ENDED_STATES, unused, used_cluster, waiting_for
 from sparkqfs.plan.steps import JobResult
 
 OnOutput = Callable[[str, bytes], None]
@@ -37,6 +37,7 @@ class Ended:
     code: int
     word: str
     app_id: str | None
+    executors: int | None = None
     why: str = ""
 
 
@@ -81,7 +82,7 @@ def follow(
             session.on_event(f"application {app_id}")
         if not piece.stdout and not piece.stderr:
             if piece.ended is not None:
-                return Ended(code=piece.ended[0], word=piece.ended[1], app_id=app_id)
+                return Ended(code=piece.ended[0], word=piece.ended[1], app_id=app_id, executors=piece.executors)
             if lost is not None:
                 return Ended(code=1, word="lost", app_id=app_id, why=lost)
         if time.monotonic() > deadline:
@@ -184,11 +185,15 @@ def result_of(session: Session, submission: str, ended: Ended, task: str = "subm
     elif ended.word == "stopped":
         what = f"{submission} was ended from outside: `invoke kill`, `invoke down`, or its machine went down"
         problems = (Problem(what=what),)
+    used = used_cluster((ended.code, ended.word), ended.app_id, ended.executors)
+    if used is False:
+        session.on_event(unused(submission, ended.app_id))
     document: dict[str, object] = {
         "schema": 1,
         "submission": submission,
         "application": ended.app_id,
         "ended": ended.word,
+        "used_cluster": used,
     }
     code = None if ended.word == "lost" else ended.code
     return JobResult(task=task, document=document, problems=problems, program_code=code)

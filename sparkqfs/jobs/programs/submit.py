@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import getpass
-import io
-import json
 import secrets
 import shlex
-import socket
-import tarfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sparkqfs import topology
-from sparkqfs.errors import ClusterError, ConfigError, DeadlineError, Problem
+from sparkqfs.errors import ClusterError, DeadlineError, Problem
 from sparkqfs.facts.pages import SparkFact
 from sparkqfs.jobs.programs.drivers import MARK_SCRIPT, clear_ended, on_manager, read, room, stop, wait_until_gone
 from sparkqfs.jobs.programs.follow import Ended, OnOutput, follow, new_reader, result_of
+from sparkqfs.jobs.programs.local_look import check_files as check_files
+from sparkqfs.jobs.programs.local_look import here, hints, look_here
+from sparkqfs.jobs.programs.local_look import tar_of as tar_of
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
-from sparkqfs.plan.programs.apps import FOLDER, Parcel, Program, driver_labels, driver_task, is_uri, pack, service_name
+from sparkqfs.plan.programs.apps import driver_labels, driver_task, service_name
 from sparkqfs.plan.programs.fits import check_driver, driver_size, fit_executors, parse_defaults
+from sparkqfs.plan.programs.parcel import FOLDER, Parcel, pack
+from sparkqfs.plan.programs.settings import masked
+from sparkqfs.plan.programs.user import Program
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.remote import script
 from sparkqfs.streams import CannotWrite
@@ -32,34 +32,6 @@ SEND_SCRIPT = script("take_submission", FOLDER=FOLDER)
 
 
 # --- sending ---
-
-
-def check_files(program: Program) -> None:
-    """Raises `ConfigError` naming every file that is not there."""
-    texts = (program.program, *program.py_files, *program.jars, *program.files, *program.beside)
-    missing = [text for text in texts if not is_uri(text) and not Path(text).is_file()]
-    if missing:
-        raise ConfigError(*[Problem(what=f"{text}: no such file on this computer") for text in missing])
-
-
-def tar_of(parcel: Parcel) -> bytes:
-    """`app.json` and the files, as the driver expects them."""
-    known = {
-        "name": parcel.name,
-        "user": getpass.getuser(),
-        "host": socket.gethostname(),
-        "submitted": round(time.time(), 1),
-        "argv": list(parcel.argv),
-    }
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        contents = {"app.json": json.dumps(known).encode()}
-        contents |= {f"files/{name}": Path(path).read_bytes() for name, path in parcel.files.items()}
-        for name, content in contents.items():
-            info = tarfile.TarInfo(name)
-            info.size, info.mode, info.mtime = len(content), 0o640, int(time.time())
-            tar.addfile(info, io.BytesIO(content))
-    return out.getvalue()
 
 
 def ask_master(session: Session) -> SparkFact:
@@ -83,10 +55,18 @@ def new_id() -> str:
     return f"submit-{time.strftime('%Y%m%d%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
 
 
-def send(session: Session, program: Program, submission: str, reader: str = "") -> None:
-    """Copy the program to the manager and start its driver, which keeps its output for a `reader` from the start."""
-    pack(program, submission)
-    check_files(program)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A program that was looked at and can be sent."""
+
+    parcel: Parcel
+    content: bytes
+    task: dict[str, Any]
+    """Of the driver's service."""
+
+
+def look(session: Session, program: Program, submission: str) -> Ready:
+    """The rest that can be wrong, before anything is sent: the stack, sizes, the files' bytes, the manager's room."""
     config, engine = session.config, session.clients.engine()
     name = f"{config.name}_{topology.JUPYTER_SERVER}"
     found = [one for one in engine.services(config.name) if one["Spec"]["Name"] == name]
@@ -96,18 +76,24 @@ def send(session: Session, program: Program, submission: str, reader: str = "") 
     program, notes = fit_executors(program, defaults, ask_master(session).workers)
     for note in notes:
         session.on_event(note)
-    clear_ended(session)
     size = driver_size(program, defaults)
+    parcel = pack(program, submission, here)
+    content = tar_of(parcel)
+    clear_ended(session)
     check_driver(size, room(session), config.manager.name)
-    parcel = pack(program, submission)
-    on_manager(session, SEND_SCRIPT, submission, stdin=tar_of(parcel), timeout_s=config.timeouts.build_s)
+    task = driver_task(found[0], config.name, config.manager.name, submission, size.memory_mib)
+    return Ready(parcel=parcel, content=content, task=task)
+
+
+def send(session: Session, ready: Ready, submission: str, reader: str = "") -> None:
+    """Copy the program to the manager and start its driver, which keeps its output for a `reader` from the start."""
+    config = session.config
+    on_manager(session, SEND_SCRIPT, submission, stdin=ready.content, timeout_s=config.timeouts.build_s)
     if reader:
         read(session, submission, 0, 0, reader)
     try:
-        engine.create_service(
-            service_name(config.name, submission),
-            driver_task(found[0], config.name, config.manager.name, submission, size.memory_mib),
-            driver_labels(config.name, submission),
+        session.clients.engine().create_service(
+            service_name(config.name, submission), ready.task, driver_labels(config.name, submission)
         )
     except ClusterError as error:
         hint = f"`invoke kill {submission}` ends it, if it was started all the same"
@@ -121,18 +107,25 @@ def submit(
     session: Session, program: Program, *, output: OnOutput, detach: bool, take_all: bool, timeout_s: float
 ) -> JobResult:
     """Run the program; its exit code is the result's. Ctrl-C, and the end of the time, end it on the cluster too."""
+    submission = "submit-ID" if session.dry_run else new_id()
+    program, _ = look_here(program, submission)
+    for hint in hints(program):
+        session.on_event(hint)
     if take_all:
         program = replace(program, cores=max(1, ask_master(session).cores))
     if session.dry_run:
-        parcel = pack(program, "submit-ID")
-        check_files(program)
-        changes = (f"{len(parcel.files)} files", f"spark-submit {shlex.join(parcel.argv)}")
+        parcel = pack(program, submission, here)
+        count = program.num_executors
+        executors = (
+            (f"{count} executor{'' if count == 1 else 's'}: their cores are known on the cluster",) if count else ()
+        )
+        changes = (f"{len(parcel.files)} files", *executors, f"spark-submit {shlex.join(map(masked, parcel.argv))}")
         return JobResult(task="submit", outcomes=(Outcome(subject=parcel.name, state="planned", changes=changes),))
-    submission = new_id()
-    session.on_event(f"{submission}: sending {program.name or program.program}")
+    ready = look(session, program, submission)
+    session.on_event(f"{submission}: sending {ready.parcel.name}")
     try:
         reader = "" if detach else new_reader()
-        send(session, program, submission, reader)
+        send(session, ready, submission, reader)
         if detach:
             session.on_event(f"`invoke app.logs {submission}` shows its output, `invoke kill {submission}` ends it")
             return JobResult(task="submit", text=submission, document={"schema": 1, "submission": submission})

@@ -7,108 +7,24 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Any
 
 from sparkqfs.errors import ConfigError, Problem
 from sparkqfs.facts.pages import AppFact
+from sparkqfs.plan.programs.parcel import FOLDER as FOLDER
+from sparkqfs.plan.programs.parcel import Parcel as Parcel
+from sparkqfs.plan.programs.parcel import pack as pack
+from sparkqfs.plan.programs.user import Program as Program
+from sparkqfs.plan.programs.user import is_uri as is_uri
 from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
 
 APP_LABEL = "sparkqfs.app"
-FOLDER = "apps"
-"""Of the drivers, one directory each, under the manager's `spark` directory."""
-IN_CONTAINER = PurePosixPath("/data/spark") / FOLDER
 GRACE_S = 30
 """For a driver to take its leave from the master; DRIVER_DEADLINE_S of the runtime (supervise/driver.py) is less."""
 APP_ID = re.compile(r"app-\d{14}-\d{4,}")
 SUBMISSION_ID = re.compile(r"submit-\d{14}-[0-9a-f]{4}")
 ENDED_STATES = frozenset({"complete", "failed", "rejected", "orphaned", "shutdown", "remove"})
 """Of a Swarm task."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
-    """What the user wants to run. A file is a path on this computer, or a URI that Spark reads itself."""
-
-    program: str
-    arguments: tuple[str, ...] = ()
-    name: str | None = None
-    main_class: str | None = None
-    py_files: tuple[str, ...] = ()
-    jars: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
-    """For the driver alone: they lie beside the program."""
-    conf: tuple[str, ...] = ()
-    cores: int | None = None
-    driver_memory_mib: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
-    """What goes to the manager: spark-submit's arguments, and the files under their names there."""
-
-    name: str
-    argv: tuple[str, ...]
-    files: dict[str, str]
-    """Name under `files/` → path on this computer."""
-
-
-def is_uri(text: str) -> bool:
-    """True for what Spark fetches by itself."""
-    return re.match(r"[a-z][a-z0-9+.-]*://", text) is not None
-
-
-def pack(program: Program, submission: str) -> Parcel:
-    """The parcel of a program. Raises `ConfigError` with everything that is wrong with the words, files unseen."""
-    faults = [Problem(what=f"--conf {text}: spark.NAME=VALUE is wanted") for text in program.conf if not _is_conf(text)]
-    if not re.search(r"\.(py|jar)$", program.program):
-        hint = "a Python program's name ends with .py, a Java or Scala one's with .jar"
-        faults.append(Problem(what=f"{program.program} is no program that Spark can run", hint=hint))
-    faults += [_wheel(text) for text in program.py_files if text.lower().endswith(".whl")]
-    if program.program.endswith(".jar") and program.main_class is None:
-        faults.append(Problem(what=f"{program.program}: which class?", hint="name its main class with --class"))
-    files: dict[str, str] = {}
-
-    def place(text: str) -> str:
-        if is_uri(text):
-            return text
-        name = PurePosixPath(text).name
-        if "," in name or files.get(name, text) != text:
-            faults.append(Problem(what=f"{text}: two files are called {name}, or it has a comma in its name"))
-        files[name] = text
-        return str(IN_CONTAINER / submission / "files" / name)
-
-    name = program.name or PurePosixPath(program.program).name
-    argv = ["--name", name]
-    if program.main_class is not None:
-        argv += ["--class", program.main_class]
-    if program.cores is not None:
-        argv += ["--conf", f"spark.cores.max={program.cores}"]
-    if program.driver_memory_mib is not None:
-        argv += ["--driver-memory", f"{program.driver_memory_mib}m"]
-    for setting in program.conf:
-        argv += ["--conf", setting]
-    for flag, texts in (("--py-files", program.py_files), ("--jars", program.jars), ("--files", program.files)):
-        if texts:
-            argv += [flag, ",".join(map(place, texts))]
-    argv += [place(program.program), *program.arguments]
-    for text in program.beside:
-        place(text)
-    if faults:
-        raise ConfigError(*faults)
-    return Parcel(name=name, argv=tuple(argv), files=files)
-
-
-def _wheel(text: str) -> Problem:
-    what = f"--py-files {text}: executors would not import from it: Spark takes .py, .zip and .egg"
-    return Problem(
-        what=what, hint="a wheel belongs into worker.requirements; one of pure Python may be sent as a copy named .zip"
-    )
-
-
-def _is_conf(text: str) -> bool:
-    return re.fullmatch(r"spark\.[A-Za-z0-9._-]+=.*", text, re.DOTALL) is not None
 
 
 # --- the driver's service ---
@@ -170,6 +86,8 @@ class Piece:
     more: bool = False
     """There is more to read at once."""
     app_id: str | None
+    executors: int | None = None
+    """How many its applications got in all; `None` when the driver does not count them."""
     ended: tuple[int, str] | None
     """(exit code, `ended`, `stopped` or `lost`), when it is no more."""
 
@@ -190,12 +108,38 @@ def parse_piece(text: str) -> Piece:
         stdout_gone=_number(values.get("stdout-gone", "")),
         stderr_gone=_number(values.get("stderr-gone", "")),
         app_id=_app_id(values.get("app", "")),
+        executors=_count(values.get("executors", "")),
         ended=parse_exit(values.get("exit", "")),
     )
 
 
 def _number(text: str) -> int:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0
+
+
+def _count(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+UNTOLD = frozenset({1, 75, 78})
+"""Exit codes of a program that raised, or that did not start: its own words say why."""
+
+
+def used_cluster(ended: tuple[int, str] | None, app_id: str | None, executors: int | None) -> bool | None:
+    """Whether a program that came to its end computed on the cluster; `None` when that is not known, or not asked."""
+    if ended is None or ended[1] != "ended" or ended[0] in UNTOLD:
+        return None
+    if app_id is None:
+        return False
+    return None if executors is None else executors > 0
+
+
+def unused(name: str, app_id: str | None) -> str:
+    """What a program that did not use the cluster is told."""
+    if app_id is not None:
+        return f"{name} did not use the cluster: its application {app_id} ended before it had an executor"
+    why = "it made no SparkSession, or one with a master of its own; all of it ran on the manager"
+    return f"{name} did not use the cluster: {why}. SparkSession.builder.getOrCreate(), without master(), uses it"
 
 
 def _app_id(text: str) -> str | None:
@@ -214,17 +158,22 @@ class Submission:
     app_id: str | None
     ended: tuple[int, str] | None
     ended_s: float | None
+    executors: int | None = None
+    """How many its applications got in all; `None` when that is not known."""
 
 
 def parse_submissions(text: str) -> tuple[Submission, ...]:
-    """Read the lines `id<TAB>exit<TAB>when<TAB>app<TAB>app.json` of remote/list_submissions.sh; others are left out."""
+    """Read the lines of remote/list_submissions.sh; others are left out.
+
+    They are `id<TAB>exit<TAB>when<TAB>app<TAB>executors<TAB>app.json`.
+    """
     found = []
     for line in text.splitlines():
-        words = line.split("\t", 4)
-        if len(words) < 5 or SUBMISSION_ID.fullmatch(words[0]) is None:
+        words = line.split("\t", 5)
+        if len(words) < 6 or SUBMISSION_ID.fullmatch(words[0]) is None:
             continue
         try:
-            known = json.loads(words[4])
+            known = json.loads(words[5])
             submitted = float(known["submitted"])
             name, user = str(known["name"]), str(known["user"])
         except (ValueError, KeyError, TypeError):
@@ -238,6 +187,7 @@ def parse_submissions(text: str) -> tuple[Submission, ...]:
                 app_id=_app_id(words[3]),
                 ended=parse_exit(words[1]),
                 ended_s=float(words[2]) if words[2].isdigit() else None,
+                executors=_count(words[4]),
             )
         )
     return tuple(found)
@@ -262,6 +212,8 @@ class Application:
     cores: int | None
     exit_code: int | None
     link: str | None
+    used_cluster: bool | None = None
+    """Of a submission that has ended; `None` where it is not known."""
 
     @property
     def is_running(self) -> bool:
@@ -313,7 +265,10 @@ def list_applications(
         row = row or _row_of(one, now_s)
         state = row.state if one.app_id in running else _state_of(one, row.state, one.id in living)
         code = one.ended[0] if one.ended is not None else None
-        rows[one.app_id or one.id] = replace(row, submission=one.id, user=one.user, state=state, exit_code=code)
+        used = used_cluster(one.ended, one.app_id, one.executors)
+        rows[one.app_id or one.id] = replace(
+            row, submission=one.id, user=one.user, state=state, exit_code=code, used_cluster=used
+        )
     return tuple(sorted(rows.values(), key=lambda row: (not row.is_running, -row.started_s)))
 
 

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts.pages import WorkerFact
-from sparkqfs.plan.programs.apps import Program
+from sparkqfs.plan.programs.settings import settings_of
+from sparkqfs.plan.programs.user import Program
 from sparkqfs.plan.services.jupyter_server import JVM_BASE_MIB
 from sparkqfs.plan.services.jupyter_server import MEMORY_MIB as JUPYTER_MIB
 from sparkqfs.plan.sizes import mebibytes
 
 CORES_MAX, DEFAULT_CORES = "spark.cores.max", "spark.deploy.defaultCores"
 EXECUTOR_CORES, EXECUTOR_MEMORY = "spark.executor.cores", "spark.executor.memory"
+INSTANCES = "spark.executor.instances"
 DRIVER_MEMORY, DRIVER_OVERHEAD = "spark.driver.memory", "spark.driver.memoryOverhead"
 
 
@@ -22,15 +24,6 @@ def parse_defaults(text: str) -> dict[str, str]:
     """Settings of a spark-defaults.conf as we write it: `name value` lines, the last one of a name counts."""
     lines = [line.split(None, 1) for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return {words[0]: words[1].strip() for words in lines if len(words) == 2}
-
-
-def settings_of(program: Program, defaults: Mapping[str, str]) -> dict[str, str]:
-    """What its application gets, unless the program itself sets another value."""
-    asked = {CORES_MAX: str(program.cores)} if program.cores is not None else {}
-    if program.driver_memory_mib is not None:
-        asked[DRIVER_MEMORY] = f"{program.driver_memory_mib}m"
-    words = (text.partition("=") for text in program.conf)
-    return {**defaults, **asked, **{name: value.strip() for name, _, value in words}}
 
 
 def fit_executors(
@@ -45,6 +38,11 @@ def fit_executors(
     found = settings_of(program, defaults)
     cores, memory = _number(found, EXECUTOR_CORES), _size(found, EXECUTOR_MEMORY)
     notes: list[str] = []
+    count = _count(program, found)
+    if count is not None:
+        notes += _wanted(count, cores, memory, workers)
+        program = replace(program, cores=count * cores)
+        found = settings_of(program, defaults)
     if program.cores is not None and program.cores % cores:
         rounded = -(-program.cores // cores) * cores
         notes.append(f"--cores {program.cores}: an executor has {_cores(cores)}, so it asks for {rounded}")
@@ -59,6 +57,29 @@ def fit_executors(
         what = f"{limit} is {found[limit]}, and an executor has {_cores(cores)}: Spark would start none"
         raise ConfigError(Problem(what=what, hint=f"`--cores {cores}` or more, or a smaller {EXECUTOR_CORES}"))
     return program, tuple(notes)
+
+
+def _count(program: Program, settings: Mapping[str, str]) -> int | None:
+    """How many executors it asks for; `None` when it does not. Spark's standalone master counts cores only."""
+    is_said = CORES_MAX in settings or settings.get("spark.dynamicAllocation.enabled") == "true"
+    name = "--num-executors" if program.num_executors is not None else INSTANCES
+    count = program.num_executors
+    if count is None and INSTANCES in settings and not is_said:
+        count = _number(settings, INSTANCES)
+    if count is not None and CORES_MAX in settings:
+        asked = count * _number(settings, EXECUTOR_CORES)
+        if asked != _number(settings, CORES_MAX):
+            what = f"{name} {count} is {_cores(asked)}, but --cores or {CORES_MAX} asks for {settings[CORES_MAX]}"
+            raise ConfigError(Problem(what=what, hint="one of the two is enough"))
+    return count
+
+
+def _wanted(count: int, cores: int, memory: int, workers: Sequence[WorkerFact]) -> list[str]:
+    """A note where the workers hold fewer executors, even when they are empty."""
+    most = sum(min(worker.cores // cores, worker.memory_mib // max(1, memory)) for worker in workers)
+    if not workers or most >= count or not most:
+        return []
+    return [f"--num-executors {count}: the workers hold {most} of {_cores(cores)} and {memory} MiB; it gets those"]
 
 
 # --- The driver ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sparkqfs import topology
 from sparkqfs.config.model import ClusterConfig
+from sparkqfs.plan.programs import downloads
 from sparkqfs.plan.services.seam import (
     OWN_SCRATCH,
     SPARK_SECRET,
@@ -35,6 +36,10 @@ class JupyterServer(Service):
 
     def may_move(self, config: ClusterConfig) -> bool:
         return config.notebooks.shared
+
+    def configs(self, around: Surroundings) -> tuple[str, ...]:
+        more = (downloads.FILE,) if downloads.are_special(around.config) else ()
+        return (*super().configs(around), *more)
 
     def mounts(self, around: Surroundings) -> list[Mount]:
         config = around.config

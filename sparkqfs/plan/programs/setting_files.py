@@ -1,0 +1,144 @@
+"""Files of this computer that settings name: they are sent, or it is said what to do instead.
+
+Which they are is known of Spark's own settings. Any other setting that names a file of this computer is refused: the
+program would not find it, or would find another one.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sparkqfs.errors import Problem
+from sparkqfs.plan.programs.user import is_uri, local_path
+
+Here = Callable[[str], str]
+"""What a path is on this computer: `file`, `directory` or nothing."""
+FILES = {"spark.jars.ivySettings": "", "spark.scheduler.allocation.file": "file://"}
+"""The driver reads them; where the text before the path is needed, Spark looks on the storage without it."""
+CLASS_PATHS = frozenset({"spark.driver.extraClassPath", "spark.driver.extraLibraryPath"})
+JAVA_OPTIONS = frozenset({"spark.driver.extraJavaOptions", "spark.driver.defaultJavaOptions"})
+LOG4J = re.compile(r"-Dlog4j2?\.configurationFile")
+DRIVERS_LOG4J = "/run/sparkqfs/conf/log4j2.properties"
+"""Ours is merged with the user's: `submit` reads the application's id from what it writes."""
+IN_IMAGE = ("/opt/spark", "/opt/venv")
+SYSTEM = ("/usr/", "/etc/", "/bin/", "/sbin/", "/lib", "/proc/", "/dev/", "/sys/", "/run/")
+"""Every Linux has files here: a path that is here may be meant of the containers."""
+NAMED = re.compile(
+    r"\.(py|jar|zip|egg|tgz|tar|gz|xml|properties|json|ya?ml|conf|cfg|ini|jks|p12|pem|crt|keytab|sh|sql)$"
+)
+INSTEAD = {
+    "spark.executor.extraClassPath": "--jars sends a jar to the executors' class path",
+    "spark.executor.extraLibraryPath": "a native library belongs into the image: worker.requirements",
+    "spark.metrics.conf": "give its lines as settings: --conf spark.metrics.conf.NAME=VALUE",
+    "spark.pyspark.python": "executors have the image's Python: packages come with worker.requirements, or as "
+    "--archives env.tar.gz#env and --conf spark.pyspark.python=./env/bin/python",
+    "spark.pyspark.driver.python": "drivers have the image's Python: packages come with worker.requirements",
+}
+OF_EXECUTORS = (
+    "executors start before their files arrive: their log level is --conf spark.log.level=DEBUG; other files belong "
+    "into the image"
+)
+TO_DO = "send it with --files, and name it in the program with SparkFiles.get; or put it on the storage: `invoke put`"
+
+
+@dataclass(slots=True)
+class SettingFiles:
+    """Looks at settings one by one."""
+
+    here: Here
+    place: Callable[[str, str], str]
+    """Puts a file into the parcel under a name: its path in the driver's container."""
+    faults: list[Problem]
+
+    def value(self, name: str, value: str) -> str:
+        """The setting with the paths that its files have in the driver's container."""
+        if name in FILES:
+            return self._file(name, value)
+        if name in CLASS_PATHS:
+            is_address = re.match(r"local:/|[a-z][a-z0-9+-]*://", value)
+            return value if is_address else ":".join(self._entry(name, entry) for entry in value.split(":"))
+        if name in JAVA_OPTIONS:
+            return self._options(name, value)
+        is_options = name.endswith("JavaOptions")
+        words = [word.partition("=")[2] for word in value.split()] if is_options else re.split(r"[,\s]+", value)
+        for text in words if is_options else [value, *words]:
+            if name != "spark.app.name" and self._is_here(text):
+                what = f"{name} names {text}, a file of this computer, which the cluster does not see"
+                self.faults.append(Problem(what=what, hint=INSTEAD.get(name, OF_EXECUTORS if is_options else TO_DO)))
+                break
+        return value
+
+    def _file(self, name: str, value: str) -> str:
+        if is_uri(value) or local_path(value).startswith(IN_IMAGE):
+            return value
+        if self.here(local_path(value)) != "file":
+            self.faults.append(Problem(what=f"{name}={value}: no such file on this computer"))
+        return FILES[name] + self.place(value, "")
+
+    def _entry(self, name: str, entry: str) -> str:
+        """One of a class path: a jar, a directory, or all jars of a directory (`lib/*`)."""
+        path, star = (entry[:-2], "/*") if entry.endswith("/*") else (entry, "")
+        path = local_path(path)
+        if not path or path.startswith(IN_IMAGE) or is_uri(entry):
+            return entry
+        kind = self.here(path)
+        if not kind and not path.startswith((*SYSTEM, "/opt/")):
+            self.faults.append(Problem(what=f"{name}: {entry}: no such file or directory on this computer"))
+        if not kind:
+            return entry
+        if path.strip("/.") == "" or (path.startswith(SYSTEM) and kind == "directory"):
+            what = f"{name}: {entry} would be sent with all that is in it"
+            self.faults.append(Problem(what=what, hint="name the jars, or a directory that has nothing else"))
+            return entry
+        return self.place(path.rstrip("/"), "") + star
+
+    def _options(self, name: str, value: str) -> str:
+        """`-Dname=FILE`, `-javaagent:FILE` and the like. The quotes of other words stay as they are."""
+        try:
+            words = shlex.split(value)
+        except ValueError as error:
+            self.faults.append(Problem(what=f"{name}: {value}: {error}"))
+            return value
+        changed = [self._option(name, word) for word in words]
+        return value if changed == words else " ".join(map(_quoted, changed))
+
+    def _option(self, name: str, word: str) -> str:
+        found = re.fullmatch(r"(-D[^=]+=|-javaagent:|-agentpath:)(.*)", word, re.DOTALL)
+        if found is None:
+            return word
+        option, value = found[1], found[2]
+        if option == "-Dlog4j.configuration=":
+            what = f"{name}: Spark 4 does not read -Dlog4j.configuration"
+            self.faults.append(Problem(what=what, hint="-Dlog4j2.configurationFile=FILE, a file for Log4j 2"))
+        path, equals, rest = value.partition("=") if option.startswith("-java") else (value, "", "")
+        bare = re.sub(r"^file:(?!/)", "", path)
+        if LOG4J.match(option):
+            paths = [self._log4j(name, re.sub(r"^file:(?!/)", "", one)) for one in bare.split(",")]
+            return option + ",".join([DRIVERS_LOG4J, *paths])
+        if self._is_here(bare):
+            return option + self.place(bare, "") + equals + rest
+        return word
+
+    def _log4j(self, name: str, path: str) -> str:
+        if is_uri(path) or local_path(path).startswith(IN_IMAGE):
+            return path
+        if self.here(local_path(path)) != "file":
+            self.faults.append(Problem(what=f"{name}: {path}: no such file on this computer"))
+        return self.place(path, "")
+
+    def _is_here(self, text: str) -> bool:
+        """Whether it is written like a path and is a file of this computer that containers do not have."""
+        path = local_path(re.sub(r"^file:(?!/)", "", text))
+        if is_uri(text) or path.startswith((*IN_IMAGE, *SYSTEM)) or len(path) > 4096 or "\0" in path:
+            return False
+        return ("/" in path or NAMED.search(path) is not None) and self.here(path) == "file"
+
+
+def _quoted(word: str) -> str:
+    """As Spark's launcher reads it: double quotes around what has spaces."""
+    if not re.search(r"[\s'\"\\]", word):
+        return word
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,71 @@
+"""Settings of a program from its properties file, from --conf and from flags, and those that cannot be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from sparkqfs.errors import Problem
+from sparkqfs.plan.programs.refused import REFUSED_SETTINGS
+from sparkqfs.plan.programs.user import Program
+from sparkqfs.plan.sizes import mebibytes
+
+LISTS = {
+    "spark.files": "files",
+    "spark.jars": "jars",
+    "spark.submit.pyFiles": "py_files",
+    "spark.archives": "archives",
+}
+"""Settings that name files, and the field of `Program` that is the same as a flag."""
+LEAST_MIB = 450
+"""Spark 4.1, memory/UnifiedMemoryManager.scala: 1.5 times 300 MiB, for a driver and for an executor."""
+SECRET = re.compile(r"secret|password|token|access[.]?key", re.IGNORECASE)
+"""Spark's own spark.redaction.regex."""
+
+
+def properties_of(program: Program) -> dict[str, str]:
+    """What counts of its properties file: names of Spark that neither --conf nor a flag says, lists of files apart."""
+    said = {*conf_of(program), *program.flag_settings(), *LISTS}
+    return _normal({name: value for name, value in program.properties if name not in said})
+
+
+def conf_of(program: Program) -> dict[str, str]:
+    """What --conf says; the last one of a name counts."""
+    words = (text.partition("=") for text in program.conf)
+    return _normal({name: value.strip() for name, _, value in words})
+
+
+def settings_of(program: Program, defaults: Mapping[str, str]) -> dict[str, str]:
+    """What its application gets, unless the program itself sets another value."""
+    return {**defaults, **dict(program.properties), **conf_of(program), **program.flag_settings()}
+
+
+def refused_settings(program: Program) -> list[Problem]:
+    """Faults of settings that cannot be, or that Spark would fail with only when it has started."""
+    faults = []
+    for name, value in {**dict(program.properties), **conf_of(program)}.items():
+        if name in REFUSED_SETTINGS:
+            faults.append(Problem(what=f"{name}={value} cannot be: {REFUSED_SETTINGS[name]}"))
+    settings = settings_of(program, {})
+    for name in ("spark.driver.memory", "spark.executor.memory"):
+        size = mebibytes(settings.get(name, f"{LEAST_MIB}m"))
+        if size is not None and size < LEAST_MIB:
+            what = f"{name} is {settings[name]}: Spark does not start with less than {LEAST_MIB}m"
+            faults.append(Problem(what=what))
+    for name in ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions"):
+        if re.search(r"(^|\s)['\"]?-Xmx", settings.get(name, "")):
+            flag = "--driver-memory" if ".driver." in name else "--executor-memory"
+            faults.append(Problem(what=f"{name}: Spark does not take -Xmx there: use `{flag}`"))
+    return faults
+
+
+def _normal(settings: dict[str, str]) -> dict[str, str]:
+    """The driver's heap as its JVM reads it: `2gb` and a number without a unit are sizes for Spark alone."""
+    size = mebibytes(settings.get("spark.driver.memory", ""))
+    return settings | ({"spark.driver.memory": f"{size}m"} if size is not None else {})
+
+
+def masked(word: str) -> str:
+    """A word of spark-submit's for people: what looks like a secret is not shown."""
+    name, equals, value = word.partition("=")
+    return f"{name}=****" if equals and name.startswith("spark.") and SECRET.search(name) and value else word

@@ -1,0 +1,311 @@
+"""What spark-submit's users type: flags, settings and sizes become spark-submit's words, or are refused with a way."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparkqfs.cli.submitting import memory_of, number_of, one_of, settings_in
+from sparkqfs.errors import ConfigError, Problem
+from sparkqfs.facts.pages import WorkerFact
+from sparkqfs.plan.programs.fits import driver_size, fit_executors
+from sparkqfs.plan.programs.parcel import Parcel, pack
+from sparkqfs.plan.programs.properties import as_properties, parse_properties
+from sparkqfs.plan.programs.refused import REFUSED_SETTINGS
+from sparkqfs.plan.programs.settings import masked
+from sparkqfs.plan.programs.user import Program, is_uri, local_path
+from sparkqfs.plan.sizes import mebibytes
+from tests.builders.apps import ID, PLACE
+
+DEFAULTS = {"spark.executor.cores": "2", "spark.executor.memory": "1024m", "spark.deploy.defaultCores": "4"}
+WORKERS = (WorkerFact(host="10.0.0.1", cores=4, memory_mib=2048), WorkerFact(host="10.0.0.2", cores=4, memory_mib=2048))
+
+
+def packed(**more: object) -> Parcel:
+    return pack(Program(program="a.py", **more), ID)  # type: ignore[arg-type]
+
+
+def value_of(parcel: Parcel, flag: str) -> str:
+    return parcel.argv[parcel.argv.index(flag) + 1]
+
+
+def confs(parcel: Parcel) -> dict[str, str]:
+    words = parcel.argv
+    return dict(words[at + 1].split("=", 1) for at, word in enumerate(words) if word == "--conf")
+
+
+def faults_of(**more: object) -> list[Problem]:
+    with pytest.raises(ConfigError) as caught:
+        packed(**more)
+    return list(caught.value.problems)
+
+
+# --- packages -------------------------------------------------------------------------------------
+
+
+def test_packages_and_repositories_are_passed_on() -> None:
+    parcel = packed(
+        packages=("org.x:y_2.13:1.0", "a/b:2"), exclude_packages=("c:d",), repositories=("https://r.example/m2",)
+    )
+    assert value_of(parcel, "--packages") == "org.x:y_2.13:1.0,a/b:2"
+    assert value_of(parcel, "--exclude-packages") == "c:d"
+    assert value_of(parcel, "--repositories") == "https://r.example/m2"
+
+
+@pytest.mark.parametrize("text", ["postgresql", "org.postgresql:postgresql", "a:b:c:d", "a::1", "a:b:1 2"])
+def test_what_maven_cannot_find_is_refused_before_it_starts(text: str) -> None:
+    (fault,) = faults_of(packages=(text,))
+    assert fault.what == f"--packages {text}: expected group:artifact:version"
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def test_a_file_goes_under_the_name_behind_its_mark() -> None:
+    parcel = packed(files=("in/data.csv#table.csv", "plain.txt"))
+    assert value_of(parcel, "--files") == f"{PLACE}/table.csv,{PLACE}/plain.txt"
+    assert parcel.files == {"table.csv": "in/data.csv", "plain.txt": "plain.txt", "a.py": "a.py"}
+
+
+def test_an_archive_keeps_its_name_and_is_unpacked_as_the_one_behind_its_mark() -> None:
+    parcel = packed(archives=("env.tar.gz#env", "hdfs://x/y.zip#y", "b.zip", "my env.tgz#other"))
+    assert value_of(parcel, "--archives").split(",") == [
+        f"{PLACE}/env.tar.gz#env",
+        "hdfs://x/y.zip#y",
+        f"{PLACE}/b.zip",
+        f"{PLACE}/archive-2.tgz#other",
+    ]
+    assert parcel.files["archive-2.tgz"] == "my env.tgz"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"files": ("hdfs://x/a.csv#b",)}, "of a URI Spark keeps the name"),
+        ({"files": ("a.csv#b/c",)}, "the name behind # is a plain one"),
+        ({"files": ("a.csv#..",)}, "the name behind # is a plain one"),
+        ({"archives": ("env.tar.gz#",)}, "the name behind # is a plain one"),
+        ({"archives": ("env.rar",)}, "Spark unpacks .zip, .jar, .tar, .tar.gz and .tgz"),
+        ({"files": ("a.csv#t", "b.csv#t")}, "two files are called t"),
+        ({"jars": ("odd#name.jar",)}, "Spark reads what follows #"),
+    ],
+)
+def test_a_name_that_spark_would_not_give_is_refused(more: dict[str, object], said: str) -> None:
+    assert any(said in fault.what for fault in faults_of(**more))
+
+
+def test_one_file_that_is_named_twice_is_one() -> None:
+    parcel = packed(jars=("lib/x.jar", "./lib/x.jar"), driver_class_path="lib/x.jar")
+    assert parcel.files == {"x.jar": "lib/x.jar", "a.py": "a.py"}
+    assert confs(parcel)["spark.driver.extraClassPath"] == f"{PLACE}/x.jar"
+
+
+@pytest.mark.parametrize(
+    ("text", "uri", "path"),
+    [
+        ("s3a://b/x.jar", True, "s3a://b/x.jar"),
+        ("local:/opt/x.jar", True, "local:/opt/x.jar"),
+        ("file:///home/me/x%20y.jar", False, "/home/me/x y.jar"),
+        ("file:/home/me/x.jar", False, "/home/me/x.jar"),
+        ("file:///data/shared/x.jar", True, "/data/shared/x.jar"),
+        ("x.jar", False, "x.jar"),
+    ],
+)
+def test_a_file_address_is_a_file_of_this_computer_but_for_the_containers_mounts(
+    text: str, uri: bool, path: str
+) -> None:
+    assert (is_uri(text), local_path(text)) == (uri, path)
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def test_flags_take_precedence_over_conf_and_conf_over_the_properties_file() -> None:
+    parcel = packed(
+        executor_memory_mib=2048,
+        driver_memory_mib=1000,
+        conf=("spark.executor.memory=1g", "spark.driver.memory=4g", "spark.a=conf", "spark.b=conf"),
+        properties=(("spark.a", "file"), ("spark.c", "file"), ("spark.executor.memory", "9g")),
+    )
+    assert confs(parcel) == {"spark.executor.memory": "2048m", "spark.a": "conf", "spark.b": "conf"}
+    assert value_of(parcel, "--driver-memory") == "1000m"
+    assert parse_properties(parcel.properties) == {"spark.c": "file"}
+
+
+def test_the_properties_are_in_a_file_because_they_may_be_secret() -> None:
+    parcel = packed(properties=(("spark.hadoop.fs.s3a.secret.key", "hidden"),))
+    assert "hidden" not in " ".join(parcel.argv) and "hidden" in parcel.properties
+    place = f"{PLACE.removesuffix('/files')}/submit.properties"
+    assert parcel.argv[:3] == ("--properties-file", place, "--load-spark-defaults")
+
+
+def test_settings_name_files_as_flags_do_and_a_flag_wins() -> None:
+    parcel = packed(
+        conf=("spark.jars=a.jar,b.jar", "spark.archives=e.zip#e"),
+        properties=(("spark.files", "x.csv"),),
+        jars=("c.jar",),
+    )
+    assert value_of(parcel, "--jars") == f"{PLACE}/c.jar"
+    assert value_of(parcel, "--files") == f"{PLACE}/x.csv"
+    assert value_of(parcel, "--archives") == f"{PLACE}/e.zip#e"
+    assert confs(parcel) == {} and parcel.properties == ""
+
+
+def test_the_name_may_be_a_setting() -> None:
+    assert packed(conf=("spark.app.name=mine",)).name == "mine"
+    assert packed(properties=(("spark.app.name", "mine"),)).argv[3:5] == ("--name", "mine")
+    assert packed(conf=("spark.app.name=mine",), name="other").name == "other"
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED_SETTINGS))
+@pytest.mark.parametrize("field", ["conf", "properties"])
+def test_a_setting_that_cannot_be_says_the_way(name: str, field: str) -> None:
+    given: dict[str, object] = {"conf": (f"{name}=x",)} if field == "conf" else {"properties": ((name, "x"),)}
+    (fault,) = faults_of(**given)
+    assert fault.what == f"{name}=x cannot be: {REFUSED_SETTINGS[name]}"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"driver_memory_mib": 449}, "spark.driver.memory is 449m: Spark does not start with less than 450m"),
+        ({"executor_memory_mib": 100}, "spark.executor.memory is 100m"),
+        ({"conf": ("spark.executor.memory=300M",)}, "spark.executor.memory is 300M"),
+        ({"driver_java_options": "-Da=b -Xmx2g"}, "use `--driver-memory`"),
+        ({"conf": ("spark.executor.extraJavaOptions=-Xmx2g",)}, "use `--executor-memory`"),
+    ],
+)
+def test_what_spark_fails_with_at_its_start_is_refused(more: dict[str, object], said: str) -> None:
+    (fault,) = faults_of(**more)
+    assert said in fault.what
+
+
+@pytest.mark.parametrize("text", ["2gb", "2G", "2048", "2048m", "2097152k", "2147483648b"])
+def test_a_heap_reaches_the_jvm_as_it_reads_it(text: str) -> None:
+    assert confs(packed(conf=(f"spark.driver.memory={text}",))) == {"spark.driver.memory": "2048m"}
+    program = Program(program="a.py", properties=(("spark.driver.memory", text),))
+    assert driver_size(program, {}).heap_mib == 2048
+    assert parse_properties(pack(program, ID).properties) == {"spark.driver.memory": "2048m"}
+
+
+def test_secrets_are_not_shown() -> None:
+    assert masked("spark.hadoop.fs.s3a.secret.key=x") == "spark.hadoop.fs.s3a.secret.key=****"
+    assert masked("spark.a=x") == "spark.a=x" and masked("password=x") == "password=x"
+
+
+# --- properties files -----------------------------------------------------------------------------
+
+
+def test_a_properties_file_is_read_as_java_reads_it() -> None:
+    text = (
+        "# one\n! two\n\nspark.a 1\nspark.b=2 \n  spark.c : x=y\nspark.d = one \\\n   two\\\\\n"
+        "spark.e\\ f = t\\tab\\u00fc\nspark.g\nspark.a = 3\r\nspark.h=\\ kept"
+    )
+    assert parse_properties(text) == {
+        "spark.a": "3",
+        "spark.b": "2",
+        "spark.c": "x=y",
+        "spark.d": "one two\\",
+        "spark.e f": "t\tabü",
+        "spark.g": "",
+        "spark.h": "kept",
+    }
+
+
+@pytest.mark.parametrize("text", ["spark.a=\\u12", "spark.a=\\uzzzz"])
+def test_a_damaged_escape_is_said(text: str) -> None:
+    with pytest.raises(ValueError, match="four hexadecimal digits"):
+        parse_properties(text)
+
+
+@pytest.mark.parametrize("value", ["", "a=b:c", "C:\\x", "two\nlines", "tab\there", "ü#!", "\\u0041"])
+def test_what_is_written_is_read_again(value: str) -> None:
+    assert parse_properties(as_properties({"spark.x": value, "spark.y": "1"})) == {"spark.x": value, "spark.y": "1"}
+
+
+def test_settings_of_others_are_left_out_and_said(tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = tmp_path_factory.mktemp("conf") / "my.properties"
+    file.write_text("spark.a 1\nlog4j.x=2\n")
+    said: list[str] = []
+    assert settings_in(str(file), said.append) == (("spark.a", "1"),)
+    assert "log4j.x left out" in said[0]
+    with pytest.raises(ConfigError, match="No such file"):
+        settings_in(str(file) + "x", said.append)
+
+
+# --- sizes ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "mib"),
+    [("2G", 2048), ("1000M", 1000), ("512k", 0), ("1024", 1024), ("2gb", 2048), ("1T", 1024**2), ("1p", 1024**3)],
+)
+def test_sizes_are_read_as_spark_reads_them(text: str, mib: int) -> None:
+    assert mebibytes(text) == mib
+
+
+@pytest.mark.parametrize("text", ["1.5g", "2 g", "g", "", "-1g", "2x", "12bb", "2gib", "²g"])
+def test_what_spark_does_not_read_is_no_size(text: str) -> None:
+    assert mebibytes(text) is None
+
+
+def test_bytes_are_bytes_where_spark_means_them() -> None:
+    assert mebibytes("2147483648", "b") == mebibytes("2147483648b") == 2048
+
+
+@pytest.mark.parametrize("text", ["2", "lots", "1.5g", "1073741824"])
+def test_a_memory_that_is_none_is_said_with_its_flag(text: str) -> None:
+    with pytest.raises(ConfigError, match=f"--executor-memory {text}"):
+        memory_of("--executor-memory", text)
+
+
+def test_numbers_and_flags_that_mean_the_same() -> None:
+    assert number_of("--num-executors", "3") == 3
+    for text in ("0", "x", "-1", "1.5", "٣"):
+        with pytest.raises(ConfigError, match="--num-executors"):
+            number_of("--num-executors", text)
+    assert one_of(("--cores", None), ("--total-executor-cores", "4")) == "4"
+    assert one_of(("--cores", "4"), ("--total-executor-cores", "4")) == "4"
+    with pytest.raises(ConfigError, match="they mean the same"):
+        one_of(("--cores", "2"), ("--total-executor-cores", "4"))
+
+
+# --- executors ------------------------------------------------------------------------------------
+
+
+def fitted(**more: object) -> tuple[Program, tuple[str, ...]]:
+    return fit_executors(Program(program="a.py", **more), DEFAULTS, WORKERS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("more", "cores"),
+    [
+        ({"num_executors": 2}, 4),
+        ({"num_executors": 1, "executor_cores": 4}, 4),
+        ({"conf": ("spark.executor.instances=3",)}, 6),
+        ({"properties": (("spark.executor.instances", "3"), ("spark.executor.cores", "1"))}, 3),
+        ({"num_executors": 2, "cores": 4}, 4),
+        ({"conf": ("spark.executor.instances=3", "spark.cores.max=2")}, None),
+        ({"conf": ("spark.executor.instances=3", "spark.dynamicAllocation.enabled=true")}, None),
+    ],
+)
+def test_a_number_of_executors_becomes_cores(more: dict[str, object], cores: int | None) -> None:
+    assert fitted(**more)[0].cores == cores
+
+
+def test_cores_and_executors_that_contradict_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"--num-executors 2 is 4 cores, but .* asks for 6"):
+        fitted(num_executors=2, cores=6)
+
+
+def test_more_executors_than_there_are_is_said() -> None:
+    program, notes = fitted(num_executors=9)
+    assert program.cores == 18 and notes == (
+        "--num-executors 9: the workers hold 4 of 2 cores and 1024 MiB; it gets those",
+    )
+
+
+def test_an_executor_of_a_flags_size_must_fit() -> None:
+    with pytest.raises(ConfigError, match="an executor of 2 cores and 4096 MiB fits on none"):
+        fitted(executor_memory_mib=4096)
+    with pytest.raises(ConfigError, match="an executor of 5 cores"):
+        fitted(executor_cores=5)
