@@ -10,7 +10,7 @@ import contextlib
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 from sparkqfs.jobs.cluster.deploy import deployed
@@ -54,16 +54,22 @@ class Drill:
         faults = self._begin()
         rows: list[Row] = []
         skipped: list[dict[str, str]] = []
+        failed: tuple[Problem, ...] = ()
         for fault in faults:
             if (why := self._cannot(fault)) is not None:
                 skipped.append({"fault": fault.name, "why": why})
                 continue
-            row = self._row(fault)
+            try:
+                row = self._row(fault)
+            except ClusterError as error:  # what was found so far is not thrown away
+                failed = error.problems
+                break
             rows.append(row)
             self.on_event(table(rows).splitlines()[-1])
             if row.healthy_s is None:
                 break
-        return report(self._config, self.seed, rows, skipped)
+        found = report(self._config, self.seed, rows, skipped)
+        return replace(found, problems=(*found.problems, *failed))
 
     def _begin(self) -> tuple[Fault, ...]:
         faults = choose(self.faults, has_machines=self.machines is not None)
