@@ -1,8 +1,9 @@
 """Copies that are made again take the room that they need, soon after; in real QFS.
 
 QFS 2.2.8 reserves a chunk's 64 MiB for each copy that it makes, and gives the rest back when the file is closed. A
-copy's file stays open until it was not used for `chunkServer.inactiveFdsCleanupIntervalSecs`, five minutes unless set, and until somebody looks, every
-`chunkServer.checkpointIntervalSecs` (src/cc/chunk/ChunkManager.cc, ReplicationDone: the replicator still holds it).
+copy's file stays open until it was not used for `chunkServer.inactiveFdsCleanupIntervalSecs`, five minutes unless set,
+and until somebody looks, every `chunkServer.checkpointIntervalSecs` (src/cc/chunk/ChunkManager.cc, ReplicationDone:
+the replicator still holds it).
 """
 
 from __future__ import annotations
