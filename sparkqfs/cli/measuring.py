@@ -155,6 +155,7 @@ def bench_report(given: Flags, files: str, baseline: str | None = None, page: st
 
 
 @cluster_task(
+    "dry_run",
     help={
         "fault": "only these, comma-separated; --list names them",
         "list": "say which faults there are; no machine is asked",

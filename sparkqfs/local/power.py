@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from docker.errors import NotFound
+from docker.errors import DockerException, NotFound
+from requests.exceptions import RequestException
 
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, Problem
@@ -44,64 +45,80 @@ class LocalMachines:
 
     def kill(self, name: str) -> None:
         """As if its plug were pulled; what the disk was given stays."""
-        self._container(name).kill()
+        with _engine_errors(name):
+            container = self._container(name)
+            if container.status == "running":
+                container.kill()
 
     def start(self, name: str) -> None:
         """Switch it on, and wait for sshd and the engine."""
-        start_node(self._container(name))
-        wait_for_node(self._container(name), self.specs[name], Deadline(START_S))
+        with _engine_errors(name):
+            start_node(self._container(name))
+            wait_for_node(self._container(name), self.specs[name], Deadline(START_S))
 
     def freeze(self, name: str) -> None:
         """No process of it runs."""
-        self._container(name).pause()
+        with _engine_errors(name):
+            self._container(name).pause()
 
     def thaw(self, name: str) -> None:
         """They go on."""
-        self._container(name).unpause()
+        with _engine_errors(name):
+            container = self._container(name)
+            if container.status == "paused":
+                container.unpause()
 
     def cut(self, name: str) -> None:
         """Nothing comes in by its network device, and nothing goes out, by rules in its own network namespace."""
-        for rule in _rules("-I"):
-            self._run(name, ["iptables", "-w", *rule])
+        with _engine_errors(name):
+            for rule in _rules("-I"):
+                self._run(name, ["iptables", "-w", *rule])
 
     def join(self, name: str) -> None:
-        """The network is there again."""
-        for rule in _rules("-D"):
-            self._run(name, ["iptables", "-w", *rule])
+        """The network is there again; a rule that was not made is no fault."""
+        with _engine_errors(name):
+            for rule in _rules("-D"):
+                with contextlib.suppress(ClusterError):
+                    self._run(name, ["iptables", "-w", *rule])
 
     def kill_engine(self, name: str) -> None:
         """Signal 9; the node starts a new one, as systemd would."""
-        self._run(name, ["pkill", "--ns", "1", "--nslist", "pid", "-9", "-x", "dockerd"])
+        with _engine_errors(name):
+            self._run(name, ["pkill", "--ns", "1", "--nslist", "pid", "-9", "-x", "dockerd"])
 
     def destroy(self, name: str) -> None:
         """The machine and all its disks are no more."""
-        self._container(name).remove(force=True, v=True)
-        for volume in self.specs[name].volumes:
-            if volume.startswith(f"{self.specs[name].container}-"):
-                with contextlib.suppress(NotFound):
-                    self.engine.volumes.get(volume).remove(force=True)
+        with _engine_errors(name):
+            self._container(name).remove(force=True, v=True)
+            for volume in self.specs[name].volumes:
+                if volume.startswith(f"{self.specs[name].container}-"):
+                    with contextlib.suppress(NotFound):
+                        self.engine.volumes.get(volume).remove(force=True)
 
     def replace(self, name: str) -> None:
         """An empty machine of the same name and address."""
-        network = self.engine.networks.list(filters={"label": f"{LABEL}={self.cluster}"})[0]
-        self.on_event(f"[{name}] a new, empty machine")
-        local_up(
-            name=self.cluster,
-            nodes=len(self.specs),
-            file=self.file,
-            storage=self.storage,
-            shared_mount=shared_mount_of(network),
-            on_event=lambda _text: None,
-        )
+        with _engine_errors(name):
+            network = self.engine.networks.list(filters={"label": f"{LABEL}={self.cluster}"})[0]
+            self.on_event(f"[{name}] a new, empty machine")
+            local_up(
+                name=self.cluster,
+                nodes=len(self.specs),
+                file=self.file,
+                storage=self.storage,
+                shared_mount=shared_mount_of(network),
+                on_event=lambda _text: None,
+            )
 
     def give_base(self, name: str) -> None:
         """The base image, which only the first manager has: where there is no registry, nobody else could build."""
-        image = self.engine.images.get(BASE)
-        load_image(self._container(name), self.specs[name], BASE, str(image.id), Deadline(START_S))
+        with _engine_errors(name):
+            image = self.engine.images.get(BASE)
+            load_image(self._container(name), self.specs[name], BASE, str(image.id), Deadline(START_S))
 
     def name_manager(self, name: str) -> None:
         """In the hosts file."""
-        move_manager(self.file, self.cluster, name)
+        with _engine_errors(name):
+            move_manager(self.file, self.cluster, name)
 
     def _container(self, name: str) -> Any:
         container = self.engine.containers.get(self.specs[name].container)
@@ -113,6 +130,15 @@ class LocalMachines:
         if done.exit_code:
             said = done.output.decode(errors="replace").strip()
             raise ClusterError(Problem(node=name, what=f"{' '.join(argv)}: {said}"))
+
+
+@contextlib.contextmanager
+def _engine_errors(name: str) -> Iterator[None]:
+    """What this computer's engine says of a machine, as our error."""
+    try:
+        yield
+    except (DockerException, RequestException) as error:
+        raise ClusterError(Problem(node=name, what=f"this computer's Docker Engine: {error}")) from error
 
 
 def _rules(action: str) -> tuple[list[str], ...]:

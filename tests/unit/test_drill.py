@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from sparkqfs.config.model import CopiesConfig, NodeConfig, StorageConfig
 from sparkqfs.errors import ConfigError
-from sparkqfs.plan.measuring.drill import FAULTS, Answered, Look, choose, listed, table
+from sparkqfs.jobs.measuring.drill_faults import why_not
+from sparkqfs.plan.measuring.drill import FAULTS, Answered, Look, choose, listed, planned, table
+from tests.builders.clusters import a_cluster
 from tests.builders.drills import BY_NAME, a_row
 
 
@@ -78,3 +81,41 @@ def test_the_list_and_the_table_name_every_fault() -> None:
     lines = table([a_row(), a_row("network-cut", looks=())]).splitlines()
     assert lines[1].split()[:4] == ["storage-server", "node2", "2.0", "s"]
     assert "never" in lines[2]
+
+
+def test_what_has_no_second_copy_is_not_broken() -> None:
+    services = {"qfs-master", "spark-master", "metadata-copy-1"}
+
+    def reasons(**values: Any) -> dict[str, str | None]:
+        return {fault.name: why_not(fault, a_cluster(**values), services) for fault in FAULTS}
+
+    usual = reasons()
+    assert {name for name, why in usual.items() if why} == {
+        f"{name}-container" for name in ("worker-node", "history-server", "jupyter-server", "metastore")
+    }
+    alone = reasons(nodes=(NodeConfig(name="node1", address="10.0.0.1", advertise="10.0.0.1", manager=True),))
+    assert (
+        alone["older-metadata"]
+        == alone["manager-lost"]
+        == "nobody keeps a copy of the metadata: it could not be restored"
+    )
+    once = reasons(storage=StorageConfig(replication=1))
+    assert once["bits-flipped"] == once["manager-lost"] == "blocks have one copy: they could not be made again"
+    assert once["storage-server"] is None
+    uncopied = reasons(storage=StorageConfig(copies=CopiesConfig(nodes=0)))
+    assert uncopied["older-metadata"] is not None and uncopied["bits-flipped"] is None
+    assert reasons(storage=StorageConfig(kind="shared"))["storage-master-container"] is not None
+
+
+def test_older_metadata_that_was_taken_and_damage_that_stays_are_problems() -> None:
+    taken = a_row("older-metadata", extra={"older_taken": True})
+    assert [problem.what for problem in taken.problems] == ["older-metadata: the older metadata was taken"]
+    unseen = {"looks": (Look(1.0, 0), Look(9.0, 0))}
+    assert a_row("bits-flipped", **unseen).problems == ()
+    assert a_row("bits-flipped", extra={"damaged_kept": 2}, **unseen).problems != ()
+
+
+def test_a_plan_says_what_would_be_done_and_what_is_left_out() -> None:
+    made = planned(a_cluster(), FAULTS[:2], [{"fault": "metastore-container", "why": "the cluster has no metastore"}])
+    assert made.outcomes[0].state == "planned" and len(made.outcomes[0].changes) == 2
+    assert made.notes == ("left out: metastore-container: the cluster has no metastore",)

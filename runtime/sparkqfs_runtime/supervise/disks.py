@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import time
 from pathlib import Path
 
 from sparkqfs_runtime import scratch, tidy
-from sparkqfs_runtime.supervise.setup import EX_CONFIG, EX_TEMPFAIL, Setup, die, make_writable, say
+from sparkqfs_runtime.supervise.setup import EX_CONFIG, EX_TEMPFAIL, STOP_SIGNALS, Setup, die, make_writable, say
 
 LOCK_S = 75.0
-"""Longer than a container is given to end (50 s), shorter than the time until a health check counts (90 s)."""
+"""Longer than a container is given to end (60 s), shorter than the time until a health check counts (90 s)."""
 
 
 def check_markers(setup: Setup, mounts: tuple[Path, ...]) -> None:
@@ -56,7 +57,8 @@ def wait_until_free(setup: Setup, files: tuple[Path, ...]) -> None:
         if not said:
             say(f"another server still has {busy.parent}: waiting for its end")
             said = True
-        time.sleep(0.2)
+        if signal.sigtimedwait(STOP_SIGNALS, 0.2) is not None:
+            die(EX_TEMPFAIL, "told to stop before anything was started")
 
 
 def _is_locked(path: Path) -> bool:

@@ -20,7 +20,7 @@ from sparkqfs.jobs.measuring import drill_faults
 from sparkqfs.jobs.measuring.drill_faults import Machines, OpenAs, Scene
 from sparkqfs.jobs.measuring.drill_load import FAILURES, Load
 from sparkqfs.jobs.watching import fsck, status
-from sparkqfs.plan.measuring.drill import Fault, Row, choose, report, table
+from sparkqfs.plan.measuring.drill import Fault, Row, choose, planned, report, table
 from sparkqfs.plan.steps import JobResult
 
 HEALTHY_S = 420.0
@@ -30,6 +30,8 @@ CALM_S = 4.0
 SHOWS_S = 60.0
 """A fault that `status` does not show so long after its end is not seen."""
 FSCK_S = 300.0
+UNFORESEEN = (*FAILURES, ValueError)
+"""What a broken cluster may answer with."""
 PLACE = "/tmp/sparkqfs-drill"
 """On the storage."""
 
@@ -51,18 +53,23 @@ class Drill:
 
     def run(self) -> JobResult:
         """All faults; stops after one from which the cluster does not come back. Exit code 1 when a row is bad."""
-        faults = self._begin()
+        faults, skipped = self._begin()
+        if self._is_dry:
+            return planned(self._config, faults, skipped)
         rows: list[Row] = []
-        skipped: list[dict[str, str]] = []
-        failed: tuple[Problem, ...] = ()
+        failed: list[Problem] = [
+            Problem(what=f"{one['fault']}: {one['why']}", code=ExitCode.USAGE)
+            for one in skipped
+            if one["fault"] in self.faults
+        ]
         for fault in faults:
-            if (why := self._cannot(fault)) is not None:
-                skipped.append({"fault": fault.name, "why": why})
-                continue
             try:
                 row = self._row(fault)
             except ClusterError as error:  # what was found so far is not thrown away
-                failed = error.problems
+                failed += error.problems
+                break
+            except UNFORESEEN as error:
+                failed.append(Problem(what=f"{fault.name}: broken off: {type(error).__name__}: {error}"))
                 break
             rows.append(row)
             self.on_event(table(rows).splitlines()[-1])
@@ -71,10 +78,17 @@ class Drill:
         found = report(self._config, self.seed, rows, skipped)
         return replace(found, problems=(*found.problems, *failed))
 
-    def _begin(self) -> tuple[Fault, ...]:
-        faults = choose(self.faults, has_machines=self.machines is not None)
+    def _begin(self) -> tuple[tuple[Fault, ...], list[dict[str, str]]]:
+        """The faults that can be made here, and why not the others. Raises `ClusterError`."""
+        chosen = choose(self.faults, has_machines=self.machines is not None)
         with self.open_session() as session:
-            self._config = session.config
+            self._config, self._is_dry = session.config, session.dry_run
+            services = deployed(session)
+            why = {one.name: drill_faults.why_not(one, session.config, services) for one in chosen}
+            faults = tuple(one for one in chosen if why[one.name] is None)
+            skipped = [{"fault": name, "why": text} for name, text in why.items() if text is not None]
+            if self._is_dry:
+                return faults, skipped
             said = self.name or self.typed(
                 f"A drill breaks the cluster on purpose: {', '.join(one.name for one in faults)}.\n"
                 "Programs that run meanwhile may fail. The cluster's name, to go on: "
@@ -84,16 +98,11 @@ class Drill:
         if found.exit_code:
             hint = "a drill begins with a healthy cluster: `invoke status`"
             raise ClusterError(*found.problems, Problem(what="the cluster is not healthy", hint=hint))
-        return faults
-
-    def _cannot(self, fault: Fault) -> str | None:
-        with self.open_session() as session:
-            self._config = session.config
-            is_possible = drill_faults.is_possible(fault, session.config, deployed(session))
-        return None if is_possible else "this cluster has nothing of the kind"
+        return faults, skipped
 
     def _row(self, fault: Fault) -> Row:
         with self.open_session() as session:
+            self._config = session.config  # the manager may have moved
             root = places(session).root
         load = Load(self.open_session, f"{root}{PLACE}/{fault.name}-{self.seed}-{int(time.time())}")
         scene = Scene(
@@ -133,6 +142,7 @@ class Drill:
             found = fsck.run(session, most=10, timeout_s=FSCK_S).document.get("lost_files")
             fsck_lost = int(str(found)) if found is not None else None
             if not lost:
+                session.confirm = lambda _question: True  # the drill's own files
                 path = load.directory.removeprefix(places(session).root)
                 rm(session, path, recursive=True, if_there=True, timeout_s=FSCK_S)
         return Row(

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from sparkqfs import topology
+from sparkqfs.config.copies import copy_nodes
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts.nodes import StorageLayout
@@ -28,8 +29,8 @@ from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.watching.cluster_status import is_worker
 from sparkqfs.remote import script
 
+OF_DATA = ("bits-flipped", "older-metadata", "manager-lost")
 SIGNAL_S = 60.0
-RECENT_S = 3600
 MOST_FLIPS = 20
 SCRUB_S = 300.0
 SCRUB_STATE = "/tmp/sparkqfs-drill-scrub.json"
@@ -124,16 +125,19 @@ def do(scene: Scene) -> None:
     actions[scene.fault.name](scene)
 
 
-def is_possible(fault: Fault, config: ClusterConfig, services: set[str]) -> bool:
-    """Whether this cluster has what the fault breaks."""
+def why_not(fault: Fault, config: ClusterConfig, services: set[str]) -> str | None:
+    """Why this cluster cannot have the fault, or could not come back from it."""
     name = fault.name.removesuffix("-container")
-    if name in ("storage-server", "storage-master", "bits-flipped", "older-metadata"):
-        return backend_of(config).layout is not None
-    if name == "manager-lost":
-        return backend_of(config).layout is not None and len(config.nodes) > 1
-    if name == fault.name:
-        return True
-    return any(service == name or service.startswith(f"{name}-") for service in services)
+    if name in ("storage-server", "storage-master", *OF_DATA) and backend_of(config).layout is None:
+        return "the storage has no data servers of ours"
+    if name in ("older-metadata", "manager-lost") and not copy_nodes(config):
+        return "nobody keeps a copy of the metadata: it could not be restored"
+    if name in ("bits-flipped", "manager-lost") and (config.storage.replication < 2 or len(config.nodes) < 2):
+        return "blocks have one copy: they could not be made again"
+    if name != fault.name and name != "storage-master":
+        found = any(service == name or service.startswith(f"{name}-") for service in services)
+        return None if found else f"the cluster has no {name}"
+    return None
 
 
 # -- in containers ----------------------------------------------------------------------------------------------------
@@ -216,17 +220,19 @@ def _off_and_on(scene: Scene, *names: str) -> None:
     power = scene.power
     with ThreadPoolExecutor(max_workers=len(names)) as pool:
         scene.strike()
-        list(pool.map(power.kill, names))
-        scene.hold()
-        list(pool.map(power.start, names))
+        try:
+            list(pool.map(power.kill, names))
+            scene.hold()
+        finally:
+            list(pool.map(power.start, names))
 
 
 def freeze(scene: Scene) -> None:
     """It says nothing, and then goes on as if nothing had been."""
     node = scene.choose_node()
     scene.strike()
-    scene.power.freeze(node)
     try:
+        scene.power.freeze(node)
         scene.hold()
     finally:
         scene.power.thaw(node)
@@ -236,8 +242,8 @@ def cut(scene: Scene) -> None:
     """It works, and nobody hears it."""
     node = scene.choose_node()
     scene.strike()
-    scene.power.cut(node)
     try:
+        scene.power.cut(node)
         scene.hold()
     finally:
         scene.power.join(node)
@@ -253,7 +259,8 @@ def flip(scene: Scene) -> None:
         layout = _layout(session)
         places = [str(disk / layout.top / layout.blocks) for disk in node.data_dirs]
         scene.strike()
-        words = (str(RECENT_S), str(MOST_FLIPS), layout.block_files, *places)
+        recent = max(1, int(time.monotonic() - scene.load.started))  # this drill's own files, where nobody else writes
+        words = (str(recent), str(MOST_FLIPS), layout.block_files, *places)
         said = session.clients.node(node.name).script(script("flip_bits"), *words, timeout_s=SIGNAL_S)
     flipped = said.stdout.count("flipped\t")
     if not flipped:
@@ -266,16 +273,14 @@ def flip(scene: Scene) -> None:
         return
     scene.extra["damaged_after_reading"] = left["damaged"]
     scene.extra["damaged_kept"] = left["kept"]
-    scene.load.note(1, (f"scrub: read {left['blocks']} blocks, {left['damaged']} of {flipped} still damaged",))
 
 
 def _scrub(session: Session, node: str) -> dict[str, int] | None:
     """A pass over all block files of a machine at once; `None` where the data servers make theirs by themselves."""
-    task = next(
-        task
-        for task in gather_tasks(session.config, session.clients)
-        if is_worker(task.service) and task.is_up and task.node == node
-    )
+    tasks = gather_tasks(session.config, session.clients)
+    task = next((one for one in tasks if is_worker(one.service) and one.is_up and one.node == node), None)
+    if task is None:
+        raise ClusterError(Problem(node=node, what="worker-node is not running", hint="`invoke status` says why"))
     words = session.backend.scrub_now(_address(session, task), SCRUB_STATE)
     if not words:
         return None
@@ -308,14 +313,15 @@ def older_metadata(scene: Scene) -> None:
         client.script(script("older_metadata"), "swap", *words, timeout_s=SIGNAL_S)
     try:
         _locked(scene, deploy.run)
-        said = "deploy: nothing was said, the older metadata was taken"
         scene.extra["older_taken"] = True
     except ClusterError as error:
-        said = f"deploy: {error.problems[0]}"
-    scene.load.note(1, (said,))
-    _restore(scene, manager, newest=True)
-    with scene.open_session() as session:
-        session.clients.node(manager).run(["rm", "-rf", "--", words[1]], timeout_s=SIGNAL_S)
+        scene.load.note(1, (f"deploy: {error.problems[0].what}",))
+    restored = _restore(scene, manager, newest=True)
+    if restored.problems:
+        scene.extra["newer_metadata_kept"] = words[1]
+    else:
+        with scene.open_session() as session:
+            session.clients.node(manager).run(["rm", "-rf", "--", words[1]], timeout_s=SIGNAL_S)
     scene.load.resume()
 
 

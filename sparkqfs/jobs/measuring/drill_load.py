@@ -36,6 +36,7 @@ SIZES = (4 << 10, 4 << 10, 64 << 10, 4 << 10, 64 << 10, 1 << 20, 4 << 10, 64 << 
 """Bytes of the files, one after the other."""
 LOOK_S = 1.0
 LOOK_LIMIT_S = 20.0
+READ_ALL_S = 300.0
 TRIES_S = 90.0
 """When for so long no further file could be read, those that are left count as lost."""
 
@@ -52,6 +53,8 @@ class Load:
     open_session: Open
     directory: str
     """URI of the row's own directory on the storage."""
+    started: float = 0.0
+    """When it began to write, on the monotonic clock."""
     began: float = 0.0
     """When the fault was begun, on the monotonic clock; 0 before."""
     answered: list[tuple[int, str, int, float]] = field(default_factory=list)
@@ -72,6 +75,7 @@ class Load:
 
     def start(self) -> None:
         """All three."""
+        self.started = time.monotonic()
         self._threads = [self._begin(job) for job in (self._write, self._read, self._watch)]
 
     def _begin(self, job: Callable[[], None]) -> threading.Thread:
@@ -182,12 +186,16 @@ class Load:
 
     def read_all_on(self, node: str) -> None:
         """Every acknowledged file once, where a copy on that machine is the one that is read."""
-        with self._server(node) as storage:
-            for one in tuple(self.answered):
-                try:
-                    self._read_one(storage, one)
-                except StorageError:
-                    self.failed_reads += 1
+        left = list(self.answered)
+        ends = time.monotonic() + READ_ALL_S
+        while left and time.monotonic() < ends:
+            try:
+                with self._server(node) as storage:
+                    while left:
+                        self._read_one(storage, left.pop())
+            except FAILURES:
+                self.failed_reads += 1
+                time.sleep(PAUSE_S)
 
     def lost(self) -> tuple[int, ...]:
         """Numbers of the acknowledged files that cannot be read with their bytes; each is asked for again and again."""

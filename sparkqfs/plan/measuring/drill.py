@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ConfigError, Problem
-from sparkqfs.plan.steps import JobResult
+from sparkqfs.plan.steps import JobResult, Outcome
 
 SCHEMA = 1
 SHOWN = 5
@@ -25,6 +25,8 @@ class Fault:
     """It needs machines that can be switched off: only on a cluster made by `local.up`."""
     hold_s: float = 0.0
     """How long it lasts before it is undone."""
+    is_healed_unseen: bool = False
+    """A read may find and heal it before `status` is asked."""
     names_may_be_lost_s: float = 0.0
     """Files acknowledged in so many seconds before it may be gone, when they are listed afterwards."""
 
@@ -47,7 +49,12 @@ FAULTS = (
     Fault(name="node-frozen", what="a node stands still for a minute", is_local=True, hold_s=60.0),
     Fault(name="network-cut", what="a node has no network for a minute", is_local=True, hold_s=60.0),
     Fault(name="all-nodes-off", what="all nodes are switched off in the middle of writing", is_local=True, hold_s=5.0),
-    Fault(name="bits-flipped", what="one bit in each of up to 20 block files of a node is flipped", is_local=True),
+    Fault(
+        name="bits-flipped",
+        what="one bit in each of up to 20 block files of a node is flipped",
+        is_local=True,
+        is_healed_unseen=True,
+    ),
     Fault(name="older-metadata", what="an older copy of the metadata is put in its place", is_local=True),
     Fault(
         name="manager-lost",
@@ -161,7 +168,11 @@ class Row:
             found.append(f"{len(self.lost)} acknowledged files are lost")
         if self.wrong_reads:
             found.append(f"{self.wrong_reads} reads gave other bytes than were written")
-        if self.seen_s is None:
+        if self.extra.get("older_taken"):
+            found.append("the older metadata was taken")
+        if self.extra.get("damaged_kept"):
+            found.append(f"{self.extra['damaged_kept']} damaged blocks were not healed")
+        if self.seen_s is None and not self.fault.is_healed_unseen:
             found.append("status never said that anything was wrong")
         if self.healthy_s is None:
             found.append(f"status does not say that all is well: {'; '.join(self.said[:1]) or 'no look'}")
@@ -233,7 +244,15 @@ def report(config: ClusterConfig, seed: int, rows: Sequence[Row], skipped: Seque
         "skipped": list(skipped),
     }
     problems = tuple(problem for row in rows for problem in row.problems)
-    return JobResult(task="drill", text=table(rows), document=document, problems=problems)
+    left_out = [f"left out: {one['fault']}: {one['why']}" for one in skipped]
+    return JobResult(task="drill", text="\n".join([table(rows), *left_out]), document=document, problems=problems)
+
+
+def planned(config: ClusterConfig, faults: Sequence[Fault], skipped: Sequence[dict[str, str]]) -> JobResult:
+    """What a drill would do."""
+    outcome = Outcome(subject=f"cluster {config.name}", state="planned", changes=tuple(one.what for one in faults))
+    notes = tuple(f"left out: {one['fault']}: {one['why']}" for one in skipped)
+    return JobResult(task="drill", outcomes=(outcome,), notes=notes)
 
 
 def listed() -> JobResult:
