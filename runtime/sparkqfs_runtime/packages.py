@@ -14,6 +14,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -33,6 +35,10 @@ WITHOUT_VALUE = {
     "--load-spark-defaults",
 }
 """Source: Spark 4.1, launcher/SparkSubmitOptionParser.java; all others have one."""
+RESOLVE_S = 1800.0
+"""A repository that takes a connection and says nothing would keep all others waiting."""
+LOCK_S = RESOLVE_S + 120.0
+LOOK_S = 0.5
 CHANGING = re.compile(r"SNAPSHOT|latest\.|[\[\](){}+]")
 """A version that may be another one tomorrow."""
 
@@ -90,7 +96,13 @@ def resolve_once(asked: Mapping[str, str], cache: Path, environ: Mapping[str, st
     with (cache / ".lock").open("a") as lock:
         if not is_free(lock.fileno()):
             print("sparkqfs: waiting for another program that downloads packages", file=sys.stderr, flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            deadline = time.monotonic() + LOCK_S
+            while not is_free(lock.fileno()):
+                if time.monotonic() > deadline:
+                    text = f"sparkqfs: another program still downloads packages after {LOCK_S / 60:.0f} minutes"
+                    print(text, file=sys.stderr, flush=True)
+                    return 1
+                time.sleep(LOOK_S)
         if done.exists():
             return 0
         broken = cache / ".broken"
@@ -133,12 +145,28 @@ def remove_since(cache: Path, moment_ns: int) -> None:
 
 
 def resolve(asked: Mapping[str, str], cache: Path, environ: Mapping[str, str]) -> int:
-    """spark-submit of an empty program with these packages. It says on standard error what it downloads."""
+    """spark-submit of an empty program with these packages. It says on standard error what it downloads.
+
+    What is asked for goes through a file that nobody else reads: a repository's address may have a password.
+    """
     empty = cache / "nothing.py"
     empty.touch()
-    words = [f"spark.jars.{name}={asked[name]}" for name in SETTINGS if asked.get(name)]
-    confs = [part for word in words for part in ("--conf", word)]
     home = environ.get("SPARK_HOME", "/opt/spark")
-    argv = [f"{home}/bin/spark-class", "org.apache.spark.deploy.SparkSubmit", "--master", "local", *confs, str(empty)]
-    env = {**environ, "SPARK_ENV_LOADED": "1"}
-    return subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode
+    with tempfile.NamedTemporaryFile("w", dir=cache, prefix=".asked-", encoding="utf-8") as settings:
+        for name in SETTINGS:
+            if asked.get(name):
+                value = asked[name].replace("\\", "\\\\").replace("\n", "\\n")
+                settings.write(f"spark.jars.{name} = {value}\n")
+        settings.flush()
+        options = ("--master", "local", "--load-spark-defaults", "--properties-file", settings.name)
+        argv = [f"{home}/bin/spark-class", "org.apache.spark.deploy.SparkSubmit", *options, str(empty)]
+        env = {**environ, "SPARK_ENV_LOADED": "1"}
+        try:
+            done = subprocess.run(
+                argv, env=env, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False, timeout=RESOLVE_S
+            )
+        except subprocess.TimeoutExpired:
+            text = f"sparkqfs: the packages were not downloaded within {RESOLVE_S / 60:.0f} minutes"
+            print(text, file=sys.stderr, flush=True)
+            return 1
+    return done.returncode

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task, names, offline_task
 from sparkqfs.cli.running import cluster_file, end_with, opened, reporter_of, reporting, run
+from sparkqfs.errors import ConfigError
 
 if TYPE_CHECKING:
     from sparkqfs.jobs.session import Session
@@ -39,9 +40,17 @@ def new(given: Flags, addresses: str, user: str | None = None, file: str = "spar
         else:
             job.write(path, names(addresses), user)
             with opened(replace(given, hosts=str(path)), reporter.event) as session:
-                result = job.look(session, is_found=cluster_file(None).path == path)
+                result = job.look(session, is_found=_is_found(path))
         reporter.result(result)
     end_with(result)
+
+
+def _is_found(path: Path) -> bool:
+    """Whether tasks take this file when none is named."""
+    try:
+        return cluster_file(None).path.absolute() == path.absolute()
+    except ConfigError:  # somebody else's file is above
+        return False
 
 
 @cluster_task(

@@ -117,4 +117,4 @@ def restore(
         )
         return jobs.run(session, wishes) if let_go is None else jobs.remove_kept(session, wishes, let_go)
 
-    run_guarded("restore", job, given, lock=True, adapt=adapt)
+    run_guarded("restore", job, given, lock=True, erases=let_go is not None, adapt=adapt)

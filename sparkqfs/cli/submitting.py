@@ -198,7 +198,7 @@ def settings_in(path: str | None, say: Callable[[str], None]) -> tuple[tuple[str
         found = parse_properties(Path(path).expanduser().read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(Problem(what=f"--properties-file {path}: {error.strerror}")) from error
-    except ValueError as error:
+    except (RuntimeError, ValueError) as error:  # nobody has this home; no settings
         raise ConfigError(Problem(what=f"--properties-file {path}: {error}")) from error
     others = sorted(name for name in found if not name.startswith("spark."))
     if others:

@@ -43,8 +43,6 @@ def machines(words: Sequence[str], user: str | None) -> list[Machine]:
     addresses = [one.address.lower() for one in found if one.address]
     double = sorted({address for address in addresses if addresses.count(address) > 1})
     faults += [_usage(f"{address}: named more than once") for address in double]
-    if len({one.user for one in found}) > 1 and not faults:
-        faults.append(_different_users(found))
     if faults:
         raise ConfigError(*faults)
     return found
@@ -77,23 +75,17 @@ def _usage(what: str, hint: str | None = None) -> Problem:
     return Problem(what=what, hint=hint, code=ExitCode.USAGE)
 
 
-def _different_users(found: Sequence[Machine]) -> Problem:
-    """A cluster file has one user for all machines; the ssh config has one for each."""
-    said = ", ".join(f"{one.address}: {one.user or 'none named'}" for one in found)
-    blocks = "; ".join(f"Host {one.address}, User {one.user}" for one in found if one.user)
-    hint = f"name one user for all, or none, and in ~/.ssh/config two lines for each: {blocks}"
-    return _usage(f"different users: {said}", hint)
-
-
 def text_of(found: Sequence[Machine], schema: str | None = None) -> str:
     """A small cluster file of these machines, the first of which is the manager. `schema`: its address, for editors."""
+    is_mixed = len({one.user for one in found}) > 1
     nodes: dict[str, object] = {}
     for number, one in enumerate(found, start=1):
-        more: dict[str, object] = {} if one.port is None else {"port": one.port}
+        more: dict[str, object] = {"user": one.user} if is_mixed and one.user is not None else {}
+        more |= {} if one.port is None else {"port": one.port}
         more |= {"manager": True} if number == 1 else {}
         nodes[f"node{number}"] = {"address": one.address, **more} if more else one.address
     content: dict[str, object] = {"nodes": nodes}
-    if found[0].user is not None:
+    if found[0].user is not None and not is_mixed:
         content["ssh"] = {"user": found[0].user}
     for_editors = f"# yaml-language-server: $schema={schema}\n" if schema is not None else ""
     return for_editors + _HEAD + compact(content)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from sparkqfs.config.finding import OWN_FILE, SAMPLE_ADDRESSES, SAMPLE_FILE, find
+from sparkqfs.config.finding import OWN_FILE, SAMPLE_ADDRESSES, SAMPLE_FILE, ClusterFile, find
 from sparkqfs.config.loading import load_config
 from tests.doubles.servers import closed_port
 from tests.paths import ROOT
@@ -136,6 +136,30 @@ def test_a_file_of_another_user_is_taken_only_where_one_stands_or_by_name(tmp_pa
     assert said(tmp_path, "doctor")[0] == 3
     assert said(inner, "doctor", "--hosts", str(tmp_path / OWN_FILE))[0] == 3
     assert said(inner, "doctor", SUDO_UID="12345")[0] == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("address: 192.0.2.11", "address: 10.9.9.9  # was 192.0.2.11"),
+        lambda text: text + "<<<<<<< Updated upstream\n",
+        lambda text: text.replace("  node3: 192.0.2.13", "  node3: 192.0.2.13\n  node4: 10.9.9.9"),
+    ],
+    ids=["changed", "half merged", "one more"],
+)
+def test_a_sample_that_was_changed_is_ones_own_and_nothing_above_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]
+) -> None:
+    (tmp_path / OWN_FILE).write_text("nodes: {}\n")
+    here = tmp_path / "project"
+    here.mkdir()
+    text = (ROOT / "hosts.yml").read_text()
+    (here / "hosts.yml").write_text(text)
+    monkeypatch.chdir(here)
+    assert find().is_above
+    assert change(text) != text
+    (here / "hosts.yml").write_text(change(text))
+    assert find() == ClusterFile(Path("hosts.yml"))
 
 
 def test_the_sample_has_the_addresses_that_are_known_as_its() -> None:

@@ -28,6 +28,9 @@ case "$*" in
   *nothing.py*)
     [ ! -e "$TOP/downloading" ] || echo both >> "$TOP/both"
     touch "$TOP/downloading"
+    words="$*"; settings=${words#*--properties-file }; settings=${settings%% *}
+    stat -c %a "$settings" >> "$TOP/asked"
+    cat "$settings" >> "$TOP/asked"
     printf half > "$TOP/ivy/jars/lib.jar"
     sleep 0.5
     [ ! -e "$TOP/cut" ] || exit 7
@@ -107,16 +110,19 @@ def test_whoever_waits_for_another_download_says_so(spark: Spark) -> None:
 
 
 def test_what_is_resolved_is_what_the_command_line_and_the_settings_ask_for(spark: Spark, tmp_path: Path) -> None:
-    (tmp_path / "p").write_text("spark.jars.repositories = https://file.example\nspark.jars.packages = file:a:1\n")
+    (tmp_path / "p").write_text(
+        "spark.jars.repositories = https://me:pw@file.example\nspark.jars.packages = file:a:1\n"
+    )
     spark.run("--properties-file", str(tmp_path / "p"), "--conf", "spark.jars.packages=a:b:1", "--verbose", "app.py")
     spark.run("--exclude-packages=x:y", "--packages", "c:d:1", "--conf", "spark.jars.packages=a:b:1", "app.py")
-    calls = [line for line in (spark.top / "calls").read_text().splitlines() if "nothing.py" in line]
-    common = f"{SUBMIT} --master local --conf spark.jars.packages="
-    end = f"--conf spark.jars.ivy={spark.ivy} {spark.ivy}/nothing.py"
-    assert calls == [
-        f"{common}a:b:1 --conf spark.jars.repositories=https://file.example {end}",
-        f"{common}c:d:1 --conf spark.jars.excludes=x:y {end}",
+    ivy = f"spark.jars.ivy = {spark.ivy}"
+    assert (spark.top / "asked").read_text().splitlines() == [
+        *("600", "spark.jars.packages = a:b:1", "spark.jars.repositories = https://me:pw@file.example", ivy),
+        *("600", "spark.jars.packages = c:d:1", "spark.jars.excludes = x:y", ivy),
     ]
+    calls = (spark.top / "calls").read_text()
+    assert "pw@" not in calls, "an address may hold a password, and a command line is everybody's to read"
+    assert calls.count(f"{SUBMIT} --master local --load-spark-defaults --properties-file {spark.ivy}/.asked-") == 2
 
 
 def test_packages_of_all_drivers_are_resolved_too(spark: Spark) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sparkqfs.cli.submitting import memory_of, number_of, one_of, settings_in
 from sparkqfs.errors import ConfigError, Problem
 from sparkqfs.facts.pages import WorkerFact
+from sparkqfs.jobs.programs.local_look import expand
 from sparkqfs.plan.programs.fits import driver_size, fit_executors
 from sparkqfs.plan.programs.parcel import Parcel, pack
 from sparkqfs.plan.programs.properties import as_properties, parse_properties
@@ -193,6 +194,33 @@ def test_secrets_are_not_shown() -> None:
 
 
 # --- properties files -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("spark.jars.repositories=https://me:hidden@host/m2", "spark.jars.repositories=https://me:****@host/m2"),
+        ("https://me:hidden@host:8443/m2", "https://me:****@host:8443/m2"),
+        ("spark.driver.extraJavaOptions=-Dkey.password=hidden", "spark.driver.extraJavaOptions=****"),
+        (
+            "spark.hadoop.javax.jdo.option.ConnectionURL=jdbc:x?password=hidden",
+            "spark.hadoop.javax.jdo.option.ConnectionURL=****",
+        ),
+        ("https://host:8443/m2@1", "https://host:8443/m2@1"),
+        ("spark.sql.shuffle.partitions=8", "spark.sql.shuffle.partitions=8"),
+    ],
+)
+def test_a_password_in_a_value_or_in_an_address_is_not_shown(word: str, shown: str) -> None:
+    assert masked(word) == shown
+
+
+def test_a_pattern_in_the_home_of_nobody_is_said() -> None:
+    text = "~nobody-has-this-name/x*.jar"
+    with pytest.raises(ConfigError) as caught:
+        expand(Program(program="app.py", jars=(text,)))
+    assert caught.value.exit_code == 2 and text in str(caught.value)
+    plain = Program(program="app.py", jars=("~nobody-has-this-name/x.jar",))
+    assert expand(plain) == plain, "what is no pattern is looked at with all other files"
 
 
 def test_a_properties_file_is_read_as_java_reads_it() -> None:

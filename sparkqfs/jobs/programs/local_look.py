@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from sparkqfs.errors import ConfigError, Problem
+from sparkqfs.errors import ConfigError, ExitCode, Problem
 from sparkqfs.plan.programs.parcel import PROPERTIES, Parcel, local_files, pack
 from sparkqfs.plan.programs.user import Program, is_uri, local_path, split_alias
 
@@ -48,15 +48,23 @@ def _expanded(texts: tuple[str, ...]) -> Iterator[str]:
     for text in texts:
         path, alias = split_alias(text)
         is_pattern = re.search(r"[*?\[]", path) and not is_uri(path) and not here(local_path(path))
-        found = Path(local_path(path)).expanduser()
-        top = Path(found.anchor)
-        matches = sorted(map(str, top.glob(str(found.relative_to(top))))) if is_pattern else []
+        matches = _matches(text, local_path(path)) if is_pattern else []
         if not matches:
             yield text
         elif alias and len(matches) > 1:
             raise ConfigError(Problem(what=f"{text}: {len(matches)} files match, and one of them can be {alias}"))
         else:
             yield from (f"{one}#{alias}" if alias else one for one in matches)
+
+
+def _matches(text: str, pattern: str) -> list[str]:
+    """Files of this computer. Raises `ConfigError` for what is no pattern, or of nobody's home."""
+    try:
+        found = Path(pattern).expanduser()
+        top = Path(found.anchor) if found.anchor else Path()
+        return sorted(map(str, top.glob(str(found.relative_to(top)))))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigError(Problem(what=f"{text}: {error}", code=ExitCode.USAGE)) from error
 
 
 def look_here(program: Program, submission: str) -> tuple[Program, Parcel]:

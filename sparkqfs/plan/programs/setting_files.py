@@ -100,7 +100,7 @@ class SettingFiles:
         try:
             words = shlex.split(value)
         except ValueError as error:
-            self.faults.append(Problem(what=f"{name}: {value}: {error}"))
+            self.faults.append(Problem(what=f"{name}: {error}"))  # the value may be a secret
             return value
         changed = [self._option(name, word) for word in words]
         return value if changed == words else " ".join(map(_quoted, changed))

@@ -20,6 +20,7 @@ LISTS = {
 LEAST_MIB = 450
 """Spark 4.1, memory/UnifiedMemoryManager.scala: 1.5 times 300 MiB, for a driver and for an executor."""
 SECRET = re.compile(r"secret|password|token|access[.]?key", re.IGNORECASE)
+IN_ADDRESS = re.compile(r"(//[^/@\s:]*:)[^/@\s]+@")
 """Spark's own spark.redaction.regex."""
 
 
@@ -66,6 +67,8 @@ def _normal(settings: dict[str, str]) -> dict[str, str]:
 
 
 def masked(word: str) -> str:
-    """A word of spark-submit's for people: what looks like a secret is not shown."""
+    """A word of spark-submit's for people: what looks like a secret is not shown, nor a password in an address."""
     name, equals, value = word.partition("=")
-    return f"{name}=****" if equals and name.startswith("spark.") and SECRET.search(name) and value else word
+    if equals and value and name.startswith("spark.") and SECRET.search(word):
+        return f"{name}=****"
+    return IN_ADDRESS.sub(r"\1****@", word)

@@ -144,6 +144,11 @@ public class LocalReadFs extends Qfs {
     }
 
     @Override
+    public Path getLinkTarget(Path path) throws IOException {
+        return fileSystem.getLinkTarget(path);
+    }
+
+    @Override
     public void createSymlink(Path target, Path link, boolean createParent) throws IOException {
         fileSystem.createSymlink(target, link, createParent);
     }
