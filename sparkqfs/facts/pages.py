@@ -67,6 +67,12 @@ class StorageFact:
     blocks: int
     replications_pending: int
     file_system_id: str
+    recovering_why: str = ""
+    """In the master's own words, where it says so."""
+
+
+WHY_CHARACTERS = 600
+"""Of a master's own words."""
 
 
 def _mapping(item: object, key: str) -> dict[str, object]:
@@ -199,6 +205,7 @@ def parse_hdfs(body: object) -> StorageFact:
         replications_pending=_number(system.get("UnderReplicatedBlocks"))
         + _number(system.get("PendingReplicationBlocks")),
         file_system_id=str(info.get("BlockPoolId", "")),
+        recovering_why=str(info.get("Safemode") or "").removeprefix("Safe mode is ON").strip(" .")[:WHY_CHARACTERS],
     )
 
 

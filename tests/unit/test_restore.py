@@ -7,22 +7,26 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from sparkqfs.config.model import ClusterConfig, StorageConfig
+from sparkqfs.config.model import ClusterConfig, StorageConfig, StorageKind
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
 from sparkqfs.facts.copies import CopiesFact, KeptCopy, RestoreFact, parse_copies
 from sparkqfs.facts.nodes import ContainerFact, DiskFact, NodeFacts
+from sparkqfs.facts.pages import parse_hdfs
 from sparkqfs.jobs.cluster import deploy, restore_look
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.cluster import restore as plans
 from sparkqfs.plan.cluster.restore_report import Report
 from sparkqfs.plan.steps import JobResult
+from sparkqfs.plan.storage import backend_of
 from tests.builders.backups import a_backup
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import prepared
+from tests.builders.status import a_status
 
 ID = "0b8a7f60-0000-4000-8000-000000000001"
 
@@ -303,3 +307,49 @@ def test_an_old_manager_that_still_manages_its_swarm_is_not_replaced() -> None:
     session._facts = {**prepared(a_cluster()), "node1": fact("node1", swarm_cluster_id="old")}
     with pytest.raises(RefusedError, match=r"answers and manages the swarm"):
         restore_look._reachable(session, restore_look.Wishes(old_manager="node1"))
+
+
+NAMENODE = {
+    "beans": [
+        {"name": "Hadoop:service=NameNode,name=NameNodeInfo", "LiveNodes": "{}", "Safemode": "Safe mode is ON. Why."},
+        {"name": "Hadoop:service=NameNode,name=FSNamesystem"},
+    ]
+}
+
+
+def test_a_namenode_says_why_it_is_in_safe_mode() -> None:
+    fact = parse_hdfs(NAMENODE)
+    assert (fact.recovering, fact.recovering_why) == (True, "Why")
+    config = a_cluster(storage=StorageConfig(kind="hdfs"))
+    fact = replace(fact, up_hosts=tuple(node.address for node in config.nodes))
+    assert backend_of(config).unready(config, fact, ()) == "HDFS is recovering: Why"
+
+
+NEWER = "Name node detected blocks with generation stamps in future. Exiting safe mode will cause loss of 7 byte(s)."
+
+
+@pytest.mark.parametrize(
+    ("kind", "why", "up", "is_restoring", "begins"),
+    [
+        ("hdfs", NEWER, 3, True, True),
+        ("hdfs", NEWER, 3, False, False),
+        ("hdfs", NEWER, 2, True, False),
+        ("hdfs", "The reported blocks 1 needs additional 2 blocks", 3, True, False),
+        ("qfs", NEWER, 3, True, False),
+    ],
+    ids=["restored", "a plain deploy", "a server is missing", "blocks are missing", "another storage"],
+)
+def test_hdfs_is_told_to_begin_without_newer_blocks_by_a_restore_alone_and_when_all_servers_have_reported(
+    monkeypatch: pytest.MonkeyPatch, kind: StorageKind, why: str, up: int, is_restoring: bool, begins: bool
+) -> None:
+    told: list[list[str]] = []
+    monkeypatch.setattr(deploy, "exec_in", lambda _session, _service, argv, **_more: told.append(argv))
+    storage = replace(
+        parse_hdfs(NAMENODE), up_hosts=tuple(f"10.0.0.{number}" for number in range(up)), recovering_why=why
+    )
+    session: Any = SimpleNamespace(
+        config=a_cluster(storage=StorageConfig(kind=kind)), is_restoring=is_restoring, on_event=lambda _text: None
+    )
+    session.backend = backend_of(session.config)
+    deploy._begin_without_newer(session, a_status(storage=storage))
+    assert [argv[-1] for argv in told] == (["forceExit"] if begins else [])

@@ -13,6 +13,7 @@ from sparkqfs import topology
 from sparkqfs.clients.context import templates
 from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem, RefusedError
+from sparkqfs.facts.pages import StorageFact
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.gather.nodes import gather_tasks
 from sparkqfs.jobs.cluster import images, leftovers, old_images, record, swarm
@@ -33,6 +34,7 @@ from sparkqfs.plan.watching.cluster_status import ClusterStatus
 from sparkqfs.remote import script
 
 DEPLOY_SCRIPT = script("deploy_stack")
+BEGIN_S = 60.0
 ENDING_S = 20
 """Seconds that a program in a container gets to end once its time is up."""
 AGAIN = "mend what the lines above say, then `invoke deploy` again; `invoke logs` shows more of them"
@@ -259,6 +261,7 @@ def wait_until_ready(session: Session, stack: StackFile, since: str) -> None:
         seen = status.gather_status(session)
         tasks = [task for task in seen.tasks if task.created >= since]
         _fail_early(session, tasks)
+        _begin_without_newer(session, seen)
         why = _not_updated(session, stack, since, resumed) or why_not_ready(session, seen)
         if why is None:
             return True
@@ -280,6 +283,22 @@ def wait_until_ready(session: Session, stack: StackFile, since: str) -> None:
         tasks = [task for task in gather_tasks(session.config, session.clients) if task.created >= since]
         quoted = _quote_failures(session, tasks)
         raise DeadlineError(*error.problems, *quoted) from error
+
+
+def _begin_without_newer(session: Session, seen: ClusterStatus) -> None:
+    """A restore has names of a moment ago; blocks that were written since have a second name already.
+
+    The master waits then for somebody to say that the names are right. All data servers must have reported before.
+    """
+    backend, storage = session.backend, seen.storage
+    if not session.is_restoring or not backend.waits_for_older or not isinstance(storage, StorageFact):
+        return
+    if backend.master is None or backend.waits_for_older not in storage.recovering_why:
+        return
+    if len(storage.up_hosts) < len(session.config.nodes):
+        return
+    session.on_event(f"{backend.words.storage} begins without what was written after its names; that is kept aside")
+    exec_in(session, backend.master.name, list(backend.begin_without), timeout_s=BEGIN_S)
 
 
 def _is_paused(service: dict[str, Any]) -> bool:

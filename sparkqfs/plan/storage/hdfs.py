@@ -62,6 +62,8 @@ class Hdfs(Backend):
     parts = "hadoop-jars"
     init_task = "init-storage"
     probe_host = topology.HDFS_NAMENODE
+    waits_for_older = "generation stamps in future"
+    begin_without = ("/opt/sparkqfs/bin/hdfs", "dfsadmin", "-safemode", "forceExit")
     server_process = "datanode.DataNode"
     master_process = "namenode.NameNode"
     server_listens = (topology.DATANODE_PORT, topology.DATANODE_IPC_PORT, topology.DATANODE_HTTP_PORT)

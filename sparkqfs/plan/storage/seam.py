@@ -129,6 +129,10 @@ class Backend(ABC):
     """In the command line of the data server, and in no other of its container; empty without one."""
     master_process: str = ""
     """In the command line of the master, and in no other of its container."""
+    waits_for_older: str = ""
+    """In its master's words when it does not begin because servers have blocks that its names are too old for."""
+    begin_without: tuple[str, ...] = ()
+    """The command in the master's container that has it begin; the servers remove such blocks then."""
     scrub_state: str | None = None
     """The file of a worker-node container that says what its scrub has found; `None` where none of ours runs."""
     opening: Opening | None = None
@@ -221,7 +225,7 @@ def servers_unready(
     if len(fact.up_hosts) < len(config.nodes):
         return f"{len(fact.up_hosts)} of {len(config.nodes)} {words.servers} are up"
     if fact.recovering:
-        return f"{words.storage} is recovering"
+        return f"{words.storage} is recovering{': ' if fact.recovering_why else ''}{fact.recovering_why}"
     if set(fact.up_hosts) != set(hosts):
         servers, workers = (", ".join(sorted(some)) or "none" for some in (fact.up_hosts, hosts))
         return f"{words.servers} ({servers}) and workers ({workers}) have different addresses"
