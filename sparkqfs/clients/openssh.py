@@ -222,7 +222,7 @@ class _Answer:
 
     def list_of_paths(self, word: str) -> tuple[Path, ...]:
         """Of a keyword with several files in one line; ssh has replaced their tokens."""
-        return tuple(Path(value).expanduser() for value in _split_paths(self.first(word, "")))
+        return tuple(_split_paths(self.first(word, "")))
 
 
 def _login(address: str, answer: _Answer) -> Login:
@@ -304,15 +304,26 @@ def _path(text: str, tokens: Mapping[str, str]) -> Path:
         raise ValueError(f"whose home is meant by {text}?") from error
 
 
-def _split_paths(text: str) -> list[str]:
-    """Files with spaces between them; ssh prints no quotes, so a part that cannot begin a path belongs to the last."""
-    found: list[str] = []
-    for part in text.split(" "):
-        if found and not part.startswith(("/", "~")):
-            found[-1] += f" {part}"
-        elif part:
-            found.append(part)
-    return [] if [one.lower() for one in found] == ["none"] else found
+def _split_paths(text: str) -> list[Path]:
+    """Files with spaces between them. ssh prints no quotes: what a space belongs to is seen from what there is."""
+    if text.strip().lower() == "none":
+        return []
+    found: list[Path] = []
+    parts = text.split(" ")
+    while parts:
+        count = next((count for count in range(len(parts), 1, -1) if _is_one(parts[:count])), 1)
+        if parts[0]:
+            found.append(Path(" ".join(parts[:count])).expanduser())
+        del parts[:count]
+    return found
+
+
+def _is_one(parts: list[str]) -> bool:
+    """Whether the last space is in the name of a file or a directory that there is, and its first part is no file."""
+    first = Path(parts[0]).expanduser()
+    before, _, after = " ".join(parts).rpartition(" ")
+    is_there = after != "" and Path(f"{before} {after.partition('/')[0]}").expanduser().exists()
+    return is_there and parts[0] != "" and (not first.exists() or first.is_dir())
 
 
 def _agent(text: str, tokens: Mapping[str, str]) -> str | None:

@@ -247,6 +247,15 @@ KNOWN_HOSTS = {
         known="<name> <stray>\n",
         files={".ssh/more": "", "two words": KNOWN},
     ),
+    "a second file without its directory": Case(config=LOGIN + "  UserKnownHostsFile ~/.ssh/known_hosts known.work\n"),
+    "a file that is not there, and one without its directory": Case(
+        config=LOGIN + "  UserKnownHostsFile ~/first known.work\n", known=None, policy="accept-new"
+    ),
+    "files with several spaces, in directories with them": Case(
+        config=LOGIN + '  UserKnownHostsFile "~/my files/of  mine" "~/my files/of yours to" ~/.ssh/known_hosts\n',
+        known=None,
+        files={"my files/of yours to": KNOWN},
+    ),
     "a file by a token": Case(
         config=LOGIN + "  UserKnownHostsFile ~/known-%k\n", known=None, files={"known-machine": KNOWN}
     ),
