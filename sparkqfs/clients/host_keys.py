@@ -116,7 +116,7 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
         said = known_hosts.verdict(entries, key.asbytes(), *authority)
         if said != "revoked" and certificate is not None and self._is_vouched_for(certificate, entries):
             return  # otherwise the key counts as one without a certificate
-        if said == "new" and self._is_known_without_port(key):
+        if said == "new" and self._is_known_without_port(key, certificate):
             return
         if said != "changed" and peer is not None:
             self._ask_of_address(peer, key)
@@ -145,12 +145,16 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
         if file is not None and any(is_revoked(file, key) for key in keys):
             raise HostKeyRefused("revoked", str(file))
 
-    def _is_known_without_port(self, key: paramiko.PKey) -> bool:
-        """A key that the files have for the machine's port 22 is taken at its other ports, as by OpenSSH."""
+    def _is_known_without_port(self, key: paramiko.PKey, certificate: Certificate | None) -> bool:
+        """Keys and authorities of the machine's port 22 count at its other ports, as with OpenSSH."""
         if self.login.alias is not None or self.login.port == 22:
             return False
         entries = self.entries(self.login.host.lower(), key)
-        return known_hosts.verdict(entries, key.asbytes()) == "known"
+        if known_hosts.verdict(entries, key.asbytes()) == "known":
+            return True
+        if certificate is None or known_hosts.verdict(entries, key.asbytes(), certificate.authority) == "revoked":
+            return False
+        return self._is_vouched_for(certificate, entries)
 
     def _ask_of_address(self, peer: str, key: paramiko.PKey) -> None:
         """CheckHostIP: the address, where it is known, must have this key too."""

@@ -12,6 +12,7 @@ MACHINE = "Host machine\n  HostName 127.0.0.1\n  Port <port>\n  User root\n"
 """The usual block; `<good>` logs in."""
 LOGIN = MACHINE + "  IdentityFile <keys>/good\n"
 KNOWN = "<name> <key>\n"
+AUTHORITY = "@cert-authority * <authority>\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,18 +222,26 @@ KNOWN_HOSTS = {
     "only its ECDSA key": Case(known="<name> <ecdsa>\n"),
     "another key of a type that the machine does not show first": Case(known="<name> <stray-rsa>\n"),
     "the key at port 22": Case(known="127.0.0.1 <key>\n"),
+    "an authority at port 22": Case(known="@cert-authority 127.0.0.1 <authority>\n"),
+    "an authority at port 22 that is revoked there": Case(
+        known="@cert-authority 127.0.0.1 <authority>\n@revoked 127.0.0.1 <authority>\n", policy="accept-new"
+    ),
+    "an authority at port 22, by an alias": Case(
+        config=LOGIN + "  HostKeyAlias node.lab\n  Port <port>\n", known="@cert-authority 127.0.0.1 <authority>\n"
+    ),
+    "an authority of others at port 22": Case(known="@cert-authority *.lan <authority>\n"),
     "another key at port 22": Case(known="127.0.0.1 <stray>\n", policy="accept-new"),
     "revoked": Case(known="@revoked <name> <key>\n", policy="accept-new"),
     "revoked and known": Case(known="<name> <key>\n@revoked * <key>\n"),
     "revoked for others": Case(known="@revoked *.lan <key>\n<name> <key>\n"),
-    "an authority": Case(known="@cert-authority * <authority>\n"),
+    "an authority": Case(known=AUTHORITY),
     "an authority for others": Case(known="@cert-authority *.lan <authority>\n"),
     "another authority": Case(known="@cert-authority * <stray>\n"),
     "another authority and the key": Case(known="@cert-authority * <stray>\n<name> <key>\n"),
     "an authority that is revoked": Case(known="@cert-authority * <authority>\n@revoked * <authority>\n"),
     "an authority and another key": Case(known="@cert-authority * <authority>\n<name> <stray>\n"),
     "an authority, by a name that the certificate lacks": Case(
-        config=LOGIN.replace("127.0.0.1", "localhost"), known="@cert-authority * <authority>\n"
+        config=LOGIN.replace("127.0.0.1", "localhost"), known=AUTHORITY
     ),
     "an authority, by an alias": Case(
         config=LOGIN + "  HostKeyAlias node.lab\n", known="@cert-authority node.lab <authority>\n"
