@@ -309,6 +309,43 @@ KNOWN_HOSTS = {
     "RevokedHostKeys in that form, of others": Case(
         config=LOGIN + "  RevokedHostKeys <home>/revoked\n", links={"revoked": "others.krl"}
     ),
+    "RevokedHostKeys of the certificate's number": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", known=AUTHORITY, links={"revoked": "serial.krl"}
+    ),
+    "RevokedHostKeys of the certificate's id, and the key is known": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", links={"revoked": "id.krl"}
+    ),
+    "RevokedHostKeys of other certificates": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", known=AUTHORITY, links={"revoked": "other-serial.krl"}
+    ),
+    "RevokedHostKeys of the authority": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", known=AUTHORITY, files={"revoked": "<authority>\n"}
+    ),
+    "RevokedHostKeys with a certificate": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", links={"revoked": "host-cert.pub"}
+    ),
+    "RevokedHostKeys that is no list of keys": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "hello\n"}
+    ),
+    "RevokedHostKeys with a damaged line": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "<stray>\nssh-ed25519 AAAA\n"}
+    ),
+    "RevokedHostKeys in the form of known_hosts": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "host <stray>\n"}
+    ),
+    "RevokedHostKeys with nothing, comments and spaces": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "\n \t\n  # <key>\n  <stray> a b\n\n"}
+    ),
+    "RevokedHostKeys with carriage returns": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "<stray>\r\n<rsa>\r\n"}
+    ),
+    "RevokedHostKeys with an empty line and a carriage return": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "<stray>\r\n\r\n"}
+    ),
+    "RevokedHostKeys that is empty": Case(config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": ""}),
+    "RevokedHostKeys in OpenSSH's own form, damaged": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "SSHKRL\n\0damaged"}
+    ),
     "RevokedHostKeys from ~, which only newer ones take for the home": Case(
         config=LOGIN + "  RevokedHostKeys ~/revoked\n", files={"revoked": "<stray>\n"}
     ),
@@ -323,6 +360,23 @@ KNOWN_HOSTS = {
         files={"command": 'test "$2" = NONE || echo "<name> <key>"\n'},
     ),
     "KnownHostsCommand that fails": Case(config=LOGIN + "  KnownHostsCommand /bin/false\n"),
+    "KnownHostsCommand without its directory": Case(
+        config=LOGIN + "  KnownHostsCommand echo <name> <key>\n", known=None
+    ),
+    "KnownHostsCommand without its directory, and the key is known": Case(
+        config=LOGIN + "  KnownHostsCommand echo <name> <key>\n"
+    ),
+    "KnownHostsCommand that is not there": Case(config=LOGIN + "  KnownHostsCommand /no-such/program\n"),
+    "KnownHostsCommand from ~": Case(config=LOGIN + "  KnownHostsCommand ~/command\n"),
+    "KnownHostsCommand that others may write": Case(
+        config=LOGIN + "  KnownHostsCommand <home>/command\n",
+        known=None,
+        files={"command": '#!/bin/sh\necho "<name> <key>"\n'},
+        modes={"command": 0o777},
+    ),
+    "KnownHostsCommand that cannot be run": Case(
+        config=LOGIN + "  KnownHostsCommand <home>/command\n", files={"command": "#!/bin/sh\n"}
+    ),
     "NoHostAuthenticationForLocalhost": Case(
         config=LOGIN + "  NoHostAuthenticationForLocalhost yes\n", known="<name> <stray>\n"
     ),

@@ -139,6 +139,7 @@ def why(said: str) -> str:
             "config",
             r"terminating, |Bad owner or permissions|recursive|jumphost loop|percent_expand|No such user",
         ),
+        ("no connection", r"KnownHostsCommand failed"),
         ("revoked", r"REVOKED|was revoked|is revoked|[Rr]evoked"),
         ("changed", r"HAS CHANGED|differs from the key for the IP"),
         ("new", r"host key is known for|Host key verification failed"),
@@ -246,6 +247,8 @@ def _with_certificate(folder: Path, keys: Path, settings: list[str]) -> Iterator
         "-h",
         "-n",
         names,
+        "-z",
+        "7",
         str(folder / "host.pub"),
     ]
     subprocess.run(command, check=True, timeout=20)
@@ -257,6 +260,16 @@ def _revoke(folder: Path, keys: Path) -> None:
     for name, public in (("revoked", folder / "machine" / "host.pub"), ("others", keys / "stray.pub")):
         command = ["ssh-keygen", "-q", "-k", "-f", str(keys / f"{name}.krl"), str(public)]
         subprocess.run(command, check=True, timeout=20)
+    shutil.copy(folder / "machine" / "host-cert.pub", keys)
+    for name, line in (("serial", "serial: 5-7"), ("other-serial", "serial: 8"), ("id", "id: host")):
+        command = ["ssh-keygen", "-q", "-k", "-s", str(keys / "authority.pub"), "-f", str(keys / f"{name}.krl"), "-"]
+        subprocess.run(command, input=f"{line}\n".encode(), check=True, timeout=20)
+
+
+def _half(certificate: str) -> str:
+    """A certificate whose signature ends too soon, in whole base64."""
+    kind, text = certificate.split()[:2]
+    return f"{kind} {text[: len(text) * 7 // 8 // 4 * 4]}"
 
 
 def _words(folder: Path, machine: Sshd, gate: Sshd, public: Mapping[str, str]) -> dict[str, str]:

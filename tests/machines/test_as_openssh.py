@@ -142,6 +142,21 @@ def test_what_ssh_cannot_read_is_told_with_its_file_and_line(compared: Compared,
     assert all("\n" not in problem.what and problem.hint for problem in mine.problems)
 
 
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("RevokedHostKeys that is no list of keys", "line 1 of {home}/revoked is not a public key"),
+        ("RevokedHostKeys with a damaged line", "line 2 of {home}/revoked is not a public key"),
+        ("RevokedHostKeys that is not there", "there is no file {home}/revoked"),
+        ("RevokedHostKeys in OpenSSH's own form, damaged", "ssh-keygen cannot read {home}/revoked: "),
+        ("KnownHostsCommand without its directory", "'echo' is not an absolute path"),
+    ],
+)
+def test_what_keeps_host_keys_from_being_known_is_told(compared: Compared, name: str, fault: str) -> None:
+    (problem,) = compared.by_us[name].result(60).problems
+    assert fault.format(home=compared.home[name]) in str(problem) + (problem.hint or "")
+
+
 AT_HOME = """\
 import json, os, shutil, sys
 from tests.doubles.openssh import login_text
