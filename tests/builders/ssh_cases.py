@@ -149,6 +149,28 @@ CONFIGS = {
         links={"given.pub": "signed-cert.pub"},
         agent="bare",
     ),
+    "an empty certificate beside the key": Case(
+        config=MACHINE + "  IdentityFile ~/mine\n", links={"mine": "good"}, files={"mine-cert.pub": ""}, offers=False
+    ),
+    "a damaged certificate beside the key": Case(
+        config=MACHINE + "  IdentityFile ~/mine\n",
+        links={"mine": "good"},
+        files={"mine-cert.pub": "ssh-ed25519-cert-v01@openssh.com AAAAIHNz a\n"},
+    ),
+    "a certificate beside the key that ends too soon": Case(
+        config=MACHINE + "  IdentityFile ~/mine\n",
+        links={"mine": "good"},
+        files={"mine-cert.pub": "<half-certificate>\n"},
+    ),
+    "a key beside the key in place of its certificate": Case(
+        config=MACHINE + "  IdentityFile ~/mine\n", links={"mine": "good", "mine-cert.pub": "stray.pub"}
+    ),
+    "a damaged CertificateFile": Case(
+        config=LOGIN + "  CertificateFile ~/given.pub\n", files={"given.pub": "<half-certificate>\n"}
+    ),
+    "a key file with a curve that ssh has not": Case(
+        config=MACHINE + "  IdentityFile ~/curve\n  IdentityFile <keys>/good\n", links={"curve": "curve"}
+    ),
     "PubkeyAuthentication no": Case(config=LOGIN + "  PubkeyAuthentication no\n"),
     "PreferredAuthentications without keys": Case(config=LOGIN + "  PreferredAuthentications password\n"),
     "PubkeyAcceptedAlgorithms": Case(

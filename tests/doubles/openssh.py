@@ -15,6 +15,8 @@ from pathlib import Path
 
 import paramiko
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.errors import ClusterError, Problem
@@ -210,10 +212,14 @@ def world(folder: Path) -> Iterator[World]:
 
 
 def _change_keys(keys: Path) -> None:
-    """One with a passphrase in its file and without one in an agent, one of an older form, a certificate."""
+    """One with a passphrase in its file and without one in an agent, an old form, a curve, a certificate."""
     for name, source in (("unlocked", "locked"), ("bare", "signed")):
         (keys / name).write_bytes((keys / source).read_bytes())
         (keys / name).chmod(0o600)
+    curve = ec.generate_private_key(ec.SECP256K1())
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    (keys / "curve").write_bytes(curve.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    (keys / "curve").chmod(0o600)
     keygen = ["ssh-keygen", "-q"]
     for command in (
         [*keygen, "-p", "-P", "", "-N", "secret", "-f", str(keys / "locked")],
@@ -293,6 +299,7 @@ def _words(folder: Path, machine: Sshd, gate: Sshd, public: Mapping[str, str]) -
         "stray": public["stray"],
         "stray-rsa": public["stray-rsa"],
         "authority": public["authority"],
+        "half-certificate": _half((folder / "keys" / "signed-cert.pub").read_text()),
         "hashed": paramiko.HostKeys.hash_host(name),
         "hashed-other": paramiko.HostKeys.hash_host("other"),
         "hash": next(line.split("/")[1] for line in answer.splitlines() if line.startswith("controlpath ")),
