@@ -78,7 +78,10 @@ class _Agent(AgentSSH):
         paramiko_own._connect(connection)
 
     def close(self) -> None:
-        """End the conversation."""
+        """End the conversation, also where a signature is still waited for."""
+        connection: Any = getattr(self, "_conn", None)
+        with suppress(OSError, AttributeError):
+            connection.shutdown(socket.SHUT_RDWR)
         paramiko_own: Any = super()
         paramiko_own._close()
 
@@ -104,6 +107,11 @@ class _HeldKey(AgentKey):
             refused.add_string(algorithm or self.get_name())
             refused.add_string(b"")
             return refused.asbytes()
+
+
+def is_held(key: paramiko.PKey) -> bool:
+    """Whether an agent signs with it, which may ask its user."""
+    return isinstance(key, _HeldKey)
 
 
 class Keys:
