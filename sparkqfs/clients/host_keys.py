@@ -88,13 +88,15 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
     @staticmethod
     def _why_not_run(command: str) -> str:
         """What ssh has against a KnownHostsCommand that it does not start. Source: OpenSSH 9.2, subprocess."""
-        with suppress(ValueError):
+        try:
             program = next(iter(shlex.split(command)), "")
-            if not program.startswith("/"):
-                return f"KnownHostsCommand of your ssh config is not run: {program!r} is not an absolute path"
-            if not Path(program).exists():
-                return f"KnownHostsCommand of your ssh config is not run: there is no {program}"
-        return ""
+            is_there = Path(program).exists()
+        except (OSError, ValueError):  # it says so itself when it is started
+            return ""
+        if program.startswith("/") and is_there:
+            return ""
+        why = f"there is no {program}" if program.startswith("/") else f"{program!r} is not an absolute path"
+        return f"KnownHostsCommand of your ssh config is not run: {why}"
 
     # -- before the key is seen ---------------------------------------------------------------------------------------
 

@@ -303,6 +303,12 @@ KNOWN_HOSTS = {
     "the system's file": Case(
         config=LOGIN + "  GlobalKnownHostsFile ~/none <home>/system\n", known=None, files={"system": KNOWN}
     ),
+    "the system's file from ~": Case(
+        config=LOGIN + "  GlobalKnownHostsFile ~/system\n", known=None, files={"system": KNOWN}
+    ),
+    "a name that is too long": Case(
+        config=LOGIN + f"  UserKnownHostsFile ~/.ssh/known_hosts {'x' * 300}\n", files={"y": ""}
+    ),
     "the system's file has another key": Case(
         config=LOGIN + "  GlobalKnownHostsFile <home>/system\n", known=None, files={"system": "<name> <stray>\n"}
     ),
@@ -432,6 +438,8 @@ BROKEN = {
     "a variable that is not set": Case(config=LOGIN + "  IdentityFile ${SPARKQFS_NO}/a\n"),
     "a token of a key file that there is not": Case(config=LOGIN + "  IdentityFile ~/%z\n"),
     "the home of nobody": Case(config=LOGIN + "  IdentityFile ~no-such-user/a\n"),
+    "the system's file from the home of nobody": Case(config=LOGIN + "  GlobalKnownHostsFile ~no-such-user/a\n"),
+    "the user's file from the home of nobody": Case(config=LOGIN + "  UserKnownHostsFile ~no-such-user/a\n"),
     "a token that there is not": Case(config=LOGIN + "  UserKnownHostsFile ~/%z\n"),
 }
 
