@@ -8,11 +8,18 @@ from typing import Any
 
 import paramiko
 
-from sparkqfs.clients.keys import Keys, Unusable
+from sparkqfs.clients.certificates import SUFFIX
+from sparkqfs.clients.keys import Keys, Unusable, is_held
 from sparkqfs.clients.openssh import Login
 
 MOST_NAMED = 8
 """Keys that a message names."""
+SIGNATURE_S = 120.0
+"""An agent may ask its user, and sshd waits as long. Source: sshd_config(5), LoginGraceTime."""
+TIMEOUT = "Authentication timeout."
+"""paramiko's text for it."""
+RSA_BY_DEFAULT = ("rsa-sha2-512", "rsa-sha2-256")
+RSA = (*RSA_BY_DEFAULT, "ssh-rsa")
 
 
 class LoginRefused(paramiko.AuthenticationException):
@@ -39,10 +46,14 @@ class Authentication:
 
     def _with_keys(self, transport: Any, tried: list[str], allowed: list[str]) -> list[str]:
         """Offers key after key; the methods that the machine then still allows."""
+        limit_s = transport.auth_timeout
         with Keys(self.login, self.first) as keys:
             for candidate in keys.candidates():
                 try:
-                    allowed = transport.auth_publickey(self.login.user, candidate.load())
+                    key = candidate.load()
+                    self._ask_of_algorithm(transport, key)
+                    transport.auth_timeout = max(limit_s, SIGNATURE_S) if is_held(key) else limit_s
+                    allowed = transport.auth_publickey(self.login.user, key)
                     tried.append(f"{candidate.source} (accepted, but not enough)")
                 except Unusable as error:
                     if "No such file" not in str(error):
@@ -51,12 +62,29 @@ class Authentication:
                     return list(error.allowed_types)
                 except paramiko.AuthenticationException as error:
                     tried.append(candidate.source)
+                    if str(error) == TIMEOUT:  # what comes later would count for the next key
+                        tried[-1] += f" (no answer within {transport.auth_timeout:g} s)"
+                        raise LoginRefused(self._said(tried, allowed)) from error
                     if not transport.is_active():
                         tried[-1] += ", after which it closed the connection"
                         raise LoginRefused(self._said(tried, allowed)) from error
                 if transport.is_authenticated() or "publickey" not in allowed:
                     break
         return allowed
+
+    def _ask_of_algorithm(self, transport: Any, key: paramiko.PKey) -> None:
+        """Raises `Unusable` for an RSA key where the machine says that it takes no signature that we may make with it.
+
+        paramiko would end the connection. Source: OpenSSH 9.2, key_sig_algorithm.
+        """
+        said = transport.server_extensions.get("server-sig-algs")
+        if not said or not key.get_name().startswith("ssh-rsa"):
+            return
+        taken = (said.decode(errors="replace") if isinstance(said, bytes) else said).split(",")
+        accepted = {name.removesuffix(SUFFIX) for name in self.login.accepted_keys or RSA_BY_DEFAULT}
+        ours = [name for name in RSA if name in accepted]
+        if not any(name in taken for name in ours):
+            raise Unusable("the machine takes no signatures of RSA keys")
 
     def _said(self, tried: list[str], allowed: list[str]) -> str:
         if not self.login.public_keys:

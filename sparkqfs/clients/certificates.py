@@ -84,7 +84,7 @@ def parsed(blob: bytes) -> Certificate | None:
         signature = message.get_binary()
     except (KeyError, ValueError, UnicodeDecodeError):
         return None
-    if names is None:
+    if names is None or len(blob) != len(signed) + 4 + len(signature):  # paramiko reads zeros behind the end
         return None
     return Certificate(
         kind=kind,

@@ -19,18 +19,36 @@ _LINE = re.compile(r'(?P<head>\s*"?(?P<word>\w+)"?(?:\s*=\s*|\s+|$))(?P<rest>.*)
 _ARGUMENT = re.compile(r'"[^"]*"|\'[^\']*\'|(?:\\.|[^\s"\'])+')
 OF_FILES = {"userknownhostsfile", "identityagent"}
 """Those of which `ssh -G` replaces the `~`; see `OpenSsh` for the others."""
+REVOKED = "revokedhostkeys"
+MARK = "/.sparkqfs-home/"
+"""Put behind a `~` of which only the answer shows whether this ssh replaces it."""
+
+
+def home() -> Path:
+    """`$HOME`; the account's home directory where that is unset or empty, as ssh takes it."""
+    named = os.environ.get("HOME")
+    if named:
+        return Path(named)
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:  # ssh itself says so
+        return Path("/")
+
+
+def expanded(text: str) -> Path:
+    """A path with `~` and `~USER` replaced. Raises `RuntimeError` where there is no such user."""
+    if text == "~" or text.startswith("~/"):
+        return home() / text[1:].lstrip("/")
+    return Path(text).expanduser()
 
 
 def other_home() -> Path | None:
     """`$HOME` where it is not the account's home directory."""
-    named = os.environ.get("HOME")
     try:
         account = pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:  # ssh itself says so
         return None
-    if not named or os.path.realpath(named) == os.path.realpath(account):
-        return None
-    return Path(named)
+    return home() if os.path.realpath(home()) != os.path.realpath(account) else None
 
 
 @dataclass(slots=True)
@@ -54,6 +72,15 @@ class Translated:
         path.write_text("\n".join(top) + "\n")
         path.chmod(0o600)
         return path
+
+    def with_real_revoked(self, answer: str) -> str:
+        """The answer of `ssh -G` with the file of RevokedHostKeys as ssh would name it in this home."""
+
+        def named(found: re.Match[str]) -> str:
+            begin = found[2] if found[2] in ("~", "%d") else str(self.home)  # older ones take a `~` as it is
+            return f"{found[1]}{begin}/"
+
+        return re.sub(rf"(?mi)^({REVOKED} )(.*?){MARK}", named, answer)
 
     def with_real_names(self, text: str) -> str:
         """A message of ssh's about these copies, with the names of the files themselves."""
@@ -85,8 +112,10 @@ class Translated:
     def _line(self, line: str, base: Path) -> str:
         found = _LINE.match(line)
         word = found["word"].lower() if found else ""
-        if found is None or word not in {"include", *OF_FILES}:
+        if found is None or word not in {"include", REVOKED, *OF_FILES}:
             return line
+        if word == REVOKED:
+            return found["head"] + re.sub(r"^([\"']?(?:~|%d))/", rf"\1{MARK}", found["rest"])
         if word != "include":
             return found["head"] + _ARGUMENT.sub(self._file, found["rest"])
         arguments = _ARGUMENT.findall(found["rest"].partition(" #")[0])

@@ -19,7 +19,7 @@ from sparkqfs.clients import known_hosts
 from sparkqfs.clients.bounded import TooMuch, output_of
 from sparkqfs.clients.certificates import Certificate, as_certificate
 from sparkqfs.clients.openssh import Login, replaced
-from sparkqfs.clients.revoked import is_revoked
+from sparkqfs.clients.revoked import NoList, is_revoked
 
 COMMAND_S = 10.0
 MOST_OUTPUT = 1 << 20
@@ -33,12 +33,16 @@ POLICIES: dict[str, Policy] = {"true": "strict", "yes": "strict", "false": "no",
 
 
 class HostKeyRefused(paramiko.SSHException):
-    """A host key that is not taken. `why` is `new`, `changed` or `revoked`; `place` is the file or line."""
+    """A host key that is not taken. `why` is `new`, `changed` or `revoked`; `place` is the file or line.
 
-    def __init__(self, why: known_hosts.Verdict, place: str) -> None:
+    `fault` is what is wrong with a file or a program that should say which keys are known or revoked.
+    """
+
+    def __init__(self, why: known_hosts.Verdict, place: str, fault: str = "") -> None:
         super().__init__(f"{why}: {place}")
         self.why = why
         self.place = place
+        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,8 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
 
     def _said_by_command(self, name: str, key: paramiko.PKey | None) -> list[known_hosts.Entry]:
         command = self.login.known_hosts_command
-        if command is None:
-            return []
+        if command is None or self._why_not_run(command):
+            return []  # so does ssh, which goes on with the files
         words = {"H": self.login.host, "I": "ORDER", "K": "NONE", "t": "NONE", "f": "NONE"}
         if key is not None:
             blob = key.asbytes()
@@ -72,13 +76,27 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
             words |= {"H": name, "I": "HOSTNAME", "K": base64.b64encode(blob).decode(), "t": key.get_name()}
             words["f"] = f"SHA256:{digest}"
         try:
-            argv = [replaced(word, {**self.login.tokens, **words}) for word in shlex.split(command)]
+            program, *arguments = shlex.split(command)
+            argv = [program, *(replaced(word, {**self.login.tokens, **words}) for word in arguments)]
             code, out, _ = output_of(argv, COMMAND_S, MOST_OUTPUT)
         except (OSError, ValueError, TooMuch) as error:
             raise paramiko.SSHException(f"KnownHostsCommand of your ssh config fails: {error}") from error
         if code != 0:
             raise paramiko.SSHException(f"KnownHostsCommand of your ssh config ends with exit code {code}")
         return known_hosts.parsed(Path("KnownHostsCommand"), out).of(name)
+
+    @staticmethod
+    def _why_not_run(command: str) -> str:
+        """What ssh has against a KnownHostsCommand that it does not start. Source: OpenSSH 9.2, subprocess."""
+        try:
+            program = next(iter(shlex.split(command)), "")
+            is_there = Path(program).exists()
+        except (OSError, ValueError):  # it says so itself when it is started
+            return ""
+        if program.startswith("/") and is_there:
+            return ""
+        why = f"there is no {program}" if program.startswith("/") else f"{program!r} is not an absolute path"
+        return f"KnownHostsCommand of your ssh config is not run: {why}"
 
     # -- before the key is seen ---------------------------------------------------------------------------------------
 
@@ -108,7 +126,7 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
         """Accept the key, written down where it is new; or raise `HostKeyRefused`."""
         certificate = as_certificate(key)
         authority = [certificate.authority] if certificate is not None else []
-        self._ask_revocations(key.asbytes(), *authority)
+        self._ask_revocations(key, *authority)
         peer = _peer(client.get_transport()) if self.is_direct else None
         if peer is not None and self.login.trusts_localhost and self.login.alias is None and _is_loopback(peer):
             return
@@ -116,7 +134,7 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
         said = known_hosts.verdict(entries, key.asbytes(), *authority)
         if said != "revoked" and certificate is not None and self._is_vouched_for(certificate, entries):
             return  # otherwise the key counts as one without a certificate
-        if said == "new" and self._is_known_without_port(key):
+        if said == "new" and self._is_known_without_port(key, certificate):
             return
         if said != "changed" and peer is not None:
             self._ask_of_address(peer, key)
@@ -137,20 +155,37 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
             return
         marker = "@revoked" if said == "revoked" else ""
         places = [f"line {one.line} of {one.file}" for one in entries if one.marker == marker]
-        raise HostKeyRefused(said, places[0] if places and said != "new" else str(next(iter(self.user_files), "")))
+        if said != "new" and places:
+            raise HostKeyRefused(said, places[0])
+        fault = self._why_not_run(self.login.known_hosts_command or "/")
+        raise HostKeyRefused(said, str(next(iter(self.user_files), "")), fault)
 
-    def _ask_revocations(self, *keys: bytes) -> None:
-        """RevokedHostKeys, which no setting weakens; a file that cannot be read revokes all."""
+    def _ask_revocations(self, key: paramiko.PKey, *authority: bytes) -> None:
+        """RevokedHostKeys, which no setting weakens; a file that cannot be read revokes all.
+
+        A certificate may be revoked by its number or its name, where its key is not.
+        """
         file = self.login.revoked_keys
-        if file is not None and any(is_revoked(file, key) for key in keys):
-            raise HostKeyRefused("revoked", str(file))
+        if file is None:
+            return
+        keys = [key.asbytes(), *authority]
+        keys += [key.public_blob.key_blob] if key.public_blob is not None else []
+        try:
+            if is_revoked(file, keys):
+                raise HostKeyRefused("revoked", str(file))
+        except NoList as error:
+            raise HostKeyRefused("revoked", str(file), str(error)) from error
 
-    def _is_known_without_port(self, key: paramiko.PKey) -> bool:
-        """A key that the files have for the machine's port 22 is taken at its other ports, as by OpenSSH."""
+    def _is_known_without_port(self, key: paramiko.PKey, certificate: Certificate | None) -> bool:
+        """Keys and authorities of the machine's port 22 count at its other ports, as with OpenSSH."""
         if self.login.alias is not None or self.login.port == 22:
             return False
         entries = self.entries(self.login.host.lower(), key)
-        return known_hosts.verdict(entries, key.asbytes()) == "known"
+        if known_hosts.verdict(entries, key.asbytes()) == "known":
+            return True
+        if certificate is None or known_hosts.verdict(entries, key.asbytes(), certificate.authority) == "revoked":
+            return False
+        return self._is_vouched_for(certificate, entries)
 
     def _ask_of_address(self, peer: str, key: paramiko.PKey) -> None:
         """CheckHostIP: the address, where it is known, must have this key too."""

@@ -10,13 +10,16 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from paramiko.agent import AgentKey, AgentSSH
-from paramiko.pkey import PublicBlob, UnknownKeyType
+from paramiko.pkey import PublicBlob
 
 from sparkqfs.clients import certificates
 from sparkqfs.clients.known_hosts import PARTS, strings
@@ -24,6 +27,8 @@ from sparkqfs.clients.openssh import Login
 
 LONGEST_FILE = 1 << 16
 MAGIC = b"openssh-key-v1\0"
+CURVES = ("secp256r1", "secp384r1", "secp521r1")
+"""Those of ssh. Source: RFC 5656."""
 AGENT_S = 10.0
 """An agent may ask its user; what it is asked here is a list."""
 
@@ -73,7 +78,10 @@ class _Agent(AgentSSH):
         paramiko_own._connect(connection)
 
     def close(self) -> None:
-        """End the conversation."""
+        """End the conversation, also where a signature is still waited for."""
+        connection: Any = getattr(self, "_conn", None)
+        with suppress(OSError, AttributeError):
+            connection.shutdown(socket.SHUT_RDWR)
         paramiko_own: Any = super()
         paramiko_own._close()
 
@@ -99,6 +107,11 @@ class _HeldKey(AgentKey):
             refused.add_string(algorithm or self.get_name())
             refused.add_string(b"")
             return refused.asbytes()
+
+
+def is_held(key: paramiko.PKey) -> bool:
+    """Whether an agent signs with it, which may ask its user."""
+    return isinstance(key, _HeldKey)
 
 
 class Keys:
@@ -279,14 +292,30 @@ def _private(path: Path) -> paramiko.PKey:
             raise Unusable(f"others may read it: chmod 600 {path}")
         if not path.is_file() or found.st_size > LONGEST_FILE:
             raise Unusable("is not a private key that can be read")
-        key = paramiko.PKey.from_path(str(path))
+        return _read(path.read_bytes())
     except OSError as error:
         raise Unusable(error.strerror or "cannot be read") from error
     except paramiko.PasswordRequiredException as error:
         raise Unusable("needs a passphrase: load it into your agent") from error
-    except (paramiko.SSHException, UnknownKeyType, UnsupportedAlgorithm, ValueError, TypeError) as error:
+    except (paramiko.SSHException, UnsupportedAlgorithm, ValueError, TypeError) as error:
         is_locked = "password" in str(error).lower() or "encrypted" in str(error).lower()
         why = "needs a passphrase: load it into your agent" if is_locked else "is not a private key that can be read"
         raise Unusable(why) from error
-    key.public_blob = None  # of the certificate beside it, which is a candidate by itself
-    return key
+
+
+def _read(content: bytes) -> paramiko.PKey:
+    """A private key, OpenSSH's form or PEM. paramiko's own `from_path` also takes what lies beside a file, and fails
+    where that is no certificate. Raises `Unusable`, or what paramiko and cryptography raise.
+    """
+    try:
+        loaded: object = serialization.load_ssh_private_key(content, password=None)
+    except ValueError:
+        loaded = serialization.load_pem_private_key(content, password=None)
+    text = StringIO(content.decode())
+    if isinstance(loaded, rsa.RSAPrivateKey):
+        return paramiko.RSAKey.from_private_key(text)
+    if isinstance(loaded, ed25519.Ed25519PrivateKey):
+        return paramiko.Ed25519Key.from_private_key(text)
+    if isinstance(loaded, ec.EllipticCurvePrivateKey) and loaded.curve.name in CURVES:
+        return paramiko.ECDSAKey.from_private_key(text)
+    raise Unusable("is a key of a type that cannot be used here")

@@ -225,6 +225,9 @@ def _host_key_reason(config: ClusterConfig, error: HostKeyRefused, where: str) -
     if error.why == "changed":
         hint = f"if the machine was reinstalled, remove its old key: {error.place}"
         return f"the host key of {where} has changed", hint
+    if error.why == "revoked" and error.fault:
+        hint = f"ssh refuses every host key as long as RevokedHostKeys of your ssh config is so: {error.fault}"
+        return f"the host key of {where} is revoked, as all are", hint
     if error.why == "revoked":
         hint = f"find out why; the machine needs a new host key: {error.place}"
         return f"the host key of {where} is revoked", hint
@@ -233,4 +236,5 @@ def _host_key_reason(config: ClusterConfig, error: HostKeyRefused, where: str) -
         return f"the host key of {where} is not known, and your ssh config has no file for new ones", hint
     setting = "ssh.host_keys: strict" if config.ssh.host_keys else "StrictHostKeyChecking yes in your ssh config"
     hint = f"add it to {error.place}, or set ssh.host_keys: accept-new"
-    return f"the host key of {where} is not known ({setting})", hint
+    also = f"; {error.fault}" if error.fault else ""
+    return f"the host key of {where} is not known ({setting}){also}", hint

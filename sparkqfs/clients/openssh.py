@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparkqfs.clients.bounded import TooMuch, output_of
-from sparkqfs.clients.home_config import Translated, other_home
+from sparkqfs.clients.home_config import Translated, expanded, home, other_home
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, UnreachableError
 
 LONGEST_ANSWER = 1 << 20
@@ -118,9 +118,9 @@ def _ask(arguments: tuple[str, ...], address: str, wait_s: float) -> Login:
     program = shutil.which("ssh")
     if program is None:
         return _without_ssh(arguments, address)
-    home = other_home()
-    with nullcontext() if home is None else tempfile.TemporaryDirectory(prefix="sparkqfs-ssh-") as folder:
-        translated = Translated(Path(folder), home) if folder is not None and home is not None else None
+    other = other_home()
+    with nullcontext() if other is None else tempfile.TemporaryDirectory(prefix="sparkqfs-ssh-") as folder:
+        translated = Translated(Path(folder), other) if folder is not None and other is not None else None
         flags = [] if translated is None else ["-F", str(translated.write())]
         # ssh itself replaces %C, whose parts differ from version to version; -T: no remark about terminals
         command = [program, "-G", "-T", "-o", "ControlPath=/%C", *flags, *arguments]
@@ -129,7 +129,7 @@ def _ask(arguments: tuple[str, ...], address: str, wait_s: float) -> Login:
         except (OSError, TimeoutError, TooMuch) as error:
             raise ConfigError(_unanswered(address, error)) from error
         if translated is not None:
-            err = translated.with_real_names(err)
+            out, err = translated.with_real_revoked(out), translated.with_real_names(err)
     if code != 0:
         raise _refusal(address, err)
     try:
@@ -174,7 +174,7 @@ def _refusal(address: str, said: str) -> ClusterError:
             Problem(what=what, hint="CanonicalizeHostname in your ssh config", code=ExitCode.UNREACHABLE)
         )
     if "recursive" in said:
-        file = str(_home() / ".ssh" / "config")
+        file = str(home() / ".ssh" / "config")
         return ConfigError(Problem(what=f"cannot be read: {said}", file=file, hint="a file may not include itself"))
     return ConfigError(Problem(what=f"ssh cannot log in to {address} with your ssh config: {said}", hint=hint))
 
@@ -222,7 +222,7 @@ class _Answer:
 
     def list_of_paths(self, word: str) -> tuple[Path, ...]:
         """Of a keyword with several files in one line; ssh has replaced their tokens."""
-        return tuple(Path(value).expanduser() for value in _split_paths(self.first(word, "")))
+        return tuple(_split_paths(self.first(word, "")))
 
 
 def _login(address: str, answer: _Answer) -> Login:
@@ -262,15 +262,10 @@ def _allows_keys(answer: _Answer) -> bool:
     return answer.first("pubkeyauthentication", "yes") not in ("no", "false") and "publickey" in methods
 
 
-def _home() -> Path:
-    return Path(os.path.expanduser("~"))  # noqa: PTH111 - `Path.home` raises where there is none
-
-
 def _local_tokens() -> dict[str, str]:
     """Tokens of ssh_config(5) that say something of this computer and of who works here."""
     this = socket.gethostname()
-    home = str(_home())
-    return {"d": home, "i": str(os.getuid()), "l": this, "L": this.partition(".")[0], "u": _local_user()}
+    return {"d": str(home()), "i": str(os.getuid()), "l": this, "L": this.partition(".")[0], "u": _local_user()}
 
 
 def _local_user() -> str:
@@ -298,21 +293,40 @@ def _path(text: str, tokens: Mapping[str, str]) -> Path:
             raise ValueError(f"no value of ${{{found[1]}}} for {text}")
         return os.environ[found[1]]
 
+    return _in_home(re.sub(r"\$\{(\w+)\}", variable, replaced(text, tokens)))
+
+
+def _in_home(text: str) -> Path:
+    """`~` replaced. Raises `ValueError` where ssh would give up."""
     try:
-        return Path(re.sub(r"\$\{(\w+)\}", variable, replaced(text, tokens))).expanduser()
+        return expanded(text)
     except RuntimeError as error:
         raise ValueError(f"whose home is meant by {text}?") from error
 
 
-def _split_paths(text: str) -> list[str]:
-    """Files with spaces between them; ssh prints no quotes, so a part that cannot begin a path belongs to the last."""
-    found: list[str] = []
-    for part in text.split(" "):
-        if found and not part.startswith(("/", "~")):
-            found[-1] += f" {part}"
-        elif part:
-            found.append(part)
-    return [] if [one.lower() for one in found] == ["none"] else found
+def _split_paths(text: str) -> list[Path]:
+    """Files with spaces between them. ssh prints no quotes: what a space belongs to is seen from what there is."""
+    if text.strip().lower() == "none":
+        return []
+    found: list[Path] = []
+    parts = text.split(" ")
+    while parts:
+        count = next((count for count in range(len(parts), 1, -1) if _is_one(parts[:count])), 1)
+        if parts[0]:
+            found.append(_in_home(" ".join(parts[:count])))
+        del parts[:count]
+    return found
+
+
+def _is_one(parts: list[str]) -> bool:
+    """Whether the last space is in the name of a file or a directory that there is, and its first part is no file."""
+    before, _, after = " ".join(parts).rpartition(" ")
+    if not parts[0] or not after:
+        return False
+    with suppress(OSError):  # a name that is too long; a directory that others may not read
+        first = _in_home(parts[0])
+        return _in_home(f"{before} {after.partition('/')[0]}").exists() and (first.is_dir() or not first.exists())
+    return False
 
 
 def _agent(text: str, tokens: Mapping[str, str]) -> str | None:
@@ -331,7 +345,7 @@ def _agent(text: str, tokens: Mapping[str, str]) -> str | None:
 
 def _without_ssh(arguments: tuple[str, ...], address: str) -> Login:
     """OpenSSH's defaults, where the user has written nothing else; `ConfigError` for a file that nobody can read."""
-    folder = _home() / ".ssh"
+    folder = home() / ".ssh"
     if (folder / "config").is_file():
         what = "there is no ssh program on this computer, which reads this file"
         hint = "install OpenSSH's client (Debian: apt-get install openssh-client)"

@@ -12,6 +12,7 @@ MACHINE = "Host machine\n  HostName 127.0.0.1\n  Port <port>\n  User root\n"
 """The usual block; `<good>` logs in."""
 LOGIN = MACHINE + "  IdentityFile <keys>/good\n"
 KNOWN = "<name> <key>\n"
+AUTHORITY = "@cert-authority * <authority>\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +149,28 @@ CONFIGS = {
         links={"given.pub": "signed-cert.pub"},
         agent="bare",
     ),
+    "an empty certificate beside the key": Case(
+        config=MACHINE + "  IdentityFile ~/mine\n", links={"mine": "good"}, files={"mine-cert.pub": ""}, offers=False
+    ),
+    "a damaged certificate beside the key": Case(
+        config=MACHINE + "  IdentityFile ~/mine\n",
+        links={"mine": "good"},
+        files={"mine-cert.pub": "ssh-ed25519-cert-v01@openssh.com AAAAIHNz a\n"},
+    ),
+    "a certificate beside the key that ends too soon": Case(
+        config=MACHINE + "  IdentityFile ~/mine\n",
+        links={"mine": "good"},
+        files={"mine-cert.pub": "<half-certificate>\n"},
+    ),
+    "a key beside the key in place of its certificate": Case(
+        config=MACHINE + "  IdentityFile ~/mine\n", links={"mine": "good", "mine-cert.pub": "stray.pub"}
+    ),
+    "a damaged CertificateFile": Case(
+        config=LOGIN + "  CertificateFile ~/given.pub\n", files={"given.pub": "<half-certificate>\n"}
+    ),
+    "a key file with a curve that ssh has not": Case(
+        config=MACHINE + "  IdentityFile ~/curve\n  IdentityFile <keys>/good\n", links={"curve": "curve"}
+    ),
     "PubkeyAuthentication no": Case(config=LOGIN + "  PubkeyAuthentication no\n"),
     "PreferredAuthentications without keys": Case(config=LOGIN + "  PreferredAuthentications password\n"),
     "PubkeyAcceptedAlgorithms": Case(
@@ -221,18 +244,26 @@ KNOWN_HOSTS = {
     "only its ECDSA key": Case(known="<name> <ecdsa>\n"),
     "another key of a type that the machine does not show first": Case(known="<name> <stray-rsa>\n"),
     "the key at port 22": Case(known="127.0.0.1 <key>\n"),
+    "an authority at port 22": Case(known="@cert-authority 127.0.0.1 <authority>\n"),
+    "an authority at port 22 that is revoked there": Case(
+        known="@cert-authority 127.0.0.1 <authority>\n@revoked 127.0.0.1 <authority>\n", policy="accept-new"
+    ),
+    "an authority at port 22, by an alias": Case(
+        config=LOGIN + "  HostKeyAlias node.lab\n  Port <port>\n", known="@cert-authority 127.0.0.1 <authority>\n"
+    ),
+    "an authority of others at port 22": Case(known="@cert-authority *.lan <authority>\n"),
     "another key at port 22": Case(known="127.0.0.1 <stray>\n", policy="accept-new"),
     "revoked": Case(known="@revoked <name> <key>\n", policy="accept-new"),
     "revoked and known": Case(known="<name> <key>\n@revoked * <key>\n"),
     "revoked for others": Case(known="@revoked *.lan <key>\n<name> <key>\n"),
-    "an authority": Case(known="@cert-authority * <authority>\n"),
+    "an authority": Case(known=AUTHORITY),
     "an authority for others": Case(known="@cert-authority *.lan <authority>\n"),
     "another authority": Case(known="@cert-authority * <stray>\n"),
     "another authority and the key": Case(known="@cert-authority * <stray>\n<name> <key>\n"),
     "an authority that is revoked": Case(known="@cert-authority * <authority>\n@revoked * <authority>\n"),
     "an authority and another key": Case(known="@cert-authority * <authority>\n<name> <stray>\n"),
     "an authority, by a name that the certificate lacks": Case(
-        config=LOGIN.replace("127.0.0.1", "localhost"), known="@cert-authority * <authority>\n"
+        config=LOGIN.replace("127.0.0.1", "localhost"), known=AUTHORITY
     ),
     "an authority, by an alias": Case(
         config=LOGIN + "  HostKeyAlias node.lab\n", known="@cert-authority node.lab <authority>\n"
@@ -246,6 +277,15 @@ KNOWN_HOSTS = {
         config=LOGIN + '  UserKnownHostsFile ~/.ssh/more "~/two words"\n',
         known="<name> <stray>\n",
         files={".ssh/more": "", "two words": KNOWN},
+    ),
+    "a second file without its directory": Case(config=LOGIN + "  UserKnownHostsFile ~/.ssh/known_hosts known.work\n"),
+    "a file that is not there, and one without its directory": Case(
+        config=LOGIN + "  UserKnownHostsFile ~/first known.work\n", known=None, policy="accept-new"
+    ),
+    "files with several spaces, in directories with them": Case(
+        config=LOGIN + '  UserKnownHostsFile "~/my files/of  mine" "~/my files/of yours to" ~/.ssh/known_hosts\n',
+        known=None,
+        files={"my files/of yours to": KNOWN},
     ),
     "a file by a token": Case(
         config=LOGIN + "  UserKnownHostsFile ~/known-%k\n", known=None, files={"known-machine": KNOWN}
@@ -262,6 +302,12 @@ KNOWN_HOSTS = {
     "/dev/null, strict": Case(config=LOGIN + "  UserKnownHostsFile /dev/null\n"),
     "the system's file": Case(
         config=LOGIN + "  GlobalKnownHostsFile ~/none <home>/system\n", known=None, files={"system": KNOWN}
+    ),
+    "the system's file from ~": Case(
+        config=LOGIN + "  GlobalKnownHostsFile ~/system\n", known=None, files={"system": KNOWN}
+    ),
+    "a name that is too long": Case(
+        config=LOGIN + f"  UserKnownHostsFile ~/.ssh/known_hosts {'x' * 300}\n", files={"y": ""}
     ),
     "the system's file has another key": Case(
         config=LOGIN + "  GlobalKnownHostsFile <home>/system\n", known=None, files={"system": "<name> <stray>\n"}
@@ -291,6 +337,43 @@ KNOWN_HOSTS = {
     "RevokedHostKeys in that form, of others": Case(
         config=LOGIN + "  RevokedHostKeys <home>/revoked\n", links={"revoked": "others.krl"}
     ),
+    "RevokedHostKeys of the certificate's number": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", known=AUTHORITY, links={"revoked": "serial.krl"}
+    ),
+    "RevokedHostKeys of the certificate's id, and the key is known": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", links={"revoked": "id.krl"}
+    ),
+    "RevokedHostKeys of other certificates": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", known=AUTHORITY, links={"revoked": "other-serial.krl"}
+    ),
+    "RevokedHostKeys of the authority": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", known=AUTHORITY, files={"revoked": "<authority>\n"}
+    ),
+    "RevokedHostKeys with a certificate": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", links={"revoked": "host-cert.pub"}
+    ),
+    "RevokedHostKeys that is no list of keys": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "hello\n"}
+    ),
+    "RevokedHostKeys with a damaged line": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "<stray>\nssh-ed25519 AAAA\n"}
+    ),
+    "RevokedHostKeys in the form of known_hosts": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "host <stray>\n"}
+    ),
+    "RevokedHostKeys with nothing, comments and spaces": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "\n \t\n  # <key>\n  <stray> a b\n\n"}
+    ),
+    "RevokedHostKeys with carriage returns": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "<stray>\r\n<rsa>\r\n"}
+    ),
+    "RevokedHostKeys with an empty line and a carriage return": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "<stray>\r\n\r\n"}
+    ),
+    "RevokedHostKeys that is empty": Case(config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": ""}),
+    "RevokedHostKeys in OpenSSH's own form, damaged": Case(
+        config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "SSHKRL\n\0damaged"}
+    ),
     "RevokedHostKeys from ~, which only newer ones take for the home": Case(
         config=LOGIN + "  RevokedHostKeys ~/revoked\n", files={"revoked": "<stray>\n"}
     ),
@@ -305,6 +388,23 @@ KNOWN_HOSTS = {
         files={"command": 'test "$2" = NONE || echo "<name> <key>"\n'},
     ),
     "KnownHostsCommand that fails": Case(config=LOGIN + "  KnownHostsCommand /bin/false\n"),
+    "KnownHostsCommand without its directory": Case(
+        config=LOGIN + "  KnownHostsCommand echo <name> <key>\n", known=None
+    ),
+    "KnownHostsCommand without its directory, and the key is known": Case(
+        config=LOGIN + "  KnownHostsCommand echo <name> <key>\n"
+    ),
+    "KnownHostsCommand that is not there": Case(config=LOGIN + "  KnownHostsCommand /no-such/program\n"),
+    "KnownHostsCommand from ~": Case(config=LOGIN + "  KnownHostsCommand ~/command\n"),
+    "KnownHostsCommand that others may write": Case(
+        config=LOGIN + "  KnownHostsCommand <home>/command\n",
+        known=None,
+        files={"command": '#!/bin/sh\necho "<name> <key>"\n'},
+        modes={"command": 0o777},
+    ),
+    "KnownHostsCommand that cannot be run": Case(
+        config=LOGIN + "  KnownHostsCommand <home>/command\n", files={"command": "#!/bin/sh\n"}
+    ),
     "NoHostAuthenticationForLocalhost": Case(
         config=LOGIN + "  NoHostAuthenticationForLocalhost yes\n", known="<name> <stray>\n"
     ),
@@ -338,6 +438,8 @@ BROKEN = {
     "a variable that is not set": Case(config=LOGIN + "  IdentityFile ${SPARKQFS_NO}/a\n"),
     "a token of a key file that there is not": Case(config=LOGIN + "  IdentityFile ~/%z\n"),
     "the home of nobody": Case(config=LOGIN + "  IdentityFile ~no-such-user/a\n"),
+    "the system's file from the home of nobody": Case(config=LOGIN + "  GlobalKnownHostsFile ~no-such-user/a\n"),
+    "the user's file from the home of nobody": Case(config=LOGIN + "  UserKnownHostsFile ~no-such-user/a\n"),
     "a token that there is not": Case(config=LOGIN + "  UserKnownHostsFile ~/%z\n"),
 }
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import paramiko
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.errors import ClusterError, Problem
@@ -139,6 +141,7 @@ def why(said: str) -> str:
             "config",
             r"terminating, |Bad owner or permissions|recursive|jumphost loop|percent_expand|No such user",
         ),
+        ("no connection", r"KnownHostsCommand failed"),
         ("revoked", r"REVOKED|was revoked|is revoked|[Rr]evoked"),
         ("changed", r"HAS CHANGED|differs from the key for the IP"),
         ("new", r"host key is known for|Host key verification failed"),
@@ -209,10 +212,14 @@ def world(folder: Path) -> Iterator[World]:
 
 
 def _change_keys(keys: Path) -> None:
-    """One with a passphrase in its file and without one in an agent, one of an older form, a certificate."""
+    """One with a passphrase in its file and without one in an agent, an old form, a curve, a certificate."""
     for name, source in (("unlocked", "locked"), ("bare", "signed")):
         (keys / name).write_bytes((keys / source).read_bytes())
         (keys / name).chmod(0o600)
+    curve = ec.generate_private_key(ec.SECP256K1())
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    (keys / "curve").write_bytes(curve.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    (keys / "curve").chmod(0o600)
     keygen = ["ssh-keygen", "-q"]
     for command in (
         [*keygen, "-p", "-P", "", "-N", "secret", "-f", str(keys / "locked")],
@@ -246,6 +253,8 @@ def _with_certificate(folder: Path, keys: Path, settings: list[str]) -> Iterator
         "-h",
         "-n",
         names,
+        "-z",
+        "7",
         str(folder / "host.pub"),
     ]
     subprocess.run(command, check=True, timeout=20)
@@ -257,6 +266,16 @@ def _revoke(folder: Path, keys: Path) -> None:
     for name, public in (("revoked", folder / "machine" / "host.pub"), ("others", keys / "stray.pub")):
         command = ["ssh-keygen", "-q", "-k", "-f", str(keys / f"{name}.krl"), str(public)]
         subprocess.run(command, check=True, timeout=20)
+    shutil.copy(folder / "machine" / "host-cert.pub", keys)
+    for name, line in (("serial", "serial: 5-7"), ("other-serial", "serial: 8"), ("id", "id: host")):
+        command = ["ssh-keygen", "-q", "-k", "-s", str(keys / "authority.pub"), "-f", str(keys / f"{name}.krl"), "-"]
+        subprocess.run(command, input=f"{line}\n".encode(), check=True, timeout=20)
+
+
+def _half(certificate: str) -> str:
+    """A certificate whose signature ends too soon, in whole base64."""
+    kind, text = certificate.split()[:2]
+    return f"{kind} {text[: len(text) * 7 // 8 // 4 * 4]}"
 
 
 def _words(folder: Path, machine: Sshd, gate: Sshd, public: Mapping[str, str]) -> dict[str, str]:
@@ -280,6 +299,7 @@ def _words(folder: Path, machine: Sshd, gate: Sshd, public: Mapping[str, str]) -
         "stray": public["stray"],
         "stray-rsa": public["stray-rsa"],
         "authority": public["authority"],
+        "half-certificate": _half((folder / "keys" / "signed-cert.pub").read_text()),
         "hashed": paramiko.HostKeys.hash_host(name),
         "hashed-other": paramiko.HostKeys.hash_host("other"),
         "hash": next(line.split("/")[1] for line in answer.splitlines() if line.startswith("controlpath ")),

@@ -142,25 +142,46 @@ def test_what_ssh_cannot_read_is_told_with_its_file_and_line(compared: Compared,
     assert all("\n" not in problem.what and problem.hint for problem in mine.problems)
 
 
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("RevokedHostKeys that is no list of keys", "line 1 of {home}/revoked is not a public key"),
+        ("RevokedHostKeys with a damaged line", "line 2 of {home}/revoked is not a public key"),
+        ("RevokedHostKeys that is not there", "there is no file {home}/revoked"),
+        ("RevokedHostKeys in OpenSSH's own form, damaged", "ssh-keygen cannot read {home}/revoked: "),
+        ("KnownHostsCommand without its directory", "'echo' is not an absolute path"),
+    ],
+)
+def test_what_keeps_host_keys_from_being_known_is_told(compared: Compared, name: str, fault: str) -> None:
+    (problem,) = compared.by_us[name].result(60).problems
+    assert fault.format(home=compared.home[name]) in str(problem) + (problem.hint or "")
+
+
 AT_HOME = """\
 import json, os, shutil, sys
 from tests.doubles.openssh import login_text
 found = {}
 for name, (address, environment) in json.load(sys.stdin).items():
     os.environ.pop("SSH_AUTH_SOCK", None)
-    os.environ.update(environment)
     shutil.copyfile(environment["HOME"] + "/passwd", "/etc/passwd")
+    os.environ.update(environment if sys.argv[1] == "whole" else environment | {"HOME": ""})
     found[name] = login_text(address)
 print(json.dumps(found))
 """
 
 
-def test_what_is_in_home_counts_alike_where_that_is_the_home_of_the_account(compared: Compared, tmp_path: Path) -> None:
+@pytest.mark.parametrize("home", ["whole", "empty"])
+def test_what_is_in_home_counts_alike_where_that_is_the_home_of_the_account(
+    compared: Compared, tmp_path: Path, home: str
+) -> None:
     """There ssh reads the files themselves; elsewhere it gets copies, in which a home is another."""
     (tmp_path / "passwd").write_bytes(Path("/etc/passwd").read_bytes())
-    asked_for = {name: (CASES[name].address, compared.environment[name]) for name in CASES}
+    names = list(CASES)
+    if home == "empty":  # of Include ssh itself goes by $HOME
+        names = [name for name in CASES if "Include" not in CASES[name].config][::4]
+    asked_for = {name: (CASES[name].address, compared.environment[name]) for name in names}
     done = subprocess.run(
-        [*NAMESPACE, AS_ACCOUNT, "sh", str(tmp_path), sys.executable, "-c", AT_HOME],
+        [*NAMESPACE, AS_ACCOUNT, "sh", str(tmp_path), sys.executable, "-c", AT_HOME, home],
         input=json.dumps(asked_for),
         cwd=ROOT,
         capture_output=True,
@@ -168,4 +189,4 @@ def test_what_is_in_home_counts_alike_where_that_is_the_home_of_the_account(comp
         check=True,
         timeout=120,
     )
-    assert json.loads(done.stdout) == compared.login
+    assert json.loads(done.stdout) == {name: compared.login[name] for name in names}

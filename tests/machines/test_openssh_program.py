@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -118,6 +119,33 @@ def test_ssh_is_asked_once_for_a_machine(home: Path, monkeypatch: pytest.MonkeyP
     asked = OpenSsh()
     logins = [asked.login("machine") for _ in range(3)]
     assert logins[0] is logins[2] and (home / "count").read_text() == "x\n"
+
+
+NEWER = """real=$(PATH={path}; command -v ssh)
+"$real" "$@" | sed -E "s#^revokedhostkeys (~|%d)/#revokedhostkeys {account}/#"
+"""
+"""What `ssh -G` of newer versions says: the home of the account in RevokedHostKeys."""
+
+
+@pytest.mark.parametrize("named", ["~/revoked", '"~/revoked"', "%d/revoked"])
+def test_revoked_keys_are_those_of_this_home_where_ssh_replaces_its_sign(
+    home: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    (home / ".ssh" / "config").write_text(f"RevokedHostKeys {named}\nUserKnownHostsFile ~/known\n")
+    assert OpenSsh().login("machine").revoked_keys == Path(named.strip('"'))  # this one takes it as it is
+    account = pwd.getpwuid(os.getuid()).pw_dir
+    program(home, monkeypatch, NEWER.format(path=os.environ["PATH"], account=account))
+    assert OpenSsh().login("machine").revoked_keys == home / "revoked"
+
+
+def test_an_empty_home_is_as_none(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    monkeypatch.setenv("HOME", "")
+    login = OpenSsh().login("machine")
+    monkeypatch.delenv("HOME")
+    assert login == OpenSsh().login("machine")
+    monkeypatch.setenv("PATH", str(home))
+    assert openssh._without_ssh(("--", "machine"), "machine").known_hosts[0] == account / ".ssh" / "known_hosts"
 
 
 def task(home: Path, *words: str) -> subprocess.CompletedProcess[str]:

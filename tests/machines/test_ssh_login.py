@@ -1,0 +1,179 @@
+"""clients/authentication.py: machines that take no RSA signatures, agents that ask their user for each signature."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from sparkqfs.clients import authentication
+from sparkqfs.clients.ssh import NodeClient
+from sparkqfs.config.model import ClusterConfig
+from sparkqfs.errors import UnreachableError
+from tests.doubles.openssh import agent
+from tests.doubles.servers import Sshd, make_key, sshd
+
+SIGN_REQUEST = 13
+RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    (tmp_path / ".ssh").mkdir()
+    return tmp_path
+
+
+def opened(config: ClusterConfig) -> None:
+    client = NodeClient(config, config.nodes[0])
+    try:
+        client.open()
+    finally:
+        client.close()
+
+
+class Door(paramiko.ServerInterface):
+    """Lets in who has one of the keys; `offered` has the types in their order."""
+
+    def __init__(self, *keys: str) -> None:
+        self._keys = keys
+        self.offered: list[str] = []
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        self.offered.append(key.get_name())
+        is_known = f"{key.get_name()} {key.get_base64()}" in self._keys
+        return paramiko.AUTH_SUCCESSFUL if is_known else paramiko.AUTH_FAILED
+
+
+@contextlib.contextmanager
+def server_without(algorithms: tuple[str, ...], door: Door, host: Path) -> Iterator[int]:
+    """An SSH server that says in server-sig-algs that it takes none of these; its port. OpenSSH's always says all."""
+    transports: list[paramiko.Transport] = []
+
+    def serve(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError, paramiko.SSHException, EOFError):
+            while True:
+                transport = paramiko.Transport(listener.accept()[0], disabled_algorithms={"pubkeys": algorithms})
+                transports.append(transport)
+                transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(str(host)))
+                transport.start_server(server=door)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            for transport in transports:
+                transport.close()
+
+
+def at(port: int, key: Path, home: Path) -> ClusterConfig:
+    return Sshd(port=port, key=key, host_key="").cluster(home / "known_hosts")
+
+
+@pytest.mark.parametrize("algorithms", [RSA, RSA[:2]])
+def test_a_machine_that_takes_no_rsa_key_is_offered_the_next_one(home: Path, algorithms: tuple[str, ...]) -> None:
+    good = make_key(home / "good")
+    make_key(home / "rsa", "rsa")
+    (home / ".ssh" / "config").write_text(f"IdentityFile {home}/good\n")
+    door = Door(good)
+    with server_without(algorithms, door, home / "good") as port:
+        opened(at(port, home / "rsa", home))
+    assert door.offered == ["ssh-ed25519"]
+
+
+def test_an_rsa_key_that_a_machine_does_not_take_is_named(home: Path) -> None:
+    make_key(home / "host")
+    make_key(home / "rsa", "rsa")
+    door = Door()
+    with server_without(RSA, door, home / "host") as port, pytest.raises(UnreachableError) as caught:
+        opened(at(port, home / "rsa", home))
+    assert f"tried {home}/rsa (the machine takes no signatures of RSA keys)" in str(caught.value)
+
+
+def test_an_rsa_key_is_offered_to_a_machine_that_takes_it(home: Path) -> None:
+    make_key(home / "host")
+    door = Door(make_key(home / "rsa", "rsa"))
+    with server_without(RSA[1:], door, home / "host") as port:
+        opened(at(port, home / "rsa", home))
+    assert door.offered == ["ssh-rsa"]
+
+
+# -- an agent that asks its user ------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def slow_agent(folder: Path, waits_s: float, *keys: Path) -> Iterator[list[float]]:
+    """SSH_AUTH_SOCK's agent, which waits before each signature; when it was asked for one."""
+    asked: list[float] = []
+    ending = threading.Event()
+
+    def relay(client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as there, contextlib.suppress(OSError):
+            there.connect(str(folder / "real"))
+            while (request := message(client)) is not None:
+                if request[4] == SIGN_REQUEST:
+                    asked.append(time.monotonic())
+                    ending.wait(waits_s)
+                there.sendall(request)
+                client.sendall(message(there) or b"")
+
+    def serve(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=relay, args=(listener.accept()[0],), daemon=True).start()
+
+    with agent(folder, "real", *keys), socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "slow"))
+        listener.listen()
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        try:
+            yield asked
+        finally:
+            ending.set()
+
+
+def message(stream: socket.socket) -> bytes | None:
+    """One message of the agent's protocol, with its length; none at the end."""
+    head = stream.recv(4, socket.MSG_WAITALL)
+    return head + stream.recv(struct.unpack(">I", head)[0], socket.MSG_WAITALL) if len(head) == 4 else None
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with sshd(tmp_path_factory.mktemp("sshd")) as running:
+        yield running
+
+
+def asking(server: Sshd, home: Path, connect_s: float) -> ClusterConfig:
+    (home / ".ssh" / "config").write_text(f"IdentityAgent {home}/slow\nIdentityFile none\n")
+    config = server.cluster(home / "known_hosts")
+    timeouts = replace(config.timeouts, connect_s=connect_s)
+    return replace(config, ssh=replace(config.ssh, key=None), timeouts=timeouts)
+
+
+def test_an_agent_is_given_the_time_to_ask_its_user(server: Sshd, home: Path) -> None:
+    with slow_agent(home, 2.5, server.key) as asked:
+        opened(asking(server, home, 2))
+    assert len(asked) == 1
+
+
+def test_an_agent_that_does_not_sign_ends_the_login(server: Sshd, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authentication, "SIGNATURE_S", 0.3)
+    make_key(home / "other")
+    with slow_agent(home, 60, home / "other", server.key) as asked, pytest.raises(UnreachableError) as caught:
+        opened(asking(server, home, 1))
+    assert len(asked) == 1 and "(no answer within 1 s)" in str(caught.value)
+    assert "cannot log in" in str(caught.value) and "the agent's key" in str(caught.value)
