@@ -13,6 +13,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
+from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL
 
 from sparkqfs.clients import authentication
 from sparkqfs.clients.ssh import NodeClient
@@ -54,7 +55,7 @@ class Door(paramiko.ServerInterface):
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         self.offered.append(key.get_name())
         is_known = f"{key.get_name()} {key.get_base64()}" in self._keys
-        return paramiko.AUTH_SUCCESSFUL if is_known else paramiko.AUTH_FAILED
+        return AUTH_SUCCESSFUL if is_known else AUTH_FAILED
 
 
 @contextlib.contextmanager
