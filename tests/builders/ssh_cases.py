@@ -251,7 +251,6 @@ KNOWN_HOSTS = {
     "an authority at port 22, by an alias": Case(
         config=LOGIN + "  HostKeyAlias node.lab\n  Port <port>\n", known="@cert-authority 127.0.0.1 <authority>\n"
     ),
-    "an authority of others at port 22": Case(known="@cert-authority *.lan <authority>\n"),
     "another key at port 22": Case(known="127.0.0.1 <stray>\n", policy="accept-new"),
     "revoked": Case(known="@revoked <name> <key>\n", policy="accept-new"),
     "revoked and known": Case(known="<name> <key>\n@revoked * <key>\n"),
@@ -374,7 +373,6 @@ KNOWN_HOSTS = {
     "RevokedHostKeys with an empty line and a carriage return": Case(
         config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "<stray>\r\n\r\n"}
     ),
-    "RevokedHostKeys that is empty": Case(config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": ""}),
     "RevokedHostKeys in OpenSSH's own form, damaged": Case(
         config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "SSHKRL\n\0damaged"}
     ),
@@ -399,7 +397,6 @@ KNOWN_HOSTS = {
         config=LOGIN + "  KnownHostsCommand echo <name> <key>\n"
     ),
     "KnownHostsCommand that is not there": Case(config=LOGIN + "  KnownHostsCommand /no-such/program\n"),
-    "KnownHostsCommand from ~": Case(config=LOGIN + "  KnownHostsCommand ~/command\n"),
     "KnownHostsCommand that others may write": Case(
         config=LOGIN + "  KnownHostsCommand <home>/command\n",
         known=None,
