@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import paramiko
 
-from sparkqfs.clients.known_hosts import strings
-
 KEY_FIELDS = {
     "ssh-ed25519": 1,
     "ssh-rsa": 2,
@@ -21,6 +19,19 @@ KEY_FIELDS = {
 SUFFIX = "-cert-v01@openssh.com"
 USER = 1
 HOST = 2
+
+
+def strings(blob: bytes) -> list[bytes] | None:
+    """The length-prefixed strings that make up a key; none where the lengths do not add up."""
+    found = []
+    at = 0
+    while at < len(blob):
+        end = at + 4 + int.from_bytes(blob[at : at + 4], "big")
+        if end > len(blob) or at + 4 > len(blob):
+            return None
+        found.append(blob[at + 4 : end])
+        at = end
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

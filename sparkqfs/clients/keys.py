@@ -22,7 +22,7 @@ from paramiko.agent import AgentKey, AgentSSH
 from paramiko.pkey import PublicBlob
 
 from sparkqfs.clients import certificates
-from sparkqfs.clients.known_hosts import PARTS, strings
+from sparkqfs.clients.known_hosts import PARTS
 from sparkqfs.clients.openssh import Login
 
 LONGEST_FILE = 1 << 16
@@ -280,7 +280,7 @@ def _embedded(blob: bytes) -> bytes | None:
 
 def kind_of(blob: bytes) -> str:
     """The type that a public key begins with."""
-    first = strings(blob[: 4 + int.from_bytes(blob[:4], "big")])
+    first = certificates.strings(blob[: 4 + int.from_bytes(blob[:4], "big")])
     return first[0].decode(errors="replace") if first else ""
 
 

@@ -18,6 +18,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from sparkqfs.clients import certificates
+
 LONGEST_FILE = 64 << 20
 """Bytes; what comes after them does not count."""
 Marker = Literal["", "@revoked", "@cert-authority"]
@@ -72,31 +74,23 @@ class _File:
         """The line as a key; none where OpenSSH would call it damaged and go on."""
         marker, _, kind, text, number = self.lines[index]
         key = decoded(kind, text)
+        if key is not None and marker != "" and kind.endswith(certificates.SUFFIX):
+            key = certificates.plain_key(key)  # without a marker it is another key than that of the machine
         return None if key is None else Entry(marker, kind, key, self.path, number)
 
 
 def decoded(kind: str, text: str) -> bytes | None:
-    """A public key from base64; none where it is damaged or of a type that OpenSSH does not take."""
+    """A public key or a certificate from base64; none where it is damaged or of a type that OpenSSH does not take."""
     try:
         key = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
-    parts = strings(key)
+    if kind.endswith(certificates.SUFFIX):
+        is_this = key.startswith(len(kind).to_bytes(4, "big") + kind.encode())
+        return key if is_this and certificates.parsed(key) is not None else None
+    parts = certificates.strings(key)
     is_whole = parts is not None and len(parts) == PARTS.get(kind) and parts[0] == kind.encode()
     return key if is_whole else None
-
-
-def strings(blob: bytes) -> list[bytes] | None:
-    """The length-prefixed strings that make up a key; none where the lengths do not add up."""
-    found = []
-    at = 0
-    while at < len(blob):
-        end = at + 4 + int.from_bytes(blob[at : at + 4], "big")
-        if end > len(blob) or at + 4 > len(blob):
-            return None
-        found.append(blob[at + 4 : end])
-        at = end
-    return found
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,17 +46,10 @@ def _listed(file: Path, number: int, line: bytes) -> bytes | None:
         return None
     kind, *words = line.decode(errors="replace").split(None, 2) or [""]
     text = words[0] if words else ""
-    if kind.endswith(certificates.SUFFIX):
-        try:
-            blob = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
-            blob = b""
-        key = certificates.plain_key(blob) if certificates.parsed(blob) is not None else None
-    else:
-        key = decoded(kind, text)
+    key = decoded(kind, text)
     if key is None:
         raise NoList(f"line {number} of {file} is not a public key")
-    return key
+    return certificates.plain_key(key) if _is_certificate(key) else key
 
 
 def _is_certificate(key: bytes) -> bool:

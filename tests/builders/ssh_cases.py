@@ -251,10 +251,13 @@ KNOWN_HOSTS = {
     "an authority at port 22, by an alias": Case(
         config=LOGIN + "  HostKeyAlias node.lab\n  Port <port>\n", known="@cert-authority 127.0.0.1 <authority>\n"
     ),
-    "an authority of others at port 22": Case(known="@cert-authority *.lan <authority>\n"),
     "another key at port 22": Case(known="127.0.0.1 <stray>\n", policy="accept-new"),
     "revoked": Case(known="@revoked <name> <key>\n", policy="accept-new"),
     "revoked and known": Case(known="<name> <key>\n@revoked * <key>\n"),
+    "a certificate that is revoked": Case(known="@revoked <name> <certificate>\n<name> <key>\n"),
+    "a certificate in place of the key": Case(known="<name> <certificate>\n"),
+    "a certificate in place of the key, new ones accepted": Case(known="<name> <certificate>\n", policy="accept-new"),
+    "a certificate in place of an authority": Case(known="@cert-authority <name> <certificate>\n"),
     "revoked for others": Case(known="@revoked *.lan <key>\n<name> <key>\n"),
     "an authority": Case(known=AUTHORITY),
     "an authority for others": Case(known="@cert-authority *.lan <authority>\n"),
@@ -370,7 +373,6 @@ KNOWN_HOSTS = {
     "RevokedHostKeys with an empty line and a carriage return": Case(
         config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "<stray>\r\n\r\n"}
     ),
-    "RevokedHostKeys that is empty": Case(config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": ""}),
     "RevokedHostKeys in OpenSSH's own form, damaged": Case(
         config=LOGIN + "  RevokedHostKeys <home>/revoked\n", files={"revoked": "SSHKRL\n\0damaged"}
     ),
@@ -395,7 +397,6 @@ KNOWN_HOSTS = {
         config=LOGIN + "  KnownHostsCommand echo <name> <key>\n"
     ),
     "KnownHostsCommand that is not there": Case(config=LOGIN + "  KnownHostsCommand /no-such/program\n"),
-    "KnownHostsCommand from ~": Case(config=LOGIN + "  KnownHostsCommand ~/command\n"),
     "KnownHostsCommand that others may write": Case(
         config=LOGIN + "  KnownHostsCommand <home>/command\n",
         known=None,

@@ -299,6 +299,7 @@ def _words(folder: Path, machine: Sshd, gate: Sshd, public: Mapping[str, str]) -
         "stray": public["stray"],
         "stray-rsa": public["stray-rsa"],
         "authority": public["authority"],
+        "certificate": " ".join((folder / "keys" / "host-cert.pub").read_text().split()[:2]),
         "half-certificate": _half((folder / "keys" / "signed-cert.pub").read_text()),
         "hashed": paramiko.HostKeys.hash_host(name),
         "hashed-other": paramiko.HostKeys.hash_host("other"),

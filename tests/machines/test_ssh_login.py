@@ -34,6 +34,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the keys `rsa`, `good` and `host`."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("rsa", "good", "host"):
+        make_key(folder / name, "rsa" if name == "rsa" else "ed25519")
+    return folder
+
+
 def opened(config: ClusterConfig) -> None:
     client = NodeClient(config, config.nodes[0])
     try:
@@ -85,30 +94,26 @@ def at(port: int, key: Path, home: Path) -> ClusterConfig:
 
 
 @pytest.mark.parametrize("algorithms", [RSA, RSA[:2]])
-def test_a_machine_that_takes_no_rsa_key_is_offered_the_next_one(home: Path, algorithms: tuple[str, ...]) -> None:
-    good = make_key(home / "good")
-    make_key(home / "rsa", "rsa")
-    (home / ".ssh" / "config").write_text(f"IdentityFile {home}/good\n")
-    door = Door(good)
-    with server_without(algorithms, door, home / "good") as port:
-        opened(at(port, home / "rsa", home))
+def test_a_machine_that_takes_no_rsa_key_is_offered_the_next_one(
+    home: Path, keys: Path, algorithms: tuple[str, ...]
+) -> None:
+    (home / ".ssh" / "config").write_text(f"IdentityFile {keys}/good\n")
+    door = Door(make_key(keys / "good"))
+    with server_without(algorithms, door, keys / "host") as port:
+        opened(at(port, keys / "rsa", home))
     assert door.offered == ["ssh-ed25519"]
 
 
-def test_an_rsa_key_that_a_machine_does_not_take_is_named(home: Path) -> None:
-    make_key(home / "host")
-    make_key(home / "rsa", "rsa")
-    door = Door()
-    with server_without(RSA, door, home / "host") as port, pytest.raises(UnreachableError) as caught:
-        opened(at(port, home / "rsa", home))
-    assert f"tried {home}/rsa (the machine takes no signatures of RSA keys)" in str(caught.value)
+def test_an_rsa_key_that_a_machine_does_not_take_is_named(home: Path, keys: Path) -> None:
+    with server_without(RSA, Door(), keys / "host") as port, pytest.raises(UnreachableError) as caught:
+        opened(at(port, keys / "rsa", home))
+    assert f"tried {keys}/rsa (the machine takes no signatures of RSA keys)" in str(caught.value)
 
 
-def test_an_rsa_key_is_offered_to_a_machine_that_takes_it(home: Path) -> None:
-    make_key(home / "host")
-    door = Door(make_key(home / "rsa", "rsa"))
-    with server_without(RSA[1:], door, home / "host") as port:
-        opened(at(port, home / "rsa", home))
+def test_an_rsa_key_is_offered_to_a_machine_that_takes_it(home: Path, keys: Path) -> None:
+    door = Door(make_key(keys / "rsa"))
+    with server_without(RSA[1:], door, keys / "host") as port:
+        opened(at(port, keys / "rsa", home))
     assert door.offered == ["ssh-rsa"]
 
 
