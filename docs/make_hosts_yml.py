@@ -26,16 +26,15 @@ nodes:
 ```
 
 `invoke new 192.168.1.11 192.168.1.12 192.168.1.13` writes such a file, `sparkqfs.yml`, and looks at the machines as
-`invoke doctor` does. A machine may be named `user@host:port`; `--user NAME` is for those without a user, and all must
-have the same. A file that is there is never replaced; `--dry-run` shows what would be written.
+`invoke doctor` does. A machine may be named `user@host:port`; `--user NAME` is for those without a user. A file that is there is never replaced; `--dry-run` shows what would be written.
 
 A task takes the first of these, and the first line that it says names it (on standard error):
 
 1. `--hosts FILE`, then `SPARKQFS_HOSTS`;
 2. `sparkqfs.yml`, your own file, in the current directory; git ignores it;
 3. `hosts.yml` in the current directory, unless it is the annotated sample of the repository;
-4. `sparkqfs.yml` in the nearest directory above, if it is yours or root's. `invoke purge` and whatever is given
-   `--erase` take none from above.
+4. `sparkqfs.yml` in the nearest directory above, if it is yours or root's. `invoke purge`, `invoke drill`,
+   `invoke restore --let-go ID` and whatever is given `--erase` take none from above.
 
 These pages call it hosts.yml, whatever its name. The sample's machines do not exist: a task on a file that still has
 one of its addresses asks no machine (exit 2).

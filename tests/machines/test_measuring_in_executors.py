@@ -32,8 +32,8 @@ for one in {found, importlib.import_module("sparkqfs_runtime.measuring.verify")}
 open(file, "wb").write(cloudpickle.dumps(getattr(found, name)))
 """
 EXECUTOR = """
-import pickle
-sys.meta_path = [finder for finder in sys.meta_path if "editable" not in getattr(finder, "__module__", "")]
+import os, pickle
+sys.path = [place for place in sys.path if not os.path.isdir(os.path.join(place, "sparkqfs"))]
 for ours in ("sparkqfs", "sparkqfs_runtime"):
     try:
         __import__(ours)

@@ -20,8 +20,8 @@ def wishes_of(monkeypatch: pytest.MonkeyPatch, **flags: str) -> tuple[Wishes, An
     got: list[Wishes] = []
     adapted: list[Any] = []
 
-    def run(_name: str, job: Any, _given: Flags, *, lock: bool, adapt: Any) -> None:
-        assert lock
+    def run(_name: str, job: Any, _given: Flags, *, lock: bool, erases: bool, adapt: Any) -> None:
+        assert lock and not erases
         adapted.append(adapt(a_cluster()))
         job(None)
 
