@@ -11,6 +11,7 @@ import os
 import re
 import selectors
 import shutil
+import signal
 import subprocess
 import tarfile
 import time
@@ -103,15 +104,39 @@ def make_kit(top: Path) -> Kit:
     return Kit(top / "qfs", f"{classes}:{path}")
 
 
+ABORTED = b"poll add waker fd"
+"""QFS's client says so before it ends its process."""
+
+
 class Driver:
     """A process that answers commands, one a line."""
 
     def __init__(self, kit: Kit, log: Path, environment: Mapping[str, str], *program: str) -> None:
         argv = ("java", "-Xmx512m", "-cp", kit.class_path, *program)
         self.log = log.open("ab")
-        self.process = subprocess.Popen(
-            argv, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True
+        self.path = log
+        self._argv, self._environment = argv, environment
+        self.process = self._started()
+
+    def _started(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self._argv,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
         )
+
+    def start_again(self) -> bool:
+        """A new process, where QFS's own client has ended the last one.
+
+        2.2.8 aborts when a busy machine does not let it watch one more file (qcdio/QCFdPoll.cpp): rare, and no answer.
+        """
+        if self.process.wait(30) != -signal.SIGABRT or ABORTED not in self.path.read_bytes()[-2000:]:
+            return False
+        self.process = self._started()
+        return True
 
     def __call__(self, *words: object, deadline_s: float = 90.0) -> str:
         """The answer to a command. Raises AssertionError when there is none in time or the command failed."""
