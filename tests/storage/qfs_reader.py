@@ -147,7 +147,10 @@ class Driver:
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             assert selector.select(deadline_s), f"no answer to {words}"
-        answer = self.process.stdout.readline().strip()
+        line = self.process.stdout.readline()
+        if not line:
+            raise BrokenPipeError(f"{words}: the process has ended")
+        answer = line.strip()
         assert not answer.startswith("failed"), f"{words}: {answer}"
         return answer
 
