@@ -21,22 +21,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.errors import ClusterError, Problem
 from tests.builders.ssh_cases import Case
-from tests.doubles.servers import Sshd, make_key, sshd
+from tests.doubles.servers import PASSED_ON, Sshd, make_key, sshd
 
 NAMESPACE = ("unshare", "--mount", "--propagation", "private", "sh", "-c")
 AS_ACCOUNT = 'mount --bind "$1/passwd" /etc/passwd && shift && exec "$@"'
 """The account's home directory is what ssh goes by, and not $HOME."""
-RELAY = """\
+RELAY = (
+    """\
 import os, socket, sys, threading
 there = socket.create_connection((sys.argv[1], int(sys.argv[2])))
-def back():
-    while more := there.recv(65536):
-        os.write(1, more)
-    os._exit(0)
-threading.Thread(target=back, daemon=True).start()
-while more := os.read(0, 65536):
-    there.sendall(more)
 """
+    + PASSED_ON
+)
 PASS = """\
 import socket, sys
 there = socket.create_connection((sys.argv[1], int(sys.argv[2])))

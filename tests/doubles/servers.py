@@ -114,11 +114,7 @@ def serve(answers: dict[str, Answer], *, keep_alive: bool = False) -> Iterator[i
         thread.join(5)
 
 
-BRIDGE = """#!{python} -I
-import os, socket, sys, threading
-if sys.argv[1] != "system":
-    os.execvp("sh", ["sh", {other!r}, *sys.argv[1:]])
-there = socket.create_connection(("127.0.0.1", int(open({port_file!r}).read())))
+PASSED_ON = """\
 def back():
     while more := there.recv(65536):
         os.write(1, more)
@@ -127,6 +123,17 @@ threading.Thread(target=back, daemon=True).start()
 while more := os.read(0, 65536):
     there.sendall(more)
 """
+"""Standard input to the socket `there`, and what comes from it to standard output."""
+
+BRIDGE = (
+    """#!{python} -I
+import os, socket, sys, threading
+if sys.argv[1] != "system":
+    os.execvp("sh", ["sh", {other!r}, *sys.argv[1:]])
+there = socket.create_connection(("127.0.0.1", int(open({port_file!r}).read())))
+"""
+    + PASSED_ON
+)
 
 
 OTHER = """
