@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tasks import ns
+from tests.doubles.command_lines import RUN_EACH
 from tests.doubles.servers import closed_port
 from tests.paths import ROOT
 
@@ -25,28 +26,20 @@ SHORT = {alias for aliases in ns.task_names.values() for alias in aliases}
 SHELLS = ("bash", "zsh", "fish")
 FLOOR = {"invoke", "yaml"}
 """What `import invoke` loads: its own copy of PyYAML looks into the one that is installed."""
-PROBE = """\
+PROBE = (
+    """\
 import contextlib, io, json, pathlib, sys
 at_first = set(sys.modules)
-ran = []
-for sys.argv in json.loads(sys.argv[1]):
-    code, out, err = 0, io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            if sys.argv[0] == "sparkqfs":
-                from sparkqfs.program import main
-                main()
-            else:
-                from invoke.program import Program
-                Program(binary="inv[oke]").run()
-        except SystemExit as end:
-            code = int(end.code or 0)
-    ran.append([code, out.getvalue(), err.getvalue()])
+ends = []
+"""
+    + RUN_EACH
+    + """\
 loaded = {}
 for module in set(sys.modules) - at_first:
     loaded[module] = str(getattr(sys.modules[module], "__file__", None) or "")
-print(json.dumps([ran, loaded]))
+print(json.dumps([ends, loaded]))
 """
+)
 
 
 @dataclass(frozen=True)

@@ -12,27 +12,11 @@ from pathlib import Path
 import pytest
 
 from sparkqfs.plan.programs.refused import REFUSED_FLAGS
+from tests.doubles.command_lines import RUN_EACH
 from tests.doubles.servers import closed_port
 from tests.paths import ROOT
 
-PROBE = """\
-import contextlib, io, json, sys
-ends = []
-for sys.argv in json.loads(sys.argv[1]):
-    code, out, err = 0, io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            if sys.argv[0] == "sparkqfs":
-                from sparkqfs.program import main
-                main()
-            else:
-                from invoke.program import Program
-                Program(binary="inv[oke]").run()
-        except SystemExit as end:
-            code = int(end.code or 0)
-    ends.append([code, out.getvalue(), err.getvalue()])
-print(json.dumps(ends))
-"""
+PROBE = f"import contextlib, io, json, sys\nends = []\n{RUN_EACH}print(json.dumps(ends))\n"
 End = tuple[int, str, str]
 
 
