@@ -107,7 +107,7 @@ class Load:
 
     def looks(self) -> tuple[Look, ...]:
         """What `status` has said, by seconds since the fault."""
-        return tuple(Look(when - self.began, code, said) for when, code, said in self.seen)
+        return tuple(Look(when - self.began, code, said) for when, code, said in tuple(self.seen))
 
     def acknowledged(self) -> tuple[Answered, ...]:
         """All acknowledged files, by seconds since the fault."""
@@ -115,13 +115,14 @@ class Load:
 
     def is_well(self, calm_s: float, since: float = 0.0) -> bool:
         """Whether `status` has said for so many seconds that all is well, and nothing else, after `since`."""
-        bad = max([when for when, code, said in self.seen if code or said], default=0.0)
-        good = [when for when, code, said in self.seen if not code and not said and when > max(bad, since)]
+        looks = self.looks()
+        bad = max([look.at_s for look in looks if not look.is_well], default=-self.began)
+        good = [look.at_s for look in looks if look.is_well and look.at_s > max(bad, since - self.began)]
         return bool(good) and good[-1] - good[0] >= calm_s
 
     def is_seen(self) -> bool:
         """Whether `status` has said since the fault that something is wrong."""
-        return any(when > self.began and (code or said) for when, code, said in tuple(self.seen))
+        return any(look.at_s > 0 and not look.is_well for look in self.looks())
 
     def has_written_since(self, when: float) -> bool:
         """Whether a file was acknowledged after that."""
