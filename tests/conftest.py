@@ -19,6 +19,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the ba
 
 QFS_GROUP = "real QFS"
 LIFECYCLE = "lifecycle"
+DIRECTORY = "shared directory"
 SMALL_CLUSTERS = "small clusters"
 FIRST_OF = {"qfs": ("::TestQfs::",), "hdfs": ("::TestHdfs::",), "shared": ("::TestShared::", "::TestGlusterfs::")}
 """Part of `./test --all` → what its tests' names have in them. `soak` is a mark instead."""
@@ -44,7 +45,8 @@ def has_engine() -> bool:
 def group_of(file: str) -> str:
     """Tests of a group run one after the other in one process: a file's, all that start QFS, a cluster's life."""
     if file.startswith("tests/cluster/"):
-        return SMALL_CLUSTERS if file.endswith(("/test_local.py", "/test_shared.py")) else LIFECYCLE
+        small = {"test_local.py": SMALL_CLUSTERS, "test_shared.py": SMALL_CLUSTERS, "test_directory.py": DIRECTORY}
+        return small.get(file.rpartition("/")[2], LIFECYCLE)
     return QFS_GROUP if file.startswith("tests/storage/") else file
 
 
@@ -53,7 +55,7 @@ def column_of(nodeid: str) -> str:
     group = group_of(nodeid.partition("::")[0])
     if group == LIFECYCLE and "::Test" in nodeid:
         return nodeid.split("::")[1].removeprefix("Test")
-    return group if group in (LIFECYCLE, SMALL_CLUSTERS, QFS_GROUP) else "others"
+    return group if group in (LIFECYCLE, DIRECTORY, SMALL_CLUSTERS, QFS_GROUP) else "others"
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -76,8 +78,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         chosen = [item for item in items if is_of(part, item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
         items[:] = chosen
-    rank = {LIFECYCLE: 0, QFS_GROUP: 1, SMALL_CLUSTERS: 3}
-    items.sort(key=lambda item: rank.get(group_of(item.nodeid.partition("::")[0]), 2))
+    rank = {LIFECYCLE: 0, QFS_GROUP: 1, DIRECTORY: 2, SMALL_CLUSTERS: 4}
+    items.sort(key=lambda item: rank.get(group_of(item.nodeid.partition("::")[0]), 3))
     skips = {"soak": "an hour on an idle cluster: ./test --all soak runs it"}
     if part is None:
         skips["long"] = "takes long: ./test --all [qfs | hdfs | shared] runs it"

@@ -1,16 +1,23 @@
-"""What a failed cluster test leaves: the logs of all containers on all its machines, in one folder that it names."""
+"""The machines of a cluster's life, and what a failed test leaves: the logs of all containers on all its machines."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.logs import keep_logs, machines_of
-from tests.paths import ROOT
+pytest.register_assert_rewrite("tests.cluster.life")
+
+from sparkqfs.local.cluster import local_down, local_up  # noqa: E402 (asserts of what they import are rewritten)
+from tests import phases  # noqa: E402
+from tests.cluster.kept import Kept, kept_volumes  # noqa: E402
+from tests.cluster.leftovers import remove_leftovers  # noqa: E402
+from tests.cluster.life import NAME  # noqa: E402
+from tests.logs import keep_logs, machines_of  # noqa: E402
+from tests.paths import ROOT  # noqa: E402
 
 FOLDER = ROOT / "results" / "failed"
 MOST = 5
@@ -29,3 +36,28 @@ def pytest_runtest_makereport(
         _kept.append(folder)
         report.sections.append(("logs of all containers", f"{count} files in {folder}"))
     return report
+
+
+@pytest.fixture(scope="module")
+def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    """Image layers of the run before; the module says for how many machines, and which (`NODES`, `KEPT`)."""
+    with phases.counted_as(phases.MACHINES):
+        remove_leftovers(tmp_path_factory.mktemp("leftovers"))
+    with kept_volumes(NAME, request.module.NODES, request.module.KEPT) as volumes:
+        yield volumes
+
+
+@pytest.fixture(scope="module")
+def machines(kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The cluster file of container machines that are there for one module."""
+    file = tmp_path_factory.mktemp("life") / "hosts.yml"
+    try:
+        with phases.counted_as(phases.MACHINES):
+            local_up(name=NAME, nodes=len(kept.machines), file=file, on_event=lambda _text: None)
+            kept.make_nameless()
+        yield file
+        with phases.counted_as(phases.MACHINES):
+            kept.keep()
+    finally:
+        with phases.counted_as(phases.MACHINES):
+            local_down(name=NAME, file=file, on_event=lambda _text: None)

@@ -1,6 +1,6 @@
 """What one run of the cluster tests leaves to the next on this computer: layers of images, and blobs of registries.
 
-Each container machine of the long cluster has its engine's directory in a volume that stays. A run begins with the
+Each container machine of a cluster's life has its engine's directory in a volume that stays. A run begins with the
 image layers of the one before and with nothing else of it: no container, swarm, network, volume, and no image has a
 name. So every image is built, pushed and pulled as on new machines, out of what is there already, as far as its content
 is the same. What a run has not used is gone after it. A run that was killed leaves nothing.
@@ -22,8 +22,8 @@ from sparkqfs.local.machines import LABEL
 
 VOLUMES = "sparkqfs.tests"
 """Label of the volumes."""
-LOCK = Path("~/.cache/sparkqfs/tests.lock")
-"""Of the run that has them; another one at the same time goes without."""
+LOCKS = Path("~/.cache/sparkqfs")
+"""Of locks of the run that has them; another one at the same time goes without."""
 ENGINE = "/var/lib/docker"
 MOST_GIB = 8
 """Of one machine; one that has more begins with nothing next time."""
@@ -131,10 +131,14 @@ class Kept:
 
 
 @contextlib.contextmanager
-def kept_volumes(cluster: str, count: int) -> Iterator[Kept]:
-    """Volumes for a cluster that `local_up` is to make, which takes those that have its names and its label."""
+def kept_volumes(cluster: str, count: int, which: str = "") -> Iterator[Kept]:
+    """Volumes for a cluster that `local_up` is to make, which takes those that have its names and its label.
+
+    `which` of the sets that this computer has: clusters that are there at the same time need one each.
+    """
     machines = [f"{cluster}-node{number}" for number in range(1, count + 1)]
-    lock = LOCK.expanduser()
+    names = "-".join(["sparkqfs-tests", *filter(None, [which])])
+    lock = (LOCKS / f"{names.removeprefix('sparkqfs-')}.lock").expanduser()
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         try:
@@ -143,7 +147,7 @@ def kept_volumes(cluster: str, count: int) -> Iterator[Kept]:
             yield Kept(machines, is_used=False)
             return
         for number, machine in enumerate(machines, 1):
-            place = _fresh(f"sparkqfs-tests-node{number}")
+            place = _fresh(f"{names}-node{number}")
             bound = ("--opt", "type=none", "--opt", "o=bind", "--opt", f"device={place}")
             docker("volume", "create", "--label", f"{LABEL}={cluster}", *bound, f"{machine}-docker")
         yield Kept(machines, is_used=True)

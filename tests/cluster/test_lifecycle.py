@@ -1,8 +1,8 @@
 """The whole life of a cluster, through the command line, on real container machines.
 
-One local cluster of three nodes serves all of it: first QFS where its tarball is to be had, then HDFS, then the shared
-storage. The whole life runs on the first storage; on the others what is marked `every_storage`, the short form, which
-must stand alone. The tests of a class stand on each other, in the order in which they are written.
+One local cluster of three nodes serves all of it: first QFS where its tarball is to be had, then HDFS. The whole life
+runs on the first; on the other what is marked `every_storage`, the short form, which must stand alone. The tests of a
+class stand on each other, in the order in which they are written. The life on a shared directory: test_directory.py.
 """
 
 from __future__ import annotations
@@ -13,123 +13,43 @@ import json
 import os
 import platform
 import re
-import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 import yaml
 
 from sparkqfs.clients.download import find_tarball
 from sparkqfs.config.loading import load_config
-from sparkqfs.local.cluster import local_down, local_up
 from sparkqfs.plan.services import single_services
-from tests import phases
 from tests.cluster.broken import Broken, Machines
 from tests.cluster.browser import browser, why_not
 from tests.cluster.doors import Doors
 from tests.cluster.jar_program import make_jars
-from tests.cluster.jupyter_page import Jupyter
-from tests.cluster.kept import Kept, kept_volumes
-from tests.cluster.leftovers import remove_leftovers
+from tests.cluster.kept import Kept
+from tests.cluster.life import (
+    NAME,
+    Cluster,
+    Redeployed,
+    files_there_and_back,
+    on_node,
+    run_small,
+    table_twice_and_at_once,
+    with_storage,
+)
 from tests.marks import takes_long
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.cluster
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-NAME = f"life-{os.getpid()}"
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-    def states(self) -> dict[str, str]:
-        return {one["subject"]: one["state"] for one in self.json["outcomes"]}
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A cluster file and the directory that commands run in."""
-
-    hosts: Path
-    name: str
-
-    @property
-    def data(self) -> Path:
-        """Where backups go by default; not the home of whoever runs the tests."""
-        return self.hosts.parent / f"{self.hosts.stem}-data"
-
-    def run(self, *words: str, timeout_s: float = 1200, stdin: str = "") -> Ran:
-        command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
-        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts), "XDG_DATA_HOME": str(self.data)}
-        done = phases.run_task(
-            command, folder=self.hosts.parent, environment=env, stdin=stdin, timeout_s=timeout_s, words=words
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
-
-    def ok(self, *words: str, timeout_s: float = 1200) -> Ran:
-        ran = self.run(*words, timeout_s=timeout_s)
-        assert ran.code == 0, f"{words}: exit {ran.code}\n{ran.out[-3000:]}\n{ran.err[-3000:]}"
-        return ran
-
-    def ended(self, *words: str, said: str, sent: signal.Signals, within_s: float = 8) -> int:
-        """Start a command, send it a signal once it has said something; its exit code."""
-        command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
-        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts), "XDG_DATA_HOME": str(self.data)}
-        with subprocess.Popen(
-            command, cwd=self.hosts.parent, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stderr is not None
-            watch = phases.Watch(words)
-            assert any(said in watch.heard(line) for line in process.stderr), f"{words} never said {said!r}"
-            process.send_signal(sent)
-            started = time.monotonic()
-            assert "Traceback" not in process.stderr.read()
-            code = process.wait(within_s)
-            watch.end()
-            assert time.monotonic() - started < within_s
-        return code
-
-    def until_healthy(self, deadline_s: float = 240) -> None:
-        end = time.monotonic() + deadline_s
-        with phases.counted_as(phases.READY):
-            while (ran := self.run("status", "--json")).code != 0:
-                assert time.monotonic() < end, f"not healthy after {deadline_s} s: {ran.out[-3000:]}"
-                time.sleep(1)
-
-
-def on_node(number: int, *argv: str, stdin: bytes = b"") -> str:
-    """Run a command on a container machine, past our own tools."""
-    done = subprocess.run(
-        ["docker", "exec", "-i", f"{NAME}-node{number}", *argv],
-        input=stdin,
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, f"{argv}: {done.stderr.decode()[-2000:]}"
-    return done.stdout.decode()
-
-
+NODES = 3
+KEPT = ""
+"""Of the volumes that stay."""
 METADATA = {"qfs": ("checkpoint", "logs"), "hdfs": ("name",)}
 
 
@@ -164,30 +84,6 @@ def fetch(url: str) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=60) as answer:
         return str(answer.read().decode())
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    """Image layers of the run before."""
-    with phases.counted_as(phases.MACHINES):
-        remove_leftovers(tmp_path_factory.mktemp("leftovers"))
-    with kept_volumes(NAME, 3) as volumes:
-        yield volumes
-
-
-@pytest.fixture(scope="module")
-def machines(kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    file = tmp_path_factory.mktemp("life") / "hosts.yml"
-    try:
-        with phases.counted_as(phases.MACHINES):
-            local_up(name=NAME, nodes=3, file=file, on_event=lambda _text: None)
-            kept.make_nameless()
-        yield file
-        with phases.counted_as(phases.MACHINES):
-            kept.keep()
-    finally:
-        with phases.counted_as(phases.MACHINES):
-            local_down(name=NAME, file=file, on_event=lambda _text: None)
 
 
 @dataclass(frozen=True)
@@ -254,78 +150,6 @@ HDFS = Kind(
     put_once=("hdfs", "dfs", "-D", "dfs.replication=1", "-put", "-"),
     lists_lost="hdfs fsck / -list-corruptfileblocks",
 )
-
-
-QUICK_START = "-XX:TieredStopAtLevel=1"
-"""Programs of tests do little: most of their CPU time would be the JVM's compiling."""
-
-
-def with_storage(machines: Path, kind: str, **more: object) -> Path:
-    """The same machines with another storage."""
-    settings = yaml.safe_load(machines.read_text())
-    quick = {f"spark.{side}.defaultJavaOptions": QUICK_START for side in ("driver", "executor")}
-    settings["spark"] = {**settings.get("spark", {}), "conf": quick}
-    settings |= {"storage": {"kind": kind, "shared": {"path": "/mnt/shared"}}, "logs": {"program": "2m"}, **more}
-    file = machines.parent / f"{kind}.yml"
-    file.write_text(yaml.safe_dump(settings))
-    return file
-
-
-@pytest.fixture(scope="module")
-def shared(machines: Path) -> Cluster:
-    """The same machines as another cluster: its own name, directories and registry, that one without TLS."""
-    more = {"cluster": "plain", "data_dir": "/mnt/data/plain", "registry": {"port": 5001, "tls": False}}
-    return Cluster(with_storage(machines, "shared", **more), "plain")
-
-
-def files_there_and_back(cluster: Cluster) -> None:
-    """Puts a small tree to /tmp/files, gets it back, and puts it again."""
-    tree = cluster.hosts.parent / "files"
-    (tree / "sub").mkdir(parents=True, exist_ok=True)
-    (tree / "a").write_bytes(os.urandom(1_000_000))
-    (tree / "sub" / "b").write_bytes(os.urandom(70 << 20))
-    first = cluster.ok("put", "files", "/tmp/files", "--json").json["put"]
-    assert (first["copied"], first["failed"], first["differs"]) == (2, [], [])
-    again = cluster.ok("put", "files", "/tmp/files", "--json").json
-    assert (again["put"]["unchanged"], again["outcomes"][0]["state"]) == (2, "unchanged")
-    cluster.ok("get", "/tmp/files", "files-back")
-    for name in ("a", "sub/b"):
-        assert (cluster.hosts.parent / "files-back" / name).read_bytes() == (tree / name).read_bytes()
-    sizes = cluster.ok("du", "/tmp/files", "--json").json["du"]
-    assert (sizes["bytes"], sizes["files"]) == (1_000_000 + (70 << 20), 2)
-    (tree / "a").write_bytes(b"differs")
-    assert cluster.run("put", "files", "/tmp/files").code == 5
-    shutil.rmtree(cluster.hosts.parent / "files-back")
-
-
-NOTEBOOKS = {
-    "csv_to_sql": ("STATIONS=3", "DAYS=60"),
-    "locality": ("MIB=24", "FILES=12", "READS=1"),  # a copy is chosen for each file: more files, less chance
-    "stream": ("EVENTS=1800", "FILES=2"),
-}
-"""Notebooks that headless tests run, with parameters for a small machine."""
-
-
-def run_small(cluster: Cluster, name: str) -> dict[str, Any]:
-    """A notebook's result, once it has found no fault with itself."""
-    words = [word for parameter in NOTEBOOKS[name] for word in ("--param", parameter)]
-    result: dict[str, Any] = cluster.ok("notebook", name, *words, "--json").json["result"]
-    assert result["summary"] and result["faults"] == []
-    return result
-
-
-def table_twice_and_at_once(cluster: Cluster, folder: Path) -> None:
-    """Two programs one after the other with `overwrite`, two at once with `append`; the shell reads what is there."""
-    (folder / "table.py").write_text(TABLE)
-    for _ in range(2):
-        assert cluster.ok("submit", "table.py", "--", "overwrite").out == "90000\n"
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: cluster.ok("submit", "table.py", "--", "append"), range(2)))
-    ran = cluster.run("shell", stdin="print(spark.table('kept').count(), spark.table('kept').distinct().count())\n")
-    assert (ran.code, ran.out) == (0, "270000 90000\n"), ran.err[-3000:]
-    entries = cluster.ok("ls", "/warehouse/kept", "--json").json["ls"]["entries"]
-    names = [row["path"].rpartition("/")[2] for row in entries]
-    assert sum(name.startswith("part-") for name in names) == 9 and "_temporary" not in names
 
 
 class Storage(Machines):
@@ -563,15 +387,6 @@ found = {row["word"]: row["count"] for row in words.collect()}
 print(found["every"], all(found[f"w{n}"] == counted.times(rows, n) for n in range(1000)), sys.argv[3], flush=True)
 print("counted", file=sys.stderr)
 sys.exit(int(sys.argv[4]))
-"""
-TABLE = """\
-import sys
-
-from pyspark.sql import SparkSession
-
-spark = SparkSession.builder.getOrCreate()
-spark.range(0, 90000, 1, 3).write.mode(sys.argv[1]).saveAsTable("kept")
-print(spark.table("kept").count() if sys.argv[1] == "overwrite" else "appended")
 """
 COUNTED = "def times(rows, rest):\n    return len(range(rest, rows, 1000))\n"
 TALKER_LINES = 600_000
@@ -840,43 +655,6 @@ class Interrupted(Storage):
             assert time.monotonic() < end, "the program keeps its cores"
 
 
-class Redeployed:
-    """Deploys that are broken off or fail, and those after them: the same for every storage.
-
-    On the shared directory, where a deploy is soonest done; on another one `./test --all PART` runs them too.
-    """
-
-    def test_deploy_and_down_can_be_done_again_after_an_interrupt(self, cluster: Cluster) -> None:
-        assert cluster.ended("down", said="removing stack", sent=signal.SIGKILL) == -signal.SIGKILL
-        assert cluster.ok("down", "--json").states()[f"stack {cluster.name}"] in ("changed", "unchanged")
-        assert cluster.ended("deploy", said="waiting: ", sent=signal.SIGINT) == 130
-        cluster.ok("deploy")
-        assert cluster.ended("down", said="left", sent=signal.SIGINT) == 130
-        cluster.ok("deploy")
-
-    def test_a_deploy_that_fails_quotes_the_reason_and_the_right_one_works_afterwards(self, cluster: Cluster) -> None:
-        settings = yaml.safe_load(cluster.hosts.read_text())
-        bad_conf = {"spark.worker.cleanup.enabled": "true", "spark.worker.cleanup.interval": "never"}
-        conf = settings["spark"]["conf"] | bad_conf
-        bad = Cluster(cluster.hosts.parent / "bad.yml", cluster.name)
-        bad.hosts.write_text(yaml.safe_dump(settings | {"spark": settings["spark"] | {"conf": conf}}))
-        for _ in range(2):  # an update that Swarm has given up is tried again, and quoted again
-            ran = bad.run("deploy")
-            assert ran.code == 1
-            assert ": task: non-zero exit (1)" in ran.err and "spark.worker.cleanup.interval" in ran.err
-            assert "`invoke deploy` again" in ran.err
-        cluster.ok("deploy")
-
-    def test_a_deploy_that_runs_out_of_time_says_what_is_missing_and_how_to_go_on(self, cluster: Cluster) -> None:
-        short = Cluster(cluster.hosts.parent / "short.yml", cluster.name)
-        short.hosts.write_text(cluster.hosts.read_text() + "timeouts: {deploy: 5s}\n")
-        cluster.ok("down")
-        ran = short.run("deploy")
-        assert ran.code == 4
-        assert "timed out after 5 s" in ran.err and "`invoke deploy` again" in ran.err
-        cluster.ok("deploy")
-
-
 class Ending(Storage):
     """Stops, failures, and the end of the data."""
 
@@ -1100,82 +878,3 @@ class TestHdfs(Ending, Redeployed, Interrupted, Programs, Notebooks, Doors, Begi
     def test_the_word_of_another_storage_is_refused(self, cluster: Cluster) -> None:
         ran = cluster.run("init-qfs")
         assert ran.code == 2 and "init-storage" in ran.err
-
-
-class SharedDirectory:
-    """A directory that all nodes share: the smoke test that runs everywhere."""
-
-    def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster, kept: Kept) -> None:
-        on_node(2, "sh", "-c", "echo '{ no json' > /etc/docker/daemon.json")
-        ran = shared.run("prep", "--json")
-        assert (ran.code, ran.states()["node2"]) == (1, "failed")
-        assert on_node(2, "cat", "/etc/docker/daemon.json") == "{ no json\n"
-        settings = {"log-opts": {"max-size": "7m"}}
-        on_node(2, "sh", "-c", f"echo '{json.dumps(settings)}' > /etc/docker/daemon.json")
-        shared.ok("prep")
-        kept.seed("/mnt/data/plain")
-        entry = {"insecure-registries": [f"{load_config(shared.hosts).manager.advertise}:5001"]}
-        assert json.loads(on_node(2, "cat", "/etc/docker/daemon.json")) == settings | entry
-
-    def test_up_brings_the_cluster_to_work_through_a_registry_without_tls(self, shared: Cluster) -> None:
-        shared.ok("up", "--json", timeout_s=2400)
-        assert not any(stage["changed"] for stage in shared.ok("up", "--json").json["stages"])
-        found = shared.ok("status", "--json").json
-        assert found["storage"] == {"kind": "shared"}
-        assert found["spark"]["workers_alive"] == 3
-
-    def test_a_browser_with_the_token_runs_a_notebook(self, shared: Cluster) -> None:
-        if reason := why_not():
-            pytest.skip(reason)
-        jupyter = Jupyter.of(shared.ok("token", "--json").json["url"])
-        jupyter.copy_with("pandas_udf.ipynb", "browser.ipynb", "ROWS = 50_000\nGROUPS = 3")
-        try:
-            with browser() as page:
-                result = jupyter.run_all(page, "browser.ipynb", ROOT / "results" / "browser.png", timeout_s=600)
-        finally:
-            jupyter.close("browser.ipynb")
-        assert (result["rows"], result["groups"], result["faults"]) == (50_000, 3, [])
-
-    def test_without_the_token_jupyter_shows_nothing(self, shared: Cluster) -> None:
-        jupyter = Jupyter.of(shared.ok("token", "--json").json["url"])
-        with pytest.raises(requests.HTTPError, match="403"):
-            Jupyter(jupyter.url, "wrong").api("GET", "contents")
-
-    def test_the_notebook_counts_primes(self, shared: Cluster) -> None:
-        result = shared.ok("notebook", "primes", "--max-value", "100000", "--json").json["result"]
-        assert (result["count"], result["matches"]) == (9592, True)
-        assert result["path"].startswith("file:///data/shared/")
-        assert result["local_share"] is None
-
-    def test_a_table_has_all_its_rows_for_every_program_whoever_wrote_it(self, shared: Cluster) -> None:
-        table_twice_and_at_once(shared, shared.hosts.parent)
-
-    def test_a_path_of_each_machine_is_refused(self, shared: Cluster) -> None:
-        ran = shared.run("shell", stdin="spark.range(10).write.parquet('/tmp/nowhere')\n")
-        assert ran.code == 1 and "is another directory here than on the driver's machine" in ran.err
-
-    def test_the_csv_notebook_finds_every_broken_line(self, shared: Cluster) -> None:
-        result = run_small(shared, "csv_to_sql")
-        assert (result["rows"], result["broken"]) == (3 * 1439, 3)
-
-    def test_files_go_to_the_storage_and_back(self, shared: Cluster) -> None:
-        files_there_and_back(shared)
-        shared.ok("rm", "/tmp/files", "--recursive", "--yes")
-
-    def test_verify_claims_nothing_of_storage_without_places(self, shared: Cluster) -> None:
-        small = ("verify", "--mib", "8", "--files", "2", "--reads", "1", "--json")
-        assert shared.ok(*small).json["verdict"]["state"] == "no locality"
-        assert shared.run(*small, "--max-remote", "0.05").code == 1
-
-
-class TestShared(Redeployed, SharedDirectory):
-    """The shared directory's life."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def cluster(cls, shared: Cluster) -> Cluster:
-        return shared
-
-    def test_down_leaves_the_files(self, shared: Cluster) -> None:
-        shared.ok("down")
-        assert on_node(1, "find", "/mnt/shared", "-name", "*.parquet") != ""

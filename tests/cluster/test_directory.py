@@ -1,0 +1,119 @@
+"""The life of a cluster whose storage is a shared directory, on two container machines of its own.
+
+The tests stand on each other, in the order in which they are written.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import requests
+
+from sparkqfs.config.loading import load_config
+from tests.cluster.browser import browser, why_not
+from tests.cluster.jupyter_page import Jupyter
+from tests.cluster.kept import Kept
+from tests.cluster.life import (
+    Cluster,
+    Redeployed,
+    files_there_and_back,
+    on_node,
+    run_small,
+    table_twice_and_at_once,
+    with_storage,
+)
+from tests.paths import ROOT
+
+pytestmark = pytest.mark.cluster
+
+NODES = 2
+KEPT = "directory"
+"""Of the volumes that stay."""
+
+
+@pytest.fixture(scope="module")
+def shared(machines: Path) -> Cluster:
+    """Its registry is without TLS; name, directories and port are not what they are by default."""
+    more = {"cluster": "plain", "data_dir": "/mnt/data/plain", "registry": {"port": 5001, "tls": False}}
+    return Cluster(with_storage(machines, "shared", **more), "plain")
+
+
+class SharedDirectory:
+    """A directory that all nodes share: the smoke test that runs everywhere."""
+
+    def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster, kept: Kept) -> None:
+        on_node(2, "sh", "-c", "echo '{ no json' > /etc/docker/daemon.json")
+        ran = shared.run("prep", "--json")
+        assert (ran.code, ran.states()["node2"]) == (1, "failed")
+        assert on_node(2, "cat", "/etc/docker/daemon.json") == "{ no json\n"
+        settings = {"log-opts": {"max-size": "7m"}}
+        on_node(2, "sh", "-c", f"echo '{json.dumps(settings)}' > /etc/docker/daemon.json")
+        shared.ok("prep")
+        kept.seed("/mnt/data/plain")
+        entry = {"insecure-registries": [f"{load_config(shared.hosts).manager.advertise}:5001"]}
+        assert json.loads(on_node(2, "cat", "/etc/docker/daemon.json")) == settings | entry
+
+    def test_up_brings_the_cluster_to_work_through_a_registry_without_tls(self, shared: Cluster) -> None:
+        shared.ok("up", "--json", timeout_s=2400)
+        assert not any(stage["changed"] for stage in shared.ok("up", "--json").json["stages"])
+        found = shared.ok("status", "--json").json
+        assert found["storage"] == {"kind": "shared"}
+        assert found["spark"]["workers_alive"] == NODES
+
+    def test_a_browser_with_the_token_runs_a_notebook(self, shared: Cluster) -> None:
+        if reason := why_not():
+            pytest.skip(reason)
+        jupyter = Jupyter.of(shared.ok("token", "--json").json["url"])
+        jupyter.copy_with("pandas_udf.ipynb", "browser.ipynb", "ROWS = 50_000\nGROUPS = 3")
+        try:
+            with browser() as page:
+                result = jupyter.run_all(page, "browser.ipynb", ROOT / "results" / "browser.png", timeout_s=600)
+        finally:
+            jupyter.close("browser.ipynb")
+        assert (result["rows"], result["groups"], result["faults"]) == (50_000, 3, [])
+
+    def test_without_the_token_jupyter_shows_nothing(self, shared: Cluster) -> None:
+        jupyter = Jupyter.of(shared.ok("token", "--json").json["url"])
+        with pytest.raises(requests.HTTPError, match="403"):
+            Jupyter(jupyter.url, "wrong").api("GET", "contents")
+
+    def test_the_notebook_counts_primes(self, shared: Cluster) -> None:
+        result = shared.ok("notebook", "primes", "--max-value", "100000", "--json").json["result"]
+        assert (result["count"], result["matches"]) == (9592, True)
+        assert result["path"].startswith("file:///data/shared/")
+        assert result["local_share"] is None
+
+    def test_a_table_has_all_its_rows_for_every_program_whoever_wrote_it(self, shared: Cluster) -> None:
+        table_twice_and_at_once(shared, shared.hosts.parent)
+
+    def test_a_path_of_each_machine_is_refused(self, shared: Cluster) -> None:
+        ran = shared.run("shell", stdin="spark.range(10).write.parquet('/tmp/nowhere')\n")
+        assert ran.code == 1 and "is another directory here than on the driver's machine" in ran.err
+
+    def test_the_csv_notebook_finds_every_broken_line(self, shared: Cluster) -> None:
+        result = run_small(shared, "csv_to_sql")
+        assert (result["rows"], result["broken"]) == (3 * 1439, 3)
+
+    def test_files_go_to_the_storage_and_back(self, shared: Cluster) -> None:
+        files_there_and_back(shared)
+        shared.ok("rm", "/tmp/files", "--recursive", "--yes")
+
+    def test_verify_claims_nothing_of_storage_without_places(self, shared: Cluster) -> None:
+        small = ("verify", "--mib", "8", "--files", "2", "--reads", "1", "--json")
+        assert shared.ok(*small).json["verdict"]["state"] == "no locality"
+        assert shared.run(*small, "--max-remote", "0.05").code == 1
+
+
+class TestShared(Redeployed, SharedDirectory):
+    """The shared directory's life."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def cluster(cls, shared: Cluster) -> Cluster:
+        return shared
+
+    def test_down_leaves_the_files(self, shared: Cluster) -> None:
+        shared.ok("down")
+        assert on_node(1, "find", "/mnt/shared", "-name", "*.parquet") != ""
