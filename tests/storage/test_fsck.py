@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from sparkqfs.jobs.watching import fsck
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.storage.hdfs import Hdfs
 from sparkqfs.plan.storage.qfs import Qfs
+from sparkqfs_runtime import trash
 from sparkqfs_runtime.fsck import qfs as checker
 from tests.doubles.servers import engine_machine, serve
 from tests.doubles.stack_pages import SERVICES, engine_of
@@ -208,3 +211,18 @@ def read_file(hdfs: HdfsCluster, path: str) -> None:
     """A read that fails makes the client report the block."""
     argv = hdfs.java("org.apache.hadoop.fs.FsShell", "-Ddfs.client.max.block.acquire.failures=0", "-cat", path)
     subprocess.run(argv, check=False, capture_output=True, timeout=120)
+
+
+def test_what_qfs_own_tool_removed_is_gone_after_eight_days(qfs: QfsCluster) -> None:
+    home, day = f"/user/{getpass.getuser()}", timedelta(days=1)
+    qfs.run("-mkdir", "/user", home, f"{home}/a dir")
+    put(qfs, f"{home}/a dir/file".encode(), 1)
+    qfs.run("-rm", f"{home}/a dir/file")
+    now = datetime.now(UTC)
+    said: list[str] = []
+    for days in (0, 1, 6):
+        trash.empty_all(qfs.run, now + days * day, said.append)
+        assert "a dir/file" in qfs.run("-lsr", f"{home}/.Trash"), f"after {days} days"
+    trash.empty_all(qfs.run, now + 8 * day, said.append)
+    assert [text.partition(":")[0] for text in said] == [f"removed {home}/.Trash/{now:%y%m%d%H%M}"]
+    assert qfs.run("-lsr", f"{home}/.Trash") == ""

@@ -56,13 +56,17 @@ def metaserver(setup: Setup, key: Callable[[], str], *options: str) -> Daemon:
 
 
 def qfs_master(setup: Setup) -> list[Daemon]:
-    """The metaserver and its web UI."""
+    """The metaserver, its web UI, and what empties the trash of QFS's tools."""
     check_markers(setup, (setup.data,))
     check_metadata(setup)
     setup.environ["NODE_IP"] = own_address()
     master = metaserver(setup, lambda: cluster_key(setup))
     web = render(setup, "webui.conf", {"UI_PORT": lambda: ui_port(setup, topology.QFS_UI_PORT)})
-    return [master, Daemon("QFS web UI", (python(), "-u", str(PROGRAMS / "webui_guard.py"), str(web)))]
+    return [
+        master,
+        Daemon("QFS web UI", (python(), "-u", str(PROGRAMS / "webui_guard.py"), str(web))),
+        Daemon("trash", (python(), "-I", str(PROGRAMS / "trash")), is_needed=False),
+    ]
 
 
 def scrub(setup: Setup, address: str, dirs: tuple[Path, ...]) -> list[Daemon]:
