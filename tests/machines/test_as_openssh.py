@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -110,10 +111,21 @@ def ours(client: NodeClient | ClusterError, world: World, home: Path, ports: dic
         end, problems = ended(error), error.problems
     finally:
         client.close()
-    tried = re.findall(
-        r"(?m)^(?:Failed|Accepted) publickey for .* port (\d+) ssh2: \S+ (SHA256:\S+)", "".join(world.logged(before))
-    )
+    said = said_of(mine, world, before)
+    tried = re.findall(r"(?m)^(?:Failed|Accepted) publickey for .* port (\d+) ssh2: \S+ (SHA256:\S+)", said)
     return Seen(end, tuple(key for port, key in tried if int(port) in mine), known_files(home), problems=problems)
+
+
+def said_of(ports: list[int], world: World, since: list[int]) -> str:
+    """What the machines log of connections, to their last word: it may come after the answer that a client has."""
+    last = r"(?m)^(?:Accepted|Disconnect\w+|Connection (?:closed|reset)|Received disconnect)\b.* port %d\b"
+    end = time.monotonic() + 10
+    while True:
+        said = "".join(world.logged(since))
+        heard = [port for port in ports if re.search(rf"port {port}\b", said)]
+        if all(re.search(last % port, said) for port in heard) or time.monotonic() > end:
+            return said
+        time.sleep(0.05)
 
 
 def ended(error: ClusterError) -> str:

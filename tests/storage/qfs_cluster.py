@@ -128,6 +128,11 @@ class QfsCluster:
         """With what it has written."""
         self.start("meta", str(self.qfs_home / "bin" / "metaserver"), self.home / "meta.prp")
 
+    def configure(self, text: str) -> None:
+        """The metaserver's settings from now on; it takes some of them while it runs."""
+        (self.home / "meta.prp").write_text(text)
+        self.processes["meta"].send_signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """All daemons at once, by force."""
         for process in self.processes.values():
