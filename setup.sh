@@ -126,11 +126,14 @@ setup_test_programs() {
   if grep -qs '^ID=debian$' /etc/os-release; then
     command -v chromium >/dev/null 2>&1 && command -v chromedriver >/dev/null 2>&1 || browser=(chromium chromium-driver)
   fi
-  if [ $((${#wanted[@]} + ${#browser[@]})) = 0 ] || ! as_root_on_debian; then return 0; fi
-  echo "installing ${wanted[*]} ${browser[*]}" >&2
+  # Login shells that machines may have: by themselves too, as a system may lack one of them.
+  local shells=() shell
+  for shell in zsh fish tcsh ksh mksh; do command -v "$shell" >/dev/null 2>&1 || shells+=("$shell"); done
+  if [ $((${#wanted[@]} + ${#browser[@]} + ${#shells[@]})) = 0 ] || ! as_root_on_debian; then return 0; fi
+  echo "installing ${wanted[*]} ${browser[*]} ${shells[*]}" >&2
   apt-get update -qq || return 1
   local part rc=0
-  for part in "${wanted[*]}" "${browser[*]}"; do
+  for part in "${wanted[*]}" "${browser[*]}" "${shells[@]}"; do
     [ -n "$part" ] || continue
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $part >/dev/null || rc=1

@@ -57,7 +57,7 @@ def complaint(channel: paramiko.Channel) -> str:
         while block := channel.recv_stderr(65536):
             said += block
     lines = [line.strip() for line in said.decode(errors="replace").splitlines()]
-    return "; ".join(line for line in lines if line and not line.startswith("sparkqfs-pid"))
+    return "; ".join(line for line in lines if line)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import paramiko
 
-from sparkqfs.clients.ssh import PID_LINE, NodeClient, Output
+from sparkqfs.clients.ssh import NodeClient, Output
 from sparkqfs.errors import ClusterError, ExitCode, Problem
 
 BROKEN = (OSError, EOFError, paramiko.SSHException)
@@ -75,7 +75,7 @@ class NodePipe:
             time.sleep(0.02)
         self._take_errors()
         lines = self._errors.decode(errors="replace").strip().splitlines()
-        return "\n".join(line for line in lines[-6:] if not line.startswith(PID_LINE.decode()))
+        return "\n".join(lines[-6:])
 
     def close(self, *, at_once: bool = False) -> None:
         """The program sees the end of its input, and nobody waits for its own end anyway."""
@@ -193,5 +193,4 @@ class _Ends:
     def text(self) -> str:
         """What is known one second after the end."""
         self._thread.join(1.0)
-        lines = self._kept.decode(errors="replace").splitlines()
-        return "\n".join(line for line in lines if not line.startswith(PID_LINE.decode()))
+        return "\n".join(self._kept.decode(errors="replace").splitlines())

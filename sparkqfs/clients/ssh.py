@@ -13,14 +13,16 @@ import paramiko
 from fabric import Connection
 
 from sparkqfs.clients.login import close_connection, open_connection, unreachable, way_to
+from sparkqfs.clients.login_shell import BROKEN, LoginShell
 from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.clients.wait import in_time
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError, UnreachableError
 
-PID_LINE = b"sparkqfs-pid "
 FORBIDDEN = 1
 """RFC 4254: a channel that is administratively prohibited."""
+STARTS = 3
+"""A login shell may take so many times `timeouts.connect` before our program begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class NodeClient:
         self._connection: Connection | None = None
         self._readers: list[_Reader] = []
         self._sudo_asks: bool | None = None
+        self._shell = LoginShell(node.name, STARTS * config.timeouts.connect_s)
         self.refusal: Problem | None = None
         """Why nothing more is begun there; what runs goes on."""
 
@@ -99,63 +102,55 @@ class NodeClient:
     def cancel(self) -> None:
         """Kill what is still running there (Ctrl-C), then close."""
         readers = list(self._readers)
-        deadline = time.monotonic() + 1.0
-        while any(reader.pid == 0 for reader in readers) and time.monotonic() < deadline:
-            time.sleep(0.02)
         self._kill(*(reader.pid for reader in readers))
         self.close()
 
     def _kill(self, *pids: int) -> None:
         """End these process groups over a channel of its own; what else runs on the machine goes on."""
-        groups = " ".join(f"-{pid}" for pid in pids if pid > 0)
+        groups = [f"-{pid}" for pid in pids if pid > 0]
         if self._connection is None or not groups:
             return
         password = self._sudo_password if self._sudo_asks else None
-        sudo = "sudo -n -- " if password is None else "sudo -k -S -p '' -- "
-        prefix = "" if self._connection.user == "root" else sudo
-        with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
-            channel = self._connection.transport.open_session(timeout=3)
-            _exec(channel, f"{prefix}kill -TERM -- {groups}", 3.0)
-            if prefix and password is not None:
+        command = self._as_root(self._connection, ["sh", "-c", 'kill -s TERM -- "$@"', "sh", *groups], password)
+        limit = KILL_S + 2 * self._shell.start_s
+        with contextlib.suppress(ClusterError, *BROKEN):
+            channel = self._shell.start(self._connection.transport, command, limit_s=limit)
+            if password is not None and command[0] == "sudo":
                 channel.sendall(password.encode() + b"\n")
-            channel.status_event.wait(3)
+            channel.status_event.wait(limit)
             channel.close()
 
     # -- channels ---------------------------------------------------------------------------------------------------
 
     def exec_channel(self, argv: Sequence[str], *, window_bytes: int | None = None) -> paramiko.Channel:
-        """A channel that runs `argv` as root, its pid on the first line of stderr. For byte streams.
+        """A channel on which `argv` runs as root: nothing of what the login shell prints is on it. For byte streams.
 
-        So many bytes may be on their way to us; paramiko's own number without.
+        So many bytes may be on their way to us; paramiko's own number without. Raises `ClusterError` naming the login
+        shell that does not get to our program.
         """
         connection = self.open()
-        command = shlex.join(argv)
-        first = b""
-        if self.needs_sudo:
-            try:
-                password = self._sudo_password if self._asks_for_password(connection) else None
-            except (OSError, paramiko.SSHException, EOFError) as error:
-                raise self._unreachable(error) from error
-            command = f"sudo {'-n' if password is None else '-k -S'} -p '' -- {command}"
-            if password is not None:
-                first = password.encode() + b"\n"
         try:
-            limit = self._config.timeouts.connect_s
-            channel: paramiko.Channel = connection.transport.open_session(window_size=window_bytes, timeout=limit)
-            _exec(channel, f"echo sparkqfs-pid $$ >&2; exec {command}", self._config.timeouts.connect_s)
-            if first:
-                channel.sendall(first)
-        except (OSError, paramiko.SSHException, EOFError) as error:
+            is_root = connection.user == "root"
+            password = None if is_root or not self._asks_for_password(connection) else self._sudo_password
+            command = self._as_root(connection, argv, password)
+            channel = self._shell.start(connection.transport, command, window_bytes=window_bytes)
+            if password is not None:
+                channel.sendall(password.encode() + b"\n")
+        except BROKEN as error:
             raise self._unreachable(error) from error
         return channel
+
+    def _as_root(self, connection: Connection, argv: Sequence[str], password: str | None) -> list[str]:
+        if connection.user == "root":
+            return list(argv)
+        return ["sudo", *(("-n",) if password is None else ("-k", "-S")), "-p", "", "--", *argv]
 
     def _asks_for_password(self, connection: Connection) -> bool:
         """Asked once: a password that sudo does not read would be read by the command."""
         if self._sudo_password is None:
             return False
         if self._sudo_asks is None:
-            channel = connection.transport.open_session(timeout=self._config.timeouts.connect_s)
-            _exec(channel, "sudo -k -n true", self._config.timeouts.connect_s)
+            channel = self._shell.start(connection.transport, ["sudo", "-k", "-n", "true"])
             answered = channel.status_event.wait(self._config.timeouts.connect_s)
             self._sudo_asks = not answered or channel.recv_exit_status() != 0
             channel.close()
@@ -198,6 +193,7 @@ class NodeClient:
         limit = timeout_s if timeout_s is not None else self._config.timeouts.command_s
         channel = self.exec_channel(argv)
         reader = _Reader(channel, on_line)
+        reader.pid = self._shell.group(channel)
         self._readers.append(reader)
         feeder = threading.Thread(target=_feed, args=(channel, stdin, not attend), daemon=True)
         feeder.start()
@@ -206,7 +202,6 @@ class NodeClient:
             finished = reader.read_to_end(limit)
         finally:
             if not finished:  # the time limit, or Ctrl-C
-                reader.wait_for_pid(1.0)
                 self._kill(reader.pid)
             self._readers.remove(reader)
             if finished:
@@ -236,6 +231,10 @@ class NodeClient:
         )
 
 
+KILL_S = 3.0
+QUIET_S = 1.0
+_ASKING = threading.Lock()
+"""paramiko takes the next answer for that of its last question."""
 SUDO_HINT = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user or the node's user"
 
 
@@ -243,17 +242,6 @@ def is_forbidden(error: BaseException) -> bool:
     """True for a TCP channel that sshd's own settings forbid."""
     cause = error.__cause__
     return isinstance(cause, paramiko.ChannelException) and cause.code == FORBIDDEN
-
-
-def _exec(channel: paramiko.Channel, command: str, timeout_s: float) -> None:
-    """Start a command; paramiko itself would wait for ever for a machine that does not answer."""
-    timer = threading.Timer(timeout_s, channel.close)
-    timer.daemon = True
-    timer.start()
-    try:
-        channel.exec_command(command)
-    finally:
-        timer.cancel()
 
 
 def whole(script: str) -> str:
@@ -287,6 +275,7 @@ class _Reader:
         self._err = b""
         self._err_kept: list[str] = []
         self.pid = 0
+        """The process group of the program; 0 where it is not known."""
         self.exit_code = -1
 
     @property
@@ -304,9 +293,6 @@ class _Reader:
             self._take_error_line(line)
 
     def _take_error_line(self, line: bytes) -> None:
-        if self.pid == 0 and line.startswith(PID_LINE):
-            self.pid = int(line[len(PID_LINE) :])
-            return
         text = line.decode(errors="replace")
         self._err_kept.append(text)
         if self._on_line is not None:
@@ -323,25 +309,34 @@ class _Reader:
             found = True
         return found
 
-    def wait_for_pid(self, timeout_s: float) -> None:
-        """A command that was only just started has not said its pid yet."""
-        deadline = time.monotonic() + timeout_s
-        while self.pid == 0 and time.monotonic() < deadline and not self._channel.closed:
-            if not self._drain():
-                time.sleep(0.02)
+    def _is_all(self, quiet_since: float) -> bool:
+        """Whether a program that has ended has said all, although its output is still open: a process that start-up
+        files left behind may hold it. sshd answers after what it has read from there; twice, as it may be reading.
+        """
+        if time.monotonic() - quiet_since < QUIET_S:
+            return False
+        for _ in range(2):
+            with _ASKING:
+                self._channel.get_transport().global_request("keepalive@openssh.com", wait=True)
+            if self._drain():
+                return False
+        return True
 
     def read_to_end(self, timeout_s: float) -> bool:
         """False when the deadline passed first."""
-        deadline = time.monotonic() + timeout_s
+        quiet_since = time.monotonic()
+        deadline = quiet_since + timeout_s
         channel = self._channel
         while True:
             ended = (channel.exit_status_ready() and channel.eof_received) or channel.closed
-            if not self._drain():
-                if ended:
-                    break
-                if time.monotonic() > deadline:
-                    return False
-                time.sleep(0.01)
+            if self._drain():
+                quiet_since = time.monotonic()
+                continue
+            if ended or (channel.exit_status_ready() and self._is_all(quiet_since)):
+                break
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
         if self._err:
             self._take_error_line(self._err)
         self.exit_code = channel.recv_exit_status() if channel.exit_status_ready() else -1

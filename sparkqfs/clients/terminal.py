@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 import paramiko
 
 PIECE = 65536
-_PID_LINE = b"sparkqfs-pid "
 
 
 def size() -> tuple[int, int]:
@@ -75,7 +74,6 @@ def talk(channel: paramiko.Channel, output: Callable[[str, bytes], None]) -> int
                 break
         while not channel.closed and (data := channel.recv(PIECE)):
             output("stdout", data)
-    lines = [line for line in errors.splitlines() if not line.startswith(_PID_LINE)]
-    if lines:
-        output("stderr", b"\n".join(lines) + b"\n")
+    if errors:
+        output("stderr", b"\n".join(errors.splitlines()) + b"\n")
     return channel.recv_exit_status() if channel.exit_status_ready() else None
