@@ -79,7 +79,7 @@ def _with_tables(session: Session, taken: Taken, folder: Path) -> Taken:
     taken.tables = tables_of(read_index(folder / METADATA))
     if taken.tables is None and session.config.has_metastore:
         runs = any(task.service == topology.METASTORE for task in running_tasks(session))
-        why = "the metastore has made no copy of it" if runs else "the metastore does not run"
+        why = "no copy of it was found" if runs else "the metastore does not run"
         taken.lacks.append(f"no catalogue of tables: {why}")
     return taken
 
