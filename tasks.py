@@ -32,6 +32,7 @@ ns = Collection(
     submitting.submit,
     programs.shell,
     programs.apps,
+    programs.tables,
     programs.kill,
     watching.logs,
     cluster.down,

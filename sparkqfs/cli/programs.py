@@ -72,6 +72,26 @@ def app_logs(given: Flags, application: str, tail: int = 50, follow: bool = Fals
     run("app.logs", job, given)
 
 
+@cluster_task(
+    "dry_run",
+    iterable=["adopt"],
+    help={
+        "adopt": "give a name to this directory of the warehouse, or to `all` without one; more than one allowed",
+        "sizes": "ask the storage how large each table is",
+        "timeout": "seconds",
+    },
+)
+def tables(given: Flags, adopt: list[str] | None = None, sizes: bool = False, timeout: int = 3600) -> None:
+    """Tables by name, with what is known of them, and directories of the warehouse that have no name."""
+
+    def job(session: Session) -> JobResult:
+        from sparkqfs.jobs.programs import tables
+
+        return tables.run(session, adopt=tuple(adopt or ()), sizes=sizes, timeout_s=timeout)
+
+    run("tables", job, given)
+
+
 @cluster_task("dry_run", "yes")
 def token(given: Flags) -> None:
     """Show the Jupyter token and the address to click."""

@@ -11,6 +11,8 @@ WAREHOUSE = "/warehouse"
 """On the storage: files of the tables that have no place of their own; plan/storage/*.py make it."""
 TARGET = PurePosixPath("/data/metastore")
 """Where the metastore's container has it."""
+FOLDER_VARIABLE = "SPARKQFS_CATALOGUE"
+"""Names TARGET to programs that look for copies."""
 
 
 def directories(config: ClusterConfig) -> tuple[str, str]:
@@ -24,5 +26,10 @@ def place(config: ClusterConfig) -> PurePosixPath:
 
 
 def mount(config: ClusterConfig) -> dict[str, object]:
-    """For the metastore's container alone."""
+    """For the metastore's container, which alone writes there."""
     return {"type": "bind", "source": str(place(config)), "target": str(TARGET)}
+
+
+def copies_mount(config: ClusterConfig) -> dict[str, object]:
+    """For the storage's master, which sends the metastore's copies to those who keep them."""
+    return {**mount(config), "read_only": True}

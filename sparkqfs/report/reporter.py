@@ -104,7 +104,9 @@ def _copy(copy: Mapping[str, Any]) -> str:
     age = "not yet" if copy["age_s"] is None else f"{copy['age_s']:.0f} s ago"
     seen = copy.get("verified")
     checked = "" if seen is None else f", {'whole' if seen['ok'] else 'DAMAGED'} {about(seen['age_s'])} ago"
-    return f"{copy['node']} ({age}{checked})"
+    names = copy.get("catalogue")
+    kept = "not yet" if names and not names["is_kept"] else f"{about(names['age_s'])} ago" if names else ""
+    return f"{copy['node']} ({age}{checked}{f', tables {kept}' if kept else ''})"
 
 
 def may_show_colours(stream: IO[str] | None) -> bool:

@@ -59,6 +59,7 @@ def a_task(service: str, node: str = "node1", **more: Any) -> TaskFact:
 def a_copy(node: str, **more: Any) -> dict[str, Any]:
     """What the storage's master says of a copy of its metadata that is fresh."""
     values: dict[str, Any] = {"age_s": 1.0, "up_s": 500.0, "bytes": 9000, "history": 1, "verdict": "continues"}
+    values["catalogue"] = {"age_s": 4.0, "is_kept": True, "error": ""}
     values["verified"] = {"age_s": 7200.0, "depth": 1, "ok": True, "damaged": []}
     return {"node": node, "mark": "", "error": "", **values, **more}
 

@@ -24,7 +24,7 @@ from sparkqfs.jobs.cluster import deploy, down, images, new, prep, restore, rest
 from sparkqfs.jobs.files import copy
 from sparkqfs.jobs.files import tasks as files
 from sparkqfs.jobs.measuring import bench, verify
-from sparkqfs.jobs.programs import apps, compute, shell, submit
+from sparkqfs.jobs.programs import apps, compute, shell, submit, tables
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import aside, backup, backup_list, backup_store, backup_verify, file_system
 from sparkqfs.jobs.storage.backup_names import Difference
@@ -157,6 +157,32 @@ def _app_logs(place: Place) -> JobResult:
 def _follow(place: Place) -> JobResult:
     manager = _running(place)
     return apps.follow(manager.session, next(manager.apps.iterdir()).name, output=lambda _stream, _data: None)
+
+
+CATALOGUE = {
+    "schema": 1,
+    "databases": [{"name": "default", "owner": "spark", "location": "file:///warehouse"}],
+    "tables": [
+        {
+            **{"database": "default", "name": "books", "type": "MANAGED_TABLE", "owner": "spark", "created": "7"},
+            **{"location": "file:/warehouse/books", "provider": "parquet", "version": "4.1.0", "bytes": "100"},
+            **{"rows": None, "input_format": None},
+        }
+    ],
+    "partitions": [{"database": "default", "name": "books", "count": "2"}],
+}
+
+
+def _tables(place: Place, *adopt: str) -> JobResult:
+    world = place.storage()
+    for name in ("books", "old", "odd"):
+        (place.folder / "storage" / "warehouse" / name).mkdir(parents=True)
+    rows = [{"format": "parquet", "partitions": 0}, {"why": "no files of a table are in it"}]
+    answers = {"metastore": json.dumps(CATALOGUE), "jupyter-server": json.dumps(rows)}
+    place.patch.setattr(tables, "places", lambda _session: world.places)
+    place.patch.setattr(tables, "access", lambda _session, _timeout_s: world.access())
+    place.patch.setattr(tables, "exec_in", lambda _session, service, *_args, **_more: answers[service])
+    return tables.run(place.session(), adopt=adopt, sizes=True, timeout_s=60)
 
 
 def _token(place: Place) -> JobResult:
@@ -461,6 +487,7 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
         "well": lambda place: new.look(place.session()),
     },
     "notebook": {"done": _notebook},
+    "tables": {"listed": _tables, "adopted": lambda place: _tables(place, "all")},
     "plan": {"planned": _plan},
     "prep": {"planned": lambda place: prep.run(place.session(a_fresh_node("node2"), dry_run=True))},
     "purge": {

@@ -26,8 +26,22 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, image: str, source: str, *words: str) -> subprocess.CompletedProcess[str]:
-    argv = ("sh", "-c", THROW_AWAY_SCRIPT, "sh", "spark", image, "6700:6700", "60", "256", source, "/data/qfs", *words)
+def run(folder: Path, image: str, source: str, *words: str, names: str = "") -> subprocess.CompletedProcess[str]:
+    argv = (
+        "sh",
+        "-c",
+        THROW_AWAY_SCRIPT,
+        "sh",
+        "spark",
+        image,
+        "6700:6700",
+        "60",
+        "256",
+        source,
+        "/data/qfs",
+        names,
+        *words,
+    )
     path = {"PATH": f"{folder}:/usr/bin:/bin"}
     return subprocess.run(argv, env=path, capture_output=True, text=True, check=False, timeout=30)
 
@@ -53,3 +67,11 @@ def test_an_image_of_another_version_does_where_this_ones_is_not_there(folder: P
     (folder / "docker").write_text(DOCKER.replace("worker-node", "other"))
     none = run(folder, "none", "", "x")
     assert none.returncode == 69 and "no image of cluster spark" in none.stderr
+
+
+def test_the_metastores_directory_is_read_only_there_and_its_place_is_told(folder: Path) -> None:
+    words = run(folder, "here:1", str(folder), "metadata-state", names=str(folder)).stdout.splitlines()
+    assert f"{folder}:/data/metastore:ro" in words and f"{folder}:/data/qfs:ro" in words
+    assert words[words.index("-e") + 1] == "SPARKQFS_CATALOGUE=/data/metastore"
+    missing = run(folder, "here:1", str(folder), "metadata-state", names=f"{folder}/nothing").stdout
+    assert "/data/metastore" not in missing, "a cluster that never had a metastore has its backups too"

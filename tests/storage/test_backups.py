@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tarfile
 import tempfile
 import threading
+import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -34,17 +38,22 @@ from tests.builders.clusters import a_cluster, a_node_config
 from tests.doubles.servers import closed_port, engine_machine, serve
 from tests.doubles.stack_pages import SERVICES, engine_of
 from tests.paths import PROGRAMS
+from tests.runtime.real_metastore import make_spark_home
 from tests.storage.qfs_cluster import QfsCluster
 from tests.storage.qfs_reader import unpack_qfs
 
 DOCKER = """
 case $1 in
-  exec) shift 6; exec "$@";;
+  exec) shift 6; exec env SPARKQFS_CATALOGUE={names} SPARKQFS_METASTORE_DIR={names} "$@";;
   image) exit 0;;
   run)
-    while [ "$1" != --entrypoint ]; do shift; done
+    names=
+    while [ "$1" != --entrypoint ]; do
+      case $1 in -e) names=SPARKQFS_CATALOGUE={names};; esac
+      shift
+    done
     shift 3
-    exec env QFS_HOME={qfs} LD_LIBRARY_PATH={qfs}/lib timeout "$@";;
+    exec env $names SPARK_HOME={spark} QFS_HOME={qfs} LD_LIBRARY_PATH={qfs}/lib timeout "$@";;
 esac
 exit 1
 """
@@ -57,6 +66,7 @@ class World:
 
     qfs: QfsCluster
     folder: Path
+    spark_home: Path
     services: tuple[str, ...] = (*SERVICES, "qfs-master")
 
     @property
@@ -66,7 +76,9 @@ class World:
     def session(self, do: Callable[[Session], JobResult]) -> JobResult:
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         with serve(engine_of(*self.services, address=ADDRESS)) as port, engine_machine(folder, port) as server:
-            (folder / "docker.sh").write_text(DOCKER.format(qfs=self.qfs.qfs_home))
+            (folder / "docker.sh").write_text(
+                DOCKER.format(qfs=self.qfs.qfs_home, names=self.names, spark=self.spark_home)
+            )
             node = a_node_config("node1", address="127.0.0.1", port=server.port, data_dirs=(PurePosixPath(self.disk),))
             storage = StorageConfig(kind="qfs", replication=1)
             config = server.cluster(folder / "known_hosts", storage=storage, nodes=(node,))
@@ -79,6 +91,11 @@ class World:
     @property
     def disk(self) -> Path:
         return self.folder / "disk"
+
+    @property
+    def names(self) -> Path:
+        """The metastore's directory."""
+        return self.disk / "metastore" / "qfs"
 
     def back_up(self) -> Path:
         made = self.session(lambda session: backup.run(session, to=str(self.place), timeout_s=60))
@@ -113,7 +130,28 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             patch.setattr(backup_streams, "PROGRAMS", str(folder))
             patch.setattr(backup_sources, "inside", lambda _layout: str(running.home))
             patch.setattr(Qfs, "check_port", running.client_port)
-            yield World(running, folder)
+            world = World(running, folder, make_spark_home(folder / "spark"))
+            make_catalogue_copy(world)
+            yield world
+
+
+def make_catalogue_copy(world: World) -> None:
+    """A real database of Derby without a table, as the metastore packs it."""
+    copies, database = world.names / "copies", world.folder / "catalogue"
+    copies.mkdir(parents=True)
+    environ = {**os.environ, "SPARK_HOME": str(world.spark_home)}
+    subprocess.run((str(PROGRAMS / "metastore"), "make", str(database)), env=environ, check=True, capture_output=True)
+    key = f"catalogue.{time.time() * 1000:013.0f}.zip"
+    with zipfile.ZipFile(copies / key, "w") as archive:
+        archive.writestr(
+            "catalogue.json",
+            json.dumps({"schema": 1, "at": time.time(), "databases": [], "tables": [], "partitions": []}),
+        )
+        for path in database.rglob("*"):
+            if path.is_file():
+                archive.write(path, f"files/{path.relative_to(database)}")
+    looked = {"schema": 1, "at": time.time() + 1e6, "copy": key, "error": ""}
+    (copies / "looked.json").write_text(json.dumps(looked))
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +176,30 @@ def test_a_backup_has_every_name_and_the_storage_opens_it(world: World, made: Pa
     assert json.loads((made / backups.VERIFIED).read_text())["depth"] == 3
     recovery = backup_store.open_backup(made).recovery
     assert recovery is not None and recovery.cluster_id == "the-cluster"
+    assert seen.document["tables"] == 0 and "0 tables by name" in seen.document["depths"][1]["text"]
+
+
+def test_a_catalogue_that_does_not_open_is_found_and_one_that_is_missing_is_told(world: World, made: Path) -> None:
+    bad = world.folder / "bad" / made.name
+    shutil.copytree(made, bad)
+    index, pieces = unpacked(bad)
+    key = next(one for one in pieces if one.startswith("catalogue."))
+    source, target = io.BytesIO(pieces[key]), io.BytesIO()
+    with zipfile.ZipFile(source) as archive, zipfile.ZipFile(target, "w") as changed:
+        for name in archive.namelist():
+            data = archive.read(name)
+            changed.writestr(name, os.urandom(len(data)) if name.startswith("files/seg0/c") else data)
+    packed(bad, index, {**pieces, key: target.getvalue()})
+    reseal(bad)
+    seen = world.verify(bad)
+    assert seen.exit_code == 1 and "the catalogue of tables does not open" in seen.problems[0].what
+    copies = world.names / "copies"
+    copies.rename(world.folder / "away")
+    lacking = world.session(lambda session: backup.run(session, to=str(world.place), timeout_s=60))
+    (world.folder / "away").rename(copies)
+    assert lacking.exit_code == 1 and "no catalogue of tables" in lacking.problems[0].what
+    document: Any = lacking.document
+    assert document["tables"] is None and world.verify(Path(str(document["backup"]))).exit_code == 0
 
 
 def test_how_the_storage_has_changed_since_is_told_and_is_no_error(world: World, made: Path) -> None:
@@ -181,7 +243,7 @@ def unpacked(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 def packed(path: Path, index: dict[str, Any], pieces: dict[str, bytes]) -> None:
-    kept = {key: index[key] for key in ("kind", "identity", "at", "operation")}
+    kept = {key: index[key] for key in ("kind", "identity", "at", "operation", "catalogue")}
     (path / METADATA).write_bytes(archive_of(pieces, kept))
     reseal(path)
 
@@ -307,6 +369,7 @@ def test_with_the_stack_down_the_managers_disk_is_read(world: World) -> None:
     path = replace(world, services=()).back_up()
     manifest = backup_store.open_backup(path).manifest
     assert manifest.metadata is not None and manifest.metadata.source == "disk"
+    assert backup.tables_in(path, manifest) is not None, "the names of tables are read from the disk too"
 
 
 def keep_copy(world: World) -> None:
@@ -322,6 +385,10 @@ def keep_copy(world: World) -> None:
         copy.append(piece.key, 0, body)
         if not piece.is_log:
             copy.finish(piece.key, len(body), hashlib.sha256(body).hexdigest())
+    names = next((world.names / "copies").glob("catalogue.*")).read_bytes()
+    key = next((world.names / "copies").glob("catalogue.*")).name
+    copy.append(key, 0, names)
+    copy.finish(key, len(names), hashlib.sha256(names).hexdigest())
     copy.sync()
 
 

@@ -68,6 +68,24 @@ def test_a_copy_whose_daily_check_has_found_damage_is_a_problem(ok: bool) -> Non
     assert ok or "is damaged: chkpt.1: its checksum is another one" in told(data)
 
 
+@pytest.mark.parametrize(
+    ("up_s", "names", "said"),
+    [
+        (5000.0, {"age_s": 299.0, "is_kept": True, "error": ""}, ""),
+        (5000.0, {"age_s": 7200.0, "is_kept": True, "error": "the disk is full"}, "is 2 h old: the disk is full"),
+        (5000.0, {"age_s": 7200.0, "is_kept": False, "error": ""}, "is missing for 2 h: no answer"),
+        (20.0, {"age_s": 7200.0, "is_kept": True, "error": ""}, ""),
+    ],
+    ids=["fresh", "old", "never", "the stack was down"],
+)
+def test_names_of_tables_that_are_not_copied_any_more_are_a_problem(
+    up_s: float, names: dict[str, Any], said: str
+) -> None:
+    problems = judged(memory(copies=[{**COPY, "up_s": up_s, "catalogue": names}, OTHER])).problems
+    assert [problem.node for problem in problems] == (["node2"] if said else [])
+    assert all(said in problem.what for problem in problems)
+
+
 def test_a_copy_that_is_not_kept_though_hosts_yml_says_so_is_a_problem_and_an_older_stack_makes_none() -> None:
     (problem,) = judged(memory(copies=[COPY])).problems
     assert (problem.node, problem.hint) == ("node3", "`invoke deploy`")

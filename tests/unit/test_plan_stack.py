@@ -400,13 +400,17 @@ def test_tables_are_on_the_storage_and_their_names_in_one_catalogue(kind: Storag
     assert lines["spark.hadoop.hive.metastore.uris"] == "thrift://metastore:9083"
 
 
-def test_the_catalogue_is_on_the_managers_disk_and_no_other_service_sees_it() -> None:
+def test_the_catalogue_is_on_the_managers_disk_and_only_the_storages_master_reads_it_too() -> None:
     found = services()
     metastore = found.pop("metastore")
     place = ("/mnt/data/metastore/qfs", "/data/metastore")
     assert [(v["source"], v["target"]) for v in metastore["volumes"] if v["type"] == "bind"] == [place]
     assert "node.labels.sparkqfs.node == node1" in metastore["deploy"]["placement"]["constraints"]
     assert "ports" not in metastore and metastore["image"] == IMAGES["spark-master"]
+    reader = found["qfs-master"]
+    sent = next(v for v in reader["volumes"] if v["source"] == place[0])
+    assert sent["read_only"] and reader["environment"]["SPARKQFS_CATALOGUE"] == sent["target"] == place[1]
+    reader["volumes"].remove(sent)
     mounted = [PurePosixPath(v["source"]) for one in found.values() for v in one["volumes"] if v["type"] == "bind"]
     assert mounted and not any(PurePosixPath(place[0]).is_relative_to(source) for source in mounted)
 
@@ -418,6 +422,7 @@ def test_the_catalogue_is_on_the_managers_disk_and_no_other_service_sees_it() ->
 def test_another_catalogue_of_the_users_stands_in_for_the_metastore(conf: tuple[str, str]) -> None:
     stack = build(a_cluster(spark=SparkConfig(conf=(conf,))))
     assert set(stack.services) == EVERYTHING - {"metastore"}
+    assert "SPARKQFS_CATALOGUE" not in services(a_cluster(spark=SparkConfig(conf=(conf,))))["qfs-master"]["environment"]
     assert [line for line in defaults(stack).splitlines() if line.startswith(conf[0])][-1].split() == list(conf)
 
 

@@ -201,6 +201,13 @@ def test_the_report_says_what_was_put_back_and_nothing_more_where_all_is_well() 
     assert (result.notes, result.exit_code, result.document["hosts_yml"]) == ((), 0, [])
 
 
+def test_the_report_says_whether_tables_have_their_names_back() -> None:
+    back = {"at": 1_800_000_000.0, "node": "node3"}
+    assert report(state={**back, "tables": 12}).result().notes == ("the names of 12 tables came with it",)
+    (note,) = report(state={**back, "tables": None}).result().notes
+    assert note.startswith("no catalogue of tables came with it")
+
+
 def test_the_report_lists_blocks_without_a_name_and_how_to_let_them_go() -> None:
     nameless = {f"12.{number}": 10 for number in range(12)}
     result = report(nameless=nameless, nameless_count=12, kept="20260131T120000Z").result()

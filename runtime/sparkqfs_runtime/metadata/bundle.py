@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from sparkqfs import durable
+from sparkqfs_runtime.metadata import catalogue
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.pieces import READ_BYTES
 from sparkqfs_runtime.metadata.states import MOST_NOTE, Part, State, StateError
-from sparkqfs_runtime.metadata.store import KEY
+from sparkqfs_runtime.metadata.store import KEY, is_log
 
 SCHEMA = 1
 INDEX = "state.json"
@@ -54,7 +55,20 @@ def index_of(state: State) -> dict[str, Any]:
         "passed_over": list(state.passed_over),
         "pieces": pieces,
         "notes": notes,
+        "catalogue": _catalogue(state),
     }
+
+
+def _catalogue(state: State) -> dict[str, Any] | None:
+    """What the copy of the catalogue of tables in a state is; `None` without one. Raises StateError, OSError."""
+    path = catalogue_in([(part.piece.key, part.piece.path) for part in state.parts])
+    if path is None:
+        return None
+    try:
+        found = catalogue.contents(path)
+    except catalogue.CatalogueError as error:
+        raise StateError(f"the catalogue of tables: {error}") from error
+    return {"at": float(found["at"]), "databases": len(found["databases"]), "tables": len(found["tables"])}
 
 
 def _bytes_of(part: Part) -> Iterator[bytes]:
@@ -115,7 +129,7 @@ def check_index(index: Any) -> dict[str, tuple[int, str]]:
         for folder, (key, size, digest) in rows:
             if not KEY.fullmatch(key) or not isinstance(size, int) or size < 0 or len(digest) != 64:
                 raise StateError(f"{INDEX} names what cannot be a file of the metadata")
-            if (folder == PIECES and KINDS[index["kind"]].is_log(key) is None) or (
+            if (folder == PIECES and is_log(KINDS[index["kind"]], key) is None) or (
                 folder == NOTES and size > MOST_NOTE
             ):
                 raise StateError(f"{INDEX}: {key} is nothing of {index['kind']}'s metadata")
@@ -168,11 +182,22 @@ def _take(source: IO[bytes], target: Path, wanted: str) -> None:
         raise StateError(f"{target.name} is damaged: its checksum is another one")
 
 
-def lay_out(stream: IO[bytes], top: Path, aside: str) -> dict[str, Any]:
+def catalogue_in(pieces: list[tuple[str, Path]]) -> Path | None:
+    """The copy of the catalogue of tables among a state's pieces (key, file)."""
+    return next((path for key, path in pieces if catalogue.is_copy(key)), None)
+
+
+def of_storage(pieces: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """Those that the storage starts from."""
+    return [(key, path) for key, path in pieces if not catalogue.is_copy(key)]
+
+
+def lay_out(stream: IO[bytes], top: Path, aside: str, names: Path | None = None) -> dict[str, Any]:
     """Puts an archive's state below `top` as the storage starts from it; what is there goes to the directory `aside`.
 
-    Nothing of what is there is touched before the new state is whole and on the disk. Can be repeated after a crash at
-    any step. Returns the index. Raises StateError, OSError.
+    With the catalogue of tables, where it has one, the same is done in the metastore's directory `names`. Nothing of
+    what is there is touched before the new state is whole and on the disk. Can be repeated after a crash at any step.
+    Returns the index, with how many tables came in `tables`. Raises StateError, OSError.
     """
     arriving = top / ARRIVING
     shutil.rmtree(arriving, ignore_errors=True)
@@ -180,14 +205,28 @@ def lay_out(stream: IO[bytes], top: Path, aside: str) -> dict[str, Any]:
     index = read(stream, arriving)
     kind = KINDS[index["kind"]]
     pieces = [(key, arriving / PIECES / key) for key, _, _ in index["pieces"]]
-    kind.lay_out(pieces, {name: arriving / NOTES / name for name, _, _ in index["notes"]}, arriving / "made")
+    notes = {name: arriving / NOTES / name for name, _, _ in index["notes"]}
+    kind.lay_out(of_storage(pieces), notes, arriving / "made")
     if kind.identity(arriving / "made") != index["identity"]:
         raise StateError(f"the state is of the file system {kind.identity(arriving / 'made') or 'none'}")
     durable.sync_directory(arriving / "made")
+    index["tables"] = _lay_out_catalogue(catalogue_in(pieces), names, aside)
     _swap(arriving / "made", top, aside)
     shutil.rmtree(arriving)
     durable.sync_directory(top)
     return index
+
+
+def _lay_out_catalogue(copy: Path | None, names: Path | None, aside: str) -> int | None:
+    """How many tables it has; `None` where there is none, or no place for it."""
+    if copy is None or names is None:
+        return None
+    try:
+        count = len(catalogue.contents(copy)["tables"])
+        catalogue.lay_out(copy, names, aside)
+    except catalogue.CatalogueError as error:
+        raise StateError(f"the catalogue of tables: {error}") from error
+    return count
 
 
 def _swap(made: Path, top: Path, aside: str) -> None:

@@ -3,23 +3,28 @@
 Usage: metadata-state list COPIES
        metadata-state take COPIES [SECONDS]
        metadata-state take-master qfs|hdfs TOP [LOG]
-       metadata-state lay-out TOP ASIDE
+       metadata-state lay-out TOP ASIDE [NAMES]
+       metadata-state fresh-catalogue SECONDS
+       metadata-state tables SECONDS
 
 `list` prints the histories of a keeper's directory as one JSON document. `take` writes the newest state, or the last
 one not later than SECONDS since the epoch, to standard output as a tar archive (bundle.py), `take-master` what a master
 has on its own disk, with LOG from an image on that is not later than that log. `lay-out` reads one from standard input
-and puts it below TOP, what is there into TOP/ASIDE; it prints what the state is. Exit codes: 0 done, 1 there is no such
-state or it is damaged, 64 wrong command line, 74 a disk fails.
+and puts it below TOP, what is there into TOP/ASIDE, with the catalogue of tables below NAMES; it prints what the state
+is. In the metastore's container `fresh-catalogue` waits until the newest of its copies is the catalogue as it is now,
+`tables` prints what is in that one as JSON. Exit codes: 0 done, 1 there is no such state or it is damaged, 64 wrong
+command line, 74 a disk fails.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from sparkqfs_runtime.metadata import bundle, states
+from sparkqfs_runtime.metadata import bundle, catalogue, states
 from sparkqfs_runtime.metadata.kinds import KINDS
 
 EX_USAGE, EX_IOERR = 64, 74
@@ -53,7 +58,7 @@ def main(argv: list[str]) -> int:
     """Exit code."""
     try:
         return run(argv[1:])
-    except states.StateError as error:
+    except (states.StateError, catalogue.CatalogueError) as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
@@ -62,7 +67,7 @@ def main(argv: list[str]) -> int:
 
 
 def run(words: list[str]) -> int:
-    """Raises StateError, OSError."""
+    """Raises StateError, CatalogueError, OSError."""
     match words:
         case ["list", top]:
             print(json.dumps({"schema": 1, "histories": listed(Path(top))}))
@@ -72,13 +77,23 @@ def run(words: list[str]) -> int:
             bundle.write(states.state_at(kept, at), sys.stdout.buffer)
         case ["take-master", kind, top, *log] if kind in KINDS and len(log) <= 1:
             bundle.write(states.state_of_master(KINDS[kind], Path(top), *log), sys.stdout.buffer)
-        case ["lay-out", top, aside] if aside.strip(".") and "/" not in aside:
-            index = bundle.lay_out(sys.stdin.buffer, Path(top), aside)
-            print(json.dumps({key: index[key] for key in ("kind", "identity", "at", "operation", "passed_over")}))
+        case ["lay-out", top, aside, *names] if aside.strip(".") and "/" not in aside and len(names) <= 1:
+            index = bundle.lay_out(sys.stdin.buffer, Path(top), aside, Path(names[0]) if names else None)
+            told = ("kind", "identity", "at", "operation", "passed_over", "tables")
+            print(json.dumps({key: index[key] for key in told}))
+        case ["fresh-catalogue", seconds] if _is_time(seconds):
+            print(catalogue.fresh(_copies(), float(seconds)).name)
+        case ["tables", seconds] if _is_time(seconds):
+            print(json.dumps(catalogue.contents(catalogue.fresh(_copies(), float(seconds)))))
         case _:
             print(f"usage:{(__doc__ or '').partition('Usage:')[2].partition(chr(10) * 2)[0]}", file=sys.stderr)
             return EX_USAGE
     return 0
+
+
+def _copies() -> Path:
+    folder = os.environ.get("SPARKQFS_METASTORE_DIR") or "/data/metastore"
+    return catalogue.place_of_copies(os.environ, Path(folder))
 
 
 def _is_time(word: str) -> bool:

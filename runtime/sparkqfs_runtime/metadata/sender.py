@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkqfs import topology
-from sparkqfs_runtime.metadata import accepted
+from sparkqfs_runtime.metadata import accepted, catalogue
 from sparkqfs_runtime.metadata.compare import compare
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.pieces import READ_BYTES, Kind, Piece, grown
@@ -81,6 +81,20 @@ class State:
 
 
 @dataclass
+class CatalogueState:
+    """Of the catalogue of tables on one keeper, for the status page. Times are seconds since the epoch."""
+
+    same: float = 0.0
+    """When the keeper's newest copy and the catalogue were last the same, as far as is known; 0 for never."""
+    error: str = ""
+
+    def document(self, started: float) -> dict[str, object]:
+        """For the status page; the age is from the `started` of the sender on where there never was a copy."""
+        age = max(0.0, time.time() - (self.same or started))
+        return {"age_s": round(age, 1), "is_kept": bool(self.same), "error": self.error}
+
+
+@dataclass
 class Round:
     """What one keeper has, as far as this connection knows."""
 
@@ -89,18 +103,29 @@ class Round:
     newest: int = -1
     """Order of its newest log."""
     notes: dict[str, str] = field(default_factory=dict)
+    catalogues: set[str] | None = None
+    """`None` of a keeper of an earlier version, which takes none."""
 
 
 class Sender:
     """One keeper's thread."""
 
     def __init__(
-        self, kind: Kind, top: Path, keeper: Keeper, key: bytes, clock: Callable[[], float] = time.monotonic
+        self,
+        kind: Kind,
+        top: Path,
+        keeper: Keeper,
+        key: bytes,
+        clock: Callable[[], float] = time.monotonic,
+        names: Path | None = None,
     ) -> None:
+        """`names`: the metastore's directory; `None` where there is none."""
         self.kind, self.top, self.keeper, self.key, self.clock = kind, top, keeper, key, clock
+        self.copies = names / catalogue.COPIES if names is not None else None
+        self.catalogue = CatalogueState()
         self.others: list[Sender] = [self]
         self.state = State()
-        self.started = clock()
+        self.started, self.started_at = clock(), time.time()
         self.stopping = threading.Event()
         self.every_s = EVERY_S
 
@@ -160,6 +185,7 @@ class Sender:
             logs={str(key): int(size) for key, _, size in hello["logs"]},
             newest=max((int(order) for _, order, _ in hello["logs"]), default=-1),
             notes={str(name): str(digest) for name, digest in hello["notes"].items()},
+            catalogues=set(map(str, hello["catalogues"])) if "catalogues" in hello else None,
         )
 
     def send_all(self, link: Link, has: Round) -> None:
@@ -184,6 +210,28 @@ class Sender:
                 link.ask({"do": "note", "name": name}, body)
                 has.notes[name] = digest
         self.hear(link.ask({"do": "sync"} if changed else {"do": "nothing"}))
+        self.send_catalogue(link, has)
+
+    def send_catalogue(self, link: Link, has: Round) -> None:
+        """The newest copy of the catalogue of tables, where there is one. A broken connection raises OSError."""
+        if self.copies is None:
+            return
+        said = catalogue.looked(self.copies)
+        if said is None:
+            self.catalogue.error = "the metastore has made no copy yet"
+            return
+        self.catalogue.error = said.error
+        if has.catalogues is None:
+            self.catalogue.error = "the one who keeps it is of an earlier version"
+            return
+        path = self.copies / said.copy if catalogue.is_copy(said.copy) else None
+        if path is None:
+            return
+        if said.copy not in has.catalogues:
+            if not self.send_image(link, has, Piece(said.copy, path, 0)):
+                return  # a newer one is there
+            has.catalogues.add(said.copy)
+        self.catalogue.same = said.at
 
     def hear(self, answer: dict[str, Any]) -> None:
         """What the keeper says of its daily check; one of an earlier version says nothing."""
@@ -217,7 +265,8 @@ class Sender:
         except FileNotFoundError:  # the storage keeps so many and no more
             return False
         link.ask({"do": "finish", "key": image.key, "size": size, "sha256": digest.hexdigest()})
-        has.images.add(image.key)
+        if not catalogue.is_copy(image.key):
+            has.images.add(image.key)
         self.state.bytes += size
         return True
 
@@ -247,6 +296,7 @@ class Sender:
             "mark": state.mark,
             "error": state.error,
             "verified": self.verified(),
+            **({"catalogue": self.catalogue.document(self.started_at)} if self.copies is not None else {}),
         }
 
 
@@ -268,7 +318,8 @@ def start_senders(kind: Kind, top: Path, environ: Mapping[str, str]) -> list[Sen
     except OSError as error:
         print(f"copies of the metadata: no key: {error}", file=sys.stderr, flush=True)
         key = b""
-    senders = [Sender(kind, top, keeper, key) for keeper in keepers]
+    names = Path(environ[catalogue.FOLDER]) if environ.get(catalogue.FOLDER) else None
+    senders = [Sender(kind, top, keeper, key, names=names) for keeper in keepers]
     for sender in senders:
         sender.others = senders
         sender.start()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from sparkqfs.durable import sync_file
+from sparkqfs_runtime.metadata import catalogue
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.pieces import READ_BYTES, Kind, Piece, last_operation, whole_pieces
 from sparkqfs_runtime.metadata.store import ABOUT, FOLDER, TIMES, mark, read_sums, sha256_of
@@ -49,7 +51,7 @@ class State:
     at: float
     """Seconds since the epoch: when the copy had it on its disk. 0 where that is not known."""
     parts: tuple[Part, ...]
-    """The image, and the logs."""
+    """The image, the logs, and a copy of the catalogue of tables where there is one."""
     notes: dict[str, bytes]
     operation: int | None = None
     """The last one in it."""
@@ -81,6 +83,8 @@ class Kept:
     """Those whose checksum was written down, the oldest first."""
     logs: tuple[Piece, ...]
     sums: dict[str, str]
+    catalogues: tuple[Piece, ...] = ()
+    """Copies of the catalogue of tables, the oldest first."""
 
     def moments(self) -> list[Moment]:
         """The oldest first; those of logs that are there."""
@@ -122,7 +126,9 @@ def _read(folder: Path) -> Kept:
     whole = (one for one in pieces if not one.is_log and one.key in sums)
     images = sorted(whole, key=lambda one: (one.first_log, one.order))
     logs = sorted((one for one in pieces if one.is_log), key=lambda one: one.order)
-    return Kept(int(folder.name), folder, kind, identity, began, tuple(images), tuple(logs), sums)
+    kept = (Piece(one, folder / one, int(match[1])) for one in sums if (match := catalogue.KEY.fullmatch(one)))
+    catalogues = sorted((piece for piece in kept if piece.path.is_file()), key=lambda one: one.order)
+    return Kept(int(folder.name), folder, kind, identity, began, tuple(images), tuple(logs), sums, tuple(catalogues))
 
 
 def state_at(kept: Kept, at: float | None = None) -> State:
@@ -134,16 +140,18 @@ def state_at(kept: Kept, at: float | None = None) -> State:
             first = moments[0].at if moments else kept.began
             raise StateError(f"no state is as old as that: the first one is of {first:.0f}")
         last = next(log for log in kept.logs if log.key == earlier[-1].log)
-        return _made_of(kept, last, earlier[-1].size, earlier[-1].size, earlier[-1].at)
+        return _made_of(kept, last, earlier[-1].size, earlier[-1].size, earlier[-1].at, limit=at)
     newest = kept.logs[-1] if kept.logs else None
     written = next((one.size for one in reversed(moments) if newest is not None and one.log == newest.key), 0)
     return _made_of(kept, newest, None, written, moments[-1].at if moments else kept.began)
 
 
-def _made_of(kept: Kept, last: Piece | None, most: int | None, written: int, at: float) -> State:
+def _made_of(
+    kept: Kept, last: Piece | None, most: int | None, written: int, at: float, limit: float | None = None
+) -> State:
     """The newest image that is whole and not later than the log `last`, with the logs up to `most` bytes of that.
 
-    `written` bytes of `last` it must have.
+    `written` bytes of `last` it must have. With it the catalogue of tables as it was here at the time `limit`.
     """
     passed = []
     numbers = {log.order for log in kept.logs}
@@ -164,9 +172,25 @@ def _made_of(kept: Kept, last: Piece | None, most: int | None, written: int, at:
             _check_log(kept.kind, log, size, written if is_last else log.path.stat().st_size)
             parts.append(Part(log, size))
             operation = operation if found is None else found
+        names, damaged = _catalogue_at(kept, limit)
+        parts += names
+        passed += damaged
         return State(kept.kind, kept.identity, at, tuple(parts), _notes(kept), operation, kept.number, tuple(passed))
-    damaged = f"; damaged: {', '.join(passed)}" if passed else ""
-    raise StateError(f"the copy in {kept.path.name} has no image to begin with{damaged}")
+    said = f"; damaged: {', '.join(passed)}" if passed else ""
+    raise StateError(f"the copy in {kept.path.name} has no image to begin with{said}")
+
+
+def _catalogue_at(kept: Kept, limit: float | None) -> tuple[list[Part], list[str]]:
+    """The newest copy of the catalogue that is whole and came not later, and the keys of damaged ones passed over."""
+    damaged: list[str] = []
+    for copy in reversed(kept.catalogues):
+        found = copy.path.stat()
+        if limit is not None and found.st_mtime > limit:
+            continue
+        if sha256_of(copy.path) == kept.sums[copy.key]:
+            return [Part(copy, found.st_size, kept.sums[copy.key])], damaged
+        damaged.append(copy.key)
+    return [], damaged
 
 
 def _notes(kept: Kept) -> dict[str, bytes]:
@@ -271,4 +295,18 @@ def state_of_master(kind: Kind, top: Path, log_key: str | None = None) -> State:
         sync_file(log.path)
         parts.append(Part(log, size))
         operation = operation if found is None else found
+    parts += _catalogue_of_master()
     return State(kind, kind.identity(top), time.time(), tuple(parts), kind.notes(top), operation)
+
+
+def _catalogue_of_master() -> list[Part]:
+    """The newest copy that the metastore has made, where this container sees them."""
+    folder = os.environ.get(catalogue.FOLDER)
+    copy = catalogue.newest(Path(folder) / catalogue.COPIES) if folder else None
+    if copy is None:
+        return []
+    try:
+        catalogue.contents(copy)
+    except catalogue.CatalogueError:  # no reason to go without the metadata; that there is none is told
+        return []
+    return [Part(Piece(copy.name, copy, int(copy.name.split(".")[1])), copy.stat().st_size)]

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from sparkqfs import durable
-from sparkqfs_runtime.metadata.pieces import Kind, whole_pieces
+from sparkqfs_runtime.metadata import catalogue
+from sparkqfs_runtime.metadata.pieces import Kind, Piece, whole_pieces
 from sparkqfs_runtime.metadata.thinning import USUAL, Image, Keep, kept_images
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -71,8 +72,13 @@ class History:
     @property
     def images(self) -> list[tuple[str, Held]]:
         """The oldest first."""
-        found = [(key, one) for key, one in self.held.items() if not one.is_log]
+        found = [(key, one) for key, one in self.held.items() if not one.is_log and not catalogue.is_copy(key)]
         return sorted(found, key=lambda item: (item[1].first_log, item[1].order))
+
+    @property
+    def catalogues(self) -> list[tuple[str, Held]]:
+        """Copies of the catalogue of tables, the oldest first."""
+        return sorted((key, one) for key, one in self.held.items() if catalogue.is_copy(key))
 
     @property
     def logs(self) -> list[tuple[str, Held]]:
@@ -96,6 +102,17 @@ def mark(kind: str, identity: str, newest: list[Any]) -> str:
     return hashlib.sha256(json.dumps([kind, identity, newest]).encode()).hexdigest()[:12]
 
 
+def is_log(kind: Kind, key: str) -> bool | None:
+    """Of the key of anything that is kept; `None` for what is no such key."""
+    return False if catalogue.is_copy(key) else kind.is_log(key)
+
+
+def piece_of(kind: Kind, key: str, path: Path) -> Piece | None:
+    """What is kept under that key; `None` for what is nothing of the kind."""
+    match = catalogue.KEY.fullmatch(key)
+    return Piece(key, path, int(match[1])) if match else kind.of_copy(key, path)
+
+
 class Store:
     """The directory of one keeper. Not for several threads at a time."""
 
@@ -117,7 +134,7 @@ class Store:
         history = History(int(path.name), path, about["kind"], about["identity"], about["began"])
         kind, sums = self.kinds[history.kind], read_sums(path)
         for file in path.iterdir():
-            piece = kind.of_copy(file.name, file)
+            piece = piece_of(kind, file.name, file)
             if piece is not None and (piece.is_log or piece.key in sums):
                 found = file.stat()
                 held = Held(found.st_size, piece.is_log, piece.order, piece.first_log, at=found.st_mtime)
@@ -159,6 +176,7 @@ class Store:
             "mark": history.mark(),
             "bytes": sum(one.size for one in history.held.values()),
             "images": [[key, one.size] for key, one in history.images[-MOST_TOLD:]],
+            "catalogues": [key for key, _ in history.catalogues[-MOST_TOLD:]],
             "logs": [[key, one.order, one.size] for key, one in logs[-MOST_TOLD:]],
             "newest": history.newest or None,
             "operation": next((one.operation for _, one in reversed(logs) if one.operation is not None), None),
@@ -183,10 +201,10 @@ class Store:
     def append(self, key: str, offset: int, body: bytes) -> None:
         """The next bytes of a piece; an image counts once `finish` has been said."""
         history = self._current()
-        is_log = self.kinds[history.kind].is_log(key)
-        if is_log is None:
+        found = is_log(self.kinds[history.kind], key)
+        if found is None:
             raise StoreError(f"{key!r} is no piece of {history.kind}")
-        if is_log:
+        if found:
             self._append_log(history, key, offset, body)
             return
         if key in history.held:
@@ -224,7 +242,7 @@ class Store:
     def finish(self, key: str, size: int, sha256: str) -> None:
         """An image is whole: it gets its name when its bytes are those that were read."""
         history, part = self._current(), self._current().path / (key + PART)
-        if self.kinds[history.kind].is_log(key) is not False or key in history.held:
+        if is_log(self.kinds[history.kind], key) is not False or key in history.held:
             raise StoreError(f"{key!r} is no image that is awaited")
         if not part.is_file() or part.stat().st_size != size or sha256_of(part) != sha256:
             raise StoreError(f"{key} did not arrive whole")
@@ -232,9 +250,20 @@ class Store:
         durable.append(history.path / SUMS, f"{sha256}  {key}\n")
         part.replace(history.path / key)
         durable.sync_directory(history.path)
-        piece = self.kinds[history.kind].of_copy(key, history.path / key)
+        piece = piece_of(self.kinds[history.kind], key, history.path / key)
         assert piece is not None
         history.held[key] = Held(size, False, piece.order, piece.first_log, sha256=sha256, at=self.clock())
+        if catalogue.is_copy(key):
+            self._thin_catalogues(history)
+
+    def _thin_catalogues(self, history: History) -> None:
+        """With each new one: they come much more often than images."""
+        found = history.catalogues
+        stay = catalogue.kept([one.at for _, one in found], self.clock(), self.keep)
+        for number, (key, _) in enumerate(found):
+            if number not in stay:
+                (history.path / key).unlink(missing_ok=True)
+                del history.held[key]
 
     def note(self, name: str, body: bytes) -> None:
         """A small file, as it is now."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import signal
@@ -20,13 +21,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from sparkqfs_runtime.fsck import qfs
-from sparkqfs_runtime.metadata import bundle
+from sparkqfs_runtime.metadata import bundle, catalogue
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.pieces import Kind
 from sparkqfs_runtime.metadata.states import StateError
 from sparkqfs_runtime.names import lists
 from sparkqfs_runtime.pages.sources import Unasked
 
+PROGRAMS = Path(__file__).resolve().parents[2] / "bin"
 LOOPBACK = "127.0.0.1"
 AGAIN_S = 0.1
 DISK_SHARE = 4
@@ -72,7 +74,10 @@ def cut(pieces: list[tuple[str, Path]], kind: Kind, log: str, size: int) -> list
 
 
 def lay_out(stream: IO[bytes], home: Path, position: tuple[str, int] | None) -> tuple[Kind, Path, dict[str, Any]]:
-    """The state of an archive as the storage begins with it, in `home/top`; its index. Raises StateError, OSError."""
+    """The state of an archive as the storage begins with it, in `home/top`; its index.
+
+    A copy of the catalogue that is in it is in `home`, under its name. Raises StateError, OSError.
+    """
     read, top = home / "read", home / "top"
     read.mkdir()
     top.mkdir()
@@ -82,6 +87,10 @@ def lay_out(stream: IO[bytes], home: Path, position: tuple[str, int] | None) -> 
         raise OSError(errno.ENOSPC, f"no room to open it: {DISK_SHARE} times {total} bytes are needed in {home}")
     kind = KINDS[index["kind"]]
     pieces = [(key, read / bundle.PIECES / key) for key, _, _ in index["pieces"]]
+    copy = bundle.catalogue_in(pieces)
+    if copy is not None:
+        copy.rename(home / copy.name)
+    pieces = bundle.of_storage(pieces)
     if position is not None:
         pieces = cut(pieces, kind, *position)
     notes = {name: read / bundle.NOTES / name for name, _, _ in index["notes"]}
@@ -93,6 +102,39 @@ def lay_out(stream: IO[bytes], home: Path, position: tuple[str, int] | None) -> 
     if kind.identity(top) != index["identity"]:
         raise StateError(f"the state is of the file system {kind.identity(top) or 'none'}")
     return kind, top, index
+
+
+def open_catalogue(copy: Path, home: Path, end: float) -> dict[str, int]:
+    """How many databases and tables a copy of the catalogue has, which Derby has opened and looked through.
+
+    Raises StateError for one that does not open or has others than it says, `TimeoutError`, OSError.
+    """
+    try:
+        said = catalogue.contents(copy)
+        catalogue.unpack(copy, home / catalogue.PLACE)
+    except catalogue.CatalogueError as error:
+        raise StateError(f"the catalogue of tables: {error}") from error
+    try:
+        opened = subprocess.run(
+            (str(PROGRAMS / "metastore"), "open", str(home / catalogue.PLACE)),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=max(1.0, end - time.monotonic()),
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError("the catalogue of tables did not open in time") from error
+    if opened.returncode != 0:
+        words = opened.stderr.strip()[-600:]
+        if opened.returncode < 0 or opened.returncode >= 128 or "OutOfMemoryError" in words:
+            raise OSError(errno.ENOMEM, f"too little memory to open the catalogue of tables: {words}")
+        raise StateError(f"the catalogue of tables does not open: {words}")
+    found = json.loads(opened.stdout)
+    if any(found[key] != said.get(key) for key in found):
+        raise StateError(f"{copy.name} has other tables than it says")
+    return {"databases": len(found["databases"]), "tables": len(found["tables"])}
 
 
 def _ports() -> tuple[int, int]:
@@ -188,6 +230,9 @@ def open_state(
     with tempfile.TemporaryDirectory(prefix="sparkqfs-open-") as folder:
         home = Path(folder)
         kind, top, index = lay_out(stream, home, position)
+        copy = catalogue.newest(home)
+        tables = open_catalogue(copy, home, end) if copy is not None else None
         with started(kind, home, top, heap_mib, end) as port:
             head = {"kind": kind.name, "identity": index["identity"], "position": list(position) if position else None}
+            head |= {"catalogue": tables} if tables is not None else {}
             lists.write(out, head, lists.ROWS[kind.name](LOOPBACK, port, end), dict)

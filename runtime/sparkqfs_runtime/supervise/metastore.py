@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 import xml.sax.saxutils
 from pathlib import Path
 
 from sparkqfs import topology
+from sparkqfs_runtime.metadata import catalogue
 from sparkqfs_runtime.supervise import storage
 from sparkqfs_runtime.supervise.processes import Daemon
 from sparkqfs_runtime.supervise.setup import (
@@ -50,14 +52,41 @@ def metastore(setup: Setup) -> list[Daemon]:
     make_writable(folder)
     storage.as_client(setup)
     wait_for_directory(setup, WAREHOUSE)
-    database = folder / "catalogue"
+    database = folder / catalogue.PLACE
+    copies = copies_of(setup, folder)
     classes = setup.run / "metastore"
     classes.mkdir(mode=0o700, exist_ok=True)
     write_private(classes / "hive-log4j2.properties", QUIET_LOG)
     write_private(classes / "hive-site.xml", metastore_site(read_config(setup, "spark-defaults.conf"), database))
     program = str(PROGRAMS / "metastore")
-    make_catalogue(setup, program, database)
-    return [Daemon("metastore", (program, "run", setup.get("SPARKQFS_METASTORE_PORT", str(topology.METASTORE_PORT))))]
+    if not database.is_dir() and not lay_out_copy(folder, copies):
+        make_catalogue(setup, program, database)
+    port = setup.get("SPARKQFS_METASTORE_PORT", str(topology.METASTORE_PORT))
+    return [Daemon("metastore", (program, "run", port, str(database), str(copies)))]
+
+
+def copies_of(setup: Setup, folder: Path) -> Path:
+    """Where its copies are made; the directory is there then. Exits 78 where it cannot be."""
+    copies = catalogue.place_of_copies(setup.environ, folder)
+    try:
+        copies.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        die(EX_CONFIG, f"there is no place for copies of the catalogue: {error}; nothing started")
+    return copies
+
+
+def lay_out_copy(folder: Path, copies: Path) -> bool:
+    """Where there is no catalogue, the newest whole one of its copies; False without one. Damaged ones are said."""
+    for path in sorted(copies.glob("catalogue.*.zip"), reverse=True):
+        try:
+            catalogue.lay_out(path, folder, "before")
+        except catalogue.CatalogueError as error:
+            say(f"this copy of the catalogue of tables is not used: {error}")
+            continue
+        made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(path.name.split(".")[1]) / 1000))
+        say(f"there was no catalogue of tables: the copy of {made} is in its place")
+        return True
+    return False
 
 
 def metastore_site(defaults: str, database: Path) -> str:

@@ -33,6 +33,7 @@ from sparkqfs.jobs.storage import aside
 from sparkqfs.jobs.storage import copies as kept_copies
 from sparkqfs.jobs.storage.backup_store import Backup
 from sparkqfs.jobs.watching import fsck
+from sparkqfs.plan import catalogue
 from sparkqfs.plan.cluster import restore as plans
 from sparkqfs.plan.cluster.directories import private_directory
 from sparkqfs.plan.cluster.markers import marker_path
@@ -298,7 +299,11 @@ def _from_backup(session: Session, backup: Backup, layout: StorageLayout, image:
 def _put(session: Session, layout: StorageLayout, image: str, name: str) -> list[str]:
     """The program on the manager that takes a state and puts it in its place."""
     top = session.config.manager.data_dirs[0] / layout.top
-    return [*_program(session, f"{top}:/top", image), "lay-out", "/top", f"before-{name}"]
+    volumes, names = [f"{top}:/top"], []
+    if session.config.has_metastore:
+        volumes.append(f"{catalogue.place(session.config)}:/names")
+        names.append("/names")
+    return [*_program(session, volumes, image), "lay-out", "/top", f"before-{name}", *names]
 
 
 def _state_of(session: Session, said: str) -> dict[str, object]:
@@ -318,19 +323,20 @@ def _stream(
     _pull(session, copy.node, image)
     at = [] if wishes.at is None else [f"{wishes.at:.3f}"]
     place = config.node(copy.node).data_dirs[0] / layout.top / COPIES
-    take = [*_program(session, f"{place}:/copies:ro", image), "take", "/copies", *at]
+    take = [*_program(session, [f"{place}:/copies:ro"], image), "take", "/copies", *at]
     put = _put(session, layout, image, name)
     return _state_of(
         session, relay(session.clients.node(copy.node), take, session.clients.manager, put, timeout_s=STREAM_S)
     )
 
 
-def _program(session: Session, volume: str, image: str) -> list[str]:
-    """`metadata-state` in a container that has nothing but that directory."""
+def _program(session: Session, volumes: list[str], image: str) -> list[str]:
+    """`metadata-state` in a container that has nothing but these directories."""
     owner = session.config.owner
     return [
         *("docker", "run", "--rm", "-i", "--network", "none", "--cap-drop", "ALL", "--log-driver", "none"),
-        *("--security-opt", "no-new-privileges", "--user", f"{owner.uid}:{owner.gid}", "-v", volume),
+        *("--security-opt", "no-new-privileges", "--user", f"{owner.uid}:{owner.gid}"),
+        *(word for volume in volumes for word in ("-v", volume)),
         *("--entrypoint", STATE, image),
     ]
 
@@ -349,7 +355,7 @@ def _give_up_newer(session: Session, copies: list[KeptCopy], layout: StorageLayo
         place = session.config.node(copy.node).data_dirs[0] / layout.top / COPIES
         with contextlib.suppress(ClusterError):  # a copy that cannot be read is no reason for the guard either
             _pull(session, copy.node, image)
-            argv = [*_program(session, f"{place}:/copies:ro", image), "list", "/copies"]
+            argv = [*_program(session, [f"{place}:/copies:ro"], image), "list", "/copies"]
             listed = json.loads(session.clients.node(copy.node).run(argv).stdout)
             kept_copies.accept_older(session, str(listed["histories"][-1]["mark"]))
 

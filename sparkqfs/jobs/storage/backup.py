@@ -9,8 +9,9 @@ from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.storage import backup_sources as sources
 from sparkqfs.jobs.storage import backup_store as store
+from sparkqfs.jobs.storage.backup_archive import TablesPart, read_index, tables_of
 from sparkqfs.plan.steps import JobResult, Outcome
-from sparkqfs.plan.storage.backups import SCHEMA, Manifest
+from sparkqfs.plan.storage.backups import METADATA, SCHEMA, Manifest
 from sparkqfs.plan.times import about
 
 TIMEOUT_S = 3600.0
@@ -39,7 +40,7 @@ def run(session: Session, *, to: str | None, timeout_s: float = TIMEOUT_S) -> Jo
     problems = [Problem(what=f"the backup is not complete: {text}") for text in manifest.lacks if _is_fault(text)]
     clone = store.clone_of(path)
     notes = (f"{path} is in the git clone {clone}, and it has the cluster's secrets",) if clone is not None else ()
-    outcome = Outcome(subject="backup", state="changed", changes=(str(path), *described(session, manifest)))
+    outcome = Outcome(subject="backup", state="changed", changes=(str(path), *described(session, path, manifest)))
     return JobResult(
         task="backup",
         outcomes=(outcome,),
@@ -84,8 +85,18 @@ def make(session: Session, place: Path, timeout_s: float) -> tuple[Path, Manifes
         return store.finish(folder, manifest)
 
 
-def described(session: Session, manifest: Manifest) -> tuple[str, ...]:
-    """What is in a backup, for people."""
+def tables_in(path: Path, manifest: Manifest) -> TablesPart | None:
+    """The catalogue of tables in a backup; `None` without one. Raises OSError."""
+    if manifest.metadata is None:
+        return None
+    try:
+        return tables_of(read_index(path / METADATA))
+    except ValueError:
+        return None
+
+
+def described(session: Session, path: Path, manifest: Manifest) -> tuple[str, ...]:
+    """What is in a backup, for people. Raises OSError."""
     words = session.backend.words
     if manifest.metadata is None:
         lines = [f"{words.storage} keeps its metadata itself: this has the cluster's secrets only"]
@@ -97,6 +108,9 @@ def described(session: Session, manifest: Manifest) -> tuple[str, ...]:
     if manifest.names is not None:
         exact = "" if manifest.names.exact else "; something was written while they were listed"
         lines.append(f"names: {manifest.names.files} files, {manifest.names.directories} directories{exact}")
+    if (tables := tables_in(path, manifest)) is not None:
+        before = manifest.time - tables.at
+        lines.append(f"names of {tables.tables} tables{f', {about(before)} old' if before >= 1 else ''}")
     if manifest.recovery_node is not None:
         lines.append(f"secrets from {manifest.recovery_node}")
     return (*lines, *manifest.lacks, f"{manifest.bytes:,} bytes")
@@ -104,7 +118,7 @@ def described(session: Session, manifest: Manifest) -> tuple[str, ...]:
 
 def document_of(path: Path, manifest: Manifest) -> dict[str, object]:
     """For --json."""
-    metadata, names = manifest.metadata, manifest.names
+    metadata, names, tables = manifest.metadata, manifest.names, tables_in(path, manifest)
     return {
         "schema": SCHEMA,
         "backup": str(path),
@@ -121,6 +135,8 @@ def document_of(path: Path, manifest: Manifest) -> dict[str, object]:
         "files": names.files if names is not None else None,
         "directories": names.directories if names is not None else None,
         "exact": names.exact if names is not None else None,
+        "tables": tables.tables if tables is not None else None,
+        "tables_at": tables.at if tables is not None else None,
         "secrets_from": manifest.recovery_node,
         "lacks": list(manifest.lacks),
     }

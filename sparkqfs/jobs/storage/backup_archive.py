@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,25 @@ def read_index(path: Path) -> dict[str, Any]:
     if not isinstance(index, dict) or index.get("schema") != SCHEMA:
         raise ValueError(f"{INDEX} is of another version")
     return index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablesPart:
+    """The catalogue of tables in an archive."""
+
+    at: float
+    """Seconds since the epoch: when it was like that."""
+    databases: int
+    tables: int
+
+
+def tables_of(index: Mapping[str, Any] | None) -> TablesPart | None:
+    """`None` where the index names no catalogue, or none that can be understood."""
+    match (index or {}).get("catalogue"):
+        case {"at": int() | float() as at, "databases": int(databases), "tables": int(tables)}:
+            return TablesPart(at=float(at), databases=databases, tables=tables)
+        case _:
+            return None
 
 
 def check_archive(path: Path) -> dict[str, Any]:

@@ -27,5 +27,5 @@ def before_erasing(session: Session, *, no_backup: bool) -> tuple[Outcome, ...]:
         refused = Problem(what=what, hint=hint, code=ExitCode.REFUSED)
         raise RefusedError(*error.problems, refused) from error
     session.on_event(f"a backup of what is erased is in {path}")
-    changes = (str(path), *backup.described(session, manifest))
+    changes = (str(path), *backup.described(session, path, manifest))
     return (Outcome(subject="backup", state="changed", changes=changes),)

@@ -43,6 +43,8 @@ class Summary:
     files: int
     directories: int
     bytes: int
+    tables: int | None = None
+    """Of the catalogue of tables, where one was opened."""
 
     @property
     def exact(self) -> bool:
@@ -141,7 +143,16 @@ def read_summary(path: Path) -> Summary:
         files=files,
         directories=directories,
         bytes=total,
+        tables=_tables(reading.head.get("catalogue")),
     )
+
+
+def _tables(found: object) -> int | None:
+    match found:
+        case {"tables": int(count)}:
+            return count
+        case _:
+            return None
 
 
 def _position(found: object) -> Position | None:

@@ -19,9 +19,10 @@ from sparkqfs.jobs.cluster.deploy import ENDING_S
 from sparkqfs.jobs.cluster.recovery import newest_recovery, read_material
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import backup_streams as streams
-from sparkqfs.jobs.storage.backup_archive import check_archive
+from sparkqfs.jobs.storage.backup_archive import TablesPart, check_archive, read_index, tables_of
 from sparkqfs.jobs.storage.backup_names import Summary, read_summary
 from sparkqfs.jobs.storage.backup_store import write_private
+from sparkqfs.plan import catalogue
 from sparkqfs.plan.cluster.recovery import recovery_text
 from sparkqfs.plan.storage.backups import METADATA, NAMES, RECOVERY, MetadataPart, NamesPart
 from sparkqfs.plan.storage.seam import COPIES, Master
@@ -31,6 +32,8 @@ TRIES = 5
 TAKES = 2
 """The storage may remove an old log while it is read."""
 LIST_S = 60.0
+FRESH_S = 60.0
+"""For a copy of the catalogue of tables."""
 NO_ID = "none"
 
 
@@ -40,6 +43,7 @@ class Taken:
 
     metadata: MetadataPart
     names: NamesPart | None = None
+    tables: TablesPart | None = None
     lacks: list[str] = field(default_factory=list)
 
 
@@ -67,7 +71,17 @@ def take_metadata(session: Session, folder: Path, timeout_s: float) -> Taken:
         return _of_master(session, master, running, folder, timeout_s)
     lacks = f"no list of names: the {session.backend.words.master} does not run"
     metadata = _of_copies(session, tasks, folder, timeout_s) or _of_disks(session, folder, timeout_s)
-    return Taken(metadata=metadata, lacks=[lacks])
+    return _with_tables(session, Taken(metadata=metadata, lacks=[lacks]), folder)
+
+
+def _with_tables(session: Session, taken: Taken, folder: Path) -> Taken:
+    """What the archive has of the catalogue of tables is told, or that it has none."""
+    taken.tables = tables_of(read_index(folder / METADATA))
+    if taken.tables is None and session.config.has_metastore:
+        runs = any(task.service == topology.METASTORE for task in running_tasks(session))
+        why = "no copy of it was found" if runs else "the metastore does not run"
+        taken.lacks.append(f"no catalogue of tables: {why}")
+    return taken
 
 
 def _of_master(session: Session, master: Master, task: TaskFact, folder: Path, timeout_s: float) -> Taken:
@@ -77,11 +91,29 @@ def _of_master(session: Session, master: Master, task: TaskFact, folder: Path, t
     except ClusterError as error:
         (folder / NAMES).unlink(missing_ok=True)
         lacks.append(f"no list of names: {error.problems[0].what}")
+    _make_fresh_catalogue(session)
     words = ["take-master", session.backend.kind, _top(session), *([names.before.log] if names is not None else [])]
     run = streams.in_task(
         task, streams.STATE, words, what=f"the state of the {session.backend.words.master}", seconds=timeout_s
     )
-    return Taken(metadata=_take(session, run, folder / METADATA, "master"), names=names, lacks=lacks)
+    metadata = _take(session, run, folder / METADATA, "master")
+    return _with_tables(session, Taken(metadata=metadata, names=names, lacks=lacks), folder)
+
+
+def _make_fresh_catalogue(session: Session) -> None:
+    """The metastore makes a copy of the catalogue as it is now; where it cannot, the last one is taken."""
+    if not session.config.has_metastore:
+        return
+    task = next((one for one in running_tasks(session) if one.service == topology.METASTORE), None)
+    if task is None:
+        session.on_event("the metastore does not run: the last copy of the catalogue of tables is taken")
+        return
+    words = ["fresh-catalogue", f"{FRESH_S:.0f}"]
+    run = streams.in_task(task, streams.STATE, words, what="the catalogue of tables", seconds=2 * FRESH_S)
+    output = session.clients.node(run.node).run(run.argv, timeout_s=run.seconds + ENDING_S, check=False, attend=True)
+    if output.exit_code != 0:
+        why = output.last_lines(1) or f"exit {output.exit_code}"
+        session.on_event(f"[{run.node}] the last copy of the catalogue of tables is taken: {why}")
 
 
 def _top(session: Session) -> str:
@@ -227,6 +259,7 @@ def _of_disks(session: Session, folder: Path, timeout_s: float) -> MetadataPart:
             what="the metadata on its disk",
             seconds=timeout_s,
             mount=(source, target),
+            names=str(catalogue.place(config)) if config.has_metastore else "",
         )
         return _take(session, run, folder / METADATA, "disk")
     except ClusterError as error:

@@ -56,10 +56,11 @@ def thrown_away(
     seconds: float,
     memory_mib: int = READ_MIB,
     mount: tuple[str, str] = ("", ""),
+    names: str = "",
 ) -> Run:
     """A program of ours in a container of the worker's image that is gone afterwards, without a network.
 
-    `mount` is a directory of the machine, and where it is to be read in the container.
+    `mount` is a directory of the machine, and where it is to be read in the container; `names` the metastore's there.
     """
     config = session.config
     try:
@@ -70,7 +71,7 @@ def thrown_away(
     limits = (user, str(max(1, int(seconds))), str(memory_mib))
     argv = (
         *("sh", "-c", THROW_AWAY_SCRIPT, "sh", config.name, reference),
-        *(*limits, *mount, f"{PROGRAMS}/{program}", *words),
+        *(*limits, *mount, names, f"{PROGRAMS}/{program}", *words),
     )
     return Run(node=node, argv=argv, what=what, seconds=seconds)
 

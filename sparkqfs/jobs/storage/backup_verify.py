@@ -16,6 +16,7 @@ from sparkqfs.jobs.storage import backup_sources as sources
 from sparkqfs.jobs.storage import backup_store as store
 from sparkqfs.jobs.storage import backup_streams as streams
 from sparkqfs.jobs.storage.backup import check_timeout
+from sparkqfs.jobs.storage.backup_archive import tables_of
 from sparkqfs.jobs.storage.backup_names import Difference, Reading, compare, read_summary
 from sparkqfs.jobs.storage.backup_store import Backup
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -190,8 +191,17 @@ def _open_somewhere(session: Session, backup: Backup, place: Position | None, ta
         except ValueError as error:
             said.append(f"{name}: its answer is damaged: {error}")
             continue
-        return f"on {name}: {summary.files} files, {summary.directories} directories"
+        return f"on {name}: {summary.files} files, {summary.directories} directories{_tables(backup, summary.tables)}"
     raise NotPossible("; ".join(said) or "no machine of the cluster answers")
+
+
+def _tables(backup: Backup, opened: int | None) -> str:
+    """Raises `ClusterError` where the catalogue of tables has not as many as the archive says."""
+    said = tables_of(backup.index)
+    if (said.tables if said is not None else None) != opened:
+        what = f"its catalogue of tables opens with {opened} tables, it says {said.tables if said else None}"
+        raise ClusterError(damage(backups.METADATA, what))
+    return "" if opened is None else f", {opened} tables by name"
 
 
 def _machines(session: Session) -> list[tuple[str, int]]:
@@ -278,6 +288,7 @@ def _document(session: Session, report: Report) -> dict[str, object]:
     manifest = report.backup.manifest if report.backup is not None else None
     names = manifest.names if manifest is not None else None
     since = report.since
+    index = report.backup.index if report.backup is not None else None
     return {
         "schema": backups.SCHEMA,
         "backup": str(report.path),
@@ -291,6 +302,7 @@ def _document(session: Session, report: Report) -> dict[str, object]:
         "files": names.files if names is not None else None,
         "directories": names.directories if names is not None else None,
         "exact": names.exact if names is not None else None,
+        "tables": tables.tables if (tables := tables_of(index)) is not None else None,
         "unsure": report.unsure,
         "since": {"new": since.added, "gone": since.missing, "changed": since.changed} if since is not None else None,
     }

@@ -132,7 +132,7 @@ def _data(health: HealthFact, data: Data) -> dict[str, object]:
 
 
 def _copy(copy: MetadataCopyFact) -> dict[str, object]:
-    seen = copy.verified
+    seen, names = copy.verified, copy.catalogue
     verified = (
         {"age_s": seen.age_s, "depth": seen.depth, "ok": seen.ok, "damaged": list(seen.damaged)} if seen else None
     )
@@ -143,6 +143,7 @@ def _copy(copy: MetadataCopyFact) -> dict[str, object]:
         "history": copy.history,
         "error": copy.error,
         "verified": verified,
+        "catalogue": {"age_s": names.age_s, "is_kept": names.is_kept, "error": names.error} if names else None,
     }
 
 

@@ -64,6 +64,11 @@ class Report:
             found.append(
                 f"the copy on {ids_line(map(str, damaged)) if isinstance(damaged, list) else damaged} is damaged"
             )
+        tables = self.state.get("tables")
+        if tables is not None:
+            found.append(f"the names of {tables} tables came with it")
+        elif "tables" in self.state and self.config.has_metastore:
+            found.append("no catalogue of tables came with it: docs/tables.md says how tables get their names again")
         short = self.files.document.get("short_files")
         if short:
             found.append(f"{short} files have too few copies; the {backend.words.master} makes them by itself")

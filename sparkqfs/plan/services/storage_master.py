@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sparkqfs.config.model import ClusterConfig
+from sparkqfs.plan import catalogue
 from sparkqfs.plan.services.metadata_copy import metadata_copies
 from sparkqfs.plan.services.seam import Mount, Port, Service, Share, Surroundings
 from sparkqfs.plan.storage.seam import Backend, Master, disk_mounts
@@ -27,11 +28,15 @@ class StorageMaster(Service):
 
     def mounts(self, around: Surroundings) -> list[Mount]:
         layout = self.backend.layout
-        return disk_mounts(around.config.manager, layout.top)[:1] if layout is not None else []
+        own = disk_mounts(around.config.manager, layout.top)[:1] if layout is not None else []
+        return [*own, *([catalogue.copies_mount(around.config)] if around.config.has_metastore else [])]
 
     def environment(self, around: Surroundings) -> dict[str, str]:
         keepers = " ".join(f"{copy.name}={copy.node.name}" for copy in metadata_copies(around.config))
-        return {**self.backend.master_environment(around.config), **({"SPARKQFS_COPIES": keepers} if keepers else {})}
+        own = {"SPARKQFS_COPIES": keepers} if keepers else {}
+        if around.config.has_metastore:
+            own[catalogue.FOLDER_VARIABLE] = str(catalogue.TARGET)
+        return {**self.backend.master_environment(around.config), **own}
 
     def shares(self, config: ClusterConfig, machine_mib: int) -> tuple[Share, ...]:
         return (Share(self.backend.words.master, self.backend.master_mib),)

@@ -49,6 +49,18 @@ class VerifiedFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueCopyFact:
+    """What the master's container knows of the catalogue of tables next to a copy of its metadata."""
+
+    age_s: float
+    """Since the newest copy there and the catalogue were last the same; since the sender's start without one."""
+    is_kept: bool
+    """False before the first copy came there."""
+    error: str
+    """Why there is no newer one; empty when nothing is wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetadataCopyFact:
     """What the master's container knows of a copy of its metadata: runtime/sparkqfs_runtime/metadata/sender.py."""
 
@@ -67,6 +79,8 @@ class MetadataCopyFact:
     error: str
     verified: VerifiedFact | None = None
     """`None` before the first check, and where the stack is of a version that made none."""
+    catalogue: CatalogueCopyFact | None = None
+    """`None` where the stack has no metastore, or is of a version that did not copy its catalogue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +231,13 @@ def _copy(found: Mapping[object, object]) -> MetadataCopyFact:
         mark=_text(found.get("mark")),
         error=_text(found.get("error")),
         verified=_verified(verified) if isinstance(verified, Mapping) else None,
+        catalogue=_catalogue(names) if isinstance(names := found.get("catalogue"), Mapping) else None,
+    )
+
+
+def _catalogue(found: Mapping[object, object]) -> CatalogueCopyFact:
+    return CatalogueCopyFact(
+        age_s=_seconds(found.get("age_s")), is_kept=found.get("is_kept") is True, error=_text(found.get("error"))
     )
 
 

@@ -10,12 +10,14 @@ from sparkqfs.config.copies import copy_nodes
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts.pages import StorageFact
-from sparkqfs.plan.storage.health import CheckFact, HealthFact, MemoryFact
+from sparkqfs.plan.storage.health import CheckFact, HealthFact, MemoryFact, MetadataCopyFact
 from sparkqfs.plan.storage.seam import Backend
 from sparkqfs.plan.times import about
 
 STILL_S = 300.0
 """Without a new copy for so long, the missing ones are a problem."""
+CATALOGUE_OLD_S = 300.0
+"""A copy of the catalogue of tables may be so old: with many partitions they are made less often."""
 COPY_OLD_S = 60.0
 """A copy of the metadata may be so old."""
 CHECK_OLD_S = 900.0
@@ -188,6 +190,8 @@ class _Look:
             if copy.verified is not None and not copy.verified.ok:
                 what = f"the copy of the metadata here is damaged: {'; '.join(copy.verified.damaged)}"
                 found.append(Problem(node=copy.node, what=what, hint="docs/backup.md, section A damaged copy"))
+            if problem := catalogue_problem(copy):
+                found.append(problem)
         return found
 
     def strangers(self, strangers: tuple[Stranger, ...]) -> list[Problem]:
@@ -230,3 +234,13 @@ def _have(count: int) -> str:
 
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
+
+
+def catalogue_problem(copy: MetadataCopyFact) -> Problem | None:
+    """That a node's copy of the catalogue of tables is too old; not soon after the start of the one who sends it."""
+    names = copy.catalogue
+    if names is None or min(names.age_s, copy.up_s) <= CATALOGUE_OLD_S:
+        return None
+    since = f"{about(names.age_s)} old" if names.is_kept else f"missing for {about(names.age_s)}"
+    what = f"the copy of the catalogue of tables here is {since}: {names.error or 'no answer'}"
+    return Problem(node=copy.node, what=what, hint="`invoke logs --service metastore`")

@@ -1,0 +1,245 @@
+"""The catalogue of tables goes with the copies of the metadata: to a real keeper, into a state, into its place."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import time
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparkqfs_runtime.metadata import bundle, catalogue, states
+from sparkqfs_runtime.metadata.kinds import KINDS
+from sparkqfs_runtime.metadata.sender import Sender, open_link
+from sparkqfs_runtime.metadata.thinning import Keep
+from sparkqfs_runtime.metadata.wire import Refused
+from tests.runtime.test_metadata_copies import HEAD, KEY, Keeping, Metadata, block, keeping, settle
+
+__all__ = ["keeping"]
+
+
+class SoundMetadata(Metadata):
+    """One whose logs have their checksums."""
+
+    def log(self, number: int, operation: int) -> None:
+        super().log(number, operation)
+        self.newest.write_bytes(sealed(HEAD.format(n=format(operation, "x")).encode(), b""))
+
+    def write(self, count: int = 1) -> None:
+        with self.newest.open("ab") as file:
+            for _ in range(count):
+                self.made += 1
+                file.write(sealed(block(self.made), b"\n"))
+
+
+def sealed(text: bytes, before: bytes) -> bytes:
+    """A block with its right checksum at its end."""
+    body = text[: text.rindex(b"/") + 1]
+    return body + b"%x\n" % zlib.adler32(before + body)
+
+
+@pytest.fixture
+def metadata(tmp_path: Path) -> Metadata:
+    return SoundMetadata(tmp_path / "master")
+
+
+def key_of(number: int) -> str:
+    return f"catalogue.{number:013d}.zip"
+
+
+class Names:
+    """The metastore's directory, as the storage's master sees it."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.copies = top / "copies"
+        self.copies.mkdir(parents=True)
+
+    def make(self, number: int, *tables: str, error: str = "") -> str:
+        """A copy that the metastore has made, with tables of these names."""
+        key = key_of(number)
+        with zipfile.ZipFile(self.copies / key, "w") as archive:
+            rows = [{"database": "default", "name": name} for name in tables]
+            index = {"schema": 1, "at": float(number), "databases": [{"name": "default"}], "tables": rows}
+            archive.writestr("catalogue.json", json.dumps(index))
+            archive.writestr("files/service.properties", "derby\n")
+            archive.writestr("files/seg0/c10.dat", " ".join(tables))
+        self.say(time.time(), key, error)
+        return key
+
+    def say(self, at: float, key: str, error: str = "") -> None:
+        text = json.dumps({"schema": 1, "at": at, "copy": key, "error": error})
+        (self.copies / ".looked").write_text(text)
+        (self.copies / ".looked").replace(self.copies / "looked.json")
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> Names:
+    return Names(tmp_path / "names")
+
+
+@pytest.fixture
+def sender(keeping: Keeping, metadata: Metadata, names: Names) -> Iterator[Sender]:
+    made = Sender(KINDS["qfs"], metadata.top, keeping.keeper, KEY, names=names.top)
+    made.every_s = 0.02
+    made.start()
+    yield made
+    made.stopping.set()
+
+
+def taken(keeping: Keeping, at: float | None = None) -> states.State:
+    return states.state_at(states.histories(keeping.top)[-1], at)
+
+
+def bundled(state: states.State) -> io.BytesIO:
+    stream = io.BytesIO()
+    bundle.write(state, stream)
+    stream.seek(0)
+    return stream
+
+
+def said(sender: Sender) -> Any:
+    return sender.document()["catalogue"]
+
+
+def test_a_new_copy_is_with_the_keeper_at_once_and_its_age_is_told(
+    keeping: Keeping, names: Names, sender: Sender
+) -> None:
+    settle(sender)
+    assert not said(sender)["is_kept"] and "no copy yet" in said(sender)["error"]
+    first = names.make(1, "books")
+    settle(sender)
+    assert (keeping.top / "000001" / first).read_bytes() == (names.copies / first).read_bytes()
+    assert said(sender) == {"age_s": pytest.approx(0, abs=20), "is_kept": True, "error": ""}
+    names.say(time.time() - 500, first, "the disk is full")
+    settle(sender)
+    assert said(sender)["age_s"] >= 500 and said(sender)["error"] == "the disk is full"
+    second = names.make(2, "books", "more")
+    (names.copies / first).unlink()
+    settle(sender)
+    assert [part.piece.key for part in taken(keeping).parts][-1] == second
+
+
+def test_a_state_goes_into_its_place_with_its_catalogue_and_what_was_there_is_kept(
+    keeping: Keeping, metadata: Metadata, names: Names, sender: Sender, tmp_path: Path
+) -> None:
+    metadata.write(3)
+    names.make(7, "books", "more")
+    settle(sender)
+    top, place = tmp_path / "top", tmp_path / "place"
+    for folder in (top, place / "catalogue"):
+        folder.mkdir(parents=True)
+    (place / "catalogue" / "old").touch()
+    index = bundle.lay_out(bundled(taken(keeping)), top, "before-1", place)
+    assert index["tables"] == 2 and index["catalogue"] == {"at": 7.0, "databases": 1, "tables": 2}
+    assert (top / "logs" / "log.0.0.0.0").read_bytes() == metadata.newest.read_bytes()
+    assert not list(top.rglob("catalogue*")), "nothing of it among the storage's files"
+    assert (place / "catalogue" / "seg0" / "c10.dat").read_text() == "books more"
+    assert (place / "before-1" / "1" / "catalogue" / "old").exists()
+
+
+def test_a_state_of_a_time_has_the_catalogue_of_that_time(
+    keeping: Keeping, metadata: Metadata, names: Names, sender: Sender
+) -> None:
+    keys = []
+    for number in (1, 2, 3):
+        metadata.write(1)
+        keys.append(names.make(number, *("t" * number)))
+        settle(sender)
+    now = time.time()
+    for number, key in enumerate(keys):
+        os.utime(keeping.top / "000001" / key, (now + 100 * number,) * 2)
+    assert [one.piece.key for one in taken(keeping, now + 150).parts][-1] == keys[1]
+    assert [one.piece.key for one in taken(keeping).parts][-1] == keys[2]
+
+
+def test_a_damaged_copy_is_passed_over_and_the_daily_check_names_it(
+    keeping: Keeping, names: Names, sender: Sender
+) -> None:
+    settle(sender)
+    names.make(1, "books")
+    settle(sender)
+    second = names.make(2, "books", "more")
+    settle(sender)
+    place = keeping.top / "000001" / second
+    data = bytearray(place.read_bytes())
+    data[len(data) // 2] ^= 1
+    place.write_bytes(data)
+    found = taken(keeping)
+    assert found.parts[-1].piece.key == key_of(1) and found.passed_over == (second,)
+
+
+def test_a_copy_of_an_earlier_version_that_takes_no_catalogue_gets_its_metadata_all_the_same(
+    keeping: Keeping, metadata: Metadata, names: Names, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = sender.begin
+    monkeypatch.setattr(
+        sender, "begin", lambda link, hello: begin(link, {k: v for k, v in hello.items() if k != "catalogues"})
+    )
+    settle(sender)
+    names.make(1, "books")
+    metadata.write(2)
+    sender.stopping.wait(0.1)
+    settle(sender)
+    assert (keeping.top / "000001" / "log.0.0.0.0").read_bytes() == metadata.newest.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["../catalogue.0000000000001.zip", "catalogue.1.zip", "catalogue.0000000000001.zip.x"])
+def test_nothing_else_is_taken_for_a_catalogue(name: str, keeping: Keeping, sender: Sender) -> None:
+    settle(sender)
+    sender.stopping.set()
+    time.sleep(0.1)
+    link, _ = open_link(keeping.keeper, KEY, 10)
+    with link.connection, pytest.raises(Refused):
+        link.ask({"do": "append", "key": name, "offset": 0}, b"abc")
+
+
+@pytest.mark.parametrize("name", ["files/../../x", "/x", "other/x", "files/a/../../../x"])
+def test_a_copy_that_reaches_out_of_its_place_is_refused(name: str, names: Names, tmp_path: Path) -> None:
+    key = names.make(1)
+    with zipfile.ZipFile(names.copies / key, "a") as archive:
+        archive.writestr(name, "harm")
+    before = sorted(tmp_path.rglob("x"))
+    with pytest.raises(catalogue.CatalogueError, match="nothing of a catalogue"):
+        catalogue.lay_out(names.copies / key, names.top, "before")
+    assert sorted(tmp_path.rglob("x")) == before and not (names.top / "catalogue").exists()
+
+
+def test_a_copy_without_a_database_leaves_what_is_there(names: Names) -> None:
+    (names.top / "catalogue").mkdir()
+    (names.top / "catalogue" / "mine").touch()
+    path = names.copies / key_of(1)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("files/seg0/c10.dat", "x")
+    with pytest.raises(catalogue.CatalogueError, match="no catalogue"):
+        catalogue.lay_out(path, names.top, "before")
+    assert (names.top / "catalogue" / "mine").exists()
+
+
+def test_of_many_copies_the_newest_stay_and_one_an_hour_a_day_a_week() -> None:
+    day, now = 86_400.0, 1_800_000_000.0
+    times = [now - age * 60 for age in range(100 * 24 * 60, 0, -7)]
+    stay = sorted(catalogue.kept(times, now, Keep(all=2, daily=14, weekly=60)))
+    assert stay[-4:] == list(range(len(times) - 4, len(times)))
+    ages = [(now - times[number]) / day for number in stay]
+    assert max(ages) <= 60 and 45 <= len([age for age in ages if age <= 2]) <= 54
+    assert 12 <= len([age for age in ages if 2 < age <= 14]) <= 15 and 6 <= len([age for age in ages if age > 14]) <= 8
+    assert catalogue.kept([], now) == set() and catalogue.kept([5.0], now) == {0}
+
+
+def test_a_keeper_bounds_what_it_keeps(keeping: Keeping, names: Names, sender: Sender) -> None:
+    settle(sender)
+    for number in range(1, 12):
+        names.make(number, "t")
+        settle(sender)
+    kept = sorted(path.name for path in (keeping.top / "000001").glob("catalogue.*"))
+    assert kept[-4:] == [key_of(number) for number in (8, 9, 10, 11)] and len(kept) <= 5
+    digest = hashlib.sha256((keeping.top / "000001" / kept[-1]).read_bytes()).hexdigest()
+    assert digest in (keeping.top / "000001" / "SHA256SUMS").read_text()
