@@ -23,26 +23,31 @@ import org.apache.hadoop.util.Progressable;
 
 /**
  * The same for users of FileContext, such as checkpoints of structured streaming. What upstream does through the same calls
- * as its FileSystem is left to ours; what differs stays upstream's, with names as they are stored.
+ * as its FileSystem is left to ours; renaming is ours, with the exceptions that Hadoop names for it; what else differs stays
+ * upstream's, with names as they are stored.
  */
 public class LocalReadFs extends Qfs {
     private static final int CHECKSUM_BYTES = 512;
     private static final int PACKET_BYTES = 65_536;
 
-    private final FileSystem fileSystem;
+    private final LocalReadFileSystem fileSystem;
 
     public LocalReadFs(URI uri, Configuration conf) throws IOException, URISyntaxException {
         super(uri, conf);
-        fileSystem = FileSystem.get(uri, conf);
+        fileSystem = ours(FileSystem.get(uri, conf));
+    }
+
+    private static LocalReadFileSystem ours(FileSystem found) throws IOException {
+        if (found instanceof LocalReadFileSystem ours) {
+            return ours;
+        }
+        throw new IOException("fs.qfs.impl is " + found.getClass().getName() + "; fs.AbstractFileSystem.qfs.impl works with "
+            + LocalReadFileSystem.class.getName());
     }
 
     @Override
     public FSDataInputStream open(Path path, int bufferSize) throws IOException {
         return fileSystem.open(path, bufferSize);
-    }
-
-    private Path stored(Path path) {
-        return with(path, StoredNames.ofPath(getUriPath(path)));
     }
 
     private Path storedNew(Path path) throws IOException {
@@ -90,7 +95,15 @@ public class LocalReadFs extends Qfs {
 
     @Override
     public void renameInternal(Path source, Path target) throws IOException {
-        super.renameInternal(stored(source), storedNew(target));
+        renameInternal(source, target, false);
+    }
+
+    /** In one step, also over what is there; upstream's removes that first, and a reader may find neither. */
+    @Override
+    public void renameInternal(Path source, Path target, boolean overwrite) throws IOException {
+        getUriPath(source); // refuses what Hadoop does not take as a name here
+        getUriPath(target);
+        fileSystem.move(source, target, overwrite);
     }
 
     @Override

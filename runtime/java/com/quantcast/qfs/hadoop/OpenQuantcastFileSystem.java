@@ -36,4 +36,19 @@ public class OpenQuantcastFileSystem extends QuantcastFileSystem2 {
             throws IOException {
         return qfsImpl.create(makeAbsolute(file).toUri().getPath(), overwrite, createParams, mode, false);
     }
+
+    /** One question to the metaserver, which decides and does it at once. The system's error number, negative; 0: done. */
+    protected int moved(Path source, Path target, boolean overwrite) throws IOException {
+        return qfsImpl.rename2(makeAbsolute(source).toUri().getPath(), makeAbsolute(target).toUri().getPath(), overwrite);
+    }
+
+    /** Upstream's exception for such a number. */
+    protected IOException upstreams(int status) {
+        try {
+            qfsImpl.retToIoException(status);
+        } catch (IOException said) {
+            return said;
+        }
+        return new IOException("error " + status);
+    }
 }
