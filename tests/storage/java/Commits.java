@@ -17,6 +17,7 @@ import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.permission.FsPermission;
 
 /**
  * A writer of a table's log, which commits as Delta does: a file of its own is renamed to the next number through
@@ -74,7 +75,10 @@ public final class Commits {
                 write(FileSystem.get(root, conf).create(at(words[1]), false), Integer.parseInt(words[2]));
                 return "done";
             case "mkdir":
-                context.mkdir(at(words[1]), null, true);
+                context.mkdir(at(words[1]), FsPermission.getDirDefault(), true);
+                return "done";
+            case "mkdir-alone":
+                context.mkdir(at(words[1]), FsPermission.getDirDefault(), false);
                 return "done";
             case "lengths":
                 return lengths(FileSystem.get(root, conf).listStatus(at(words[1])));

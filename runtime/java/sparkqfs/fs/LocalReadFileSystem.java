@@ -187,6 +187,17 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
         }
     }
 
+    /** FileContext's mkdir. */
+    void makeDirectory(Path directory, int mode, boolean withParents) throws IOException {
+        int status = madeDirectory(directory, mode, withParents);
+        if (status == Moves.IS_THERE) {
+            throw new FileAlreadyExistsException(directory + " is there");
+        }
+        if (status != 0) {
+            throw upstreams(status);
+        }
+    }
+
     /** Makes a file. */
     private interface Making {
         FSDataOutputStream make() throws IOException;

@@ -4,9 +4,10 @@ import java.io.IOException;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.util.EnumSet;
+import java.util.List;
 
-import com.quantcast.qfs.hadoop.Qfs;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.AbstractFileSystem;
 import org.apache.hadoop.fs.BlockLocation;
 import org.apache.hadoop.fs.CreateFlag;
 import org.apache.hadoop.fs.FSDataInputStream;
@@ -15,25 +16,29 @@ import org.apache.hadoop.fs.FileChecksum;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.FsServerDefaults;
+import org.apache.hadoop.fs.FsStatus;
 import org.apache.hadoop.fs.Options.ChecksumOpt;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.permission.FsPermission;
+import org.apache.hadoop.security.token.Token;
 import org.apache.hadoop.util.DataChecksum;
 import org.apache.hadoop.util.Progressable;
 
 /**
- * The same for users of FileContext, such as checkpoints of structured streaming. What upstream does through the same calls
- * as its FileSystem is left to ours; renaming is ours, with the exceptions that Hadoop names for it; what else differs stays
- * upstream's, with names as they are stored.
+ * The same for users of FileContext, such as checkpoints of structured streaming and the log of a Delta table. All goes
+ * through our FileSystem, of which a process has one: FileContext is made again for each commit, and upstream's class
+ * would have a client of its own each time, a thread and seven open files until Java collects its garbage.
  */
-public class LocalReadFs extends Qfs {
+public class LocalReadFs extends AbstractFileSystem {
+    private static final String SCHEME = "qfs";
+    private static final int PORT = 20_000;
     private static final int CHECKSUM_BYTES = 512;
     private static final int PACKET_BYTES = 65_536;
 
     private final LocalReadFileSystem fileSystem;
 
     public LocalReadFs(URI uri, Configuration conf) throws IOException, URISyntaxException {
-        super(uri, conf);
+        super(uri, SCHEME, true, PORT);
         fileSystem = ours(FileSystem.get(uri, conf));
     }
 
@@ -50,34 +55,56 @@ public class LocalReadFs extends Qfs {
         return fileSystem.open(path, bufferSize);
     }
 
-    private Path storedNew(Path path) throws IOException {
-        return with(path, StoredNames.ofNew(getUriPath(path)));
+    @Override
+    public int getUriDefaultPort() {
+        return PORT;
     }
 
-    private static Path with(Path path, String text) {
-        return new Path(path.toUri().getScheme(), path.toUri().getAuthority(), text);
-    }
-
-    /** Appending stays upstream's. */
     @Override
     public FSDataOutputStream createInternal(
             Path path, EnumSet<CreateFlag> flags, FsPermission permission, int bufferSize, short replication,
             long blockSize, Progressable progress, ChecksumOpt checksum, boolean createParent) throws IOException {
+        CreateFlag.validate(flags);
+        getUriPath(path);
+        boolean overwrite = flags.contains(CreateFlag.OVERWRITE);
         if (flags.contains(CreateFlag.APPEND)) {
-            CreateFlag.validate(flags);
-            if (createParent) { // upstream's would make the parent's stored path with another call of this class
+            if (createParent) {
                 mkdir(path.getParent(), permission, true);
             }
-            return super.createInternal(
-                storedNew(path), flags, permission, bufferSize, replication, blockSize, progress, checksum, false);
+            return fileSystem.appendOrCreate(path, replication, bufferSize, overwrite, permission.toShort());
         }
-        CreateFlag.validate(flags);
-        checkPath(path);
-        boolean overwrite = flags.contains(CreateFlag.OVERWRITE);
         if (createParent) {
             return fileSystem.create(path, permission, overwrite, bufferSize, replication, blockSize, progress);
         }
         return fileSystem.createNonRecursive(path, permission, overwrite, bufferSize, replication, blockSize, progress);
+    }
+
+    @Override
+    @Deprecated
+    public FsServerDefaults getServerDefaults() throws IOException {
+        return getServerDefaults(new Path("/"));
+    }
+
+    /** Upstream knows nothing of this. */
+    @Override
+    public FsStatus getFsStatus() {
+        return new FsStatus(0, 0, 0);
+    }
+
+    @Override
+    public boolean supportsSymlinks() {
+        return fileSystem.supportsSymlinks();
+    }
+
+    @Override
+    public void setVerifyChecksum(boolean verify) {
+        fileSystem.setVerifyChecksum(verify);
+    }
+
+    @Override
+    public List<Token<?>> getDelegationTokens(String renewer) throws IOException {
+        Token<?> token = fileSystem.getDelegationToken(renewer);
+        return token == null ? List.of() : List.of(token);
     }
 
     /** FileContext takes the number of copies from here. */
@@ -90,7 +117,8 @@ public class LocalReadFs extends Qfs {
 
     @Override
     public void mkdir(Path directory, FsPermission permission, boolean createParent) throws IOException {
-        super.mkdir(storedNew(directory), permission, createParent);
+        getUriPath(directory);
+        fileSystem.makeDirectory(directory, permission.toShort(), createParent);
     }
 
     @Override

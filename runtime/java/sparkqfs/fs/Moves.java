@@ -19,7 +19,7 @@ final class Moves {
     private static final int NOT_PERMITTED = -1;
     private static final int NOT_THERE = -2;
     private static final int NO_ACCESS = -13;
-    private static final int IS_THERE = -17;
+    static final int IS_THERE = -17;
     private static final int NO_DIRECTORY = -20;
     private static final int IS_DIRECTORY = -21;
     private static final int INVALID = -22;
