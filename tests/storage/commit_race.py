@@ -26,18 +26,19 @@ def settings(kind: StorageKind) -> dict[str, str]:
 
 
 class Writer:
-    """A process of its own, tests/storage/java/Commits.java."""
+    """A process of its own that answers commands: tests/storage/java/Commits.java, or another program like it."""
 
     def __init__(
         self,
         root: str,
-        number: int,
+        name: str,
         class_path: str,
         conf: Mapping[str, str],
         environment: Mapping[str, str],
         log: Path,
+        program: str = "Commits",
     ) -> None:
-        java = ("java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", class_path, "Commits", root, str(number))
+        java = ("java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", class_path, program, root, name)
         words = [f"{key}={value}" for key, value in conf.items()]
         self._log = log.open("ab")
         self.process = subprocess.Popen(
@@ -68,6 +69,11 @@ class Writer:
         self.tell(*words)
         return self.answer()
 
+    def kill(self) -> None:
+        """By force, whatever it does."""
+        self.process.kill()
+        self.process.wait()
+
     def close(self) -> None:
         """Ends the process."""
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -88,7 +94,7 @@ def writers(
     running: list[Writer] = []
     try:
         for number in range(count):
-            running.append(Writer(root, number, class_path, conf, environment, home / f"writer-{number}.log"))
+            running.append(Writer(root, str(number), class_path, conf, environment, home / f"writer-{number}.log"))
         yield running
     finally:
         for writer in running:
