@@ -18,8 +18,10 @@ RUNTIME = TREE / "runtime"
 """What runs in the containers."""
 HADOOP_LOCK = TREE / "docker" / topology.WORKER_NODE / "hadoop.lock"
 """Hadoop's servers: one jar a line, its SHA-256 and its path in Maven Central."""
-RECIPES = frozenset({"hadoop.lock", "hadoop.pom.xml"})
-"""Files of docker/worker-node that say what is downloaded: what they say counts by `StorageParts.digest`."""
+DELTA_LOCK = TREE / "docker" / topology.DELTA / "delta.lock"
+"""Delta's jars, likewise."""
+RECIPES = frozenset({"hadoop.lock", "hadoop.pom.xml", "delta.lock", "delta.pom.xml"})
+"""Files of docker/ that say what is downloaded: what they say counts, see `StorageParts.digest` and `delta_context`."""
 
 
 _INCOMPLETE = (
@@ -105,6 +107,20 @@ def packages_context(config: ClusterConfig, requirements: Sequence[str] = (), fr
     ]
     members += [(f"ca/{number}.crt", path, 0o644) for number, path in enumerate(config.build.ca_certificates)]
     return Context(topology.PACKAGES, tuple(members), hashlib.sha256(recipe.read_bytes()).hexdigest())
+
+
+def delta_context(config: ClusterConfig, jars: Sequence[Path] = ()) -> Context:
+    """The context of Delta's layer; jars count by their lock, so that they may still be missing."""
+    folder = TREE / "docker" / topology.DELTA
+    members = _files(folder, folder)
+    hasher = hashlib.sha256(DELTA_LOCK.read_bytes())
+    for arc, content, mode in members:
+        payload = content.read_bytes() if isinstance(content, Path) else content
+        hasher.update(f"{arc}\0{mode:o}\0{hashlib.sha256(payload).hexdigest()}\0".encode())
+    members += [(f"jars/{jar.name}", jar, 0o644) for jar in sorted(jars)]
+    members.append(("ca/.keep", b"", 0o644))
+    members += [(f"ca/{number}.crt", path, 0o644) for number, path in enumerate(config.build.ca_certificates)]
+    return Context(topology.DELTA, tuple(members), hasher.hexdigest())
 
 
 def tar_of(context: Context) -> IO[bytes]:

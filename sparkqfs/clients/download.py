@@ -23,7 +23,7 @@ import requests
 import urllib3
 
 from sparkqfs import durable
-from sparkqfs.clients.context import HADOOP_LOCK
+from sparkqfs.clients.context import DELTA_LOCK, HADOOP_LOCK
 from sparkqfs.config.loading import TARBALL_VARIABLE
 from sparkqfs.config.model import ClusterConfig, QfsConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, UnreachableError
@@ -34,6 +34,7 @@ CHUNK = 1 << 20
 JARS_AT_ONCE = 6
 TARBALL_HINT = "download it where you can and set SPARKQFS_QFS_TARBALL or storage.qfs.tarball to the file"
 JARS_HINT = "download the jars where you can and set storage.hdfs.jars to their directory or to a tar archive of them"
+DELTA_HINT = "download the jars where you can and copy them into the download cache: docs/delta.md says which and where"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +225,24 @@ def _new_file(final: Path) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
+def fetch_delta(
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None, base_url: str = MAVEN_URL
+) -> tuple[Path, ...]:
+    """Delta's jars, as `fetch_jars`."""
+    return fetch_jars(DELTA_LOCK, offline=None, on_progress=on_progress, base_url=base_url, hint=DELTA_HINT)
+
+
 def fetch_jars(
-    lock: Path, *, offline: Path | None, on_progress: Callable[[int, int], None], base_url: str = MAVEN_URL
+    lock: Path,
+    *,
+    offline: Path | None,
+    on_progress: Callable[[int, int], None],
+    base_url: str = MAVEN_URL,
+    hint: str = JARS_HINT,
 ) -> tuple[Path, ...]:
     """The jars of a lock file, those downloaded that are not here yet; `on_progress(bytes, total)`, total 0 unknown.
+
+    `hint` says what to do where one cannot be had.
 
     Raises `UnreachableError` when one cannot be had or is not what the lock file says: that one is not kept, others
     are; and `ConfigError` as `find_jars`.
@@ -240,7 +255,7 @@ def fetch_jars(
     progress = _Sum(on_progress, len(absent))
     pool = ThreadPoolExecutor(max_workers=JARS_AT_ONCE)
     try:
-        for _ in pool.map(lambda jar: _fetch_jar(jar, base_url, progress), absent):
+        for _ in pool.map(lambda jar: _fetch_jar(jar, base_url, progress, hint), absent):
             pass
     except BaseException as error:  # an interrupt must not wait for downloads
         pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
@@ -249,14 +264,14 @@ def fetch_jars(
     return tuple(jar.cached for jar in jars)
 
 
-def _fetch_jar(jar: Jar, base_url: str, progress: _Sum) -> None:
+def _fetch_jar(jar: Jar, base_url: str, progress: _Sum, hint: str) -> None:
     url = f"{base_url.rstrip('/')}/{jar.path}"
     jar.cached.unlink(missing_ok=True)
     with _new_file(jar.cached) as part:
-        _download(url, part, lambda done, total: progress(jar.path, done, total), JARS_HINT)
+        _download(url, part, lambda done, total: progress(jar.path, done, total), hint)
         if (sha256 := sha256_of(part)) != jar.sha256:
             what = f"{url} has sha256 {sha256}, {jar.sha256} is wanted; it was not kept"
-            raise UnreachableError(Problem(what=what, hint=JARS_HINT, code=ExitCode.UNREACHABLE))
+            raise UnreachableError(Problem(what=what, hint=hint, code=ExitCode.UNREACHABLE))
         durable.name_file(part, jar.cached)
 
 
@@ -278,17 +293,20 @@ class _Sum:
 
 
 def main(argv: list[str]) -> int:
-    """For scripts: 0 when what the argument names (`qfs`, the default, or `hdfs`) is here or was downloaded, 3 not.
+    """For scripts: 0 when what the argument names (`qfs`, the default, `hdfs` or `delta`) is here or was downloaded.
 
-    2 when what the user says of it is wrong.
+    3 when it cannot be had, 2 when what the user says of it is wrong.
     """
-    if argv[1:] not in ([], ["qfs"], ["hdfs"]):
-        tell("usage: python -m sparkqfs.clients.download [qfs | hdfs]\n")
+    if argv[1:] not in ([], ["qfs"], ["hdfs"], ["delta"]):
+        tell("usage: python -m sparkqfs.clients.download [qfs | hdfs | delta]\n")
         return int(ExitCode.USAGE)
     try:
         if argv[1:] == ["hdfs"]:
             jars = fetch_jars(HADOOP_LOCK, offline=None, on_progress=lambda _done, _total: None)
             tell(f"Hadoop: {len(jars)} jars in {cache_directory() / 'maven'}\n")
+            return 0
+        if argv[1:] == ["delta"]:
+            tell(f"Delta: {len(fetch_delta())} jars in {cache_directory() / 'maven'}\n")
             return 0
         config = ClusterConfig(file=Path("-"), nodes=(), storage=_storage_from_environment())
         found = fetch_tarball(

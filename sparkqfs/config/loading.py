@@ -13,6 +13,7 @@ from typing import get_args
 from sparkqfs.config import foreign
 from sparkqfs.config import reading as read
 from sparkqfs.config.between import check_addresses, check_layout, check_paths, check_ports, default_subnet, too_many
+from sparkqfs.config.delta import check_delta
 from sparkqfs.config.model import (
     BuildConfig,
     ClusterConfig,
@@ -75,6 +76,7 @@ def load_config(path: Path, env: Mapping[str, str] | None = None) -> ClusterConf
     check_ports(config, faults)
     check_paths(config, faults)
     check_layout(config, faults)
+    check_delta(config, faults)
     faults.stop_if_any()
     return config
 
@@ -285,6 +287,7 @@ def _spark(section: Section) -> SparkConfig:
     return SparkConfig(
         executors_per_worker=section.take("executors_per_worker", read.integer(1, 64), default.executors_per_worker),
         driver_memory_mib=section.take("driver_memory", read.mebibytes(512), default.driver_memory_mib),
+        delta=section.take("delta", _BOOLEAN, default.delta),
         conf=tuple(_spark_conf(section.section("conf", is_open=True))),
     )
 

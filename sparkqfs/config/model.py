@@ -171,6 +171,8 @@ class SparkConfig:
     """Executors a node, 1 to 64; they share its cores and memory. Fewer where a node has fewer cores."""
     driver_memory_mib: int = 1024
     """Memory of a driver, for example `1g`, at least `512m`."""
+    delta: bool = False
+    """Tables that can be updated: `USING delta`, on `qfs` and `hdfs` (docs/delta.md)."""
     conf: tuple[tuple[str, str], ...] = ()
     """Spark settings by name, for example `spark.sql.shuffle.partitions: 64`."""
 

@@ -15,7 +15,7 @@ from sparkqfs import topology
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts.nodes import NodeFacts
-from sparkqfs.plan import catalogue
+from sparkqfs.plan import catalogue, delta
 from sparkqfs.plan.programs import downloads
 from sparkqfs.plan.services import single_services
 from sparkqfs.plan.services.seam import Service, Surroundings
@@ -189,7 +189,8 @@ def _configs(given: StackInput) -> dict[str, str]:
         "history_url": f"http://{config.manager.advertise}:{config.ports.history}",
     }
     lines = [Template(given.templates["spark-defaults.conf"]).substitute(values).rstrip()]
-    extra = {**backend.spark_conf(config), **dict(config.spark.conf)}
+    added = {**backend.spark_conf(config), **delta.spark_conf(config, int(values["parallelism"]))}
+    extra = {**added, **dict(config.spark.conf)}
     lines += [f"{key} {value}" for key, value in extra.items()]
     rendered = {"spark-defaults.conf": "\n".join(lines) + "\n"}
     if downloads.are_special(config):

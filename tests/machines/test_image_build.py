@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from sparkqfs import topology
-from sparkqfs.clients.context import make_context
+from sparkqfs.clients.context import RECIPES, make_context
 from tests.builders.clusters import a_cluster
 from tests.paths import ROOT
 
@@ -199,7 +199,7 @@ def test_a_jar_keeps_the_native_library_of_this_processor(program: Any, tmp_path
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.relative_to(DOCKER).as_posix())
 def test_every_line_of_a_lock_has_its_hash(lock: Path) -> None:
     lines = [line for line in lock.read_text(encoding="utf-8").replace("\\\n", "").splitlines() if line[:1] not in "#"]
-    of_jars = lock.name == "hadoop.lock"
+    of_jars = lock.name in RECIPES
     pattern = r"[0-9a-f]{64}\s+\S+\.jar" if of_jars else r"[\w.-]+==[\w.]+(\s+--hash=sha256:[0-9a-f]{64})+"
     assert lines and [line for line in lines if line and not re.fullmatch(pattern, line)] == []
 
@@ -213,7 +213,7 @@ def test_pip_checks_the_hash_of_all_that_the_recipes_fetch() -> None:
         )
     }
     users = {command for command in fetched if command.startswith(f"{topology.PACKAGES}: ")}
-    assert len(fetched - users) == 4 and [c for c in fetched - users if "--require-hashes" not in c] == []
+    assert len(fetched - users) == 5 and [c for c in fetched - users if "--require-hashes" not in c] == []
 
 
 def recipe_that_fetches_spark(folder: Path) -> str:

@@ -15,6 +15,7 @@ from tests.storage.qfs_cluster import free_port
 
 DEADLINE_S = 120.0
 NODE = "127.0.0.1"
+NAMENODE, DATANODE = "namenode.NameNode", "datanode.DataNode"
 
 
 class HdfsCluster:
@@ -71,15 +72,23 @@ class HdfsCluster:
 
     def start(self) -> None:
         """Both daemons, until the file system can be asked and has its datanode."""
-        for name in ("namenode.NameNode", "datanode.DataNode"):
-            with (self.home / f"{name}.log").open("ab") as log:
-                argv = self.java(f"org.apache.hadoop.hdfs.server.{name}")
-                self.processes.append(subprocess.Popen(argv, stdout=log, stderr=log))
+        for name in (NAMENODE, DATANODE):
+            self.processes.append(self._started(name))
         end = time.monotonic() + DEADLINE_S
         while "Live datanodes (1)" not in self._report():
             if time.monotonic() > end:
                 raise TimeoutError("no datanode in time")
             time.sleep(0.5)
+
+    def _started(self, name: str) -> subprocess.Popen[bytes]:
+        with (self.home / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(self.java(f"org.apache.hadoop.hdfs.server.{name}"), stdout=log, stderr=log)
+
+    def restart_namenode(self) -> None:
+        """Ends it by force and starts it with what it has written; nobody waits for it."""
+        self.processes[0].kill()
+        self.processes[0].wait()
+        self.processes[0] = self._started(NAMENODE)
 
     def kill(self) -> None:
         """By force, as when the power goes."""

@@ -95,7 +95,8 @@ def make_kit(top: Path) -> Kit:
     jars = find_jars()
     unpack_programs(tarball, top / "qfs")
     path = ":".join(str(jar) for jar in [*jars, *(top / "qfs" / "lib").glob("*.jar")])
-    ours = [str(path) for part in ("com", "sparkqfs/fs") for path in sorted((SOURCES / part).rglob("*.java"))]
+    parts = ("com", "sparkqfs/fs", "sparkqfs/hdfs")
+    ours = [str(path) for part in parts for path in sorted((SOURCES / part).rglob("*.java"))]
     classes = str(top / "classes")
     drivers = [str(path) for path in sorted(JAVA.rglob("*.java"))]
     for sources, class_path in ((ours, path), (drivers, f"{path}:{classes}")):

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from sparkqfs import topology
 from sparkqfs.clients import download
-from sparkqfs.clients.context import HADOOP_LOCK, Context, StorageParts, make_context, packages_context, tar_of
+from sparkqfs.clients.context import (
+    HADOOP_LOCK,
+    Context,
+    StorageParts,
+    delta_context,
+    make_context,
+    packages_context,
+    tar_of,
+)
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.jobs.session import Session
@@ -43,18 +53,11 @@ def parts_here(session: Session) -> StorageParts | None:
 def fetch_parts(session: Session) -> StorageParts | None:
     """The same, downloaded where it is missing."""
     what = {"qfs-tarball": "QFS tarball", "hadoop-jars": "Hadoop's jars"}.get(str(session.backend.parts), "")
-    last = [-1]
-
-    def progress(done: int, total: int) -> None:
-        tenth = done * 10 // total if total else done // (10 << 20)
-        if tenth != last[0]:
-            last[0] = tenth
-            of = f" of {total >> 20}" if total else ""
-            session.on_event(f"{what}: {done >> 20}{of} MiB")
 
     def confirm(sha256: str) -> bool:
         return session.confirm(f"the downloaded {what} has sha256 {sha256}; is that the right one?")
 
+    progress = _progress(session, what)
     if session.backend.parts == "qfs-tarball":
         arch = architecture(session)
         tarball = download.fetch_tarball(session.config, arch, confirm=confirm, on_progress=progress)
@@ -66,6 +69,20 @@ def fetch_parts(session: Session) -> StorageParts | None:
     return None
 
 
+def _progress(session: Session, what: str) -> Callable[[int, int], None]:
+    """Says how far a download is, a tenth or ten MiB at a time."""
+    last = [-1]
+
+    def progress(done: int, total: int) -> None:
+        tenth = done * 10 // total if total else done // (10 << 20)
+        if tenth != last[0]:
+            last[0] = tenth
+            of = f" of {total >> 20}" if total else ""
+            session.on_event(f"{what}: {done >> 20}{of} MiB")
+
+    return progress
+
+
 def contexts(session: Session, parts: StorageParts | None) -> dict[str, Context]:
     """Build contexts of all images."""
     return {
@@ -75,9 +92,12 @@ def contexts(session: Session, parts: StorageParts | None) -> dict[str, Context]
 
 
 def _digests(session: Session, made: dict[str, Context]) -> dict[str, str]:
-    """Digests of the contexts, and of the recipe for the user's packages."""
-    recipe = packages_context(session.config).digest
-    return {**{name: context.digest for name, context in made.items()}, topology.PACKAGES: recipe}
+    """Digests of the contexts, and of those of the layers above them."""
+    layers = {
+        topology.PACKAGES: packages_context(session.config).digest,
+        topology.DELTA: delta_context(session.config).digest,
+    }
+    return {name: context.digest for name, context in made.items()} | layers
 
 
 def references(session: Session) -> dict[str, ImageRef]:
@@ -89,7 +109,7 @@ def references(session: Session) -> dict[str, ImageRef]:
 
 
 def build_one(session: Session, ref: ImageRef, context: Context) -> bool:
-    """Build an image without the user's packages, unless it is on the manager's engine; True when it was built."""
+    """Build an image without what hosts.yml adds to it, unless the manager's engine has it; True when it was built."""
     config = session.config
     engine = session.clients.engine()
     if engine.image_labels(ref.plain) is not None:
@@ -104,6 +124,32 @@ def build_one(session: Session, ref: ImageRef, context: Context) -> bool:
                 **build_arguments(config, ref.image),
                 **network_arguments(config, ref.image),
             },
+            labels={topology.CONTEXT_LABEL: context.digest, "sparkqfs.cluster": config.name},
+            timeout_s=config.timeouts.build_s,
+            network="host",
+            on_line=lambda line: session.on_event(f"[{ref.image.name}] {line}"),
+        )
+    return True
+
+
+def fetch_delta(session: Session) -> tuple[Path, ...]:
+    """Delta's jars, where `spark.delta` asks for them. Raises `UnreachableError` when they cannot be had."""
+    return download.fetch_delta(_progress(session, "Delta's jars")) if session.config.spark.delta else ()
+
+
+def add_delta(session: Session, ref: ImageRef, jars: tuple[Path, ...]) -> bool:
+    """Add Delta's layer to an image, unless it is there; True when it was built."""
+    config = session.config
+    engine = session.clients.engine()
+    if not ref.delta or engine.image_labels(ref.delta) is not None:
+        return False
+    session.on_event(f"[{ref.image.name}] adding Delta")
+    context = delta_context(config, jars)
+    with tar_of(context) as tar:
+        engine.build(
+            tar,
+            tag=ref.delta,
+            buildargs={"BASE": ref.plain, **network_arguments(config, ref.image)},
             labels={topology.CONTEXT_LABEL: context.digest, "sparkqfs.cluster": config.name},
             timeout_s=config.timeouts.build_s,
             network="host",
@@ -136,8 +182,8 @@ def add_packages(session: Session, ref: ImageRef, worker: ImageRef) -> bool:
                 tar,
                 tag=ref.reference,
                 buildargs={
-                    "BASE": ref.plain,
-                    "WORKER": ref.plain if is_worker else worker.reference,
+                    "BASE": ref.below_packages,
+                    "WORKER": ref.below_packages if is_worker else worker.reference,
                     **network_arguments(config, ref.image),
                 },
                 labels={topology.CONTEXT_LABEL: context.digest, "sparkqfs.cluster": config.name},
@@ -180,6 +226,7 @@ def build(session: Session) -> JobResult:
         planned = [Outcome(subject=name, state="planned", changes=(todo[name],)) for name in names if name in todo]
         return JobResult(task="build", outcomes=tuple([*planned, *same]))
     made = contexts(session, fetch_parts(session))
+    jars = fetch_delta(session)
     session.references = image_refs(session.config, _digests(session, made))
     refs = session.references
     done: list[str] = []
@@ -193,6 +240,7 @@ def build(session: Session) -> JobResult:
             raise
         pool.shutdown()
         done += [name for name, built in results if built]
+    done += [name for name in names if add_delta(session, refs[name], jars)]
     done += [name for name in names if add_packages(session, refs[name], refs[topology.WORKER_NODE])]
     outcomes = [
         Outcome(subject=name, state="changed", changes=(refs[name].reference,))

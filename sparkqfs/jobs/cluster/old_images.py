@@ -27,7 +27,7 @@ def remove(session: Session) -> list[Outcome]:
     """What was removed from the engines and from the registry: older than `logs.days`, of no use to this version."""
     config = session.config
     refs = images.references(session).values()
-    tags = sorted({name for ref in refs for name in (ref.plain, ref.reference)})
+    tags = sorted({name for ref in refs for name in (ref.plain, ref.delta, ref.reference) if name})
     pushed = [name for name in images.digests(session).values() if name]
     days = str(config.logs.days)
 

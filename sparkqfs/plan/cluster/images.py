@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sparkqfs import topology
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.config.requirements import package_name
+from sparkqfs.plan import delta
 from sparkqfs.plan.services import single_services
 from sparkqfs.topology import Image
 
@@ -28,10 +29,17 @@ class ImageRef:
     parent: str
     """Reference that its Dockerfile's BASE gets."""
     plain: str
-    """Reference of the image without the user's packages; `reference` where there are none."""
+    """Reference of the image without what hosts.yml adds to it; `reference` where that is nothing."""
+    delta: str = ""
+    """Reference of `plain` with Delta's layer; empty where there is none."""
     requirements: tuple[str, ...] = ()
     free: tuple[str, ...] = ()
     """Names of packages that may get another version than the image has."""
+
+    @property
+    def below_packages(self) -> str:
+        """The image that the user's packages are added to."""
+        return self.delta or self.plain
 
 
 def build_arguments(config: ClusterConfig, image: Image) -> dict[str, str]:
@@ -67,8 +75,8 @@ def requirements_of(config: ClusterConfig, name: str) -> tuple[str, ...]:
 def image_refs(config: ClusterConfig, contexts: dict[str, str]) -> dict[str, ImageRef]:
     """Every image of the stack with its content tag; `contexts` maps image names to context digests (sha256).
 
-    Images are built on their parents without the user's packages, which come last: other packages change one layer,
-    and no master's image.
+    Images are built on their parents without Delta's layer and the user's packages, which come last in this order:
+    other packages change one layer, and neither changes a master's image.
     """
     refs: dict[str, ImageRef] = {}
     for image in (topology.REGISTRY_IMAGE, *stack_images(config)):
@@ -81,9 +89,17 @@ def image_refs(config: ClusterConfig, contexts: dict[str, str]) -> dict[str, Ima
         where = "sparkqfs" if image is topology.REGISTRY_IMAGE else f"{config.registry_address}/{config.name}"
         reference = f"{where}/{image.name}:{tag}"
         ref = ImageRef(image=image, tag=tag, reference=reference, parent=parent, plain=reference)
+        if delta.has_layer(config, image.name):
+            ref = _with_delta(ref, contexts[topology.DELTA])
         wanted = requirements_of(config, image.name)
         refs[image.name] = _with_packages(config, ref, wanted, contexts[topology.PACKAGES]) if wanted else ref
     return refs
+
+
+def _with_delta(ref: ImageRef, context: str) -> ImageRef:
+    tag = hashlib.sha256(repr((ref.tag, context)).encode()).hexdigest()[:16]
+    reference = ref.plain.rpartition(":")[0] + f":{tag}"
+    return replace(ref, tag=tag, reference=reference, delta=reference)
 
 
 def _with_packages(config: ClusterConfig, ref: ImageRef, wanted: tuple[str, ...], context: str) -> ImageRef:

@@ -14,6 +14,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.BlockLocation;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.FileAlreadyExistsException;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.permission.FsPermission;
@@ -166,17 +167,55 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
     public FSDataOutputStream create(
             Path file, FsPermission permission, boolean overwrite, int bufferSize, short replication, long blockSize,
             Progressable progress) throws IOException {
-        return finished(file, create(file, overwrite, createParams(replication), permission.toShort(), false));
+        return made(file, overwrite, () -> create(file, overwrite, createParams(replication), permission.toShort(), false));
     }
 
     @Override
     public FSDataOutputStream createNonRecursive(
             Path file, FsPermission permission, boolean overwrite, int bufferSize, short replication, long blockSize,
             Progressable progress) throws IOException {
-        return finished(file, createInParent(file, overwrite, createParams(replication), permission.toShort()));
+        return made(file, overwrite, () -> createInParent(file, overwrite, createParams(replication), permission.toShort()));
     }
 
-    private FSDataOutputStream finished(Path file, FSDataOutputStream stream) throws IOException {
+    /** FileContext's rename: fails with the reason as {@link Moves} has it, and then nothing was moved. */
+    void move(Path source, Path target, boolean overwrite) throws IOException {
+        Moves move = new Moves(this, source, target);
+        move.refuseOneName();
+        int status = moved(source, target, overwrite);
+        if (status != 0) {
+            throw move.failure(status, upstreams(status));
+        }
+    }
+
+    /** FileContext's mkdir. */
+    void makeDirectory(Path directory, int mode, boolean withParents) throws IOException {
+        int status = madeDirectory(directory, mode, withParents);
+        if (status == Moves.IS_THERE) {
+            throw new FileAlreadyExistsException(directory + " is there");
+        }
+        if (status != 0) {
+            throw upstreams(status);
+        }
+    }
+
+    /** Makes a file. */
+    private interface Making {
+        FSDataOutputStream make() throws IOException;
+    }
+
+    /** What is there is said in Hadoop's word for it; upstream has one exception for everything. */
+    private FSDataOutputStream made(Path file, boolean overwrite, Making making) throws IOException {
+        FSDataOutputStream stream;
+        try {
+            stream = making.make();
+        } catch (IOException failure) {
+            if (overwrite || !exists(file)) {
+                throw failure;
+            }
+            IOException isThere = new FileAlreadyExistsException(file + " is there");
+            isThere.initCause(failure);
+            throw isThere;
+        }
         return chunks == null ? stream : new FinishedOutputStream(stream, size -> waitForChunks(file, size));
     }
 

@@ -4,9 +4,10 @@ import java.io.IOException;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.util.EnumSet;
+import java.util.List;
 
-import com.quantcast.qfs.hadoop.Qfs;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.AbstractFileSystem;
 import org.apache.hadoop.fs.BlockLocation;
 import org.apache.hadoop.fs.CreateFlag;
 import org.apache.hadoop.fs.FSDataInputStream;
@@ -15,25 +16,38 @@ import org.apache.hadoop.fs.FileChecksum;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.FsServerDefaults;
+import org.apache.hadoop.fs.FsStatus;
 import org.apache.hadoop.fs.Options.ChecksumOpt;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.permission.FsPermission;
+import org.apache.hadoop.security.token.Token;
 import org.apache.hadoop.util.DataChecksum;
 import org.apache.hadoop.util.Progressable;
 
 /**
- * The same for users of FileContext, such as checkpoints of structured streaming. What upstream does through the same calls
- * as its FileSystem is left to ours; what differs stays upstream's, with names as they are stored.
+ * The same for users of FileContext, such as checkpoints of structured streaming and the log of a Delta table. All goes
+ * through our FileSystem, of which a process has one: FileContext is made again for each commit, and upstream's class
+ * would have a client of its own each time, a thread and seven open files until Java collects its garbage.
  */
-public class LocalReadFs extends Qfs {
+public class LocalReadFs extends AbstractFileSystem {
+    private static final String SCHEME = "qfs";
+    private static final int PORT = 20_000;
     private static final int CHECKSUM_BYTES = 512;
     private static final int PACKET_BYTES = 65_536;
 
-    private final FileSystem fileSystem;
+    private final LocalReadFileSystem fileSystem;
 
     public LocalReadFs(URI uri, Configuration conf) throws IOException, URISyntaxException {
-        super(uri, conf);
-        fileSystem = FileSystem.get(uri, conf);
+        super(uri, SCHEME, true, PORT);
+        fileSystem = ours(FileSystem.get(uri, conf));
+    }
+
+    private static LocalReadFileSystem ours(FileSystem found) throws IOException {
+        if (found instanceof LocalReadFileSystem ours) {
+            return ours;
+        }
+        throw new IOException("fs.qfs.impl is " + found.getClass().getName() + "; fs.AbstractFileSystem.qfs.impl works with "
+            + LocalReadFileSystem.class.getName());
     }
 
     @Override
@@ -41,38 +55,56 @@ public class LocalReadFs extends Qfs {
         return fileSystem.open(path, bufferSize);
     }
 
-    private Path stored(Path path) {
-        return with(path, StoredNames.ofPath(getUriPath(path)));
+    @Override
+    public int getUriDefaultPort() {
+        return PORT;
     }
 
-    private Path storedNew(Path path) throws IOException {
-        return with(path, StoredNames.ofNew(getUriPath(path)));
-    }
-
-    private static Path with(Path path, String text) {
-        return new Path(path.toUri().getScheme(), path.toUri().getAuthority(), text);
-    }
-
-    /** Appending stays upstream's. */
     @Override
     public FSDataOutputStream createInternal(
             Path path, EnumSet<CreateFlag> flags, FsPermission permission, int bufferSize, short replication,
             long blockSize, Progressable progress, ChecksumOpt checksum, boolean createParent) throws IOException {
+        CreateFlag.validate(flags);
+        getUriPath(path);
+        boolean overwrite = flags.contains(CreateFlag.OVERWRITE);
         if (flags.contains(CreateFlag.APPEND)) {
-            CreateFlag.validate(flags);
-            if (createParent) { // upstream's would make the parent's stored path with another call of this class
+            if (createParent) {
                 mkdir(path.getParent(), permission, true);
             }
-            return super.createInternal(
-                storedNew(path), flags, permission, bufferSize, replication, blockSize, progress, checksum, false);
+            return fileSystem.appendOrCreate(path, replication, bufferSize, overwrite, permission.toShort());
         }
-        CreateFlag.validate(flags);
-        checkPath(path);
-        boolean overwrite = flags.contains(CreateFlag.OVERWRITE);
         if (createParent) {
             return fileSystem.create(path, permission, overwrite, bufferSize, replication, blockSize, progress);
         }
         return fileSystem.createNonRecursive(path, permission, overwrite, bufferSize, replication, blockSize, progress);
+    }
+
+    @Override
+    @Deprecated
+    public FsServerDefaults getServerDefaults() throws IOException {
+        return getServerDefaults(new Path("/"));
+    }
+
+    /** Upstream knows nothing of this. */
+    @Override
+    public FsStatus getFsStatus() {
+        return new FsStatus(0, 0, 0);
+    }
+
+    @Override
+    public boolean supportsSymlinks() {
+        return fileSystem.supportsSymlinks();
+    }
+
+    @Override
+    public void setVerifyChecksum(boolean verify) {
+        fileSystem.setVerifyChecksum(verify);
+    }
+
+    @Override
+    public List<Token<?>> getDelegationTokens(String renewer) throws IOException {
+        Token<?> token = fileSystem.getDelegationToken(renewer);
+        return token == null ? List.of() : List.of(token);
     }
 
     /** FileContext takes the number of copies from here. */
@@ -85,12 +117,21 @@ public class LocalReadFs extends Qfs {
 
     @Override
     public void mkdir(Path directory, FsPermission permission, boolean createParent) throws IOException {
-        super.mkdir(storedNew(directory), permission, createParent);
+        getUriPath(directory);
+        fileSystem.makeDirectory(directory, permission.toShort(), createParent);
     }
 
     @Override
     public void renameInternal(Path source, Path target) throws IOException {
-        super.renameInternal(stored(source), storedNew(target));
+        renameInternal(source, target, false);
+    }
+
+    /** In one step, also over what is there; upstream's removes that first, and a reader may find neither. */
+    @Override
+    public void renameInternal(Path source, Path target, boolean overwrite) throws IOException {
+        getUriPath(source); // refuses what Hadoop does not take as a name here
+        getUriPath(target);
+        fileSystem.move(source, target, overwrite);
     }
 
     @Override

@@ -36,4 +36,31 @@ public class OpenQuantcastFileSystem extends QuantcastFileSystem2 {
             throws IOException {
         return qfsImpl.create(makeAbsolute(file).toUri().getPath(), overwrite, createParams, mode, false);
     }
+
+    /** Upstream's way for FileContext: a file that is not there is made. */
+    public FSDataOutputStream appendOrCreate(Path file, short replication, int bufferSize, boolean overwrite, int mode)
+            throws IOException {
+        return qfsImpl.create(makeAbsolute(file).toUri().getPath(), replication, bufferSize, overwrite, mode, true);
+    }
+
+    /** A directory, on demand with those above it. As {@link #moved}. */
+    protected int madeDirectory(Path directory, int mode, boolean withParents) throws IOException {
+        String path = makeAbsolute(directory).toUri().getPath();
+        return withParents ? qfsImpl.mkdirs(path, mode) : qfsImpl.mkdir(path, mode);
+    }
+
+    /** One question to the metaserver, which decides and does it at once. The system's error number, negative; 0: done. */
+    protected int moved(Path source, Path target, boolean overwrite) throws IOException {
+        return qfsImpl.rename2(makeAbsolute(source).toUri().getPath(), makeAbsolute(target).toUri().getPath(), overwrite);
+    }
+
+    /** Upstream's exception for such a number. */
+    protected IOException upstreams(int status) {
+        try {
+            qfsImpl.retToIoException(status);
+        } catch (IOException said) {
+            return said;
+        }
+        return new IOException("error " + status);
+    }
 }
