@@ -5,7 +5,19 @@ from __future__ import annotations
 from invoke import Collection
 
 from sparkqfs import streams
-from sparkqfs.cli import backup, cluster, files, help_flag, local, measuring, programs, storage, submitting, watching
+from sparkqfs.cli import (
+    backup,
+    cluster,
+    connecting,
+    files,
+    help_flag,
+    local,
+    measuring,
+    programs,
+    storage,
+    submitting,
+    watching,
+)
 
 ns = Collection(
     cluster.new,
@@ -31,6 +43,7 @@ ns = Collection(
     files.du,
     submitting.submit,
     programs.shell,
+    connecting.connect,
     programs.apps,
     programs.tables,
     programs.kill,

@@ -36,5 +36,6 @@ PROGRAMS = {
     topology.METADATA_COPY: Role("copies:metadata_copy", probes.metadata_copy),
     "init-storage": Role("init_storage:init_storage"),
     "driver": Role("driver:run_driver"),
+    "connect-server": Role("server:connect_server"),
 }
 """Not daemons: one that runs in this process, and those that end by themselves, with an exit code of their own."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.plan.driver_size import size_of
 from sparkqfs.plan.services import single_services
 from sparkqfs.plan.services.jupyter_server import JVM_BASE_MIB, WITH_DRIVER
 from sparkqfs.plan.services.seam import Share
@@ -15,6 +16,7 @@ from sparkqfs.plan.services.worker_node import shares_inside
 from sparkqfs.plan.storage import backend_of
 
 REGISTRY_MIB = 64
+CONNECT_SERVER = "Connect server"
 JVM_CORE_MIB = 32
 """What a JVM needs outside its heap beside JVM_BASE_MIB: threads, network buffers of each core's task."""
 PYTHON_CORE_MIB = 192
@@ -78,6 +80,8 @@ class NodeSize:
     count: int
     """Executors wanted here."""
     is_count_set: bool
+    on_demand: tuple[Share, ...] = ()
+    """What starts here when it is asked for, out of what is free then; nothing is kept for it."""
 
     @property
     def reserved_mib(self) -> int:
@@ -147,7 +151,16 @@ def node_size(config: ClusterConfig, node: NodeConfig, fact: NodeFacts | None) -
         cpus=round((reported or cores) * node.cpu_share, 2) if node.cpu_share < 1 else None,
         count=node.executors or _wanted(config.spark.executors_per_worker, cores, memory),
         is_count_set=node.executors is not None,
+        on_demand=(Share(CONNECT_SERVER, _connect_server_mib(config)),) if node.manager else (),
     )
+
+
+def _connect_server_mib(config: ClusterConfig) -> int:
+    """A driver of the cluster's usual size. What `spark.conf` says counts, as it does when the server starts."""
+    conf = dict(config.spark.conf)
+    heap = _mebibytes(conf, "spark.driver.memory")
+    overhead = _mebibytes(conf, "spark.driver.memoryOverhead")
+    return size_of(config.spark.driver_memory_mib if heap is None else heap, overhead, has_python=True).memory_mib
 
 
 def _wanted(count: int, cores: int, memory: int) -> int:
@@ -338,6 +351,7 @@ def sizing_lines(found: Sizing) -> tuple[str, ...]:
         unused += [f"{idle_mib} MiB"] if idle_mib >= 64 else []
         parts += [f"unused: {' and '.join(unused)}"] if unused else []
         parts.append(f"container limit {found.limit_mib(node)} MiB" + (f", {node.cpus:g} CPUs" if node.cpus else ""))
+        parts += [f"when asked for: {share.what} {share.mib} MiB" for share in node.on_demand]
         lines.append("; ".join(parts))
     return tuple(lines)
 
@@ -365,6 +379,7 @@ def _row(found: Sizing, node: NodeSize) -> dict[str, object]:
         "rounded_mib": node.rounded_mib,
         "outside": [{"what": share.what, "mib": share.mib} for share in node.outside],
         "inside": [{"what": share.what, "mib": share.mib} for share in node.inside],
+        "on_demand": [{"what": share.what, "mib": share.mib} for share in node.on_demand],
         "cores": node.cores,
         "memory_mib": node.memory_mib,
         "executors": found.counts[node.name],

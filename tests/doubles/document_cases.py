@@ -24,7 +24,7 @@ from sparkqfs.jobs.cluster import deploy, down, images, new, prep, restore, rest
 from sparkqfs.jobs.files import copy
 from sparkqfs.jobs.files import tasks as files
 from sparkqfs.jobs.measuring import bench, verify
-from sparkqfs.jobs.programs import apps, compute, shell, submit, tables
+from sparkqfs.jobs.programs import apps, compute, connect, server, shell, submit, tables
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import aside, backup, backup_list, backup_store, backup_verify, file_system
 from sparkqfs.jobs.storage.backup_names import Difference
@@ -34,6 +34,7 @@ from sparkqfs.plan.cluster.restore_report import Report
 from sparkqfs.plan.measuring import drill
 from sparkqfs.plan.measuring.bench import Wanted
 from sparkqfs.plan.programs.apps import Program
+from sparkqfs.plan.programs.server import LocalPython, Ready, Wishes, check_client
 from sparkqfs.plan.steps import JobResult, Outcome
 from tests.builders.backups import a_backup
 from tests.builders.bench import a_result
@@ -183,6 +184,23 @@ def _tables(place: Place, *adopt: str) -> JobResult:
     place.patch.setattr(tables, "access", lambda _session, _timeout_s: world.access())
     place.patch.setattr(tables, "exec_in", lambda _session, service, *_args, **_more: answers[service])
     return tables.run(place.session(), adopt=adopt, sizes=True, timeout_s=60)
+
+
+def _connect_planned(place: Place) -> JobResult:
+    manager = place.manager()
+    manager.session.dry_run = True
+    return connect.connect(manager.session, Wishes(), connect.Local(), lambda _result: None)
+
+
+def _a_server() -> server.Server:
+    ready = Ready(connect_port=1, token="t" * 43, spark="4.1.4", python="3.11", app_id=APP, idle_s=1800)
+    return server.Server(ready=ready, container_id="c1", was_started=True)
+
+
+def _connect_refused(_place: Place) -> JobResult:
+    found = LocalPython(path="python3", python="3.11.2", package="pyspark-client", version="4.0.1", has_grpc=True)
+    check_client(found, "4.1.4")
+    raise AssertionError
 
 
 def _token(place: Place) -> JobResult:
@@ -448,6 +466,16 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "bench.report": {"one file": _bench_report},
     "bench.storage": {"measured": _bench, "planned": _bench_planned},
     "build": {"planned": lambda place: images.build(place.session(dry_run=True))},
+    "connect": {
+        "planned": _connect_planned,
+        "opened": lambda _place: connect.opened(_a_server(), 15002),
+        "the server has ended": lambda place: connect.hold(place.manager().session, _a_server()),
+        "a client of another minor": _connect_refused,
+        "its program ended with 3": lambda _place: JobResult(
+            task="connect", program_code=3, document=connect.document(_a_server(), None)
+        ),
+        "ended": lambda place: connect.end(place.manager().session),
+    },
     "copy": {
         "copied": _copy(copied=2),
         "refused": _copy(differs=[{"file": "a/x", "why": "another file"}]),

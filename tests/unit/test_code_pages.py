@@ -264,11 +264,13 @@ def test_what_only_tests_set_is_set_nowhere_else_and_what_submit_sets_is_in_its_
     assert set_by("tests") & product == set() and set_by("tests") <= tested
     plan = (ROOT / "sparkqfs" / "plan" / "programs" / "apps.py").read_text(encoding="utf-8")
     assert set_by("submit") == set(VARIABLE.findall(plan))
+    plan = (ROOT / "sparkqfs" / "plan" / "programs" / "server.py").read_text(encoding="utf-8")
+    assert set_by("connect") == set(VARIABLE.findall(plan))
 
 
 def test_everybody_who_sets_a_variable_is_explained() -> None:
     who = {one for by in variables().values() for one in by}
-    assert who == {"stack", "image", "supervise", "submit", "tests"}
+    assert who == {"stack", "image", "supervise", "submit", "connect", "tests"}
     assert [one for one in who if f"*{one}*" not in text_of("runtime.md")] == []
 
 

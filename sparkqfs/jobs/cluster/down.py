@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sparkqfs.clients.engine import STACK_LABEL
 from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.jobs.programs import drivers
+from sparkqfs.jobs.programs import drivers, server
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.steps import JobResult, Outcome
 
@@ -54,7 +54,7 @@ def remove(session: Session, silent: tuple[Problem, ...] = ()) -> Remains:
     Nothing is waited for on the `silent` machines and on those that fall silent meanwhile.
     """
     config = session.config
-    for name in drivers.end_all(session):  # they hold the network
+    for name in (*drivers.end_all(session), *server.end_all(session)):  # they hold the network
         session.on_event(f"ending {name}")
     session.on_event(f"[{config.manager.name}] removing stack {config.name}")
     said = {"left": "", "error": ""}
@@ -95,6 +95,7 @@ def left_over(session: Session, before: Remains | None = None) -> Remains:
         "containers": sum(results.values.values()),
         "networks": len(engine.networks(config.name)),
         "submitted applications": len(drivers.services(session)),
+        "Connect servers": len(server.services(session)),
     }
     return Remains(
         things=tuple(f"{count} {kind}" for kind, count in counts.items() if count),

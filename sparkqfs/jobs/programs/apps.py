@@ -13,7 +13,7 @@ from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts.pages import SparkFact
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.jobs.cluster.deploy import find_container
-from sparkqfs.jobs.programs import drivers
+from sparkqfs.jobs.programs import drivers, server
 from sparkqfs.jobs.programs import follow as following
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
@@ -126,7 +126,9 @@ def kill(session: Session, wanted: str) -> JobResult:
         return JobResult(task="kill", outcomes=(Outcome(subject=row.id, state="planned", changes=(row.name,)),))
     app_id = row.id if APP_ID.fullmatch(row.id) else None
     session.on_event(f"ending {row.id}")
-    if row.submission is None or not drivers.stop(session, row.submission, app_id):
+    if app_id is not None and row.submission is None and server.drives(session, app_id):
+        server.stop(session)
+    elif row.submission is None or not drivers.stop(session, row.submission, app_id):
         _end_driver(session, row.id)
         drivers.wait_until_gone(session, row.id)
     return JobResult(task="kill", outcomes=(Outcome(subject=row.id, state="changed", changes=("ended",)),))

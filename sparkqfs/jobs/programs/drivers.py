@@ -12,6 +12,7 @@ from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.programs.apps import APP_LABEL, ENDED_STATES, FOLDER, GRACE_S, Piece, parse_piece, service_name
 from sparkqfs.plan.programs.fits import Room, parse_memory
+from sparkqfs.plan.programs.server import SERVER_LABEL
 from sparkqfs.plan.stack import CLUSTER_LABEL
 from sparkqfs.remote import script
 
@@ -94,17 +95,23 @@ def clear_ended(session: Session) -> None:
 
 
 def room(session: Session) -> Room:
-    """What the manager's memory still holds, beside the drivers that live."""
+    """What the manager's memory still holds, beside the drivers that live, that of the Connect server among them."""
     engine = session.clients.engine()
     total, available = parse_memory(on_manager(session, MEMORY_SCRIPT).stdout)
-    alive, promised = living(session), 0
+    alive, promised, count = living(session), 0, 0
     for one in engine.labelled_services(f"{CLUSTER_LABEL}={session.config.name}"):
-        submission = (one["Spec"].get("Labels") or {}).get(APP_LABEL)
+        labels = one["Spec"].get("Labels") or {}
+        mark = next((name for name in (APP_LABEL, SERVER_LABEL) if name in labels), None)
+        if mark is None or (mark == APP_LABEL and labels[mark] not in alive):
+            continue
+        containers = engine.containers(f"{mark}={labels[mark]}")
+        if mark == SERVER_LABEL and not any(each.get("State") == "running" for each in containers):
+            continue
         limits = (one["Spec"]["TaskTemplate"].get("Resources") or {}).get("Limits") or {}
-        if submission in alive:
-            used = [engine.memory_used_mib(each["Id"]) for each in engine.containers(f"{APP_LABEL}={submission}")]
-            promised += max(0, int(limits.get("MemoryBytes", 0)) // 2**20 - sum(used))
-    return Room(total_mib=total, available_mib=available, promised_mib=promised, drivers=len(alive))
+        used = sum(engine.memory_used_mib(each["Id"]) for each in containers)
+        promised += max(0, int(limits.get("MemoryBytes", 0)) // 2**20 - used)
+        count += 1
+    return Room(total_mib=total, available_mib=available, promised_mib=promised, drivers=count)
 
 
 # --- output and end ---

@@ -43,18 +43,40 @@ def driver_labels(cluster: str, submission: str) -> dict[str, str]:
 def driver_task(
     jupyter: Mapping[str, Any], cluster: str, manager: str, submission: str, memory_mib: int
 ) -> dict[str, Any]:
-    """The task of a driver's service, from what the engine says of the deployed jupyter-server.
+    """The task of a driver's service, from what the engine says of the deployed jupyter-server."""
+    return one_shot_task(
+        jupyter,
+        cluster,
+        manager,
+        labels=driver_labels(cluster, submission),
+        role="driver",
+        environment={"SPARKQFS_APP": submission},
+        memory_mib=memory_mib,
+    )
 
-    It has that one's image, network, settings, log limit, mounts and secrets but the token: a session there and here is
-    the same.
+
+def one_shot_task(
+    jupyter: Mapping[str, Any],
+    cluster: str,
+    manager: str,
+    *,
+    labels: Mapping[str, str],
+    role: str,
+    environment: Mapping[str, str],
+    memory_mib: int,
+) -> dict[str, Any]:
+    """The task of a service outside the stack that runs a role of the runtime once.
+
+    It has the deployed jupyter-server's image, network, settings, log limit, mounts and secrets but the token: a
+    session there and here is the same.
     Its memory is limited: a driver that takes more ends, and not what runs beside it.
     It is pinned to the manager, where its files are, is known under no name, and is never started twice.
     """
     template = jupyter["Spec"]["TaskTemplate"]
     container = dict(template["ContainerSpec"])
-    container["Labels"] = driver_labels(cluster, submission)
-    container["Args"] = ["/opt/sparkqfs/bin/supervise", "driver"]
-    container["Env"] = [*container.get("Env", []), f"SPARKQFS_APP={submission}"]
+    container["Labels"] = dict(labels)
+    container["Args"] = ["/opt/sparkqfs/bin/supervise", role]
+    container["Env"] = [*container.get("Env", []), *(f"{name}={value}" for name, value in environment.items())]
     container["Secrets"] = [
         one for one in container.get("Secrets") or [] if one["File"]["Name"].rpartition("/")[2] != "jupyter-token"
     ]

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts.pages import WorkerFact
+from sparkqfs.plan.driver_size import DriverSize, size_of
 from sparkqfs.plan.programs.settings import settings_of
 from sparkqfs.plan.programs.user import Program
-from sparkqfs.plan.services.jupyter_server import JVM_BASE_MIB
-from sparkqfs.plan.services.jupyter_server import MEMORY_MIB as JUPYTER_MIB
 from sparkqfs.plan.sizes import mebibytes
 
 CORES_MAX, DEFAULT_CORES = "spark.cores.max", "spark.deploy.defaultCores"
@@ -86,27 +85,6 @@ def _wanted(count: int, cores: int, memory: int, workers: Sequence[WorkerFact]) 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriverSize:
-    """Memory of a driver's container, MiB."""
-
-    heap_mib: int
-    overhead_mib: int
-    """The JVM outside its heap; with `spark.driver.memoryOverhead` Python too."""
-    python_mib: int
-
-    @property
-    def memory_mib(self) -> int:
-        """All of it: the container's limit."""
-        return self.heap_mib + self.overhead_mib + self.python_mib
-
-    @property
-    def arithmetic(self) -> str:
-        """For people."""
-        parts = f"heap {self.heap_mib} + JVM {self.overhead_mib} + Python {self.python_mib}"
-        return f"{parts} = {self.memory_mib} MiB"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
     """Memory of the manager, MiB, at one moment."""
 
@@ -119,13 +97,10 @@ class Room:
 
 
 def driver_size(program: Program, defaults: Mapping[str, str]) -> DriverSize:
-    """Reckoned as for executors, but Python may be half the heap: results are collected there."""
+    """From the settings that it gets."""
     found = settings_of(program, defaults)
-    heap = _size(found, DRIVER_MEMORY)
-    if DRIVER_OVERHEAD in found:
-        return DriverSize(heap_mib=heap, overhead_mib=_size(found, DRIVER_OVERHEAD), python_mib=0)
-    python = 0 if program.main_class is not None else max(JUPYTER_MIB, heap // 2)
-    return DriverSize(heap_mib=heap, overhead_mib=max(JVM_BASE_MIB, heap // 10), python_mib=python)
+    overhead = _size(found, DRIVER_OVERHEAD) if DRIVER_OVERHEAD in found else None
+    return size_of(_size(found, DRIVER_MEMORY), overhead, has_python=program.main_class is None)
 
 
 def parse_memory(text: str) -> tuple[int, int]:

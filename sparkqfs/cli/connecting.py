@@ -1,0 +1,82 @@
+"""Programs and tools of this computer on the cluster: `connect`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from sparkqfs.cli.flags import Flags, cluster_task
+from sparkqfs.cli.running import end_with, opened, reporting
+from sparkqfs.cli.submitting import memory_of, number_of
+from sparkqfs.errors import ConfigError, ExitCode, Problem
+
+if TYPE_CHECKING:
+    from sparkqfs.plan.programs.server import Wishes
+    from sparkqfs.plan.steps import JobResult
+
+
+def wishes_of(idle: int | None, cores: str | None, driver_memory: str | None) -> Wishes:
+    """What a new server is started with. Raises `ConfigError`."""
+    from sparkqfs.plan.programs.server import IDLE_MINUTES, Wishes, check_idle
+
+    return Wishes(
+        idle_minutes=check_idle(IDLE_MINUTES if idle is None else idle),
+        cores=None if cores == "all" else number_of("--cores", cores, ", or all"),
+        take_all=cores == "all",
+        driver_memory_mib=memory_of("--driver-memory", driver_memory),
+    )
+
+
+def check_port(port: int) -> int:
+    """Of this computer; 0 is any. Raises `ConfigError`."""
+    if port and not 1024 <= port <= 65535:
+        raise ConfigError(Problem(what=f"--port {port}: 1024 to 65535"))
+    return port
+
+
+@cluster_task(
+    "dry_run",
+    help={
+        "exec_": "run this Python program of this computer there, then end; its arguments in the same quotes",
+        "python": "Python that runs it (default: of the active environment, else the first that has Spark's client)",
+        "port": "port of this computer (default: 15002 where it is free, else any)",
+        "cores": "of a new server: cores, or all (default: half of the executors, one on each node at least)",
+        "driver_memory": "of a new server: heap, 2g or 512m",
+        "idle": "of a new server: minutes without use after which it ends",
+        "stop": "end the server now",
+    },
+)
+def connect(
+    given: Flags,
+    exec_: str | None = None,
+    python: str | None = None,
+    port: int = 0,
+    cores: str | None = None,
+    driver_memory: str | None = None,
+    idle: int = 30,
+    stop: bool = False,
+) -> None:
+    """Spark Connect for programs of this computer, through a tunnel that lasts until Ctrl-C."""
+    with reporting(given, "connect") as reporter:
+        wishes = wishes_of(idle, cores, driver_memory)
+        check_port(port)
+        if exec_ is not None and stop:
+            raise ConfigError(Problem(what="--exec and --stop: one at a time"))
+        result: JobResult
+        try:
+            with opened(given, reporter.event) as session:
+                from sparkqfs.jobs.programs import connect as job
+
+                if stop:
+                    result = job.end(session)
+                else:
+                    words = job.program_words(exec_) if exec_ is not None else ()
+                    local = job.Local(words=words, python=python, port=port, stdout=2 if given.json else None)
+                    result = job.connect(session, wishes, local, reporter.result)
+        except KeyboardInterrupt:  # the usual end
+            os._exit(int(ExitCode.INTERRUPTED))
+        if stop or given.dry_run or exec_ is not None:
+            reporter.result(result)
+        else:  # what the tunnel is has been said
+            reporter.problems(result.problems)
+    end_with(result)

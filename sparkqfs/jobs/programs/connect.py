@@ -1,0 +1,217 @@
+"""invoke connect: the Connect server through a tunnel that this command holds, for a person or for one program."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparkqfs.clients import own_python
+from sparkqfs.clients.tunnel import Tunnel
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, UnreachableError
+from sparkqfs.jobs.programs import server
+from sparkqfs.jobs.session import Session
+from sparkqfs.plan.programs.server import (
+    TITLE,
+    USUAL_PORT,
+    Life,
+    LocalPython,
+    Ready,
+    Wishes,
+    address,
+    check_client,
+    install_line,
+    lines_to_paste,
+    parse_local,
+    python_note,
+)
+from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.plan.times import about
+from sparkqfs.remote import program
+from sparkqfs.topology import SPARK_VERSION
+
+FIND_CLIENT = program("find_client")
+LOOK_S = 5.0
+"""Between two looks at the server while the tunnel is held."""
+PATIENCE_S = 120.0
+"""For a connection that broke, as of a computer that slept, to come back."""
+SAY_S = 30.0
+"""Between two complaints of the same content."""
+Show = Callable[[JobResult], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """What runs on this computer while the tunnel is open."""
+
+    words: tuple[str, ...] = ()
+    """A program and its arguments; without them a person has the tunnel."""
+    python: str | None = None
+    """The Python that was named."""
+    port: int = 0
+    """0 is Spark's own where it is free, else any."""
+    stdout: int | None = None
+    """Where the program's standard output goes instead of to ours."""
+
+
+def program_words(text: str) -> tuple[str, ...]:
+    """`--exec` as words: a file as it is named, or a file with arguments as a shell would read them.
+
+    Raises `ConfigError` where the first is not a file.
+    """
+    try:
+        words = (text,) if Path(text).is_file() else tuple(shlex.split(text))
+    except ValueError as error:
+        raise ConfigError(Problem(what=f"--exec {text}: {error}")) from error
+    if not words or not Path(words[0]).is_file():
+        hint = "a Python program of this computer, with its arguments in the same quotes"
+        raise ConfigError(Problem(what=f"--exec {text}: no such file on this computer", hint=hint))
+    return words
+
+
+def connect(session: Session, wishes: Wishes, local: Local, show: Show) -> JobResult:
+    """Hold the tunnel until Ctrl-C, or until the one program ends, whose exit code is the result's.
+
+    `show` gets what a person types, as soon as it is true.
+    """
+    client = find_client(local.python) if local.words else None
+    if session.dry_run:
+        return planned(session)
+    found = server.provide(session, wishes)
+    ready = found.ready
+    if client is not None:
+        check_client(client, ready.spark)
+        if note := python_note(client, ready):
+            session.on_event(note)
+    complaints = _Complaints(session)
+    with _tunnel(session, found, local.port, complaints.tell) as tunnel:
+        if client is None:
+            show(opened(found, tunnel.port))
+            said = f"the {TITLE} ends after {about(ready.idle_s)} without use"
+            session.on_event(f"localhost:{tunnel.port} is open until Ctrl-C; {said}")
+            return hold(session, found)
+        more = {"SPARK_REMOTE": f"sc://localhost:{tunnel.port}", "SPARK_CONNECT_AUTHENTICATE_TOKEN": ready.token}
+        code = own_python.run([client.path, *local.words], more, stdout=local.stdout)
+    return JobResult(task="connect", program_code=code, document=document(found, None))
+
+
+def planned(session: Session) -> JobResult:
+    """A dry run: whether a server would be started."""
+    life = server.look(session)
+    changes = ("it runs",) if life.is_there else ("would be started on " + session.config.manager.name,)
+    state = "unchanged" if life.is_there else "planned"
+    return JobResult(task="connect", outcomes=(Outcome(subject=TITLE, state=state, changes=changes),))
+
+
+def end(session: Session) -> JobResult:
+    """`--stop`: the server, now."""
+    if session.dry_run:
+        is_there = server.look(session).is_there
+        outcome = Outcome(subject=TITLE, state="planned" if is_there else "unchanged", changes=("end it",) * is_there)
+    else:
+        state = "changed" if server.stop(session) else "unchanged"
+        outcome = Outcome(subject=TITLE, state=state, changes=("ended",) if state == "changed" else ("none runs",))
+    return JobResult(task="connect", outcomes=(outcome,))
+
+
+def find_client(named: str | None) -> LocalPython:
+    """The Python of this computer that has a client of Spark. Raises `ConfigError` where none has."""
+    seen = []
+    for path in own_python.pythons(named):
+        found = parse_local(path, own_python.answer(path, FIND_CLIENT))
+        if found is None:
+            continue
+        if found.package:
+            return found
+        seen.append(found)
+    if not seen:
+        raise ConfigError(Problem(what="no Python of this computer answers", hint="name one with `--python`"))
+    what = f"{', '.join(one.path for one in seen)}: no client of Spark is installed"
+    raise ConfigError(Problem(what=what, hint=f"{install_line(SPARK_VERSION)}, or name another Python with `--python`"))
+
+
+def _tunnel(session: Session, found: server.Server, port: int, failed: Callable[[Problem], None]) -> Tunnel:
+    """At Spark's own port where that is free and none was asked for."""
+    way = found.way(session, found.ready.connect_port)
+    if port:
+        return Tunnel(way, port, failed=failed)
+    try:
+        return Tunnel(way, USUAL_PORT, failed=failed)
+    except ConfigError:
+        return Tunnel(way, failed=failed)
+
+
+def opened(found: server.Server, port: int) -> JobResult:
+    """What is said when the tunnel is open."""
+    text = "\n".join(lines_to_paste(port, found.ready))
+    return JobResult(task="connect", text=text, document=document(found, port))
+
+
+def document(found: server.Server, port: int | None) -> dict[str, object]:
+    """The token is in it where a person is to have it: this is what `connect` prints."""
+    ready: Ready = found.ready
+    return {
+        "schema": 1,
+        "remote": None if port is None else address(port, ready.token),
+        "port": port,
+        "spark": ready.spark,
+        "python": ready.python,
+        "install": install_line(ready.spark),
+        "application": ready.app_id,
+        "started": found.was_started,
+        "idle_s": ready.idle_s,
+    }
+
+
+# --- holding ---
+
+
+class _Complaints:
+    """Connections that did not come about, said once in a while."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._said: dict[str, float] = {}
+
+    def tell(self, problem: Problem) -> None:
+        """From a thread of the tunnel."""
+        now = time.monotonic()
+        if now - self._said.get(problem.what, -SAY_S) >= SAY_S:
+            self._said[problem.what] = now
+            self._session.on_event(f"a connection came to nothing: {problem.what}")
+
+
+def hold(session: Session, found: server.Server) -> JobResult:
+    """Until the server has ended; Ctrl-C is the usual end. Raises `UnreachableError` when the manager stays away."""
+    silent_since: float | None = None
+    while True:
+        try:
+            life = server.look(session)
+            silent_since = None
+        except ClusterError as error:
+            now = time.monotonic()
+            if silent_since is None:
+                silent_since = now
+                session.on_event(f"[{session.config.manager.name}] no answer; trying again")
+            if now - silent_since > PATIENCE_S:
+                raise UnreachableError(*error.problems) from error
+        else:
+            if life.container_id != found.container_id or not life.is_there:
+                return _ended(session, found, life)
+        time.sleep(LOOK_S)
+
+
+def _ended(session: Session, found: server.Server, life: Life) -> JobResult:
+    """What is said of a server that has ended while we held the tunnel."""
+    if life.container_id == found.container_id and life.is_idle_end:
+        session.on_event(f"the {TITLE} has ended: nobody used it for {about(found.ready.idle_s)}")
+        return JobResult(task="connect", code=ExitCode.OK)
+    if not life.state or life.container_id != found.container_id:
+        why = "it was ended from outside: `invoke connect --stop`, `invoke kill`, or `invoke down`"
+    else:
+        why = life.error or f"its task is {life.state}"
+    hint = "`invoke connect` starts another one; what sessions held in memory is gone"
+    problem = Problem(node=session.config.manager.name, what=f"the {TITLE} has ended: {why}", hint=hint)
+    return JobResult(task="connect", problems=(problem,))

@@ -1,0 +1,147 @@
+"""The Connect server's container on this computer: its own first process, and a stand-in for Spark that asks the token.
+
+And an engine that starts it when its service is made, as Swarm does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sparkqfs.clients.connect import Clients
+from sparkqfs.config.model import OwnerConfig
+from sparkqfs.jobs.session import Session
+from tests.doubles.manager import Engine
+from tests.doubles.servers import Sshd
+from tests.paths import PROGRAMS
+
+APP = "app-20260101120100-0007"
+STAND_IN = """\
+#!{python} -I
+import json, os, pathlib, socket, sys, threading, time
+run = pathlib.Path(os.environ["SPARKQFS_RUN_DIR"])
+(run / "words").write_text(json.dumps(sys.argv[1:]))
+(run / "spark.log").write_text("Connected to Spark cluster with app ID {app}\\n")
+if os.environ.get("FAKE_DIES"):
+    print("java.lang.IllegalStateException: no place for it", file=sys.stderr)
+    sys.exit(3)
+time.sleep(float(os.environ.get("FAKE_PAUSE_S", "0")))
+conf = dict(word.split("=", 1) for word in sys.argv if word.startswith("spark.") and "=" in word)
+where = conf["spark.connect.grpc.binding.address"], int(conf["spark.connect.grpc.binding.port"])
+listener = socket.create_server(where)
+token = os.environ["SPARK_CONNECT_AUTHENTICATE_TOKEN"]
+def serve(link):
+    with link, link.makefile("rw") as lines:
+        for line in lines:
+            lines.write("welcome\\n" if line.strip() == token else "refused\\n")
+            lines.flush()
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+"""
+DOCKER = """\
+#!/bin/sh
+# exec -i CONTAINER PROGRAM… | logs --tail N CONTAINER. What runs in a container ends with it.
+case $1 in
+    exec)
+        [ -e "{top}/pid" ] || {{ echo "Error: No such container: $3" >&2; exit 1; }}
+        shift 3
+        case $1 in /opt/sparkqfs/bin/*) program=$1; shift; set -- "{programs}/${{program##*/}}" "$@" ;; esac
+        export SPARKQFS_RUN_DIR="{top}/run"
+        exec 3<&0
+        "$@" <&3 &
+        program=$! container=$(cat "{top}/pid")
+        while kill -0 $program 2>&-; do
+            case $(cut -d ' ' -f 3 /proc/"$container"/stat 2>&-) in Z | "") kill -9 $program; exit 137 ;; esac
+            sleep 0.05
+        done
+        wait $program ;;
+    logs) cat "{top}/log" ;;
+esac
+"""
+
+
+class Swarm(Engine):
+    """Starts the container of the Connect server, one at a time."""
+
+    def __init__(self, top: Path) -> None:
+        super().__init__()
+        self.top = top
+        self.environ: dict[str, str] = {}
+        """More for the container."""
+        self.process: subprocess.Popen[bytes] | None = None
+        self.started = 0
+
+    def prepare(self) -> None:
+        """The directories of a container, and `docker` for whoever logs in."""
+        for path in ("etc", "secrets", "spark/bin", "spark/jars", "bin"):
+            (self.top / path).mkdir(parents=True)
+        (self.top / "etc" / "spark-defaults.conf").write_text("spark.authenticate false\n")
+        (self.top / "spark" / "jars" / "spark-core_2.13-4.1.4.jar").touch()
+        for name, text in (
+            ("spark/bin/spark-submit", STAND_IN.format(python=sys.executable, app=APP)),
+            ("bin/docker", DOCKER.format(top=self.top, programs=PROGRAMS)),
+        ):
+            (self.top / name).write_text(text)
+            (self.top / name).chmod(0o755)
+
+    def create_service(self, name: str, task: Mapping[str, Any], labels: Mapping[str, str]) -> None:
+        self.started += 1
+        self.drivers[name] = {"task": dict(task), "labels": dict(labels), "state": "running"}
+        words = dict(word.split("=", 1) for word in task["ContainerSpec"]["Env"])
+        environ = {
+            "PATH": os.environ["PATH"],
+            "SPARK_HOME": str(self.top / "spark"),
+            "SPARKQFS_PROBE_HOST": "127.0.0.1",
+            "SPARKQFS_ETC_DIR": str(self.top / "etc"),
+            "SPARKQFS_RUN_DIR": str(self.top / "run"),
+            "SPARKQFS_SECRETS_DIR": str(self.top / "secrets"),
+            "SPARK_LOCAL_DIRS": str(self.top / "local"),
+            **words,
+            "SPARKQFS_STORAGE": "shared",
+            **self.environ,
+        }
+        role = task["ContainerSpec"]["Args"][-1]
+        (self.top / "run").mkdir(exist_ok=True)
+        with (self.top / "log").open("wb") as log:
+            argv = [sys.executable, "-I", str(PROGRAMS / "supervise"), role]
+            self.process = subprocess.Popen(argv, env=environ, stdout=log, stderr=log)
+        (self.top / "pid").write_text(str(self.process.pid))
+
+    def remove_service(self, name: str) -> None:
+        super().remove_service(name)
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+        (self.top / "pid").unlink(missing_ok=True)
+
+    def service_tasks(self, name: str) -> list[dict[str, Any]]:
+        if name not in self.drivers or self.process is None:
+            return []
+        code = self.process.poll()
+        state = "running" if code is None else "failed" if code else "complete"
+        if code is not None:
+            (self.top / "pid").unlink(missing_ok=True)
+        error = f"task: non-zero exit ({code})" if code else ""
+        status = {"State": state, "Err": error, "ContainerStatus": {"ContainerID": f"c{self.started}"}}
+        return [{"Status": status}]
+
+
+@contextlib.contextmanager
+def a_session(server: Sshd, swarm: Swarm, folder: Path, said: Callable[[str], None], **ports: Any) -> Iterator[Session]:
+    """A session on a manager that is a real SSH server, with this swarm."""
+    owner = OwnerConfig(uid=os.getuid(), gid=os.getgid())
+    config = server.cluster(folder / "known_hosts", owner=owner, **ports)
+    clients = Clients(config)
+    clients.engine = lambda name=None: swarm  # type: ignore[assignment,method-assign,return-value]
+    try:
+        yield Session(config, clients, said)
+    finally:
+        clients.close()
+        for name in list(swarm.drivers):
+            swarm.remove_service(name)
