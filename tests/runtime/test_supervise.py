@@ -30,11 +30,15 @@ def container(tmp_path: Path) -> Container:
 
 @pytest.fixture
 def running() -> Iterator[list[subprocess.Popen[str]]]:
-    """Processes that must not outlive a failed test."""
+    """Processes that must not outlive a test, and their daemons with them."""
     processes: list[subprocess.Popen[str]] = []
     yield processes
     for process in processes:
-        if process.poll() is None:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
