@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -179,10 +180,12 @@ def disturb(one: Bench, what: str) -> None:
     """Kills a daemon and starts it again."""
     cluster = one.daemons[what]
     if isinstance(cluster, QfsCluster):
-        name = "meta" if what == "metaserver" else random.choice(cluster.addresses)
-        cluster.processes[name].kill()
-        cluster.processes.pop(name).wait()
-        cluster.start_meta() if what == "metaserver" else cluster.start_server(name)
+        if what == "metaserver":
+            cluster.kill_meta()
+        else:
+            name = random.choice(cluster.addresses)
+            cluster.stop_server(name, signal.SIGKILL)
+            cluster.start_server(name)
     elif isinstance(cluster, HdfsCluster):
         cluster.restart_namenode()
     one.events[f"{what}s killed"] += 1

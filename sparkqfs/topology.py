@@ -7,6 +7,8 @@ QFS_VERSION = "2.2.8"
 QFS_URL = "https://s3.amazonaws.com/quantcast-qfs/qfs-debian-12-{version}-{arch}.tgz"
 """Source: QFS wiki, Binary-Distributions. `arch` is `x86_64` or `aarch64`."""
 HADOOP_VERSION = "3.5.0"
+DELTA_VERSION = "4.4.0"
+"""docs/decisions/0043: of its jars and of its Python package."""
 MAVEN_URL = "https://" + ".".join(("repo1", "maven", "org")) + "/maven2/"
 """Maven Central: where docker/worker-node/hadoop.lock's paths lead."""
 OLDEST_ENGINE = (20, 10, 24)

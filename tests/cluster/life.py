@@ -111,7 +111,7 @@ def with_storage(machines: Path, kind: str, **more: object) -> Path:
     """The same machines with another storage."""
     settings = yaml.safe_load(machines.read_text())
     quick = {f"spark.{side}.defaultJavaOptions": QUICK_START for side in ("driver", "executor")}
-    settings["spark"] = {**settings.get("spark", {}), "conf": quick}
+    settings["spark"] = {**settings.get("spark", {}), "conf": quick, "delta": kind != "shared"}
     settings |= {"storage": {"kind": kind, "shared": {"path": "/mnt/shared"}}, "logs": {"program": "2m"}, **more}
     file = machines.parent / f"{kind}.yml"
     file.write_text(yaml.safe_dump(settings))

@@ -31,6 +31,13 @@ pytestmark = pytest.mark.cluster
 NODES = 2
 KEPT = "directory"
 """Of the volumes that stay."""
+WITHOUT_DELTA = """\
+try:
+    spark.sql("CREATE TABLE books (id INT) USING delta")
+except Exception as error:
+    print(error)
+
+"""
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +94,7 @@ class SharedDirectory:
 
     def test_a_table_has_all_its_rows_for_every_program_whoever_wrote_it(self, shared: Cluster) -> None:
         table_twice_and_at_once(shared, shared.hosts.parent)
+        assert "Write `delta: true` below `spark:`" in shared.run("shell", stdin=WITHOUT_DELTA).out
 
     def test_a_path_of_each_machine_is_refused(self, shared: Cluster) -> None:
         ran = shared.run("shell", stdin="spark.range(10).write.parquet('/tmp/nowhere')\n")

@@ -388,6 +388,27 @@ print(found["every"], all(found[f"w{n}"] == counted.times(rows, n) for n in rang
 print("counted", file=sys.stderr)
 sys.exit(int(sys.argv[4]))
 """
+DELTA = """\
+from delta.tables import DeltaTable
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.getOrCreate()
+for text in (
+    "CREATE OR REPLACE TABLE books USING delta AS SELECT 1 AS id, 3 AS sold UNION ALL SELECT 2, 5",
+    "UPDATE books SET sold = sold + 1 WHERE id = 1",
+    "DELETE FROM books WHERE id = 2",
+    "MERGE INTO books USING (SELECT 1 AS id, 9 AS sold UNION ALL SELECT 3, 7) AS new ON books.id = new.id "
+    "WHEN MATCHED THEN UPDATE SET sold = books.sold + new.sold WHEN NOT MATCHED THEN INSERT *",
+    "VACUUM books",
+):
+    spark.sql(text).collect()
+print(*(tuple(row) for row in DeltaTable.forName(spark, "books").toDF().orderBy("id").collect()))
+print(spark.sql("SELECT * FROM books VERSION AS OF 0").count())
+try:
+    spark.range(3).write.format("delta").save("file:///tmp/books")
+except Exception as error:
+    print("cannot be in file:" in str(error))
+"""
 COUNTED = "def times(rows, rest):\n    return len(range(rest, rows, 1000))\n"
 TALKER_LINES = 600_000
 TALKER = f"for number in range({TALKER_LINES}): print('%015d' % number)\n"
@@ -526,6 +547,12 @@ class Programs(Storage):
 
     def test_a_table_has_all_its_rows_for_every_program_whoever_wrote_it(self, cluster: Cluster, folder: Path) -> None:
         table_twice_and_at_once(cluster, folder)
+
+    def test_a_delta_table_is_changed_by_its_name_and_by_the_next_program(self, cluster: Cluster, folder: Path) -> None:
+        (folder / "books.py").write_text(DELTA)
+        assert cluster.ok("submit", "books.py").out == "(1, 13) (3, 7)\n2\nTrue\n"
+        ran = cluster.run("shell", stdin="print(spark.sql('UPDATE books SET sold = 0 WHERE id = 3').collect())\n")
+        assert (ran.code, ran.out) == (0, "[Row(num_affected_rows=1)]\n"), ran.err[-3000:]
 
     def test_a_jar_runs_with_its_library_in_the_driver_and_in_the_executors(
         self, cluster: Cluster, folder: Path

@@ -1,8 +1,9 @@
-"""clients/download.py: the QFS tarball and Hadoop's jars come by checksum or not at all."""
+"""clients/download.py: the QFS tarball, Hadoop's and Delta's jars come by checksum or not at all."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.clients.context import HADOOP_LOCK
+from sparkqfs.clients.context import DELTA_LOCK, HADOOP_LOCK
 from sparkqfs.clients.download import (
     Tarball,
     cache_directory,
+    fetch_delta,
     fetch_jars,
     fetch_tarball,
     find_jars,
@@ -25,7 +27,7 @@ from sparkqfs.clients.download import (
 )
 from sparkqfs.config.model import ClusterConfig, QfsConfig, StorageConfig
 from sparkqfs.errors import ConfigError, UnreachableError
-from sparkqfs.topology import HADOOP_VERSION
+from sparkqfs.topology import DELTA_VERSION, HADOOP_VERSION, SPARK_VERSION
 from tests.builders.clusters import a_cluster
 from tests.doubles.servers import Answer, closed_port, serve
 
@@ -283,18 +285,44 @@ def test_the_lock_of_the_product_names_each_jar_once() -> None:
     assert all(len(jar.sha256) == 64 and jar.path.endswith(".jar") for jar in jars)
 
 
-def test_as_a_program_it_knows_two_things_to_fetch(
+def test_delta_is_of_one_version_for_the_spark_of_the_images_in_all_its_files() -> None:
+    folder = DELTA_LOCK.parent
+    jars = read_lock(DELTA_LOCK)
+    assert [jar.path for jar in jars] == sorted({jar.path for jar in jars})
+    assert all(f"-{DELTA_VERSION}.jar" in jar.name and re.fullmatch("[0-9a-f]{64}", jar.sha256) for jar in jars)
+    minor = SPARK_VERSION.rpartition(".")[0]
+    assert sum(jar.name.startswith(f"delta-spark_{minor}_") for jar in jars) == 1
+    text = (folder / "requirements.lock").read_text(encoding="utf-8")
+    assert f"\ndelta-spark=={DELTA_VERSION} " in text
+    model = (folder / "delta.pom.xml").read_text(encoding="utf-8")
+    assert f"<delta.version>{DELTA_VERSION}<" in model
+    assert {jar.path.split("/")[2] for jar in jars} == set(re.findall("<artifactId>(delta-.+)</artifactId>", model))
+
+
+def test_deltas_jars_come_as_hadoops_do_and_a_fault_names_their_page(
+    lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparkqfs.clients.download.DELTA_LOCK", lock)
+    with serve(answers(two=Answer(body=b"another"))) as port, pytest.raises(UnreachableError) as caught:
+        fetch_delta(base_url=f"http://127.0.0.1:{port}/maven/")
+    assert "docs/delta.md" in str(caught.value.problems[0].hint)
+    with serve(answers()) as port:
+        assert len(fetch_delta(base_url=f"http://127.0.0.1:{port}/maven/")) == len(JARS)
+
+
+def test_as_a_program_it_knows_three_things_to_fetch(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SPARKQFS_QFS_TARBALL", str(tmp_path / NAME))
     (tmp_path / NAME).write_bytes(BODY)
     assert main(["download"]) == 0 and SHA in capsys.readouterr().err
-    for jar in read_lock(HADOOP_LOCK):
+    for jar in (*read_lock(HADOOP_LOCK), *read_lock(DELTA_LOCK)):
         jar.cached.parent.mkdir(parents=True, exist_ok=True)
         jar.cached.write_bytes(b"")
-    sums = {jar.cached: jar.sha256 for jar in read_lock(HADOOP_LOCK)}
+    sums = {jar.cached: jar.sha256 for jar in (*read_lock(HADOOP_LOCK), *read_lock(DELTA_LOCK))}
     monkeypatch.setattr("sparkqfs.clients.download.sha256_of", sums.__getitem__)
-    assert main(["download", "hdfs"]) == 0 and f"{len(sums)} jars" in capsys.readouterr().err
+    assert main(["download", "hdfs"]) == 0 and "Hadoop: 84 jars" in capsys.readouterr().err
+    assert main(["download", "delta"]) == 0 and "Delta: 4 jars" in capsys.readouterr().err
     assert main(["download", "other"]) == 2
 
 

@@ -141,6 +141,12 @@ class QfsCluster:
             process.wait()
         self.processes.clear()
 
+    def kill_meta(self) -> None:
+        """Ends the metaserver by force and starts it; nobody waits for it."""
+        self.processes["meta"].kill()
+        self.processes.pop("meta").wait()
+        self.start_meta()
+
     def restart_meta(self) -> None:
         """Ends the metaserver and starts it with what it has written; the chunkservers come back by themselves."""
         self.stop_server("meta")

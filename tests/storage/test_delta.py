@@ -82,9 +82,7 @@ def test_commits_of_killed_writers_are_there_once(class_path: str, cluster: QfsC
     for number, commits in enumerate((8, 24)):
         wait_for(commits)
         writers[number].writer.kill()
-    cluster.processes["meta"].kill()
-    cluster.processes.pop("meta").wait()
-    cluster.start_meta()
+    cluster.kill_meta()
     for thread in threads:
         thread.join(max(1.0, end - time.monotonic()))
     found = writers[0].writer("files").split()
