@@ -14,7 +14,9 @@ from sparkqfs.plan.cluster.secret_copies import outdated_copies
 from sparkqfs.plan.services.ports import ports_on
 from sparkqfs.topology import OLDEST_ENGINE
 
-MAX_SKEW_S = 5.0
+MAX_SKEW_S = 0.5
+"""Seconds. NTP keeps machines within milliseconds of each other."""
+WHOLE_SECONDS_S = 5.0
 MIN_FREE_BYTES = 5 << 30
 
 
@@ -50,7 +52,8 @@ def _check_engine(name: str, fact: NodeFacts) -> list[Problem]:
 def _check_machine(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Problem]:
     found = []
     if abs(fact.clock_skew_s) > MAX_SKEW_S:
-        what = f"its clock is {fact.clock_skew_s:+.0f} s off this machine's"
+        digits = 0 if abs(fact.clock_skew_s) >= WHOLE_SECONDS_S else 1
+        what = f"its clock is {fact.clock_skew_s:+.{digits}f} s off this machine's"
         found.append(Problem(node=name, what=what, hint="timedatectl set-ntp true"))
     for disk in fact.disks:
         if disk.free_bytes < MIN_FREE_BYTES:

@@ -168,13 +168,13 @@ def up(given: Flags) -> None:
     run("up", job, given, lock=True)
 
 
-@cluster_task("only")
-def doctor(given: Flags) -> None:
-    """What is wrong with the machines, each finding with what mends it; changes nothing."""
+@cluster_task("only", "dry_run", help={"fix": "run the commands that are safe; with --dry-run only say which"})
+def doctor(given: Flags, fix: bool = False) -> None:
+    """Check the machines and say how to fix each problem. Changes nothing without --fix."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs.cluster import whole
+        from sparkqfs.jobs.cluster import doctor
 
-        return whole.doctor(session, names(given.only))
+        return doctor.run(session, names(given.only), fix=fix)
 
     run("doctor", job, given)

@@ -136,6 +136,9 @@ class NodeClient:
             channel = self._shell.start(connection.transport, command, window_bytes=window_bytes)
             if password is not None:
                 channel.sendall(password.encode() + b"\n")
+        except paramiko.ChannelException as error:
+            what = "its sshd takes no further session over this connection (MaxSessions)"
+            raise ClusterError(Problem(node=self.node.name, what=what, hint=SESSIONS_HINT)) from error
         except BROKEN as error:
             raise self._unreachable(error) from error
         return channel
@@ -171,6 +174,17 @@ class NodeClient:
         except OSError as error:
             return not is_forbidden(error)
         return True
+
+    def count_sessions(self, most: int) -> int:
+        """How many sessions the connection may have at once, `most` at most."""
+        transport: paramiko.Transport = self.open().transport
+        with contextlib.ExitStack() as stack:
+            for count in range(most):
+                try:
+                    stack.callback(transport.open_session(timeout=self._config.timeouts.connect_s).close)
+                except BROKEN:
+                    return count
+        return most
 
     # -- commands ---------------------------------------------------------------------------------------------------
 
@@ -235,6 +249,7 @@ KILL_S = 3.0
 QUIET_S = 1.0
 _ASKING = threading.Lock()
 """paramiko takes the next answer for that of its last question."""
+SESSIONS_HINT = "MaxSessions 10 in /etc/ssh/sshd_config, then systemctl reload ssh"
 SUDO_HINT = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user or the node's user"
 
 

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from sparkqfs.facts.host import DiskKind, EngineFact, parse_disk_kinds, parse_engine, rows_of
 from sparkqfs.facts.record import RecordFact, parse_record, same_text
 
 
@@ -121,6 +122,8 @@ class NodeFacts:
     cores: int = 0
     memory_mib: int = 0
     clock_s: float = 0.0
+    clock_end_s: float = 0.0
+    """At the end of the machine's answer; 0 where it does not say."""
     clock_skew_s: float = 0.0
     engine_version: str | None = None
     swarm_state: str = "inactive"
@@ -164,6 +167,15 @@ class NodeFacts:
     routes: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     """TCP ports that something listens on."""
+    engine: EngineFact | None = None
+    """How the engine is set up; `None` where none says."""
+    disk_kinds: tuple[DiskKind, ...] = ()
+    lacking_modules: tuple[str, ...] = ()
+    """Modules that the kernel cannot load."""
+    forwards: bool = True
+    """The kernel passes packets on between networks; said only where an engine answers, which turns that on."""
+    strict_memory: bool = False
+    """The kernel promises no more memory than there is (vm.overcommit_memory = 2)."""
 
     def accepts_plain_http(self, registry: str) -> bool:
         """True when the running engine would talk plain HTTP to `host:port`, for its name or its range of addresses."""
@@ -192,12 +204,7 @@ class SharedPathFact:
 
 def parse_node(name: str, text: str) -> NodeFacts:
     """Read the lines `key<TAB>value…` that remote/facts.sh prints. Raises `ValueError` on another shape."""
-    values: dict[str, list[list[str]]] = {}
-    for line in text.splitlines():
-        key, *rest = line.split("\t")
-        values.setdefault(key, []).append(rest)
-    if "end" not in values:
-        raise ValueError("the machine's answer is cut off")
+    values = rows_of(text)
 
     def one(key: str, default: str = "") -> str:
         rows = values.get(key)
@@ -212,6 +219,7 @@ def parse_node(name: str, text: str) -> NodeFacts:
         cores=int(one("cores", "0")),
         memory_mib=int(one("memory_kib", "0")) // 1024,
         clock_s=float(one("clock", "0")),
+        clock_end_s=float(one("clock_end", "0")),
         engine_version=one("engine") or None,
         swarm_state=str(swarm.get("LocalNodeState") or "inactive"),
         swarm_node_id=str(swarm.get("NodeID") or ""),
@@ -238,6 +246,11 @@ def parse_node(name: str, text: str) -> NodeFacts:
         material=one("material") or None,
         recovery=_recovery_fact(values.get("recovery", [[]])[0]),
         routes=tuple(row[0] for row in values.get("route", []) if row),
+        engine=parse_engine(values),
+        disk_kinds=parse_disk_kinds(values),
+        lacking_modules=tuple(row[0] for row in values.get("lacks_module", []) if row),
+        forwards=one("forwards") != "0",
+        strict_memory=one("overcommit") == "2",
         ports=tuple(sorted({int(row[0]) for row in values.get("port", []) if row and row[0].isdigit()})),
     )
 

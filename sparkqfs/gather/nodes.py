@@ -88,7 +88,17 @@ def _gather_node(
     except (ValueError, IndexError) as error:
         what = f"cannot read the machine's answer: {error}; it said: {output.last_lines(3)}"
         raise ClusterError(Problem(node=name, what=what)) from error
-    return dataclasses.replace(facts, clock_skew_s=facts.clock_s - asked)
+    return dataclasses.replace(facts, clock_skew_s=skew_s(facts, asked, time.time()))
+
+
+def skew_s(facts: NodeFacts, asked: float, answered: float) -> float:
+    """By how many seconds at least the machine's clock is ahead of ours.
+
+    It said its time after we asked and before we had the answer: how long the way there took, a login shell's start-up
+    files included, is not taken for a clock that is off.
+    """
+    most, least = facts.clock_s - asked, (facts.clock_end_s or facts.clock_s) - answered
+    return min(most, 0.0) if least <= 0.0 else least
 
 
 def gather_swarm_nodes(clients: Clients) -> tuple[SwarmNode, ...]:

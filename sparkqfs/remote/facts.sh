@@ -11,13 +11,22 @@ say arch "$(uname -m)"
 say cores "$(getconf _NPROCESSORS_ONLN)"
 say memory_kib "$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)"
 if command -v docker >/dev/null 2>&1; then
-  answer=$(timeout --foreground 20 docker info --format "{{.ServerVersion}}${tab}{{json .Swarm}}${tab}{{json .RegistryConfig}}" 2>/dev/null)
+  answer=$(timeout --foreground 20 docker info --format "{{.ServerVersion}}${tab}{{json .Swarm}}${tab}{{json .RegistryConfig}}${tab}{{json .DockerRootDir}}${tab}{{json .SecurityOptions}}${tab}{{.LiveRestoreEnabled}}${tab}{{.Driver}}${tab}{{.MemoryLimit}}${tab}{{.ID}}" 2>/dev/null)
   say engine "${answer%%"$tab"*}"
   case "$answer" in *"$tab"*)
     say swarm "${answer#*"$tab"}"
+    root=$(printf '%s\n' "$answer" | cut -f4 | tr -d '"')
+    if [ -n "$root" ] && [ -d "$root" ]; then say engine_disk "$(df -Pk "$root" | awk 'NR==2 {print $4}')"; fi
+    say forwards "$(cat /proc/sys/net/ipv4/ip_forward 2>/dev/null)"
     timeout --foreground 20 docker ps --no-trunc --format "container${tab}{{.Names}}${tab}{{.Label \"com.docker.stack.namespace\"}}${tab}{{.Mounts}}" 2>/dev/null &&
       say containers listed;;
   esac
+fi
+say overcommit "$(cat /proc/sys/vm/overcommit_memory 2>/dev/null)"
+if command -v modprobe >/dev/null 2>&1 && [ -d "/lib/modules/$(uname -r)" ]; then
+  for module in overlay vxlan br_netfilter; do
+    [ -d "/sys/module/$module" ] || modprobe -n -q "$module" 2>/dev/null || say lacks_module "$module"
+  done
 fi
 say user_name "$(getent passwd "$user")"
 say user_id "$(getent passwd "$uid")"
@@ -69,6 +78,8 @@ for d in "$@"; do
   fi
   at=$d; while [ ! -d "$at" ]; do at=$(dirname "$at"); done
   set_df=$(df -Pk "$at" | awk 'NR==2 {print $2, $4}')
+  writable=yes; [ -w "$at" ] || writable=no
+  say disk_kind "$d" "$(stat -f -c %T "$at" 2>/dev/null)" "$writable" "$(df -Pi "$at" 2>/dev/null | awk 'NR==2 {print $5}')"
   say disk "$d" "$marker" "$cluster" "${set_df% *}" "${set_df#* }" "$has" "$count" "$kib"
 done
 [ -z "$top" ] || { path "$first/$top/logs"; path "$first/$top/copies"; }
@@ -104,4 +115,5 @@ fi
 [ -f /etc/docker/daemon.json ] && say daemon_json "$(base64 /etc/docker/daemon.json | tr -d '\n')"
 ip -o -4 route 2>/dev/null | awk '$1 ~ /\// {print "route\t" $1}'
 ss -Hltn 2>/dev/null | awk '{n=split($4, a, ":"); print "port\t" a[n]}'
+say clock_end "$(date +%s.%N)"
 say end

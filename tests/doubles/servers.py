@@ -144,7 +144,7 @@ exit 1
 
 
 @contextlib.contextmanager
-def engine_machine(folder: Path, port: int, *settings: str) -> Iterator[Sshd]:
+def engine_machine(folder: Path, port: int, *settings: str, through: Sequence[str] = ()) -> Iterator[Sshd]:
     """An SSH server on whose machine `docker system dial-stdio` leads to the HTTP server at `port`.
 
     What is to be run in a container runs on the machine itself, and all logs are gone: `folder`/docker.sh. Another port
@@ -157,7 +157,7 @@ def engine_machine(folder: Path, port: int, *settings: str) -> Iterator[Sshd]:
     files = {"port_file": str(folder / "engine-port"), "other": str(folder / "docker.sh")}
     program.write_text(BRIDGE.format(python=sys.executable, **files))
     program.chmod(0o755)
-    with sshd(folder, f"SetEnv PATH={program.parent}:{os.environ['PATH']}", *settings) as server:
+    with sshd(folder, f"SetEnv PATH={program.parent}:{os.environ['PATH']}", *settings, through=through) as server:
         yield server
 
 

@@ -66,3 +66,17 @@ def test_prep_md_has_the_limits_of_the_code() -> None:
     assert f"less than {machines.MIN_FREE_BYTES >> 30} GiB" in when["`… has … GiB free`"]
     oldest = ".".join(map(str, topology.OLDEST_ENGINE))
     assert f"older than {oldest}" in when["`Docker Engine … is too old: … or newer`"]
+
+
+def test_prep_md_names_exactly_what_is_found_at_machines() -> None:
+    rows = table_of(PAGE, "What doctor finds at machines", "Marks", "When")
+    messages = [CODE.findall(cell)[0] for cell, _, _ in rows]
+    texts = set()
+    for node in ast.walk(ast.parse((ROOT / "sparkqfs" / "checks" / "hosts.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "what":
+            texts.add(text_of(node.value))
+        if isinstance(node, ast.keyword) and node.arg == "what" and isinstance(node.value, ast.Constant):
+            texts.add(text_of(node.value))
+    assert len(texts) >= 25 and None not in texts
+    assert [text for text in texts if not any(fits(message, str(text)) for message in messages)] == []
+    assert [message for message in messages if not any(fits(message, str(text)) for text in texts)] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from sparkqfs.checks.hosts import check_hosts, check_stops
 from sparkqfs.checks.machines import check_nodes
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.jobs.cluster import deploy, images, prep, swarm
@@ -42,6 +43,7 @@ def _init_if_new(session: Session) -> JobResult:
 def up(session: Session, on_stage: Callable[[str, JobResult, float], None]) -> JobResult:
     """Do what is not yet so; stops at the first stage with a problem."""
     _, unfit = _sizes(session)
+    unfit = (*unfit, *check_stops(session.config, session.facts()[0]))
     if unfit:
         raise ClusterError(*unfit)
     outcomes: list[Outcome] = []
@@ -72,7 +74,7 @@ def plan(session: Session) -> JobResult:
     problems: list[Problem] = []
     changing: str | None = None
     sizes, unfit = _sizes(session)
-    problems += unfit
+    problems += [*unfit, *check_stops(session.config, session.facts()[0])]
     planners = {"init-storage": _init_plan, "deploy": _deploy_plan}
     for name, stage in stages():
         if name == "deploy" and unfit:
@@ -152,6 +154,7 @@ def doctor(session: Session, only: tuple[str, ...] = ()) -> JobResult:
     problems = [
         *(problem for problem in unreachable if problem.node in names),
         *(one for one in check_nodes(session.config, facts) if one.node is None or one.node in names),
+        *(one.problem for one in check_hosts(session.config, facts) if one.problem.node in names),
     ]
     if session.config.manager.name in mine:
         problems += _forwarding_problems(session)

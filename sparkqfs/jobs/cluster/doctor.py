@@ -1,0 +1,87 @@
+"""invoke doctor: what every task's facts show, what it alone asks, and what `--fix` runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from sparkqfs.checks import hosts as checks
+from sparkqfs.checks.hosts import Finding
+from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.gather import hosts as gather
+from sparkqfs.gather.nodes import gather_swarm_nodes
+from sparkqfs.jobs.cluster import whole
+from sparkqfs.jobs.session import Session, cluster_lock
+from sparkqfs.plan.steps import JobResult, Outcome
+
+FIX_S = 120.0
+
+
+def run(session: Session, only: tuple[str, ...] = (), *, fix: bool = False) -> JobResult:
+    """What is wrong with the machines. With `fix` the safe commands are run, and what is left is reported."""
+    result, found, notes = _all(session, only)
+    fixes = [finding for finding in found if finding.fix]
+    done: tuple[Outcome, ...] = ()
+    if fix and fixes:
+        if session.dry_run:
+            done = run_fixes(session, fixes)
+        else:
+            with cluster_lock(session, "doctor"):
+                done = run_fixes(session, fixes)
+            session.forget_facts()
+            result, _, notes = _all(session, only)
+    elif fixes:
+        notes = (*notes, f"{len(fixes)} of these can be fixed by `invoke doctor --fix`")
+    return dataclasses.replace(result, outcomes=(*done, *result.outcomes), notes=notes)
+
+
+def _all(session: Session, only: tuple[str, ...]) -> tuple[JobResult, list[Finding], tuple[str, ...]]:
+    result = whole.doctor(session, only)
+    facts = session.facts()[0]
+    found, unasked, notes = look(session, {name: fact for name, fact in facts.items() if not only or name in only})
+    shown = set(result.problems)
+    problems = [one for one in (*unasked, *(finding.problem for finding in found)) if one not in shown]
+    bad = {one.node for one in problems}
+    outcomes = tuple(dataclasses.replace(one, state="failed") if one.subject in bad else one for one in result.outcomes)
+    return dataclasses.replace(result, outcomes=outcomes, problems=(*result.problems, *problems)), found, notes
+
+
+def look(session: Session, facts: dict[str, NodeFacts]) -> tuple[list[Finding], list[Problem], tuple[str, ...]]:
+    """Findings, what could not be asked, and notes."""
+    config, clients = session.config, session.clients
+    session.on_event("asking their clocks, firewalls and desktops, and what is between them")
+    hosts = gather.gather_hosts(config, clients, facts)
+    problems = list(hosts.problems)
+    found = list(checks.check_hosts(config, facts))
+    for name, host in hosts.values.items():
+        found += checks.check_host(config, name, host)
+    sessions = clients.on(tuple(hosts.values), lambda name: clients.node(name).count_sessions(checks.LEAST_SESSIONS))
+    for name, count in sessions.values.items():
+        found += checks.check_sessions(name, count)
+    reached, unasked = gather.gather_reached(config, clients, hosts.values)
+    closed = gather.gather_closed(config, clients, facts, checks.SWARM_PORTS[1], checks.SWARM_PORTS[0])
+    found += checks.check_between(reached, closed)
+    manager = facts.get(config.manager.name)
+    if manager is not None and manager.swarm_state == "active":
+        try:
+            found += checks.check_swarm(config, gather_swarm_nodes(clients))
+        except ClusterError as error:
+            problems += error.problems
+    return found, [*problems, *sessions.problems, *unasked], checks.host_notes(config, hosts.values)
+
+
+def run_fixes(session: Session, findings: Iterable[Finding]) -> tuple[Outcome, ...]:
+    """Run what is safe, one after the other on each machine; an outcome for each."""
+    outcomes = []
+    for finding in findings:
+        node, lines = finding.problem.node, finding.fix
+        if not lines or node is None:
+            continue
+        if session.dry_run:
+            outcomes.append(Outcome(subject=node, state="planned", changes=(lines,)))
+            continue
+        output = session.clients.node(node).run(["sh", "-c", lines], check=False, timeout_s=FIX_S)
+        changes = (lines,) if output.exit_code == 0 else (f"{lines}: {output.last_lines(2)}",)
+        outcomes.append(Outcome(subject=node, state="failed" if output.exit_code else "changed", changes=changes))
+    return tuple(outcomes)

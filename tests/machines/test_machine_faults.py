@@ -1,0 +1,154 @@
+"""Faults planted in machines one by one: doctor finds each, and nothing where there is none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sparkqfs.errors import ClusterError
+from sparkqfs.gather.hosts import pairs_of
+from sparkqfs.jobs.cluster import doctor, whole
+from sparkqfs.plan.steps import JobResult
+from tests.doubles.faulty_machine import HEALTHY, Fault, faulty_machines
+
+ACTIVE = json.dumps({"LocalNodeState": "active", "NodeID": "n1"})
+
+
+def a_swarm_node(state: str = "ready", availability: str = "active") -> dict[str, object]:
+    return {
+        "ID": "n2",
+        "Spec": {"Labels": {"sparkqfs.node": "node2"}, "Role": "worker", "Availability": availability},
+        "Status": {"State": state, "Addr": "127.0.0.2"},
+        "Description": {"Hostname": "pc2"},
+    }
+
+
+def full(field: str) -> str:
+    """A df whose disks have no room; `field` is its option."""
+    kib = "9999" if field == "-Pk" else "99999999"
+    used = "99%%" if field == "-Pi" else "50%%"
+    return f"case $1 in -Pk) printf 'x\\nd 1 1 {kib}\\n' ;; *) printf 'x\\nd 1 1 1 {used}\\n' ;; esac"
+
+
+SYSTEMD = HEALTHY["systemctl"]
+UFW = "printf 'Status: active\\n\\n22/tcp ALLOW Anywhere\\n'"
+DESKTOP = "case $1 in is-system-running) echo running ;; is-enabled) echo static ;; *) echo active ;; esac"
+LATER = 'case $1 in +%s.%N) echo "$(($(/bin/date +%s) + 3)).5" ;; *) exec /bin/date "$@" ;; esac'
+
+FAULTS: dict[str, tuple[Fault, str]] = {
+    "no engine": (Fault(info={"version": "", "swarm": ""}), "no Docker Engine answers"),
+    "old engine": (Fault(info={"version": "19.03.8"}), "is too old"),
+    "snap": (Fault(info={"root": '"/var/snap/docker/common/var-lib-docker"'}), "is the snap"),
+    "rootless": (Fault(info={"security": '["name=seccomp","name=rootless"]'}), "is rootless"),
+    "user namespaces": (Fault(info={"security": '["name=userns"]'}), "userns-remap"),
+    "SELinux": (Fault(info={"security": '["name=selinux"]'}), "by SELinux"),
+    "live-restore": (Fault(info={"live": "true"}), "live-restore on"),
+    "vfs": (Fault(info={"driver": "vfs"}), "with vfs"),
+    "no memory limits": (Fault(info={"memory": "false"}), "does not limit the memory"),
+    "no firewall rules": (Fault(files={"etc/docker/daemon.json": '{"iptables": false}'}), "iptables: false"),
+    "locked swarm": (Fault(info={"swarm": '{"LocalNodeState": "locked"}'}), "swarm is in state locked"),
+    "one engine twice": (Fault(info={"id": "one"}), "the same ID as that of node1"),
+    "the engine's disk": (Fault(programs={"df": full("-Pk")}), "where its engine keeps images, has 0.0 GiB free"),
+    "the data's disk": (Fault(programs={"df": full("-Pk")}), "/data has 0.0 GiB free"),
+    "inodes": (Fault(programs={"df": full("-Pi")}), "has 1 % of its inodes free"),
+    "data in memory": (Fault(programs={"stat": 'case $3 in %T) echo tmpfs ;; *) exec /usr/bin/stat "$@" ;; esac'}), "is in memory (tmpfs)"),  # noqa: E501
+    "read-only": (Fault(data_dir="read-only/data"), "is mounted read-only"),
+    "no vxlan": (Fault(programs={"modprobe": '[ "$3" != vxlan ]'}), "has no module vxlan"),
+    "no forwarding": (Fault(files={"proc/sys/net/ipv4/ip_forward": "0\n"}), "net.ipv4.ip_forward is 0"),
+    "strict memory": (Fault(files={"proc/sys/vm/overcommit_memory": "2\n"}), "vm.overcommit_memory is 2"),
+    "clock": (Fault(programs={"date": LATER}), "its clock is +"),
+    "no NTP": (Fault(programs={"timedatectl": "echo no"}), "its clock is not synchronised"),
+    "no engine at boot": (Fault(programs={"systemctl": SYSTEMD.replace("echo enabled", "echo disabled")}), "does not start when the machine does"),  # noqa: E501
+    "suspend": (Fault(programs={"systemctl": DESKTOP}), "a desktop that suspends"),
+    "ufw": (Fault(programs={"ufw": UFW}), "ufw is active and does not let 127.0.0.2 in"),
+    "firewalld": (Fault(programs={"firewall-cmd": "case $1 in --state) echo running ;; esac"}), "firewalld is active"),
+    "no name server": (Fault(files={"etc/resolv.conf": "search lan\n"}), "it has no name server"),
+    "own name": (Fault(programs={"getent": '[ "$1" != hosts ] && exec /usr/bin/getent "$@"'}), "its own host name"),
+    "sessions": (Fault(sshd=("Match all", "MaxSessions 2")), "its sshd allows 2 sessions"),
+    "forwarding": (Fault(sshd=("AllowTcpForwarding no",)), "its sshd forbids the TCP connections"),
+    "MTU": (Fault(programs={"ping": 'case "$*" in *-M*) exit 1 ;; esac'}), "do not come through to node2"),
+    "a port is taken": (Fault(programs={"ss": "echo 'LISTEN 0 1 0.0.0.0:7946 0.0.0.0:*'"}), "port 7946 is taken there"),
+    "subnet": (Fault(programs={"ip": HEALTHY["ip"].replace("esac", "*route*) echo 10.20.0.0/16 ;; esac")}), "collides with 10.20.0.0/16"),  # noqa: E501
+    "drained": (Fault(info={"swarm": ACTIVE}, nodes=(a_swarm_node(availability="drain"),)), "availability drain"),
+    "node is down": (Fault(info={"swarm": ACTIVE}, nodes=(a_swarm_node(state="down"),)), "Swarm does not reach it"),
+    "closed ports": (Fault(info={"swarm": ACTIVE}, nodes=(a_swarm_node(),)), "Swarm's ports are closed in between"),
+}  # fmt: skip
+"""Each fault of a kind, and words of what is found."""
+STOPS = (
+    "snap", "rootless", "user namespaces", "SELinux", "live-restore", "no firewall rules", "one engine twice",
+    "the engine's disk", "data in memory", "read-only", "no vxlan", "no forwarding",
+)  # fmt: skip
+
+
+def look(folder: Path, fault: Fault) -> JobResult:
+    with faulty_machines(folder, fault) as session:
+        return doctor.run(session)
+
+
+def test_nothing_is_found_where_all_is_well(tmp_path: Path) -> None:
+    result = look(tmp_path, Fault())
+    assert (result.problems, result.notes, result.exit_code) == ((), (), 0)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_is_found_with_what_fixes_it(tmp_path: Path, name: str) -> None:
+    fault, words = FAULTS[name]
+    result = look(tmp_path, fault)
+    found = [problem for problem in result.problems if words in problem.what]
+    assert found and all(problem.hint and problem.node for problem in found), result.problems
+    assert result.exit_code == 1
+    bad = {outcome.subject for outcome in result.outcomes if outcome.state == "failed"}
+    assert {problem.node for problem in found} <= bad
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_plan_and_up_refuse_what_cannot_work_before_anything_is_changed(tmp_path: Path, name: str) -> None:
+    fault, words = FAULTS[name]
+    with faulty_machines(tmp_path, fault) as session:
+        with pytest.raises(ClusterError) as caught:
+            whole.up(session, lambda *_: None)
+        assert words in str(caught.value)
+        assert not Path(str(session.config.manager.data_dirs[0])).exists()
+
+
+def test_an_address_by_dhcp_and_what_ufw_does_not_filter_are_told_and_are_no_fault(tmp_path: Path) -> None:
+    programs = {
+        "ip": "case $* in *addr*) echo '2: lo inet 127.0.0.1/8 scope host dynamic lo valid_lft 3000sec' ;; esac",
+        "ufw": "printf 'Status: active\\n\\nAnywhere ALLOW 127.0.0.1\\nAnywhere ALLOW 127.0.0.2\\n'",
+    }
+    result = look(tmp_path, Fault(programs=programs))
+    assert (result.problems, result.exit_code) == ((), 0)
+    assert any(note.startswith("node1, node2: the address is by DHCP") for note in result.notes)
+    assert any("ufw does not filter ports that Docker publishes" in note for note in result.notes)
+
+
+def test_a_session_too_many_names_the_setting(tmp_path: Path) -> None:
+    with faulty_machines(tmp_path, Fault(sshd=("Match all", "MaxSessions 1"))) as session:
+        client = session.clients.manager
+        first = client.exec_channel(["cat"])
+        with pytest.raises(ClusterError, match="MaxSessions"):
+            client.run(["true"])
+        first.close()
+
+
+def test_fix_runs_what_is_safe_and_reports_what_is_left(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    clock = f"case $1 in set-ntp) echo yes > {done} ;; *) cat {done} 2>/dev/null || echo no ;; esac"
+    fault = Fault(programs={"timedatectl": clock}, info={"driver": "vfs"})
+    with faulty_machines(tmp_path, fault) as session:
+        planned = doctor.run(session)
+        assert "can be fixed by `invoke doctor --fix`" in planned.notes[-1] and not done.exists()
+        result = doctor.run(session, fix=True)
+    assert [one.changes for one in result.outcomes if one.state == "changed"] == [("timedatectl set-ntp true",)] * 2
+    assert {problem.what for problem in result.problems} == {
+        "its engine stores images with vfs: each layer is a whole copy"
+    }
+
+
+def test_each_pair_of_few_machines_is_tried_and_a_ring_with_the_manager_of_many() -> None:
+    few, many = tuple(f"n{i:02}" for i in range(16)), tuple(f"n{i:02}" for i in range(40))
+    assert len(pairs_of(few, "n00")) == 120
+    pairs = pairs_of(many, "n00")
+    assert len(pairs) == 77 and {name for pair in pairs for name in pair} == set(many)
