@@ -108,7 +108,7 @@ def token(given: Flags) -> None:
     positional=["name"],
     iterable=["param"],
     help={
-        "name": "notebook, without .ipynb",
+        "name": "one of the cluster, `folder/name` without .ipynb, or a file of this computer: ./mine.ipynb",
         "max_value": "its MAX_VALUE",
         "param": "NAME=VALUE, more than one allowed",
         "out": "where its files go",
@@ -123,7 +123,7 @@ def notebook(
     out: str = "results",
     timeout: int = 3600,
 ) -> None:
-    """Run a notebook headless on the cluster; bring back the executed notebook and an HTML page."""
+    """Run a notebook headless on the cluster, one that is there or a file of yours; bring back its results."""
     with reporting(given, "notebook"):
         parameters = dict(_parameter(text) for text in param or [])
         if max_value is not None:
@@ -142,5 +142,5 @@ def notebook(
 def _parameter(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
-        raise ConfigError(Problem(what=f"--param {text}: NAME=VALUE is wanted"))
+        raise ConfigError(Problem(what=f"--param {text}: expected NAME=VALUE, NAME as in the notebook"))
     return name, value

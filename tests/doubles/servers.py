@@ -137,7 +137,10 @@ there = socket.create_connection(("127.0.0.1", int(open({port_file!r}).read())))
 
 
 OTHER = """
-case $1 in exec) shift 6; exec "$@";; esac
+case $1:$4 in
+  exec:sh) shift 3; exec "$@";;
+  exec:*) shift 6; exec "$@";;
+esac
 echo "Error: No such container: $4" >&2
 exit 1
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from sparkqfs.jobs.cluster import deploy, prep
 from sparkqfs.jobs.programs import compute
 from sparkqfs.jobs.session import Session
 from tests.doubles.servers import an_engine, engine_machine, serve
+from tests.paths import PROGRAMS
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +28,23 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         clients = Clients(server.cluster(folder / "known_hosts"))
         stack.callback(clients.close)
         yield Session(clients.config, clients, lambda _: None)
+
+
+@pytest.fixture(autouse=True)
+def programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The real run-notebook, with stand-ins for papermill's Python and for nbconvert; what these were told."""
+    venv = tmp_path / "venv" / "bin"
+    venv.mkdir(parents=True)
+    told = tmp_path / "told"
+    (venv / "python").write_text(f'#!/bin/sh\nprintf "%s\\n" "$6" > {told}\ncp "$3" "$4"\n')
+    (venv / "jupyter").write_text('#!/bin/sh\nfor one in "$@"; do :; done\necho page > "${one%.ipynb}.html"\n')
+    program = tmp_path / "run-notebook"
+    line = f'SPARKQFS_VENV={tmp_path}/venv exec {sys.executable} {PROGRAMS}/run-notebook "$@"'
+    program.write_text(f"#!/bin/sh\n{line}\n")
+    for path in (*venv.iterdir(), program):
+        path.chmod(0o755)
+    monkeypatch.setattr(compute, "PROGRAM", str(program))
+    return told
 
 
 def run(session: Session, name: str, out: Path) -> ConfigError:
@@ -45,6 +64,67 @@ def test_a_notebook_that_is_not_there_is_bad_input_and_those_that_are_there_are_
     assert error.exit_code == ExitCode.USAGE
     assert str(error) == "no notebook prims\n  hint: notebooks: my own, primes"
     assert not (tmp_path / "out").exists()
+
+
+NOTEBOOK = """{"metadata": {"kernelspec": {"name": "my env"}}, "nbformat": 4, "nbformat_minor": 5, "cells": [
+{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": "CODE = '7'", "outputs": []}]}"""
+
+
+@pytest.mark.parametrize("name", ["mine.ipynb", "Übung 1/b c.ipynb", "it's $(odd).ipynb"])
+def test_a_notebook_of_this_computer_is_sent_run_and_brought_back(
+    session: Session, tmp_path: Path, programs: Path, name: str
+) -> None:
+    source = tmp_path / "home" / name
+    source.parent.mkdir(parents=True)
+    source.write_text(NOTEBOOK)
+    result = compute.notebook(session, str(source), {"CODE": "007"}, out=tmp_path / "out", timeout_s=20)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([source.name, f"{source.stem}.html"])
+    assert (tmp_path / "out" / source.name).read_text() == NOTEBOOK and result.document["notebook"] == source.stem
+    assert programs.read_text() == '{"CODE": "007"}\n'
+    assert not list(Path("/tmp").glob(f"notebook-sent.*/{source.name}")), "nothing of it stays there"
+
+
+def test_a_notebook_of_the_cluster_may_be_in_a_folder(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compute, "NOTEBOOKS", str(tmp_path / "notebooks"))
+    (tmp_path / "notebooks" / "team a").mkdir(parents=True)
+    (tmp_path / "notebooks" / "team a" / "june.ipynb").write_text(NOTEBOOK)
+    for number, name in enumerate(("team a/june", "team a/june.ipynb")):
+        result = compute.notebook(session, name, {}, out=tmp_path / str(number), timeout_s=20)
+        assert (tmp_path / str(number) / "june.html").is_file() and result.exit_code == 0
+
+
+def test_a_notebook_in_another_language_is_refused_by_its_name(session: Session, tmp_path: Path) -> None:
+    (tmp_path / "r.ipynb").write_text(NOTEBOOK.replace('"name": "my env"', '"name": "ir"'))
+    error = run(session, str(tmp_path / "r.ipynb"), tmp_path / "out")
+    assert error.exit_code == ExitCode.USAGE and "a notebook in R" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("./nowhere.ipynb", "there is no file ./nowhere.ipynb on this computer"),
+        ("../x", "there is no file ../x on this computer"),
+        ("a/../b", "'a/../b' is not a notebook's name"),
+        ("a//b", "'a//b' is not a notebook's name"),
+        (".hidden", "'.hidden' is not a notebook's name"),
+        ("", "'' is not a notebook's name"),
+    ],
+)
+def test_what_is_no_name_is_told_before_any_machine_is_asked(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(compute, "find_container", lambda *_: pytest.fail("a machine was asked"))
+    assert said in str(run(session, name, tmp_path / "out"))
+
+
+def test_a_program_is_no_notebook_and_a_result_does_not_replace_what_was_sent(session: Session, tmp_path: Path) -> None:
+    (tmp_path / "a.py").touch()
+    assert "is not a notebook: its name does not end" in str(run(session, str(tmp_path / "a.py"), tmp_path / "out"))
+    (tmp_path / "mine.ipynb").write_text(NOTEBOOK)
+    assert "the result would replace" in str(run(session, str(tmp_path / "mine.ipynb"), tmp_path))
 
 
 def test_where_there_is_no_notebook_at_all_the_user_is_told_where_to_put_one(

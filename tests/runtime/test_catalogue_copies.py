@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from sparkqfs_runtime.metadata import bundle, catalogue, states
+from sparkqfs_runtime.metadata import bundle, catalogue, notebooks, states
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.sender import Sender, open_link
 from sparkqfs_runtime.metadata.thinning import Keep
@@ -243,3 +243,64 @@ def test_a_keeper_bounds_what_it_keeps(keeping: Keeping, names: Names, sender: S
     assert kept[-4:] == [key_of(number) for number in (8, 9, 10, 11)] and len(kept) <= 5
     digest = hashlib.sha256((keeping.top / "000001" / kept[-1]).read_bytes()).hexdigest()
     assert digest in (keeping.top / "000001" / "SHA256SUMS").read_text()
+
+
+# --- notebooks ---
+
+
+@pytest.fixture
+def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The notebooks' directory; copies of it are in one of the test's."""
+    folder = tmp_path / "books"
+    monkeypatch.setattr(notebooks, "COPIES", tmp_path / "packed")
+    for name in ("mine.ipynb", "team a/Übung.ipynb", "data.csv", ".ipynb_checkpoints/mine.ipynb", ".hidden"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    (folder / "large.bin").write_bytes(bytes(notebooks.MOST_FILE + 1))
+    (folder / "link.ipynb").symlink_to("/etc/passwd")
+    return folder
+
+
+def test_notebooks_go_with_the_metadata_and_come_back_where_they_are_missing(
+    keeping: Keeping, metadata: Metadata, sender: Sender, books: Path, tmp_path: Path
+) -> None:
+    notebooks.Packer(books, tmp_path / "packed").look()
+    metadata.write(1)
+    settle(sender)
+    top, place = tmp_path / "top", tmp_path / "place"
+    for folder in (top, place):
+        folder.mkdir()
+    (place / "mine.ipynb").write_text("newer")
+    index = bundle.lay_out(bundled(taken(keeping)), top, "before-1", None, place)
+    assert (index["notebooks"], index["tables"]) == (2, None)
+    found = {path.relative_to(place).as_posix(): path.read_text() for path in place.rglob("*") if path.is_file()}
+    assert found == {"mine.ipynb": "newer", "team a/Übung.ipynb": "team a/Übung.ipynb", "data.csv": "data.csv"}
+    assert not list(top.rglob("notebooks*"))
+
+
+def test_notebooks_are_packed_after_a_change_and_else_not(books: Path, tmp_path: Path) -> None:
+    packer = notebooks.Packer(books, tmp_path / "packed")
+    packer.look()
+    packer.look()
+    assert len(list((tmp_path / "packed").iterdir())) == 1
+    for number in range(3):
+        time.sleep(0.01)
+        (books / "mine.ipynb").write_text(f"changed {number}")
+        packer.look()
+    assert len(list((tmp_path / "packed").iterdir())) == 2
+
+
+def test_what_is_too_much_is_left_out_and_notebooks_last(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notebooks, "MOST_ALL", 35)
+    assert [name for name, _ in notebooks.files_in(books)] == ["mine.ipynb", "team a/Übung.ipynb"]
+
+
+def test_a_damaged_or_hostile_copy_of_notebooks_harms_nothing(books: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "notebooks.0000000000001.zip"
+    with zipfile.ZipFile(bad, "w") as archive:
+        for name in ("files/../../escaped", "/escaped", "other/x", "files/mine.ipynb", "files/good.ipynb"):
+            archive.writestr(name, "x")
+    assert notebooks.unpack(bad, books) == 1 and (books / "mine.ipynb").read_text() == "mine.ipynb"
+    assert not list(tmp_path.rglob("escaped"))
+    bad.write_bytes(b"no archive")
+    assert notebooks.unpack(bad, books) == 0

@@ -373,7 +373,8 @@ def test_the_health_check_imports_its_questions_and_nothing_that_starts_somethin
 NAMES = {
     "adopt-tables", "app_page.py", "attended", "bench-storage", "copy-files", "driver-python", "file-server",
     "finished_chunks.py", "fsck", "hdfs", "hdfs_guard.py", "health", "history_page.py", "metadata-state", "metastore",
-    "qfs", "resolve-packages", "sh", "storage", "supervise", "terminal", "verify", "webui_guard.py", "with-env",
+    "qfs", "resolve-packages", "run-notebook", "sh", "storage", "supervise", "terminal", "verify", "webui_guard.py",
+    "with-env",
 }  # fmt: skip
 """Running stacks and older checkouts call programs of `/opt/sparkqfs/bin` by these: none may go."""
 SHORT_NAMES = {f"q{word}" for word in ["ls", "cat", "put", "get", "mkdir", "rm", "du", "stat"]} | {

@@ -411,6 +411,8 @@ def test_the_catalogue_is_on_the_managers_disk_and_only_the_storages_master_read
     sent = next(v for v in reader["volumes"] if v["source"] == place[0])
     assert sent["read_only"] and reader["environment"]["SPARKQFS_CATALOGUE"] == sent["target"] == place[1]
     reader["volumes"].remove(sent)
+    books = next(v for v in reader["volumes"] if v["target"] == "/data/notebooks")
+    assert books["read_only"] and books["source"] == "/mnt/data/notebooks"
     mounted = [PurePosixPath(v["source"]) for one in found.values() for v in one["volumes"] if v["type"] == "bind"]
     assert mounted and not any(PurePosixPath(place[0]).is_relative_to(source) for source in mounted)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sparkqfs import durable
-from sparkqfs_runtime.metadata import catalogue
+from sparkqfs_runtime.metadata import catalogue, notebooks
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.pieces import READ_BYTES
 from sparkqfs_runtime.metadata.states import MOST_NOTE, Part, State, StateError
@@ -184,7 +184,11 @@ def _take(source: IO[bytes], target: Path, wanted: str) -> None:
 
 def catalogue_in(pieces: list[tuple[str, Path]]) -> Path | None:
     """The copy of the catalogue of tables among a state's pieces (key, file)."""
-    return next((path for key, path in pieces if catalogue.is_copy(key)), None)
+    return _piece_of(pieces, catalogue.PLACE)
+
+
+def _piece_of(pieces: list[tuple[str, Path]], kind: str) -> Path | None:
+    return next((path for key, path in pieces if catalogue.is_copy(key, kind)), None)
 
 
 def of_storage(pieces: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
@@ -192,12 +196,15 @@ def of_storage(pieces: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
     return [(key, path) for key, path in pieces if not catalogue.is_copy(key)]
 
 
-def lay_out(stream: IO[bytes], top: Path, aside: str, names: Path | None = None) -> dict[str, Any]:
+def lay_out(
+    stream: IO[bytes], top: Path, aside: str, names: Path | None = None, books: Path | None = None
+) -> dict[str, Any]:
     """Puts an archive's state below `top` as the storage starts from it; what is there goes to the directory `aside`.
 
     With the catalogue of tables, where it has one, the same is done in the metastore's directory `names`. Nothing of
-    what is there is touched before the new state is whole and on the disk. Can be repeated after a crash at any step.
-    Returns the index, with how many tables came in `tables`. Raises StateError, OSError.
+    what is there is touched before the new state is whole and on the disk. Notebooks that are missing in the directory
+    `books` are put there. Can be repeated after a crash at any step. Returns the index, with how many tables and
+    notebooks came in `tables` and `notebooks`. Raises StateError, OSError.
     """
     arriving = top / ARRIVING
     shutil.rmtree(arriving, ignore_errors=True)
@@ -211,6 +218,8 @@ def lay_out(stream: IO[bytes], top: Path, aside: str, names: Path | None = None)
         raise StateError(f"the state is of the file system {kind.identity(arriving / 'made') or 'none'}")
     durable.sync_directory(arriving / "made")
     index["tables"] = _lay_out_catalogue(catalogue_in(pieces), names, aside)
+    copy = _piece_of(pieces, notebooks.KIND)
+    index["notebooks"] = notebooks.unpack(copy, books) if copy is not None and books is not None else None
     _swap(arriving / "made", top, aside)
     shutil.rmtree(arriving)
     durable.sync_directory(top)

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 from sparkqfs import durable
 from sparkqfs_runtime.metadata.thinning import DAY_S, USUAL, Keep
 
-KEY = re.compile(r"catalogue\.(\d{13})\.zip")
+KEY = re.compile(r"(catalogue|notebooks)\.(\d{13})\.zip")
+"""Of the notebooks' copies too, which travel in the same way (notebooks.py)."""
 INDEX = "catalogue.json"
 FILES = "files"
 PLACE = "catalogue"
@@ -57,9 +58,10 @@ class CatalogueError(Exception):
     """A copy that is not whole, or none; the text is for people."""
 
 
-def is_copy(key: str) -> bool:
-    """Whether a piece of that key is one."""
-    return KEY.fullmatch(key) is not None
+def is_copy(key: str, kind: str = "") -> bool:
+    """Whether a piece of that key is one; with `kind`, `catalogue` or `notebooks`, one of those."""
+    found = KEY.fullmatch(key)
+    return found is not None and kind in ("", found[1])
 
 
 class Looked(NamedTuple):
@@ -85,11 +87,13 @@ def looked(copies: Path) -> Looked | None:
         return None
 
 
-def newest(copies: Path) -> Path | None:
+def newest(copies: Path, kind: str = PLACE) -> Path | None:
     """The newest copy; each has its name when it is whole."""
     try:
         with os.scandir(copies) as entries:
-            found = [Path(one.path) for one in entries if is_copy(one.name) and one.is_file(follow_symlinks=False)]
+            found = [
+                Path(one.path) for one in entries if is_copy(one.name, kind) and one.is_file(follow_symlinks=False)
+            ]
     except FileNotFoundError:
         return None
     return max(found, key=lambda path: path.name, default=None)
@@ -173,11 +177,11 @@ def lay_out(copy: Path, top: Path, aside: str) -> None:
     durable.sync_directory(top)
 
 
-def kept(times: Sequence[float], now: float, keep: Keep = USUAL) -> set[int]:
+def kept(times: Sequence[float], now: float, keep: Keep = USUAL, *, hourly: bool = True) -> set[int]:
     """Places in `times`, the oldest first, of copies that stay: the newest, then one an hour, a day, a week."""
     stay = set(range(max(0, len(times) - STAY), len(times)))
     now = min(now, times[-1]) if times else now
-    for length, days in ((HOUR_S, keep.all), (DAY_S, keep.daily), (7 * DAY_S, keep.weekly)):
+    for length, days in ((HOUR_S, keep.all if hourly else 0.0), (DAY_S, keep.daily), (7 * DAY_S, keep.weekly)):
         last = {int(at // length): number for number, at in enumerate(times) if now - at <= days * DAY_S}
         stay |= set(last.values())
     return stay

@@ -3,17 +3,17 @@
 Usage: metadata-state list COPIES
        metadata-state take COPIES [SECONDS]
        metadata-state take-master qfs|hdfs TOP [LOG]
-       metadata-state lay-out TOP ASIDE [NAMES]
+       metadata-state lay-out TOP ASIDE [NAMES [NOTEBOOKS]]
        metadata-state fresh-catalogue SECONDS
        metadata-state tables SECONDS
 
 `list` prints the histories of a keeper's directory as one JSON document. `take` writes the newest state, or the last
 one not later than SECONDS since the epoch, to standard output as a tar archive (bundle.py), `take-master` what a master
 has on its own disk, with LOG from an image on that is not later than that log. `lay-out` reads one from standard input
-and puts it below TOP, what is there into TOP/ASIDE, with the catalogue of tables below NAMES; it prints what the state
-is. In the metastore's container `fresh-catalogue` waits until the newest of its copies is the catalogue as it is now,
-`tables` prints what is in that one as JSON. Exit codes: 0 done, 1 there is no such state or it is damaged, 64 wrong
-command line, 74 a disk fails.
+and puts it below TOP, what is there into TOP/ASIDE, with the catalogue of tables below NAMES, and notebooks that are
+missing there in NOTEBOOKS; it prints what the state is. In the metastore's container `fresh-catalogue` waits until the
+newest of its copies is the catalogue as it is now, `tables` prints what is in that one as JSON. Exit codes: 0 done,
+1 there is no such state or it is damaged, 64 wrong command line, 74 a disk fails.
 """
 
 from __future__ import annotations
@@ -77,9 +77,10 @@ def run(words: list[str]) -> int:
             bundle.write(states.state_at(kept, at), sys.stdout.buffer)
         case ["take-master", kind, top, *log] if kind in KINDS and len(log) <= 1:
             bundle.write(states.state_of_master(KINDS[kind], Path(top), *log), sys.stdout.buffer)
-        case ["lay-out", top, aside, *names] if aside.strip(".") and "/" not in aside and len(names) <= 1:
-            index = bundle.lay_out(sys.stdin.buffer, Path(top), aside, Path(names[0]) if names else None)
-            told = ("kind", "identity", "at", "operation", "passed_over", "tables")
+        case ["lay-out", top, aside, *more] if aside.strip(".") and "/" not in aside and len(more) <= 2:
+            names, books = (Path(word) if word else None for word in (*more, "", "")[:2])
+            index = bundle.lay_out(sys.stdin.buffer, Path(top), aside, names, books)
+            told = ("kind", "identity", "at", "operation", "passed_over", "tables", "notebooks")
             print(json.dumps({key: index[key] for key in told}))
         case ["fresh-catalogue", seconds] if _is_time(seconds):
             print(catalogue.fresh(_copies(), float(seconds)).name)

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from sparkqfs import topology
-from sparkqfs_runtime.metadata import accepted, catalogue
+from sparkqfs_runtime.metadata import accepted, catalogue, notebooks
 from sparkqfs_runtime.metadata.compare import compare
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.pieces import READ_BYTES, Kind, Piece, grown
-from sparkqfs_runtime.metadata.wire import Link
+from sparkqfs_runtime.metadata.wire import Link, Refused
 
 EVERY_S = 1.0
 AGAIN_S = 5.0
@@ -210,7 +210,19 @@ class Sender:
                 link.ask({"do": "note", "name": name}, body)
                 has.notes[name] = digest
         self.hear(link.ask({"do": "sync"} if changed else {"do": "nothing"}))
-        self.send_catalogue(link, has)
+        try:
+            self.send_catalogue(link, has)
+            self.send_notebooks(link, has)
+        except Refused as error:  # the keeper's no to these must not hold up the metadata
+            self.catalogue.error = f"it is not taken: {error}"
+
+    def send_notebooks(self, link: Link, has: Round) -> None:
+        """The newest copy of the notebooks, where there is one. A broken connection raises OSError."""
+        copy = catalogue.newest(notebooks.COPIES, notebooks.KIND)
+        if copy is None or has.catalogues is None or copy.name in has.catalogues:
+            return
+        if self.send_image(link, has, Piece(copy.name, copy, 0)):
+            has.catalogues.add(copy.name)
 
     def send_catalogue(self, link: Link, has: Round) -> None:
         """The newest copy of the catalogue of tables, where there is one. A broken connection raises OSError."""
@@ -319,6 +331,8 @@ def start_senders(kind: Kind, top: Path, environ: Mapping[str, str]) -> list[Sen
         print(f"copies of the metadata: no key: {error}", file=sys.stderr, flush=True)
         key = b""
     names = Path(environ[catalogue.FOLDER]) if environ.get(catalogue.FOLDER) else None
+    if environ.get(notebooks.FOLDER):
+        notebooks.Packer(Path(environ[notebooks.FOLDER])).start()
     senders = [Sender(kind, top, keeper, key, names=names) for keeper in keepers]
     for sender in senders:
         sender.others = senders

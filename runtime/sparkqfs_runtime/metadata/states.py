@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from sparkqfs.durable import sync_file
-from sparkqfs_runtime.metadata import catalogue
+from sparkqfs_runtime.metadata import catalogue, notebooks
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.pieces import READ_BYTES, Kind, Piece, last_operation, whole_pieces
 from sparkqfs_runtime.metadata.store import ABOUT, FOLDER, TIMES, mark, read_sums, sha256_of
@@ -51,7 +51,7 @@ class State:
     at: float
     """Seconds since the epoch: when the copy had it on its disk. 0 where that is not known."""
     parts: tuple[Part, ...]
-    """The image, the logs, and a copy of the catalogue of tables where there is one."""
+    """The image, the logs, and copies of the catalogue of tables and of the notebooks where there are some."""
     notes: dict[str, bytes]
     operation: int | None = None
     """The last one in it."""
@@ -84,7 +84,7 @@ class Kept:
     logs: tuple[Piece, ...]
     sums: dict[str, str]
     catalogues: tuple[Piece, ...] = ()
-    """Copies of the catalogue of tables, the oldest first."""
+    """Copies of the catalogue of tables, and of the notebooks, the oldest first."""
 
     def moments(self) -> list[Moment]:
         """The oldest first; those of logs that are there."""
@@ -126,7 +126,7 @@ def _read(folder: Path) -> Kept:
     whole = (one for one in pieces if not one.is_log and one.key in sums)
     images = sorted(whole, key=lambda one: (one.first_log, one.order))
     logs = sorted((one for one in pieces if one.is_log), key=lambda one: one.order)
-    kept = (Piece(one, folder / one, int(match[1])) for one in sums if (match := catalogue.KEY.fullmatch(one)))
+    kept = (Piece(one, folder / one, int(match[2])) for one in sums if (match := catalogue.KEY.fullmatch(one)))
     catalogues = sorted((piece for piece in kept if piece.path.is_file()), key=lambda one: one.order)
     return Kept(int(folder.name), folder, kind, identity, began, tuple(images), tuple(logs), sums, tuple(catalogues))
 
@@ -172,18 +172,19 @@ def _made_of(
             _check_log(kept.kind, log, size, written if is_last else log.path.stat().st_size)
             parts.append(Part(log, size))
             operation = operation if found is None else found
-        names, damaged = _catalogue_at(kept, limit)
-        parts += names
-        passed += damaged
+        for copies in ("catalogue", notebooks.KIND):
+            newest, damaged = _copy_at(kept, copies, limit)
+            parts += newest
+            passed += damaged
         return State(kept.kind, kept.identity, at, tuple(parts), _notes(kept), operation, kept.number, tuple(passed))
     said = f"; damaged: {', '.join(passed)}" if passed else ""
     raise StateError(f"the copy in {kept.path.name} has no image to begin with{said}")
 
 
-def _catalogue_at(kept: Kept, limit: float | None) -> tuple[list[Part], list[str]]:
-    """The newest copy of the catalogue that is whole and came not later, and the keys of damaged ones passed over."""
+def _copy_at(kept: Kept, kind: str, limit: float | None) -> tuple[list[Part], list[str]]:
+    """The newest copy of that kind that is whole and came not later, and the keys of damaged ones passed over."""
     damaged: list[str] = []
-    for copy in reversed(kept.catalogues):
+    for copy in reversed([one for one in kept.catalogues if catalogue.is_copy(one.key, kind)]):
         found = copy.path.stat()
         if limit is not None and found.st_mtime > limit:
             continue
@@ -295,7 +296,7 @@ def state_of_master(kind: Kind, top: Path, log_key: str | None = None) -> State:
         sync_file(log.path)
         parts.append(Part(log, size))
         operation = operation if found is None else found
-    parts += _catalogue_of_master()
+    parts += [*_catalogue_of_master(), *_part_of(catalogue.newest(notebooks.COPIES, notebooks.KIND))]
     return State(kind, kind.identity(top), time.time(), tuple(parts), kind.notes(top), operation)
 
 
@@ -308,5 +309,11 @@ def _catalogue_of_master() -> list[Part]:
     try:
         catalogue.contents(copy)
     except catalogue.CatalogueError:  # no reason to go without the metadata; that there is none is told
+        return []
+    return _part_of(copy)
+
+
+def _part_of(copy: Path | None) -> list[Part]:
+    if copy is None:
         return []
     return [Part(Piece(copy.name, copy, int(copy.name.split(".")[1])), copy.stat().st_size)]

@@ -77,7 +77,7 @@ class History:
 
     @property
     def catalogues(self) -> list[tuple[str, Held]]:
-        """Copies of the catalogue of tables, the oldest first."""
+        """Copies of the catalogue of tables, and of the notebooks, the oldest first."""
         return sorted((key, one) for key, one in self.held.items() if catalogue.is_copy(key))
 
     @property
@@ -110,7 +110,7 @@ def is_log(kind: Kind, key: str) -> bool | None:
 def piece_of(kind: Kind, key: str, path: Path) -> Piece | None:
     """What is kept under that key; `None` for what is nothing of the kind."""
     match = catalogue.KEY.fullmatch(key)
-    return Piece(key, path, int(match[1])) if match else kind.of_copy(key, path)
+    return Piece(key, path, int(match[2])) if match else kind.of_copy(key, path)
 
 
 class Store:
@@ -254,12 +254,13 @@ class Store:
         assert piece is not None
         history.held[key] = Held(size, False, piece.order, piece.first_log, sha256=sha256, at=self.clock())
         if catalogue.is_copy(key):
-            self._thin_catalogues(history)
+            self._thin_catalogues(history, key.partition(".")[0])
 
-    def _thin_catalogues(self, history: History) -> None:
+    def _thin_catalogues(self, history: History, kind: str) -> None:
         """With each new one: they come much more often than images."""
-        found = history.catalogues
-        stay = catalogue.kept([one.at for _, one in found], self.clock(), self.keep)
+        found = [(key, one) for key, one in history.catalogues if catalogue.is_copy(key, kind)]
+        is_small = kind == catalogue.PLACE
+        stay = catalogue.kept([one.at for _, one in found], self.clock(), self.keep, hourly=is_small)
         for number, (key, _) in enumerate(found):
             if number not in stay:
                 (history.path / key).unlink(missing_ok=True)

@@ -127,7 +127,7 @@ def open_catalogue(copy: Path, home: Path, end: float) -> dict[str, int]:
     except subprocess.TimeoutExpired as error:
         raise TimeoutError("the catalogue of tables did not open in time") from error
     if opened.returncode != 0:
-        words = opened.stderr.strip()[-600:]
+        words = (opened.stderr.strip().splitlines() or [f"exit {opened.returncode}"])[-1][:600]
         if opened.returncode < 0 or opened.returncode >= 128 or "OutOfMemoryError" in words:
             raise OSError(errno.ENOMEM, f"too little memory to open the catalogue of tables: {words}")
         raise StateError(f"the catalogue of tables does not open: {words}")

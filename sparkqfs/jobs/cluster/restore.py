@@ -299,11 +299,14 @@ def _from_backup(session: Session, backup: Backup, layout: StorageLayout, image:
 def _put(session: Session, layout: StorageLayout, image: str, name: str) -> list[str]:
     """The program on the manager that takes a state and puts it in its place."""
     top = session.config.manager.data_dirs[0] / layout.top
-    volumes, names = [f"{top}:/top"], []
+    volumes, places = [f"{top}:/top"], ["", ""]
     if session.config.has_metastore:
         volumes.append(f"{catalogue.place(session.config)}:/names")
-        names.append("/names")
-    return [*_program(session, volumes, image), "lay-out", "/top", f"before-{name}", *names]
+        places[0] = "/names"
+    if not session.config.notebooks.shared:
+        volumes.append(f"{session.config.notebooks_path}:/notebooks")
+        places[1] = "/notebooks"
+    return [*_program(session, volumes, image), "lay-out", "/top", f"before-{name}", *places]
 
 
 def _state_of(session: Session, said: str) -> dict[str, object]:

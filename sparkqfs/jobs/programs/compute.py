@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 from pathlib import Path
 
 from sparkqfs import durable, topology
+from sparkqfs.clients.pipe import feed
 from sparkqfs.errors import ClusterError, ConfigError, Problem
+from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.gather.nodes import gather_tasks
 from sparkqfs.jobs.cluster import prep
 from sparkqfs.jobs.cluster.deploy import ENDING_S, check_time_limit, find_container, in_container
@@ -22,41 +23,104 @@ from sparkqfs.remote import script
 RESULT_MIME = "application/vnd.sparkqfs.result+json"
 NOTEBOOKS = "/data/notebooks"
 """In the container."""
-NOTEBOOK_SCRIPT = script("run_notebook")
+PROGRAM = "/opt/sparkqfs/bin/run-notebook"
+END = ".ipynb"
+SEND_SCRIPT = script("send_notebook")
+SEND_S = 600.0
 
 
 def notebook(session: Session, name: str, parameters: dict[str, str], *, out: Path, timeout_s: float) -> JobResult:
-    """Run a notebook headless in the jupyter-server container; bring back the executed notebook and an HTML page."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise ConfigError(Problem(what=f"{name!r} is no notebook name", hint="the file's name without .ipynb"))
+    """Run a notebook headless in the jupyter-server container; bring back the executed notebook and an HTML page.
+
+    `name` is one of the notebooks' directory, or a file of this computer. Raises `ConfigError`, `ClusterError`.
+    """
+    local = local_notebook(name)
+    if local is None:
+        _check_name(name)
+        name = name.removesuffix(END)
+    else:
+        name = local.name.removesuffix(END)
+        _check_kept(local, out)
+    _check_writable(out)
     task = find_container(session, topology.JUPYTER_SERVER)
+    folder = NOTEBOOKS if local is None else _send(session, task, local)
     client = session.clients.node(task.node)
     arguments = [part for key, value in parameters.items() for part in ("-p", key, value)]
-    _check_writable(out)
-    command = [*in_container(task.container_id, timeout_s), "sh", "-c", NOTEBOOK_SCRIPT, "sh"]
     session.on_event(f"[{task.node}] running notebook {name}")
     output = client.run(
-        [*command, NOTEBOOKS, name, *arguments],
+        [*in_container(task.container_id, timeout_s), PROGRAM, folder, name, *arguments],
         timeout_s=timeout_s + ENDING_S,
         check=False,
         on_line=lambda line: session.on_event(f"[{name}] {line}"),
         attend=True,
     )
-    _check_there(session, name, output.stdout)
+    _check_ran(session, name, output.stdout)
     files = _save_files(output.stdout, out)
     check_time_limit(output.exit_code, task.node, f"notebook {name}", timeout_s)
     if output.exit_code != 0:
         kept = f"; see {files[-1]}" if files else ""
-        raise ClusterError(Problem(node=task.node, what=f"notebook {name} failed{kept}: {output.last_lines(15)}"))
+        hint = "`invoke deploy`: the stack is of an earlier version" if PROGRAM in output.last_lines(3) else None
+        what = f"notebook {name} failed{kept}: {output.last_lines(15)}"
+        raise ClusterError(Problem(node=task.node, what=what, hint=hint))
     result = _result_of(files)
     document: dict[str, object] = {"schema": 1, "notebook": name, "files": [str(f) for f in files], "result": result}
     lines = [*(f"saved {path}" for path in files), *summary_of(result)]
     return JobResult(task="notebook", text="\n".join(lines), document=document)
 
 
-def _check_there(session: Session, name: str, stdout: str) -> None:
-    """Raises `ConfigError`, with the names that there are, when the script found no such notebook."""
-    if not stdout.startswith("absent\n"):
+def local_notebook(name: str) -> Path | None:
+    """The file of this computer that a name means; `None` for a notebook of the cluster. Raises `ConfigError`.
+
+    A path that begins with `./`, `/` or `~` is one of this computer; another one with .ipynb where it is there.
+    """
+    path = Path(name).expanduser()
+    is_path = name.startswith(("./", "../", "/", "~"))
+    if not is_path and not (name.endswith(END) and path.is_file()):
+        return None
+    if not path.is_file():
+        raise ConfigError(
+            Problem(what=f"there is no file {name} on this computer", hint="NAME alone is one of the cluster")
+        )
+    if path.suffix != END:
+        raise ConfigError(Problem(what=f"{name} is not a notebook: its name does not end with {END}"))
+    return path
+
+
+def _check_name(name: str) -> None:
+    """Raises `ConfigError` for what cannot be the name of one in the notebooks' directory."""
+    parts = name.split("/")
+    if not all(parts) or any(part in (".", "..") or part.startswith(".") for part in parts) or not name.isprintable():
+        hint = "the file's name without .ipynb, with the folders that it is in: `reports/june`; or a file: ./mine.ipynb"
+        raise ConfigError(Problem(what=f"{name!r} is not a notebook's name", hint=hint))
+
+
+def _check_kept(local: Path, out: Path) -> None:
+    """Raises `ConfigError` where the result would take the place of what was sent."""
+    if (out / local.name).exists() and (out / local.name).samefile(local):
+        what = f"--out {out}: the result would replace {local}"
+        raise ConfigError(Problem(what=what, hint="--out DIR: another directory"))
+
+
+def _send(session: Session, task: TaskFact, local: Path) -> str:
+    """A notebook of this computer in a directory of its own in the container; that directory. Raises `ClusterError`."""
+    try:
+        data = local.read_bytes()
+    except OSError as error:
+        raise ConfigError(Problem(what=f"{local}: {error.strerror}")) from error
+    session.on_event(f"[{task.node}] sending {local}, {len(data):,} bytes")
+    argv = ["docker", "exec", "-i", task.container_id, "sh", "-c", SEND_SCRIPT, "sh", local.name]
+    folder = feed([data], session.clients.node(task.node), argv, timeout_s=SEND_S).strip()
+    if not folder.startswith("/tmp/notebook-sent."):
+        raise ClusterError(Problem(node=task.node, what=f"the notebook could not be sent: {folder[:200]!r}"))
+    return folder
+
+
+def _check_ran(session: Session, name: str, stdout: str) -> None:
+    """Raises `ConfigError` when there is no such notebook, with the names that there are, or it cannot be run."""
+    first = stdout.partition("\n")[0]
+    if first.startswith("refused\t"):
+        raise ConfigError(Problem(what=first.partition("\t")[2]))
+    if first != "absent":
         return
     known = sorted(line.partition("\t")[2] for line in stdout.splitlines() if line.startswith("known\t"))
     hint = f"notebooks: {', '.join(known)}" if known else f"put it into {session.config.notebooks_path}"

@@ -69,6 +69,8 @@ class Report:
             found.append(f"the names of {tables} tables came with it")
         elif "tables" in self.state and self.config.has_metastore:
             found.append("no catalogue of tables came with it: docs/tables.md says how tables get their names again")
+        if notebooks := self.state.get("notebooks"):
+            found.append(f"{notebooks} files of the notebooks' directory came with it")
         short = self.files.document.get("short_files")
         if short:
             found.append(f"{short} files have too few copies; the {backend.words.master} makes them by itself")

@@ -1,0 +1,130 @@
+"""In a notebook's kernel: what is to be done when Spark does not find a file of Jupyter's folder, and after %pip.
+
+An extension of IPython (docker/jupyter-server/ipython_config.py). It changes nothing that a program sees; whatever goes
+wrong in it, the cell's own error is shown. Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import re
+import shlex
+import sys
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+FOLDER = "/data/notebooks"
+PACKAGES = f"packages-{sys.version_info[0]}.{sys.version_info[1]}"
+"""In HOME, on the manager's disk: what %pip installs; the environment's own directory is the image's."""
+MISSING = (
+    re.compile(r"Path does not exist: (\S.*?)(?:\. SQLSTATE|\.?\s*$)", re.MULTILINE),
+    re.compile(r"File (file:/\S+) does not exist"),
+    re.compile(r"(?:FileNotFoundException|NoSuchFileException): (?:File )?((?:file:)?/\S+?)(?: \(|\s|$)", re.MULTILINE),
+)
+PLACES = ("--target", "-t", "--user", "--prefix", "--root")
+WORKERS = """\
+Installed for this notebook's Python, and for every notebook from now on. Functions that run on the workers have it
+when it is in hosts.yml, after `invoke up`:
+  worker:
+    requirements: [{names}]"""
+
+
+def missing_path(text: str) -> tuple[str, str] | None:
+    """(scheme, path) of what an error says is not there, a pattern cut off; `None` for another error."""
+    for pattern in MISSING:
+        if found := pattern.search(text):
+            uri = re.fullmatch(r"(?:([a-z][a-z0-9+.-]*):(?://[^/]*)?)?(/.*)", found[1].strip("\"'"))
+            if uri is None:
+                return None
+            parts = urllib.parse.unquote(uri[2]).split("/")
+            plain = next((at for at, part in enumerate(parts) if re.search(r"[*?\[{]", part)), len(parts))
+            return uri[1] or "", "/".join(parts[:plain]) or "/"
+    return None
+
+
+def local_file(path: str, folders: tuple[Path, ...]) -> Path | None:
+    """The file or directory in Jupyter's folders that was meant: of the longest end of the path."""
+    parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+    for folder in folders:
+        inside = [path[len(str(folder)) :].strip("/")] if path.startswith(f"{folder}/") else []
+        for end in (*inside, *("/".join(parts[begin:]) for begin in range(len(parts)))):
+            with contextlib.suppress(OSError):
+                if end and (folder / end).exists():
+                    return folder / end
+    return None
+
+
+def file_hint(text: str, folders: tuple[Path, ...], home: str, root: str = "") -> str | None:
+    """What to do about a file that Spark does not find and Jupyter has; `None` where that is not what happened.
+
+    `home` is the user's directory on the storage, `root` the URI of the storage's root.
+    """
+    found = missing_path(text)
+    place = local_file(found[1], folders) if found is not None else None
+    if found is None or place is None:
+        return None
+    scheme, path = found
+    shared = root if root.startswith("file:") else ""
+    target, again = path, "the same line again"
+    if scheme in ("", "file"):
+        target = f"{home}/{place.name}"
+        again = f"read {shared}{target}"
+    return (
+        f"{place} is in Jupyter's folder, on this machine alone; Spark reads the cluster's storage. In a cell:\n"
+        f"  !sput {shlex.quote(str(place))} {shlex.quote(target)}\nthen {again}"
+    )
+
+
+def pip_words(line: str, packages: Path) -> tuple[str, list[str]]:
+    """A %pip line as it is run here, and what it installs; the same line where it installs nothing, or elsewhere."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        return line, []
+    if words[:1] != ["install"] or any(word.split("=")[0] in PLACES for word in words):
+        return line, []
+    names = [word for word in words[1:] if not word.startswith("-") and not word.endswith((".txt", ".whl"))]
+    return f"install --target {shlex.quote(str(packages))} --upgrade {line.split(None, 1)[1] if names else ''}", names
+
+
+def packages_folder() -> Path:
+    """Of this Python's version."""
+    return Path(os.environ.get("HOME") or "/tmp") / ".local" / PACKAGES
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Called by IPython when a kernel starts."""
+    packages = packages_folder()
+    if str(packages) not in sys.path:
+        sys.path.append(str(packages))  # behind the image's: what is there keeps its version
+    _watch_errors(shell)
+    _wrap_pip(shell, packages)
+
+
+def _watch_errors(shell: Any) -> None:
+    def shown(shell: Any, kind: type, error: BaseException, trace: Any, tb_offset: int | None = None) -> None:
+        shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+        with contextlib.suppress(Exception):
+            folders = (Path.cwd(), Path(os.environ.get("SPARKQFS_NOTEBOOKS_DIR") or FOLDER))
+            home = f"/user/{getpass.getuser()}"
+            if (said := file_hint(str(error), folders, home, os.environ.get("SPARKQFS_ROOT", ""))) is not None:
+                print(said, file=sys.stderr)
+
+    shell.set_custom_exc((Exception,), shown)
+
+
+def _wrap_pip(shell: Any, packages: Path) -> None:
+    plain = shell.find_line_magic("pip")
+    if plain is None:
+        return
+
+    def pip(line: str) -> None:
+        run, names = pip_words(line, packages)
+        plain(run)
+        if names and shell.user_ns.get("_exit_code", 0) == 0:
+            print(WORKERS.format(names=", ".join(f'"{name}"' for name in names)))
+
+    shell.register_magic_function(pip, magic_kind="line", magic_name="pip")

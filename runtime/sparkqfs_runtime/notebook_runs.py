@@ -1,0 +1,237 @@
+"""Runs a notebook headless: found in a directory, in Python, its parameters of the types of their defaults.
+
+Usage: run-notebook FOLDER NAME [-p PARAMETER VALUE]…: NAME.ipynb of FOLDER or of a directory in it. A FOLDER that was
+sent for this run goes afterwards. On stdout a line for each result, `file NAME BASE64`, or before anything ran `absent`
+with lines `known NAME`, or `refused WHY`; fields are parted by tabs. Exit code: papermill's, 64 when nothing ran.
+Standard library only; papermill and nbconvert are programs of the venv.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import json
+import operator
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+EX_USAGE = 64
+END = ".ipynb"
+SENT = re.compile(r"/tmp/notebook-sent\.[A-Za-z0-9]+")
+CHECKPOINTS = ".ipynb_checkpoints"
+MOST_KNOWN = 200
+RUN = """\
+import json, logging, sys
+import papermill
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+source, target, cwd, parameters = sys.argv[1:]
+papermill.execute_notebook(source, target, parameters=json.loads(parameters), kernel_name="python3", language="python",
+    cwd=cwd, progress_bar=False, log_output=True)
+"""
+LANGUAGES = {
+    "ir": "R", "r": "R", "julia": "Julia", "scala": "Scala", "spylon-kernel": "Scala", "apache_toree_scala": "Scala",
+    "sparkkernel": "Scala", "sparkrkernel": "R", "bash": "Bash", "javascript": "JavaScript", "typescript": "TypeScript",
+    "deno": "TypeScript", "sql": "SQL", "sqlite": "SQL", "kotlin": "Kotlin", "java": "Java", "ruby": "Ruby",
+    "go": "Go", "gophernotes": "Go", "rust": "Rust", "c++": "C++", "xcpp17": "C++", "matlab": "MATLAB",
+    "octave": "Octave", "sas": "SAS", "stata": "Stata", "c#": "C#", "f#": "F#", "powershell": "PowerShell",
+    ".net-csharp": "C#", ".net-fsharp": "F#", ".net-powershell": "PowerShell", "haskell": "Haskell", "perl": "Perl",
+    "lua": "Lua", "sagemath": "SageMath",
+}  # fmt: skip
+"""A language, or a kernel that is known for one → how people write it."""
+UNKNOWN = object()
+WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]*)")
+TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+SUMS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv, ast.Pow: operator.pow,
+}  # fmt: skip
+MOST_POWER = 400
+
+
+class Refusal(Exception):
+    """Nothing runs; the text is for people."""
+
+
+def known(folder: Path) -> Iterator[str]:
+    """Names of the notebooks that there are, without their ending."""
+    for top, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if name.endswith(END) and not name.startswith("."):
+                yield (Path(top) / name).relative_to(folder).as_posix().removesuffix(END)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Raises Refusal for a file that is no notebook."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise Refusal(f"{path.name} cannot be read: {error}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("cells", found.get("worksheets")), list):
+        raise Refusal(f"{path.name} is not a notebook: it has no cells")
+    return found
+
+
+def language_of(notebook: dict[str, Any]) -> str:
+    """`Python`, or the language that it says; one that says none is Python, whatever its kernel's name is."""
+    metadata = notebook.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    kernel, info = metadata.get("kernelspec"), metadata.get("language_info")
+    kernel = kernel if isinstance(kernel, dict) else {}
+    info = info if isinstance(info, dict) else {}
+    for said in (kernel.get("language"), info.get("name"), metadata.get("language")):
+        if isinstance(said, str) and said.strip():
+            word = said.strip().lower()
+            return (
+                "Python" if word in ("python", "ipython", "python2", "python3") else LANGUAGES.get(word, said.strip())
+            )
+    name = str(kernel.get("name") or "").lower()
+    return LANGUAGES.get(name) or LANGUAGES.get(re.sub(r"[-_]?[0-9.]+$", "", name)) or "Python"
+
+
+def check_language(path: Path, notebook: dict[str, Any]) -> None:
+    """Raises Refusal."""
+    language = language_of(notebook)
+    if language != "Python":
+        raise Refusal(f"{path.name} is a notebook in {language}, and kernels here run Python")
+
+
+def defaults(notebook: dict[str, Any]) -> dict[str, Any]:
+    """Name → value of what the cell with the tag `parameters` assigns; `UNKNOWN` for what only running it tells."""
+    for cell in notebook.get("cells") or []:
+        tags = (cell.get("metadata") or {}).get("tags") or []
+        if cell.get("cell_type") != "code" or "parameters" not in tags:
+            continue
+        source = cell.get("source") or ""
+        try:
+            tree = ast.parse("".join(source))
+        except SyntaxError:  # a magic among them: papermill says what it thinks of it
+            return {}
+        return dict(_assigned(tree))
+    return {}
+
+
+def _assigned(tree: ast.Module) -> Iterator[tuple[str, Any]]:
+    for line in tree.body:
+        targets = (
+            line.targets if isinstance(line, ast.Assign) else [line.target] if isinstance(line, ast.AnnAssign) else []
+        )
+        for target in targets:
+            value = line.value if isinstance(line, (ast.Assign, ast.AnnAssign)) else None
+            if isinstance(target, ast.Name) and value is not None:
+                yield target.id, value_of(value)
+
+
+def value_of(node: ast.expr) -> Any:
+    """Of a literal, or of arithmetic with numbers."""
+    try:
+        if isinstance(node, ast.BinOp) and type(node.op) in SUMS:
+            left, right = value_of(node.left), value_of(node.right)
+            if not all(isinstance(one, (int, float)) for one in (left, right)):
+                return UNKNOWN
+            if isinstance(node.op, ast.Pow) and abs(right) > MOST_POWER:
+                return UNKNOWN
+            return SUMS[type(node.op)](left, right)
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, ArithmeticError, RecursionError):
+        return UNKNOWN
+
+
+def typed(name: str, text: str, default: Any) -> Any:
+    """The value of the type that the default has. Raises Refusal."""
+    match default:
+        case str():
+            return text
+        case bool():
+            if text.lower() in (*TRUE, *FALSE):
+                return text.lower() in TRUE
+            raise Refusal(f"{name} is true or false in this notebook, not {text!r}")
+        case int() | float():
+            kind, what = (int, "a whole number") if isinstance(default, int) else (float, "a number")
+            try:
+                return kind(text)
+            except ValueError:
+                raise Refusal(f"{name} is {what} in this notebook, not {text!r}") from None
+        case list() | tuple() | dict() | set():
+            return _collection(name, text, default)
+        case _:
+            return guessed(text)
+
+
+def _collection(name: str, text: str, default: Any) -> Any:
+    wanted = dict if isinstance(default, dict) else (list, tuple, set)
+    for parse in (ast.literal_eval, json.loads):
+        try:
+            found = parse(text)
+        except (ValueError, SyntaxError, RecursionError, TypeError):
+            continue
+        if isinstance(found, wanted):
+            return found if isinstance(found, dict) else list(found)
+    example = '{"a": 1}' if wanted is dict else "[1, 2]"
+    raise Refusal(f"{name} is like {example} in this notebook, not {text!r}")
+
+
+def guessed(text: str) -> Any:
+    """Where no default says more: a number only where it is written as one, so that 007 stays as it is."""
+    if WHOLE.fullmatch(text):
+        return int(text)
+    if re.fullmatch(r"[+-]?[0-9]+\.[0-9]*([eE][+-]?[0-9]+)?", text) and not re.match(r"[+-]?0[0-9]", text):
+        return float(text)
+    return {"True": True, "False": False, "None": None}.get(text, text)
+
+
+def parameters_of(notebook: dict[str, Any], given: list[tuple[str, str]]) -> dict[str, Any]:
+    """Raises Refusal for a value that its default does not allow."""
+    known_defaults = defaults(notebook)
+    return {name: typed(name, text, known_defaults.get(name, UNKNOWN)) for name, text in given}
+
+
+def run(source: Path, parameters: dict[str, Any]) -> int:
+    """papermill's exit code; the results are printed."""
+    venv = Path(os.environ.get("SPARKQFS_VENV") or "/opt/venv") / "bin"
+    with tempfile.TemporaryDirectory(prefix="notebook.") as folder:
+        work = Path(folder)
+        target = work / source.name
+        words = (str(venv / "python"), "-c", RUN, str(source), str(target), str(work), json.dumps(parameters))
+        code = subprocess.run(words, stdout=sys.stderr, cwd=work, check=False).returncode
+        convert = (str(venv / "jupyter"), "nbconvert", "--log-level", "WARN", "--to", "html", str(target))
+        if target.exists():
+            subprocess.run(convert, stdout=sys.stderr, cwd=work, check=False)
+        for path in (target, target.with_suffix(".html")):
+            if path.is_file():
+                print(f"file\t{path.name}\t{base64.b64encode(path.read_bytes()).decode()}", flush=True)
+        return code
+
+
+def main(words: list[str]) -> int:
+    """Exit code."""
+    match words:
+        case [folder, name, *rest] if len(rest) % 3 == 0 and all(word == "-p" for word in rest[::3]):
+            given = list(zip(rest[1::3], rest[2::3], strict=True))
+        case _:
+            print(f"usage:{(__doc__ or '').partition('Usage:')[2].partition(chr(10) * 2)[0]}", file=sys.stderr)
+            return EX_USAGE
+    top, source = Path(folder), Path(folder) / f"{name}{END}"
+    try:
+        if not source.is_file() or not source.resolve().is_relative_to(top.resolve()):
+            print("absent")
+            for one in list(known(top))[:MOST_KNOWN]:
+                print(f"known\t{one}")
+            return EX_USAGE
+        notebook = read(source)
+        check_language(source, notebook)
+        parameters = parameters_of(notebook, given)
+        return run(source, parameters)
+    except Refusal as error:
+        print(f"refused\t{' '.join(str(error).split())}")
+        return EX_USAGE
+    finally:
+        if SENT.fullmatch(folder):
+            shutil.rmtree(folder, ignore_errors=True)

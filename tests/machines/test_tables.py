@@ -1,0 +1,107 @@
+"""invoke tables over a stand-in file server: what is listed, what gets a name, and what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparkqfs.config.model import SparkConfig
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode
+from sparkqfs.jobs.programs import tables
+from sparkqfs.plan.steps import JobResult
+from tests.builders.clusters import a_cluster
+from tests.doubles.document_cases import CATALOGUE
+from tests.doubles.documents import Place
+
+
+class Warehouse:
+    """The tables' directories, and what the containers' programs were told."""
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.told = place, list[list[str]]()
+        self.rows: list[dict[str, object]] = []
+        world = place.storage()
+        place.patch.setattr(tables, "places", lambda _session: world.places)
+        place.patch.setattr(tables, "access", lambda _session, _timeout_s: world.access())
+        place.patch.setattr(tables, "exec_in", self.answer)
+        for name in ("books", "old", "lab.db/left", "_temporary", "empty.db"):
+            (place.folder / "storage" / "warehouse" / name).mkdir(parents=True)
+        (place.folder / "storage" / "warehouse" / "books" / "part-0").write_bytes(bytes(123))
+
+    def answer(self, _session: object, service: str, words: list[str], **_more: object) -> str:
+        if service == "metastore":
+            return json.dumps(CATALOGUE).replace("file:/warehouse", f"file://{self.place.folder}/storage/warehouse")
+        self.told.append(words)
+        return "a line of a log\n" + json.dumps(self.rows)
+
+    def run(self, *adopt: str, sizes: bool = False, **more: Any) -> JobResult:
+        return tables.run(self.place.session(**more), adopt=adopt, sizes=sizes, timeout_s=60)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warehouse]:
+    with contextlib.ExitStack() as stack:
+        yield Warehouse(Place(tmp_path, monkeypatch, stack))
+
+
+def test_tables_and_directories_without_a_name_are_listed(warehouse: Warehouse) -> None:
+    result = warehouse.run()
+    document: Any = result.document
+    assert [(one["name"], one["bytes"], one["missing"]) for one in document["tables"]] == [("books", 100, False)]
+    assert [one["path"] for one in document["without_name"]] == ["/warehouse/lab.db/left", "/warehouse/old"]
+    assert "books  table  parquet           2     -    100" in result.text
+    assert "2 directories of the warehouse without a name: `invoke tables --adopt all`" in result.notes[0]
+
+
+def test_sizes_are_asked_of_the_storage_and_a_table_without_files_is_seen(warehouse: Warehouse) -> None:
+    document: Any = warehouse.run(sizes=True).document
+    assert [(one["bytes"], one["missing"]) for one in document["tables"]] == [(123, False)]
+    (warehouse.place.folder / "storage" / "warehouse" / "books").rename(warehouse.place.folder / "away")
+    result = warehouse.run(sizes=True)
+    document = result.document
+    assert [(one["bytes"], one["missing"]) for one in document["tables"]] == [(None, True)] and "missing" in result.text
+
+
+def test_one_directory_gets_a_name_and_the_others_stay(warehouse: Warehouse) -> None:
+    warehouse.rows = [{"format": "parquet", "partitions": 3}]
+    result = warehouse.run("/warehouse/lab.db/left/")
+    (outcome,) = result.outcomes
+    assert (outcome.subject, outcome.changes) == ("/warehouse/lab.db/left", ("lab.left, parquet, 3 partitions",))
+    assert [word.rpartition("/")[2] for word in warehouse.told[0][2:]] == ["lab", "left", "left"]
+
+
+def test_what_gets_no_name_is_told_with_its_reason_and_the_others_get_theirs(warehouse: Warehouse) -> None:
+    warehouse.rows = [{"why": "no files of a table are in it"}, {"format": "orc", "partitions": 0}]
+    result = warehouse.run("all")
+    assert result.exit_code == ExitCode.FAILED and [one.state for one in result.outcomes] == ["failed", "changed"]
+    assert result.problems[0].what == "/warehouse/lab.db/left: no name: no files of a table are in it"
+
+
+def test_a_dry_run_gives_no_name(warehouse: Warehouse) -> None:
+    result = warehouse.run("all", dry_run=True)
+    assert [one.state for one in result.outcomes] == ["planned", "planned"] and warehouse.told == []
+
+
+@pytest.mark.parametrize("path", ["/warehouse/books", "/elsewhere", "old"])
+def test_only_directories_without_a_name_can_get_one(warehouse: Warehouse, path: str) -> None:
+    with pytest.raises(ConfigError):
+        warehouse.run(path)
+    assert warehouse.told == []
+
+
+def test_a_metastore_of_another_version_and_none_at_all_are_told(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "exec_in", lambda *_args, **_more: "{}")
+    with pytest.raises(ClusterError, match="another shape"):
+        warehouse.run()
+    session = warehouse.place.session()
+    conf = (("spark.sql.catalogImplementation", "in-memory"),)
+    session.config = a_cluster(spark=SparkConfig(conf=conf))
+    with pytest.raises(ConfigError, match="no metastore of its own"):
+        tables.run(session, adopt=(), sizes=False, timeout_s=60)

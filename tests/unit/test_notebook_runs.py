@@ -1,0 +1,150 @@
+"""Which notebooks run, and with which values: what `run-notebook` decides before papermill starts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparkqfs_runtime.notebook_runs import Refusal, known, language_of, main, parameters_of, read
+
+
+def a_notebook(source: str = "", **metadata: Any) -> dict[str, Any]:
+    cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": source.splitlines(keepends=True)}
+    return {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": [cell]}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "language"),
+    [
+        ({}, "Python"),
+        ({"kernelspec": {"name": "my-env", "display_name": "Python (my env)"}}, "Python"),
+        ({"kernelspec": {"name": "conda-env-x-py", "language": "python"}}, "Python"),
+        ({"kernelspec": None, "language_info": None}, "Python"),
+        ({"language_info": {"name": "ipython", "version": "2.7"}}, "Python"),
+        ({"kernelspec": {"name": "ir", "language": "R"}, "language_info": {"name": "R"}}, "R"),
+        ({"kernelspec": {"name": "ir"}}, "R"),
+        ({"kernelspec": {"name": "julia-1.9"}}, "Julia"),
+        ({"language_info": {"name": "julia"}}, "Julia"),
+        ({"kernelspec": {"name": "spylon-kernel"}}, "Scala"),
+        ({"kernelspec": {"name": "x", "language": "scala"}}, "Scala"),
+        ({"kernelspec": {"name": ".net-csharp"}}, "C#"),
+        ({"kernelspec": {"name": "x", "language": "brainf"}}, "brainf"),
+        ({"kernelspec": {"name": "pysparkkernel", "language": "python"}}, "Python"),
+    ],
+)
+def test_a_notebook_is_in_the_language_that_it_says_and_else_in_python(metadata: dict[str, Any], language: str) -> None:
+    assert language_of({"metadata": metadata, "cells": []}) == language
+
+
+CELL = """\
+# comments are fine
+COUNT = 10
+BIG = 10 ** 7
+SHARE: float = 0.5
+NAME = "x"
+CODE = '007'
+FLAG = True
+LIST = [1, 2]
+PAIR = (1, 2)
+MAP = {"a": 1}
+NOTHING = None
+COMPUTED = open("/dev/null")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("COUNT", "12", 12),
+        ("COUNT", "1_000", 1000),
+        ("COUNT", "-3", -3),
+        ("BIG", "5", 5),
+        ("SHARE", "1", 1.0),
+        ("SHARE", "1e-3", 0.001),
+        ("NAME", "12", "12"),
+        ("NAME", "true", "true"),
+        ("NAME", "", ""),
+        ("CODE", "007", "007"),
+        ("FLAG", "false", False),
+        ("FLAG", "Yes", True),
+        ("LIST", "[3, 'x']", [3, "x"]),
+        ("LIST", '["a", null]', ["a", None]),
+        ("PAIR", "(3, 4)", [3, 4]),
+        ("MAP", '{"b": [1]}', {"b": [1]}),
+        ("NOTHING", "7", 7),
+        ("NOTHING", "007", "007"),
+        ("NOTHING", "0.5", 0.5),
+        ("NOTHING", "00.5", "00.5"),
+        ("NOTHING", "None", None),
+        ("COMPUTED", "007", "007"),
+        ("OTHER", "some text", "some text"),
+    ],
+)
+def test_a_parameter_has_the_type_of_its_default(name: str, text: str, value: object) -> None:
+    found = parameters_of(a_notebook(CELL), [(name, text)])[name]
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("COUNT", "ten", "COUNT is a whole number in this notebook, not 'ten'"),
+        ("COUNT", "1.5", "COUNT is a whole number"),
+        ("SHARE", "half", "SHARE is a number"),
+        ("FLAG", "maybe", "FLAG is true or false"),
+        ("LIST", "3", "LIST is like [1, 2]"),
+        ("LIST", "{}", "LIST is like [1, 2]"),
+        ("MAP", "[1]", 'MAP is like {"a": 1}'),
+    ],
+)
+def test_a_value_that_its_default_does_not_allow_runs_nothing(name: str, text: str, said: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        parameters_of(a_notebook(CELL), [(name, text)])
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["%matplotlib inline\nCOUNT = 1", "COUNT ="])
+def test_a_cell_that_is_not_plain_python_still_takes_its_parameters(source: str) -> None:
+    assert parameters_of(a_notebook(source), [("COUNT", "3")]) == {"COUNT": 3}
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "[]", "{}", '{"cells": 3}'])
+def test_what_is_no_notebook_is_refused(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.ipynb").write_text(text)
+    with pytest.raises(Refusal):
+        read(tmp_path / "x.ipynb")
+    assert main([str(tmp_path), "x"]) == 64
+    assert capsys.readouterr().out.startswith("refused\tx.ipynb ")
+
+
+def test_a_notebook_in_another_language_is_refused_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.ipynb").write_text(json.dumps(a_notebook(kernelspec={"name": "ir"})))
+    assert main([str(tmp_path), "x"]) == 64
+    assert capsys.readouterr().out == "refused\tx.ipynb is a notebook in R, and kernels here run Python\n"
+
+
+def test_notebooks_in_folders_are_known_and_checkpoints_are_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (
+        "a.ipynb",
+        "Übung 1/b c.ipynb",
+        ".ipynb_checkpoints/a-checkpoint.ipynb",
+        "x/.hidden.ipynb",
+        "notes.txt",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert list(known(tmp_path)) == ["a", "Übung 1/b c"]
+    assert main([str(tmp_path), "../a"]) == 64, "nothing outside of the directory"
+    assert capsys.readouterr().out == "absent\nknown\ta\nknown\tÜbung 1/b c\n"
+
+
+@pytest.mark.parametrize("words", [[], ["/x"], ["/x", "y", "-p"], ["/x", "y", "-q", "a", "b"]])
+def test_a_wrong_command_line_runs_nothing(words: list[str]) -> None:
+    assert main(words) == 64
