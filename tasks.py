@@ -44,6 +44,7 @@ ns = Collection(
     submitting.submit,
     programs.shell,
     connecting.connect,
+    connecting.sql,
     programs.apps,
     programs.tables,
     programs.kill,

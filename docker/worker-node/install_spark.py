@@ -21,12 +21,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO
 
-# Other cluster managers, the Thrift server's client side, the Scala shell of Spark Connect, QUIC.
+# Other cluster managers, command lines of Hive's, the Scala shell of Spark Connect, QUIC.
 JARS = (
     "connect-repl/*",
     "spark-kubernetes_*", "kubernetes-*", "vertx-*", "zjsonpatch-*",
     "spark-yarn_*",
-    "spark-hive-thriftserver_*", "hive-beeline-*", "hive-cli-*",
+    "hive-beeline-*", "hive-cli-*",
     "netty-codec-native-quic-*",
     "netty-*-osx-*", "netty-*-windows-*", "netty-*-linux-riscv64*",
 )  # fmt: skip

@@ -1,8 +1,10 @@
-"""Programs and tools of this computer on the cluster: `connect`."""
+"""Programs and tools of this computer on the cluster: `connect`, `sql`."""
 
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task
@@ -79,4 +81,49 @@ def connect(
             reporter.result(result)
         else:  # what the tunnel is has been said
             reporter.problems(result.problems)
+    end_with(result)
+
+
+def text_of(statements: str | None, file: str | None) -> tuple[str, str] | None:
+    """Statements and what errors call them, from `-e` or `-f`; `None` for neither. Raises `ConfigError`."""
+    if statements is not None and file is not None:
+        raise ConfigError(Problem(what="-e and -f: one at a time"))
+    if file is None:
+        return None if statements is None else (statements, "")
+    try:
+        return Path(file).expanduser().read_text(encoding="utf-8"), file
+    except OSError as error:
+        raise ConfigError(Problem(what=f"-f {file}: {error.strerror}")) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(Problem(what=f"-f {file}: not UTF-8 (byte {error.start + 1})")) from error
+    except RuntimeError as error:  # nobody has this home
+        raise ConfigError(Problem(what=f"-f {file}: {error}")) from error
+
+
+@cluster_task(
+    help={
+        "e": "these statements, then end",
+        "f": "the statements of this file of this computer, then end",
+        "csv": "rows as CSV, with a header",
+        "timeout": "seconds, then a text's statements are ended",
+    },
+)
+def sql(given: Flags, e: str | None = None, f: str | None = None, csv: bool = False, timeout: int = 86400) -> None:
+    """SQL on the cluster: a shell at a terminal, else statements of -e, -f or standard input."""
+    with reporting(given, "sql") as reporter:
+        if csv and given.json:
+            raise ConfigError(Problem(what="--csv and --json: one at a time"))
+        text = text_of(e, f)
+        at_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not (csv or given.json)
+        if text is None and not at_terminal:
+            text = sys.stdin.read(), ""
+        form = "records" if given.json else "csv" if csv else "table"
+        with opened(given, reporter.event) as session:
+            from sparkqfs.jobs.programs import sql as job
+
+            if text is None:
+                result = job.shell(session, reporter.passed_on)
+            else:
+                result = job.run(session, job.Text(*text), form, reporter.passed_on, timeout)
+        reporter.result(result)
     end_with(result)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import paramiko
 
 from sparkqfs.clients.ssh import NodeClient, Output
-from sparkqfs.errors import ClusterError, ExitCode, Problem
+from sparkqfs.clients.wait import in_time
+from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 
 BROKEN = (OSError, EOFError, paramiko.SSHException)
 """What a connection to a machine raises when it breaks."""
@@ -91,6 +92,48 @@ class ProgramError(ClusterError):
     def __init__(self, node: str, ended_with: int, *problems: Problem) -> None:
         super().__init__(*problems)
         self.node, self.ended_with = node, ended_with
+
+
+def pass_on(
+    client: NodeClient, argv: Sequence[str], stdin: bytes, output: Callable[[str, bytes], None], *, timeout_s: float
+) -> int | None:
+    """Runs a program on a machine as root, and passes on what it writes as it comes; its exit code.
+
+    Its standard input gets `stdin` and stays open: its end says that nobody waits any more. `None` when the connection
+    broke. Raises `DeadlineError` after `timeout_s`, `UnreachableError` at the start.
+    """
+    deadline = time.monotonic() + timeout_s
+    channel = client.exec_channel(argv, window_bytes=WINDOW_BYTES)
+    errors = b""
+    try:
+        channel.sendall(stdin)
+        while True:
+            is_over = channel.closed or (channel.exit_status_ready() and channel.eof_received)
+            some = channel.recv(1 << 18) if channel.recv_ready() else b""
+            if some:
+                output("stdout", some)
+            more = channel.recv_stderr(1 << 18) if channel.recv_stderr_ready() else b""
+            errors = _without_pid(errors + more, output)
+            if not some and not more:
+                if is_over:
+                    return channel.recv_exit_status() if channel.exit_status_ready() else None
+                if time.monotonic() > deadline:
+                    what = f"it did not end within {timeout_s:.0f} s, and was ended"
+                    raise DeadlineError(Problem(node=client.node.name, what=what, code=ExitCode.TIMEOUT))
+                time.sleep(0.01)
+    except (EOFError, paramiko.SSHException):
+        return None
+    finally:
+        in_time(channel.close)
+
+
+def _without_pid(errors: bytes, output: Callable[[str, bytes], None]) -> bytes:
+    """Passes whole lines on; what is no whole line yet."""
+    *lines, rest = errors.split(b"\n")
+    said = b"".join(line + b"\n" for line in lines)
+    if said:
+        output("stderr", said)
+    return rest
 
 
 def relay(source: NodeClient, give: Sequence[str], target: NodeClient, take: Sequence[str], *, timeout_s: float) -> str:

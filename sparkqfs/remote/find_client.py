@@ -8,6 +8,8 @@ import re
 import sys
 from pathlib import Path
 
+NEEDED = ("grpc", "grpc_status", "google/rpc", "pandas", "pyarrow", "zstandard")
+"""Folders of what Connect imports: Spark 4.1, pyspark/sql/connect/utils.py."""
 places = [Path(entry or ".") for entry in sys.path]
 package = version = "-"
 for place in places:
@@ -17,5 +19,5 @@ for place in places:
         is_client = any(place.glob("pyspark_client-*.dist-info"))
         package, version = "pyspark-client" if is_client else "pyspark", found[1] if found else "unknown"
         break
-needed = all(any((place / name).is_dir() for place in places) for name in ("grpc", "pandas", "pyarrow"))
+needed = all(any((place / name).is_dir() for place in places) for name in NEEDED)
 print(platform.python_version(), package, version, "grpc" if needed else "-")

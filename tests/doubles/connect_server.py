@@ -10,15 +10,18 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.config.model import OwnerConfig
+from sparkqfs.config.model import OwnerConfig, PortsConfig
 from sparkqfs.jobs.session import Session
-from tests.doubles.manager import Engine
-from tests.doubles.servers import Sshd
+from tests.builders.clusters import a_node_config
+from tests.doubles.manager import Engine, answer
+from tests.doubles.servers import serve, sshd
 from tests.paths import PROGRAMS
 
 APP = "app-20260101120100-0007"
@@ -132,16 +135,48 @@ class Swarm(Engine):
         return [{"Status": status}]
 
 
+@dataclass(frozen=True, slots=True)
+class World:
+    """A manager to log in to, which is a real SSH server, a Spark master's page, and a swarm."""
+
+    folder: Path
+    swarm: Swarm
+    session: Session
+
+    @staticmethod
+    def wait(condition: Callable[[], bool]) -> None:
+        """Until it is so."""
+        end = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
+MASTER = {
+    "status": "ALIVE",
+    "workers": [{"host": "10.0.0.1", "state": "ALIVE", "cores": 4, "memory": 4096}],
+    **dict.fromkeys(("cores", "coresused", "memory", "memoryused"), 4),
+    "activeapps": [],
+    "completedapps": [],
+}
+
+
 @contextlib.contextmanager
-def a_session(server: Sshd, swarm: Swarm, folder: Path, said: Callable[[str], None], **ports: Any) -> Iterator[Session]:
-    """A session on a manager that is a real SSH server, with this swarm."""
-    owner = OwnerConfig(uid=os.getuid(), gid=os.getgid())
-    config = server.cluster(folder / "known_hosts", owner=owner, **ports)
-    clients = Clients(config)
-    clients.engine = lambda name=None: swarm  # type: ignore[assignment,method-assign,return-value]
-    try:
-        yield Session(config, clients, said)
-    finally:
-        clients.close()
-        for name in list(swarm.drivers):
-            swarm.remove_service(name)
+def a_world(folder: Path) -> Iterator[World]:
+    """A cluster of one machine whose files are in this folder; `docker` there leads to the container."""
+    swarm = Swarm(folder / "container")
+    swarm.prepare()
+    (folder / "data" / "spark").mkdir(parents=True)
+    path = f"SetEnv PATH={folder / 'container' / 'bin'}:{os.environ['PATH']}"
+    with serve({"/json/": answer(MASTER)}) as page, sshd(folder, path) as machine:
+        node = a_node_config(address="127.0.0.1", port=machine.port, data_dirs=(PurePosixPath(folder / "data"),))
+        ports = PortsConfig(spark_ui=page, history=page, jupyter=page)
+        owner = OwnerConfig(uid=os.getuid(), gid=os.getgid())
+        clients = Clients(machine.cluster(folder / "known_hosts", owner=owner, nodes=(node,), ports=ports))
+        clients.engine = lambda name=None: swarm  # type: ignore[assignment,method-assign,return-value]
+        try:
+            yield World(folder, swarm, Session(clients.config, clients, lambda _text: None))
+        finally:
+            clients.close()
+            for name in list(swarm.drivers):
+                swarm.remove_service(name)

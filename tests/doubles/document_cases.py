@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from sparkqfs.cli.local import local_result
+from sparkqfs.clients import pipe
 from sparkqfs.clients.ssh import Output
 from sparkqfs.errors import Problem
 from sparkqfs.facts.copies import CopiesFact, KeptCopy
@@ -24,7 +25,7 @@ from sparkqfs.jobs.cluster import deploy, down, images, new, prep, restore, rest
 from sparkqfs.jobs.files import copy
 from sparkqfs.jobs.files import tasks as files
 from sparkqfs.jobs.measuring import bench, verify
-from sparkqfs.jobs.programs import apps, compute, connect, server, shell, submit, tables
+from sparkqfs.jobs.programs import apps, compute, connect, server, shell, sql, submit, tables
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import aside, backup, backup_list, backup_store, backup_verify, file_system
 from sparkqfs.jobs.storage.backup_names import Difference
@@ -201,6 +202,22 @@ def _connect_refused(_place: Place) -> JobResult:
     found = LocalPython(path="python3", python="3.11.2", package="pyspark-client", version="4.0.1", has_grpc=True)
     check_client(found, "4.1.4")
     raise AssertionError
+
+
+RECORDS = b'{"columns": [{"name": "n", "type": "int"}]}\n{"row": {"n": 1}}\n'
+
+
+def _sql(place: Place, code: int | None, errors: bytes = b"") -> JobResult:
+    def passed(
+        _client: Any, _argv: Any, _stdin: bytes, output: Callable[[str, bytes], None], **_more: Any
+    ) -> int | None:
+        output("stdout", RECORDS)
+        output("stderr", errors)
+        return code
+
+    place.patch.setattr(server, "provide", lambda _session, _wishes: _a_server())
+    place.patch.setattr(pipe, "pass_on", passed)
+    return sql.run(place.manager().session, sql.Text("select 1"), "records", lambda _stream, _data: None, 5)
 
 
 def _token(place: Place) -> JobResult:
@@ -532,6 +549,11 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     },
     "rm": {"removed": _rm},
     "shell": {"ended with 3": _shell},
+    "sql": {
+        "ran": lambda place: _sql(place, 0),
+        "a statement failed": lambda place: _sql(place, 1, b"[PARSE] no\n"),
+        "the connection broke": lambda place: _sql(place, None),
+    },
     "status": {
         "healthy": _healthy,
         "degraded": _status(),

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sparkqfs.config.model import PortsConfig
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.jobs.cluster import down
 from sparkqfs.jobs.programs import apps, connect, server
-from sparkqfs.jobs.session import Session
 from sparkqfs.plan.programs.apps import Application
 from sparkqfs.plan.programs.server import Wishes
 from sparkqfs.plan.steps import JobResult
-from tests.builders.clusters import a_node_config
-from tests.doubles.connect_server import APP, Swarm, a_session
-from tests.doubles.manager import answer
-from tests.doubles.servers import Answer, serve, sshd
+from tests.doubles import connect_server
+from tests.doubles.connect_server import APP, a_world
 
 CLIENT = """\
 import os, socket, sys
@@ -49,10 +43,10 @@ exec {real} "$@"
 class World:
     """A manager to log in to, a swarm, and what the command has said."""
 
-    def __init__(self, folder: Path, swarm: Swarm, session: Session, pages: dict[str, Answer]) -> None:
-        self.folder, self.swarm, self.session, self.pages = folder, swarm, session, pages
+    def __init__(self, made: connect_server.World) -> None:
+        self.folder, self.swarm, self.session = made.folder, made.swarm, made.session
         self.said: list[str] = []
-        session.on_event = self.said.append
+        self.session.on_event = self.said.append
 
     def python(self, client: str = "4.1.2", python: str | None = None) -> str:
         """A Python of this computer with this client."""
@@ -86,18 +80,11 @@ class Held:
 
         self.thread = threading.Thread(target=run, daemon=True)
         self.thread.start()
-        wait(lambda: bool(self.shown) or not self.thread.is_alive())
+        connect_server.World.wait(lambda: bool(self.shown) or not self.thread.is_alive())
 
     def end(self) -> JobResult:
         self.thread.join(30)
         return self.results[0]
-
-
-def wait(condition: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.fixture(autouse=True)
@@ -109,25 +96,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    swarm = Swarm(tmp_path / "container")
-    swarm.prepare()
-    (tmp_path / "data" / "spark").mkdir(parents=True)
-    spark = {
-        "status": "ALIVE",
-        "workers": [{"host": "10.0.0.1", "state": "ALIVE", "cores": 4, "memory": 4096}],
-        **dict.fromkeys(("cores", "coresused", "memory", "memoryused"), 4),
-        "activeapps": [],
-        "completedapps": [],
-    }
-    pages = {"/json/": answer(spark)}
-    with (
-        serve(pages) as page,
-        sshd(tmp_path, f"SetEnv PATH={tmp_path / 'container' / 'bin'}:{os.environ['PATH']}") as machine,
-    ):
-        node = a_node_config(address="127.0.0.1", port=machine.port, data_dirs=(PurePosixPath(tmp_path / "data"),))
-        ports = PortsConfig(spark_ui=page, history=page, jupyter=page)
-        with a_session(machine, swarm, tmp_path, lambda _text: None, nodes=(node,), ports=ports) as session:
-            yield World(tmp_path, swarm, session, pages)
+    with a_world(tmp_path) as made:
+        yield World(made)
 
 
 def test_a_program_runs_through_the_tunnel_with_the_token_in_its_environment_and_its_exit_code_is_ours(

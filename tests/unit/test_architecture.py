@@ -336,7 +336,7 @@ RUNTIME = ROOT / "runtime" / "sparkqfs_runtime"
 PROGRAMS = sorted(RUNTIME.rglob("*.py"))
 SHARED = {"durable", "errors", "files", "streams", "topology"}
 """Of sparkqfs, what is in the images."""
-ON_SPARK = ("measuring/", "files/copying.py", "spark_session.py")
+ON_SPARK = ("measuring/", "files/copying.py", "spark_session.py", "sql/engine.py")
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=[path.relative_to(RUNTIME).as_posix() for path in PROGRAMS])

@@ -1,0 +1,84 @@
+"""A stand-in for Spark's client: a package `pyspark` that knows a few statements, and keeps them in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PACKAGE = """
+import os, pathlib, re, time
+
+STACK = "\\n\\nJVM stacktrace:\\n\\tat org.x"
+
+class PySparkException(Exception):
+    def getMessage(self):
+        return str(self)
+
+class Kind:
+    def __init__(self, name): self.name = name
+    def simpleString(self): return self.name
+
+class Field:
+    def __init__(self, name, kind): self.name, self.dataType = name, Kind(kind)
+
+class Schema:
+    def __init__(self, fields): self.fields = fields
+
+class Frame:
+    def __init__(self, columns, rows):
+        self.schema = Schema([Field(*column) for column in columns])
+        self.rows = rows
+    def toLocalIterator(self):
+        for row in self.rows:
+            if isinstance(row, Exception): raise row
+            yield row
+
+TABLES = ["books", "Authors"]
+
+class Session:
+    interrupted = False
+    def interruptAll(self):
+        self.interrupted = True
+        note("interrupted")
+    def sql(self, text):
+        note(text)
+        if text == "select current_database()": return Frame([("d", "string")], [("default",)])
+        if text == "show databases": return Frame([("d", "string")], [("default",), ("other",)])
+        found = re.fullmatch("show tables in `(.*)`", text)
+        if found:
+            return Frame([("n", "string")] * 3, [(found[1], name, False) for name in TABLES * (found[1] == "default")])
+        if text.startswith("create table "):
+            TABLES.append(text.split()[2])
+            return Frame([], [])
+        if text.startswith("slow"):
+            while not self.interrupted: time.sleep(0.02)
+            raise PySparkException("[CANCELLED] as asked")
+        if text.startswith("broken"):
+            return Frame([("n", "int")], [(1,), PySparkException("[LATE] it broke" + STACK)])
+        if not text.startswith("select "): raise PySparkException("[PARSE] what is this?" + STACK)
+        return Frame([("n", "int"), ("word", "string")], [(n, "w" * n) for n in range(int(text.split()[1]))])
+
+def note(text):
+    with open(pathlib.Path(os.environ["SPARKQFS_RUN_DIR"]) / "statements", "a") as file:
+        file.write(text + "\\n")
+
+class Builder:
+    def remote(self, url):
+        note(url + " " + os.environ["SPARK_CONNECT_AUTHENTICATE_TOKEN"])
+        return self
+    def getOrCreate(self): return Session()
+
+class SparkSession:
+    builder = Builder()
+"""
+
+
+def install(folder: Path) -> Path:
+    """Into this folder, which belongs on PYTHONPATH."""
+    for name, text in (
+        ("__init__.py", ""),
+        ("sql.py", PACKAGE),
+        ("errors.py", "from pyspark.sql import PySparkException\n"),
+    ):
+        (folder / "pyspark").mkdir(parents=True, exist_ok=True)
+        (folder / "pyspark" / name).write_text(text)
+    return folder

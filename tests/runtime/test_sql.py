@@ -1,0 +1,228 @@
+"""The program behind `invoke sql`, as a process: texts, formats, errors, and the shell at a real pty."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.pyspark_client import install
+from tests.paths import PROGRAMS, ROOT
+
+WORDS = [sys.executable, str(PROGRAMS / "sql")]
+
+
+class Place:
+    """A container's run directory with a server that takes connections, and Spark's client."""
+
+    def __init__(self, folder: Path) -> None:
+        self.run = folder / "run"
+        self.run.mkdir()
+        (self.run / "server.json").write_text(json.dumps({"connect_port": 9, "token": "the-token"}))
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "TERM": "xterm",
+            "PYTHONPATH": f"{install(folder / 'packages')}:{ROOT}",
+            "SPARKQFS_RUN_DIR": str(self.run),
+        }
+
+    def start(self, form: str, text: str, name: str = "") -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            [*WORDS, "run", form], env=self.environ, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({"text": text, "name": name}) + "\n")
+        process.stdin.flush()
+        return process
+
+    def ran(self, form: str, text: str, name: str = "") -> tuple[int, str, str]:
+        """Its exit code and output, while somebody waits."""
+        process = self.start(form, text, name)
+        assert process.stdout is not None and process.stderr is not None
+        out, err = process.stdout.read(), process.stderr.read()
+        return process.wait(20), out, err
+
+    def statements(self) -> list[str]:
+        path = self.run / "statements"
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_statements_run_one_after_the_other_with_the_token_of_the_server(place: Place) -> None:
+    code, out, err = place.ran("table", "select 2; create table new;\nselect 1;")
+    assert (code, err) == (0, "")
+    assert out == "n  word\n-  ----\n0\n1  w\n\nn  word\n-  ----\n0\n"
+    assert place.statements() == ["sc://localhost:9 the-token", "select 2", "create table new", "select 1"]
+    assert (place.run / "used").exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "out"),
+    [
+        ("csv", 'n,word\n0,""\n1,w\n'),
+        (
+            "records",
+            '{"columns": [{"name": "n", "type": "int"}, {"name": "word", "type": "string"}]}\n'
+            '{"row": {"n": 0, "word": ""}}\n{"row": {"n": 1, "word": "w"}}\n',
+        ),
+    ],
+)
+def test_rows_for_programs(place: Place, form: str, out: str) -> None:
+    assert place.ran(form, "select 2") == (0, out, "")
+
+
+def test_the_first_that_fails_ends_it_and_is_quoted_with_its_line_and_without_a_stack(place: Place) -> None:
+    code, out, err = place.ran("csv", "select 1;\n\nwhat;\nselect 2", "mine.sql")
+    assert (code, out, err) == (1, 'n,word\n0,""\n', "mine.sql:3: [PARSE] what is this?\n")
+    assert place.statements()[-1] == "what"
+    code, out, err = place.ran("csv", "broken")
+    assert (code, out, err) == (1, "n\n", "[LATE] it broke\n")
+
+
+def test_when_nobody_waits_any_more_the_query_ends(place: Place) -> None:
+    process = place.start("csv", "slow")
+    end = time.monotonic() + 20
+    while "slow" not in place.statements():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.communicate(timeout=20)
+    assert process.returncode in (1, 125)
+    assert place.statements()[-1] == "interrupted"
+
+
+@pytest.mark.parametrize("words", [[], ["run"], ["run", "xml"], ["shell", "x"]])
+def test_a_wrong_command_line(place: Place, words: list[str]) -> None:
+    done = subprocess.run(
+        [*WORDS, *words], env=place.environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=20
+    )
+    assert (done.returncode, done.stderr) == (64, b"usage: sql shell | sql run table|csv|records\n")
+
+
+class Terminal:
+    """The shell at a terminal of its own."""
+
+    def __init__(self, place: Place) -> None:
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            os.execve(WORDS[0], [*WORDS, "shell"], place.environ)
+        self.seen = ""
+
+    def end(self) -> int:
+        """Its exit code."""
+        until = time.monotonic() + 20
+        while True:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            assert time.monotonic() < until, self.seen
+            time.sleep(0.02)
+
+    def close(self) -> None:
+        """Whether it has ended or not."""
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.master)
+
+    def type(self, keys: str) -> None:
+        self.seen = ""
+        os.write(self.master, keys.encode())  # at a prompt: a terminal drops what waits when its mode changes
+
+    def wait(self, text: str) -> str:
+        """Until this is seen; all that is seen since something was typed."""
+        end = time.monotonic() + 20
+        while text not in self.seen:
+            assert time.monotonic() < end, self.seen
+            if select.select([self.master], [], [], 0.2)[0]:
+                try:
+                    self.seen += os.read(self.master, 65536).decode()
+                except OSError:
+                    break
+        assert text in self.seen, self.seen
+        return self.seen
+
+
+@pytest.fixture
+def terminal(place: Place) -> Iterator[Terminal]:
+    opened = Terminal(place)
+    opened.wait("sql> ")
+    yield opened
+    opened.close()
+
+
+def test_the_shell_takes_lines_until_a_semicolon_and_goes_on_after_an_error(terminal: Terminal) -> None:
+    terminal.type("select 2\n")
+    terminal.wait("...> ")
+    terminal.type(";\n")
+    terminal.wait("(2 rows, ")
+    terminal.wait("sql> ")
+    terminal.type("what;\n")
+    assert "JVM" not in terminal.wait("what is this?")
+    terminal.wait("sql> ")
+    terminal.type("select 1;\n")
+    terminal.wait("(1 row, ")
+    terminal.wait("sql> ")
+    terminal.type("\x04")
+    assert terminal.end() == 0
+
+
+def test_tab_completes_tables_also_one_that_was_only_just_made(terminal: Terminal, place: Place) -> None:
+    pytest.importorskip("readline")
+    terminal.type("select 1 from boo\t")
+    terminal.wait("books")
+    terminal.type("\x15create table zebras;\n")
+    terminal.wait("(0.")
+    terminal.wait("sql> ")
+    terminal.type("select 1 from zeb\t")
+    terminal.wait("zebras")
+    terminal.type("\x15select 1 from auth\t")
+    terminal.wait("Authors")
+
+
+def test_what_was_typed_is_there_the_next_time_and_is_nobody_elses(place: Place) -> None:
+    pytest.importorskip("readline")
+    first = Terminal(place)
+    first.wait("sql> ")
+    first.type("select 1;\n")
+    first.wait("(1 row, ")
+    first.wait("sql> ")
+    first.type("exit\n")
+    assert first.end() == 0
+    first.close()
+    history = Path(place.environ["HOME"]) / ".sparkqfs-sql-history"
+    assert history.stat().st_mode & 0o777 == 0o600
+    second = Terminal(place)
+    second.wait("sql> ")
+    second.type("\x10\x10")
+    second.wait("select 1;")
+    second.close()
+
+
+def test_ctrl_c_ends_what_is_typed_and_a_query_and_not_the_shell(terminal: Terminal) -> None:
+    terminal.type("select 1\n")
+    terminal.wait("...> ")
+    terminal.type("\x03")
+    terminal.wait("sql> ")
+    terminal.type("slow;\n")
+    time.sleep(0.3)
+    terminal.type("\x03")
+    terminal.wait("interrupted")
+    terminal.wait("sql> ")
+    terminal.type("select 1;\n")
+    terminal.wait("(1 row, ")
