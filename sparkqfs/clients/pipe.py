@@ -113,7 +113,7 @@ def pass_on(
             if some:
                 output("stdout", some)
             more = channel.recv_stderr(1 << 18) if channel.recv_stderr_ready() else b""
-            errors = _without_pid(errors + more, output)
+            errors = _whole_lines(errors + more, output)
             if not some and not more:
                 if is_over:
                     return channel.recv_exit_status() if channel.exit_status_ready() else None
@@ -127,7 +127,7 @@ def pass_on(
         in_time(channel.close)
 
 
-def _without_pid(errors: bytes, output: Callable[[str, bytes], None]) -> bytes:
+def _whole_lines(errors: bytes, output: Callable[[str, bytes], None]) -> bytes:
     """Passes whole lines on; what is no whole line yet."""
     *lines, rest = errors.split(b"\n")
     said = b"".join(line + b"\n" for line in lines)
