@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +18,12 @@ from typing import Any
 import pytest
 
 from sparkqfs_runtime.metadata import catalogue
+from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.states import StateError
+from sparkqfs_runtime.metadata.store import Store
 from sparkqfs_runtime.names.opening import open_catalogue
+from tests.builders.backups import FSID, IMAGE, LOG, PIECES
+from tests.paths import PROGRAMS
 from tests.runtime.real_metastore import RealMetastore, make_spark_home
 
 
@@ -114,3 +123,44 @@ def test_a_machine_that_is_lost_with_its_disk_gets_its_tables_back_by_name(metas
     assert "kept" in metastore.do("list default")[0].split()
     assert metastore.do("table default later file:///elsewhere/later") == ["ok"]
     assert ("default", "later") in names(metastore.tables())
+
+
+def test_what_a_restore_puts_back_on_another_machine_has_the_tables_by_name(
+    metastore: RealMetastore, spark_home: Path, tmp_path: Path
+) -> None:
+    """As `invoke restore --to` does it: a keeper's state goes to a new manager, whose metastore starts from it."""
+    metastore.do("table default moved file:///elsewhere/moved")
+    assert ("default", "moved") in names(metastore.tables())
+    newest = catalogue.newest(metastore.copies)
+    assert newest is not None
+    copies = a_copy_with(newest.name, newest.read_bytes(), tmp_path)
+    metastore.kill()
+    manager = RealMetastore(tmp_path / "manager", spark_home)
+    (tmp_path / "top").mkdir()
+    program = [sys.executable, "-I", str(PROGRAMS / "metadata-state")]
+    taken = subprocess.run([*program, "take", str(copies)], capture_output=True, check=True).stdout
+    put = [*program, "lay-out", str(tmp_path / "top"), "before-1", str(manager.names)]
+    said = json.loads(subprocess.run(put, input=taken, capture_output=True, check=True).stdout)
+    assert said["tables"] == len(catalogue.contents(newest)["tables"])
+    try:
+        manager.start()
+        assert "made an empty catalogue" not in manager.said()
+        assert "moved" in manager.do("list default")[0].split()
+        assert manager.do("table default again file:///elsewhere/again") == ["ok"]
+    finally:
+        manager.kill()
+
+
+def a_copy_with(key: str, body: bytes, folder: Path) -> Path:
+    """A keeper's directory: a small QFS, and a copy of the catalogue."""
+    top = folder / "copies"
+    top.mkdir()
+    kept = Store(top, KINDS)
+    kept.begin("qfs", FSID, "")
+    for image, data in ((IMAGE, PIECES[IMAGE]), (key, body)):
+        kept.append(image, 0, data)
+        kept.finish(image, len(data), hashlib.sha256(data).hexdigest())
+    text = b"mkdir/1\nc/a/1 1 1/0/0/"
+    kept.append(LOG, 0, text + b"%x\n" % zlib.adler32(text))
+    kept.sync()
+    return top
