@@ -6,6 +6,7 @@ import contextlib
 import shlex
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -247,8 +248,8 @@ class NodeClient:
 
 KILL_S = 3.0
 QUIET_S = 1.0
-_ASKING = threading.Lock()
-"""paramiko takes the next answer for that of its last question."""
+_ASKING: weakref.WeakKeyDictionary[paramiko.Transport, threading.Lock] = weakref.WeakKeyDictionary()
+"""One question at a time: paramiko takes the next answer of a connection for that of its last question."""
 SESSIONS_HINT = "MaxSessions 10 in /etc/ssh/sshd_config, then systemctl reload ssh"
 SUDO_HINT = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user or the node's user"
 
@@ -330,12 +331,20 @@ class _Reader:
         """
         if time.monotonic() - quiet_since < QUIET_S:
             return False
-        for _ in range(2):
-            with _ASKING:
-                self._channel.get_transport().global_request("keepalive@openssh.com", wait=True)
-            if self._drain():
-                return False
-        return True
+        return all(self._has_answered() and not self._drain() for _ in range(2))
+
+    def _has_answered(self) -> bool:
+        """Whether the machine answers now; a network that is gone says nothing, and paramiko waits for ever."""
+        answered = threading.Event()
+        transport = self._channel.get_transport()
+
+        def ask() -> None:
+            with _ASKING.setdefault(transport, threading.Lock()):
+                transport.global_request("keepalive@openssh.com", wait=True)
+            answered.set()
+
+        in_time(ask, QUIET_S)
+        return answered.is_set()
 
     def read_to_end(self, timeout_s: float) -> bool:
         """False when the deadline passed first."""
