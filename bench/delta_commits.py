@@ -105,9 +105,10 @@ class Bench:
 
     def kill(self, name: str) -> None:
         """The driver and its JVM at once."""
-        os.killpg(self.applications[name].pid, 9)
-        self.applications[name].wait()
-        self.events["applications killed"] += 1
+        if self.applications[name].poll() is None:
+            os.killpg(self.applications[name].pid, 9)
+            self.applications[name].wait()
+            self.events["applications killed"] += 1
 
     def acknowledged(self, name: str) -> int:
         """How many commits an application has written down."""
@@ -208,7 +209,7 @@ def run(one: Bench, options: argparse.Namespace) -> None:
             if code is not None and one.acknowledged(name) < count:
                 one.events["applications failed and started again"] += code != -9
                 one.start(name, count)
-        busy = [name for name in names if one.acknowledged(name) >= one.began_at[name] + BUSY < count - 1]
+        busy = [name for name in names if one.began_at[name] + BUSY <= one.acknowledged(name) < count - 1]
         if now > next_kill and busy:
             one.kill(random.choice(busy))
             next_kill = now + random.uniform(0.5, 1.5) * options.kill_every
