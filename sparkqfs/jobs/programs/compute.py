@@ -28,7 +28,7 @@ NOTEBOOK_SCRIPT = script("run_notebook")
 def notebook(session: Session, name: str, parameters: dict[str, str], *, out: Path, timeout_s: float) -> JobResult:
     """Run a notebook headless in the jupyter-server container; bring back the executed notebook and an HTML page."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise ConfigError(Problem(what=f"{name!r} is no notebook name", hint="the file's name without .ipynb"))
+        raise ConfigError(Problem(what=f"{name!r} is not a notebook's name", hint="the file's name without .ipynb"))
     task = find_container(session, topology.JUPYTER_SERVER)
     client = session.clients.node(task.node)
     arguments = [part for key, value in parameters.items() for part in ("-p", key, value)]
@@ -67,7 +67,7 @@ def _check_writable(out: Path) -> None:
     """Before the run, not after it; nothing is made yet. Raises `ConfigError`."""
     there = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(Problem(what=f"--out {out}: {there} is no directory that may be written to"))
+        raise ConfigError(Problem(what=f"--out {out}: {there} is not a directory that may be written to"))
 
 
 def _save_files(stdout: str, out: Path) -> list[Path]:
