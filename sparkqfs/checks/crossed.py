@@ -77,16 +77,16 @@ def untold(
     if enough > found["scan"]["max_partition_bytes"]:
         return (
             "too little data",
-            f"{max_remote:g} is too little to judge: no amount of data would do: {spoken}",
+            f"{max_remote:g} is too little to judge: more data does not help: {spoken}",
         )
     if spare < part / 2:
         text = (
             f"the files are too small for a judgement: {mb(crossed.read)} in tasks of {mb(size)}; {spoken}; "
-            f"files of {mb(enough)} and more would do, {mb(2 * workers / part)} in all"
+            f"files of {mb(enough)} and more are enough, {mb(2 * workers / part)} in all"
         )
         return "files too small", text
     text = (
-        f"too little data for a judgement: {mb(crossed.read)}; {spoken}; {mb(workers / spare)} of such files would do"
+        f"too little data for a judgement: {mb(crossed.read)}; {spoken}; {mb(workers / spare)} of such files are enough"
     )
     return "too little data", text
 

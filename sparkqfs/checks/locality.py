@@ -121,7 +121,7 @@ def _unjudged(state: str, text: str, expected: Expected) -> tuple[Problem, ...]:
     if state == "local" or expected.max_remote is None or expected.max_remote >= 1:
         return ()
     what = f"--max-remote {expected.max_remote:g} cannot be judged: {text}"
-    return (Problem(what=what, hint="without --max-remote this is no failure"),)
+    return (Problem(what=what, hint="without --max-remote this is not a failure"),)
 
 
 def _max_remote(expected: Expected) -> float:
@@ -130,7 +130,10 @@ def _max_remote(expected: Expected) -> float:
 
 def _no_locality(found: dict[str, Any], expected: Expected, faults: tuple[Problem, ...]) -> Verdict:
     where = "shared storage" if str(found["path"]).startswith("file:") else f"the storage of {found['path']}"
-    text = f"no locality on {where}: it names no places, and its bytes cross the network below the containers' counters"
+    text = (
+        f"no locality on {where}: it does not say where its data is, and its bytes cross the network below the "
+        "containers' counters"
+    )
     wanted = [
         f"--max-remote {expected.max_remote:g}" if expected.max_remote is not None and expected.max_remote < 1 else "",
         f"--min-local {expected.min_local:g}" if expected.min_local is not None and expected.min_local > 0 else "",
@@ -258,8 +261,8 @@ def _lost_hosts(found: dict[str, Any], expected: Expected, *, explained: bool) -
         node = expected.workers.get(host)
         what = f"{held[host]} of {placed['blocks']} {expected.blocks} have a copy on {host}, "
         if expected.up_hosts is not None and host not in expected.up_hosts:
-            what += f"which is no live {expected.server}"
-            hint = "`invoke status`; lost copies are made anew by themselves"
+            what += f"which is not a live {expected.server}"
+            hint = "`invoke status`; lost copies are made again by themselves"
             problems.append(Problem(node=node, what=what, hint=hint))
         elif host not in executors and not explained:
             what += "where no executor of ours runs"
@@ -290,7 +293,7 @@ def _copies(found: dict[str, Any], expected: Expected) -> list[Problem]:
         one = copies.get(1, 0)
         what = f"{few} of {placed['blocks']} {expected.blocks} have fewer than {expected.replication} copies"
         what += f", {one} of them one: only its node's cores are near it" if one else ""
-        hint = "copies are made anew after a lost node; files written with fewer keep them: write them again"
+        hint = "copies are made again after a lost node; files written with fewer keep them: write them again"
         problems.append(Problem(what=what, config_path="storage.replication", hint=hint))
     elif copies.get(1) and expected.replication == 1:
         what = f"{copies[1]} {expected.blocks} with a single copy: only its node's cores are near it"
@@ -303,7 +306,7 @@ def _no_places(found: dict[str, Any]) -> list[Problem]:
     missing, asked = _unplaced(found), found["scan"]["partitions_asked"]
     if not missing:
         return []
-    what = "Spark was told of no places" + (f" for {missing} of {asked} partitions" if missing < asked else "")
+    what = "Spark was given no places" + (f" for {missing} of {asked} partitions" if missing < asked else "")
     hint = "take spark.sql.sources.ignoreDataLocality out of spark.conf, then `invoke deploy`"
     return [Problem(what=what, hint=hint)]
 

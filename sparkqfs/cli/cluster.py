@@ -70,7 +70,7 @@ def prep(
     here: str | None = None,
     install_engine: bool = False,
 ) -> None:
-    """Directories, owner, marker, registry trust on every node, in parallel."""
+    """Prepare every node: directories, owner, marker, registry trust."""
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.cluster import prep
@@ -95,7 +95,7 @@ def swarm(given: Flags) -> None:
 
 @cluster_task("dry_run", "yes")
 def build(given: Flags) -> None:
-    """Build the images on the manager's engine; nothing is built that is there."""
+    """Build the images on the manager; images that exist already are skipped."""
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.cluster import images
@@ -107,7 +107,7 @@ def build(given: Flags) -> None:
 
 @cluster_task("dry_run", "yes")
 def push(given: Flags) -> None:
-    """Push the images to the cluster's registry; nothing is pushed that is there."""
+    """Push the images to the cluster's registry; images that it has already are skipped."""
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.cluster import images
@@ -145,7 +145,7 @@ def down(given: Flags) -> None:
 
 @cluster_task("dry_run", "yes")
 def plan(given: Flags) -> None:
-    """Everything that `up` would do, with reasons; changes nothing."""
+    """Show what `up` would do, with reasons; changes nothing."""
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.cluster import whole
@@ -157,7 +157,7 @@ def plan(given: Flags) -> None:
 
 @cluster_task("dry_run", "yes")
 def up(given: Flags) -> None:
-    """Do all that is not yet so, from prep to deploy; never erases."""
+    """Bring the cluster up: does only the steps that are still missing. Never erases data."""
     reporter = reporter_of(given)
 
     def job(session: Session) -> JobResult:

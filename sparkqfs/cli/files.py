@@ -23,7 +23,7 @@ OVERWRITE = "replace files that differ"
     positional=["source", "target"],
     help={
         "source": "what to copy: /path on the storage, shared:/path, or a whole URI",
-        "target": "its new name there",
+        "target": "destination path",
         "overwrite": OVERWRITE,
         "timeout": "seconds",
     },
@@ -65,7 +65,7 @@ def put(given: Flags, local: str, path: str, overwrite: bool = False, timeout: i
     positional=["path", "local"],
     help={
         "path": PATH,
-        "local": "its name on this computer; - is standard output",
+        "local": "destination on this computer; - is standard output",
         "overwrite": OVERWRITE,
         "timeout": "seconds",
     },
@@ -104,7 +104,7 @@ def ls(given: Flags, path: str, recursive: bool = False, timeout: int = 600) -> 
         "path": PATH,
         "yes": "remove without a question",
         "recursive": "directories too, with all that is in them",
-        "if_there": "what is not there is no error",
+        "if_there": "a file that is missing is not an error",
         "timeout": "seconds",
     },
 )

@@ -31,7 +31,7 @@ class Flags:
     yes: bool = field(default=False, metadata={"help": "answer yes to questions; never erases"})
     verbose: bool = field(default=False, metadata={"help": "every line of progress, and tracebacks"})
     sudo_password_file: str | None = field(
-        default=None, metadata={"help": "file with the sudo password, where sudo asks for one"}
+        default=None, metadata={"help": "file with the sudo password, or - to be asked, where sudo needs one"}
     )
 
 

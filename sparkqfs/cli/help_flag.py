@@ -11,6 +11,8 @@ from typing import Any
 from invoke import Argument, Collection, Exit, Program, Task
 from invoke.parser import Parser, ParserContext
 
+from sparkqfs.cli.numbers import as_numbers
+from sparkqfs.cli.usage import print_task_help
 from sparkqfs.errors import ExitCode
 from sparkqfs.streams import CannotWrite, NobodyReads, output_errors, to_nowhere
 
@@ -47,15 +49,24 @@ class HelpfulTask(Task):  # type: ignore[misc]
     """The task's names in a command line."""
     others: frozenset[str] = frozenset()
     """The names of all tasks, with which the next task begins."""
+    short: dict[str, str]
+    """Flag → its letter."""
     more: More | None = None
     """Gives the arguments that only this command line has: words of the program that `submit` runs."""
     added: frozenset[str] = frozenset()
     """Their names."""
 
     def __init__(
-        self, *args: Any, word: str | None = None, many: str | None = None, more: More | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        word: str | None = None,
+        many: str | None = None,
+        more: More | None = None,
+        short: dict[str, str] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.short = short or {}
         self.word = word
         self.many = many
         self.more = more
@@ -65,7 +76,12 @@ class HelpfulTask(Task):  # type: ignore[misc]
         texts = dict(self.help)
         found: list[Argument] = super().get_arguments(ignore_unknown_help=ignore_unknown_help)
         self.help = texts
+        found = as_numbers(found)
         for argument in found:
+            if argument.name in self.short:
+                argument.names = (*argument.names, self.short[argument.name])
+            if shows_default(argument):
+                argument.help = f"{argument.help} (default: {argument.default})"
             if argument.name == self.word:  # Invoke insists on each word that may be given without a flag
                 argument.positional = has_word(sys.argv[1:], self.called, self.others, found)
         if self.many is not None:  # Invoke knows no argument that takes all words
@@ -84,6 +100,12 @@ class HelpfulTask(Task):  # type: ignore[misc]
             more = [key for key in kwargs if re.fullmatch(rf"{self.many}_[0-9]+", key)]
             kwargs[self.many] = ",".join([kwargs[self.many], *(kwargs.pop(key) for key in more)])
         return super().__call__(*args, **kwargs)
+
+
+def shows_default(argument: Argument) -> bool:
+    """Whether its help needs to say what it is where it is not given."""
+    text = argument.help or ""
+    return bool(argument.default) and argument.takes_value and bool(text) and "default" not in text
 
 
 def has_word(words: list[str], called: frozenset[str], others: frozenset[str], arguments: list[Argument]) -> bool:
@@ -136,7 +158,10 @@ def show(tasks: Collection, name: str) -> None:
     program.parser = Parser(contexts=[ParserContext(name=name, args=tasks[name].get_arguments())])
     try:
         with output_errors():
-            program.print_task_help(name)
+            if is_ours:
+                print_task_help(program, name)
+            else:
+                program.print_task_help(name)
             sys.stdout.flush()
     except NobodyReads:
         to_nowhere(1)

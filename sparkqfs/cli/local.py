@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sparkqfs.local.cluster import LocalCluster
     from sparkqfs.plan.steps import JobResult
 
-HELP = {"name": "name of the local cluster", "file": "cluster file it writes"}
+HELP = {"name": "name of the local cluster", "file": "cluster file that local.up writes"}
 
 
 def local_result(name: str, made: LocalCluster | None, state: str) -> JobResult:
@@ -43,7 +43,7 @@ def local_up(
     shared_mount: str | None = None,
     base: str | None = None,
 ) -> None:
-    """Three container machines with sshd and dockerd on this computer, written to hosts.local.yml."""
+    """Make three container machines on this computer, and write their cluster file hosts.local.yml."""
     with reporting(given, "local.up") as reporter:
         from sparkqfs.local import cluster as local
 
@@ -61,7 +61,7 @@ def local_up(
 
 @offline_task(name="down", help=HELP)
 def local_down(given: Flags, name: str = "local", file: str = "hosts.local.yml") -> None:
-    """Remove the local cluster, its data included: exactly what local.up made."""
+    """Remove the local cluster including its data. Removes only what local.up made."""
     with reporting(given, "local.down") as reporter:
         from sparkqfs.local import cluster as local
 
@@ -71,7 +71,7 @@ def local_down(given: Flags, name: str = "local", file: str = "hosts.local.yml")
 
 @offline_task(name="status", help=HELP)
 def local_status(given: Flags, name: str = "local", file: str = "hosts.local.yml") -> None:
-    """The local cluster's machines and their state."""
+    """Show the local cluster's machines and their state."""
     with reporting(given, "local.status") as reporter:
         from sparkqfs.local import cluster as local
 

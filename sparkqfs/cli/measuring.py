@@ -41,11 +41,11 @@ def verify(
     report: str | None = None,
     timeout: int = 1800,
 ) -> None:
-    """Proof of locality: read through Spark; tasks by locality, bytes over the network, a verdict."""
+    """Measure how much data Spark reads from local disks, and judge it."""
     with reporting(given, "verify"):
         allowed, wanted = _share("--max-remote", max_remote), _share("--min-local", min_local)
-        if report is not None and (not Path(report).parent.is_dir() or Path(report).is_dir()):
-            raise ConfigError(Problem(what=f"--report {report}: a file in a directory that is there is wanted"))
+        if report is not None:
+            check_new_file("--report", Path(report))
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.measuring import verify
@@ -68,6 +68,14 @@ def verify(
     run("verify", job, given)
 
 
+def check_new_file(flag: str, path: Path) -> None:
+    """Raises `ConfigError` where no file can be written."""
+    if path.is_dir():
+        raise ConfigError(Problem(what=f"{flag} {path}: is a directory, expected a file"))
+    if not path.parent.is_dir():
+        raise ConfigError(Problem(what=f"{flag} {path}: the directory {path.parent} does not exist"))
+
+
 def _share(flag: str, text: str | None) -> float | None:
     """A share from 0 to 1. Raises `ConfigError`."""
     if text is None:
@@ -75,7 +83,7 @@ def _share(flag: str, text: str | None) -> float | None:
     with contextlib.suppress(ValueError):
         if 0 <= (share := float(text)) <= 1:
             return share
-    raise ConfigError(Problem(what=f"{flag} {text}: a share from 0 to 1 is wanted, 0.05 for 5 %"))
+    raise ConfigError(Problem(what=f"{flag} {text}: expected a share from 0 to 1, such as 0.05 for 5 %"))
 
 
 @cluster_task(
@@ -101,7 +109,7 @@ def bench_storage(
     out: str = "results",
     timeout: int = 14400,
 ) -> None:
-    """The same writes, scans, aggregations and sorts on each form of the storage: time, network, CPU, disk."""
+    """Benchmark the storage: writes, scans, aggregations and sorts with each number of copies."""
     with reporting(given, "bench.storage"):
         from sparkqfs.plan.measuring.bench import Wanted, at_least_one, parse_link
 

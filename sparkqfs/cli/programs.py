@@ -41,7 +41,7 @@ def apps(given: Flags, last: int = 20) -> None:
     run("apps", job, given)
 
 
-@cluster_task("dry_run", positional=["application"], help={"application": "its id"})
+@cluster_task("dry_run", positional=["application"], help={"application": "ID from `apps`"})
 def kill(given: Flags, application: str) -> None:
     """End a running application; one that has ended is left as it is."""
 
@@ -56,10 +56,15 @@ def kill(given: Flags, application: str) -> None:
 @cluster_task(
     name="logs",
     positional=["application"],
-    help={"application": "its id", "tail": "lines of each file", "follow": "what submit would show, to its end"},
+    short={"follow": "f"},
+    help={
+        "application": "ID from `apps`",
+        "tail": "lines of each file",
+        "follow": "keep showing the output until the program ends",
+    },
 )
 def app_logs(given: Flags, application: str, tail: int = 50, follow: bool = False) -> None:
-    """Output of an application: of its driver, and of its executors on every node."""
+    """Show the output of an application: of its driver, and of its executors on every node."""
     reporter = reporter_of(given)
 
     def job(session: Session) -> JobResult:
@@ -109,10 +114,10 @@ def token(given: Flags) -> None:
     iterable=["param"],
     help={
         "name": "one of the cluster, `folder/name` without .ipynb, or a file of this computer: ./mine.ipynb",
-        "max_value": "its MAX_VALUE",
+        "max_value": "sets the parameter MAX_VALUE",
         "param": "NAME=VALUE, more than one allowed",
-        "out": "where its files go",
-        "timeout": "seconds",
+        "out": "directory for the results",
+        "timeout": "give up after so many seconds",
     },
 )
 def notebook(
@@ -128,7 +133,7 @@ def notebook(
         parameters = dict(_parameter(text) for text in param or [])
         if max_value is not None:
             if not str(max_value).replace("_", "").isdigit():
-                raise ConfigError(Problem(what=f"--max-value {max_value}: a whole number is wanted"))
+                raise ConfigError(Problem(what=f"--max-value {max_value}: expected a whole number"))
             parameters["MAX_VALUE"] = str(int(str(max_value).replace("_", "")))
 
     def job(session: Session) -> JobResult:
@@ -142,5 +147,5 @@ def notebook(
 def _parameter(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
-        raise ConfigError(Problem(what=f"--param {text}: expected NAME=VALUE, NAME as in the notebook"))
+        raise ConfigError(Problem(what=f"--param {text}: expected NAME=VALUE"))
     return name, value

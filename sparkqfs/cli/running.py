@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Exit
 
-from sparkqfs.cli.flags import Flags, values_of
+from sparkqfs.cli.flags import Flags, names, values_of
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.streams import CannotWrite, NobodyReads, tell, to_nowhere
 
@@ -141,13 +141,12 @@ def ask_word(question: str) -> str:
 
 def load(given: Flags, *, erases: bool = False) -> ClusterConfig:
     """The cluster of these flags, after its file was named on standard error. Raises `ConfigError`."""
-    from sparkqfs.config.finding import OWN_FILE, check_may_erase, check_not_sample
+    from sparkqfs.config.finding import check_may_erase, check_not_sample
     from sparkqfs.config.loading import load_config
     from sparkqfs.report.reporter import name_file, plain
 
     file = cluster_file(given.hosts)
-    if file.path.name == OWN_FILE:
-        name_file(OWN_FILE)
+    name_file(plain(file.path.name))
     if erases:
         check_may_erase(file)
     config = load_config(file.path)
@@ -168,8 +167,31 @@ def opened(
 
     `adapt` makes of that the cluster that the task is for. `erases`: a file above the current directory is not taken.
     """
-    with session_of(given, adapt(load(given, erases=erases)), on_event) as session:
+    config = adapt(load(given, erases=erases))
+    _check_only(config, given.only)
+    with session_of(given, config, on_event) as session:
         yield session
+
+
+def _check_only(config: ClusterConfig, only: str | None) -> None:
+    """Raises `ConfigError` on a node that the file does not have, before a machine is asked."""
+    known = [node.name for node in config.nodes]
+    for name in names(only):
+        if name not in known:
+            what = f"--only: no node {name} in hosts.yml"
+            raise ConfigError(Problem(what=what, hint=f"nodes: {', '.join(known)}"))
+
+
+def named(flag: str, erase: str | None) -> Callable[[ClusterConfig], ClusterConfig]:
+    """For `adapt`: raises `ConfigError` where `erase` is not the cluster's name."""
+
+    def check(config: ClusterConfig) -> ClusterConfig:
+        if erase is not None and erase != config.name:
+            what = f"{flag} {erase}: this cluster is called {config.name}; nothing was erased"
+            raise ConfigError(Problem(what=what))
+        return config
+
+    return check
 
 
 @contextlib.contextmanager

@@ -101,7 +101,7 @@ def submit(
     detach: bool = False,
     timeout: int = 86400,
 ) -> None:
-    """Run a program on the cluster: its output here, its exit code ours, Ctrl-C ends it."""
+    """Run a .py or .jar on the cluster. Shows its output, returns its exit code; Ctrl-C stops it."""
     said = dict(locals())
     with reporting(given, "submit") as reporter:
         all_cores = one_of(("--cores", cores), ("--total-executor-cores", total_executor_cores))
@@ -178,7 +178,7 @@ def memory_of(flag: str, text: str | None) -> int | None:
 
     found = mebibytes(text)
     if found is None or (text.isdigit() and found < LEAST_MIB):
-        what = f"{flag} {text}: 2g or 512m is wanted"
+        what = f"{flag} {text}: expected a size, such as 2g or 512m"
         raise ConfigError(
             Problem(what=what, hint="a whole number, with b, k, m, g or t behind it; without one it is MiB")
         )

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from sparkqfs.plan.steps import JobResult
 
 
-@cluster_task(help={"watch": "again every two seconds, until Ctrl-C; with --json one document a line"})
+@cluster_task(
+    short={"watch": "w"}, help={"watch": "again every two seconds, until Ctrl-C; with --json one document a line"}
+)
 def status(given: Flags, watch: bool = False) -> None:
     """Spark, storage and Swarm at a glance. Exit 0 healthy, 1 degraded, 3 unreachable."""
 
@@ -49,7 +51,7 @@ def top(given: Flags, once: bool = False, interval: float = 2.0) -> None:
     """CPU, memory, disk, network, temperature of the machines; progress of what runs on Spark. Until Ctrl-C."""
     with reporting(given, "top") as reporter:
         if not 0.2 <= interval <= 3600:
-            raise ConfigError(Problem(what=f"--interval {interval}: 0.2 to 3600 seconds"))
+            raise ConfigError(Problem(what=f"--interval {interval:g}: must be 0.2 to 3600 seconds"))
         result: JobResult | None = None
         try:
             with opened(given, lambda _text: None) as session:

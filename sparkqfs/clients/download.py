@@ -90,7 +90,7 @@ def find_tarball(config: ClusterConfig, architecture: str) -> Tarball | None:
 def _checked(config: ClusterConfig, tarball: Tarball) -> Tarball:
     wanted = config.storage.qfs.sha256
     if wanted is not None and wanted.lower() != tarball.sha256:
-        what = f"{tarball.path} has sha256 {tarball.sha256}, {wanted.lower()} is wanted"
+        what = f"{tarball.path} has sha256 {tarball.sha256}, expected {wanted.lower()}"
         hint = "remove the file, or correct the checksum; nothing was used"
         raise ConfigError(Problem(what=what, config_path="storage.qfs.sha256", hint=hint))
     return tarball
@@ -183,7 +183,7 @@ def find_jars(lock: Path, offline: Path | None) -> tuple[Path, ...] | None:
         raise ConfigError(Problem(what=what, config_path="storage.hdfs.jars", hint=f"all jars of {lock} are needed"))
     for jar in jars:
         if (sha256 := sha256_of(found[jar.name])) != jar.sha256:
-            what = f"{jar.name} of {offline} has sha256 {sha256}, {jar.sha256} is wanted"
+            what = f"{jar.name} of {offline} has sha256 {sha256}, expected {jar.sha256}"
             raise ConfigError(Problem(what=what, config_path="storage.hdfs.jars", hint="nothing was used"))
     return tuple(found[jar.name] for jar in jars)
 
@@ -203,12 +203,12 @@ def _unpack(archive: Path, jars: tuple[Jar, ...]) -> dict[str, Path]:
                     with content, part.open("wb") as file:
                         shutil.copyfileobj(content, file, CHUNK)
                     if (sha256 := sha256_of(part)) != jar.sha256:
-                        what = f"{jar.name} of {archive} has sha256 {sha256}, {jar.sha256} is wanted"
+                        what = f"{jar.name} of {archive} has sha256 {sha256}, expected {jar.sha256}"
                         raise ConfigError(Problem(what=what, config_path="storage.hdfs.jars"))
                     durable.name_file(part, jar.cached)
                     found[jar.name] = jar.cached
     except (tarfile.TarError, OSError, EOFError) as error:
-        what = f"{archive} is no tar archive that can be read: {error}"
+        what = f"{archive} is not a tar archive that can be read: {error}"
         raise ConfigError(Problem(what=what, config_path="storage.hdfs.jars")) from error
     return found
 
@@ -270,7 +270,7 @@ def _fetch_jar(jar: Jar, base_url: str, progress: _Sum, hint: str) -> None:
     with _new_file(jar.cached) as part:
         _download(url, part, lambda done, total: progress(jar.path, done, total), hint)
         if (sha256 := sha256_of(part)) != jar.sha256:
-            what = f"{url} has sha256 {sha256}, {jar.sha256} is wanted; it was not kept"
+            what = f"{url} has sha256 {sha256}, expected {jar.sha256}; it was not kept"
             raise UnreachableError(Problem(what=what, hint=hint, code=ExitCode.UNREACHABLE))
         durable.name_file(part, jar.cached)
 

@@ -89,7 +89,7 @@ def check_paths(config: ClusterConfig, faults: Faults) -> None:
         faults.add("notebooks.shared", "true needs notebooks.path, a directory that every node mounts")
     for data_dir in data_dirs:
         if shared is not None and (shared.is_relative_to(data_dir) or data_dir.is_relative_to(shared)):
-            faults.add("storage.shared.path", f"{shared} and the data directory {data_dir} are not apart")
+            faults.add("storage.shared.path", f"{shared} and the data directory {data_dir}: one is inside the other")
         ours = tuple(data_dir / name for name in ("qfs", "hdfs", "spark", "spark-master", "metastore", "sparkqfs"))
         if notebooks is not None and (data_dir.is_relative_to(notebooks) or any(map(notebooks.is_relative_to, ours))):
             faults.add("notebooks.path", f"{notebooks} holds or is in what the daemons write in {data_dir}")

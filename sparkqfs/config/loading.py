@@ -151,7 +151,7 @@ def _nodes(root: Section, base: Path) -> tuple[NodeConfig, ...]:
     nodes = [_node(section, name, common, base) for name in section.table.entries]
     managers = [node for node in nodes if node.manager]
     if not nodes and (given is None or isinstance(given, Table)):
-        root.faults.add("nodes", "names no node; must name at least one", "`nodes: {node1: 192.168.1.11}` is enough")
+        root.faults.add("nodes", "must name at least one node", "`nodes: {node1: 192.168.1.11}` is enough")
     if len(nodes) == 1:
         nodes = [replace(nodes[0], manager=True)]
     elif nodes and not managers:
@@ -204,7 +204,7 @@ def _data_dirs(section: Section, default: tuple[PurePosixPath, ...]) -> tuple[Pu
     for index, path in enumerate(paths):
         for other in paths[:index]:
             if (path.is_relative_to(other) or other.is_relative_to(path)) and paths is not default:
-                section.faults.add(read.join(section.path, "data_dir"), f"{path} and {other} are not apart")
+                section.faults.add(read.join(section.path, "data_dir"), f"{path} and {other}: one is inside the other")
     return paths if paths else default
 
 

@@ -234,7 +234,7 @@ def read_tree(text: str, faults: Faults) -> Table:
     except yaml.MarkedYAMLError as fault:
         mark = fault.problem_mark or fault.context_mark
         what = ", ".join(part for part in (fault.problem, fault.context) if part)
-        hint = "indent with blanks, not tabs" if "'\\t'" in what else None
+        hint = "indent with spaces, not tabs" if "'\\t'" in what else None
         faults.fatal(f"not valid YAML: {what}", mark.line + 1 if mark else None, hint)
     except yaml.reader.ReaderError as fault:
         line = text.count("\n", 0, fault.position) + 1
@@ -593,7 +593,7 @@ def url(with_credentials: bool) -> Reader[str]:
 
     def read(scalar: Scalar) -> str | None:
         if not isinstance(scalar.value, str) or not re.fullmatch(r"https?://[!-~]+", scalar.text):
-            raise Fault("not an address; must start with http:// or https:// and have no blanks")
+            raise Fault("not an address; must start with http:// or https:// and have no spaces")
         try:
             parts = urlsplit(scalar.text)
             has_host = bool(parts.hostname) and parts.port != 0

@@ -101,11 +101,11 @@ class Places:
         """A place as in `invoke copy`. Raises `ConfigError`."""
         hint = "/path on the storage, shared:/path, or a whole URI"
         if text != text.encode(errors="replace").decode():
-            raise ConfigError(Problem(what=f"{text!r} is no UTF-8", hint="the storage's names are"))
+            raise ConfigError(Problem(what=f"{text!r} is not UTF-8", hint="the storage's names are"))
         found = URI.fullmatch(text)
         path = (found[3] or "/") if found else text.removeprefix(SHARED)
         if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
-            raise ConfigError(Problem(what=f"{text!r} names no place", hint=hint))
+            raise ConfigError(Problem(what=f"{text!r} is not a path", hint=hint))
         path = re.sub(r"/+", "/", path)
         if found:
             return self._whole(text, found, path)

@@ -177,4 +177,4 @@ class Storage:
         try:
             self.wire.send(*texts)
         except UnicodeEncodeError:
-            raise StorageError("failed", "the name is no UTF-8") from None
+            raise StorageError("failed", "the name is not UTF-8") from None

@@ -74,14 +74,14 @@ class Wire:
         while True:
             kind, size = struct.unpack(">cI", self._take(5))
             if size > LARGEST:
-                raise ConnectionError("what came is no answer of a file server")
+                raise ConnectionError("what came is not an answer of a file server")
             payload = self._take(size)
             if kind == b"D":
                 return Frame(None, payload)
             if kind == b"M":
                 return Frame(_texts(payload))
             if kind != b"K":
-                raise ConnectionError("what came is no answer of a file server")
+                raise ConnectionError("what came is not an answer of a file server")
 
     def has_answer(self) -> bool:
         """Whether something came already, other than that work goes on."""

@@ -63,7 +63,9 @@ class Session:
     def facts(self, *, fresh: bool = False, counted: bool = False) -> tuple[dict[str, NodeFacts], tuple[Problem, ...]]:
         """Facts of every node that could be asked, and the problems of the others; `counted` with numbers of blocks."""
         if self._facts is None or fresh or (counted and not self._is_counted):
-            self.on_event(f"{'counting the blocks of' if counted else 'asking'} {len(self.config.nodes)} machines")
+            number = len(self.config.nodes)
+            machines = "1 machine" if number == 1 else f"{number} machines"
+            self.on_event(f"{'counting the blocks of' if counted else 'asking'} {machines}")
             results = gather_nodes(self.config, self.clients, self.backend.layout, counted=counted)
             self._facts, self._problems, self._is_counted = results.values, results.problems, counted
         return self._facts, self._problems
@@ -161,8 +163,11 @@ def cluster_lock(session: Session, task: str) -> Iterator[None]:
     try:
         channel = session.clients.manager.exec_channel(script)
     except UnreachableError as error:
-        moved = manager_problems(config, session.facts()[0])  # another machine may have its place since a restore
-        raise RefusedError(*error.problems, *moved) if moved else error from None
+        facts, unreachable = session.facts()
+        if moved := manager_problems(config, facts):  # another machine may have its place since a restore
+            raise RefusedError(*error.problems, *moved) from None
+        others = [problem for problem in unreachable if problem.node != config.manager.name]
+        raise UnreachableError(*error.problems, *others) from None
     wait_s = config.timeouts.connect_s + 2 * WAIT_S
     channel.settimeout(wait_s)
     try:

@@ -206,7 +206,7 @@ def connected() -> Iterator[Any]:
         ) from failure
     except StoreError as failure:
         what = f"the login store that ~/.docker/config.json names does not work: {failure}"
-        raise ClusterError(Problem(what=what, hint="mend credsStore there, or remove it")) from failure
+        raise ClusterError(Problem(what=what, hint="fix credsStore there, or remove it")) from failure
     except RequestException as failure:
         raise UnreachableError(Problem(what=f"lost this computer's Docker Engine: {failure}")) from failure
     finally:

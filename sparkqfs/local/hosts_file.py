@@ -148,7 +148,7 @@ def hosts_data(
 def check_hosts_file(file: Path, name: str) -> None:
     """Raise `RefusedError` if the file exists and is not this local cluster's, `ConfigError` if it cannot be made."""
     if not file.absolute().parent.is_dir():
-        raise ConfigError(Problem(what=f"{file} cannot be written: {file.absolute().parent} is no directory"))
+        raise ConfigError(Problem(what=f"{file} cannot be written: {file.absolute().parent} is not a directory"))
     if file.exists() and not _is_ours(file, name):
         raise RefusedError(
             Problem(
@@ -178,7 +178,7 @@ def write_hosts_file(file: Path, name: str, content: Mapping[str, object]) -> st
             return "kept with your changes"
         file.replace(file.with_name(file.name + ".bak"))
         _write_private(file, text)
-        return f"written anew; yours, for other addresses, is now {file.name}.bak"
+        return f"written again; yours, for other addresses, is now {file.name}.bak"
     _write_private(file, text)
     return "updated"
 

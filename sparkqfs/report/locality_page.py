@@ -100,7 +100,7 @@ def page(document: dict[str, Any]) -> str:
         _section("What was seen", _table((_where(one), one["hint"] or "") for one in found)) if found else "",
         _section("Who holds what", bars([(named(h), ((held[h], BLUE),), _mb(held[h])) for h in sorted(held)]))
         if held
-        else _section("Who holds what", "<p>The storage names no places.</p>"),
+        else _section("Who holds what", "<p>The storage does not say where its data is.</p>"),
         _section(
             "Who read what",
             f"<p>{_key(GREEN, 'read on the own node')}{_key(RED, 'received over the network')}</p>{bars(exchanged)}",

@@ -213,11 +213,11 @@ def test_every_task_on_a_dead_machine_gives_json_and_exit_code_3(folder: Path) -
 def test_files_that_cannot_be_meant_are_refused_before_any_machine_is_asked(folder: Path) -> None:
     commands = {
         ("put", "none", "/x"): "none is not there",
-        ("put", "dead.yml", "x"): "'x' names no place",
+        ("put", "dead.yml", "x"): "'x' is not a path",
         ("get", "shared:/x", "y"): "this cluster has no shared path",
         ("get", "/x", "-", "--json"): "standard output",
         ("ls", "file:///etc"): "another place on each machine",
-        ("du", "/a/../b"): "names no place",
+        ("du", "/a/../b"): "is not a path",
     }
     for done, said in zip(together(folder, *map(list, commands)), commands.values(), strict=True):
         plain(done)
@@ -249,6 +249,33 @@ def test_the_help_of_a_task_explains_every_flag(folder: Path) -> None:
     assert done.returncode == 0
     for flag in ("--hosts", "--only", "--add", "--dry-run", "--json", "--verbose", "--sudo-password-file"):
         assert flag in done.stdout
+
+
+TWO_DEAD = """\
+nodes:
+  node1: {{address: 127.0.0.1, advertise: 192.0.2.1, manager: true}}
+  node2: {{address: 127.0.0.2, advertise: 192.0.2.2}}
+ssh: {{port: {port}, user: root, known_hosts: known}}
+"""
+
+
+@pytest.mark.parametrize("task", ["plan", "up", "doctor"])
+def test_machines_that_do_not_answer_are_exit_code_3_and_each_is_named_once(folder: Path, task: str) -> None:
+    (folder / "three.yml").write_text(TWO_DEAD.format(port=closed_port()))
+    done = sparkqfs(folder, task, "--hosts", "three.yml")
+    assert done.returncode == 3 and "Traceback" not in done.stderr
+    assert [done.stderr.count(f"[{name}] cannot connect") for name in ("node1", "node2")] == [1, 1]
+    assert task != "plan" or "plan is incomplete: 2 of 2 machines did not answer" in done.stdout
+
+
+def test_a_wrong_node_or_name_is_told_with_the_files_name_before_a_machine_is_asked(folder: Path) -> None:
+    (folder / "three.yml").write_text(TWO_DEAD.format(port=closed_port()))
+    for words, said in (
+        (["prep", "--only", "nodex"], "--only: no node nodex in three.yml"),
+        (["purge", "--erase", "wrong"], "--erase wrong: this cluster is called spark"),
+    ):
+        done = sparkqfs(folder, *words, "--hosts", "three.yml")
+        assert done.returncode == 2 and said in done.stderr and "cannot connect" not in done.stderr
 
 
 # --- interrupted ----------------------------------------------------------------------------------
@@ -374,10 +401,10 @@ def test_invokes_own_dry_run_counts_too(machine: tuple[Path, Sshd]) -> None:
     ("words", "said"),
     [
         (["submit", "nothing.py"], "nothing.py: no such file on this computer"),
-        (["submit", "dead.yml"], "no program that Spark can run"),
+        (["submit", "dead.yml"], "not a program that Spark can run"),
         (["submit", "a.py", "--cores", "many"], "--cores many: a number from 1 on, or all"),
-        (["submit", "a.py", "--driver-memory", "2"], "--driver-memory 2: 2g or 512m is wanted"),
-        (["submit", "a.py", "--conf", "x=1"], "--conf x=1: spark.NAME=VALUE is wanted"),
+        (["submit", "a.py", "--driver-memory", "2"], "--driver-memory 2: expected a size, such as 2g or 512m"),
+        (["submit", "a.py", "--conf", "x=1"], "--conf x=1: expected spark.NAME=VALUE"),
     ],
 )
 def test_a_wrong_submit_is_told_before_any_machine_is_asked(folder: Path, words: list[str], said: str) -> None:

@@ -138,7 +138,7 @@ def test_where_a_notebooks_results_cannot_go_is_told_before_it_runs(session: Ses
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         error = run(session, "primes", out)
-        assert str(error) == f"--out {out}: {tmp_path / 'file'} is no directory that may be written to"
+        assert str(error) == f"--out {out}: {tmp_path / 'file'} is not a directory that may be written to"
 
 
 def test_logs_of_a_node_that_is_none_are_bad_input(session: Session) -> None:

@@ -30,7 +30,7 @@ def test_one_bad_name_among_those_that_a_pattern_matches_does_not_stop_the_other
     world = stand_in(tmp_path / "storage")
     (tree / os.fsdecode(b"b\xff")).touch()
     result = world.put(tree / "b*", "/some")
-    assert [problem.what for problem in result.problems] == ["/some/b?: not copied: the name is no UTF-8"]
+    assert [problem.what for problem in result.problems] == ["/some/b?: not copied: the name is not UTF-8"]
     assert result.problems[0].code == ExitCode.FAILED and world.names("/some") == ["big"]
 
 

@@ -194,7 +194,7 @@ def test_a_name_that_the_storage_cannot_hold_is_one_clear_error(world: World, tr
     (tree / os.fsdecode(b"\xff")).touch()
     (tree / ("n" * 255)).touch()
     failed = {problem.what for problem in world.put(tree, "/tree").problems}
-    assert "/tree/?: not copied: the name is no UTF-8" in failed
+    assert "/tree/?: not copied: the name is not UTF-8" in failed
     assert len(failed) <= 2
     assert set(NAMES) <= set(world.names("/tree"))
 

@@ -59,7 +59,7 @@ def test_flags_become_those_of_spark_submit() -> None:
 @pytest.mark.parametrize(
     ("program", "said"),
     [
-        (Program(program="app.sh"), "no program that Spark can run"),
+        (Program(program="app.sh"), "not a program that Spark can run"),
         (Program(program="app.jar"), "which class?"),
         (Program(program="a.py", conf=("spark.x",)), "spark.NAME=VALUE"),
         (Program(program="a.py", conf=("path=/",)), "spark.NAME=VALUE"),

@@ -261,7 +261,7 @@ BAD_FILES: dict[str, tuple[int | None, str]] = {
     "data-dir-empty": (2, "data_dir: found an empty list; must be an absolute path other than `/`"),
     "data-dir-home": (2, "data_dir: /home is not for a cluster alone; must be a directory of its own"),
     "data-dir-list": (4, "data_dir[1]: found 'disk2'; must be an absolute path other than `/`"),
-    "data-dir-nested": (2, "data_dir: /mnt/disk1/more and /mnt/disk1 are not apart"),
+    "data-dir-nested": (2, "data_dir: /mnt/disk1/more and /mnt/disk1: one is inside the other"),
     "data-dir-relative": (2, "data_dir: found 'mnt/data'; must be an absolute path other than `/`"),
     "data-dir-root": (2, "data_dir: found '/'; must be an absolute path other than `/`"),
     "data-dir-system": (
@@ -282,7 +282,7 @@ BAD_FILES: dict[str, tuple[int | None, str]] = {
         "timeouts.connect: found '10 minutes'; must be a duration above 0 such as 10s, 5m or 300 (seconds), up to 168h",
     ),
     "empty-node": (2, "nodes.node1.address: missing; must be an IPv4 address or a host name"),
-    "empty-nodes": (2, "nodes: names no node; must name at least one"),
+    "empty-nodes": (2, "nodes: must name at least one node"),
     "escape": (1, "not valid YAML: an escape or a number is out of range"),
     "gid-large": (2, "owner.gid: found the number 4294967296; must be a whole number from 1 to 2147483647"),
     "host-keys": (3, "ssh.host_keys: found 'strickt'; must be accept-new or strict"),
@@ -309,7 +309,7 @@ BAD_FILES: dict[str, tuple[int | None, str]] = {
     ),
     "network": (2, "network: found 'mesh'; must be overlay or host"),
     "no-manager": (2, "nodes: no node is the manager; must be exactly one"),
-    "no-nodes": (1, "nodes: names no node; must name at least one"),
+    "no-nodes": (1, "nodes: must name at least one node"),
     "node-name-number": (2, "nodes: found the number 1 as a key; keys must be short text"),
     "node-name": (
         2,
@@ -326,7 +326,7 @@ BAD_FILES: dict[str, tuple[int | None, str]] = {
     "port-fixed": (3, "ports.app_ui: port 7077 is the Spark master's"),
     "port-range": (3, "ssh.port: found the number 70000; must be a whole number from 1 to 65535"),
     "port-twice": (3, "ports.jupyter: port 8080 is ports.spark_ui's already"),
-    "proxy": (2, "build.proxy: not an address; must start with http:// or https:// and have no blanks"),
+    "proxy": (2, "build.proxy: not an address; must start with http:// or https:// and have no spaces"),
     "registry-port": (2, "registry.port: port 4040 is ports.app_ui's already"),
     "reed-solomon": (5, f"spark.conf.{CREATE_PARAMS}: Reed-Solomon 6+3 needs 9 nodes; there are 2"),
     "create-params": (5, f"spark.conf.{CREATE_PARAMS}: found '2,6'; must be copies, or copies,data,recovery"),
@@ -339,7 +339,10 @@ BAD_FILES: dict[str, tuple[int | None, str]] = {
     "secret-spark": (4, "spark.conf.spark.authenticate.secret: secrets do not belong in this file"),
     "secret": (3, "registry.password: secrets do not belong in this file"),
     "sha256": (4, "storage.qfs.sha256: found 'abc'; must be 64 hexadecimal digits"),
-    "shared-in-data-dir": (4, "storage.shared.path: /mnt/data/shared and the data directory /mnt/data are not apart"),
+    "shared-in-data-dir": (
+        4,
+        "storage.shared.path: /mnt/data/shared and the data directory /mnt/data: one is inside the other",
+    ),
     "shared-root": (4, "storage.shared.path: found '/'; must be an absolute path other than `/`"),
     "shared-without-path": (
         2,
@@ -370,7 +373,7 @@ BAD_FILES: dict[str, tuple[int | None, str]] = {
     "unknown-key": (4, "nodes.node1.adress: unknown key"),
     "unknown-section": (2, "timeout: unknown key"),
     "url-credentials": (3, "build.pip_index: has a user name or password in it, which would be stored in every image"),
-    "url": (2, "storage.qfs.url: not an address; must start with http:// or https:// and have no blanks"),
+    "url": (2, "storage.qfs.url: not an address; must start with http:// or https:// and have no spaces"),
     "version": (2, "storage.qfs.version: found 'latest'; must be a version such as 2.2.8"),
     "wrong-type": (2, "ssh: found 'root'; must be a mapping (key: value)"),
 }

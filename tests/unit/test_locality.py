@@ -128,7 +128,10 @@ def test_local_reads_are_called_local_without_a_problem() -> None:
         (
             {**REMOTE, "hosts": [A, B]},
             {"up_hosts": (A, B), "workers": {A: "node1", B: "node2"}},
-            ["[node3] no worker runs there", "8 of 12 chunks have a copy on 10.20.30.4, which is no live chunkserver"],
+            [
+                "[node3] no worker runs there",
+                "8 of 12 chunks have a copy on 10.20.30.4, which is not a live chunkserver",
+            ],
         ),
         (
             REMOTE,
@@ -267,9 +270,7 @@ def test_of_little_data_nothing_good_is_claimed_and_the_overhead_is_allowed(rece
     assert verdict.state == state
 
 
-@pytest.mark.parametrize(
-    ("placed", "told"), [(0, "Spark was told of no places"), (9, "Spark was told of no places for 3")]
-)
+@pytest.mark.parametrize(("placed", "told"), [(0, "Spark was given no places"), (9, "Spark was given no places for 3")])
 def test_tasks_without_any_preference_are_not_local_where_the_storage_has_places(placed: int, told: str) -> None:
     found = measured(tasks={"PROCESS_LOCAL": 36}, scan={"partitions_placed": placed})
     verdict = judge(found)
@@ -286,7 +287,7 @@ def test_tasks_in_the_process_of_their_data_are_local_where_spark_knows_the_plac
 
 def test_a_few_partitions_without_places_are_a_note_where_the_thresholds_are_met() -> None:
     verdict = judge(measured(tasks={"PROCESS_LOCAL": 1, "NODE_LOCAL": 35}, scan={"partitions_placed": 11}))
-    assert verdict.state == "local" and "told of no places for 1 of 12 partitions" in said(verdict)
+    assert verdict.state == "local" and "given no places for 1 of 12 partitions" in said(verdict)
 
 
 SMALL: dict[str, Any] = {"average_file_bytes": 450_000, "bytes_read": 4_500_000_000, "tasks": {"NODE_LOCAL": 10_000}}
@@ -332,7 +333,7 @@ def test_advice_for_more_data_is_followed_by_a_judgement(changes: dict[str, Any]
 def test_a_threshold_below_spark_s_own_messages_is_not_called_a_lack_of_data() -> None:
     for wanted in (0.0, 0.0005):
         verdict = judge(measured(), max_remote=wanted)
-        assert "no amount of data would do" in verdict.text and len(verdict.problems) == 1
+        assert "more data does not help" in verdict.text and len(verdict.problems) == 1
 
 
 @pytest.mark.parametrize(("max_remote", "problems"), [(None, 0), (0.05, 1)])
@@ -493,7 +494,9 @@ def test_nothing_of_the_cluster_reaches_the_page_unescaped() -> None:
 
 
 def test_storage_without_places_has_a_page_that_says_so() -> None:
-    assert "The storage names no places." in page(a_document(placement=PLACEMENT | {"bytes_by_host": {}}))
+    assert "The storage does not say where its data is." in page(
+        a_document(placement=PLACEMENT | {"bytes_by_host": {}})
+    )
 
 
 def test_a_page_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:

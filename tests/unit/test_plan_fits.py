@@ -51,8 +51,8 @@ def test_without_any_wish_nothing_changes() -> None:
         (("spark.executor.memory=4g", "spark.executor.cores=4"), "4 cores and 2048 MiB, 2 cores and 6144 MiB"),
         (("spark.cores.max=1",), "spark.cores.max is 1, and an executor has 2 cores: Spark would start none"),
         (("spark.executor.cores=4", "spark.cores.max=3"), "spark.cores.max is 3, and an executor has 4 cores"),
-        (("spark.executor.memory=lots",), "--conf spark.executor.memory=lots: a size such as 4g or 512m is wanted"),
-        (("spark.executor.cores=0",), "--conf spark.executor.cores=0: a number from 1 on is wanted"),
+        (("spark.executor.memory=lots",), "--conf spark.executor.memory=lots: expected a size, such as 4g or 512m"),
+        (("spark.executor.cores=0",), "--conf spark.executor.cores=0: must be 1 or more"),
     ],
 )
 def test_what_the_master_would_never_start_is_refused_with_the_arithmetic(conf: tuple[str, ...], said: str) -> None:

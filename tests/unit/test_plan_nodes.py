@@ -170,10 +170,10 @@ def test_shared_notebooks_belong_to_somebody_else() -> None:
 @pytest.mark.parametrize(
     ("fields", "what", "setting"),
     [
-        ({"user_by_name": ("spark", 1000)}, "user spark has number 1000 here, 6700 is wanted", "owner.uid"),
-        ({"user_by_id": ("mysql", 6700)}, "number 6700 belongs to user mysql here, spark is wanted", "owner.uid"),
-        ({"group_by_name": ("spark", 50)}, "group spark has number 50 here, 6700 is wanted", "owner.gid"),
-        ({"group_by_id": ("staff", 6700)}, "number 6700 belongs to group staff here, spark is wanted", "owner.gid"),
+        ({"user_by_name": ("spark", 1000)}, "user spark has number 1000 here, expected 6700", "owner.uid"),
+        ({"user_by_id": ("mysql", 6700)}, "number 6700 belongs to user mysql here, expected spark", "owner.uid"),
+        ({"group_by_name": ("spark", 50)}, "group spark has number 50 here, expected 6700", "owner.gid"),
+        ({"group_by_id": ("staff", 6700)}, "number 6700 belongs to group staff here, expected spark", "owner.gid"),
     ],
 )
 def test_an_account_that_means_something_else_is_refused(fields: dict[str, Any], what: str, setting: str) -> None:
@@ -186,7 +186,7 @@ def test_an_account_that_means_something_else_is_refused(fields: dict[str, Any],
 def test_a_symbolic_link_in_place_of_a_directory_is_refused() -> None:
     odd = with_path(a_node("node2"), "/mnt/data/qfs/chunk", kind="link", uid=0, gid=0, mode=0o777)
     plan = planned(CLUSTER, prepared(CLUSTER, node2=odd))
-    assert [p.what for p in plan.problems] == ["/mnt/data/qfs/chunk is a symbolic link, a directory is wanted"]
+    assert [p.what for p in plan.problems] == ["/mnt/data/qfs/chunk is a symbolic link, expected a directory"]
     assert plan.of("node2") == ()
 
 
@@ -194,7 +194,7 @@ def test_a_data_directory_that_is_a_link_is_refused_before_anything_is_made_behi
     odd = with_path(a_fresh_node("node2"), "/mnt/data", kind="link", uid=0, gid=0, mode=0o777)
     plan = planned(CLUSTER, prepared(CLUSTER, node2=odd))
     assert [(p.what, p.config_path) for p in plan.problems] == [
-        ("/mnt/data is a symbolic link, a directory is wanted", "nodes.node2.data_dir")
+        ("/mnt/data is a symbolic link, expected a directory", "nodes.node2.data_dir")
     ]
     assert plan.of("node2") == ()
 
@@ -207,7 +207,7 @@ def test_a_data_directory_may_be_anybodys() -> None:
 def test_a_file_in_place_of_a_directory_is_refused() -> None:
     odd = with_path(a_node("node2"), "/mnt/data/spark", kind="file")
     plan = planned(CLUSTER, prepared(CLUSTER, node2=odd))
-    assert [p.what for p in plan.problems] == ["/mnt/data/spark is a file, a directory is wanted"]
+    assert [p.what for p in plan.problems] == ["/mnt/data/spark is a file, expected a directory"]
 
 
 def test_another_users_directory_with_something_in_it_is_left_alone() -> None:
@@ -288,7 +288,7 @@ def test_the_directory_for_secrets_is_ours_with_the_secrets_and_when_prep_was_br
 
 def test_a_link_in_place_of_the_directory_for_secrets_is_refused() -> None:
     plan = foreign(PRIVATE, 0, a_node("node1"), kind="link")
-    assert [p.what for p in plan.problems] == [f"{PRIVATE} is a symbolic link, a directory is wanted"]
+    assert [p.what for p in plan.problems] == [f"{PRIVATE} is a symbolic link, expected a directory"]
 
 
 def test_another_users_empty_directory_is_taken_over() -> None:

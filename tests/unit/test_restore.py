@@ -212,7 +212,7 @@ def test_the_report_lists_blocks_without_a_name_and_how_to_let_them_go() -> None
     nameless = {f"12.{number}": 10 for number in range(12)}
     result = report(nameless=nameless, nameless_count=12, kept="20260131T120000Z").result()
     first, second = result.notes
-    assert first.startswith("12 chunks are no server's any more: 12.0, 12.1,") and "and 2 more" in first
+    assert first.startswith("12 chunks belong to no server: 12.0, 12.1,") and "and 2 more" in first
     assert "qfs/kept/20260131T120000Z" in first
     assert second == "`invoke restore --let-go 20260131T120000Z --cluster spark` removes what is kept"
     assert result.document["nameless_blocks"] == 12

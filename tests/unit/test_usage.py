@@ -1,78 +1,99 @@
-"""top: a machine's counters, the rates between two looks, progress of applications."""
+"""Wrong words on a command line: one sentence each, that names what was typed and what to type."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import sys
 
 import pytest
+from invoke.exceptions import ParseError
 
-from sparkqfs.facts.usage import UsageSample, parse_active_applications, parse_stages, parse_usage, usage_between
-from tests.builders.usage import USAGE as ANSWER
+from sparkqfs.cli.guide import EXAMPLES, GROUPS, grouped
+from sparkqfs.cli.numbers import read
+from sparkqfs.program import SparkqfsProgram
+from tasks import ns
+from tests.paths import ROOT
 
-SAMPLE = parse_usage(ANSWER)
+
+def answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """(exit code, standard output, standard error) of `sparkqfs`, which asks no machine here."""
+    argv = ["sparkqfs", "--search-root", str(ROOT), *words]
+    monkeypatch.setattr(sys, "argv", ["sparkqfs", *words])
+    code = 0
+    try:
+        SparkqfsProgram(name="sparkqfs", binary="sparkqfs").run(argv)
+    except SystemExit as end:
+        code = int(end.code or 0)
+    found = capsys.readouterr()
+    return code, found.out, found.err.strip()
 
 
-def test_an_answer_becomes_a_sample_in_bytes_and_degrees() -> None:
-    assert (
-        UsageSample(
-            uptime_s=1000.5,
-            cores=4,
-            cpu_busy=170,  # idle and waiting for disks are not busy; the guests' 70 are in user already
-            cpu_total=1020,
-            load=1.25,
-            memory_bytes=8000 * 1024,
-            memory_free_bytes=2000 * 1024,
-            disk_read_bytes=5120,
-            disk_written_bytes=10240,
-            received_bytes=1000,
-            sent_bytes=3000,
-            data_bytes=400 * 1024,
-            data_free_bytes=100 * 1024,
-            celsius=61.5,
-        )
-        == SAMPLE
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("statsu",), "statsu is not a task: did you mean status?"),
+        (("xyzzy",), "xyzzy is not a task; `sparkqfs` alone lists them"),
+        (("status", "--hots", "x"), "--hots is not a flag of status: did you mean --hosts?"),
+        (("status", "--qqq"), "--qqq is not a flag of status; `sparkqfs status --help` lists them"),
+        (("--hosts", "x", "status"), "--hosts is not a flag of sparkqfs itself: flags follow the task, as in: sparkqfs status --hosts"),  # noqa: E501
+        (("status", "-f"), "-f is not a flag of status; `sparkqfs status --help` lists them"),
+        (("logs", "-w"), "-w is not a flag of logs; `sparkqfs logs --help` lists them"),
+        (("-e", "status"), "-e is not a flag of sparkqfs itself: flags follow the task, as in: sparkqfs status -e"),
+        (("ls",), "ls needs PATH, as in: sparkqfs ls /data"),
+        (("put", "a"), "put needs PATH, as in: sparkqfs put sales.csv /data/sales.csv"),
+        (("status", "--hosts"), "--hosts needs a value"),
+        (("verify", "--mib", "abc"), "--mib abc: expected a whole number"),
+        (("verify", "--mib", "1.5"), "--mib 1.5: expected a whole number"),
+        (("verify", "--files", "0"), "--files 0: must be 1 or more"),
+        (("verify", "--timeout", "-5"), "--timeout -5: must be 1 or more"),
+        (("top", "--interval", "abc"), "--interval abc: expected a number"),
+        (("top", "--interval", "nan"), "--interval nan: expected a number"),
+        (("apps", "--last", "x"), "--last x: expected a whole number"),
+        (("logs", "--tail", "-1"), "--tail -1: must be 0 or more"),
+        (("--help", "statsu"), "statsu is not a task: did you mean status?"),
+    ],
+)  # fmt: skip
+def test_a_wrong_word_is_one_sentence_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    assert answer(monkeypatch, capsys, *words) == (2, "", said)
+
+
+def test_without_a_task_all_are_listed_in_groups(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = answer(monkeypatch, capsys)
+    titles = [line for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert (code, err) == (0, "") and titles[:3] == ["Begin:", "Use:", "Files:"]
+    listed = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
+    assert listed[:5] == ["new", "doctor", "plan", "up", "status"] and len(listed) == len(ns.task_names)
+
+
+def test_a_task_of_no_group_is_listed_last() -> None:
+    assert grouped({"status", "other"}) == [("Begin", ["status"]), ("More", ["other"])]
+    names = [name for _, group in GROUPS for name in group]
+    assert len(names) == len(set(names))
+
+
+def test_help_has_usage_defaults_an_example_and_a_page_that_there_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert set(EXAMPLES) <= set(ns.task_names) and all(
+        (ROOT / "docs" / f"{page}.md").is_file() for _, page in EXAMPLES.values()
     )
+    code, out, _ = answer(monkeypatch, capsys, "put", "--help")
+    assert code == 0 and out.startswith("Usage: sparkqfs put [--options] LOCAL PATH ")
+    assert "Example:\n  sparkqfs put sales.csv /data/sales.csv" in out and "docs/files.md" in out
+    assert "(default: 86400)" in " ".join(out.split())
 
 
-def test_a_machine_without_a_sensor_has_no_temperature() -> None:
-    assert parse_usage(ANSWER.replace("celsius 61500", "celsius ")).celsius is None
+@pytest.mark.parametrize(
+    ("text", "number"), [("7", 7), ("1e7", 10_000_000), ("10_000_000", 10_000_000), ("007", 7), ("2.0", 2)]
+)
+def test_whole_numbers_are_read_as_people_write_them(text: str, number: int) -> None:
+    assert read("--n", text, int, 1) == number
 
 
-@pytest.mark.parametrize("cut", ["end\n", "net 1000 3000\n", "memory 8000 2000\n"])
-def test_an_answer_with_a_line_missing_is_an_error(cut: str) -> None:
-    with pytest.raises(ValueError, match="answer"):
-        parse_usage(ANSWER.replace(cut, ""))
-
-
-def test_rates_are_what_was_added_a_second() -> None:
-    later = replace(
-        SAMPLE,
-        uptime_s=SAMPLE.uptime_s + 2,
-        cpu_busy=SAMPLE.cpu_busy + 30,
-        cpu_total=SAMPLE.cpu_total + 120,
-        received_bytes=SAMPLE.received_bytes + 5000,
-        disk_written_bytes=SAMPLE.disk_written_bytes + 800,
-    )
-    usage = usage_between(SAMPLE, later)
-    assert (usage.cpu, usage.receive_rate, usage.disk_write_rate, usage.send_rate) == (0.25, 2500.0, 400.0, 0.0)
-    assert usage.memory_used_bytes == 6000 * 1024
-    assert usage.data_used_bytes == 300 * 1024
-
-
-def test_a_machine_that_has_restarted_shows_no_negative_rates() -> None:
-    restarted = replace(SAMPLE, uptime_s=3.0, cpu_busy=1, cpu_total=9, received_bytes=10)
-    usage = usage_between(SAMPLE, restarted)
-    assert (usage.cpu, usage.receive_rate) == (0.0, 0.0)
-
-
-def test_what_runs_and_how_far_it_has_come() -> None:
-    assert parse_active_applications({"activeapps": [{"id": "app-1", "name": "pi", "cores": 2}]}) == {"app-1": "pi"}
-    stage = {"stageId": 3, "name": "collect at x.py:1", "numTasks": 8, "numCompleteTasks": 5, "numActiveTasks": 2}
-    (found,) = parse_stages("app-1", [{**stage, "numFailedTasks": 1}])
-    assert (found.stage, found.tasks, found.done, found.running, found.failed) == (3, 8, 5, 2, 1)
-
-
-@pytest.mark.parametrize("body", [None, [], {"activeapps": None}])
-def test_another_answer_than_the_masters_is_an_error(body: object) -> None:
-    with pytest.raises(ValueError, match="Spark master"):
-        parse_active_applications(body)
+@pytest.mark.parametrize("text", ["", " ", "1e99", "inf", "0x10", "1,000", "-1"])
+def test_what_is_no_number_of_that_kind_is_refused_with_flag_and_value(text: str) -> None:
+    with pytest.raises(ParseError, match=f"^--n {text}: "):
+        read("--n", text, int, 1)

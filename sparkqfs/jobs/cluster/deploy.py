@@ -37,7 +37,7 @@ DEPLOY_SCRIPT = script("deploy_stack")
 BEGIN_S = 60.0
 ENDING_S = 20
 """Seconds that a program in a container gets to end once its time is up."""
-AGAIN = "mend what the lines above say, then `invoke deploy` again; `invoke logs` shows more of them"
+AGAIN = "fix what the lines above say, then `invoke deploy` again; `invoke logs` shows more of them"
 _FRAME = re.compile(r"\s+(at \S+\(.*\)|\.\.\. \d+ more)$")
 MAX_FAILURES = 4
 """A task that failed this often on one machine will not come up by waiting."""

@@ -39,7 +39,10 @@ def run(session: Session, only: tuple[str, ...] = (), *, fix: bool = False) -> J
 def _all(session: Session, only: tuple[str, ...]) -> tuple[JobResult, list[Finding], tuple[str, ...]]:
     result = whole.doctor(session, only)
     facts = session.facts()[0]
-    found, unasked, notes = look(session, {name: fact for name, fact in facts.items() if not only or name in only})
+    mine = {name: fact for name, fact in facts.items() if not only or name in only}
+    if not mine:
+        return result, [], ()
+    found, unasked, notes = look(session, mine)
     shown = set(result.problems)
     problems = [one for one in (*unasked, *(finding.problem for finding in found)) if one not in shown]
     bad = {one.node for one in problems}

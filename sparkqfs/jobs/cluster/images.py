@@ -197,7 +197,7 @@ def add_packages(session: Session, ref: ImageRef, worker: ImageRef) -> bool:
             raise
         where = "worker.requirements" if is_worker else "jupyter.requirements"
         what = f"{ref.image.name}: pip cannot install the packages:\n  " + "\n  ".join(said)
-        hint = "mend the list; nothing that runs was changed"
+        hint = "fix the list; nothing that runs was changed"
         raise ClusterError(Problem(node=config.manager.name, what=what, config_path=where, hint=hint)) from error
     return True
 

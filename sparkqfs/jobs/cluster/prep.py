@@ -262,7 +262,7 @@ def apply_steps(session: Session, made: Plan, name: str) -> tuple[str, ...]:
             Problem(
                 node=name,
                 what=f"{step.what}: {output.last_lines(3) or 'failed'}",
-                hint="the steps before it are done; run prep again once this is mended",
+                hint="the steps before it are done; run prep again once this is fixed",
             )
         )
     return changes

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from sparkqfs.checks.hosts import check_hosts, check_stops
 from sparkqfs.checks.machines import check_nodes
 from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.jobs.cluster import deploy, images, prep, swarm
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import file_system as storage
 from sparkqfs.jobs.storage.shared_path import shared_path_problems
 from sparkqfs.plan.cluster.layout import layout_document, layout_line, layout_table
 from sparkqfs.plan.cluster.markers import is_initialised
+from sparkqfs.plan.cluster.restore import manager_problems
 from sparkqfs.plan.sizes import Sizing, sizing, sizing_document, sizing_lines
 from sparkqfs.plan.steps import JobResult, Outcome
 
@@ -70,6 +72,9 @@ def up(session: Session, on_stage: Callable[[str, JobResult, float], None]) -> J
 def plan(session: Session) -> JobResult:
     """Everything that `up` would do, with reasons, each stage as if those before it were done."""
     session.dry_run = True
+    facts, unreachable = session.facts()
+    if unreachable:
+        return _incomplete(session, facts, unreachable)
     outcomes: list[Outcome] = []
     problems: list[Problem] = []
     changing: str | None = None
@@ -102,9 +107,22 @@ def plan(session: Session) -> JobResult:
     )
 
 
+def _incomplete(session: Session, facts: dict[str, NodeFacts], unreachable: tuple[Problem, ...]) -> JobResult:
+    """Each machine that did not answer once; what the others say is worth nothing without them."""
+    asked = len(session.config.nodes)
+    note = f"plan is incomplete: {asked - len(facts)} of {asked} machines did not answer"
+    moved = manager_problems(session.config, facts)
+    document: dict[str, object] = {
+        "layout": layout_document(session.config),
+        "layouts": layout_table(session.config),
+        "sizing": None,
+    }
+    return JobResult(task="plan", problems=(*unreachable, *moved), notes=(note,), document=document)
+
+
 def _not_seen_yet(name: str, changing: str, error: ClusterError) -> JobResult:
     """A stage that cannot be looked at before an earlier one is done."""
-    why = f"can be seen after {changing}: {error.problems[0].what}"
+    why = f"not checked yet, depends on {changing}: {error.problems[0].what}"
     return JobResult(task=name, outcomes=(Outcome(subject=name, state="planned", changes=(why,)),))
 
 

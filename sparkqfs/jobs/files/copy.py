@@ -32,7 +32,7 @@ def uri_of(session: Session, text: str) -> str:
         return root + text[uri.end() :] if same else text
     if not path.startswith("/") or ".." in path.split("/"):
         hint = "/path on the storage, shared:/path, or a whole URI"
-        raise ConfigError(Problem(what=f"{text!r} names no place", hint=hint))
+        raise ConfigError(Problem(what=f"{text!r} is not a path", hint=hint))
     if path == text:
         return root + path
     if session.config.shared_directory is None:

@@ -106,9 +106,9 @@ def load(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(Problem(what=f"{file} cannot be read: {error.strerror}")) from error
     except ValueError as error:
-        raise ConfigError(Problem(what=f"{file} is no result file: {error}")) from error
+        raise ConfigError(Problem(what=f"{file} is not a result file: {error}")) from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA or "samples" not in document:
-        what = f"{file} is no result file of `invoke bench.storage`"
+        what = f"{file} is not a result file of `invoke bench.storage`"
         raise ConfigError(Problem(what=what, hint="it writes one to results/"))
     return document
 

@@ -188,7 +188,7 @@ def logs(session: Session, wanted: str, *, tail: int) -> JobResult:
     sent = parse_submissions(drivers.on_manager(session, LIST_SCRIPT).stdout)
     mine = [one for one in sent if wanted in (one.id, one.app_id)]
     if not mine and not APP_ID.fullmatch(wanted) and not SUBMISSION_ID.fullmatch(wanted):
-        raise ConfigError(Problem(what=f"{wanted} is no application's id", hint="`invoke apps` lists them"))
+        raise ConfigError(Problem(what=f"{wanted} is not an application's id", hint="`invoke apps` lists them"))
     app_id = mine[0].app_id if mine else wanted
     config = session.config
     parts: list[tuple[str, str, bytes, tuple[int, bool]]] = []

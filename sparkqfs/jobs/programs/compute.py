@@ -131,7 +131,7 @@ def _check_writable(out: Path) -> None:
     """Before the run, not after it; nothing is made yet. Raises `ConfigError`."""
     there = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(Problem(what=f"--out {out}: {there} is no directory that may be written to"))
+        raise ConfigError(Problem(what=f"--out {out}: {there} is not a directory that may be written to"))
 
 
 def _save_files(stdout: str, out: Path) -> list[Path]:

@@ -77,7 +77,7 @@ def _marker_problems(session: Session, facts: dict[str, NodeFacts]) -> tuple[Pro
     for name, fact in facts.items():
         for disk in fact.disks:
             if disk.marker is None or disk.marker != wanted:
-                what = f"{marker_path(config, disk)} is {disk.marker or 'missing'}, {wanted or 'an id'} is wanted"
+                what = f"{marker_path(config, disk)} is {disk.marker or 'missing'}, expected {wanted or 'an id'}"
                 hint = "run `invoke prep`; if it ran before, a disk is not mounted"
                 problems.append(Problem(node=name, what=what, hint=hint, code=ExitCode.REFUSED))
     return tuple(problems)

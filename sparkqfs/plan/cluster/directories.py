@@ -90,7 +90,7 @@ def _may_be_private(config: ClusterConfig, fact: NodeFacts, found: PathFact) -> 
 
 
 def _kind_problem(node: NodeConfig, found: PathFact) -> Problem:
-    what = f"{found.path} is a {'symbolic link' if found.kind == 'link' else found.kind}, a directory is wanted"
+    what = f"{found.path} is a {'symbolic link' if found.kind == 'link' else found.kind}, expected a directory"
     hint = "links out of data_dir are not followed; move it away, or set data_dir to where it points"
     return Problem(node=node.name, what=what, config_path=f"nodes.{node.name}.data_dir", hint=hint)
 

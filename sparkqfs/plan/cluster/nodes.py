@@ -263,9 +263,9 @@ def _owner_problems(config: ClusterConfig, fact: NodeFacts) -> list[Problem]:
     ):
         key = f"owner.{'uid' if kind == 'user' else 'gid'}"
         if by_name is not None and by_name[1] != number:
-            what = f"{kind} {name} has number {by_name[1]} here, {number} is wanted"
+            what = f"{kind} {name} has number {by_name[1]} here, expected {number}"
         elif by_id is not None and by_id[0] != name:
-            what = f"number {number} belongs to {kind} {by_id[0]} here, {name} is wanted"
+            what = f"number {number} belongs to {kind} {by_id[0]} here, expected {name}"
         else:
             continue
         hint = f"choose another {kind} or number in hosts.yml; existing accounts are never changed"

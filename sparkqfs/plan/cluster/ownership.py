@@ -93,7 +93,7 @@ def _used_by_another(config: ClusterConfig, node: NodeConfig, fact: NodeFacts) -
 def _problem(fact: NodeFacts, what: str, other: str | None) -> Problem:
     hint = (
         f"if this is that cluster, set `cluster: {other}`; another cluster needs a data_dir of its own, or other "
-        "machines; docs/prep.md says how a cluster gets another name"
+        "machines. For another name see docs/prep.md"
     )
     return Problem(node=fact.name, what=what, config_path="cluster", hint=hint, code=ExitCode.REFUSED)
 

@@ -55,7 +55,7 @@ class Report:
         lost = self.files.document.get("lost_files")
         if self.nameless_count:
             found.append(
-                f"{self.nameless_count} {backend.words.blocks} are no server's any more: {ids_line(self.nameless)}; "
+                f"{self.nameless_count} {backend.words.blocks} belong to no server: {ids_line(self.nameless)}; "
                 f"they are kept in {top}/kept/{self.kept} of each data directory"
             )
             if lost:

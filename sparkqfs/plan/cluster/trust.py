@@ -43,10 +43,10 @@ def _plain_http(config: ClusterConfig, fact: NodeFacts) -> tuple[list[Step], lis
         settings = json.loads(fact.daemon_json or "{}")
         names = settings.get(KEY, [])
         if not isinstance(names, list):
-            raise ValueError(f"{KEY} is no list")
+            raise ValueError(f"{KEY} is not a list")
     except (ValueError, AttributeError) as error:
         what = f"{DAEMON_JSON} cannot be read: {error}"
-        hint = f'mend it, or add "{KEY}": ["{address}"] by hand and reload the engine; nothing was changed'
+        hint = f'fix it, or add "{KEY}": ["{address}"] by hand and reload the engine; nothing was changed'
         return [], [Problem(node=fact.name, what=what, config_path="registry.tls", hint=hint)]
     if address not in names:
         text = json.dumps({**settings, KEY: [*names, address]}, indent=2, ensure_ascii=False) + "\n"

@@ -72,7 +72,7 @@ class Wanted:
 def at_least_one(flag: str, value: int) -> int | None:
     """`None` for 0, the default. Raises `ConfigError` for less."""
     if value < 0:
-        raise ConfigError(Problem(what=f"{flag} {value}: a number from 1 on is wanted"))
+        raise ConfigError(Problem(what=f"{flag} {value}: must be 1 or more"))
     return value or None
 
 
@@ -81,7 +81,7 @@ def parse_link(text: str) -> Link:
     found = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]{1,3})?)(mbit|gbit)", text)
     bits = int(float(found[1]) * {"mbit": 1e6, "gbit": 1e9}[found[2]]) if found else 0
     if not 1_000_000 <= bits <= 100_000_000_000:
-        raise ConfigError(Problem(what=f"--link {text}: a rate from 1mbit to 100gbit is wanted, such as 1gbit"))
+        raise ConfigError(Problem(what=f"--link {text}: expected a rate from 1mbit to 100gbit, such as 1gbit"))
     return Link(text=text, bits_per_s=bits)
 
 

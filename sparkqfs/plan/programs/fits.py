@@ -142,7 +142,7 @@ def _too_large(cores: int, memory: int, workers: Sequence[WorkerFact]) -> Proble
 def _number(settings: Mapping[str, str], name: str) -> int:
     text = settings.get(name, "1")
     if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
-        raise ConfigError(Problem(what=f"--conf {name}={text}: a number from 1 on is wanted"))
+        raise ConfigError(Problem(what=f"--conf {name}={text}: must be 1 or more"))
     return int(text)
 
 
@@ -150,7 +150,7 @@ def _size(settings: Mapping[str, str], name: str) -> int:
     text = settings.get(name, "1g")
     found = mebibytes(text)
     if found is None:
-        raise ConfigError(Problem(what=f"--conf {name}={text}: a size such as 4g or 512m is wanted"))
+        raise ConfigError(Problem(what=f"--conf {name}={text}: expected a size, such as 4g or 512m"))
     return found
 
 

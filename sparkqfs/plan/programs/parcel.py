@@ -57,10 +57,10 @@ def pack(program: Program, submission: str, here: Here = a_file) -> Parcel:
 
 def wrong_words(program: Program) -> list[Problem]:
     """Faults of the words themselves."""
-    faults = [Problem(what=f"--conf {text}: spark.NAME=VALUE is wanted") for text in program.conf if not _is_conf(text)]
+    faults = [Problem(what=f"--conf {text}: expected spark.NAME=VALUE") for text in program.conf if not _is_conf(text)]
     if not re.search(r"\.(py|jar)$", program.program):
         hint = "a Python program's name ends with .py, a Java or Scala one's with .jar"
-        faults.append(Problem(what=f"{program.program} is no program that Spark can run", hint=hint))
+        faults.append(Problem(what=f"{program.program} is not a program that Spark can run", hint=hint))
     faults += [_wheel(text) for text in program.py_files if text.lower().endswith(".whl")]
     if program.program.endswith(".jar") and program.main_class is None:
         faults.append(Problem(what=f"{program.program}: which class?", hint="name its main class with --class"))
