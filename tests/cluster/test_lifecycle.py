@@ -713,6 +713,7 @@ class Ending(Storage):
         time.sleep(3)
         copies = cluster.ok("status", "--json").json["storage"]["metadata_copies"]
         assert [copy["node"] for copy in copies] == ["node2", "node3"] and all(copy["age_s"] < 10 for copy in copies)
+        assert all(copy["catalogue"]["is_kept"] for copy in copies)
         cluster.ok("down")
         replace_metadata(top, self.kind.name, older)
         refused = cluster.run("deploy")
@@ -725,6 +726,7 @@ class Ending(Storage):
         found = cluster.ok("restore", "--cluster", "spark", "--json").json
         print(f"restored in {found['seconds']} s: {found['stages']}")
         assert (found["lost_files"], found["nameless_blocks"], found["kept"]) == (0, 0, None)
+        assert found["state"]["tables"] is not None and found["state"]["notebooks"] > 0
         sums = self.in_master("sh", "-c", f"{self.kind.cat} /tmp/newer.bin | sha256sum")
         assert sums.split()[0] == hashlib.sha256(payload).hexdigest()
         assert cluster.ok("token", "--json").json["token"] == token, "the secrets come from their copy"

@@ -25,7 +25,7 @@ DEFAULTS = """\
 spark.sql.warehouse.dir      file://{warehouse}
 spark.hadoop.fs.defaultFS    file:///
 """
-START_S = 90.0
+START_S = 180.0
 
 
 def make_spark_home(top: Path) -> Path:

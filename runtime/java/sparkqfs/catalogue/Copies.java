@@ -34,7 +34,7 @@ final class Copies implements Runnable {
     static final long NOTE_MS = 5_000;
     /** Between two copies, at least, and so many times what the last one took. */
     static final long PAUSE_MS = 10_000;
-    static final int PAUSE_TIMES = 20;
+    static final int PAUSE_TIMES = 5;
     /** After one that failed. */
     static final long AGAIN_MS = 60_000;
     /** Copies that stay: whoever reads the one before the newest has time to end. */
