@@ -44,6 +44,7 @@ ns = Collection(
     submitting.submit,
     programs.shell,
     connecting.connect,
+    connecting.jdbc,
     connecting.sql,
     programs.apps,
     programs.tables,

@@ -1,4 +1,4 @@
-"""Programs and tools of this computer on the cluster: `connect`, `sql`."""
+"""Programs and tools of this computer on the cluster: `connect`, `jdbc`, `sql`."""
 
 from __future__ import annotations
 
@@ -78,6 +78,25 @@ def connect(
         except KeyboardInterrupt:  # the usual end
             os._exit(int(ExitCode.INTERRUPTED))
         if stop or given.dry_run or exec_ is not None:
+            reporter.result(result)
+        else:  # what the tunnel is has been said
+            reporter.problems(result.problems)
+    end_with(result)
+
+
+@cluster_task("dry_run", help={"port": "port of this computer (default: 10000 where it is free, else any)"})
+def jdbc(given: Flags, port: int = 0) -> None:
+    """A JDBC server for tools of this computer, through a tunnel that lasts until Ctrl-C."""
+    with reporting(given, "jdbc") as reporter:
+        check_port(port)
+        try:
+            with opened(given, reporter.event) as session:
+                from sparkqfs.jobs.programs import jdbc as job
+
+                result = job.jdbc(session, port, reporter.result)
+        except KeyboardInterrupt:  # the usual end
+            os._exit(int(ExitCode.INTERRUPTED))
+        if given.dry_run:
             reporter.result(result)
         else:  # what the tunnel is has been said
             reporter.problems(result.problems)

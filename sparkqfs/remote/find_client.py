@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 NEEDED = ("grpc", "grpc_status", "google/rpc", "pandas", "pyarrow", "zstandard")
-"""Folders of what Connect imports: Spark 4.1, pyspark/sql/connect/utils.py."""
+"""Folders of what Connect imports. Source: Spark 4.1, pyspark.sql.connect.utils."""
 places = [Path(entry or ".") for entry in sys.path]
 package = version = "-"
 for place in places:

@@ -39,6 +39,18 @@ conf = dict(word.split("=", 1) for word in sys.argv if word.startswith("spark.")
 where = conf["spark.connect.grpc.binding.address"], int(conf["spark.connect.grpc.binding.port"])
 listener = socket.create_server(where)
 token = os.environ["SPARK_CONNECT_AUTHENTICATE_TOKEN"]
+def jdbc():
+    while not (run / "jdbc.wanted").exists(): time.sleep(0.02)
+    said = os.environ.get("FAKE_JDBC")
+    if said == "silent": return
+    if not said:
+        other = socket.create_server(("127.0.0.1", 0))
+        said = "port " + str(other.getsockname()[1])
+    (run / ".jdbc").write_text(said + "\\n")
+    (run / ".jdbc").rename(run / "jdbc")
+    while not said.startswith("failed"):
+        threading.Thread(target=serve, args=(other.accept()[0],), daemon=True).start()
+threading.Thread(target=jdbc, daemon=True).start()
 def serve(link):
     with link, link.makefile("rw") as lines:
         for line in lines:

@@ -25,7 +25,7 @@ from sparkqfs.jobs.cluster import deploy, down, images, new, prep, restore, rest
 from sparkqfs.jobs.files import copy
 from sparkqfs.jobs.files import tasks as files
 from sparkqfs.jobs.measuring import bench, verify
-from sparkqfs.jobs.programs import apps, compute, connect, server, shell, sql, submit, tables
+from sparkqfs.jobs.programs import apps, compute, connect, jdbc, server, shell, sql, submit, tables
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import aside, backup, backup_list, backup_store, backup_verify, file_system
 from sparkqfs.jobs.storage.backup_names import Difference
@@ -191,6 +191,12 @@ def _connect_planned(place: Place) -> JobResult:
     manager = place.manager()
     manager.session.dry_run = True
     return connect.connect(manager.session, Wishes(), connect.Local(), lambda _result: None)
+
+
+def _trying(place: Place) -> Session:
+    manager = place.manager()
+    manager.session.dry_run = True
+    return manager.session
 
 
 def _a_server() -> server.Server:
@@ -486,7 +492,7 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "connect": {
         "planned": _connect_planned,
         "opened": lambda _place: connect.opened(_a_server(), 15002),
-        "the server has ended": lambda place: connect.hold(place.manager().session, _a_server()),
+        "the server has ended": lambda place: connect.hold(place.manager().session, _a_server(), 1),
         "a client of another minor": _connect_refused,
         "its program ended with 3": lambda _place: JobResult(
             task="connect", program_code=3, document=connect.document(_a_server(), None)
@@ -520,6 +526,11 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "get": {"copied": _get},
     "init-qfs": {"planned": _init("init-qfs"), "refused": _init_refused("init-qfs")},
     "init-storage": {"planned": _init("init-storage"), "refused": _init_refused("init-storage")},
+    "jdbc": {
+        "planned": lambda place: jdbc.jdbc(_trying(place), 0, lambda _result: None),
+        "opened": lambda _place: jdbc.opened(_a_server(), 10000),
+        "the server has ended": lambda place: connect.hold(place.manager().session, _a_server(), 1, "jdbc"),
+    },
     "kill": {"planned": _kill},
     "local.down": {"removed": _local("local.down", "changed")},
     "local.status": {"running": _local("local.status", "")},

@@ -14,7 +14,7 @@ import pytest
 
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.jobs.cluster import down
-from sparkqfs.jobs.programs import apps, connect, server
+from sparkqfs.jobs.programs import apps, connect, jdbc, server
 from sparkqfs.plan.programs.apps import Application
 from sparkqfs.plan.programs.server import Wishes
 from sparkqfs.plan.steps import JobResult
@@ -76,11 +76,14 @@ class Held:
         self.results: list[JobResult] = []
 
         def run() -> None:
-            self.results.append(connect.connect(world.session, wishes, connect.Local(), self.shown.append))
+            self.results.append(self.work(world, wishes))
 
         self.thread = threading.Thread(target=run, daemon=True)
         self.thread.start()
         connect_server.World.wait(lambda: bool(self.shown) or not self.thread.is_alive())
+
+    def work(self, world: World, wishes: Wishes) -> JobResult:
+        return connect.connect(world.session, wishes, connect.Local(), self.shown.append)
 
     def end(self) -> JobResult:
         self.thread.join(30)
@@ -89,7 +92,7 @@ class Held:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(server, "READY_FILE", str(tmp_path / "container" / "run" / "server.json"))
+    monkeypatch.setattr(server, "RUN_DIRECTORY", str(tmp_path / "container" / "run"))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     monkeypatch.setattr(connect, "LOOK_S", 0.1)
 
@@ -260,3 +263,47 @@ def test_a_program_with_a_space_in_its_name_is_one_program(tmp_path: Path) -> No
     assert connect.program_words(str(tmp_path / "my program.py")) == (str(tmp_path / "my program.py"),)
     words = connect.program_words(f"'{tmp_path / 'my program.py'}' a 'b c'")
     assert words == (str(tmp_path / "my program.py"), "a", "b c")
+
+
+# --- jdbc ---
+
+
+class Jdbc(Held):
+    """`invoke jdbc` in a thread."""
+
+    def work(self, world: World, wishes: Wishes) -> JobResult:
+        return jdbc.jdbc(world.session, 0, self.shown.append)
+
+
+def test_a_jdbc_tool_gets_an_address_and_a_password_and_shares_the_server(world: World) -> None:
+    first = world.held()
+    held = Jdbc(world, Wishes())
+    document = held.shown[0].document
+    assert document["url"] == f"jdbc:hive2://localhost:{document['port']}/default"
+    assert f"password  {document['password']}" in held.shown[0].text
+    with socket.create_connection(("localhost", int(str(document["port"]))), 5) as link:
+        lines = link.makefile("rw")
+        lines.write(f"{document['password']}\n")
+        lines.flush()
+        assert lines.readline() == "welcome\n"
+    assert world.swarm.started == 1
+    assert not any(str(document["password"]) in text for text in world.said)
+    server.stop(world.session)
+    assert "`invoke jdbc` starts another one" in str(held.end().problems[0])
+    first.end()
+
+
+@pytest.mark.parametrize(
+    ("fake", "said"),
+    [
+        ("failed java.lang.NoClassDefFoundError: x", "the JDBC server cannot start: java.lang.NoClassDefFoundError: x"),
+        ("silent", "timed out after 1 s waiting for the JDBC server"),
+    ],
+)
+def test_a_jdbc_server_that_does_not_start_is_said_why(
+    world: World, monkeypatch: pytest.MonkeyPatch, fake: str, said: str
+) -> None:
+    world.swarm.environ["FAKE_JDBC"] = fake
+    monkeypatch.setattr(server, "JDBC_S", 1.0)
+    with pytest.raises(ClusterError, match=said):
+        jdbc.jdbc(world.session, 0, lambda _result: None)

@@ -30,7 +30,7 @@ exec {python} {program} "$@"
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """`with-env sql` in the container is our program under this Python, with the client's stand-in."""
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    monkeypatch.setattr(server, "READY_FILE", str(tmp_path / "container" / "run" / "server.json"))
+    monkeypatch.setattr(server, "RUN_DIRECTORY", str(tmp_path / "container" / "run"))
     with_env = tmp_path / "with-env"
     packages = install(tmp_path / "packages")
     with_env.write_text(PYTHON.format(packages=packages, python=sys.executable, program=PROGRAMS / "sql"))

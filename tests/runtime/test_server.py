@@ -23,6 +23,7 @@ DEFAULTS = """\
 spark.authenticate false
 spark.driver.extraJavaOptions -Done=1
 spark.connect.grpc.interceptor.classes a.First, b.Second
+spark.plugins a.Plugin
 """
 
 
@@ -121,6 +122,7 @@ def test_it_is_bound_to_loopback_with_the_wishes_and_the_settings_of_the_cluster
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(said["connect_port"]),
         "spark.connect.grpc.interceptor.classes": "a.First,b.Second,sparkqfs.connect.SameMinor",
+        "spark.plugins": "a.Plugin,sparkqfs.connect.JdbcOnDemand",
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Done=1",
     }
     assert words[-1] == "spark-internal"

@@ -32,6 +32,8 @@ Source: Spark 4.1, sql/connect/config/Connect.scala, getAuthenticateToken.
 """
 INTERCEPTORS = "spark.connect.grpc.interceptor.classes"
 SAME_MINOR = "sparkqfs.connect.SameMinor"
+PLUGINS = "spark.plugins"
+JDBC = "sparkqfs.connect.JdbcOnDemand"
 READY = "server.json"
 LOOK_S = 0.2
 """Between two tries to connect, until the server takes connections."""
@@ -45,7 +47,8 @@ def connect_server(setup: Setup) -> int:
     settings = settings_of(setup)
     idle_s = float(setup.get("SPARKQFS_IDLE_S", str(IDLE_S)))
     log = setup.run / "spark.log"
-    (setup.run / READY).unlink(missing_ok=True)
+    for name in (READY, "jdbc", "jdbc.wanted"):
+        (setup.run / name).unlink(missing_ok=True)
     prepare_driver(setup, DRIVER_LOG + APP_LOG.format(file=log, executors=setup.run / "executors.log"))
     write_env(setup)
     os.chdir(Path(setup.environ["HOME"]))
@@ -74,8 +77,9 @@ def command(setup: Setup, settings: dict[str, str], port: int) -> tuple[str, ...
         **settings,
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
-        INTERCEPTORS: ",".join([*interceptors(setup), SAME_MINOR]),
-        "spark.driver.extraJavaOptions": f"{QUICK_START} {java_options(setup)}".strip(),
+        INTERCEPTORS: ",".join([*listed(setup, INTERCEPTORS), SAME_MINOR]),
+        PLUGINS: ",".join([*listed(setup, PLUGINS), JDBC]),
+        "spark.driver.extraJavaOptions": f"{QUICK_START} {_default(setup, 'spark.driver.extraJavaOptions')}".strip(),
     }
     words = [str(setup.spark_home / "bin" / "spark-submit"), "--class", CONNECT, "--name", "Spark Connect"]
     words += ["--driver-memory", memory] if memory else []
@@ -89,14 +93,9 @@ def _default(setup: Setup, name: str) -> str:
     return next((words[1].strip() for words in reversed(lines) if len(words) == 2 and words[0] == name), "")
 
 
-def interceptors(setup: Setup) -> list[str]:
-    """Those of `spark.conf`: ours is added and replaces none."""
-    return [name.strip() for name in _default(setup, INTERCEPTORS).split(",") if name.strip()]
-
-
-def java_options(setup: Setup) -> str:
-    """Those of `spark.conf`."""
-    return _default(setup, "spark.driver.extraJavaOptions")
+def listed(setup: Setup, name: str) -> list[str]:
+    """Classes that `spark.conf` names: ours are added and replace none."""
+    return [one.strip() for one in _default(setup, name).split(",") if one.strip()]
 
 
 def free_port() -> int:

@@ -85,24 +85,21 @@ def connect(session: Session, wishes: Wishes, local: Local, show: Show) -> JobRe
         check_client(client, ready.spark)
         if note := python_note(client, ready):
             session.on_event(note)
-    complaints = _Complaints(session)
-    with _tunnel(session, found, local.port, complaints.tell) as tunnel:
+    with tunnel_to(session, found, ready.connect_port, local.port, USUAL_PORT) as tunnel:
         if client is None:
             show(opened(found, tunnel.port))
-            said = f"the {TITLE} ends after {about(ready.idle_s)} without use"
-            session.on_event(f"localhost:{tunnel.port} is open until Ctrl-C; {said}")
-            return hold(session, found)
+            return hold(session, found, tunnel.port)
         more = {"SPARK_REMOTE": f"sc://localhost:{tunnel.port}", "SPARK_CONNECT_AUTHENTICATE_TOKEN": ready.token}
         code = own_python.run([client.path, *local.words], more, stdout=local.stdout)
     return JobResult(task="connect", program_code=code, document=document(found, None))
 
 
-def planned(session: Session) -> JobResult:
+def planned(session: Session, task: str = "connect") -> JobResult:
     """A dry run: whether a server would be started."""
     life = server.look(session)
     changes = ("it runs",) if life.is_there else ("would be started on " + session.config.manager.name,)
     state = "unchanged" if life.is_there else "planned"
-    return JobResult(task="connect", outcomes=(Outcome(subject=TITLE, state=state, changes=changes),))
+    return JobResult(task=task, outcomes=(Outcome(subject=TITLE, state=state, changes=changes),))
 
 
 def end(session: Session) -> JobResult:
@@ -132,13 +129,13 @@ def find_client(named: str | None) -> LocalPython:
     raise ConfigError(Problem(what=what, hint=f"{install_line(SPARK_VERSION)}, or name another Python with `--python`"))
 
 
-def _tunnel(session: Session, found: server.Server, port: int, failed: Callable[[Problem], None]) -> Tunnel:
-    """At Spark's own port where that is free and none was asked for."""
-    way = found.way(session, found.ready.connect_port)
+def tunnel_to(session: Session, found: server.Server, there: int, port: int, usual: int) -> Tunnel:
+    """To a port of the server's container, at `port`; at the usual one where that is free and none was asked for."""
+    way, failed = found.way(session, there), _Complaints(session).tell
     if port:
         return Tunnel(way, port, failed=failed)
     try:
-        return Tunnel(way, USUAL_PORT, failed=failed)
+        return Tunnel(way, usual, failed=failed)
     except ConfigError:
         return Tunnel(way, failed=failed)
 
@@ -183,8 +180,13 @@ class _Complaints:
             self._session.on_event(f"a connection came to nothing: {problem.what}")
 
 
-def hold(session: Session, found: server.Server) -> JobResult:
-    """Until the server has ended; Ctrl-C is the usual end. Raises `UnreachableError` when the manager stays away."""
+def hold(session: Session, found: server.Server, port: int, task: str = "connect") -> JobResult:
+    """Says what is open, and waits until the server has ended; Ctrl-C is the usual end.
+
+    Raises `UnreachableError` when the manager stays away.
+    """
+    said = f"the {TITLE} ends after {about(found.ready.idle_s)} without use"
+    session.on_event(f"localhost:{port} is open until Ctrl-C; {said}")
     silent_since: float | None = None
     while True:
         try:
@@ -199,19 +201,19 @@ def hold(session: Session, found: server.Server) -> JobResult:
                 raise UnreachableError(*error.problems) from error
         else:
             if life.container_id != found.container_id or not life.is_there:
-                return _ended(session, found, life)
+                return _ended(session, found, life, task)
         time.sleep(LOOK_S)
 
 
-def _ended(session: Session, found: server.Server, life: Life) -> JobResult:
+def _ended(session: Session, found: server.Server, life: Life, task: str) -> JobResult:
     """What is said of a server that has ended while we held the tunnel."""
     if life.container_id == found.container_id and life.is_idle_end:
         session.on_event(f"the {TITLE} has ended: nobody used it for {about(found.ready.idle_s)}")
-        return JobResult(task="connect", code=ExitCode.OK)
+        return JobResult(task=task, code=ExitCode.OK)
     if not life.state or life.container_id != found.container_id:
         why = "it was ended from outside: `invoke connect --stop`, `invoke kill`, or `invoke down`"
     else:
         why = life.error or f"its task is {life.state}"
-    hint = "`invoke connect` starts another one; what sessions held in memory is gone"
+    hint = f"`invoke {task}` starts another one; what sessions held in memory is gone"
     problem = Problem(node=session.config.manager.name, what=f"the {TITLE} has ended: {why}", hint=hint)
-    return JobResult(task="connect", problems=(problem,))
+    return JobResult(task=task, problems=(problem,))

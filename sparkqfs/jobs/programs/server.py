@@ -25,6 +25,7 @@ from sparkqfs.plan.programs.server import (
     Wishes,
     deployed_as,
     life_of,
+    parse_jdbc,
     parse_ready,
     server_labels,
     server_task,
@@ -34,8 +35,12 @@ from sparkqfs.plan.stack import CLUSTER_LABEL
 from sparkqfs.remote import script
 
 AWAIT_SCRIPT = script("await_server")
-READY_FILE = "/run/sparkqfs/server.json"
-"""In its container; runtime/sparkqfs_runtime/supervise/server.py writes it."""
+JDBC_SCRIPT = script("start_jdbc")
+RUN_DIRECTORY = "/run/sparkqfs"
+"""In its container; runtime/sparkqfs_runtime/supervise/server.py writes READY_FILE there."""
+READY_FILE = "server.json"
+JDBC_S = 120.0
+"""Until its JDBC server takes connections."""
 CONTAINER_S = 60.0
 """Until Swarm has its container."""
 READY_S = 180.0
@@ -134,7 +139,18 @@ def _container(session: Session) -> Life:
 
 def _ask(session: Session, life: Life, seconds: int) -> Output:
     """What the server in this container says of itself, waited for so long; exit code 124 for nothing."""
-    argv = ["docker", "exec", "-i", life.container_id, "sh", "-c", AWAIT_SCRIPT, "sh", str(seconds), READY_FILE]
+    argv = [
+        "docker",
+        "exec",
+        "-i",
+        life.container_id,
+        "sh",
+        "-c",
+        AWAIT_SCRIPT,
+        "sh",
+        str(seconds),
+        f"{RUN_DIRECTORY}/{READY_FILE}",
+    ]
     return session.clients.manager.run(argv, timeout_s=seconds + 30, check=False, attend=True)
 
 
@@ -180,6 +196,25 @@ def _say_who_has_the_cores(session: Session, ready: Ready) -> None:
     text = waiting_for(ready.app_id, spark.active) if ready.app_id and isinstance(spark, SparkFact) else None
     if text is not None:
         session.on_event(text)
+
+
+def jdbc_port(session: Session, found: Server) -> int:
+    """Of its JDBC server, on its container's loopback; starts that when nobody has done so yet."""
+    words = ["sh", "-c", JDBC_SCRIPT, "sh", str(int(JDBC_S)), RUN_DIRECTORY]
+    argv = ["docker", "exec", "-i", found.container_id, *words]
+    output = session.clients.manager.run(argv, timeout_s=JDBC_S + 30, check=False, attend=True)
+    life = look(session)
+    if output.exit_code == 124:
+        what = f"timed out after {JDBC_S:.0f} s waiting for the JDBC server\n{_last_words(session, life)}".rstrip()
+        hint = "a server of an earlier version has none: `invoke connect --stop`, then again"
+        raise DeadlineError(Problem(what=what, hint=hint, code=ExitCode.TIMEOUT))
+    if output.exit_code:
+        raise _failure(session, life)
+    try:
+        return parse_jdbc(output.stdout)
+    except ValueError as error:
+        hint = "`invoke connect --stop`, then again"
+        raise ClusterError(Problem(node=session.config.manager.name, what=str(error), hint=hint)) from error
 
 
 # --- its end ---

@@ -118,6 +118,28 @@ def parse_ready(text: str) -> Ready:
     return ready
 
 
+def parse_jdbc(text: str) -> int:
+    """Port of its JDBC server, from the file that runtime/java/sparkqfs/connect/JdbcOnDemand.java writes.
+
+    Raises `ValueError` with the reason when there is none.
+    """
+    found = re.fullmatch(r"port (\d{1,5})", text.strip())
+    if found is None:
+        raise ValueError(f"the JDBC server cannot start: {text.strip().removeprefix('failed ') or 'no reason given'}")
+    return int(found[1])
+
+
+def jdbc_url(port: int) -> str:
+    """What a JDBC client is told; its password is the token."""
+    return f"jdbc:hive2://localhost:{port}/default"
+
+
+JDBC_PORT = 10000
+"""Of this computer: the usual one of such servers."""
+JDBC_USER = "spark"
+"""Any would do."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
     """What Swarm says of the server's task."""
