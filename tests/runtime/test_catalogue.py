@@ -23,8 +23,8 @@ from sparkqfs_runtime.metadata.states import StateError
 from sparkqfs_runtime.metadata.store import Store
 from sparkqfs_runtime.names.opening import open_catalogue
 from tests.builders.backups import FSID, IMAGE, LOG, PIECES
+from tests.doubles.real_metastore import RealMetastore, make_spark_home
 from tests.paths import PROGRAMS
-from tests.runtime.real_metastore import RealMetastore, make_spark_home
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.sender import Sender, open_link
 from sparkqfs_runtime.metadata.thinning import Keep
 from sparkqfs_runtime.metadata.wire import Refused
-from tests.runtime.test_metadata_copies import HEAD, KEY, Keeping, Metadata, block, keeping, settle
+from tests.runtime.keepers import HEAD, KEY, Keeping, Metadata, block, keeping, settle
 
 __all__ = ["keeping"]
 

@@ -35,10 +35,10 @@ from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.store import Store
 from tests.builders.backups import archive_of, reseal
 from tests.builders.clusters import a_cluster, a_node_config
+from tests.doubles.real_metastore import make_spark_home
 from tests.doubles.servers import closed_port, engine_machine, serve
 from tests.doubles.stack_pages import SERVICES, engine_of
 from tests.paths import PROGRAMS
-from tests.runtime.real_metastore import make_spark_home
 from tests.storage.qfs_cluster import QfsCluster
 from tests.storage.qfs_reader import unpack_qfs
 
