@@ -187,7 +187,7 @@ def named(flag: str, erase: str | None) -> Callable[[ClusterConfig], ClusterConf
 
     def check(config: ClusterConfig) -> ClusterConfig:
         if erase is not None and erase != config.name:
-            what = f"{flag} {erase}: this cluster is called {config.name}; nothing was erased"
+            what = f"--{flag} {erase}: this cluster is called {config.name}; nothing was erased"
             raise ConfigError(Problem(what=what))
         return config
 

@@ -46,7 +46,7 @@ def init_qfs(given: Flags, erase: str | None = None, no_backup: bool = False) ->
 
         return storage.init(session, erase_name=erase, no_backup=no_backup, task="init-qfs")
 
-    run_guarded("init-qfs", job, given, lock=True, erases=erase is not None, adapt=named("--erase", erase))
+    run_guarded("init-qfs", job, given, lock=True, erases=erase is not None, adapt=named("erase", erase))
 
 
 @cluster_task("dry_run", "yes", help={"erase": ERASE, "no_backup": NO_BACKUP})
@@ -58,7 +58,7 @@ def init_storage(given: Flags, erase: str | None = None, no_backup: bool = False
 
         return storage.init(session, erase_name=erase, no_backup=no_backup)
 
-    run_guarded("init-storage", job, given, lock=True, erases=erase is not None, adapt=named("--erase", erase))
+    run_guarded("init-storage", job, given, lock=True, erases=erase is not None, adapt=named("erase", erase))
 
 
 @cluster_task("dry_run", "yes", help={"erase": "the cluster's name", "no_backup": NO_BACKUP})
@@ -70,7 +70,7 @@ def purge(given: Flags, erase: str | None = None, no_backup: bool = False) -> No
 
         return storage.purge(session, erase_name=erase, no_backup=no_backup)
 
-    run_guarded("purge", job, given, lock=erase is not None, erases=True, adapt=named("--erase", erase))
+    run_guarded("purge", job, given, lock=erase is not None, erases=True, adapt=named("erase", erase))
 
 
 @cluster_task(

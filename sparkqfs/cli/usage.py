@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from invoke.exceptions import ParseError
@@ -46,13 +47,12 @@ def print_task_help(program: Program, name: str) -> None:
     """Usage with what must be given, an example, the page, and all options with their defaults."""
     context = program.parser.contexts[name]
     words = " ".join(_placeholder(argument.name) for argument in context.positional_args)
-    print(f"Usage: {program.binary} {name} [--options] {words + ' ' if words else ''}[other tasks here ...]\n")
-    for line in (inspect.getdoc(program.collection[name]) or "").splitlines():
-        print(f"  {line}".rstrip())
+    lines = [f"Usage: {program.binary} {name} [--options] {words + ' ' if words else ''}[other tasks here ...]", ""]
+    lines += [f"  {line}".rstrip() for line in (inspect.getdoc(program.collection[name]) or "").splitlines()]
     if name in EXAMPLES:
         example, page = EXAMPLES[name]
-        print(f"\nExample:\n  {program.binary} {example}\n\nPage:\n  docs/{page}.md")
-    print("\nOptions:")
+        lines += ["", "Example:", f"  {program.binary} {example}", "", "Page:", f"  docs/{page}.md"]
+    sys.stdout.write("\n".join([*lines, "", "Options:", ""]))
     program.print_columns(context.help_tuples())
 
 

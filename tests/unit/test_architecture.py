@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"durable", "errors", "facts", "plan", "report", "streams", "tree"},
     "local": {"archives", "config", "durable", "errors", "local", "topology", "tree"},
     "cli": {"cli", "clients", "config", "errors", "jobs", "local", "plan", "report", "streams"},
-    "program": {"errors", "streams", "tree"},
+    "program": {"cli", "errors", "streams", "tree"},
 }
 ONLY_IN = {
     "fabric": ("clients/",),
@@ -311,6 +311,7 @@ MAY_NAME_BACKENDS = {
     "facts/nodes.py": "parsers of each storage's answer",
     "facts/pages.py": "parsers of each storage's answer",
     "cli/storage.py": "the task init-qfs",
+    "cli/guide.py": "the task init-qfs",
     "cli/local.py": "the help of --storage",
     "clients/context.py": "what goes into the images",
     "clients/download.py": "where that comes from",

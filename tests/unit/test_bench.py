@@ -275,7 +275,7 @@ def test_a_damaged_result_file_says_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_no_file_at_all_is_bad_input(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no result file"):
+    with pytest.raises(ConfigError, match="not a result file"):
         jobs.report((), None)
     with pytest.raises(ConfigError, match="cannot be read"):
         jobs.report((tmp_path / "none.json",), None)
