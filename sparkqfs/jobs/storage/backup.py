@@ -86,17 +86,17 @@ def make(session: Session, place: Path, timeout_s: float) -> tuple[Path, Manifes
 
 
 def tables_in(path: Path, manifest: Manifest) -> TablesPart | None:
-    """The catalogue of tables in a backup; `None` without one. Raises OSError."""
+    """The catalogue of tables in a backup; `None` without one, and where it cannot be read."""
     if manifest.metadata is None:
         return None
     try:
         return tables_of(read_index(path / METADATA))
-    except ValueError:
+    except (ValueError, OSError):
         return None
 
 
 def described(session: Session, path: Path, manifest: Manifest) -> tuple[str, ...]:
-    """What is in a backup, for people. Raises OSError."""
+    """What is in a backup, for people."""
     words = session.backend.words
     if manifest.metadata is None:
         lines = [f"{words.storage} keeps its metadata itself: this has the cluster's secrets only"]
