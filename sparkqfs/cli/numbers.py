@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from invoke import Argument
+from invoke import Argument, Exit
 from invoke.exceptions import ParseError
+
+from sparkqfs.errors import ExitCode
 
 MAY_BE_NOTHING = ("load", "seed", "tail", "last")
 """Flags that may be 0."""
@@ -17,9 +19,13 @@ class Number(Argument):  # type: ignore[misc]
     """A flag with a number. `1e7` and `10_000_000` are whole numbers too."""
 
     def set_value(self, value: Any, cast: bool = True) -> None:
-        """Raises `ParseError` for what cannot be."""
+        """Ends the program with exit code 2, under `invoke` too, for what cannot be."""
         self.raw_value = value
-        self._value = read(f"--{self.name.replace('_', '-')}", str(value), self.kind, 0 if self.may_be_nothing else 1)
+        least = 0 if self.may_be_nothing else 1
+        try:
+            self._value = read(f"--{self.name.replace('_', '-')}", str(value), self.kind, least)
+        except ParseError as error:
+            raise Exit(str(error), code=int(ExitCode.USAGE)) from None
 
     @property
     def may_be_nothing(self) -> bool:

@@ -67,10 +67,10 @@ def explained(error: Exception, words: list[str], tasks: Collection | None, prog
     if found := _UNKNOWN.fullmatch(text):
         return _unknown(found["word"], words, context, tasks, program)
     if found := _MISSING.fullmatch(text):
-        missing = [_placeholder(name) for name in re.findall(r"'(\w+)'", found["names"])]
+        missing = [name.replace("_", "-") for name in re.findall(r"'(\w+)'", found["names"])]
         task = found["task"]
         example = f", as in: {program} {EXAMPLES[task][0]}" if task in EXAMPLES else f": {program} {task} --help"
-        return f"{task} needs {' and '.join(missing)}{example}"
+        return f"{task} needs its {' and '.join(missing)}{example}"
     if found := _NO_VALUE.fullmatch(text):
         return f"--{found['flag']} needs a value"
     return text

@@ -262,7 +262,7 @@ def test_a_file_is_named_after_what_was_measured() -> None:
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema": 2, "samples": []}', "not json"])
 def test_another_file_is_no_result_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)
-    with pytest.raises(ConfigError, match="no result file"):
+    with pytest.raises(ConfigError, match="not a result file"):
         jobs.report((tmp_path / "x.json",), None)
 
 
@@ -275,7 +275,7 @@ def test_a_damaged_result_file_says_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_no_file_at_all_is_bad_input(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="not a result file"):
+    with pytest.raises(ConfigError, match="no result file"):
         jobs.report((), None)
     with pytest.raises(ConfigError, match="cannot be read"):
         jobs.report((tmp_path / "none.json",), None)
