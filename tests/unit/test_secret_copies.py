@@ -175,7 +175,7 @@ def test_what_is_not_a_file_is_not_replaced(kind: str) -> None:
     ("changes", "told"),
     [
         ({"kind": "link"}, "symbolic link"),
-        ({"kind": "file"}, "a file, a directory"),
+        ({"kind": "file"}, "a file, expected a directory"),
         ({"uid": 1000, "empty": False}, "belongs to user number 1000"),
         ({"uid": 0, "mode": 0o755, "empty": False}, "belongs to root"),
     ],
