@@ -1,4 +1,4 @@
-"""Eight of TPC-H's questions to the cluster, to Spark's local[2] and to DuckDB: the figures of docs/measured/sql.md.
+"""Eight of TPC-H's questions to the cluster, to Spark's own local[2] and to DuckDB, and their seconds side by side.
 
     .venv/bin/python bench/sql.py --scale 1 --out sql.json
     .venv/bin/python bench/sql.py --engines local,duckdb
