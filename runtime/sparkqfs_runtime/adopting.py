@@ -85,6 +85,9 @@ def files_below(spark: Any, uri: str) -> Iterator[str]:
     path = jvm.org.apache.hadoop.fs.Path(uri)
     system = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
     top = str(system.makeQualified(path).toUri().getPath()).rstrip("/")
+    for name in (LOG_OF_DELTA, UNFINISHED):  # whatever else is there, and however much
+        if system.exists(jvm.org.apache.hadoop.fs.Path(path, name)):
+            yield f"/{name}/"
     found, count = system.listFiles(path, True), 0
     while found.hasNext() and count < MOST_FILES:
         count += 1

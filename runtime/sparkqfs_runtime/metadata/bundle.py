@@ -218,9 +218,9 @@ def lay_out(
         raise StateError(f"the state is of the file system {kind.identity(arriving / 'made') or 'none'}")
     durable.sync_directory(arriving / "made")
     index["tables"] = _lay_out_catalogue(catalogue_in(pieces), names, aside)
+    _swap(arriving / "made", top, aside)
     copy = _piece_of(pieces, notebooks.KIND)
     index["notebooks"] = notebooks.unpack(copy, books) if copy is not None and books is not None else None
-    _swap(arriving / "made", top, aside)
     shutil.rmtree(arriving)
     durable.sync_directory(top)
     return index

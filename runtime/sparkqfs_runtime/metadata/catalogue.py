@@ -87,16 +87,21 @@ def looked(copies: Path) -> Looked | None:
         return None
 
 
-def newest(copies: Path, kind: str = PLACE) -> Path | None:
-    """The newest copy; each has its name when it is whole."""
+def newest_first(copies: Path, kind: str = PLACE) -> list[Path]:
+    """The copies; each has its name when it is whole, with a larger number than those before it. Raises OSError."""
     try:
         with os.scandir(copies) as entries:
             found = [
                 Path(one.path) for one in entries if is_copy(one.name, kind) and one.is_file(follow_symlinks=False)
             ]
     except FileNotFoundError:
-        return None
-    return max(found, key=lambda path: path.name, default=None)
+        return []
+    return sorted(found, key=lambda path: path.name, reverse=True)
+
+
+def newest(copies: Path, kind: str = PLACE) -> Path | None:
+    """The newest copy. Raises OSError."""
+    return next(iter(newest_first(copies, kind)), None)
 
 
 def fresh(copies: Path, seconds: float, clock: Callable[[], float] = time.time) -> Path:

@@ -36,13 +36,13 @@ def files_in(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
     found = []
     for top, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
+        for name in sorted(name for name in names if not name.startswith(".")):
             path = Path(top) / name
             try:
                 seen = path.lstat()
             except OSError:
                 continue
-            if not name.startswith(".") and stat.S_ISREG(seen.st_mode) and seen.st_size <= MOST_FILE:
+            if _is_text(str(path)) and stat.S_ISREG(seen.st_mode) and seen.st_size <= MOST_FILE:
                 found.append((path.relative_to(folder).as_posix(), seen))
     left = MOST_ALL
     for name, seen in sorted(found, key=lambda one: (not one[0].endswith(".ipynb"), one[0]))[:MOST_FILES]:
@@ -50,6 +50,15 @@ def files_in(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
         if left < 0:
             return
         yield name, seen
+
+
+def _is_text(name: str) -> bool:
+    """A name of other bytes is none that an archive can have."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def pack(folder: Path, names: list[str], target: Path) -> None:
@@ -66,9 +75,10 @@ def pack(folder: Path, names: list[str], target: Path) -> None:
 
 
 def unpack(copy: Path, folder: Path) -> int:
-    """Puts those files of a copy into the directory that are missing there; how many. Raises OSError.
+    """Puts those files of a copy into the directory that are missing there; how many.
 
-    A copy that is damaged gives what can be read of it: the names of files must not wait for their notebooks.
+    What cannot be read of a copy, or has no place, is told and left out: the names of files must not wait for
+    notebooks.
     """
     count = 0
     try:
@@ -80,10 +90,14 @@ def unpack(copy: Path, folder: Path) -> int:
                 place = folder.joinpath(*path.parts[1:])
                 if os.path.lexists(place) or member.file_size > MOST_FILE:
                     continue
-                durable.make_directories(place.parent, 0o750)
-                durable.replace_file(place, archive.read(member), MODE)
-                count += 1
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+                try:
+                    durable.make_directories(place.parent, 0o750)
+                    durable.replace_file(place, archive.read(member), MODE)
+                except OSError as error:
+                    print(f"notebooks: {member.filename} is not put back: {error}", file=sys.stderr)
+                else:
+                    count += 1
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
         print(f"notebooks: {copy.name} is damaged: {error}", file=sys.stderr)
     return count
 
@@ -106,8 +120,8 @@ class Packer:
             try:
                 self.look()
                 error = ""
-            except OSError as failure:
-                error = str(failure)
+            except Exception as failure:  # noqa: BLE001 (this thread is for as long as the process lives)
+                error = f"{type(failure).__name__}: {failure}"
             if error and error != said:
                 print(f"copy of the notebooks: {error}", file=sys.stderr, flush=True)
             said = error
@@ -119,7 +133,11 @@ class Packer:
         if found == self.packed:
             return
         self.copies.mkdir(mode=0o700, exist_ok=True)
-        pack(self.folder, [name for name, _, _ in found], self.copies / f"{KIND}.{time.time() * 1000:013.0f}.zip")
+        there = sorted(self.copies.glob(f"{KIND}.*.zip"))
+        number = int(time.time() * 1000)
+        if there:  # a clock may be set back, and the newest copy is that of the largest number
+            number = max(number, int(there[-1].name.split(".")[1]) + 1)
+        pack(self.folder, [name for name, _, _ in found], self.copies / f"{KIND}.{number:013d}.zip")
         self.packed = found
-        for old in sorted(self.copies.glob(f"{KIND}.*.zip"))[:-2]:
-            old.unlink()
+        for old in there[:-1]:
+            old.unlink(missing_ok=True)

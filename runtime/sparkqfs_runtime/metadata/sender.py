@@ -28,8 +28,14 @@ EVERY_S = 1.0
 AGAIN_S = 5.0
 """Between attempts."""
 CONNECT_S = 5.0
+REFUSED_S = 300.0
+"""Until a copy of the catalogue or the notebooks is tried again that was not taken, or could not be read."""
 ANSWER_S = 60.0
 """A keeper's disk may be slow; a whole image is checked within that."""
+
+
+class Unread(Exception):
+    """A file of this machine that cannot be read; its connection is well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,8 @@ class Sender:
         self.kind, self.top, self.keeper, self.key, self.clock = kind, top, keeper, key, clock
         self.copies = names / catalogue.COPIES if names is not None else None
         self.catalogue = CatalogueState()
+        self.again: dict[str, float] = {}
+        """When what was not taken is tried again."""
         self.others: list[Sender] = [self]
         self.state = State()
         self.started, self.started_at = clock(), time.time()
@@ -210,15 +218,24 @@ class Sender:
                 link.ask({"do": "note", "name": name}, body)
                 has.notes[name] = digest
         self.hear(link.ask({"do": "sync"} if changed else {"do": "nothing"}))
-        try:
-            self.send_catalogue(link, has)
-            self.send_notebooks(link, has)
-        except Refused as error:  # the keeper's no to these must not hold up the metadata
-            self.catalogue.error = f"it is not taken: {error}"
+        for what, send in (("catalogue", self.send_catalogue), ("notebooks", self.send_notebooks)):
+            if self.clock() < self.again.get(what, 0.0):
+                continue
+            try:
+                send(link, has)
+            except (Refused, Unread) as error:  # the keeper's no, or ours, must not hold up the metadata
+                self.again[what] = self.clock() + REFUSED_S
+                if what == "catalogue":
+                    self.catalogue.error = f"it is not copied: {error}"
+                else:
+                    print(f"copy of the notebooks: {error}", file=sys.stderr, flush=True)
 
     def send_notebooks(self, link: Link, has: Round) -> None:
         """The newest copy of the notebooks, where there is one. A broken connection raises OSError."""
-        copy = catalogue.newest(notebooks.COPIES, notebooks.KIND)
+        try:
+            copy = catalogue.newest(notebooks.COPIES, notebooks.KIND)
+        except OSError as error:
+            raise Unread(str(error)) from error
         if copy is None or has.catalogues is None or copy.name in has.catalogues:
             return
         if self.send_image(link, has, Piece(copy.name, copy, 0)):
@@ -240,6 +257,12 @@ class Sender:
         if path is None:
             return
         if said.copy not in has.catalogues:
+            try:
+                path.open("rb").close()
+            except FileNotFoundError:
+                return  # a newer one is there
+            except OSError as error:
+                raise Unread(str(error)) from error
             if not self.send_image(link, has, Piece(said.copy, path, 0)):
                 return  # a newer one is there
             has.catalogues.add(said.copy)

@@ -6,12 +6,15 @@ the last of them counts. Standard library only.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
 import re
+import shutil
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -184,8 +187,8 @@ def _made_of(
 def _copy_at(kept: Kept, kind: str, limit: float | None) -> tuple[list[Part], list[str]]:
     """The newest copy of that kind that is whole and came not later, and the keys of damaged ones passed over."""
     damaged: list[str] = []
-    for copy in reversed([one for one in kept.catalogues if catalogue.is_copy(one.key, kind)]):
-        found = copy.path.stat()
+    copies = [(one.path.stat(), one) for one in kept.catalogues if catalogue.is_copy(one.key, kind)]
+    for found, copy in sorted(copies, key=lambda item: (item[0].st_mtime, item[1].order), reverse=True):
         if limit is not None and found.st_mtime > limit:
             continue
         if sha256_of(copy.path) == kept.sums[copy.key]:
@@ -296,24 +299,32 @@ def state_of_master(kind: Kind, top: Path, log_key: str | None = None) -> State:
         sync_file(log.path)
         parts.append(Part(log, size))
         operation = operation if found is None else found
-    parts += [*_catalogue_of_master(), *_part_of(catalogue.newest(notebooks.COPIES, notebooks.KIND))]
+    parts += [*_catalogue_of_master(), *_part_of(notebooks.COPIES, notebooks.KIND)]
     return State(kind, kind.identity(top), time.time(), tuple(parts), kind.notes(top), operation)
 
 
 def _catalogue_of_master() -> list[Part]:
-    """The newest copy that the metastore has made, where this container sees them."""
+    """The newest copy that the metastore has made and that is whole, where this container sees them."""
     folder = os.environ.get(catalogue.FOLDER)
-    copy = catalogue.newest(Path(folder) / catalogue.COPIES) if folder else None
-    if copy is None:
-        return []
+    return _part_of(Path(folder) / catalogue.COPIES, catalogue.PLACE, catalogue.contents) if folder else []
+
+
+def _part_of(folder: Path, kind: str, check: Callable[[Path], object] = lambda _path: None) -> list[Part]:
+    """The first that can be read, as a file of our own: whoever makes copies removes the older ones meanwhile.
+
+    None is no reason to go without the metadata; that there is none is told.
+    """
     try:
-        catalogue.contents(copy)
-    except catalogue.CatalogueError:  # no reason to go without the metadata; that there is none is told
+        copies = catalogue.newest_first(folder, kind)
+    except OSError:
         return []
-    return _part_of(copy)
-
-
-def _part_of(copy: Path | None) -> list[Part]:
-    if copy is None:
-        return []
-    return [Part(Piece(copy.name, copy, int(copy.name.split(".")[1])), copy.stat().st_size)]
+    for copy in copies:
+        own = Path(tempfile.mkdtemp(prefix="sparkqfs-state-")) / copy.name
+        atexit.register(shutil.rmtree, own.parent, ignore_errors=True)
+        try:
+            shutil.copyfile(copy, own)
+            check(own)
+        except (OSError, catalogue.CatalogueError):
+            continue
+        return [Part(Piece(copy.name, own, int(copy.name.split(".")[1])), own.stat().st_size)]
+    return []

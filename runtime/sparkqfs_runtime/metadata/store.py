@@ -78,7 +78,8 @@ class History:
     @property
     def catalogues(self) -> list[tuple[str, Held]]:
         """Copies of the catalogue of tables, and of the notebooks, the oldest first."""
-        return sorted((key, one) for key, one in self.held.items() if catalogue.is_copy(key))
+        found = [(key, one) for key, one in self.held.items() if catalogue.is_copy(key)]
+        return sorted(found, key=lambda item: (item[1].at, item[0]))  # by arrival: clocks of managers differ
 
     @property
     def logs(self) -> list[tuple[str, Held]]:
@@ -213,8 +214,12 @@ class Store:
         size = path.stat().st_size if offset and path.exists() else 0
         if offset != size:
             raise StoreError(f"{key} has {size} bytes here, not {offset}")
-        with path.open("ab" if offset else "wb") as file:
-            file.write(body)
+        try:
+            with path.open("ab" if offset else "wb") as file:
+                file.write(body)
+        except OSError:
+            path.unlink(missing_ok=True)  # its room is for logs
+            raise
 
     def _append_log(self, history: History, key: str, offset: int, body: bytes) -> None:
         path, held = history.path / key, history.held.get(key)
@@ -261,10 +266,15 @@ class Store:
         found = [(key, one) for key, one in history.catalogues if catalogue.is_copy(key, kind)]
         is_small = kind == catalogue.PLACE
         stay = catalogue.kept([one.at for _, one in found], self.clock(), self.keep, hourly=is_small)
-        for number, (key, _) in enumerate(found):
-            if number not in stay:
-                (history.path / key).unlink(missing_ok=True)
-                del history.held[key]
+        gone = [key for number, (key, _) in enumerate(found[:-1]) if number not in stay]
+        for key in gone:
+            (history.path / key).unlink(missing_ok=True)
+            del history.held[key]
+        if gone:
+            left = {key: digest for key, digest in read_sums(history.path).items() if key in history.held}
+            text = "".join(f"{digest}  {key}\n" for key, digest in left.items())
+            durable.replace_file(history.path / SUMS, text.encode(), 0o640)
+            durable.sync_directory(history.path)
 
     def note(self, name: str, body: bytes) -> None:
         """A small file, as it is now."""

@@ -52,7 +52,7 @@ def run(session: Session, *, to: str | None, timeout_s: float = TIMEOUT_S) -> Jo
 
 def _is_fault(text: str) -> bool:
     """A storage that does not run has no names to list: that is told, and is not a fault of the backup."""
-    return not text.endswith("does not run")
+    return not (text.startswith("no list of names: ") and text.endswith("does not run"))
 
 
 def make(session: Session, place: Path, timeout_s: float) -> tuple[Path, Manifest]:
@@ -109,8 +109,7 @@ def described(session: Session, path: Path, manifest: Manifest) -> tuple[str, ..
         exact = "" if manifest.names.exact else "; something was written while they were listed"
         lines.append(f"names: {manifest.names.files} files, {manifest.names.directories} directories{exact}")
     if (tables := tables_in(path, manifest)) is not None:
-        before = manifest.time - tables.at
-        lines.append(f"names of {tables.tables} tables{f', {about(before)} old' if before >= 1 else ''}")
+        lines.append(f"names of {tables.tables} tables")
     if manifest.recovery_node is not None:
         lines.append(f"secrets from {manifest.recovery_node}")
     return (*lines, *manifest.lacks, f"{manifest.bytes:,} bytes")

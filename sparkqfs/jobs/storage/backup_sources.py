@@ -91,7 +91,8 @@ def _of_master(session: Session, master: Master, task: TaskFact, folder: Path, t
     except ClusterError as error:
         (folder / NAMES).unlink(missing_ok=True)
         lacks.append(f"no list of names: {error.problems[0].what}")
-    _make_fresh_catalogue(session)
+    if (why := _make_fresh_catalogue(session)) is not None:
+        lacks.append(f"the catalogue of tables as it is now: {why}; an earlier copy of it is taken, if there is one")
     words = ["take-master", session.backend.kind, _top(session), *([names.before.log] if names is not None else [])]
     run = streams.in_task(
         task, streams.STATE, words, what=f"the state of the {session.backend.words.master}", seconds=timeout_s
@@ -100,20 +101,17 @@ def _of_master(session: Session, master: Master, task: TaskFact, folder: Path, t
     return _with_tables(session, Taken(metadata=metadata, names=names, lacks=lacks), folder)
 
 
-def _make_fresh_catalogue(session: Session) -> None:
-    """The metastore makes a copy of the catalogue as it is now; where it cannot, the last one is taken."""
+def _make_fresh_catalogue(session: Session) -> str | None:
+    """The metastore makes a copy of the catalogue as it is now; why it does not, and the last one is taken."""
     if not session.config.has_metastore:
-        return
+        return None
     task = next((one for one in running_tasks(session) if one.service == topology.METASTORE), None)
     if task is None:
-        session.on_event("the metastore does not run: the last copy of the catalogue of tables is taken")
-        return
+        return "the metastore does not run"
     words = ["fresh-catalogue", f"{FRESH_S:.0f}"]
     run = streams.in_task(task, streams.STATE, words, what="the catalogue of tables", seconds=2 * FRESH_S)
     output = session.clients.node(run.node).run(run.argv, timeout_s=run.seconds + ENDING_S, check=False, attend=True)
-    if output.exit_code != 0:
-        why = output.last_lines(1) or f"exit {output.exit_code}"
-        session.on_event(f"[{run.node}] the last copy of the catalogue of tables is taken: {why}")
+    return None if output.exit_code == 0 else output.last_lines(1) or f"exit {output.exit_code}"
 
 
 def _top(session: Session) -> str:

@@ -34,6 +34,7 @@ final class Copies implements Runnable {
     static final long NOTE_MS = 5_000;
     /** Between two copies, at least, and so many times what the last one took. */
     static final long PAUSE_MS = 10_000;
+    static final long PAUSE_MOST_MS = 120_000;
     static final int PAUSE_TIMES = 5;
     /** After one that failed. */
     static final long AGAIN_MS = 60_000;
@@ -97,7 +98,7 @@ final class Copies implements Runnable {
             copy(begun);
             copied = stamp;
             long took = now() - begun;
-            next = now() + Math.max(PAUSE_MS, PAUSE_TIMES * took);
+            next = now() + Math.max(PAUSE_MS, Math.min(PAUSE_MOST_MS, PAUSE_TIMES * took));
         } else if (!stamp.equals(copied) || (!isWanted && begun < noted + NOTE_MS)) {
             return;
         }
@@ -136,18 +137,30 @@ final class Copies implements Runnable {
         String contents = opened(made);
         Path part = making.resolve("part");
         pack(made, contents, begun, part);
-        newest = String.format("catalogue.%013d.zip", begun);
+        List<Path> before = all();
+        long number = begun;  // a clock may be set back, and the newest copy is that of the largest number
+        if (!before.isEmpty()) {
+            String last = before.get(before.size() - 1).getFileName().toString();
+            number = Math.max(number, Long.parseLong(last.split("\\.")[1]) + 1);
+        }
+        newest = String.format("catalogue.%013d.zip", number);
         Files.move(part, folder.resolve(newest), StandardCopyOption.ATOMIC_MOVE);
         sync(folder);
         remove(making);
+        List<Path> all = all();
+        for (Path old : all.subList(0, Math.max(0, all.size() - STAY))) {
+            Files.delete(old);
+        }
+    }
+
+    /** The copies, the oldest first. */
+    private List<Path> all() throws IOException {
         List<Path> all = new ArrayList<>();
         try (Stream<Path> files = Files.list(folder)) {
             files.filter(one -> one.getFileName().toString().matches("catalogue\\.\\d{13}\\.zip")).forEach(all::add);
         }
         Collections.sort(all);
-        for (Path old : all.subList(0, Math.max(0, all.size() - STAY))) {
-            Files.delete(old);
-        }
+        return all;
     }
 
     /** What is in a copy. Whatever is wrong with it is found now and not when it is needed. */

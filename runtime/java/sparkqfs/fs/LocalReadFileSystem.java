@@ -209,7 +209,7 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
         try {
             stream = making.make();
         } catch (IOException failure) {
-            if (overwrite || !exists(file)) {
+            if (overwrite || !isThere(file, failure)) {
                 throw failure;
             }
             IOException isThere = new FileAlreadyExistsException(file + " is there");
@@ -217,6 +217,15 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
             throw isThere;
         }
         return chunks == null ? stream : new FinishedOutputStream(stream, size -> waitForChunks(file, size));
+    }
+
+    private boolean isThere(Path file, IOException failure) {
+        try {
+            return exists(file);
+        } catch (IOException unanswered) {
+            failure.addSuppressed(unanswered);
+            return false;
+        }
     }
 
     private void waitForChunks(Path file, long size) throws IOException {
