@@ -304,3 +304,76 @@ def test_a_damaged_or_hostile_copy_of_notebooks_harms_nothing(books: Path, tmp_p
     assert not list(tmp_path.rglob("escaped"))
     bad.write_bytes(b"no archive")
     assert notebooks.unpack(bad, books) == 0
+
+
+def test_a_file_without_a_place_or_a_name_holds_up_no_other(books: Path, tmp_path: Path) -> None:
+    (books / os.fsdecode(b"latin-\xe9.ipynb")).write_text("x")
+    (books / "a").mkdir()
+    (books / "a" / "b.ipynb").write_text("b")
+    notebooks.Packer(books, tmp_path / "packed").look()
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "a").write_text("a file here")
+    assert notebooks.unpack(next((tmp_path / "packed").iterdir()), place) == 3
+    assert (place / "a").read_text() == "a file here" and (place / "mine.ipynb").exists()
+
+
+def test_the_newest_packed_copy_has_the_largest_number_whatever_the_clock_says(
+    books: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packer = notebooks.Packer(books, tmp_path / "packed")
+    for now, text in ((2e9, "1"), (1.9e9, "22"), (1.8e9, "333")):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        (books / "mine.ipynb").write_text(text)
+        packer.look()
+    newest = catalogue.newest(tmp_path / "packed", notebooks.KIND)
+    assert newest is not None
+    with zipfile.ZipFile(newest) as archive:
+        assert archive.read("files/mine.ipynb") == b"333"
+
+
+# --- what must not hold up the metadata ---
+
+
+def test_what_comes_last_is_the_newest_whatever_its_number_and_the_list_has_no_more_than_is_there(
+    keeping: Keeping, names: Names, sender: Sender
+) -> None:
+    for number in (51, 52, 53, 54, 55, 56, 3):
+        names.make(number, f"t{number}")
+        settle(sender)
+    assert said(sender)["is_kept"] and [part.piece.key for part in taken(keeping).parts][-1] == key_of(3)
+    folder = keeping.top / "000001"
+    listed = [line.split()[-1] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    assert sorted(name for name in listed if name.startswith("catalogue.")) == sorted(
+        path.name for path in folder.glob("catalogue.*")
+    )
+
+
+def test_copies_that_cannot_be_read_here_are_told_and_the_metadata_goes_on(
+    keeping: Keeping, metadata: Metadata, names: Names, sender: Sender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle(sender)
+    (tmp_path / "no directory").write_text("")
+    monkeypatch.setattr(notebooks, "COPIES", tmp_path / "no directory")
+    (names.copies / key_of(1)).mkdir()
+    names.say(time.time(), key_of(1))
+    metadata.write(1)
+    settle(sender)
+    assert sender.state.error == "" and "it is not copied: " in said(sender)["error"]
+    assert taken(keeping).parts
+
+
+def test_a_state_has_its_catalogue_also_when_the_metastore_has_removed_that_copy_meanwhile(
+    metadata: Metadata, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(catalogue.FOLDER, str(names.top))
+    monkeypatch.setattr(notebooks, "COPIES", tmp_path / "none")
+    good = names.make(1, "books")
+    (names.copies / names.make(2, "damaged")).write_bytes(b"no archive")
+    metadata.write(1)
+    state = states.state_of_master(KINDS["qfs"], metadata.top)
+    (names.copies / good).unlink()
+    top, place = tmp_path / "top", tmp_path / "place"
+    for folder in (top, place):
+        folder.mkdir()
+    assert bundle.lay_out(bundled(state), top, "aside", place)["tables"] == 1
