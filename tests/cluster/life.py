@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +84,31 @@ class Cluster:
             watch.end()
             assert time.monotonic() - started < within_s
         return code
+
+    @contextlib.contextmanager
+    def beside(self, *words: str, timeout_s: float = 300) -> Iterator[dict[str, Any]]:
+        """A command that goes on until Ctrl-C; the JSON document that it prints first."""
+        command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
+        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts), "XDG_DATA_HOME": str(self.data)}
+        log, text = self.hosts.parent / "beside.log", ""
+        with log.open("w") as errors:
+            process = subprocess.Popen(
+                command, cwd=self.hosts.parent, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+            )
+        limit = threading.Timer(timeout_s, process.kill)
+        limit.start()
+        try:
+            assert process.stdout is not None
+            while line := process.stdout.readline():
+                text += line.decode()
+                if line == b"}\n":
+                    break
+            assert text, log.read_text()[-3000:]
+            yield json.loads(text)
+        finally:
+            limit.cancel()
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
 
     def until_healthy(self, deadline_s: float = 240) -> None:
         end = time.monotonic() + deadline_s

@@ -6,6 +6,8 @@ The tests stand on each other, in the order in which they are written.
 from __future__ import annotations
 
 import json
+import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,18 @@ def shared(machines: Path) -> Cluster:
     """Its registry is without TLS; name, directories and port are not what they are by default."""
     more = {"cluster": "plain", "data_dir": "/mnt/data/plain", "registry": {"port": 5001, "tls": False}}
     return Cluster(with_storage(machines, "shared", **more), "plain")
+
+
+def logs_in(port: int, password: str) -> bool:
+    """Whether the JDBC server takes this password. Source: Thrift, TSaslTransport.java, NegotiationStatus."""
+    start, complete = 1, 5
+
+    def message(status: int, text: str) -> bytes:
+        return struct.pack(">bi", status, len(text)) + text.encode()
+
+    with socket.create_connection(("127.0.0.1", port), 60) as connection:
+        connection.sendall(message(start, "PLAIN") + message(complete, f"\0spark\0{password}"))
+        return connection.recv(1) == bytes([complete])
 
 
 class SharedDirectory:
@@ -95,6 +109,20 @@ class SharedDirectory:
     def test_a_table_has_all_its_rows_for_every_program_whoever_wrote_it(self, shared: Cluster) -> None:
         table_twice_and_at_once(shared, shared.hosts.parent)
         assert "Write `delta: true` below `spark:`" in shared.run("shell", stdin=WITHOUT_DELTA).out
+
+    def test_sql_and_a_jdbc_tool_ask_the_tables_that_programs_wrote(self, shared: Cluster) -> None:
+        try:
+            asked = "select count(*) as rows, count(distinct id) as ids from kept"
+            assert shared.ok("sql", "-e", asked, "--csv").out == "rows,ids\n270000,90000\n"
+            (tables,) = shared.ok("sql", "-e", "show tables", "--json").json["results"]
+            assert "kept" in [row["tableName"] for row in tables["rows"]]
+            wrong = shared.run("sql", "-e", "select * from nothing_here")
+            assert wrong.code == 1 and "TABLE_OR_VIEW_NOT_FOUND" in wrong.err and "Traceback" not in wrong.err
+            with shared.beside("jdbc", "--json") as door:
+                assert [logs_in(door["port"], word) for word in (door["password"], "wrong")] == [True, False]
+        finally:
+            shared.ok("connect", "--stop")
+        assert shared.ok("status", "--json").json["spark"]["cores_used"] == 0
 
     def test_a_path_of_each_machine_is_refused(self, shared: Cluster) -> None:
         ran = shared.run("shell", stdin="spark.range(10).write.parquet('/tmp/nowhere')\n")
