@@ -865,7 +865,7 @@ class Ending(Storage):
         other.hosts.write_text(yaml.safe_dump(yaml.safe_load(cluster.hosts.read_text()) | {"cluster": "other"}))
         for words in (("purge", "--erase", "other"), (self.kind.init, "--erase", "other"), ("prep",), ("swarm",)):
             ran = other.run(*words)
-            assert ran.code == 5 and "says spark, hosts.yml says other" in ran.err
+            assert ran.code == 5 and "says spark, other.yml says other" in ran.err
         assert on_node(1, "ls", f"/mnt/data/{self.kind.top}/{self.kind.metadata}") != ""
         saved = next(
             one
