@@ -115,7 +115,7 @@ def _check_settings(name: str, fact: NodeFacts, engine: EngineFact) -> list[Find
         )
         found.append(Finding(problem=Problem(node=name, what=what, hint=hint)))
     if '"iptables":false' in (fact.daemon_json or "").replace(" ", ""):
-        what = "its engine may not write firewall rules (iptables: false): published ports and the overlay need your own"
+        what = "its engine may not write firewall rules (iptables: false): the overlay and its ports need yours"
         found.append(Finding(problem=Problem(node=name, what=what, hint=f'"iptables": true {restart}')))
     if fact.swarm_state in ("error", "locked"):
         what = f"its engine's swarm is in state {fact.swarm_state}"
@@ -226,9 +226,7 @@ def _check_firewall(config: ClusterConfig, name: str, host: HostFact) -> list[Fi
     return [Finding(problem=Problem(node=name, what=what, hint=fix), fix=fix)]
 
 
-def host_notes(
-    config: ClusterConfig, hosts: Mapping[str, HostFact], facts: Mapping[str, NodeFacts]
-) -> tuple[str, ...]:
+def host_notes(config: ClusterConfig, hosts: Mapping[str, HostFact], facts: Mapping[str, NodeFacts]) -> tuple[str, ...]:
     """What is right as it is, if people know it."""
     notes = []
     for names in _sharing({name: fact.engine.id for name, fact in facts.items() if fact.engine is not None}):

@@ -64,10 +64,7 @@ class NodePipe:
 
     def exit_code(self) -> int | None:
         """Of a program whose output has ended; `None` where it is not said within a second."""
-        if not self._channel.status_event.wait(1.0) or not self._channel.exit_status_ready():
-            return None
-        code = self._channel.recv_exit_status()
-        return code if code >= 0 else None
+        return said_code(self._channel) if self._channel.status_event.wait(1.0) else None
 
     def last_words(self) -> str:
         """A program that has just ended gets a second for its last lines."""
@@ -84,6 +81,15 @@ class NodePipe:
             self._channel.shutdown_write()
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             self._channel.close()
+
+
+def said_code(channel: paramiko.Channel) -> int | None:
+    """The exit code of a program that has ended; `None` where the connection broke before the machine said it.
+
+    To paramiko a channel that is closed has one, -1.
+    """
+    code = channel.recv_exit_status() if channel.exit_status_ready() else -1
+    return code if code >= 0 else None
 
 
 class ProgramError(ClusterError):
@@ -106,8 +112,11 @@ def pass_on(
     channel = client.exec_channel(argv, window_bytes=WINDOW_BYTES)
     errors = b""
     try:
+        channel.settimeout(timeout_s)
         channel.sendall(stdin)
         while True:
+            if time.monotonic() > deadline:
+                raise TimeoutError
             is_over = channel.closed or (channel.exit_status_ready() and channel.eof_received)
             some = channel.recv(1 << 18) if channel.recv_ready() else b""
             if some:
@@ -116,12 +125,12 @@ def pass_on(
             errors = _whole_lines(errors + more, output)
             if not some and not more:
                 if is_over:
-                    return channel.recv_exit_status() if channel.exit_status_ready() else None
-                if time.monotonic() > deadline:
-                    what = f"it did not end within {timeout_s:.0f} s, and was ended"
-                    raise DeadlineError(Problem(node=client.node.name, what=what, code=ExitCode.TIMEOUT))
+                    return said_code(channel)
                 time.sleep(0.01)
-    except (EOFError, paramiko.SSHException):
+    except TimeoutError as error:
+        what = f"it did not end within {timeout_s:.0f} s, and was ended"
+        raise DeadlineError(Problem(node=client.node.name, what=what, code=ExitCode.TIMEOUT)) from error
+    except (ConnectionError, EOFError, paramiko.SSHException):
         return None
     finally:
         in_time(channel.close)

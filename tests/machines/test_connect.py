@@ -161,6 +161,30 @@ def test_two_that_start_it_at_once_share_one_server(world: World) -> None:
     assert (result.exit_code, result.document["started"], world.swarm.started) == (7, False, 1)
 
 
+@pytest.mark.parametrize("new", [False, True])
+def test_one_that_another_command_has_made_meanwhile_is_left_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, new: bool
+) -> None:
+    """Both have seen none, or one that has ended; a new one may have no task yet."""
+    first = world.held()
+    tasks, asked = world.swarm.service_tasks, [0]
+
+    def some(name: str) -> list[dict[str, Any]]:
+        asked[0] += threading.current_thread() is not first.thread
+        return tasks(name) if threading.current_thread() is first.thread or asked[0] > 1 + new else []
+
+    monkeypatch.setattr(world.swarm, "service_tasks", some)
+    result = world.connect(words=connect.program_words(world.program()), python=world.python())
+    assert (result.exit_code, result.document["started"], world.swarm.started) == (7, False, 1)
+    assert first.thread.is_alive() and server.stop(world.session)
+
+
+def test_a_service_whose_tasks_swarm_has_forgotten_makes_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "TASK_S", 0.0)
+    world.swarm.drivers[server.service_name(world.session.config.name)] = {"task": {}, "labels": {}, "state": ""}
+    assert world.connect(words=connect.program_words(world.program()), python=world.python()).exit_code == 7
+
+
 @pytest.mark.parametrize(
     ("client", "said"), [("4.0.1", "has pyspark-client 4.0.1, and the server is Spark 4.1.4"), ("4.2.0", "4.2.0")]
 )

@@ -45,7 +45,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "snap": (Fault(info={"root": '"/var/snap/docker/common/var-lib-docker"'}), "is the snap"),
     "rootless": (Fault(info={"security": '["name=seccomp","name=rootless"]'}), "is rootless"),
     "user namespaces": (Fault(info={"security": '["name=userns"]'}), "userns-remap"),
-    "SELinux": (Fault(info={"security": '["name=selinux"]'}), "may keep containers from the data directories by SELinux"),
+    "SELinux": (Fault(info={"security": '["name=selinux"]'}), "may keep containers from"),
     "live-restore": (Fault(info={"live": "true"}), "live-restore on"),
     "vfs": (Fault(info={"driver": "vfs"}), "with vfs"),
     "no memory limits": (Fault(info={"memory": "false"}), "does not limit the memory"),
