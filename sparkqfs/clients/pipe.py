@@ -18,6 +18,7 @@ BROKEN = (OSError, EOFError, paramiko.SSHException)
 WINDOW_BYTES = 16 << 20
 """Bytes on their way to us: enough for 100 MB/s over 100 ms."""
 KEPT_BYTES = 8192
+PIECE_BYTES = 32768
 
 
 class NodePipe:
@@ -106,17 +107,20 @@ def pass_on(
     """Runs a program on a machine as root, and passes on what it writes as it comes; its exit code.
 
     Its standard input gets `stdin` and stays open: its end says that nobody waits any more. `None` when the connection
-    broke. Raises `DeadlineError` after `timeout_s`, `UnreachableError` at the start.
+    broke. Raises `DeadlineError` after `timeout_s`, however much it writes, `UnreachableError` at the start.
     """
     deadline = time.monotonic() + timeout_s
     channel = client.exec_channel(argv, window_bytes=WINDOW_BYTES)
     errors = b""
     try:
-        channel.settimeout(timeout_s)
-        channel.sendall(stdin)
+        with contextlib.suppress(OSError):  # closed, or late: the loop sees which
+            for at in range(0, len(stdin), PIECE_BYTES):
+                channel.settimeout(max(0.01, deadline - time.monotonic()))
+                channel.sendall(stdin[at : at + PIECE_BYTES])
         while True:
             if time.monotonic() > deadline:
-                raise TimeoutError
+                what = f"it did not end within {timeout_s:.0f} s, and was ended"
+                raise DeadlineError(Problem(node=client.node.name, what=what, code=ExitCode.TIMEOUT))
             is_over = channel.closed or (channel.exit_status_ready() and channel.eof_received)
             some = channel.recv(1 << 18) if channel.recv_ready() else b""
             if some:
@@ -127,10 +131,7 @@ def pass_on(
                 if is_over:
                     return said_code(channel)
                 time.sleep(0.01)
-    except TimeoutError as error:
-        what = f"it did not end within {timeout_s:.0f} s, and was ended"
-        raise DeadlineError(Problem(node=client.node.name, what=what, code=ExitCode.TIMEOUT)) from error
-    except (ConnectionError, EOFError, paramiko.SSHException):
+    except (EOFError, paramiko.SSHException):
         return None
     finally:
         in_time(channel.close)
