@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
+from sparkqfs.facts.firewall import lets_in
 from sparkqfs.facts.host import EngineFact, HostFact, Reached
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.facts.swarm import SwarmNode
@@ -23,6 +24,8 @@ SWARM_PORTS = (2377, 7946)
 NEEDED_MODULES = ("overlay", "vxlan")
 """Without br_netfilter only some rules of firewalls do not count."""
 SLEEPERS = "sleep.target suspend.target hibernate.target hybrid-sleep.target"
+NODE_PORTS = (7946, 4789)
+"""Every node's, TCP or UDP, with those of the overlay."""
 UFW_PORTS = "2377/tcp, 7946/tcp, 7946/udp, 4789/udp"
 
 
@@ -210,9 +213,7 @@ def _check_firewall(config: ClusterConfig, name: str, host: HostFact) -> list[Fi
     others = [node.advertise for node in config.nodes if node.name != name]
     if not host.firewall or not others:
         return []
-    listed = " ".join(host.allowed)
-    ports = "4789" in listed and "7946" in listed
-    closed = [address for address in others if not ports and address not in listed]
+    closed = [address for address in others if not lets_in(host.allowed, address, NODE_PORTS)]
     if not closed:
         return []
     if host.firewall == "ufw":

@@ -148,6 +148,49 @@ def test_copied_machines_and_desktops_are_told_and_are_no_fault(tmp_path: Path, 
     assert any(one.startswith(note) for one in result.notes)
 
 
+ZONE = "echo 'z (active)'; echo '  target: {target}'; echo '  sources: {sources}'; echo '  services: {services}'; echo '  ports: {ports}'; echo '  rich rules: '; printf '\\t{rule}\\n'"  # noqa: E501
+OTHER_NODES = "127.0.0.0/24"
+
+
+def firewalld(zone: str = "drop", **words: str) -> dict[str, str]:
+    """One whose card is in `public`, and of which `zone` has these words."""
+    shown = ZONE.format(**(dict.fromkeys(("target", "sources", "services", "ports", "rule"), "") | words))
+    text = f"""case $1 in --state) echo running ;; --get-zone-of-interface=lo) echo public ;;
+        --get-active-zones) echo 'public (default)'; echo '  interfaces: lo'; echo {zone}; echo '  sources: x' ;;
+        --info-zone={zone}) {shown} ;; esac"""
+    return {"firewall-cmd": text}
+
+
+@pytest.mark.parametrize(
+    "programs",
+    [
+        {"ufw": f"printf 'Status: active\\n\\nAnywhere ALLOW IN {OTHER_NODES}\\n'"},
+        {"ufw": "printf 'Status: active\\nDefault: allow (incoming), allow (outgoing)\\n'"},
+        firewalld("trusted", target="ACCEPT", sources=OTHER_NODES),
+        firewalld("home", ports="2377/tcp 7000-8000/tcp 4789/udp", sources=OTHER_NODES),
+        firewalld("public", target="ACCEPT"),
+        firewalld("public", services="ssh docker-swarm"),
+        firewalld("public", rule=f'rule family="ipv4" source address="{OTHER_NODES}" accept'),
+    ],
+)
+def test_a_firewall_that_lets_the_others_in_is_no_fault(tmp_path: Path, programs: dict[str, str]) -> None:
+    assert look(tmp_path, Fault(programs=programs)).problems == ()
+
+
+@pytest.mark.parametrize(
+    "programs",
+    [
+        {"ufw": "printf 'Status: active\\n\\nAnywhere ALLOW 127.0.0.11\\nAnywhere ALLOW 127.0.0.22\\n'"},
+        firewalld("home", services="docker-swarm", sources="10.0.0.0/8"),
+        firewalld("public", rule=f'rule family="ipv4" source address="{OTHER_NODES}" service name="ssh" accept'),
+        firewalld("public", services="ssh", ports="17946/tcp 4789/udp"),
+    ],
+)
+def test_a_firewall_that_lets_in_others_than_these_is_found(tmp_path: Path, programs: dict[str, str]) -> None:
+    problems = look(tmp_path, Fault(programs=programs)).problems
+    assert [one.node for one in problems if "is active and does not let" in one.what] == ["node1", "node2"]
+
+
 def test_an_address_by_dhcp_and_what_ufw_does_not_filter_are_told_and_are_no_fault(tmp_path: Path) -> None:
     programs = {
         "ip": "case $* in *addr*) echo '2: lo inet 127.0.0.1/8 scope host dynamic lo valid_lft 3000sec' ;; esac",
