@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import sys
 import threading
@@ -271,6 +273,44 @@ def test_a_dry_run_starts_nothing(world: World) -> None:
     assert world.connect().outcomes[0].state == "planned"
     assert connect.end(world.session).outcomes[0].state == "unchanged"
     assert world.swarm.started == 0
+
+
+def test_a_connection_that_died_while_this_computer_slept_is_dialled_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server's process stands still, so nothing says that it is gone."""
+    manager, tasks = world.session.clients.manager, world.swarm.service_tasks
+    seen: list[None] = []
+
+    def asked(name: str) -> list[dict[str, Any]]:
+        manager.run(["true"], timeout_s=1)
+        seen.append(None)
+        return tasks(name)
+
+    monkeypatch.setattr(connect, "PROBE_S", 1.0)
+    monkeypatch.setattr(world.swarm, "service_tasks", asked)
+    held = world.held()
+    process = int(manager.run(["sh", "-c", "echo $PPID"]).stdout)
+    os.kill(process, signal.SIGSTOP)
+    try:
+        connect_server.World.wait(lambda: any("no answer; trying again" in text for text in world.said))
+        seen.clear()
+        connect_server.World.wait(lambda: bool(seen))
+        with socket.create_connection(("localhost", int(str(held.shown[0].document["port"]))), 5) as link:
+            lines = link.makefile("rw")
+            lines.write("any\n")
+            lines.flush()
+            assert lines.readline() == "refused\n"
+    finally:
+        os.kill(process, signal.SIGKILL)
+    assert server.stop(world.session) and held.end().exit_code == 1
+
+
+def test_arguments_longer_than_a_files_name_are_arguments(world: World) -> None:
+    long = "x" * 5000
+    assert connect.program_words(f"{world.program()} {long}")[-1] == long
+    with pytest.raises(ConfigError, match="no such file on this computer"):
+        connect.program_words(long)
 
 
 @pytest.mark.parametrize(
