@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
+from sparkqfs.facts.firewall import lets_in
 from sparkqfs.facts.host import EngineFact, HostFact, Reached
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.facts.swarm import SwarmNode
@@ -20,7 +21,11 @@ LEAST_SESSIONS = 4
 """What a task opens at once over one connection: the lock, the engine, a script, its end."""
 SWARM_PORTS = (2377, 7946)
 """Over TCP: the manager's, and that of every node. Source: Docker's documentation of Swarm mode."""
+NEEDED_MODULES = ("overlay", "vxlan")
+"""Without br_netfilter only some rules of firewalls do not count."""
 SLEEPERS = "sleep.target suspend.target hibernate.target hybrid-sleep.target"
+NODE_PORTS = (7946, 4789)
+"""Every node's, TCP or UDP, with those of the overlay."""
 UFW_PORTS = "2377/tcp, 7946/tcp, 7946/udp, 4789/udp"
 
 
@@ -68,23 +73,31 @@ def _check_kind(name: str, engine: EngineFact) -> list[Finding]:
         )
         hint = 'take "userns-remap" out of /etc/docker/daemon.json, then systemctl restart docker'
     elif "selinux" in engine.security:
-        what = "its Docker Engine keeps containers from the data directories by SELinux"
+        what = "its Docker Engine may keep containers from the data directories by SELinux"
         hint = 'take "selinux-enabled" out of /etc/docker/daemon.json, then systemctl restart docker'
+        return [Finding(problem=Problem(node=name, what=what, hint=hint))]  # a policy may let them in
     else:
         return []
     return [Finding(problem=Problem(node=name, what=what, hint=hint), stops=True)]
 
 
 def _check_engine_disk(config: ClusterConfig, name: str, fact: NodeFacts, engine: EngineFact) -> list[Finding]:
-    """Images have to fit; on a machine where the stack runs they are there."""
+    """Images have to fit; on a machine where the cluster was before they may be there, and nobody is stopped."""
     runs = any(container.stack == config.name for container in fact.containers or ())
     least = MANAGER_BYTES if config.node(name).manager else ENGINE_BYTES
     if engine.free_bytes is None or engine.free_bytes >= (least // 4 if runs else least):
         return []
     gib = engine.free_bytes / (1 << 30)
     what = f"{engine.root}, where its engine keeps images, has {gib:.1f} GiB free"
-    hint = "docker image prune -a frees images that nothing uses; or move the engine: data-root in daemon.json"
-    return [Finding(problem=Problem(node=name, what=what, hint=hint), stops=not runs)]
+    hint = "`docker system df` shows what takes the room; or move the engine: data-root in daemon.json"
+    return [Finding(problem=Problem(node=name, what=what, hint=hint), stops=not runs and not _was_there(config, fact))]
+
+
+def _was_there(config: ClusterConfig, fact: NodeFacts) -> bool:
+    """`prep` of this cluster has left something on the machine: an `up` has come past the look at its disk."""
+    return any(disk.cluster == config.name or disk.marker is not None for disk in fact.disks) or any(
+        one.record is not None and one.record.cluster == config.name for one in fact.records
+    )
 
 
 def _check_settings(name: str, fact: NodeFacts, engine: EngineFact) -> list[Finding]:
@@ -105,8 +118,8 @@ def _check_settings(name: str, fact: NodeFacts, engine: EngineFact) -> list[Find
         )
         found.append(Finding(problem=Problem(node=name, what=what, hint=hint)))
     if '"iptables":false' in (fact.daemon_json or "").replace(" ", ""):
-        what = "its engine may not write firewall rules (iptables: false): published ports and the overlay do not work"
-        found.append(Finding(problem=Problem(node=name, what=what, hint=f'"iptables": true {restart}'), stops=True))
+        what = "its engine may not write firewall rules (iptables: false): the overlay and its ports need yours"
+        found.append(Finding(problem=Problem(node=name, what=what, hint=f'"iptables": true {restart}')))
     if fact.swarm_state in ("error", "locked"):
         what = f"its engine's swarm is in state {fact.swarm_state}"
         hint = "docker swarm unlock" if fact.swarm_state == "locked" else "`docker info` on that machine says why"
@@ -138,7 +151,8 @@ def _check_kernel(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Fin
     if needed:
         what = f"its kernel has no module {', '.join(needed)}"
         hint = 'apt-get install "linux-modules-extra-$(uname -r)" (Raspberry Pi: linux-modules-extra-raspi), or reboot'
-        found.append(Finding(problem=Problem(node=name, what=what, hint=hint), stops=True))
+        stops = any(module in NEEDED_MODULES for module in needed)
+        found.append(Finding(problem=Problem(node=name, what=what, hint=hint), stops=stops))
     if not fact.forwards:
         fix = "sysctl -w net.ipv4.ip_forward=1 && echo net.ipv4.ip_forward=1 > /etc/sysctl.d/60-sparkqfs.conf"
         what = "its kernel passes no packets on to containers (net.ipv4.ip_forward is 0)"
@@ -151,24 +165,30 @@ def _check_kernel(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Fin
 
 
 def _check_copies_of_machines(facts: Mapping[str, NodeFacts]) -> list[Finding]:
-    """Disks that were cloned with an engine on them."""
-    owners: dict[str, list[str]] = {}
-    for name, fact in facts.items():
-        if fact.engine is not None and fact.engine.id:
-            owners.setdefault(fact.engine.id, []).append(name)
+    """Disks that were cloned when the machine was in a swarm: Swarm knows its nodes by this ID."""
+    in_swarm = {name: fact.swarm_node_id for name, fact in facts.items() if fact.swarm_state == "active"}
     found = []
-    for names in (names for names in owners.values() if len(names) > 1):
-        what = f"its engine has the same ID as that of {', '.join(names[:-1])}: one system was copied"
-        hint = "rm /var/lib/docker/engine-id, then systemctl restart docker (older engines: rm /etc/docker/key.json)"
+    for names in _sharing(in_swarm):
+        what = f"it is the same node of a swarm as {', '.join(names[:-1])}: one system was copied"
+        hint = "docker swarm leave --force on the copy, then invoke swarm"
         found.append(Finding(problem=Problem(node=names[-1], what=what, hint=hint), stops=True))
     return found
+
+
+def _sharing(ids: Mapping[str, str]) -> list[list[str]]:
+    """Machines that say the same, those that say nothing left out."""
+    owners: dict[str, list[str]] = {}
+    for name, found in ids.items():
+        if found:
+            owners.setdefault(found, []).append(name)
+    return [names for names in owners.values() if len(names) > 1]
 
 
 # -- what doctor alone asks -------------------------------------------------------------------------------------------
 
 
 def check_host(config: ClusterConfig, name: str, host: HostFact) -> list[Finding]:
-    """What one machine says of its clock, its desktop, its firewall and its names."""
+    """What one machine says of its clock, its engine, its firewall and its names."""
     found = []
     if host.clock_synchronised is False:
         fix = "timedatectl set-ntp true"
@@ -176,10 +196,6 @@ def check_host(config: ClusterConfig, name: str, host: HostFact) -> list[Finding
     if host.engine_at_boot == "disabled":
         fix = "systemctl enable docker.service"
         what = "its Docker Engine does not start when the machine does"
-        found.append(Finding(problem=Problem(node=name, what=what, hint=fix), fix=fix))
-    if host.suspends:
-        fix = f"systemctl mask {SLEEPERS}"
-        what = "it has a desktop that suspends: after some minutes without a user the machine sleeps"
         found.append(Finding(problem=Problem(node=name, what=what, hint=fix), fix=fix))
     found += _check_firewall(config, name, host)
     if host.nameservers == 0:
@@ -197,9 +213,7 @@ def _check_firewall(config: ClusterConfig, name: str, host: HostFact) -> list[Fi
     others = [node.advertise for node in config.nodes if node.name != name]
     if not host.firewall or not others:
         return []
-    listed = " ".join(host.allowed)
-    ports = "4789" in listed and "7946" in listed
-    closed = [address for address in others if not ports and address not in listed]
+    closed = [address for address in others if not lets_in(host.allowed, address, NODE_PORTS)]
     if not closed:
         return []
     if host.firewall == "ufw":
@@ -213,9 +227,20 @@ def _check_firewall(config: ClusterConfig, name: str, host: HostFact) -> list[Fi
     return [Finding(problem=Problem(node=name, what=what, hint=fix), fix=fix)]
 
 
-def host_notes(config: ClusterConfig, hosts: Mapping[str, HostFact]) -> tuple[str, ...]:
+def host_notes(config: ClusterConfig, hosts: Mapping[str, HostFact], facts: Mapping[str, NodeFacts]) -> tuple[str, ...]:
     """What is right as it is, if people know it."""
     notes = []
+    for names in _sharing({name: fact.engine.id for name, fact in facts.items() if fact.engine is not None}):
+        notes.append(
+            f"{', '.join(names)}: their engines have the same ID, as of one system that was copied. Swarm does without "
+            "it; for one of its own: rm /var/lib/docker/engine-id, then systemctl restart docker"
+        )
+    awake = [name for name, host in hosts.items() if host.suspends]
+    if awake:
+        notes.append(
+            f"{', '.join(awake)}: a desktop runs there, which may suspend the machine when nobody uses it. To keep it "
+            f"awake: systemctl mask {SLEEPERS}"
+        )
     dynamic = [name for name, host in hosts.items() if host.address_by_dhcp]
     if dynamic:
         notes.append(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task
-from sparkqfs.cli.running import end_with, opened, reporting
+from sparkqfs.cli.running import end_with, input_text, opened, reporting
 from sparkqfs.cli.submitting import memory_of, number_of
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 
@@ -135,7 +135,7 @@ def sql(given: Flags, e: str | None = None, f: str | None = None, csv: bool = Fa
         text = text_of(e, f)
         at_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not (csv or given.json)
         if text is None and not at_terminal:
-            text = sys.stdin.read(), ""
+            text = input_text(), ""
         form = "records" if given.json else "csv" if csv else "table"
         with opened(given, reporter.event) as session:
             from sparkqfs.jobs.programs import sql as job

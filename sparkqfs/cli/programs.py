@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task
-from sparkqfs.cli.running import reporter_of, reporting, run
+from sparkqfs.cli.running import input_text, reporter_of, reporting, run
 from sparkqfs.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def shell(given: Flags, timeout: int = 86400) -> None:
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.programs import shell
 
-        read = None if sys.stdin.isatty() and sys.stdout.isatty() else sys.stdin.read
+        read = None if sys.stdin.isatty() and sys.stdout.isatty() else input_text
         return shell.shell(session, read=read, output=reporter.passed_on, timeout_s=timeout)
 
     run("shell", job, given)

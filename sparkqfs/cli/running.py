@@ -7,6 +7,7 @@ needs it imports when it runs, and what talks to machines after its hosts.yml wa
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import getpass
 import os
@@ -119,16 +120,35 @@ def _reported(given: Flags, name: str) -> Iterator[Reporter]:
     except Exception as error:  # noqa: BLE001 - the last place before the user
         if given.verbose:
             reporter.err.print_exception()
-        what = f"unexpected {type(error).__name__}: {error}"
-        problem = Problem(what=what, hint="this is a defect of sparkqfs; --verbose shows where")
-        reporter.result(JobResult(task=name, problems=(problem,), code=ExitCode.FAILED))
-        raise Exit(code=int(ExitCode.FAILED)) from None
+        problem = _unforeseen(error)
+        reporter.result(JobResult(task=name, problems=(problem,), code=problem.code))
+        raise Exit(code=int(problem.code)) from None
     except KeyboardInterrupt:
         interrupted = Problem(what="interrupted", code=ExitCode.INTERRUPTED)
         with contextlib.suppress(CannotWrite):
             reporter.result(JobResult(task=name, problems=(interrupted,)))
         tell("")
         os._exit(int(ExitCode.INTERRUPTED))  # a thread that still waits for a machine must not hold up the end
+
+
+def _unforeseen(error: Exception) -> Problem:
+    """What nobody has caught: a defect, but for names that no file of this computer can have."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        named = str(error.filename or "")
+        shown = f"{named[:80]}…" if len(named) > 80 else named
+        return Problem(what=f"{shown}: {error.strerror}", code=ExitCode.USAGE)
+    what = f"unexpected {type(error).__name__}: {error}"
+    return Problem(what=what, hint="this is a defect of sparkqfs; --verbose shows where", code=ExitCode.FAILED)
+
+
+def input_text() -> str:
+    """All of standard input. Raises `ConfigError` for bytes that are no text."""
+    try:
+        text = sys.stdin.read()
+        text.encode()  # in the C locale Python takes any bytes, and text of them cannot be sent
+    except UnicodeError as error:
+        raise ConfigError(Problem(what="standard input: not UTF-8")) from error
+    return text
 
 
 def ask_word(question: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import paramiko
 
+from sparkqfs.clients.wait import in_time
 from sparkqfs.errors import ClusterError, Problem
 
 LAUNCHER = (
@@ -93,7 +94,7 @@ class LoginShell:
                     continue
                 break
             except BaseException:
-                channel.close()
+                in_time(channel.close)
                 raise
             self._form, self.start_s = form, time.monotonic() - began
             return channel

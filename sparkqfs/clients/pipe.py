@@ -18,6 +18,7 @@ BROKEN = (OSError, EOFError, paramiko.SSHException)
 WINDOW_BYTES = 16 << 20
 """Bytes on their way to us: enough for 100 MB/s over 100 ms."""
 KEPT_BYTES = 8192
+PIECE_BYTES = 32768
 
 
 class NodePipe:
@@ -64,10 +65,7 @@ class NodePipe:
 
     def exit_code(self) -> int | None:
         """Of a program whose output has ended; `None` where it is not said within a second."""
-        if not self._channel.status_event.wait(1.0) or not self._channel.exit_status_ready():
-            return None
-        code = self._channel.recv_exit_status()
-        return code if code >= 0 else None
+        return said_code(self._channel) if self._channel.status_event.wait(1.0) else None
 
     def last_words(self) -> str:
         """A program that has just ended gets a second for its last lines."""
@@ -86,6 +84,15 @@ class NodePipe:
             self._channel.close()
 
 
+def said_code(channel: paramiko.Channel) -> int | None:
+    """The exit code of a program that has ended; `None` where the connection broke before the machine said it.
+
+    To paramiko a channel that is closed has one, -1.
+    """
+    code = channel.recv_exit_status() if channel.exit_status_ready() else -1
+    return code if code >= 0 else None
+
+
 class ProgramError(ClusterError):
     """A program on a machine has ended with an exit code of its own."""
 
@@ -100,14 +107,20 @@ def pass_on(
     """Runs a program on a machine as root, and passes on what it writes as it comes; its exit code.
 
     Its standard input gets `stdin` and stays open: its end says that nobody waits any more. `None` when the connection
-    broke. Raises `DeadlineError` after `timeout_s`, `UnreachableError` at the start.
+    broke. Raises `DeadlineError` after `timeout_s`, however much it writes, `UnreachableError` at the start.
     """
     deadline = time.monotonic() + timeout_s
     channel = client.exec_channel(argv, window_bytes=WINDOW_BYTES)
     errors = b""
     try:
-        channel.sendall(stdin)
+        with contextlib.suppress(OSError):  # closed, or late: the loop sees which
+            for at in range(0, len(stdin), PIECE_BYTES):
+                channel.settimeout(max(0.01, deadline - time.monotonic()))
+                channel.sendall(stdin[at : at + PIECE_BYTES])
         while True:
+            if time.monotonic() > deadline:
+                what = f"it did not end within {timeout_s:.0f} s, and was ended"
+                raise DeadlineError(Problem(node=client.node.name, what=what, code=ExitCode.TIMEOUT))
             is_over = channel.closed or (channel.exit_status_ready() and channel.eof_received)
             some = channel.recv(1 << 18) if channel.recv_ready() else b""
             if some:
@@ -116,10 +129,7 @@ def pass_on(
             errors = _whole_lines(errors + more, output)
             if not some and not more:
                 if is_over:
-                    return channel.recv_exit_status() if channel.exit_status_ready() else None
-                if time.monotonic() > deadline:
-                    what = f"it did not end within {timeout_s:.0f} s, and was ended"
-                    raise DeadlineError(Problem(node=client.node.name, what=what, code=ExitCode.TIMEOUT))
+                    return said_code(channel)
                 time.sleep(0.01)
     except (EOFError, paramiko.SSHException):
         return None

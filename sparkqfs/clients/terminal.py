@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 
 import paramiko
 
+from sparkqfs.clients.pipe import BROKEN, said_code
+
 PIECE = 65536
 
 
@@ -50,6 +52,12 @@ def _raw(descriptor: int) -> Iterator[int]:
         os.close(change)
 
 
+def _send(channel: paramiko.Channel, data: bytes) -> None:
+    """A connection that has broken is seen by whoever reads it."""
+    with contextlib.suppress(*BROKEN):
+        channel.sendall(data)
+
+
 def talk(channel: paramiko.Channel, output: Callable[[str, bytes], None]) -> int | None:
     """Keys there, output here, until the program ends; its exit code, `None` when the connection broke."""
     keys = sys.stdin.fileno()
@@ -62,10 +70,10 @@ def talk(channel: paramiko.Channel, output: Callable[[str, bytes], None]) -> int
                 if not typed:
                     channel.shutdown_write()
                     break
-                channel.sendall(frame(b"d", typed))
+                _send(channel, frame(b"d", typed))
             if changed in ready:
                 os.read(changed, PIECE)
-                channel.sendall(frame(b"w", b"%d %d" % size()))
+                _send(channel, frame(b"w", b"%d %d" % size()))
             while channel.recv_stderr_ready():
                 errors += channel.recv_stderr(PIECE)
             while channel.recv_ready():
@@ -76,4 +84,4 @@ def talk(channel: paramiko.Channel, output: Callable[[str, bytes], None]) -> int
             output("stdout", data)
     if errors:
         output("stderr", b"\n".join(errors.splitlines()) + b"\n")
-    return channel.recv_exit_status() if channel.exit_status_ready() else None
+    return said_code(channel)

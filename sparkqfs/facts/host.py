@@ -51,7 +51,7 @@ class HostFact:
     firewall: str = ""
     """`ufw` or `firewalld` where one is active."""
     allowed: tuple[str, ...] = ()
-    """What it lets in: words of its own list."""
+    """What it lets in: lines `TO ALLOW FROM`, see facts/firewall.py."""
     nameservers: int | None = None
     knows_itself: bool = True
     """Its own name has an address."""

@@ -128,7 +128,20 @@ class Swarm(Engine):
             self.process = subprocess.Popen(argv, env=environ, stdout=log, stderr=log)
         (self.top / "pid").write_text(str(self.process.pid))
 
+    def labelled_services(self, label: str) -> list[dict[str, Any]]:
+        return [{"ID": self.id_of(one["Spec"]["Name"]), **one} for one in super().labelled_services(label)]
+
+    def id_of(self, name: str) -> str:
+        """Another one for each service that is made."""
+        return f"id{self.started}-{name}"
+
+    def _named(self, name: str) -> str:
+        """The service's name, given that or its ID."""
+        return next((one for one in self.drivers if name in (one, self.id_of(one))), "")
+
     def remove_service(self, name: str) -> None:
+        if not (name := self._named(name)):
+            return
         super().remove_service(name)
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -136,7 +149,7 @@ class Swarm(Engine):
         (self.top / "pid").unlink(missing_ok=True)
 
     def service_tasks(self, name: str) -> list[dict[str, Any]]:
-        if name not in self.drivers or self.process is None:
+        if not self._named(name) or self.process is None:
             return []
         code = self.process.poll()
         state = "running" if code is None else "failed" if code else "complete"

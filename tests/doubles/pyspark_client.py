@@ -32,11 +32,14 @@ class Frame:
             if isinstance(row, Exception): raise row
             yield row
 
+BEYOND = {"late": ValueError("year 10000 is out of range"), "long": OverflowError("date value out of range")}
 TABLES = ["books", "Authors"]
 
 class Session:
     interrupted = False
     def interruptAll(self):
+        note("interrupting")
+        time.sleep(float(os.environ.get("FAKE_INTERRUPT_S", "0")))
         self.interrupted = True
         note("interrupted")
     def sql(self, text):
@@ -54,6 +57,7 @@ class Session:
             raise PySparkException("[CANCELLED] as asked")
         if text.startswith("broken"):
             return Frame([("n", "int")], [(1,), PySparkException("[LATE] it broke" + STACK)])
+        if text in BEYOND: return Frame([("n", "int")], [(1,), BEYOND[text]])
         if not text.startswith("select "): raise PySparkException("[PARSE] what is this?" + STACK)
         return Frame([("n", "int"), ("word", "string")], [(n, "w" * n) for n in range(int(text.split()[1]))])
 
@@ -65,7 +69,9 @@ class Builder:
     def remote(self, url):
         note(url + " " + os.environ["SPARK_CONNECT_AUTHENTICATE_TOKEN"])
         return self
-    def getOrCreate(self): return Session()
+    def getOrCreate(self):
+        time.sleep(float(os.environ.get("FAKE_CONNECT_S", "0")))
+        return Session()
 
 class SparkSession:
     builder = Builder()

@@ -181,3 +181,32 @@ def test_what_the_caller_has_closed_is_nowhere(tmp_path: Path, closed: str) -> N
             check=False,
         )
         assert done.returncode == code and "Traceback" not in done.stdout + done.stderr, (name, done)
+
+
+INPUT = """\
+import sys
+from invoke import Exit
+from pathlib import Path
+from sparkqfs.cli.flags import Flags
+from sparkqfs.cli.running import input_text, reporting
+try:
+    with reporting(Flags(), "sql"):
+        {line}
+except Exit as end:
+    sys.exit(end.code)
+"""
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("input_text()", "standard input: not UTF-8"),
+        ("Path('x' * 300).is_file()", "x" * 80 + "…: File name too long"),
+    ],
+)
+def test_what_the_user_gives_is_not_called_a_defect(line: str, said: str, locale: str) -> None:
+    command = [sys.executable, "-c", INPUT.format(line=line)]
+    environ = {**os.environ, "LC_ALL": locale, "COLUMNS": "500"}
+    done = subprocess.run(command, input=b"select '\xfc'", capture_output=True, env=environ, timeout=60, check=False)
+    assert done.returncode == 2 and said in done.stderr.decode() and b"defect" not in done.stderr

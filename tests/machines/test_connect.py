@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import sys
 import threading
@@ -161,6 +163,30 @@ def test_two_that_start_it_at_once_share_one_server(world: World) -> None:
     assert (result.exit_code, result.document["started"], world.swarm.started) == (7, False, 1)
 
 
+@pytest.mark.parametrize("new", [False, True])
+def test_one_that_another_command_has_made_meanwhile_is_left_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, new: bool
+) -> None:
+    """Both have seen none, or one that has ended; a new one may have no task yet."""
+    first = world.held()
+    tasks, asked = world.swarm.service_tasks, [0]
+
+    def some(name: str) -> list[dict[str, Any]]:
+        asked[0] += threading.current_thread() is not first.thread
+        return tasks(name) if threading.current_thread() is first.thread or asked[0] > 1 + new else []
+
+    monkeypatch.setattr(world.swarm, "service_tasks", some)
+    result = world.connect(words=connect.program_words(world.program()), python=world.python())
+    assert (result.exit_code, result.document["started"], world.swarm.started) == (7, False, 1)
+    assert first.thread.is_alive() and server.stop(world.session)
+
+
+def test_a_service_whose_tasks_swarm_has_forgotten_makes_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "TASK_S", 0.0)
+    world.swarm.drivers[server.service_name(world.session.config.name)] = {"task": {}, "labels": {}, "state": ""}
+    assert world.connect(words=connect.program_words(world.program()), python=world.python()).exit_code == 7
+
+
 @pytest.mark.parametrize(
     ("client", "said"), [("4.0.1", "has pyspark-client 4.0.1, and the server is Spark 4.1.4"), ("4.2.0", "4.2.0")]
 )
@@ -247,6 +273,44 @@ def test_a_dry_run_starts_nothing(world: World) -> None:
     assert world.connect().outcomes[0].state == "planned"
     assert connect.end(world.session).outcomes[0].state == "unchanged"
     assert world.swarm.started == 0
+
+
+def test_a_connection_that_died_while_this_computer_slept_is_dialled_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server's process stands still, so nothing says that it is gone."""
+    manager, tasks = world.session.clients.manager, world.swarm.service_tasks
+    seen: list[None] = []
+
+    def asked(name: str) -> list[dict[str, Any]]:
+        manager.run(["true"], timeout_s=1)
+        seen.append(None)
+        return tasks(name)
+
+    monkeypatch.setattr(connect, "PROBE_S", 1.0)
+    monkeypatch.setattr(world.swarm, "service_tasks", asked)
+    held = world.held()
+    process = int(manager.run(["sh", "-c", "echo $PPID"]).stdout)
+    os.kill(process, signal.SIGSTOP)
+    try:
+        connect_server.World.wait(lambda: any("no answer; trying again" in text for text in world.said))
+        seen.clear()
+        connect_server.World.wait(lambda: bool(seen))
+        with socket.create_connection(("localhost", int(str(held.shown[0].document["port"]))), 5) as link:
+            lines = link.makefile("rw")
+            lines.write("any\n")
+            lines.flush()
+            assert lines.readline() == "refused\n"
+    finally:
+        os.kill(process, signal.SIGKILL)
+    assert server.stop(world.session) and held.end().exit_code == 1
+
+
+def test_arguments_longer_than_a_files_name_are_arguments(world: World) -> None:
+    long = "x" * 5000
+    assert connect.program_words(f"{world.program()} {long}")[-1] == long
+    with pytest.raises(ConfigError, match="no such file on this computer"):
+        connect.program_words(long)
 
 
 @pytest.mark.parametrize(

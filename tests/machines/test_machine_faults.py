@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from sparkqfs.checks.hosts import check_hosts, check_stops
 from sparkqfs.errors import ClusterError
 from sparkqfs.gather.hosts import pairs_of
 from sparkqfs.jobs.cluster import doctor, whole
@@ -43,25 +45,25 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "snap": (Fault(info={"root": '"/var/snap/docker/common/var-lib-docker"'}), "is the snap"),
     "rootless": (Fault(info={"security": '["name=seccomp","name=rootless"]'}), "is rootless"),
     "user namespaces": (Fault(info={"security": '["name=userns"]'}), "userns-remap"),
-    "SELinux": (Fault(info={"security": '["name=selinux"]'}), "by SELinux"),
+    "SELinux": (Fault(info={"security": '["name=selinux"]'}), "may keep containers from"),
     "live-restore": (Fault(info={"live": "true"}), "live-restore on"),
     "vfs": (Fault(info={"driver": "vfs"}), "with vfs"),
     "no memory limits": (Fault(info={"memory": "false"}), "does not limit the memory"),
     "no firewall rules": (Fault(files={"etc/docker/daemon.json": '{"iptables": false}'}), "iptables: false"),
     "locked swarm": (Fault(info={"swarm": '{"LocalNodeState": "locked"}'}), "swarm is in state locked"),
-    "one engine twice": (Fault(info={"id": "one"}), "the same ID as that of node1"),
+    "one node twice": (Fault(info={"swarm": ACTIVE}), "the same node of a swarm as node1"),
     "the engine's disk": (Fault(programs={"df": full("-Pk")}), "where its engine keeps images, has 0.0 GiB free"),
     "the data's disk": (Fault(programs={"df": full("-Pk")}), "/data has 0.0 GiB free"),
     "inodes": (Fault(programs={"df": full("-Pi")}), "has 1 % of its inodes free"),
     "data in memory": (Fault(programs={"stat": 'case $3 in %T) echo tmpfs ;; *) exec /usr/bin/stat "$@" ;; esac'}), "is in memory (tmpfs)"),  # noqa: E501
     "read-only": (Fault(data_dir="read-only/data"), "is mounted read-only"),
+    "no br_netfilter": (Fault(programs={"modprobe": '[ "$3" != br_netfilter ]'}), "has no module br_netfilter"),
     "no vxlan": (Fault(programs={"modprobe": '[ "$3" != vxlan ]'}), "has no module vxlan"),
     "no forwarding": (Fault(files={"proc/sys/net/ipv4/ip_forward": "0\n"}), "net.ipv4.ip_forward is 0"),
     "strict memory": (Fault(files={"proc/sys/vm/overcommit_memory": "2\n"}), "vm.overcommit_memory is 2"),
     "clock": (Fault(programs={"date": LATER}), "its clock is +"),
     "no NTP": (Fault(programs={"timedatectl": "echo no"}), "its clock is not synchronised"),
     "no engine at boot": (Fault(programs={"systemctl": SYSTEMD.replace("echo enabled", "echo disabled")}), "does not start when the machine does"),  # noqa: E501
-    "suspend": (Fault(programs={"systemctl": DESKTOP}), "a desktop that suspends"),
     "ufw": (Fault(programs={"ufw": UFW}), "ufw is active and does not let 127.0.0.2 in"),
     "firewalld": (Fault(programs={"firewall-cmd": "case $1 in --state) echo running ;; esac"}), "firewalld is active"),
     "no name server": (Fault(files={"etc/resolv.conf": "search lan\n"}), "it has no name server"),
@@ -77,8 +79,8 @@ FAULTS: dict[str, tuple[Fault, str]] = {
 }  # fmt: skip
 """Each fault of a kind, and words of what is found."""
 STOPS = (
-    "snap", "rootless", "user namespaces", "SELinux", "live-restore", "no firewall rules", "one engine twice",
-    "the engine's disk", "data in memory", "read-only", "no vxlan", "no forwarding",
+    "snap", "rootless", "user namespaces", "live-restore", "one node twice", "the engine's disk", "data in memory",
+    "read-only", "no vxlan", "no forwarding",
 )  # fmt: skip
 
 
@@ -111,6 +113,82 @@ def test_plan_and_up_refuse_what_cannot_work_before_anything_is_changed(tmp_path
             whole.up(session, lambda *_: None)
         assert words in str(caught.value)
         assert not Path(str(session.config.manager.data_dirs[0])).exists()
+
+
+@pytest.mark.parametrize("name", ["SELinux", "no firewall rules", "no br_netfilter"])
+def test_what_may_work_all_the_same_stops_nobody(tmp_path: Path, name: str) -> None:
+    with faulty_machines(tmp_path, FAULTS[name][0]) as session:
+        assert check_stops(session.config, session.facts()[0]) == ()
+
+
+def test_a_second_up_is_not_refused_for_the_room_that_images_of_the_first_have_taken(tmp_path: Path) -> None:
+    with faulty_machines(tmp_path, FAULTS["the engine's disk"][0]) as session:
+        facts = session.facts()[0]
+        assert len(check_stops(session.config, facts)) == 2
+        for key, found in (("cluster", session.config.name), ("marker", "an-id")):
+            there = {
+                name: replace(fact, disks=tuple(replace(disk, **{key: found}) for disk in fact.disks))
+                for name, fact in facts.items()
+            }
+            assert check_stops(session.config, there) == ()
+            left = [one.problem for one in check_hosts(session.config, there)]
+            assert len(left) == 2 and not any("prune" in (one.hint or "") for one in left)
+
+
+@pytest.mark.parametrize(
+    ("fault", "note"),
+    [
+        (Fault(info={"id": "one"}), "node1, node2: their engines have the same ID"),
+        (Fault(programs={"systemctl": DESKTOP}), "node1, node2: a desktop runs there, which may suspend"),
+    ],
+)
+def test_copied_machines_and_desktops_are_told_and_are_no_fault(tmp_path: Path, fault: Fault, note: str) -> None:
+    result = look(tmp_path, fault)
+    assert (result.problems, result.exit_code) == ((), 0)
+    assert any(one.startswith(note) for one in result.notes)
+
+
+ZONE = "echo 'z (active)'; echo '  target: {target}'; echo '  sources: {sources}'; echo '  services: {services}'; echo '  ports: {ports}'; echo '  rich rules: '; printf '\\t{rule}\\n'"  # noqa: E501
+OTHER_NODES = "127.0.0.0/24"
+
+
+def firewalld(zone: str = "drop", **words: str) -> dict[str, str]:
+    """One whose card is in `public`, and of which `zone` has these words."""
+    shown = ZONE.format(**(dict.fromkeys(("target", "sources", "services", "ports", "rule"), "") | words))
+    text = f"""case $1 in --state) echo running ;; --get-zone-of-interface=lo) echo public ;;
+        --get-active-zones) echo 'public (default)'; echo '  interfaces: lo'; echo {zone}; echo '  sources: x' ;;
+        --info-zone={zone}) {shown} ;; esac"""
+    return {"firewall-cmd": text}
+
+
+@pytest.mark.parametrize(
+    "programs",
+    [
+        {"ufw": f"printf 'Status: active\\n\\nAnywhere ALLOW IN {OTHER_NODES}\\n'"},
+        {"ufw": "printf 'Status: active\\nDefault: allow (incoming), allow (outgoing)\\n'"},
+        firewalld("trusted", target="ACCEPT", sources=OTHER_NODES),
+        firewalld("home", ports="2377/tcp 7000-8000/tcp 4789/udp", sources=OTHER_NODES),
+        firewalld("public", target="ACCEPT"),
+        firewalld("public", services="ssh docker-swarm"),
+        firewalld("public", rule=f'rule family="ipv4" source address="{OTHER_NODES}" accept'),
+    ],
+)
+def test_a_firewall_that_lets_the_others_in_is_no_fault(tmp_path: Path, programs: dict[str, str]) -> None:
+    assert look(tmp_path, Fault(programs=programs)).problems == ()
+
+
+@pytest.mark.parametrize(
+    "programs",
+    [
+        {"ufw": "printf 'Status: active\\n\\nAnywhere ALLOW 127.0.0.11\\nAnywhere ALLOW 127.0.0.22\\n'"},
+        firewalld("home", services="docker-swarm", sources="10.0.0.0/8"),
+        firewalld("public", rule=f'rule family="ipv4" source address="{OTHER_NODES}" service name="ssh" accept'),
+        firewalld("public", services="ssh", ports="17946/tcp 4789/udp"),
+    ],
+)
+def test_a_firewall_that_lets_in_others_than_these_is_found(tmp_path: Path, programs: dict[str, str]) -> None:
+    problems = look(tmp_path, Fault(programs=programs)).problems
+    assert [one.node for one in problems if "is active and does not let" in one.what] == ["node1", "node2"]
 
 
 def test_an_address_by_dhcp_and_what_ufw_does_not_filter_are_told_and_are_no_fault(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkqfs.clients.pipe import feed, relay
+from sparkqfs.clients.pipe import feed, pass_on, relay
 from sparkqfs.clients.ssh import NodeClient
-from sparkqfs.errors import ClusterError, ExitCode
+from sparkqfs.errors import ClusterError, DeadlineError, ExitCode
 from sparkqfs.files import moving
 from tests.doubles.far_files import access, place
 from tests.doubles.servers import Sshd, sshd
@@ -134,3 +134,21 @@ def test_a_file_of_this_computer_is_read_there_and_a_program_that_never_ends_is_
     with pytest.raises(ClusterError) as caught:
         feed([b"x"], client, ["sh", "-c", "exec >&-; sleep 30"], timeout_s=2)
     assert caught.value.exit_code == ExitCode.TIMEOUT
+
+
+@pytest.mark.parametrize(("script", "code"), [("echo a; exit 3", 3), ("echo a; kill -9 $PPID; sleep 20", None)])
+def test_a_connection_that_breaks_is_not_an_exit_code(client: NodeClient, script: str, code: int | None) -> None:
+    """Its parent is this connection's sshd."""
+    out: list[tuple[str, bytes]] = []
+    found = pass_on(client, ["sh", "-c", script], b"", lambda *some: out.append(some), timeout_s=30)
+    assert (found, out) == (code, [("stdout", b"a\n")])
+
+
+@pytest.mark.parametrize(("argv", "stdin"), [(["yes"], b""), (["sleep", "60"], bytes(64 << 20))])
+def test_the_time_is_over_for_a_program_that_writes_or_does_not_read(
+    client: NodeClient, argv: list[str], stdin: bytes
+) -> None:
+    began = time.monotonic()
+    with pytest.raises(DeadlineError, match="did not end within 1 s"):
+        pass_on(client, argv, stdin, lambda *_some: None, timeout_s=1)
+    assert time.monotonic() - began < 20

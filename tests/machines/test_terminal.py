@@ -40,7 +40,8 @@ config = Sshd(port={port}, key=Path({key!r}), host_key="").cluster(Path({known!r
 rows, columns = terminal.size()
 argv = [sys.executable, "-I", {program!r}, str(rows), str(columns), "sh"]
 channel = NodeClient(config, config.nodes[0]).exec_channel(argv)
-sys.exit(terminal.talk(channel, Reporter().passed_on))
+code = terminal.talk(channel, Reporter().passed_on)
+sys.exit(77 if code is None else code)
 """
 
 
@@ -102,6 +103,20 @@ def test_keys_the_windows_size_and_the_exit_code_go_through(server: Sshd, tmp_pa
         window.until("next2")
         window.type("exit 6\r")
         assert window.process.wait(20) == 6
+        assert termios.tcgetattr(window.slave) == window.before
+    finally:
+        window.process.kill()
+        window.process.wait()
+        os.close(window.master)
+        os.close(window.slave)
+
+
+def test_a_connection_that_breaks_is_not_an_exit_code(server: Sshd, tmp_path: Path) -> None:
+    window = Window(server, tmp_path)
+    try:
+        window.until("# ")
+        window.type("kill -9 $(cut -d ' ' -f 4 /proc/$PPID/stat)\r")
+        assert window.process.wait(20) == 77
         assert termios.tcgetattr(window.slave) == window.before
     finally:
         window.process.kill()

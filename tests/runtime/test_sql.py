@@ -95,6 +95,14 @@ def test_the_first_that_fails_ends_it_and_is_quoted_with_its_line_and_without_a_
     assert (code, out, err) == (1, "n\n", "[LATE] it broke\n")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"), [("late", "year 10000 is out of range"), ("long", "date value out of range")]
+)
+def test_values_that_python_cannot_hold_are_an_error_like_others(place: Place, text: str, said: str) -> None:
+    code, _, err = place.ran("table", f"select 1; {text}", "mine.sql")
+    assert code == 1 and err.startswith("mine.sql:1: Python cannot hold") and said in err and err.count("\n") == 1
+
+
 def test_when_nobody_waits_any_more_the_query_ends(place: Place) -> None:
     process = place.start("csv", "slow")
     end = time.monotonic() + 20
@@ -212,6 +220,43 @@ def test_what_was_typed_is_there_the_next_time_and_is_nobody_elses(place: Place)
     second.type("\x10\x10")
     second.wait("select 1;")
     second.close()
+
+
+def test_ctrl_c_before_the_shell_is_there_ends_it(place: Place) -> None:
+    place.environ["FAKE_CONNECT_S"] = "30"
+    opened = Terminal(place)
+    try:
+        end = time.monotonic() + 20
+        while not place.statements():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        opened.type("\x03")
+        assert "Traceback" not in opened.wait("interrupted")
+        assert opened.end() == 130
+    finally:
+        opened.close()
+
+
+def test_a_second_ctrl_c_while_the_query_is_being_ended_does_not_end_the_shell(place: Place) -> None:
+    place.environ["FAKE_INTERRUPT_S"] = "30"
+    opened = Terminal(place)
+    try:
+        opened.wait("sql> ")
+        opened.type("slow;\n")
+        for noted in ("slow", "interrupting"):
+            end = time.monotonic() + 20
+            while noted not in place.statements():
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            opened.type("\x03")
+        opened.wait("sql> ")
+        opened.type("select 1;\n")
+        opened.wait("(1 row, ")
+        opened.type("late;\n")
+        opened.wait("Python cannot hold")
+        opened.wait("sql> ")
+    finally:
+        opened.close()
 
 
 def test_ctrl_c_ends_what_is_typed_and_a_query_and_not_the_shell(terminal: Terminal) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.clients import connect, ssh
+from sparkqfs.clients import connect, login_shell, ssh
 from sparkqfs.clients.connect import Clients, open_clients
 from sparkqfs.clients.ssh import NodeClient
 from tests.builders.clusters import a_cluster
@@ -64,6 +64,31 @@ def test_an_interrupted_command_ends_although_its_channel_cannot_be_closed(
     with pytest.raises(KeyboardInterrupt):
         client.run(["true"])
     assert time.monotonic() - started < 20
+
+
+def test_ctrl_c_while_a_program_begins_does_not_wait_for_its_channel(
+    never: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Transport:
+        def open_session(self, **_limits: Any) -> Channel:
+            return Channel(never)
+
+    def interrupted(*_words: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(login_shell._Beginning, "wait", interrupted)
+    raised: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            login_shell.LoginShell("node1", 5.0).start(Transport(), ["true"])  # type: ignore[arg-type]
+        except KeyboardInterrupt as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=start, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert raised
 
 
 def test_an_interrupted_task_ends_although_its_connections_cannot_be_closed(

@@ -72,6 +72,7 @@ def test_a_task_of_no_group_is_listed_last() -> None:
     assert grouped({"status", "other"}) == [("Begin", ["status"]), ("More", ["other"])]
     names = [name for _, group in GROUPS for name in group]
     assert len(names) == len(set(names))
+    assert set(ns.task_names) <= set(names) and set(ns.task_names) <= set(EXAMPLES)
 
 
 def test_help_has_usage_defaults_an_example_and_a_page_that_there_are(

@@ -4,7 +4,7 @@ Usage: sql shell (at a terminal) | sql run table|csv|records, with one line of J
 statements, and `name`, what to call the text in errors. Whoever waits keeps standard input open; its end ends a query.
 
 Exit codes: 0 all statements ran, 1 one failed, and those behind it were not run; 64 wrong command line; 125 nobody
-waits any more.
+waits any more; 130 Ctrl-C, while the shell was not yet there to take it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from sparkqfs_runtime.sql.statements import split
 
 EX_USAGE = 64
 EX_ALONE = 125
+EX_INTERRUPTED = 130
 FORMATS = ("table", "csv", "records")
 
 
@@ -33,6 +34,9 @@ def main(arguments: list[str]) -> int:
             return Shell(Engine()).run()
         except SqlError as error:
             return _failed(str(error))
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr, flush=True)
+            return EX_INTERRUPTED
     if len(arguments) != 2 or arguments[0] != "run" or arguments[1] not in FORMATS:
         print("usage: sql shell | sql run table|csv|records", file=sys.stderr)
         return EX_USAGE

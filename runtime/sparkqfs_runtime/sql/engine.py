@@ -17,6 +17,8 @@ from sparkqfs_runtime.relay import USED, Uses
 READY = "server.json"
 USED_S = 5.0
 """Between two notes that the server is used, while a statement runs."""
+BEYOND = (ValueError, ArithmeticError, NotImplementedError)
+"""What Python and Arrow say of values that they have no place for, such as a date after the year 9999."""
 STACK = "\n\nJVM stacktrace:"
 
 
@@ -102,7 +104,7 @@ class Engine:
 
 @contextlib.contextmanager
 def spoken() -> Iterator[None]:
-    """Spark's errors as `SqlError`: their own words, without its stack."""
+    """Spark's errors as `SqlError`: their own words, without its stack; and values that its client cannot hand over."""
     from pyspark.errors import PySparkException
 
     try:
@@ -110,3 +112,5 @@ def spoken() -> Iterator[None]:
     except PySparkException as error:
         text = str(error.getMessage() or error)
         raise SqlError(text.partition(STACK)[0].strip()) from error
+    except BEYOND as error:
+        raise SqlError(f"Python cannot hold a value of these rows: {error}. `cast(… as string)` shows it") from error

@@ -104,26 +104,30 @@ class Shell:
         keep = set_up_line(self._names, history)
         self._names.forget()
         say(WELCOME)
-        typed = ""
-        while True:
+        typed: str | None = ""
+        while typed is not None:
             try:
-                line = input(PROMPTS[bool(typed)])
-            except EOFError:
-                say("\n")
-                keep()
-                return 0
+                typed = self._next(typed)
+                if not typed:
+                    keep()
             except KeyboardInterrupt:
                 say("\n")
                 typed = ""
-                continue
-            typed += line + "\n"
-            if LEAVE.fullmatch(typed):
-                keep()
-                return 0
-            if not is_open(typed):
-                self._run(typed)
-                typed = ""
-                keep()
+        return 0
+
+    def _next(self, typed: str) -> str | None:
+        """Take one more line, and run what is whole then; what is not whole yet, `None` at the end."""
+        try:
+            typed += input(PROMPTS[bool(typed)]) + "\n"
+        except EOFError:
+            say("\n")
+            return None
+        if LEAVE.fullmatch(typed):
+            return None
+        if is_open(typed):
+            return typed
+        self._run(typed)
+        return ""
 
     def _run(self, text: str) -> None:
         """Each statement; the first that fails ends it."""
@@ -138,8 +142,9 @@ class Shell:
                 say(f"{error}\n")
                 return
             except KeyboardInterrupt:
-                self._engine.interrupt()
-                say("\ninterrupted\n")
+                say("\n")
+                self._engine.interrupt()  # a second Ctrl-C is the caller's
+                say("interrupted\n")
                 return
             finally:
                 if CHANGES.match(statement.text):

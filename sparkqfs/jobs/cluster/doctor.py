@@ -71,7 +71,7 @@ def look(session: Session, facts: dict[str, NodeFacts]) -> tuple[list[Finding], 
             found += checks.check_swarm(config, gather_swarm_nodes(clients))
         except ClusterError as error:
             problems += error.problems
-    return found, [*problems, *sessions.problems, *unasked], checks.host_notes(config, hosts.values)
+    return found, [*problems, *sessions.problems, *unasked], checks.host_notes(config, hosts.values, facts)
 
 
 def run_fixes(session: Session, findings: Iterable[Finding]) -> tuple[Outcome, ...]:

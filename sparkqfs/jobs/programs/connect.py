@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sparkqfs.clients import own_python
 from sparkqfs.clients.tunnel import Tunnel
+from sparkqfs.clients.wait import in_time
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, UnreachableError
 from sparkqfs.jobs.programs import server
 from sparkqfs.jobs.session import Session
@@ -39,6 +40,10 @@ PATIENCE_S = 120.0
 """For a connection that broke, as of a computer that slept, to come back."""
 SAY_S = 30.0
 """Between two complaints of the same content."""
+SHOWN = 200
+"""Letters of `--exec` in a message."""
+PROBE_S = 10.0
+"""For an answer over a connection that may be dead: one that slept does not say so."""
 Show = Callable[[JobResult], None]
 
 
@@ -62,13 +67,21 @@ def program_words(text: str) -> tuple[str, ...]:
     Raises `ConfigError` where the first is not a file.
     """
     try:
-        words = (text,) if Path(text).is_file() else tuple(shlex.split(text))
+        words = (text,) if _is_file(text) else tuple(shlex.split(text))
     except ValueError as error:
         raise ConfigError(Problem(what=f"--exec {text}: {error}")) from error
-    if not words or not Path(words[0]).is_file():
+    if not words or not _is_file(words[0]):
         hint = "a Python program of this computer, with its arguments in the same quotes"
-        raise ConfigError(Problem(what=f"--exec {text}: no such file on this computer", hint=hint))
+        shown = f"{text[:SHOWN]}…" if len(text) > SHOWN else text
+        raise ConfigError(Problem(what=f"--exec {shown}: no such file on this computer", hint=hint))
     return words
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # no name that a file can have, or a directory that we may not look into
+        return False
 
 
 def connect(session: Session, wishes: Wishes, local: Local, show: Show) -> JobResult:
@@ -199,10 +212,20 @@ def hold(session: Session, found: server.Server, port: int, task: str = "connect
                 session.on_event(f"[{session.config.manager.name}] no answer; trying again")
             if now - silent_since > PATIENCE_S:
                 raise UnreachableError(*error.problems) from error
+            _drop_if_dead(session)
         else:
             if life.container_id != found.container_id or not life.is_there:
                 return _ended(session, found, life, task)
         time.sleep(LOOK_S)
+
+
+def _drop_if_dead(session: Session) -> None:
+    """So that whoever comes next dials: after a sleep the old connection waits for ever. One that answers stays."""
+    manager = session.clients.manager
+    try:
+        manager.run(["true"], timeout_s=PROBE_S, check=False)
+    except ClusterError:
+        in_time(manager.close)
 
 
 def _ended(session: Session, found: server.Server, life: Life, task: str) -> JobResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,6 +42,8 @@ RUN_DIRECTORY = "/run/sparkqfs"
 READY_FILE = "server.json"
 JDBC_S = 120.0
 """Until its JDBC server takes connections."""
+TASK_S = 5.0
+"""After so long a service without a task, as Swarm forgets tasks of old, is one that has ended."""
 CONTAINER_S = 60.0
 """Until Swarm has its container."""
 READY_S = 180.0
@@ -105,16 +108,38 @@ def _start(session: Session, jupyter: dict[str, Any], wishes: Wishes) -> bool:
     size = driver_size(program, defaults)
     check_driver(size, room(session), config.manager.name)
     name = service_name(config.name)
-    engine.remove_service(name)  # of one that has ended
+    if not _make_room(session):
+        return False
     session.on_event(f"starting the {TITLE} on {config.manager.name}: {size.arithmetic}")
     task = server_task(jupyter, config.name, config.manager.name, program, wishes.idle_minutes, size.memory_mib)
     try:
         engine.create_service(name, task, server_labels(config.name, deployed_as(jupyter)))
     except ClusterError:
-        if not look(session).is_there:
+        if _make_room(session):
             raise
         return False
     return True
+
+
+def _make_room(session: Session) -> bool:
+    """Remove the service of a server that has ended, and no other one; False where one runs, or will.
+
+    By its ID: by now another command may have made one of the same name. Such a one has no task for a moment.
+    """
+    engine = session.clients.engine()
+    name = service_name(session.config.name)
+    end = time.monotonic() + TASK_S
+    while True:
+        found = engine.labelled_services(f"{SERVER_LABEL}={name}")
+        if not found:
+            return True
+        tasks = engine.service_tasks(found[0]["ID"])
+        if tasks and life_of(tasks[-1]).is_there:
+            return False
+        if tasks or time.monotonic() > end:
+            engine.remove_service(found[0]["ID"])
+            return True
+        time.sleep(0.2)
 
 
 def _container(session: Session) -> Life:
