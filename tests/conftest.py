@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +36,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--write-documents", action="store_true", help="write tests/data/documents.json as the tasks' documents are now"
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_locks_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Clusters of tests are named after this process, or their directories are in its own: their locks go with them."""
+    yield
+    ours = f"{tmp_path_factory.getbasetemp()}/".replace("/", "+")
+    for lock in Path("/run/lock").glob("sparkqfs-*.lock"):
+        if ours in lock.name or lock.stem.endswith(f"-{os.getpid()}"):
+            with contextlib.suppress(OSError):
+                lock.unlink()
 
 
 def has_engine() -> bool:
