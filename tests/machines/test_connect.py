@@ -18,7 +18,7 @@ from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.jobs.cluster import down
 from sparkqfs.jobs.programs import apps, connect, jdbc, server
 from sparkqfs.plan.programs.apps import Application
-from sparkqfs.plan.programs.server import Wishes
+from sparkqfs.plan.programs.server import Wishes, service_name
 from sparkqfs.plan.steps import JobResult
 from tests.doubles import connect_server
 from tests.doubles.connect_server import APP, a_world
@@ -183,7 +183,7 @@ def test_one_that_another_command_has_made_meanwhile_is_left_alone(
 
 def test_a_service_whose_tasks_swarm_has_forgotten_makes_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "TASK_S", 0.0)
-    world.swarm.drivers[server.service_name(world.session.config.name)] = {"task": {}, "labels": {}, "state": ""}
+    world.swarm.drivers[service_name(world.session.config.name)] = {"task": {}, "labels": {}, "state": ""}
     assert world.connect(words=connect.program_words(world.program()), python=world.python()).exit_code == 7
 
 

@@ -125,9 +125,9 @@ def test_a_second_up_is_not_refused_for_the_room_that_images_of_the_first_have_t
     with faulty_machines(tmp_path, FAULTS["the engine's disk"][0]) as session:
         facts = session.facts()[0]
         assert len(check_stops(session.config, facts)) == 2
-        for key, found in (("cluster", session.config.name), ("marker", "an-id")):
+        for cluster, marker in ((session.config.name, None), (None, "an-id")):
             there = {
-                name: replace(fact, disks=tuple(replace(disk, **{key: found}) for disk in fact.disks))
+                name: replace(fact, disks=tuple(replace(one, cluster=cluster, marker=marker) for one in fact.disks))
                 for name, fact in facts.items()
             }
             assert check_stops(session.config, there) == ()
