@@ -9,7 +9,7 @@ from collections.abc import Iterable
 ANYWHERE = "Anywhere"
 """ufw's word; for firewalld sparkqfs/remote/host.sh writes lines of the same form."""
 _RULE = re.compile(r"(?P<to>.*?)\s+ALLOW(?: (?P<way>IN|OUT|FWD))?\s+(?P<source>.*)")
-_PORTS = re.compile(r"(\d+(?::\d+)?(?:,\d+(?::\d+)?)*)(?:/(?:tcp|udp))?")
+_PORTS = re.compile(r"(\d+(?::\d+)?(?:,\d+(?::\d+)?)*)")
 
 
 def lets_in(rules: Iterable[str], address: str, ports: Iterable[int]) -> bool:
@@ -33,7 +33,7 @@ def lets_in(rules: Iterable[str], address: str, ports: Iterable[int]) -> bool:
 
 def _is_from(source: str, address: str) -> bool:
     """Whether a rule's FROM has the address in it. A name is only itself."""
-    words = source.split()
+    words = _words(source)
     try:
         own = ipaddress.ip_address(address)
     except ValueError:
@@ -45,6 +45,11 @@ def _is_from(source: str, address: str) -> bool:
     return any(own in network for network in map(_network, words) if network is not None)
 
 
+def _words(side: str) -> list[str]:
+    """One side of a rule, without the protocol: `Anywhere/udp`, `192.168.1.0/24/tcp`."""
+    return [word.removesuffix("/tcp").removesuffix("/udp") for word in side.split()]
+
+
 def _network(word: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     try:
         return ipaddress.ip_network(word, strict=False)
@@ -54,7 +59,7 @@ def _network(word: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 
 def _ports(to: str) -> list[range] | None:
     """The ports of a rule's TO; `None` where all are open, none for a name of an application."""
-    words = [word for word in to.split() if word != "(v6)"]
+    words = [word for word in _words(to) if word != "(v6)"]
     if "on" in words:  # a network card
         del words[words.index("on") : words.index("on") + 2]
     words = [word for word in words if word != ANYWHERE and (_PORTS.fullmatch(word) or _network(word) is None)]

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sparkqfs.checks.hosts import check_hosts, check_stops
 from sparkqfs.errors import ClusterError
-from sparkqfs.facts.nodes import DiskFact
 from sparkqfs.gather.hosts import pairs_of
 from sparkqfs.jobs.cluster import doctor, whole
 from sparkqfs.plan.steps import JobResult
@@ -123,17 +121,13 @@ def test_what_may_work_all_the_same_stops_nobody(tmp_path: Path, name: str) -> N
         assert check_stops(session.config, session.facts()[0]) == ()
 
 
-def with_value(disk: DiskFact, key: str, value: Any) -> DiskFact:
-    return replace(disk, **{key: value})
-
-
 def test_a_second_up_is_not_refused_for_the_room_that_images_of_the_first_have_taken(tmp_path: Path) -> None:
     with faulty_machines(tmp_path, FAULTS["the engine's disk"][0]) as session:
         facts = session.facts()[0]
         assert len(check_stops(session.config, facts)) == 2
-        for key, found in (("cluster", session.config.name), ("marker", "an-id")):
+        for cluster, marker in ((session.config.name, None), (None, "an-id")):
             there = {
-                name: replace(fact, disks=tuple(with_value(disk, key, found) for disk in fact.disks))
+                name: replace(fact, disks=tuple(replace(one, cluster=cluster, marker=marker) for one in fact.disks))
                 for name, fact in facts.items()
             }
             assert check_stops(session.config, there) == ()

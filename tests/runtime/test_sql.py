@@ -54,6 +54,13 @@ class Place:
         out, err = process.stdout.read(), process.stderr.read()
         return process.wait(20), out, err
 
+    def wait(self, statement: str) -> None:
+        """Until the server has got this."""
+        end = time.monotonic() + 20
+        while statement not in self.statements():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
     def statements(self) -> list[str]:
         path = self.run / "statements"
         return path.read_text().splitlines() if path.exists() else []
@@ -226,10 +233,7 @@ def test_ctrl_c_before_the_shell_is_there_ends_it(place: Place) -> None:
     place.environ["FAKE_CONNECT_S"] = "30"
     opened = Terminal(place)
     try:
-        end = time.monotonic() + 20
-        while not place.statements():
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        place.wait("sc://localhost:9 the-token")
         opened.type("\x03")
         assert "Traceback" not in opened.wait("interrupted")
         assert opened.end() == 130
@@ -244,10 +248,7 @@ def test_a_second_ctrl_c_while_the_query_is_being_ended_does_not_end_the_shell(p
         opened.wait("sql> ")
         opened.type("slow;\n")
         for noted in ("slow", "interrupting"):
-            end = time.monotonic() + 20
-            while noted not in place.statements():
-                assert time.monotonic() < end
-                time.sleep(0.02)
+            place.wait(noted)
             opened.type("\x03")
         opened.wait("sql> ")
         opened.type("select 1;\n")
@@ -259,13 +260,13 @@ def test_a_second_ctrl_c_while_the_query_is_being_ended_does_not_end_the_shell(p
         opened.close()
 
 
-def test_ctrl_c_ends_what_is_typed_and_a_query_and_not_the_shell(terminal: Terminal) -> None:
+def test_ctrl_c_ends_what_is_typed_and_a_query_and_not_the_shell(terminal: Terminal, place: Place) -> None:
     terminal.type("select 1\n")
     terminal.wait("...> ")
     terminal.type("\x03")
     terminal.wait("sql> ")
     terminal.type("slow;\n")
-    time.sleep(0.3)
+    place.wait("slow")
     terminal.type("\x03")
     terminal.wait("interrupted")
     terminal.wait("sql> ")

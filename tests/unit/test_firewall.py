@@ -19,6 +19,8 @@ ADDRESS = "192.168.1.1"
         (["192.168.1.11               ALLOW IN    192.168.0.0/16"], True),
         (["Anywhere                   ALLOW       192.168.1.11"], False),
         (["Anywhere                   ALLOW       192.168.2.0/24"], False),
+        (["Anywhere/udp               ALLOW       192.168.1.0/24/udp"], True),
+        (["Anywhere/esp               ALLOW       192.168.1.0/24/esp"], False),
         (["22/tcp                     ALLOW       Anywhere"], False),
         (["22/tcp                     ALLOW       192.168.1.1"], False),
         (["OpenSSH                    ALLOW       Anywhere"], False),
