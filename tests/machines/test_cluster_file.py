@@ -64,7 +64,10 @@ def test_a_message_calls_it_by_its_name(tmp_path: Path) -> None:
     (tmp_path / OWN_FILE).write_text(dead("own"))
     (tmp_path / "lab.yml").write_text(dead("lab"))
     assert any("no node nodex in sparkqfs.yml" in line for line in said(tmp_path, "prep", "--only", "nodex")[1])
-    assert any("in hosts.yml" in line for line in said(tmp_path, "prep", "--only", "nodex", "--hosts", "lab.yml")[1])
+    assert any(
+        "no node nodex in lab.yml" in line
+        for line in said(tmp_path, "prep", "--only", "nodex", "--hosts", "lab.yml")[1]
+    )
 
 
 def test_it_is_found_upwards_and_the_nearest_one_counts(tmp_path: Path, inner: Path) -> None:

@@ -143,7 +143,7 @@ def test_the_checksum_that_is_asked_about_is_that_of_the_download() -> None:
 def test_a_damaged_file_in_the_cache_is_refused() -> None:
     cache_directory().mkdir(parents=True)
     (cache_directory() / NAME).write_bytes(b"damaged")
-    with pytest.raises(ConfigError, match="is wanted"):
+    with pytest.raises(ConfigError, match="expected"):
         fetch(config_of(url=f"http://127.0.0.1:{closed_port()}/{NAME}", sha256=SHA))
 
 
@@ -222,7 +222,7 @@ def test_only_what_is_missing_or_damaged_is_downloaded_again(lock: Path) -> None
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (Answer(body=b"other"), "is wanted"),
+        (Answer(body=b"other"), "expected"),
         (Answer(body=b"", status=404), "404"),
         (Answer(body=b"x", length=9), "cannot download"),
     ],
