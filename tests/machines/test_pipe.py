@@ -141,7 +141,8 @@ def test_a_connection_that_breaks_is_not_an_exit_code(client: NodeClient, script
     """Its parent is this connection's sshd."""
     out: list[tuple[str, bytes]] = []
     found = pass_on(client, ["sh", "-c", script], b"", lambda *some: out.append(some), timeout_s=30)
-    assert (found, out) == (code, [("stdout", b"a\n")])
+    assert found == code
+    assert code is None or out == [("stdout", b"a\n")]  # what is on its way when a connection breaks may be lost
 
 
 @pytest.mark.parametrize(("argv", "stdin"), [(["yes"], b""), (["sleep", "60"], bytes(64 << 20))])
