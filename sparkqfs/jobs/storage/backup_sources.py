@@ -74,13 +74,15 @@ def take_metadata(session: Session, folder: Path, timeout_s: float) -> Taken:
     return _with_tables(session, Taken(metadata=metadata, lacks=[lacks]), folder)
 
 
-def _with_tables(session: Session, taken: Taken, folder: Path) -> Taken:
-    """What the archive has of the catalogue of tables is told, or that it has none."""
+def _with_tables(session: Session, taken: Taken, folder: Path, why: str | None = None) -> Taken:
+    """What the archive has of the catalogue of tables is told, or that it has none; `why` it has not the newest."""
     taken.tables = tables_of(read_index(folder / METADATA))
     if taken.tables is None and session.config.has_metastore:
         runs = any(task.service == topology.METASTORE for task in running_tasks(session))
-        why = "no copy of it was found" if runs else "the metastore does not run"
+        why = why or ("no copy of it was found" if runs else "the metastore does not run")
         taken.lacks.append(f"no catalogue of tables: {why}")
+    elif why is not None:
+        taken.lacks.append(f"the catalogue of tables as it is now: {why}; an earlier copy of it is here")
     return taken
 
 
@@ -91,14 +93,13 @@ def _of_master(session: Session, master: Master, task: TaskFact, folder: Path, t
     except ClusterError as error:
         (folder / NAMES).unlink(missing_ok=True)
         lacks.append(f"no list of names: {error.problems[0].what}")
-    if (why := _make_fresh_catalogue(session)) is not None:
-        lacks.append(f"the catalogue of tables as it is now: {why}; an earlier copy of it is taken, if there is one")
+    why = _make_fresh_catalogue(session)
     words = ["take-master", session.backend.kind, _top(session), *([names.before.log] if names is not None else [])]
     run = streams.in_task(
         task, streams.STATE, words, what=f"the state of the {session.backend.words.master}", seconds=timeout_s
     )
     metadata = _take(session, run, folder / METADATA, "master")
-    return _with_tables(session, Taken(metadata=metadata, names=names, lacks=lacks), folder)
+    return _with_tables(session, Taken(metadata=metadata, names=names, lacks=lacks), folder, why)
 
 
 def _make_fresh_catalogue(session: Session) -> str | None:
