@@ -54,9 +54,17 @@ class Cluster:
         """Where backups go by default; not the home of whoever runs the tests."""
         return self.hosts.parent / f"{self.hosts.stem}-data"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of commands."""
+        return {**os.environ, "SPARKQFS_HOSTS": str(self.hosts), "XDG_DATA_HOME": str(self.data)}
+
+    def command(self, *words: str) -> list[str]:
+        """A task of this tree."""
+        return [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
+
     def run(self, *words: str, timeout_s: float = 1200, stdin: str = "") -> Ran:
-        command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
-        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts), "XDG_DATA_HOME": str(self.data)}
+        command, env = self.command(*words), self.environment
         done = phases.run_task(
             command, folder=self.hosts.parent, environment=env, stdin=stdin, timeout_s=timeout_s, words=words
         )
@@ -69,8 +77,7 @@ class Cluster:
 
     def ended(self, *words: str, said: str, sent: signal.Signals, within_s: float = 8) -> int:
         """Start a command, send it a signal once it has said something; its exit code."""
-        command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
-        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts), "XDG_DATA_HOME": str(self.data)}
+        command, env = self.command(*words), self.environment
         with subprocess.Popen(
             command, cwd=self.hosts.parent, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as process:
@@ -88,8 +95,7 @@ class Cluster:
     @contextlib.contextmanager
     def beside(self, *words: str, timeout_s: float = 300) -> Iterator[dict[str, Any]]:
         """A command that goes on until Ctrl-C; the JSON document that it prints first."""
-        command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words]
-        env = {**os.environ, "SPARKQFS_HOSTS": str(self.hosts), "XDG_DATA_HOME": str(self.data)}
+        command, env = self.command(*words), self.environment
         log, text = self.hosts.parent / "beside.log", ""
         with log.open("w") as errors:
             process = subprocess.Popen(

@@ -64,6 +64,13 @@ def is_copy(key: str, kind: str = "") -> bool:
     return found is not None and kind in ("", found[1])
 
 
+def number_of(key: str) -> int:
+    """What orders the copies of one kind. Raises `ValueError` for a key that is none."""
+    if (found := KEY.fullmatch(key)) is None:
+        raise ValueError(f"{key!r} is no copy")
+    return int(found[2])
+
+
 class Looked(NamedTuple):
     """What the metastore says of its copies."""
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from sparkqfs import durable
+from sparkqfs_runtime.metadata import catalogue
 
 KIND = "notebooks"
 FOLDER = "SPARKQFS_NOTEBOOKS"
@@ -133,11 +134,11 @@ class Packer:
         if found == self.packed:
             return
         self.copies.mkdir(mode=0o700, exist_ok=True)
-        there = sorted(self.copies.glob(f"{KIND}.*.zip"))
+        there = catalogue.newest_first(self.copies, KIND)
         number = int(time.time() * 1000)
         if there:  # a clock may be set back, and the newest copy is that of the largest number
-            number = max(number, int(there[-1].name.split(".")[1]) + 1)
+            number = max(number, catalogue.number_of(there[0].name) + 1)
         pack(self.folder, [name for name, _, _ in found], self.copies / f"{KIND}.{number:013d}.zip")
         self.packed = found
-        for old in there[:-1]:
+        for old in there[1:]:
             old.unlink(missing_ok=True)

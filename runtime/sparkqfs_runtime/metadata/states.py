@@ -326,5 +326,5 @@ def _part_of(folder: Path, kind: str, check: Callable[[Path], object] = lambda _
             check(own)
         except (OSError, catalogue.CatalogueError):
             continue
-        return [Part(Piece(copy.name, own, int(copy.name.split(".")[1])), own.stat().st_size)]
+        return [Part(Piece(copy.name, own, catalogue.number_of(copy.name)), own.stat().st_size)]
     return []
