@@ -3,8 +3,9 @@
 Usage: docker exec -i CONTAINER relay PORT
 
 A service that listens on loopback alone is in reach of nobody on the network; whoever may use Docker on the machine
-reaches it this way. While bytes pass, the file `used` in the run directory gets the present time: by that a service
-knows that somebody uses it. Exit codes: 0 the connection ended, 64 wrong command line, 111 nobody listens there.
+reaches it this way. Before bytes pass on, the file `used` in the run directory gets the present time: by that a
+service knows that somebody uses it, and whoever has an answer knows that it was noted. Exit codes: 0 the connection
+ended, 64 wrong command line, 111 nobody listens there.
 Standard library only.
 """
 
@@ -52,8 +53,8 @@ def there(link: socket.socket, uses: Uses) -> None:
     """What is typed, to the service; the end of it too."""
     with contextlib.suppress(OSError):
         while data := os.read(0, PIECE):
-            link.sendall(data)
             uses.note()
+            link.sendall(data)
     with contextlib.suppress(OSError):
         link.shutdown(socket.SHUT_WR)
 
@@ -73,6 +74,6 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=there, args=(link, uses), daemon=True).start()
     with contextlib.suppress(OSError):
         while data := link.recv(PIECE):
-            write_all(1, data)
             uses.note()
+            write_all(1, data)
     return 0
