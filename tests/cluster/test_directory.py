@@ -100,6 +100,7 @@ class SharedDirectory:
         with pytest.raises(requests.HTTPError, match="403"):
             Jupyter(jupyter.url, "wrong").api("GET", "contents")
 
+    @pytest.mark.long
     def test_the_notebook_counts_primes(self, shared: Cluster) -> None:
         result = shared.ok("notebook", "primes", "--max-value", "100000", "--json").json["result"]
         assert (result["count"], result["matches"]) == (9592, True)
@@ -137,9 +138,10 @@ class SharedDirectory:
         shared.ok("rm", "/tmp/files", "--recursive", "--yes")
 
     def test_verify_claims_nothing_of_storage_without_places(self, shared: Cluster) -> None:
-        small = ("verify", "--mib", "8", "--files", "2", "--reads", "1", "--json")
-        assert shared.ok(*small).json["verdict"]["state"] == "no locality"
-        assert shared.run(*small, "--max-remote", "0.05").code == 1
+        small = ("verify", "--mib", "8", "--files", "2", "--reads", "1", "--max-remote", "0.05", "--json")
+        ran = shared.run(*small)
+        assert (ran.code, ran.json["verdict"]["state"]) == (1, "no locality")
+        assert "--max-remote 0.05 cannot be met" in ran.err
 
 
 class TestShared(Redeployed, SharedDirectory):
