@@ -30,9 +30,6 @@ from tests.paths import ROOT
 
 pytestmark = pytest.mark.cluster
 
-NODES = 2
-KEPT = "directory"
-"""Of the volumes that stay."""
 WITHOUT_DELTA = """\
 try:
     spark.sql("CREATE TABLE books (id INT) USING delta")
@@ -42,7 +39,7 @@ except Exception as error:
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def shared(machines: Path) -> Cluster:
     """Its registry is without TLS; name, directories and port are not what they are by default."""
     more = {"cluster": "plain", "data_dir": "/mnt/data/plain", "registry": {"port": 5001, "tls": False}}
@@ -64,6 +61,10 @@ def logs_in(port: int, password: str) -> bool:
 class SharedDirectory:
     """A directory that all nodes share: the smoke test that runs everywhere."""
 
+    nodes = 2
+    kept_as = "directory"
+    """Of the volumes that stay."""
+
     def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster, kept: Kept) -> None:
         on_node(2, "sh", "-c", "echo '{ no json' > /etc/docker/daemon.json")
         ran = shared.run("prep", "--json")
@@ -81,7 +82,7 @@ class SharedDirectory:
         assert not any(stage["changed"] for stage in shared.ok("up", "--json").json["stages"])
         found = shared.ok("status", "--json").json
         assert found["storage"] == {"kind": "shared"}
-        assert found["spark"]["workers_alive"] == NODES
+        assert found["spark"]["workers_alive"] == self.nodes
 
     def test_a_browser_with_the_token_runs_a_notebook(self, shared: Cluster) -> None:
         if reason := why_not():

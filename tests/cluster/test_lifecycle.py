@@ -1,8 +1,8 @@
 """The whole life of a cluster, through the command line, on real container machines.
 
-One local cluster of three nodes serves all of it: first QFS where its tarball is to be had, then HDFS. The whole life
-runs on the first; on the other what is marked `every_storage`, the short form, which must stand alone. The tests of a
-class stand on each other, in the order in which they are written. The life on a shared directory: test_directory.py.
+Each storage has a local cluster of three nodes of its own. The whole life runs on QFS where its tarball is to be had,
+else on HDFS; on the other what is marked `every_storage`, the short form, which must stand alone. The tests of a class
+stand on each other, in the order in which they are written. The life on a shared directory: test_directory.py.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import platform
 import re
 import signal
 import subprocess
+import tempfile
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -47,9 +48,6 @@ from tests.paths import ROOT
 
 pytestmark = pytest.mark.cluster
 
-NODES = 3
-KEPT = ""
-"""Of the volumes that stay."""
 METADATA = {"qfs": ("checkpoint", "logs"), "hdfs": ("name",)}
 
 
@@ -156,6 +154,9 @@ class Storage(Machines):
     """A storage with daemons of ours; the classes below say what holds for every one, in the order of a life."""
 
     kind: Kind
+    nodes = 3
+    kept_as: str
+    """Of the volumes that stay."""
     killed_at: tuple[tuple[str, str], ...] = ()
     """Tasks that are killed once they have said something, and then done again."""
 
@@ -442,9 +443,24 @@ print(spark.sparkContext.parallelize(range(90), 90).map(slow).sum())
 
 
 @functools.cache  # the tarball's checksum takes its time
-def has_qfs(machines: Path) -> bool:
+def has_qfs() -> bool:
     """Whether QFS's tarball is to be had, and so all of its tests."""
-    return find_tarball(load_config(machines), platform.machine()) is not None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "hosts.yml"
+        file.write_text("nodes: {node1: 192.168.1.11}\n")
+        return find_tarball(load_config(file), platform.machine()) is not None
+
+
+@pytest.fixture(scope="class", autouse=True)
+def _no_machines_without_qfs(request: pytest.FixtureRequest) -> None:
+    """None are made for tests that cannot run."""
+    if getattr(request.cls, "kind", None) is QFS and not has_qfs():
+        pytest.skip("no QFS tarball: set SPARKQFS_QFS_TARBALL, or put it into the cache (docs/qfs-tarball.md)")
+
+
+def is_whole(request: pytest.FixtureRequest) -> bool:
+    """Whether the storage of the test's class has its whole life here."""
+    return request.config.getoption("part") is not None or request.cls.kind is (QFS if has_qfs() else HDFS)
 
 
 @pytest.fixture(autouse=True)
@@ -458,8 +474,8 @@ def _whole_life_on_one_storage(request: pytest.FixtureRequest) -> None:
         return
     if request.function.__qualname__.startswith(Redeployed.__name__):
         pytest.skip(f"runs on the shared directory: ./test --all {kind.name} runs it on {kind.name} too")
-    first = QFS if has_qfs(request.getfixturevalue("machines")) else HDFS
-    if kind is not first:
+    if not is_whole(request):
+        first = QFS if kind is HDFS else HDFS
         pytest.skip(f"runs on {first.name} here: ./test --all {kind.name} runs it on {kind.name} too")
 
 
@@ -885,13 +901,12 @@ class TestQfs(Ending, Broken, Redeployed, Interrupted, Programs, Benchmarks, Not
     """Real QFS."""
 
     kind = QFS
+    kept_as = ""
     killed_at = (("build", "[qfs-master] building"), ("push", "pushing"))
 
     @pytest.fixture(scope="class")
     @classmethod
     def cluster(cls, machines: Path) -> Cluster:
-        if not has_qfs(machines):
-            pytest.skip("no QFS tarball: set SPARKQFS_QFS_TARBALL, or put it into the cache (docs/qfs-tarball.md)")
         return Cluster(with_storage(machines, "qfs"), "spark")
 
 
@@ -899,12 +914,17 @@ class TestHdfs(Ending, Redeployed, Interrupted, Programs, Notebooks, Doors, Begi
     """Real HDFS."""
 
     kind = HDFS
+    kept_as = "hdfs"
     killed_at = (("build", "[hdfs-namenode] building"), ("push", "pushing"))
 
     @pytest.fixture(scope="class")
     @classmethod
-    def cluster(cls, machines: Path) -> Cluster:
-        return Cluster(with_storage(machines, "hdfs"), "spark")
+    def cluster(cls, request: pytest.FixtureRequest, machines: Path, kept: Kept) -> Cluster:
+        cluster = Cluster(with_storage(machines, "hdfs"), "spark")
+        if not is_whole(request):  # else a test does it when it comes to it
+            cluster.ok("prep")
+            kept.seed("/mnt/data")
+        return cluster
 
     @pytest.mark.every_storage
     def test_the_word_of_another_storage_is_refused(self, cluster: Cluster) -> None:
