@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "archives": set(),
     "durable": set(),
     "errors": set(),
+    "progress": set(),
     "streams": set(),
     "topology": set(),
     "tree": set(),
@@ -28,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "facts": {"facts"},
     "config": {"config", "errors", "topology"},
     "clients": {"archives", "clients", "config", "durable", "errors", "streams", "topology", "tree"},
-    "files": {"durable", "errors", "files", "streams"},
+    "files": {"durable", "errors", "files", "progress", "streams"},
     "plan": {"config", "errors", "facts", "plan", "remote", "topology"},
     "checks": {"checks", "config", "errors", "facts", "plan", "topology"},
     "gather": {"clients", "config", "errors", "facts", "gather", "remote", "topology"},
@@ -43,6 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "gather",
         "jobs",
         "plan",
+        "progress",
         "remote",
         "streams",
         "topology",
@@ -335,7 +337,7 @@ def test_no_backend_is_named_outside_the_storage_seam() -> None:
 
 RUNTIME = ROOT / "runtime" / "sparkqfs_runtime"
 PROGRAMS = sorted(RUNTIME.rglob("*.py"))
-SHARED = {"durable", "errors", "files", "streams", "topology"}
+SHARED = {"durable", "errors", "files", "progress", "streams", "topology"}
 """Of sparkqfs, what is in the images."""
 ON_SPARK = ("measuring/", "files/copying.py", "spark_session.py", "sql/engine.py")
 
