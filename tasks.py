@@ -50,6 +50,7 @@ ns = Collection(
     programs.tables,
     programs.kill,
     watching.logs,
+    watching.history,
     cluster.down,
     storage.restore,
     storage.purge,

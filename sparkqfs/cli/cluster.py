@@ -177,4 +177,4 @@ def doctor(given: Flags, fix: bool = False) -> None:
 
         return doctor.run(session, names(given.only), fix=fix)
 
-    run("doctor", job, given)
+    run("doctor", job, given, changes=fix)

@@ -59,6 +59,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "top": ("top --once", "top"),
     "logs": ("logs --service worker-node --tail 100", "status"),
     "fsck": ("fsck", "fsck"),
+    "history": ("history --limit 50", "who-did-what"),
     "verify": ("verify --report results/locality.html", "verify"),
     "backup.make": ("backup --to backups", "backup"),
     "backup.list": ("backup.list backups", "backup"),
@@ -81,6 +82,14 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "local.down": ("local.down", "local-cluster"),
 }
 """Task → an example, and the page of docs/ that explains it."""
+
+CHANGES_NOTHING = frozenset(
+    {
+        *("plan", "status", "token", "apps", "app.logs", "ls", "du", "get", "top", "logs", "fsck", "history"),
+        *("backup", "backup.list", "backup.verify"),
+    }
+)
+"""Tasks that change nothing of a cluster, whatever their flags: the manager records all others for `history`."""
 
 
 def grouped(names: set[str]) -> list[tuple[str, list[str]]]:

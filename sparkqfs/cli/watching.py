@@ -78,6 +78,18 @@ def fsck(given: Flags, max: int = 100, timeout: int = 300) -> None:
     run("fsck", job, given)
 
 
+@cluster_task(help={"limit": "so many, the latest"})
+def history(given: Flags, limit: int = 20) -> None:
+    """Who has changed the cluster, with which task, when, and how it ended."""
+
+    def job(session: Session) -> JobResult:
+        from sparkqfs.jobs.watching import history
+
+        return history.run(session, limit=limit)
+
+    run("history", job, given)
+
+
 @cluster_task("only", help={"service": "one service", "tail": "lines of each container"})
 def logs(given: Flags, service: str | None = None, tail: int = 50) -> None:
     """The last log lines of the stack's containers."""
