@@ -57,7 +57,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "rm": ("rm /data/old.csv", "files"),
     "copy": ("copy /data shared:/data", "copy"),
     "top": ("top --once", "top"),
-    "logs": ("logs --service worker-node --tail 100", "status"),
+    "logs": ("logs --follow --service worker-node --since 10m", "logs"),
     "fsck": ("fsck", "fsck"),
     "history": ("history --limit 50", "who-did-what"),
     "verify": ("verify --report results/locality.html", "verify"),

@@ -195,6 +195,19 @@ def opened(
         yield session
 
 
+def a_node(flag: str, name: str | None) -> Callable[[ClusterConfig], ClusterConfig]:
+    """For `adapt`: raises `ConfigError` where the file has no node of this name."""
+
+    def check(config: ClusterConfig) -> ClusterConfig:
+        known = [node.name for node in config.nodes]
+        if name is not None and name not in known:
+            what = f"{flag} {name}: no node {name} in hosts.yml"
+            raise ConfigError(Problem(what=what, hint=f"nodes: {', '.join(known)}"))
+        return config
+
+    return check
+
+
 def _check_only(config: ClusterConfig, only: str | None) -> None:
     """Raises `ConfigError` on a node that the file does not have, before a machine is asked."""
     known = [node.name for node in config.nodes]
