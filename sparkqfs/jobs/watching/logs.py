@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-import paramiko
-
 from sparkqfs import topology
-from sparkqfs.clients.hold import complaint, heartbeat
+from sparkqfs.clients.line_stream import line_stream
 from sparkqfs.clients.login_shell import BROKEN
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.clients.wait import in_time
@@ -31,8 +30,8 @@ which nobody listens any more, the time from which on, the lines of each contain
 that were read before. It prints `t SECONDS`, its clock; `@ ID SERVICE` for a container; `ID TIME TEXT` for a line; `.`
 every two seconds; `! ID` where a log ended before its container; `x TEXT` where the engine does not answer any more.
 """
-WINDOW_BYTES = 1 << 18
-"""Of a machine's lines that are on their way."""
+MOST_BYTES = 2 * LINE_BYTES
+"""Of a line as the machine sends it."""
 LOOK_S = 60.0
 """Without a byte."""
 SILENT_S = 15.0
@@ -83,15 +82,6 @@ def is_of(service: str, wanted: str | None) -> bool:
     return wanted in (None, service) or (wanted == topology.WORKER_NODE and is_worker(service))
 
 
-def read(channel: paramiko.Channel) -> Iterator[list[str]]:
-    """The lines of a channel in pieces, until its end. One that is longer than any of ours is cut."""
-    rest = b""
-    while data := channel.recv(65536):
-        *lines, rest = (rest + data).split(b"\n")
-        rest = rest[: 2 * LINE_BYTES]
-        yield [line.decode(errors="replace") for line in lines]
-
-
 def _argv(session: Session, wanted: Wanted, mode: str, since: str, known: Sequence[str] = ()) -> list[str]:
     words = [session.config.name, wanted.service or "", str(LINE_BYTES), mode, str(LISTENS_S), since]
     return ["sh", "-c", LOGS_SCRIPT, "sh", *words, wanted.engine_tail, *known]
@@ -101,23 +91,19 @@ def _look(session: Session, wanted: Wanted, node: str) -> Machine:
     """What a machine's containers have printed so far. Raises `ClusterError`."""
     machine = Machine(node)
     since = "" if wanted.since is None else f"{wanted.since:.9f}"
-    channel = session.clients.node(node).exec_channel(_argv(session, wanted, "once", since), window_bytes=WINDOW_BYTES)
+    argv = _argv(session, wanted, "once", since)
     try:
-        channel.settimeout(LOOK_S)
-        channel.shutdown_write()
-        for lines in read(channel):
-            for line in lines:
-                _take(machine, wanted, line)
-        channel.status_event.wait(LOOK_S)
-        if channel.recv_exit_status() != 0:
-            said = complaint(channel) or "no answer"
-            hint = "is Docker Engine installed and running there? `invoke doctor` looks"
-            raise ClusterError(Problem(node=node, what=f"its logs cannot be read: {said}", hint=hint))
+        with line_stream(session.clients.node(node), argv, most_bytes=MOST_BYTES, silent_s=LOOK_S) as stream:
+            for lines in stream:
+                for line in lines:
+                    _take(machine, wanted, line)
+            said = stream.failure(LOOK_S)
     except BROKEN as error:
         what = f"its logs cannot be read: {str(error) or f'no answer in {LOOK_S:.0f} s'}"
         raise ClusterError(Problem(node=node, what=what)) from error
-    finally:
-        in_time(channel.close)
+    if said is not None:
+        hint = "is Docker Engine installed and running there? `invoke doctor` looks"
+        raise ClusterError(Problem(node=node, what=f"its logs cannot be read: {said}", hint=hint))
     return machine
 
 
@@ -293,16 +279,12 @@ class _Follower:
             place.again()
         known = [f"{container}={place.time}" for container, place in machine.places.items()]
         argv = _argv(self._session, self._wanted, "follow", machine.since, known)
-        channel = self._client.exec_channel(argv, window_bytes=WINDOW_BYTES)
-        try:
-            channel.settimeout(SILENT_S)
-            with heartbeat(channel, BEAT_S, lambda: None):
-                for lines in read(channel):
-                    self._take(lines)
-                    if self._over.is_set():
-                        return
-        finally:
-            in_time(channel.close)
+        stream_of = functools.partial(line_stream, most_bytes=MOST_BYTES, silent_s=SILENT_S, beat_s=BEAT_S)
+        with stream_of(self._client, argv) as stream:
+            for lines in stream:
+                self._take(lines)
+                if self._over.is_set():
+                    return
         raise _Broken("the connection ended")
 
     def _take(self, lines: list[str]) -> None:
