@@ -52,6 +52,7 @@ ns = Collection(
     watching.logs,
     watching.history,
     cluster.down,
+    cluster.clean,
     storage.restore,
     storage.purge,
     cluster.plan,

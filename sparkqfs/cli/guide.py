@@ -67,6 +67,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "restore": ("restore --to node2", "restore"),
     "drill": ("drill --list", "drill"),
     "down": ("down", "deploy"),
+    "clean": ("clean --dry-run", "images"),
     "purge": ("purge --dry-run", "init-qfs"),
     "prep": ("prep --only node2,node3", "prep"),
     "swarm": ("swarm", "swarm-and-registry"),
