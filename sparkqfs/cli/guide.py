@@ -59,7 +59,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "top": ("top --once", "top"),
     "logs": ("logs --follow --service worker-node --since 10m", "logs"),
     "fsck": ("fsck", "fsck"),
-    "history": ("history --limit 50", "who-did-what"),
+    "history": ("history --limit 50", "audit"),
     "verify": ("verify --report results/locality.html", "verify"),
     "backup.make": ("backup --to backups", "backup"),
     "backup.list": ("backup.list backups", "backup"),
