@@ -77,7 +77,7 @@ def explained(error: Exception, words: list[str], tasks: Collection | None, prog
 
 
 def _unknown(word: str, words: list[str], context: ParserContext | None, tasks: Collection | None, program: str) -> str:
-    names = _names(tasks)
+    names = names_of(tasks)
     task = context.name if context is not None else None
     flag = word.partition("=")[0]
     if word.startswith("-") and task:
@@ -99,7 +99,8 @@ def _meant(near: list[str], otherwise: str) -> str:
     return f": did you mean {near[0]}?" if near else f"; {otherwise}"
 
 
-def _names(tasks: Collection | None) -> list[str]:
+def names_of(tasks: Collection | None) -> list[str]:
+    """All names by which tasks can be called."""
     if tasks is None:
         return []
     return [*tasks.task_names, *(alias for aliases in tasks.task_names.values() for alias in aliases)]

@@ -175,6 +175,37 @@ class Engine:
                 return None
             return dict((image.get("Config") or {}).get("Labels") or {})
 
+    def labelled_images(self, label: str) -> list[dict[str, Any]]:
+        """GET /images/json: this machine's images with a label, those without a name included."""
+        with self._faults("listing images"):
+            return list(self._api.images(filters={"label": label}))
+
+    def image_history(self, image_id: str) -> list[dict[str, Any]]:
+        """The steps that an image was made in, the last first; none when it is gone."""
+        with self._faults("asking for an image's history"):
+            try:
+                return list(self._api.history(image_id))
+            except docker.errors.ImageNotFound:
+                return []
+
+    def used_image_ids(self) -> set[str]:
+        """Images that containers of this machine have, stopped ones included."""
+        with self._faults("listing containers"):
+            return {str(one["ImageID"]) for one in self._api.containers(all=True)}
+
+    def remove_image(self, name: str) -> str | None:
+        """Remove a name of an image, and the image with its last one; why it stays, where something uses it."""
+        with self._faults(f"removing {name}"):
+            try:
+                self._api.remove_image(name)
+            except docker.errors.ImageNotFound:
+                return None
+            except docker.errors.APIError as error:
+                if error.status_code != 409:
+                    raise
+                return str(error.explanation or error)
+        return None
+
     def build(
         self,
         context: IO[bytes],
