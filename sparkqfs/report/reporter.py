@@ -216,6 +216,10 @@ class Reporter:
             while data:
                 data = data[os.write(number, data) :]
 
+    def line_of(self, node: str, stream: str, line: str) -> None:
+        """A line that a command on a machine wrote, with the machine before it. Raises as `passed_on`."""
+        self.passed_on(stream, f"[{node}] {plain(line)}\n".encode())
+
     def watched(self, result: JobResult) -> None:
         """One look of `status --watch`: a fresh screen on a terminal, one JSON document a line otherwise.
 
