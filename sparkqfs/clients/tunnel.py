@@ -116,7 +116,7 @@ class Tunnel:
 
 
 def usual_or_any(way: Way, port: int, usual: int, *, failed: Callable[[Problem], None]) -> Tunnel:
-    """A tunnel at `port`; where that is 0 at the usual port, and at any one where that is taken. Raises `ConfigError`."""
+    """A tunnel at `port`; where that is 0 at the usual port, or at any where that is taken. Raises `ConfigError`."""
     if port:
         return Tunnel(way, port, failed=failed)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -12,16 +13,22 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sparkqfs.errors import ConfigError
+from sparkqfs.plan.programs.doors import Target, target_of
+from tests.builders.clusters import a_cluster
+from tests.builders.facts import SECRETS
+from tests.doubles.command_lines import RUN_EACH
 from tests.doubles.servers import Answer, an_engine, closed_port, engine_machine, serve, sshd
 from tests.paths import PROGRAMS
 
+EACH = "import contextlib, io, json, sys\nends = []\n" + RUN_EACH + "print(json.dumps(ends))"
 PROGRAM = "import sys; sys.argv[0] = 'sparkqfs'; from sparkqfs.program import main; main()"
 TOKEN = "a-token-that-nobody-else-may-see"
 BROWSER = """\
@@ -49,15 +56,18 @@ class Place:
     ports: dict[str, int] = field(default_factory=dict)
     """Of the machines' SSH servers."""
 
-    def write(self, **more: Any) -> None:
+    def write(self, name: str = "hosts.yml", **more: Any) -> None:
         """The cluster file: machines of this computer, told apart by their addresses."""
         nodes = {
             name: {"address": f"127.0.0.{number}", "port": port, "manager": number == 1}
             for number, (name, port) in enumerate(self.ports.items(), 1)
         }
+        if len(nodes) > 1:
+            for number, node in enumerate(nodes.values(), 1):
+                node["advertise"] = f"192.0.2.{number}"
         ssh = {"user": "root", "key": str(self.folder / "client"), "known_hosts": str(self.folder / "known")}
         content = {"nodes": nodes, "ssh": ssh, "timeouts": {"connect": 5}, **more}
-        (self.folder / "hosts.yml").write_text(json.dumps(content))
+        (self.folder / name).write_text(json.dumps(content))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -77,9 +87,17 @@ class Place:
         out, err = process.communicate(timeout=60)
         return process.returncode, out, err
 
+    def run_each(self, *lines: Sequence[str]) -> list[tuple[int, str, str]]:
+        """Command lines that end before a machine says anything, one after the other in one process."""
+        argv = [sys.executable, "-c", EACH, json.dumps([["sparkqfs", *line] for line in lines])]
+        done = subprocess.run(
+            argv, cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, check=True
+        )
+        return [(code, out, err) for code, out, err in json.loads(done.stdout)]
+
 
 def wait(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -112,7 +130,7 @@ def pages(tmp_path: Path) -> Iterator[Pages]:
         place = Pages(tmp_path, {"node1": server.port}, page, engine)
         place.write(data_dir=str(tmp_path / "data"), ports={"jupyter": page})
         (tmp_path / "data" / "sparkqfs").mkdir(parents=True)
-        (tmp_path / "data" / "sparkqfs" / "secrets").write_text(json.dumps({"jupyter_token": TOKEN}))
+        (tmp_path / "data" / "sparkqfs" / "secrets").write_text(json.dumps(SECRETS | {"jupyter_token": TOKEN}))
         browser = tmp_path / "browser"
         browser.write_text(BROWSER.format(folder=tmp_path, python=sys.executable))
         browser.chmod(0o755)
@@ -138,7 +156,7 @@ def test_the_browser_is_opened_on_jupyter_with_its_token_which_no_process_has_in
             urllib.request.urlopen(told, timeout=5)
     finally:
         code, out, err = ended(process)
-    assert (code, out) == (130, "") and "is open until Ctrl-C; the browser was started" in err
+    assert (code, out) == (130, "") and "is open until Ctrl-C" in err and "no browser" not in err
     with pytest.raises(OSError):
         urllib.request.urlopen(url, timeout=2)
 
@@ -151,7 +169,8 @@ def test_without_a_screen_the_address_is_said(pages: Pages) -> None:
         assert urllib.request.urlopen(url, timeout=10).read() == b"Jupyter"
     finally:
         code, _, err = ended(process)
-    assert code == 130 and f"localhost:{port} is open until Ctrl-C; no browser here: open the address above" in err
+    assert code == 130 and f"localhost:{port} is open until Ctrl-C" in err
+    assert "no browser here: open the address above" in err
 
 
 def test_for_a_program_it_is_one_document(pages: Pages) -> None:
@@ -183,18 +202,33 @@ def test_a_page_without_a_secret_is_opened_as_it_is(pages: Pages) -> None:
 
 
 def test_what_cannot_be_opened_is_one_sentence_with_the_command_that_helps(pages: Pages) -> None:
-    code, out, err = pages.run("open", "spark")
+    data = str(pages.folder / "data")
+    others = {
+        "closed.yml": {"ports": {"jupyter": closed_port()}},
+        "shared.yml": {"storage": {"kind": "shared", "shared": {"path": "/srv"}}},
+    }
+    for name, more in others.items():
+        pages.write(name, data_dir=data, **more)
+    stopped, silent, none, *unknown = pages.run_each(
+        ["open", "spark"],
+        ["open", "jupyter", "--hosts", "closed.yml"],
+        ["open", "storage", "--hosts", "shared.yml"],
+        ["open", "jupiter"],
+        ["open", "HDFS"],
+        ["open", "spark", "--port", "80"],
+    )
+    code, out, err = stopped
     assert (code, out) == (1, "") and err.count("spark-master is not running") == 1 and "deploy` starts it" in err
-    code, out, err = pages.run("open", "jupiter")
-    assert code == 2 and "jupiter is not a page: did you mean jupyter?" in err
-    assert "did you mean storage?" in pages.run("open", "HDFS")[2]
-    pages.write(ports={"jupyter": closed_port()}, data_dir=str(pages.folder / "data"))
-    code, _, err = pages.run("open", "jupyter")
+    code, _, err = silent
     assert code == 1 and "the page of jupyter-server does not answer" in err
     assert "logs --service jupyter-server`" in err
-    pages.write(storage={"kind": "shared", "path": "/srv"}, data_dir=str(pages.folder / "data"))
-    code, _, err = pages.run("open", "storage")
-    assert code == 2 and "storage shared has no page" in err
+    assert none[0] == 2 and "storage shared has no page" in none[2]
+    for (code, out, err), said in zip(
+        unknown,
+        ("jupiter is not a page: did you mean jupyter?", "did you mean storage?", "--port 80: 1024"),
+        strict=True,
+    ):
+        assert (code, out) == (2, "") and said in err and "cluster file" not in err
 
 
 # --- exec ------------------------------------------------------------------------------------------------------------
@@ -287,25 +321,22 @@ def command_lines() -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("uname", "-r"), "uname: the command follows --"),
-        (("--on", "node1", "df", "--", "x"), "df: the command follows --"),
-        ((), "exec needs a command behind --"),
-        (("--",), "exec needs a command behind --"),
-        (("--on", "nod2", "--", "true"), "--on nod2: there is no such node in hosts.yml: did you mean node2?"),
-        (("--on", "", "--", "true"), "--on needs the name of a node"),
-    ],
-)
-def test_a_command_line_that_is_wrong_asks_no_machine(machines: Place, words: tuple[str, ...], said: str) -> None:
-    place = Place(machines.folder, {"node1": closed_port(), "node2": closed_port()})
-    place.write()
-    try:
-        code, out, err = place.run("exec", *words)
-    finally:
-        machines.write()
-    assert (code, out) == (2, "") and said in err and "invoke exec" in err + "invoke exec" * ("--on" in said)
+WRONG = {
+    ("uname", "-r"): "uname: the command follows --",
+    ("--on", "node1", "df", "--", "x"): "df: the command follows --",
+    (): "exec needs a command behind --",
+    ("--",): "exec needs a command behind --",
+    ("--on", "nod2", "--", "true"): "--on nod2: there is no such node in off.yml: did you mean node2?",
+    ("--on", "", "--", "true"): "--on needs the name of a node",
+}
+
+
+def test_a_command_line_that_is_wrong_asks_no_machine(machines: Place) -> None:
+    off = Place(machines.folder, {"node1": closed_port(), "node2": closed_port()})
+    off.write("off.yml")
+    found = off.run_each(*(["exec", "--hosts", "off.yml", *words] for words in WRONG))
+    for (words, said), (code, out, err) in zip(WRONG.items(), found, strict=True):
+        assert (code, out) == (2, "") and said in err, (words, err)
 
 
 # --- login -----------------------------------------------------------------------------------------------------------
@@ -343,8 +374,9 @@ class Window:
 def test_a_node_gives_the_login_users_own_shell_and_its_exit_code(machines: Place) -> None:
     window = Window(machines, "login", "node2")
     try:
+        window.until("# ")
         window.type("echo at $((6*7)) $SSH_TTY\r")
-        assert "at 42 /dev/pts/" in window.until("at 42 /dev/") + window.until("\n")
+        window.until("at 42 /dev/pts/")
         window.type("exit 6\r")
     finally:
         assert window.close() == 6
@@ -354,31 +386,44 @@ def test_a_service_gives_a_shell_in_its_container(pages: Pages) -> None:
     (pages.folder / "docker.sh").write_text(CONTAINER.format(programs=PROGRAMS))
     window = Window(pages, "login", "jupyter-server")
     try:
+        window.until("# ")
         window.type("echo bash $BASH_VERSION; stty size\r")
         window.until("bash 5")
         window.type("exit 5\r")
     finally:
         assert window.close() == 5
-    for words, said in (
-        (("spark-master",), "spark-master is not running"),
-        (("jupiter-server",), "is neither a node nor a service: did you mean jupyter-server?"),
-        (("node1", "--on", "node9"), "--on node9: there is no such node"),
-    ):
-        window = Window(pages, "login", *words)
-        try:
-            window.until(said)
-        finally:
-            assert window.close() == (1 if "running" in said else 2)
-
-
-def test_a_service_that_runs_on_several_nodes_needs_one_named(machines: Place) -> None:
-    window = Window(machines, "login", "worker-node")
+    window = Window(pages, "login", "spark-master")
     try:
-        window.until("worker-node --on NODE`, of node1, node2")
+        window.until("spark-master is not running")
     finally:
-        assert window.close() == 2
+        assert window.close() == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("worker-node",), "runs on several nodes: say on which one"),
+        (("jupiter-server",), "is neither a node nor a service: did you mean jupyter-server?"),
+        (("nod2",), "did you mean node2?"),
+        (("metaserver",), "did you mean qfs-master?"),
+        (("chunkserver",), "did you mean worker-node?"),
+        (("node1", "--on", "node2"), "node1 is a node, and --on names another one: node2"),
+        (("worker-node", "--on", "nod1"), "--on nod1: there is no such node in hosts.yml: did you mean node1?"),
+    ],
+)
+def test_a_place_that_is_not_one_is_refused(words: tuple[str, str | None], said: str) -> None:
+    on = words[2] if len(words) > 2 else None
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        target_of(a_cluster("node1", "node2"), str(words[0]), on)
+
+
+def test_a_worker_of_any_class_is_a_worker_and_only_one_node_needs_no_name() -> None:
+    assert target_of(a_cluster("node1"), "worker-node", None) == Target(service="worker-node", node="node1")
+    assert target_of(a_cluster(), "worker-node", "node3") == Target(service="worker-node", node="node3")
+    assert target_of(a_cluster(), "node2", None) == Target(node="node2")
+    assert target_of(a_cluster(), "qfs-master", None) == Target(service="qfs-master")
 
 
 def test_without_a_terminal_it_is_refused(machines: Place) -> None:
-    code, out, err = machines.run("login", "node1")
+    ((code, out, err),) = machines.run_each(["login", "node1"])
     assert (code, out) == (2, "") and "login needs a terminal, and here is none" in err

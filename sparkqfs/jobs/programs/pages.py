@@ -71,22 +71,15 @@ def open_page(session: Session, word: str, *, port: int, with_browser: bool, sho
         url = base if token is None else with_token(base, token)
         is_shown = with_browser and browser.has_screen()
         show(opened(door.page, url, tunnel.port, is_shown))
+        session.on_event(f"localhost:{tunnel.port} is open until Ctrl-C")
         with _address(url, token is not None) if is_shown else contextlib.nullcontext(url) as address:
-            is_there = is_shown and browser.show(address)
-            session.on_event(_said(tunnel.port, with_browser, is_there))
+            if with_browser and not (is_shown and browser.show(address)):
+                session.on_event("there is no browser here: open the address above")
             hold(session, door)
 
 
 def _address(url: str, is_secret: bool) -> contextlib.AbstractContextManager[str]:
     return browser.private_address(url) if is_secret else contextlib.nullcontext(url)
-
-
-def _said(port: int, with_browser: bool, is_there: bool) -> str:
-    """What is open, and who is to open it."""
-    text = f"localhost:{port} is open until Ctrl-C"
-    if is_there:
-        return f"{text}; the browser was started"
-    return f"{text}; no browser here: open the address above" if with_browser else text
 
 
 def opened(page: Page, url: str, port: int, is_shown: bool) -> JobResult:

@@ -27,6 +27,8 @@ MEANT = {
     topology.HISTORY_SERVER: "history",
 }
 """Other words for a page."""
+DATA_SERVERS = ("worker", "workers", "chunkserver", "datanode", "executor", "executors")
+"""What runs in worker-node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,16 @@ def check_nodes(config: ClusterConfig, flag: str, names: Iterable[str]) -> None:
         raise ConfigError(*faults)
 
 
+def _service_meant(config: ClusterConfig, word: str) -> str:
+    """For a word of the daemons or of the pages."""
+    if word.lower() in DATA_SERVERS:
+        return f": did you mean {topology.WORKER_NODE}?"
+    page = MEANT.get(word.lower(), word.lower())
+    master = backend_of(config).master
+    name = SERVICES.get(page) or (master.name if page == STORAGE and master is not None else "")
+    return f": did you mean {name}?" if name else ""
+
+
 def target_of(config: ClusterConfig, word: str, on: str | None) -> Target:
     """What `login` goes to. Raises `ConfigError` for a word that is neither, and where the machine must be named."""
     nodes = [node.name for node in config.nodes]
@@ -97,7 +109,7 @@ def target_of(config: ClusterConfig, word: str, on: str | None) -> Target:
         return Target(node=word)
     if word not in names:
         hint = f"nodes: {', '.join(nodes)}; services: {', '.join(names)}"
-        what = f"{word} is neither a node nor a service{_meant(word, [*nodes, *names])}"
+        what = f"{word} is neither a node nor a service{_service_meant(config, word) or _meant(word, [*nodes, *names])}"
         raise ConfigError(Problem(what=what, hint=hint))
     if word == topology.WORKER_NODE and on is None:
         if len(nodes) > 1:
