@@ -6,12 +6,10 @@ import contextlib
 import time
 from typing import NoReturn
 
-import paramiko
-
 from sparkqfs import topology
 from sparkqfs.clients import browser
 from sparkqfs.clients.ssh import FORWARDING_HINT, is_forbidden
-from sparkqfs.clients.tunnel import CONNECT_S, usual_or_any
+from sparkqfs.clients.tunnel import CONNECT_S, Way, usual_or_any
 from sparkqfs.errors import ClusterError, Problem, UnreachableError
 from sparkqfs.gather.nodes import gather_tasks
 from sparkqfs.jobs.programs.compute import with_token
@@ -38,11 +36,15 @@ class Door:
         self.host = status.place_of(self._session, tasks, self.page.service) or ""
         return bool(self.host)
 
-    def way(self) -> paramiko.Channel:
-        """One connection, as the manager makes it. Raises `OSError` or `ClusterError`."""
+    def way(self) -> Way:
+        """How the manager connects to it. The way raises `OSError` or `ClusterError`."""
+        manager = self._session.clients.manager
+        return lambda: manager.tcp_channel(self._place(), self.page.port, CONNECT_S)
+
+    def _place(self) -> str:
         if not self.host:
             raise ConnectionError(f"{self.page.service} is not running")
-        return self._session.clients.manager.tcp_channel(self.host, self.page.port, CONNECT_S)
+        return self.host
 
     def check(self) -> None:
         """Raises `ClusterError` with what helps where the page cannot be had."""
@@ -50,7 +52,7 @@ class Door:
             hint = "`invoke status` says why; `invoke deploy` starts it"
             raise ClusterError(Problem(what=f"{self.page.service} is not running", hint=hint))
         try:
-            self.way().close()
+            self.way()().close()
         except OSError as error:
             hint = FORWARDING_HINT if is_forbidden(error) else f"`invoke logs --service {self.page.service}`"
             what = f"the page of {self.page.service} does not answer: {error}"
@@ -66,7 +68,7 @@ def open_page(session: Session, word: str, *, port: int, with_browser: bool, sho
     door = Door(session, page_of(session.config, word))
     door.check()
     token = session.secrets()["jupyter_token"] if door.page.service == topology.JUPYTER_SERVER else None
-    with usual_or_any(door.way, port, door.page.port, failed=Complaints(session).tell) as tunnel:
+    with usual_or_any(door.way(), port, door.page.port, failed=Complaints(session).tell) as tunnel:
         base = f"http://localhost:{tunnel.port}"
         url = base if token is None else with_token(base, token)
         is_shown = with_browser and browser.has_screen()

@@ -10,7 +10,7 @@ from sparkqfs import topology
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ConfigError, Problem
 from sparkqfs.plan import services
-from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.storage import backend_of, words_for_masters, words_for_servers
 
 STORAGE = "storage"
 SERVICES = {
@@ -23,11 +23,11 @@ SERVICES = {
 MEANT = {
     **dict.fromkeys(("lab", "notebook", "notebooks", "token", topology.JUPYTER_SERVER), "jupyter"),
     **dict.fromkeys(("master", "ui", "cluster", "apps", topology.SPARK_MASTER), "spark"),
-    **dict.fromkeys(("qfs", "hdfs", "files", "metaserver", "namenode"), STORAGE),
+    **dict.fromkeys(("files", *words_for_masters()), STORAGE),
     topology.HISTORY_SERVER: "history",
 }
 """Other words for a page."""
-DATA_SERVERS = ("worker", "workers", "chunkserver", "datanode", "executor", "executors")
+WORKERS = frozenset(("worker", "workers", "executor", "executors")) | words_for_servers()
 """What runs in worker-node."""
 
 
@@ -89,7 +89,7 @@ def check_nodes(config: ClusterConfig, flag: str, names: Iterable[str]) -> None:
 
 def _service_meant(config: ClusterConfig, word: str) -> str:
     """For a word of the daemons or of the pages."""
-    if word.lower() in DATA_SERVERS:
+    if word.lower() in WORKERS:
         return f": did you mean {topology.WORKER_NODE}?"
     page = MEANT.get(word.lower(), word.lower())
     master = backend_of(config).master
