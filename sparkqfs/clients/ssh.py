@@ -19,6 +19,7 @@ from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.clients.wait import in_time
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError, UnreachableError
+from sparkqfs.shortening import shortened
 
 FORBIDDEN = 1
 """RFC 4254: a channel that is administratively prohibited."""
@@ -283,7 +284,7 @@ def _shown(argv: Sequence[str]) -> str:
     if list(argv[:2]) == ["sh", "-c"]:  # a script of ours: its text says nothing to the user
         argv = ["sh", "-c", "…", *argv[4:]]
     text = shlex.join(argv)
-    return text if len(text) <= 120 else text[:117] + "..."
+    return shortened(text, 120)
 
 
 def _feed(channel: paramiko.Channel, stdin: str | bytes, close: bool) -> None:

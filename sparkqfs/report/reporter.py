@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from sparkqfs.errors import Problem
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.times import about
+from sparkqfs.shortening import shortened
 from sparkqfs.streams import NobodyReads, output_errors, tell, to_nowhere
 from sparkqfs.tree import IS_INSTALLED
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sparkqfs.report.terminal import Terminal
 
 SCHEMA = 1
+EVENT_CHARACTERS = 300
 STATE_STYLE = {"changed": "yellow", "unchanged": "green", "ok": "green", "planned": "cyan", "failed": "red"}
 
 
@@ -76,7 +78,7 @@ def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "  lost", f"{files}blocks without a copy: {storage['lost_blocks']}"
     check = storage["check"]
     if check["age_s"] is not None:
-        parts = [f"{check['age_s']:.0f} s ago, in {check['took_s']:.2f} s"]
+        parts = [f"{about(check['age_s'])} ago, in {check['took_s']:.2f} s"]
         if storage["files_with_one_copy_left"]:
             parts.append(f"{storage['files_with_one_copy_left']} with one copy left")
         if not check["is_current"]:
@@ -101,7 +103,7 @@ def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _copy(copy: Mapping[str, Any]) -> str:
     """A copy of the metadata: where, how old, and what its daily check has found."""
-    age = "not yet" if copy["age_s"] is None else f"{copy['age_s']:.0f} s ago"
+    age = "not yet" if copy["age_s"] is None else f"{about(copy['age_s'])} ago"
     seen = copy.get("verified")
     checked = "" if seen is None else f", {'whole' if seen['ok'] else 'DAMAGED'} {about(seen['age_s'])} ago"
     names = copy.get("catalogue")
@@ -162,7 +164,7 @@ class Reporter:
                 if now - self._last_noise < 2.0:
                     return
                 self._last_noise = now
-            self.err.say((f"{now - self._started:6.1f}s ", "dim"), plain(text[:300]))
+            self.err.say((f"{now - self._started:6.1f}s ", "dim"), plain(shortened(text, EVENT_CHARACTERS)))
 
     def stage(self, name: str, result: JobResult, seconds: float) -> None:
         """One finished stage of `up`."""
@@ -283,7 +285,8 @@ class Reporter:
         if spark.get("answers"):
             add("Spark workers", f"{spark['workers_alive']} of {spark['workers_expected']} alive")
             add("  cores", f"{spark['cores_used']} of {spark['cores']} used")
-            add("  memory", f"{spark['memory_used_mib']} of {spark['memory_mib']} MiB used")
+            used, memory = int(spark["memory_used_mib"]) / 2**10, int(spark["memory_mib"]) / 2**10
+            add("  memory", f"{used:.2f} of {memory:.2f} GiB used")
             add("  applications", "" if spark["running"] else "none")
             for app in spark["running"]:
                 add(f"    {app['state'].lower()}", f"{app['name']}  {app['link'] or app['id']}")
