@@ -127,8 +127,8 @@ def _runs(documents: Sequence[dict[str, Any]]) -> str:
         link = f"each worker's link held to {one['link']}" if one["link"] else "link not shaped"
         text = (
             f"{one['nodes']} nodes, {one['cores']} cores in {one['executors']} executors, Spark {one['spark']}, "
-            f"network {one['network']}, {link}; {megabytes(one['mib'])} in {one['files']} files, {one['rounds']} rounds; "
-            f"CPU time from {one['cpu_source']}"
+            f"network {one['network']}, {link}; {megabytes(one['mib'])} in {one['files']} files, "
+            f"{one['rounds']} rounds; CPU time from {one['cpu_source']}"
         )
         name = f"{one['cluster']}, {one['storage']}, {one['when']}"
         rows.append(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>")

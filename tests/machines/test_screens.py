@@ -42,12 +42,10 @@ def screen(result: JobResult, columns: str, capsys: pytest.CaptureFixture[str], 
     return re.sub(r"\x1b\[[0-9;]*m", "", captured.out + captured.err)
 
 
-@pytest.mark.parametrize("is_terminal", [False, True])
 @pytest.mark.parametrize(("task", "case"), ALL, ids=[f"{task}, {case}" for task, case in ALL])
 def test_a_window_cuts_and_wraps_nothing_and_sizes_have_one_notation(
     task: str,
     case: str,
-    is_terminal: bool,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -56,10 +54,10 @@ def test_a_window_cuts_and_wraps_nothing_and_sizes_have_one_notation(
         (tmp_path / "place").mkdir()
         result = result_of(task, CASES[task][case], Place(tmp_path / "place", patch, stack))
     capsys.readouterr()
-    if is_terminal:
-        monkeypatch.setenv("FORCE_COLOR", "1")
     shown = screen(result, NARROW, capsys, monkeypatch)
     assert shown == screen(result, WIDE, capsys, monkeypatch)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as at a terminal
+    assert shown == screen(result, NARROW, capsys, monkeypatch)
     assert [line for line in shown.splitlines() if line != line.rstrip()] == []
     kept = ARITHMETIC.sub("", shown)
     sizes, rates = set(SIZE.findall(kept)), set(RATE.findall(kept))

@@ -213,6 +213,6 @@ def _machine_line(session: Session, name: str) -> str:
     fact = session.facts()[0][name]
     disks = ", ".join(f"{disk.path} {disk.free_bytes / (1 << 30):.0f} GiB free" for disk in fact.disks)
     return (
-        f"{fact.architecture}, {fact.cores} cores, {fact.memory_mib / (1 << 10):.1f} GiB, engine {fact.engine_version or 'none'}, "
-        f"swarm {fact.swarm_state}, {disks}"
+        f"{fact.architecture}, {fact.cores} cores, {fact.memory_mib / (1 << 10):.1f} GiB, "
+        f"engine {fact.engine_version or 'none'}, swarm {fact.swarm_state}, {disks}"
     )
