@@ -19,6 +19,7 @@ import requests.exceptions
 from sparkqfs.clients.channel import ChannelAdapter
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.errors import ClusterError, ExitCode, Problem
+from sparkqfs.shortening import shortened
 from sparkqfs.topology import DOCKER_API
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -107,7 +108,7 @@ class Engine:
             raise ClusterError(Problem(node=self.client.node.name, what=what, code=ExitCode.TIMEOUT)) from error
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, EOFError) as error:
             hint = "is Docker Engine installed and running there? `invoke doctor` looks"
-            what = f"{doing}: the Docker Engine does not answer ({str(error)[:200] or type(error).__name__})"
+            what = f"{doing}: the Docker Engine does not answer ({shortened(str(error), 200) or type(error).__name__})"
             raise ClusterError(Problem(node=self.client.node.name, what=what, hint=hint)) from error
 
     @contextlib.contextmanager

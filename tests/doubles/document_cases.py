@@ -14,7 +14,7 @@ from typing import Any
 from sparkqfs.cli.local import local_result
 from sparkqfs.clients import pipe
 from sparkqfs.clients.ssh import Output
-from sparkqfs.errors import Problem
+from sparkqfs.errors import ExitCode, Problem, UnreachableError
 from sparkqfs.facts.copies import CopiesFact, KeptCopy
 from sparkqfs.facts.fsck import BlockFact, CopyFact, DamagedFact, FsckFact
 from sparkqfs.facts.images import HeldImage, Layer
@@ -26,7 +26,7 @@ from sparkqfs.jobs.cluster import clean, deploy, down, images, new, prep, restor
 from sparkqfs.jobs.files import copy
 from sparkqfs.jobs.files import tasks as files
 from sparkqfs.jobs.measuring import bench, verify
-from sparkqfs.jobs.programs import apps, compute, connect, jdbc, server, shell, sql, submit, tables
+from sparkqfs.jobs.programs import apps, compute, connect, jdbc, on_nodes, pages, server, shell, sql, submit, tables
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import aside, backup, backup_list, backup_store, backup_verify, file_system
 from sparkqfs.jobs.storage.backup_names import Difference
@@ -36,6 +36,7 @@ from sparkqfs.plan.cluster.restore_report import Report
 from sparkqfs.plan.measuring import drill
 from sparkqfs.plan.measuring.bench import Wanted as WantedBench
 from sparkqfs.plan.programs.apps import Program
+from sparkqfs.plan.programs.doors import page_of
 from sparkqfs.plan.programs.server import LocalPython, Ready, Wishes, check_client
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.watching.logs import Wanted
@@ -210,6 +211,27 @@ def _connect_refused(_place: Place) -> JobResult:
     found = LocalPython(path="python3", python="3.11.2", package="pyspark-client", version="4.0.1", has_grpc=True)
     check_client(found, "4.1.4")
     raise AssertionError
+
+
+def _exec(code: int, *, is_off: bool = False) -> Callable[[Place], JobResult]:
+    """The command ends with this code; the second machine may be off."""
+
+    def on(name: str) -> Any:
+        def run(_argv: Any, **more: Any) -> Output:
+            if is_off and name == "node2":
+                raise UnreachableError(Problem(node=name, what="no answer", code=ExitCode.UNREACHABLE))
+            more["output"]("stdout", b"a line\n")
+            return Output(code, "", "")
+
+        return SimpleNamespace(run=run)
+
+    def job(place: Place) -> JobResult:
+        session = place.session()
+        clients: Any = session.clients
+        clients.node = on
+        return on_nodes.run(session, ["true"], ("node1", "node2"), say=None, timeout_s=1)
+
+    return job
 
 
 RECORDS = b'{"columns": [{"name": "n", "type": "int"}]}\n{"row": {"n": 1}}\n'
@@ -544,6 +566,7 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     },
     "down": {"planned": _down},
     "du": {"a directory": _du},
+    "exec": {"ended with 0": _exec(0), "ended with 7": _exec(7), "a machine is off": _exec(0, is_off=True)},
     "fsck": {
         "files are short": lambda place: _fsck(place, SHORT),
         "well": lambda place: _fsck(place, SOUND),
@@ -569,6 +592,7 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "local.status": {"running": _local("local.status", "")},
     "local.up": {"running": _local("local.up", "")},
     "history": {"runs": _history},
+    "login": {"ended with 3": lambda _place: JobResult(task="login", program_code=3)},
     "logs": {"lines": _logs},
     "ls": {"a directory": _ls},
     "new": {
@@ -578,6 +602,11 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     },
     "notebook": {"done": _notebook},
     "tables": {"listed": _tables, "adopted": lambda place: _tables(place, "all")},
+    "open": {
+        "opened": lambda _place: pages.opened(
+            page_of(a_cluster(), "jupyter"), "http://localhost:1/lab?token=t", 1, True
+        )
+    },
     "plan": {"planned": _plan},
     "prep": {"planned": lambda place: prep.run(place.session(a_fresh_node("node2"), dry_run=True))},
     "purge": {
