@@ -42,6 +42,7 @@ follow_one() {
   [ "$(docker inspect -f '{{.State.Running}}' "$one_id" 2>/dev/null)" != true ] || printf '! %s\n' "$one_id"
 }
 follow() {
+  trap end PIPE # nobody reads, although standard input is open: whoever was to see that was killed
   seen=' '
   while found=$(list 2>&1); do
     now=' '

@@ -294,6 +294,21 @@ class Beginning(Storage):
         names = sorted(one.name for one in single_services(load_config(cluster.hosts)))
         assert ran.code == 1 and f"services: {', '.join(names)}" in ran.err
 
+    def test_logs_of_all_machines_are_in_the_order_of_time(self, cluster: Cluster) -> None:
+        found = cluster.ok("logs", "--service", "worker-node", "--tail", "3", "--json").json["logs"]
+        assert [(one["node"], len(one["lines"])) for one in found] == [("node1", 3), ("node2", 3), ("node3", 3)]
+
+    def test_the_history_says_who_brought_the_cluster_up(self, cluster: Cluster) -> None:
+        found = cluster.ok("history", "--limit", "500", "--json").json["history"]
+        assert any(run["ended"] and run["code"] == 0 and "@" in run["who"] for run in found)
+        assert {run["cluster"] for run in found} == {load_config(cluster.hosts).name}
+        assert not {run["task"] for run in found} & {"status", "history", "logs", "ls"}
+
+    def test_what_clean_would_remove_is_counted_and_stays(self, cluster: Cluster) -> None:
+        found = cluster.ok("clean", "--all", "--dry-run", "--json").json["clean"]
+        assert found["bytes"] == sum(place["bytes"] for place in found["places"])
+        assert cluster.ok("clean", "--all", "--dry-run", "--json").json["clean"] == found
+
     def test_the_notebook_counts_primes_from_a_table_on_the_storage(self, cluster: Cluster) -> None:
         ran = cluster.ok("notebook", "primes", "--max-value", "1_000_000", "--json")
         result = ran.json["result"]

@@ -91,10 +91,9 @@ class LogMachine:
         listener = int((self._folder / "pid").read_text())
         os.kill(listener, signal.SIGSTOP)
         for child in _children(listener):
-            for process in [*_children(child), child]:
-                with contextlib.suppress(OSError):  # what it has started notices by itself
-                    if Path(f"/proc/{process}/comm").read_text().startswith("sshd"):
-                        os.kill(process, signal.SIGKILL)
+            for process in [*_children(child), child]:  # also the first process of what runs there
+                with contextlib.suppress(OSError):
+                    os.kill(process, signal.SIGKILL)
         try:
             yield
         finally:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -195,6 +197,21 @@ def test_the_history_names_a_task_that_died(server: Sshd, tmp_path: Path, folder
     assert "submit  did not end" in result.text and "put     exit 0" in result.text
     last = shown(server, tmp_path, limit=1).document["history"]
     assert isinstance(last, list) and [one["task"] for one in last] == ["submit"]
+
+
+INTERRUPTED = KILLED.replace('["true"]', '["sleep", "60"]').replace("SIGKILL", "SIGTERM")
+
+
+def test_ctrl_c_is_recorded_too(server: Sshd, tmp_path: Path, folder: Path) -> None:
+    file = hosts(server, tmp_path)
+    running = subprocess.Popen([sys.executable, "-c", INTERRUPTED, str(folder), file], cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while not lines(folder) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    running.send_signal(signal.SIGINT)
+    assert running.wait(30) == 130
+    assert [line[6] for line in lines(folder)] == ["", "130"]
 
 
 def test_the_files_are_bounded_and_a_line_that_was_cut_off_is_only_counted(

@@ -92,7 +92,8 @@ def _ask(session: Session, cleanings: Sequence[Cleaning]) -> None:
         session.on_event(line)
     count = sum(len(one.images) for one in cleanings)
     total = size_text(sum(one.size for one in cleanings))
-    if not session.confirm(f"Remove these {count} images of earlier versions, {total}?"):
+    counted = "1 image" if count == 1 else f"{count} images"
+    if not session.confirm(f"Remove {counted} of earlier versions, {total}?"):
         hint = "--yes answers the question; --dry-run only lists"
         raise RefusedError(Problem(what="nothing was removed: nobody said yes", code=ExitCode.REFUSED, hint=hint))
 
