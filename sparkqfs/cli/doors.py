@@ -106,10 +106,10 @@ def exec_(given: Flags, on: str | None = None, timeout: int = 86400) -> None:
 
 
 @cluster_task(
-    positional=["where"],
-    help={"where": "a node, or a service of the stack", "on": "the node, for a service that runs on several"},
+    positional=["target"],
+    help={"target": "a node, or a service of the stack", "on": "the node, for a service that runs on several"},
 )
-def login(given: Flags, where: str, on: str | None = None) -> None:
+def login(given: Flags, target: str, on: str | None = None) -> None:
     """Open a terminal on a node, or in the container of a service."""
     reporter = reporter_of(given)
     with reporting(given, "login"):
@@ -120,13 +120,13 @@ def login(given: Flags, where: str, on: str | None = None) -> None:
     def check(config: ClusterConfig) -> ClusterConfig:
         from sparkqfs.plan.programs.doors import target_of
 
-        target_of(config, where, on)
+        target_of(config, target, on)
         return config
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.programs import login
         from sparkqfs.plan.programs.doors import target_of
 
-        return login.login(session, target_of(session.config, where, on), reporter.passed_on)
+        return login.login(session, target_of(session.config, target, on), reporter.passed_on)
 
     run("login", job, given, adapt=check)

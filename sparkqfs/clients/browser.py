@@ -97,7 +97,7 @@ class _OneTime(ThreadingHTTPServer):
         if not secrets.compare_digest(path.encode(), self.path.encode()):
             return 404, "There is no such page."
         if account_of(peer, self.server_address[1]) != os.getuid():
-            return 403, "This page is for another account."
+            return 403, "This page is for another account. The address is in the terminal."
         with self._lock:
             target, self._target = self._target, None
         if target is None:

@@ -47,13 +47,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         "plan",
         "progress",
         "remote",
+        "shortening",
         "streams",
         "topology",
         "tree",
     },
     "report": {"durable", "errors", "facts", "plan", "report", "shortening", "streams", "tree"},
     "local": {"archives", "config", "durable", "errors", "local", "topology", "tree"},
-    "cli": {"cli", "clients", "config", "errors", "jobs", "local", "plan", "report", "streams"},
+    "cli": {"cli", "clients", "config", "errors", "jobs", "local", "plan", "report", "shortening", "streams"},
     "program": {"cli", "errors", "streams", "tree"},
 }
 ONLY_IN = {

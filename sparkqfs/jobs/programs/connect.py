@@ -31,6 +31,7 @@ from sparkqfs.plan.programs.server import (
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.times import about
 from sparkqfs.remote import program
+from sparkqfs.shortening import shortened
 from sparkqfs.topology import SPARK_VERSION
 
 FIND_CLIENT = program("find_client")
@@ -72,8 +73,7 @@ def program_words(text: str) -> tuple[str, ...]:
         raise ConfigError(Problem(what=f"--exec {text}: {error}")) from error
     if not words or not _is_file(words[0]):
         hint = "a Python program of this computer, with its arguments in the same quotes"
-        shown = f"{text[:SHOWN]}…" if len(text) > SHOWN else text
-        raise ConfigError(Problem(what=f"--exec {shown}: no such file on this computer", hint=hint))
+        raise ConfigError(Problem(what=f"--exec {shortened(text, SHOWN)}: no such file on this computer", hint=hint))
     return words
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from sparkqfs.errors import ExitCode, Problem, UnreachableError
+from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem, UnreachableError
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.streams import CannotWrite, NobodyReads
@@ -88,6 +88,14 @@ def command_of(words: Sequence[str]) -> list[str]:
     return ["sh", "-c", SCRIPT, "sh", *(["sh", "-c", words[0]] if is_line else words)]
 
 
+def _without_command(node: str, error: ClusterError, timeout_s: float) -> ClusterError:
+    """The error of a command that took too long without its words: they are the user's own."""
+    if error.exit_code != ExitCode.TIMEOUT:
+        return error
+    what = f"the command did not end within {timeout_s:g} s, and was ended"
+    return DeadlineError(Problem(node=node, what=what, code=ExitCode.TIMEOUT))
+
+
 def run(
     session: Session, words: Sequence[str], names: tuple[str, ...], *, say: Say | None, timeout_s: float
 ) -> JobResult:
@@ -102,7 +110,10 @@ def run(
 
     def one(name: str) -> int:
         client = session.clients.node(name)
-        code = client.run(argv, timeout_s=timeout_s, check=False, output=writing[name].take).exit_code
+        try:
+            code = client.run(argv, timeout_s=timeout_s, check=False, output=writing[name].take).exit_code
+        except ClusterError as error:
+            raise _without_command(name, error, timeout_s) from error
         if code < 0:
             what = "the connection broke; whether the command goes on there is not known"
             raise UnreachableError(Problem(node=name, what=what, code=ExitCode.UNREACHABLE))
