@@ -76,7 +76,7 @@ def _how_long(session: Session) -> str:
     manager = session.manager_facts()
     if manager.has_secrets:
         return "takes about a minute as a rule, and some minutes where images have changed"
-    return f"takes 10 to 30 minutes as a rule, the first time: {manager.name} loads about 1.5 GB and builds the images"
+    return f"takes 10 to 30 minutes as a rule, the first time: {manager.name} loads about 1 GB and builds the images"
 
 
 def plan(session: Session) -> JobResult:
