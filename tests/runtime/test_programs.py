@@ -66,8 +66,8 @@ class Driver:
             "SPARK_LOCAL_DIRS": str(root / "local"),
         }
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        (self.app / "app.json").write_text(json.dumps({"argv": words}))
+    def start(self, *words: str, restart: bool = False) -> subprocess.Popen[str]:
+        (self.app / "app.json").write_text(json.dumps({"argv": words, "restart": restart}))
         return subprocess.Popen(
             [sys.executable, "-I", str(PROGRAMS / "supervise"), "driver"],
             env=self.environ,

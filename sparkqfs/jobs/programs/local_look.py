@@ -139,6 +139,7 @@ def tar_of(parcel: Parcel) -> bytes:
         "host": socket.gethostname(),
         "submitted": round(time.time(), 1),
         "argv": list(parcel.argv),
+        "restart": parcel.restart,
     }
     out, faults = io.BytesIO(), []
     with tarfile.open(fileobj=out, mode="w") as tar:

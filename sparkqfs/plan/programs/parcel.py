@@ -43,6 +43,7 @@ class Parcel:
     """Those of the names that are a directory of Python modules here and a zip there."""
     properties: str = ""
     """Content of PROPERTIES; empty for no such file."""
+    restart: bool = False
 
 
 def pack(program: Program, submission: str, here: Here = a_file) -> Parcel:
@@ -119,7 +120,12 @@ class _Packer:
             file = str(IN_CONTAINER / self.submission / PROPERTIES)
             argv = ["--properties-file", file, "--load-spark-defaults", *argv]
         return Parcel(
-            name=name, argv=tuple(argv), files=self.files, zipped=frozenset(self.zipped), properties=properties
+            name=name,
+            argv=tuple(argv),
+            files=self.files,
+            zipped=frozenset(self.zipped),
+            properties=properties,
+            restart=program.restart,
         )
 
     def settings(self, program: Program) -> list[str]:
