@@ -48,6 +48,7 @@ def more(task: HelpfulTask, arguments: list[Argument]) -> list[Argument]:
     "dry_run",
     positional=["program"],
     iterable=["conf"],
+    short={"conf": "c"},
     more=more,
     help={
         "program": "a .py or .jar file of this computer, or a URI; its own arguments follow, with dashes after --",

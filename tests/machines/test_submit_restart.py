@@ -45,8 +45,9 @@ def failed(manager: Manager, submission: str) -> Path:
 
 
 def row(manager: Manager) -> dict[str, Any]:
-    (found,) = apps.apps(manager.session, last=20).document["applications"]  # type: ignore[misc]
-    return dict(found)
+    rows: Any = apps.apps(manager.session, last=20).document["applications"]
+    assert len(rows) == 1
+    return dict(rows[0])
 
 
 def test_swarm_is_asked_to_start_it_again_and_its_directory_says_so(manager: Manager) -> None:
