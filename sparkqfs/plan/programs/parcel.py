@@ -23,7 +23,7 @@ PLAIN_NAME = re.compile(r"[\w.@+=~-]+")
 ARCHIVES = (".zip", ".jar", ".tar", ".tar.gz", ".tgz")
 """Spark 4.1, util/Utils.scala, unpack: of another name it copies the file as it is."""
 MODULES = (".py", ".zip", ".egg", ".jar")
-"""Spark 4.1, python/pyspark/core/context.py: what is put on Python's path, and .py files, whose directory is."""
+"""Spark 4.1, PACKAGE_EXTENSIONS of its SparkContext in Python: these are put on Python's path, and .py files."""
 COORDINATE = re.compile(r"[^\s:,/]+[:/][^\s:,/]+:[^\s:,/]+")
 """`group:artifact:version`; Spark takes a slash for the first colon too."""
 
