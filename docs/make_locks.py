@@ -238,7 +238,8 @@ def make_pip(lock: PipLock, root: Path, made: dict[str, str], folder: Path, prog
     (folder / "wanted.in").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "made.txt").unlink(missing_ok=True)
     run([program, *COMPILE, *QUIET, "--output-file", "made.txt", "wanted.in"], folder)
-    body = (folder / "made.txt").read_text(encoding="utf-8")
+    lines = (folder / "made.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+    body = "".join(line for line in lines if line.strip() and not line.startswith("#"))
     if lock.without_those:
         body = "".join(found[0] for found in ENTRY.finditer(body) if found[1] not in versions(below))
     said = f"{MADE}Python {sys.version.split()[0]}: pip-compile {' '.join(COMPILE)}"
