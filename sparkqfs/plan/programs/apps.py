@@ -369,6 +369,19 @@ def _state_of(one: Submission, known: str, is_living: bool) -> str:
     return "FINISHED" if known in ("STARTING", "LOST", "UNKNOWN") else known
 
 
+CLOCK_S = 2.0
+"""Between two clocks of one machine's that count in seconds and in milliseconds."""
+
+
+def running_at(when_s: float, rows: Sequence[Application]) -> tuple[Application, ...]:
+    """Spark's applications that ran at a moment, so far as they are known, the latest first."""
+    return tuple(
+        row
+        for row in rows
+        if APP_ID.fullmatch(row.id) and row.started_s - CLOCK_S <= when_s <= row.started_s + row.duration_s + CLOCK_S
+    )
+
+
 def waiting_for(app_id: str, active: Sequence[AppFact]) -> str | None:
     """Who holds the cores that this application waits for, and what helps; `None` when it has some, or is gone."""
     if not any(app.id == app_id and app.state == "WAITING" for app in active):
