@@ -192,8 +192,8 @@ def _tables(place: Place, *adopt: str) -> JobResult:
     place.patch.setattr(tables, "places", lambda _session: world.places)
     place.patch.setattr(tables, "access", lambda _session, _timeout_s: world.access())
     place.patch.setattr(tables, "exec_in", lambda _session, service, *_args, **_more: answers[service])
-    rows = tuple(replace(one, started_s=5.0) for one in apps.gather(_running(place).session).rows)  # as the table
-    place.patch.setattr(apps, "gather", lambda _session: apps.Seen(rows=rows, problems=()))
+    ran = tuple(replace(one, started_s=5.0) for one in apps.gather(_running(place).session).rows)  # as the table
+    place.patch.setattr(apps, "gather", lambda _session: apps.Seen(rows=ran, problems=()))
     return tables.run(place.session(), adopt=adopt, sizes=True, timeout_s=60)
 
 

@@ -15,7 +15,7 @@ import pytest
 from sparkqfs_runtime import kept_output, scratch, tidy
 from sparkqfs_runtime.supervise import restarts
 from sparkqfs_runtime.supervise.restarts import LONGEST_S, MOST, SOUND_S, Runs, found_open, pause_s, wait_s
-from tests.runtime.test_programs import Driver, until
+from tests.runtime.driver import Driver, until
 
 
 @pytest.fixture
