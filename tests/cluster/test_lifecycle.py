@@ -438,6 +438,20 @@ time.sleep(600)
 """
 
 
+AGAIN = """\
+import time
+from pathlib import Path
+
+runs = Path("runs")
+before = runs.read_text() if runs.exists() else ""
+runs.write_text(before + "x")
+print("run", len(before) + 1, flush=True)
+if not before:
+    time.sleep(600)
+"""
+"""Its container is killed in the first run."""
+
+
 SQUARES = """\
 import time
 
@@ -558,6 +572,7 @@ class Programs(Storage):
             ("counted.py", COUNTED),
             ("sleeper.py", SLEEPER),
             ("talker.py", TALKER),
+            ("again.py", AGAIN),
         ):
             (folder / name).write_text(text)
         (folder / "raises.py").write_text("raise RuntimeError('on purpose')\n")
@@ -636,6 +651,23 @@ class Programs(Storage):
         assert ran.code == 1 and "was lost" in ran.err and ran.out == "10\n"
         states = {row["submission"]: row["state"] for row in cluster.ok("apps", "--json").json["applications"]}
         assert (states[ids[0]], states[ids[1]]) == ("KILLED", "LOST")
+        self.nothing_left(cluster)
+
+    def test_a_program_that_is_to_run_again_does_so_when_its_container_is_killed(
+        self, cluster: Cluster, folder: Path
+    ) -> None:
+        submission = cluster.ok("submit", "again.py", "--restart", "--detach").out.strip()
+        end = time.monotonic() + 120
+        while "driver/stdout: run 1\n" not in cluster.ok("app.logs", submission).out:
+            assert time.monotonic() < end, "it does not begin"
+            time.sleep(1)
+        (container,) = on_node(1, "docker", "ps", "-q", "--filter", f"label=sparkqfs.app={submission}").split()
+        on_node(1, "docker", "kill", container)
+        ran = cluster.run("app.logs", submission, "--follow")
+        assert (ran.code, ran.out) == (0, "run 1\nrun 2\n"), ran.err[-3000:]
+        assert "sparkqfs: run 2; of the one before: its container was lost\n" in ran.err
+        (row,) = [one for one in cluster.ok("apps", "--json").json["applications"] if one["submission"] == submission]
+        assert (row["state"], row["runs"], row["exit_code"]) == ("FINISHED", 2, 0)
         self.nothing_left(cluster)
 
     def test_an_application_goes_on_when_the_spark_master_is_killed(self, cluster: Cluster) -> None:

@@ -93,19 +93,27 @@ def _program(place: Place) -> Program:
     return Program(program=str(place.folder / "count.py"))
 
 
-def _submit(place: Place, *, code: int | None, timeout_s: float = 60, detach: bool | None = None) -> JobResult:
+def _submit(
+    place: Place, *, code: int | None, timeout_s: float = 60, detach: bool | None = None, restart: bool = False
+) -> JobResult:
     """A program is sent; with a code it ends at once, without one it only runs."""
     manager = place.manager()
     if code is not None:
-        manager.engine.starts = lambda sent: _write(manager.apps / sent / "exit", f"{code} ended\n")
+        manager.engine.starts = lambda sent: _ends(manager.apps / sent, code, restart)
     return submit.submit(
         manager.session,
-        _program(place),
+        replace(_program(place), restart=restart),
         output=lambda _stream, _data: None,
         detach=code is None if detach is None else detach,
         take_all=False,
         timeout_s=timeout_s,
     )
+
+
+def _ends(folder: Path, code: int, restart: bool) -> None:
+    if restart:
+        _write(folder / "runs.json", '{"number": 2, "ended": 1000.0}')
+    _write(folder / "exit", f"{code} ended\n")
 
 
 def _write(path: Path, text: str) -> None:
@@ -118,13 +126,13 @@ def _shell(place: Place) -> JobResult:
     return shell.shell(manager.session, read=lambda: "exit(3)", output=lambda _stream, _data: None, timeout_s=60)
 
 
-def _running(place: Place) -> Manager:
+def _running(place: Place, *, restart: bool = False) -> Manager:
     """One application runs, a submission has ended."""
     manager = place.manager()
     manager.spark({"id": APP})
     sent = submit.submit(
         manager.session,
-        _program(place),
+        replace(_program(place), restart=restart),
         output=lambda _stream, _data: None,
         detach=True,
         take_all=False,
@@ -187,6 +195,8 @@ def _tables(place: Place, *adopt: str) -> JobResult:
     place.patch.setattr(tables, "places", lambda _session: world.places)
     place.patch.setattr(tables, "access", lambda _session, _timeout_s: world.access())
     place.patch.setattr(tables, "exec_in", lambda _session, service, *_args, **_more: answers[service])
+    ran = tuple(replace(one, started_s=5.0) for one in apps.gather(_running(place).session).rows)  # as the table
+    place.patch.setattr(apps, "gather", lambda _session: apps.Seen(rows=ran, problems=()))
     return tables.run(place.session(), adopt=adopt, sizes=True, timeout_s=60)
 
 
@@ -525,7 +535,11 @@ def _local(task: str, state: str) -> Callable[[Place], JobResult]:
 
 CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "app.logs": {"lines": _app_logs, "followed": _follow},
-    "apps": {"all answer": _apps, "without the master": _apps_without_master},
+    "apps": {
+        "all answer": _apps,
+        "one that runs again": lambda place: apps.apps(_running(place, restart=True).session, last=20),
+        "without the master": _apps_without_master,
+    },
     "backup.list": {"backups and copies": _backup_list},
     "backup.make": {
         "whole": _backup,
@@ -639,6 +653,7 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
         "left running": lambda place: _submit(place, code=None),
         "ended with 0": lambda place: _submit(place, code=0),
         "ended with 3": lambda place: _submit(place, code=3),
+        "ended in its second run": lambda place: _submit(place, code=0, restart=True),
         "not in time": lambda place: _submit(place, code=None, timeout_s=0.5, detach=False),
     },
     "swarm": {"planned": lambda place: swarm.run(place.session(dry_run=True))},
