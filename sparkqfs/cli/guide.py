@@ -39,6 +39,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "plan": ("plan", "deploy"),
     "up": ("up", "deploy"),
     "status": ("status --watch", "status"),
+    "open": ("open jupyter", "open"),
     "token": ("token", "notebook"),
     "notebook": ("notebook primes --max-value 1000000", "notebook"),
     "submit": ("submit app.py --cores 4 -- input.txt", "submit"),
@@ -57,8 +58,9 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "rm": ("rm /data/old.csv", "files"),
     "copy": ("copy /data shared:/data", "copy"),
     "top": ("top --once", "top"),
-    "logs": ("logs --service worker-node --tail 100", "status"),
+    "logs": ("logs --follow --service worker-node --since 10m", "logs"),
     "fsck": ("fsck", "fsck"),
+    "history": ("history --limit 50", "audit"),
     "verify": ("verify --report results/locality.html", "verify"),
     "backup.make": ("backup --to backups", "backup"),
     "backup.list": ("backup.list backups", "backup"),
@@ -66,6 +68,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "restore": ("restore --to node2", "restore"),
     "drill": ("drill --list", "drill"),
     "down": ("down", "deploy"),
+    "clean": ("clean --dry-run", "images"),
     "purge": ("purge --dry-run", "init-qfs"),
     "prep": ("prep --only node2,node3", "prep"),
     "swarm": ("swarm", "swarm-and-registry"),
@@ -74,6 +77,8 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "init-storage": ("init-storage", "init-qfs"),
     "init-qfs": ("init-qfs", "init-qfs"),
     "deploy": ("deploy", "deploy"),
+    "exec": ("exec --on node2 -- df -h /", "exec"),
+    "login": ("login worker-node --on node2", "exec"),
     "bench.storage": ("bench.storage --quick", "bench"),
     "bench.report": ("bench.report results/a.json,results/b.json --page results/both.html", "bench"),
     "local.up": ("local.up --nodes 3", "local-cluster"),
@@ -81,6 +86,14 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "local.down": ("local.down", "local-cluster"),
 }
 """Task → an example, and the page of docs/ that explains it."""
+
+CHANGES_NOTHING = frozenset(
+    {
+        *("plan", "status", "token", "apps", "app.logs", "ls", "du", "get", "top", "logs", "fsck", "history"),
+        *("backup", "backup.list", "backup.verify"),
+    }
+)
+"""Tasks that change nothing of a cluster, whatever their flags: the manager records all others for `history`."""
 
 
 def grouped(names: set[str]) -> list[tuple[str, list[str]]]:

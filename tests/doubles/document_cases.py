@@ -14,29 +14,32 @@ from typing import Any
 from sparkqfs.cli.local import local_result
 from sparkqfs.clients import pipe
 from sparkqfs.clients.ssh import Output
-from sparkqfs.errors import Problem
+from sparkqfs.errors import ExitCode, Problem, UnreachableError
 from sparkqfs.facts.copies import CopiesFact, KeptCopy
 from sparkqfs.facts.fsck import BlockFact, CopyFact, DamagedFact, FsckFact
+from sparkqfs.facts.images import HeldImage, Layer
 from sparkqfs.facts.nodes import MetaFact
 from sparkqfs.facts.scrub import ScrubFact
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.facts.usage import RunningStage, parse_usage
-from sparkqfs.jobs.cluster import deploy, down, images, new, prep, restore, restore_look, swarm, whole
+from sparkqfs.jobs.cluster import clean, deploy, down, images, new, prep, restore, restore_look, swarm, whole
 from sparkqfs.jobs.files import copy
 from sparkqfs.jobs.files import tasks as files
 from sparkqfs.jobs.measuring import bench, verify
-from sparkqfs.jobs.programs import apps, compute, connect, jdbc, server, shell, sql, submit, tables
+from sparkqfs.jobs.programs import apps, compute, connect, jdbc, on_nodes, pages, server, shell, sql, submit, tables
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import aside, backup, backup_list, backup_store, backup_verify, file_system
 from sparkqfs.jobs.storage.backup_names import Difference
-from sparkqfs.jobs.watching import fsck, status, top
+from sparkqfs.jobs.watching import fsck, history, logs, status, top
 from sparkqfs.local.cluster import LocalCluster, LocalNode
 from sparkqfs.plan.cluster.restore_report import Report
 from sparkqfs.plan.measuring import drill
-from sparkqfs.plan.measuring.bench import Wanted
+from sparkqfs.plan.measuring.bench import Wanted as WantedBench
 from sparkqfs.plan.programs.apps import Program
+from sparkqfs.plan.programs.doors import page_of
 from sparkqfs.plan.programs.server import LocalPython, Ready, Wishes, check_client
 from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.plan.watching.logs import Wanted
 from tests.builders.backups import a_backup
 from tests.builders.bench import a_result
 from tests.builders.clusters import a_cluster
@@ -220,6 +223,27 @@ def _connect_refused(_place: Place) -> JobResult:
     raise AssertionError
 
 
+def _exec(code: int, *, is_off: bool = False) -> Callable[[Place], JobResult]:
+    """The command ends with this code; the second machine may be off."""
+
+    def on(name: str) -> Any:
+        def run(_argv: Any, **more: Any) -> Output:
+            if is_off and name == "node2":
+                raise UnreachableError(Problem(node=name, what="no answer", code=ExitCode.UNREACHABLE))
+            more["output"]("stdout", b"a line\n")
+            return Output(code, "", "")
+
+        return SimpleNamespace(run=run)
+
+    def job(place: Place) -> JobResult:
+        session = place.session()
+        clients: Any = session.clients
+        clients.node = on
+        return on_nodes.run(session, ["true"], ("node1", "node2"), say=None, timeout_s=1)
+
+    return job
+
+
 RECORDS = b'{"columns": [{"name": "n", "type": "int"}]}\n{"row": {"n": 1}}\n'
 
 
@@ -263,11 +287,38 @@ def _task(service: str, node: str = "node1", state: str = "running") -> TaskFact
 
 
 def _logs(place: Place) -> JobResult:
-    machine: Any = SimpleNamespace(run=lambda _argv, **_more: Output(0, "one line\n", ""))
+    def look(_session: Session, wanted: Wanted, node: str) -> logs.Machine:
+        found = logs.Machine(node)
+        for line in ("@ aaaaaaaaaaaa worker-node", "aaaaaaaaaaaa 2026-01-31T12:00:00.000000000Z one line"):
+            logs._take(found, wanted, line)
+        return found
+
+    place.patch.setattr(logs, "_look", look)
+    return logs.show(place.session(), Wanted(), ("node1",))
+
+
+RUNS = """2026-01-31T12:00:00Z\tbegan\tab\tann@pc\tspark\tup\t\t
+2026-01-31T12:00:09Z\tended\tab\tann@pc\tspark\tup\t0\t9.0
+2026-01-31T12:01:00Z\tbegan\tcd\tann@pc\tspark\tput\t\t
+"""
+
+
+def _history(place: Place) -> JobResult:
     session = place.session()
-    place.patch.setattr(session.clients, "node", lambda _name: machine, raising=False)
-    place.patch.setattr(compute, "gather_tasks", lambda _config, _clients: [_task("worker-node")])
-    return compute.logs(session, service=None, tail=5, only=())
+    clients: Any = session.clients
+    clients.manager = SimpleNamespace(run=lambda _argv, **_more: Output(0, RUNS, ""))
+    return history.run(session, limit=20)
+
+
+def _clean(place: Place, **more: Any) -> JobResult:
+    names = (f"{a_cluster().registry_address}/spark/worker-node:{tag}" for tag in ("1", "2", "3"))
+    held = [
+        HeldImage(place="node1", id=name, names=(name,), made=float(at), layers=(Layer(key=name, size=5),))
+        for at, name in enumerate(names)
+    ]
+    place.patch.setattr(clean, "_on_engine", lambda _session, name: held if name == "node1" else [])
+    place.patch.setattr(clean, "_in_registry", lambda _session: ((), ()))
+    return clean.run(place.session(**more), everything=False)
 
 
 def _status(**seen: Any) -> Callable[[Place], JobResult]:
@@ -362,7 +413,7 @@ def _verify(place: Place) -> JobResult:
     )
 
 
-BENCH = Wanted(mib=None, rounds=None, quick=True, link=None, baseline=None, timeout_s=60)
+BENCH = WantedBench(mib=None, rounds=None, quick=True, link=None, baseline=None, timeout_s=60)
 
 
 def _bench(place: Place) -> JobResult:
@@ -503,6 +554,10 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "bench.report": {"one file": _bench_report},
     "bench.storage": {"measured": _bench, "planned": _bench_planned},
     "build": {"planned": lambda place: images.build(place.session(dry_run=True))},
+    "clean": {
+        "planned": lambda place: _clean(place, dry_run=True),
+        "nobody said yes": _clean,
+    },
     "connect": {
         "planned": _connect_planned,
         "opened": lambda _place: connect.opened(_a_server(), 15002),
@@ -525,6 +580,7 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     },
     "down": {"planned": _down},
     "du": {"a directory": _du},
+    "exec": {"ended with 0": _exec(0), "ended with 7": _exec(7), "a machine is off": _exec(0, is_off=True)},
     "fsck": {
         "files are short": lambda place: _fsck(place, SHORT),
         "well": lambda place: _fsck(place, SOUND),
@@ -549,6 +605,8 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "local.down": {"removed": _local("local.down", "changed")},
     "local.status": {"running": _local("local.status", "")},
     "local.up": {"running": _local("local.up", "")},
+    "history": {"runs": _history},
+    "login": {"ended with 3": lambda _place: JobResult(task="login", program_code=3)},
     "logs": {"lines": _logs},
     "ls": {"a directory": _ls},
     "new": {
@@ -558,6 +616,11 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     },
     "notebook": {"done": _notebook},
     "tables": {"listed": _tables, "adopted": lambda place: _tables(place, "all")},
+    "open": {
+        "opened": lambda _place: pages.opened(
+            page_of(a_cluster(), "jupyter"), "http://localhost:1/lab?token=t", 1, True
+        )
+    },
     "plan": {"planned": _plan},
     "prep": {"planned": lambda place: prep.run(place.session(a_fresh_node("node2"), dry_run=True))},
     "purge": {

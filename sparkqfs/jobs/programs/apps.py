@@ -30,6 +30,7 @@ from sparkqfs.plan.programs.apps import (
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.times import exactly
 from sparkqfs.remote import program, script
+from sparkqfs.shortening import shortened
 
 LIST_SCRIPT = script("list_submissions", FOLDER=FOLDER)
 LOGS_SCRIPT = script("last_lines")
@@ -101,7 +102,7 @@ def _lines(rows: list[Application]) -> list[str]:
             (
                 row.id,
                 row.state,
-                row.name if len(row.name) <= 32 else row.name[:31] + "…",
+                shortened(row.name, 32),
                 row.user,
                 "" if row.cores is None else str(row.cores),
                 _when(row.started_s, "%Y-%m-%d %H:%M:%S"),
