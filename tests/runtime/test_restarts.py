@@ -130,6 +130,20 @@ def test_the_pause_grows_up_to_a_limit_and_a_sound_run_begins_it_again() -> None
     assert wait_s(ended, 10.0) == 80.0, "a clock that was set back does not make it longer"
 
 
+@pytest.mark.parametrize(("lasted_s", "failed"), [(SOUND_S - 60.0, 4), (SOUND_S + 60.0, 0)])
+def test_a_sound_run_that_a_stop_or_a_reboot_ends_begins_the_count_again(
+    tmp_path: Path, lasted_s: float, failed: int
+) -> None:
+    now = time.time()
+    one = Runs(number=5, failed=4, started=now - lasted_s, boot="before")
+    assert found_open(one, "now", now, now).failed == failed
+    restarts.write(tmp_path, replace(one, boot=restarts.BOOT_ID.read_text().strip()))
+    kept = restarts.Restarts(tmp_path, lambda _text: None, lambda *_end: None)
+    kept.runs = restarts.read(tmp_path)  # it runs still
+    assert kept.end(143, "stopped", "") == 143
+    assert (restarts.read(tmp_path).failed, restarts.read(tmp_path).how) == (failed, "its container was stopped")
+
+
 def test_what_cannot_be_read_is_a_first_run(tmp_path: Path) -> None:
     for text in ("", "[]", '{"number": 1}', "\0"):
         (tmp_path / "runs.json").write_text(text)

@@ -77,9 +77,15 @@ def found_open(runs: Runs, boot: str, last_output: float, now: float) -> Runs:
     """A run without an end: its machine went down, which is no fault of it, or its container was lost, which may be."""
     if runs.number == 0 or runs.ended is not None:
         return runs
+    lasted_s = last_output - runs.started
     if boot != runs.boot:
-        return replace(runs, ended=now, how="its machine went down")
-    return with_failure(replace(runs, how="its container was lost"), now, last_output - runs.started)
+        return without_failure(replace(runs, how="its machine went down"), now, lasted_s)
+    return with_failure(replace(runs, how="its container was lost"), now, lasted_s)
+
+
+def without_failure(runs: Runs, now: float, lasted_s: float) -> Runs:
+    """After a run that something else ended."""
+    return replace(runs, ended=now, failed=0 if lasted_s >= SOUND_S else runs.failed)
 
 
 def with_failure(runs: Runs, now: float, lasted_s: float) -> Runs:
@@ -144,7 +150,9 @@ class Restarts:
             self._finish(code, "stopped", "")
             return 0
         if self.runs.ended is None:
-            self.runs = replace(self.runs, ended=time.time(), how="its container was stopped")
+            now = time.time()
+            stopped = replace(self.runs, how="its container was stopped")
+            self.runs = without_failure(stopped, now, now - self.runs.started)
             write(self.folder, self.runs)
         return code or 143
 
