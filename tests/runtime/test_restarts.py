@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -12,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from sparkqfs import durable
 from sparkqfs_runtime import kept_output, scratch, tidy
 from sparkqfs_runtime.supervise import restarts
+from sparkqfs_runtime.supervise.driver import keep_end
 from sparkqfs_runtime.supervise.restarts import LONGEST_S, MOST, SOUND_S, Runs, found_open, pause_s, wait_s
 from tests.runtime.driver import Driver, until
 
@@ -142,6 +145,44 @@ def test_a_sound_run_that_a_stop_or_a_reboot_ends_begins_the_count_again(
     kept.runs = restarts.read(tmp_path)  # it runs still
     assert kept.end(143, "stopped", "") == 143
     assert (restarts.read(tmp_path).failed, restarts.read(tmp_path).how) == (failed, "its container was stopped")
+
+
+class FullDisk:
+    """What a disk without room does with a program's end, and with what is known of its runs."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.waited: list[float] = []
+        monkeypatch.setattr(durable, "replace_file", self.fail)
+        monkeypatch.setattr(restarts, "wait", self.wait)
+        self.restarts = restarts.Restarts(folder, lambda _text: None, lambda *end: keep_end(folder, *end))
+
+    def fail(self, *_words: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def wait(self, seconds: float) -> bool:
+        self.waited.append(seconds)
+        return False
+
+
+def test_a_full_disk_does_not_make_a_program_run_again_that_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restarts.write(tmp_path, Runs(number=1, started=time.time(), boot=restarts.BOOT_ID.read_text().strip()))
+    disk = FullDisk(tmp_path, monkeypatch)
+    (tmp_path / "stderr").symlink_to("/dev/full")
+    disk.restarts.runs = restarts.read(tmp_path)
+    assert disk.restarts.end(0, "ended", "sparkqfs: a last word\n") == 0
+    assert disk.restarts.end(7, "ended", "") == 7, "a failure is one still"
+    disk.restarts.runs = replace(disk.restarts.runs, failed=MOST - 1)
+    assert disk.restarts.end(7, "ended", "") == 0, "given up is given up"
+
+
+def test_a_run_that_cannot_be_written_down_does_not_begin_and_is_not_tried_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(tmp_path, monkeypatch)
+    assert disk.restarts.begin() == 1
+    assert disk.waited[-1] == LONGEST_S and disk.restarts.runs.number == 0
 
 
 def test_what_cannot_be_read_is_a_first_run(tmp_path: Path) -> None:

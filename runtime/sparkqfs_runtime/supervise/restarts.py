@@ -115,13 +115,22 @@ class Restarts:
         """Waits until it is time for the next run; the container's exit code when there is to be none."""
         if (self.folder / "exit").exists():
             return 0
+        try:
+            return self._begin()
+        except OSError as error:  # a full disk: what is not written down does not run
+            say(f"the next run cannot be written down: {error}")
+            return self._stopped(143) if wait(LONGEST_S) else 1
+
+    def _begin(self) -> int | None:
+        """Raises OSError."""
         if self.runs.failed >= MOST:  # its container was lost so often
             return self._give_up(1, "ended")
         if wait(wait_s(self.runs, time.time())):
             return self._stopped(143)
         before = self.runs
-        self.runs = replace(before, number=before.number + 1, started=time.time(), ended=None, how="", boot=self._boot)
-        write(self.folder, self.runs)
+        runs = replace(before, number=before.number + 1, started=time.time(), ended=None, how="", boot=self._boot)
+        write(self.folder, runs)
+        self.runs = runs
         if before.number:
             self._tell(f"run {self.runs.number}; of the one before: {before.how}")
         return None
@@ -131,8 +140,7 @@ class Restarts:
         if word == "stopped":
             return self._stopped(code)
         if code == 0:
-            self._finish(0, word, text)
-            return 0
+            return self._over(0, word, text)
         now = time.time()
         self.runs = with_failure(replace(self.runs, how=f"exit code {code}"), now, now - self.runs.started)
         if text:
@@ -141,25 +149,38 @@ class Restarts:
             return self._give_up(code, word)
         pause = pause_s(self.runs.failed)
         self._tell(f"exit code {code}: runs again in {pause:.0f} s, failure {self.runs.failed} of {MOST} in a row")
-        write(self.folder, self.runs)
+        self._keep()
         return code
 
     def _stopped(self, code: int) -> int:
         """By `kill` or `down` for good; by the engine until the machine is back."""
         if (self.folder / ENDING).exists():
-            self._finish(code, "stopped", "")
-            return 0
-        if self.runs.ended is None:
+            return self._over(code, "stopped", "")
+        if self.runs.number and self.runs.ended is None:
             now = time.time()
             stopped = replace(self.runs, how="its container was stopped")
             self.runs = without_failure(stopped, now, now - self.runs.started)
-            write(self.folder, self.runs)
+            self._keep()
         return code or 143
 
     def _give_up(self, code: int, word: str) -> int:
-        write(self.folder, self.runs)
+        self._keep()
         text = f"sparkqfs: {self.runs.failed} failures in a row, the last one: {self.runs.how}; it is not run again\n"
-        self._finish(code, word, text)
+        return self._over(code, word, text)
+
+    def _keep(self) -> None:
+        """What is known of the runs. An end that is not written down counts as a lost container later."""
+        try:
+            write(self.folder, self.runs)
+        except OSError as error:
+            say(f"the end of run {self.runs.number} cannot be written down: {error}")
+
+    def _over(self, code: int, word: str, text: str) -> int:
+        """The end of all runs; a disk that does not take it does not make the program run again."""
+        try:
+            self._finish(code, word, text)
+        except OSError as error:
+            say(f"the program's end, {code} {word}, cannot be written down: {error}")
         return 0
 
     def _last_output(self) -> float:
