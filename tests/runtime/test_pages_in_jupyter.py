@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from sparkqfs_runtime.pages.in_jupyter import fetch
+from sparkqfs_runtime.pages.in_jupyter import STATIC, fetch
 from tests.doubles.servers import closed_port
 
 PAGE = "/proxy/app-20260101120100-0000/jobs/"
@@ -27,6 +28,8 @@ class Master(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/html")
         self.send_header("Set-Cookie", "a=b")
         self.send_header("Content-Security-Policy", "default-src x")
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.send_header("Clear-Site-Data", '"cookies"')
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(b"a page")
@@ -51,13 +54,45 @@ def test_a_page_comes_back_and_its_links_keep_the_address_that_the_browser_has(m
     headers = {"Host": "localhost:7777", "Cookie": "login=secret", "Authorization": "token x", "Accept": "text/html"}
     status, kept, body = fetch(master, "GET", PAGE, headers)
     assert (status, body) == (302, b"a page")
-    assert dict(kept) == {"Location": f"http://localhost:7777{PAGE}1", "Content-Type": "text/html"}
+    assert kept[:2] == [("Location", f"http://localhost:7777{PAGE}1"), ("Content-Type", "text/html")]
     ((command, path, seen),) = Master.asked
     assert (command, path, seen["Host"]) == ("GET", PAGE, "localhost:7777")
     assert "Cookie" not in seen and "Authorization" not in seen, "Jupyter's login is not for Spark"
-    fetch(master, "GET", f"{PAGE}?token=secret&id=1", headers)
-    assert Master.asked[-1][1] == f"{PAGE}?id=1"
+    for query in ("token=secret&id=1", "id=1&token=secret"):
+        fetch(master, "GET", f"{PAGE}?{query}", headers)
+        assert Master.asked[-1][1] == f"{PAGE}?id=1"
     assert fetch(master, "HEAD", f"{PAGE}?id=1", headers)[::2] == (200, b"")
+
+
+def test_a_page_has_an_origin_of_its_own_whatever_the_program_says(master: tuple[str, int]) -> None:
+    kept = dict(fetch(master, "GET", f"{PAGE}1", {})[1])
+    policy, _, frames = kept.pop("Content-Security-Policy").partition("; ")
+    assert policy == "sandbox allow-scripts allow-popups allow-forms" and frames == "frame-ancestors 'none'"
+    assert kept.pop("Location") and kept == {
+        "Content-Type": "text/html",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+    }, "no cookie of the program's, and no order to forget Jupyter's"
+
+
+@pytest.mark.parametrize(
+    ("path", "is_for_all"),
+    [
+        ("static/webui.js", True),
+        ("static/a/b.woff", True),
+        ("static/", False),
+        ("static/.hidden/a..b", False),
+        ("api/v1/applications", False),
+        ("x/static/y", False),
+    ],
+)
+def test_scripts_of_such_an_origin_may_be_read_and_nothing_else(
+    master: tuple[str, int], path: str, is_for_all: bool
+) -> None:
+    target = f"/proxy/app-20260101120100-0000/{path}"
+    assert (re.fullmatch(STATIC, target) is not None) == is_for_all
+    assert ("Access-Control-Allow-Origin" in dict(fetch(master, "GET", target, {})[1])) == is_for_all
 
 
 @pytest.mark.parametrize("target", ["/proxy/", "/proxy/other/", "/json/", "/proxy/app-1/../../x\n", "/proxy/8080/"])

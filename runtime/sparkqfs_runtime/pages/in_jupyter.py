@@ -3,6 +3,11 @@
 An extension of Jupyter's server. A browser that has a notebook has Jupyter's address, whatever tunnel leads there, and
 perhaps no other one of the cluster. All links of Spark's pages begin with `/proxy/ID/`; such a request is passed on to
 the Spark master, as applications.py does, once Jupyter knows who asks. Reading only.
+
+A program may show anything on its page, and Jupyter's login can do anything. So browsers are told to give the page an
+origin of its own (`sandbox`): its scripts can neither read Jupyter's pages nor ask for anything with its login. That
+goes for the page's own data too. Its scripts and styles, which are Spark's and the same for everybody, therefore come
+without a login.
 """
 
 from __future__ import annotations
@@ -14,28 +19,50 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkqfs_runtime.pages.applications import PASSED
-from sparkqfs_runtime.pages.history import HOP_BY_HOP, TIMEOUT_S
+from sparkqfs_runtime.pages.history import TIMEOUT_S
 
 SETTING = "sparkqfs_master"
 """Of Jupyter's server: host and port of the master's page; supervise/jupyter.py sets it."""
+STATIC = r"/proxy/(?:app|worker)-[A-Za-z0-9.:_-]+/static/(?!.*\.\.)[A-Za-z0-9_/.-]+"
+"""Scripts, styles and pictures of Spark's."""
 PASSED_ON = ("Accept", "Host", "If-Modified-Since", "User-Agent")
 """Not the cookie: it is Jupyter's login."""
-OURS = frozenset({"content-length", "content-security-policy", "set-cookie"})
-"""Headers that Jupyter's server sets itself, or that are not Spark's to set there."""
+PASSED_BACK = frozenset(
+    {"cache-control", "content-disposition", "content-type", "etag", "expires", "last-modified", "location", "vary"}
+)
+"""Others are Jupyter's to set: cookies, what a browser may do, what it forgets."""
+APART = (
+    ("Content-Security-Policy", "sandbox allow-scripts allow-popups allow-forms; frame-ancestors 'none'"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+)
+"""A browser takes the page neither for one of Jupyter's nor for a part of one."""
+FOR_ALL = ("Access-Control-Allow-Origin", "*")
+"""Of files without a secret: scripts that are modules, and fonts, are asked for by the page's own origin."""
+
+
+def without_token(target: str) -> str:
+    """A path and its query without Jupyter's token, a way to log in that nobody else is to see."""
+    path, _, query = target.partition("?")
+    rest = "&".join(one for one in query.split("&") if one and one.partition("=")[0] != "token")
+    return f"{path}?{rest}" if rest else path
 
 
 def fetch(
     master: tuple[str, int], method: str, target: str, headers: Mapping[str, str]
 ) -> tuple[int, list[tuple[str, str]], bytes]:
     """The master's answer: status, headers, body. Raises `OSError`, `HTTPException`; `ValueError`: another path."""
-    target = re.sub(r"(?<=[?&])token=[^&]*&?", "", target)  # a way to log in, too
-    if PASSED.fullmatch(target.partition("?")[0]) is None:
+    target = without_token(target)
+    path = target.partition("?")[0]
+    if PASSED.fullmatch(path) is None:
         raise ValueError("not a page of Spark's")
     connection = http.client.HTTPConnection(*master, timeout=TIMEOUT_S)
     try:
         connection.request(method, target, headers={name: headers[name] for name in PASSED_ON if name in headers})
         found = connection.getresponse()
-        kept = [(name, value) for name, value in found.getheaders() if name.lower() not in HOP_BY_HOP | OURS]
+        kept = [(name, value) for name, value in found.getheaders() if name.lower() in PASSED_BACK]
+        kept += [*APART, FOR_ALL] if re.fullmatch(STATIC, path) else APART
         return found.status, kept, found.read()
     finally:
         connection.close()
@@ -43,14 +70,20 @@ def fetch(
 
 def _load_jupyter_server_extension(app: Any) -> None:
     """Called by Jupyter's server at its start."""
+    from jupyter_server.auth.decorator import allow_unauthenticated
     from jupyter_server.base.handlers import JupyterHandler
     from tornado import web
 
-    class SparkPage(JupyterHandler):  # type: ignore[misc]
-        """For whoever has logged in."""
+    class SparkFile(JupyterHandler):  # type: ignore[misc]
+        """For everybody."""
 
-        @web.authenticated  # type: ignore[misc]
+        @allow_unauthenticated  # type: ignore[misc]
         async def get(self) -> None:
+            await self.pass_on()
+
+        head = get
+
+        async def pass_on(self) -> None:
             asked = (self.settings[SETTING], self.request.method, self.request.uri, self.request.headers)
             try:
                 status, headers, body = await asyncio.to_thread(fetch, *asked)
@@ -64,7 +97,19 @@ def _load_jupyter_server_extension(app: Any) -> None:
             if self.request.method != "HEAD" and status != 304:
                 self.write(body)
 
+    class SparkPage(SparkFile):
+        """For whoever has logged in."""
+
+        @web.authenticated  # type: ignore[misc]
+        async def get(self) -> None:
+            clean = without_token(self.request.uri)
+            if clean != self.request.uri:  # the page's scripts would see it in its address
+                self.redirect(clean)
+                return
+            await self.pass_on()
+
         head = get
 
     base = app.web_app.settings["base_url"].rstrip("/")
-    app.web_app.add_handlers(".*$", [(rf"{base}/proxy/.*", SparkPage)])
+    handlers = [(re.escape(base) + STATIC, SparkFile), (rf"{re.escape(base)}/proxy/.*", SparkPage)]
+    app.web_app.add_handlers(".*$", handlers)
