@@ -95,11 +95,48 @@ def test_scripts_of_such_an_origin_may_be_read_and_nothing_else(
     assert ("Access-Control-Allow-Origin" in dict(fetch(master, "GET", target, {})[1])) == is_for_all
 
 
-@pytest.mark.parametrize("target", ["/proxy/", "/proxy/other/", "/json/", "/proxy/app-1/../../x\n", "/proxy/8080/"])
+WORKER = "/proxy/worker-20260101120000-10.0.0.2-7078"
+LOG = "appId=app-1&executorId=0&logType=stdout"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/proxy/",
+        "/proxy/other/",
+        "/json/",
+        "/proxy/8080/",
+        "/proxy/app-1/../../json/",
+        "/proxy/app-1/..",
+        "/proxy/app-1/./x",
+        "/proxy/app-1/%2e%2E/x",
+        "/proxy/app-1/..%2Fjson",
+        "/proxy/app-1/..;/json/",
+        "/proxy/app-1;x/",
+        "/proxy/app-1/\\..\\json",
+        "/proxy/app-1/%5c",
+        "/proxy/app-1/%252e%252e/x",
+        "/proxy/app-1/static/../jobs/",
+        f"{WORKER}/",
+        f"{WORKER}/json/",
+        f"{WORKER}/logPage/",
+        f"{WORKER}/logPage/?logType=out",
+        f"{WORKER}/logPage/?{LOG}/../x",
+        f"{WORKER}/log/?{LOG}&self=1",
+    ],
+)
 def test_nothing_else_of_the_master_is_passed_on(master: tuple[str, int], target: str) -> None:
-    with pytest.raises(ValueError, match="not a page of Spark's"):
+    with pytest.raises(ValueError, match="not a "):
         fetch(master, "GET", target, {})
     assert Master.asked == []
+
+
+@pytest.mark.parametrize(
+    "target", [f"{WORKER}/logPage/?{LOG}", f"{WORKER}/log?{LOG}&offset=0&byteLength=9", f"{WORKER}/static/webui.css"]
+)
+def test_executors_logs_and_what_their_page_is_made_of_are_passed_on(master: tuple[str, int], target: str) -> None:
+    assert fetch(master, "GET", target, {})[0] == 200
+    assert Master.asked[0][1] == target
 
 
 def test_a_master_that_is_away_is_an_error_of_the_connection() -> None:

@@ -19,12 +19,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkqfs_runtime.pages.applications import PASSED
-from sparkqfs_runtime.pages.history import TIMEOUT_S
+from sparkqfs_runtime.pages.history import LOG, TIMEOUT_S, log_query
 
 SETTING = "sparkqfs_master"
 """Of Jupyter's server: host and port of the master's page; supervise/jupyter.py sets it."""
 STATIC = r"/proxy/(?:app|worker)-[A-Za-z0-9.:_-]+/static/(?!.*\.\.)[A-Za-z0-9_/.-]+"
 """Scripts, styles and pictures of Spark's."""
+ELSEWHERE = re.compile(r"/\.\.?(?:/|$)|%2e|%2f|%5c|%25|[;\\]", re.IGNORECASE)
+"""What the master, or a program behind it, may read as another path."""
 PASSED_ON = ("Accept", "Host", "If-Modified-Since", "User-Agent")
 """Not the cookie: it is Jupyter's login."""
 PASSED_BACK = frozenset(
@@ -49,20 +51,31 @@ def without_token(target: str) -> str:
     return f"{path}?{rest}" if rest else path
 
 
+def target_of(asked: str) -> str:
+    """What the master is asked for: an application's page, or a log of an executor's. Raises `ValueError`."""
+    target = without_token(asked)
+    path, _, query = target.partition("?")
+    if PASSED.fullmatch(path) is None or ELSEWHERE.search(path):
+        raise ValueError("not a page of Spark's")
+    if path.startswith("/proxy/app-") or re.fullmatch(STATIC, path):
+        return target
+    wanted = log_query(query) if LOG.fullmatch(path) else None
+    if wanted is None:
+        raise ValueError("not a log of an executor's")
+    return f"{path}?{wanted}"
+
+
 def fetch(
     master: tuple[str, int], method: str, target: str, headers: Mapping[str, str]
 ) -> tuple[int, list[tuple[str, str]], bytes]:
     """The master's answer: status, headers, body. Raises `OSError`, `HTTPException`; `ValueError`: another path."""
-    target = without_token(target)
-    path = target.partition("?")[0]
-    if PASSED.fullmatch(path) is None:
-        raise ValueError("not a page of Spark's")
+    target = target_of(target)
     connection = http.client.HTTPConnection(*master, timeout=TIMEOUT_S)
     try:
         connection.request(method, target, headers={name: headers[name] for name in PASSED_ON if name in headers})
         found = connection.getresponse()
         kept = [(name, value) for name, value in found.getheaders() if name.lower() in PASSED_BACK]
-        kept += [*APART, FOR_ALL] if re.fullmatch(STATIC, path) else APART
+        kept += [*APART, FOR_ALL] if re.fullmatch(STATIC, target.partition("?")[0]) else APART
         return found.status, kept, found.read()
     finally:
         connection.close()
