@@ -6,10 +6,12 @@ import http.client
 import http.server
 import re
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from sparkqfs_runtime.pages import in_jupyter
 from sparkqfs_runtime.pages.in_jupyter import STATIC, fetch
 from tests.doubles.servers import closed_port
 
@@ -20,6 +22,9 @@ class Master(http.server.BaseHTTPRequestHandler):
     """Spark's master: says what it was asked."""
 
     asked: list[tuple[str, str, dict[str, str]]] = []
+
+    drops = 0
+    """Of a byte each, a twentieth of a second apart, without a word of how many."""
 
     def do_GET(self) -> None:
         self.asked.append((self.command, self.path, dict(self.headers)))
@@ -33,6 +38,9 @@ class Master(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(b"a page")
+        for _ in range(self.drops):
+            time.sleep(0.05)
+            self.wfile.write(b".")
 
     do_HEAD = do_GET
 
@@ -137,6 +145,23 @@ def test_nothing_else_of_the_master_is_passed_on(master: tuple[str, int], target
 def test_executors_logs_and_what_their_page_is_made_of_are_passed_on(master: tuple[str, int], target: str) -> None:
     assert fetch(master, "GET", target, {})[0] == 200
     assert Master.asked[0][1] == target
+
+
+def test_an_answer_is_as_large_and_as_slow_as_jupyter_can_bear(
+    master: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_jupyter, "MOST_BYTES", 6)
+    assert fetch(master, "GET", PAGE, {})[2] == b"a page"
+    monkeypatch.setattr(in_jupyter, "MOST_BYTES", 5)
+    with pytest.raises(OSError, match="more than a page"):
+        fetch(master, "GET", PAGE, {})
+    monkeypatch.setattr(in_jupyter, "MOST_BYTES", 1000)
+    monkeypatch.setattr(in_jupyter, "DEADLINE_S", 0.2)
+    monkeypatch.setattr(Master, "drops", 40)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        fetch(master, "GET", PAGE, {})
+    assert time.monotonic() - began < 1.5
 
 
 def test_a_master_that_is_away_is_an_error_of_the_connection() -> None:

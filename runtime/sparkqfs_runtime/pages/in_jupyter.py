@@ -13,13 +13,18 @@ without a login.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import http.client
 import re
+import socket
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sparkqfs_runtime.pages.applications import PASSED
-from sparkqfs_runtime.pages.history import LOG, TIMEOUT_S, log_query
+from sparkqfs_runtime.pages.history import LOG, log_query
 
 SETTING = "sparkqfs_master"
 """Of Jupyter's server: host and port of the master's page; supervise/jupyter.py sets it."""
@@ -27,6 +32,14 @@ STATIC = r"/proxy/(?:app|worker)-[A-Za-z0-9.:_-]+/static/(?!.*\.\.)[A-Za-z0-9_/.
 """Scripts, styles and pictures of Spark's."""
 ELSEWHERE = re.compile(r"/\.\.?(?:/|$)|%2e|%2f|%5c|%25|[;\\]", re.IGNORECASE)
 """What the master, or a program behind it, may read as another path."""
+MOST_BYTES = 32 << 20
+"""Of an answer, which is in Jupyter's memory as a whole; a page with a thousand jobs has about one million."""
+AT_ONCE = 4
+"""Answers that are waited for at the same time, in threads that are not those of Jupyter's own work."""
+DEADLINE_S = 30.0
+"""For one answer from the first byte to the last, however slowly it comes."""
+QUEUE_S = 2 * DEADLINE_S
+"""With the time that it waits for others."""
 PASSED_ON = ("Accept", "Host", "If-Modified-Since", "User-Agent")
 """Not the cookie: it is Jupyter's login."""
 PASSED_BACK = frozenset(
@@ -70,15 +83,35 @@ def fetch(
 ) -> tuple[int, list[tuple[str, str]], bytes]:
     """The master's answer: status, headers, body. Raises `OSError`, `HTTPException`; `ValueError`: another path."""
     target = target_of(target)
-    connection = http.client.HTTPConnection(*master, timeout=TIMEOUT_S)
+    connection = http.client.HTTPConnection(*master, timeout=DEADLINE_S)
+    is_late = threading.Event()
+    timer = None
     try:
+        connection.connect()
+        timer = threading.Timer(DEADLINE_S, _cut, (connection.sock, is_late))
+        timer.daemon = True
+        timer.start()
         connection.request(method, target, headers={name: headers[name] for name in PASSED_ON if name in headers})
         found = connection.getresponse()
         kept = [(name, value) for name, value in found.getheaders() if name.lower() in PASSED_BACK]
         kept += [*APART, FOR_ALL] if re.fullmatch(STATIC, target.partition("?")[0]) else APART
-        return found.status, kept, found.read()
+        body = found.read(MOST_BYTES + 1)
+        if is_late.is_set():
+            raise TimeoutError
+        if len(body) > MOST_BYTES:
+            raise OSError(errno.EMSGSIZE, "more than a page")
+        return found.status, kept, body
     finally:
+        if timer is not None:
+            timer.cancel()
         connection.close()
+
+
+def _cut(connection: socket.socket, is_late: threading.Event) -> None:
+    """Ends what is being read of an answer."""
+    is_late.set()
+    with contextlib.suppress(OSError):  # it has just ended
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _load_jupyter_server_extension(app: Any) -> None:
@@ -86,6 +119,8 @@ def _load_jupyter_server_extension(app: Any) -> None:
     from jupyter_server.auth.decorator import allow_unauthenticated
     from jupyter_server.base.handlers import JupyterHandler
     from tornado import web
+
+    readers = ThreadPoolExecutor(AT_ONCE, "spark-page")
 
     class SparkFile(JupyterHandler):  # type: ignore[misc]
         """For everybody."""
@@ -99,7 +134,8 @@ def _load_jupyter_server_extension(app: Any) -> None:
         async def pass_on(self) -> None:
             asked = (self.settings[SETTING], self.request.method, self.request.uri, self.request.headers)
             try:
-                status, headers, body = await asyncio.to_thread(fetch, *asked)
+                answer = asyncio.get_running_loop().run_in_executor(readers, fetch, *asked)
+                status, headers, body = await asyncio.wait_for(answer, QUEUE_S)
             except ValueError as error:
                 raise web.HTTPError(404, reason="Not a page of Spark's") from error
             except (OSError, http.client.HTTPException) as error:
