@@ -27,7 +27,7 @@ def driver(tmp_path: Path) -> Driver:
 
 
 def runs(driver: Driver) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((driver.app / "runs.json").read_text())
+    found: dict[str, Any] = json.loads((driver.app / ".runs.json").read_text())
     return found
 
 
@@ -41,7 +41,7 @@ def run(driver: Driver, *words: str) -> int:
 def earlier(driver: Driver, **more: object) -> None:
     """The run before ended long ago, so that the next one need not wait."""
     known = runs(driver) | {"ended": time.time() - 1000.0} | more
-    (driver.app / "runs.json").write_text(json.dumps(known))
+    (driver.app / ".runs.json").write_text(json.dumps(known))
 
 
 def test_a_program_that_fails_runs_again_until_it_ends_with_0(driver: Driver) -> None:
@@ -75,7 +75,7 @@ def test_it_waits_before_the_next_run_and_can_be_stopped_meanwhile(driver: Drive
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
     assert process.returncode == 143 and driver.said("exit") == "" and runs(driver)["number"] == 1
-    (driver.app / "ending").touch()
+    (driver.app / ".ending").touch()
     process = driver.start("0", restart=True)
     time.sleep(1.0)
     process.send_signal(signal.SIGTERM)
@@ -88,7 +88,7 @@ def test_a_stop_is_for_good_only_when_it_was_said_before(driver: Driver, is_for_
     process = driver.start("sleep", restart=True)
     until(lambda: "asleep" in driver.said())
     if is_for_good:
-        (driver.app / "ending").touch()
+        (driver.app / ".ending").touch()
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=15)
     if is_for_good:
@@ -187,7 +187,7 @@ def test_a_run_that_cannot_be_written_down_does_not_begin_and_is_not_tried_at_on
 
 def test_what_cannot_be_read_is_a_first_run(tmp_path: Path) -> None:
     for text in ("", "[]", '{"number": 1}', "\0"):
-        (tmp_path / "runs.json").write_text(text)
+        (tmp_path / ".runs.json").write_text(text)
         assert restarts.read(tmp_path) == Runs()
 
 
@@ -217,7 +217,9 @@ def test_a_program_that_waits_for_its_machine_is_not_tidied_away(tmp_path: Path)
     for folder in (waiting, dead):
         folder.mkdir()
         (folder / ".lock").touch()
-    restarts.write(waiting, Runs(number=1))
+        restarts.write(folder, Runs(number=1))
+    (waiting / "app.json").write_text('{"argv": [], "restart": true}')
+    (dead / "app.json").write_text('{"argv": ["\\"restart\\": true"], "restart": false}')
     for folder in (waiting, dead):
         os.utime(folder, (time.time() - 30 * 86400,) * 2)
     assert scratch.is_dead(waiting)

@@ -1,7 +1,7 @@
 """A program that runs again when it fails, as `submit --restart` asks for it.
 
 Each run is a container of its own, which Swarm starts again after this one has failed and after the machine was down.
-What must outlive a container is in the file `runs.json` of the program's directory: how often it was started, and how
+What must outlive a container is in the file `.runs.json` of the program's directory: how often it was started, and how
 often it failed in a row. Swarm ends with exit code 0 only, so that is the container's once the program's end is final;
 the program's own code is in `exit`. Standard library only.
 """
@@ -18,8 +18,8 @@ from pathlib import Path
 from sparkqfs import durable
 from sparkqfs_runtime.supervise.setup import STOP_SIGNALS, WAITED_SIGNALS, say
 
-FILE = "runs.json"
-ENDING = "ending"
+FILE = ".runs.json"
+ENDING = ".ending"
 """`invoke kill` and `invoke down` make this file before they remove the service: the stop that follows is for good."""
 FIRST_S, LONGEST_S = 10.0, 300.0
 """Between a failure and the next run: twice as long after each, up to the longest."""
