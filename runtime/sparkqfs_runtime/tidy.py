@@ -70,7 +70,7 @@ def tidy_programs(apps: Path, days: float) -> None:
         except OSError:
             if not scratch.is_dead(folder) or runs_again(folder):
                 continue  # it runs, will run again, or never started: the next submit asks Swarm
-            ended = max(path.lstat().st_mtime for path in (folder, *folder.glob("std*")))
+            ended = max(path.lstat().st_mtime for path in (folder, *kept_output.pieces_of(folder)))
         if time.time() - ended > days * DAY_S:
             shutil.rmtree(folder, ignore_errors=True)
 

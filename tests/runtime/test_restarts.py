@@ -113,6 +113,32 @@ def test_a_container_that_is_lost_counts_and_a_machine_that_goes_down_does_not(d
     assert wait_s(gone, time.time()) == 0.0
 
 
+def test_a_quiet_program_whose_container_is_lost_has_run_as_long_as_it_was_there(tmp_path: Path) -> None:
+    now = time.time()
+    cut = Runs(number=5, failed=4, started=now - 3 * SOUND_S, boot=restarts.BOOT_ID.read_text().strip())
+    restarts.write(tmp_path, cut)
+    for name, age_s in (("stdout", 3 * SOUND_S), ("stdout.csv", 0), ("std", 0), (".lock", 2.5 * SOUND_S)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (now - age_s,) * 2)
+    assert restarts.Restarts(tmp_path, lambda _text: None, lambda *_end: None).runs.failed == 5
+    os.utime(tmp_path / ".lock", (now - SOUND_S,) * 2)
+    assert restarts.Restarts(tmp_path, lambda _text: None, lambda *_end: None).runs.failed == 1
+
+
+def test_while_it_runs_its_container_says_so(driver: Driver) -> None:
+    process = driver.start("sleep", restart=True)
+    until(lambda: "asleep" in driver.said())
+    assert (driver.app / ".lock").stat().st_mtime >= runs(driver)["started"]
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=15)
+
+
+def test_what_we_say_stands_in_its_standard_error_and_not_in_a_file_of_its_own(driver: Driver) -> None:
+    (driver.app / "stderr_of_mine.log").write_text("mine\n")
+    assert run(driver, "7") == 7
+    assert driver.said("stderr_of_mine.log") == "mine\n" and "runs again in 10 s" in driver.said("stderr")
+
+
 def test_a_driver_that_cannot_start_is_tried_again(driver: Driver) -> None:
     secret = Path(driver.environ["SPARKQFS_SECRETS_DIR"]) / "spark-secret"
     secret.unlink()

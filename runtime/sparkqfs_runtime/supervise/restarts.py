@@ -8,6 +8,7 @@ the program's own code is in `exit`. Standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import time
@@ -16,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sparkqfs import durable
+from sparkqfs_runtime import kept_output, scratch
 from sparkqfs_runtime.supervise.setup import STOP_SIGNALS, WAITED_SIGNALS, say
 
 FILE = ".runs.json"
@@ -25,6 +27,8 @@ FIRST_S, LONGEST_S = 10.0, 300.0
 """Between a failure and the next run: twice as long after each, up to the longest."""
 SOUND_S = 600.0
 """A run that lasted so long was a sound one: what failed before it does not count any more."""
+BEAT_S = 60.0
+"""While a run lasts its container touches the lock so often: a program may be quiet for days, and its end unseen."""
 MOST = 20
 """Failures in a row, then it is not started again: after an hour and a quarter of waiting."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -73,11 +77,11 @@ def pause_s(failed: int) -> float:
     return min(LONGEST_S, FIRST_S * 2.0 ** min(failed - 1, 16)) if failed else 0.0
 
 
-def found_open(runs: Runs, boot: str, last_output: float, now: float) -> Runs:
+def found_open(runs: Runs, boot: str, last_seen: float, now: float) -> Runs:
     """A run without an end: its machine went down, which is no fault of it, or its container was lost, which may be."""
     if runs.number == 0 or runs.ended is not None:
         return runs
-    lasted_s = last_output - runs.started
+    lasted_s = last_seen - runs.started
     if boot != runs.boot:
         return without_failure(replace(runs, how="its machine went down"), now, lasted_s)
     return with_failure(replace(runs, how="its container was lost"), now, lasted_s)
@@ -109,7 +113,7 @@ class Restarts:
             self._boot = BOOT_ID.read_text(encoding="ascii").strip()
         except (OSError, ValueError):
             self._boot = ""
-        self.runs = found_open(read(folder), self._boot, self._last_output(), time.time())
+        self.runs = found_open(read(folder), self._boot, self._last_seen(), time.time())
 
     def begin(self) -> int | None:
         """Waits until it is time for the next run; the container's exit code when there is to be none."""
@@ -183,10 +187,13 @@ class Restarts:
             say(f"the program's end, {code} {word}, cannot be written down: {error}")
         return 0
 
-    def _last_output(self) -> float:
-        """When the program wrote last."""
-        times = [path.stat().st_mtime for path in self.folder.glob("std*")]
-        return max(times, default=0.0)
+    def _last_seen(self) -> float:
+        """When the run before was there last: it wrote, or its container said so."""
+        times = [0.0]
+        with contextlib.suppress(OSError):
+            for path in (self.folder / scratch.LOCK, *kept_output.pieces_of(self.folder)):
+                times.append(path.stat().st_mtime)
+        return max(times)
 
 
 def wait(seconds: float) -> bool:
