@@ -113,6 +113,18 @@ def test_a_container_that_is_lost_counts_and_a_machine_that_goes_down_does_not(d
     assert wait_s(gone, time.time()) == 0.0
 
 
+def test_a_lost_run_is_written_down_before_the_pause_after_it(driver: Driver) -> None:
+    (driver.app / ".lock").touch()
+    restarts.write(driver.app, Runs(number=3, failed=1, started=time.time(), boot=restarts.BOOT_ID.read_text().strip()))
+    process = driver.start("0", restart=True)
+    until(lambda: runs(driver)["failed"] == 2)
+    process.kill()
+    process.communicate(timeout=10)
+    assert (runs(driver)["number"], runs(driver)["how"]) == (3, "its container was lost")
+    again = restarts.Restarts(driver.app, lambda _text: None, lambda *_end: None)
+    assert again.runs == restarts.read(driver.app), "a container that is lost in a pause is no failure of the program"
+
+
 def test_a_quiet_program_whose_container_is_lost_has_run_as_long_as_it_was_there(tmp_path: Path) -> None:
     now = time.time()
     cut = Runs(number=5, failed=4, started=now - 3 * SOUND_S, boot=restarts.BOOT_ID.read_text().strip())

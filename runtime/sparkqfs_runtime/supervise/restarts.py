@@ -113,7 +113,8 @@ class Restarts:
             self._boot = BOOT_ID.read_text(encoding="ascii").strip()
         except (OSError, ValueError):
             self._boot = ""
-        self.runs = found_open(read(folder), self._boot, self._last_seen(), time.time())
+        self._written = read(folder)
+        self.runs = found_open(self._written, self._boot, self._last_seen(), time.time())
 
     def begin(self) -> int | None:
         """Waits until it is time for the next run; the container's exit code when there is to be none."""
@@ -129,6 +130,8 @@ class Restarts:
         """Raises OSError."""
         if self.runs.failed >= MOST:  # its container was lost so often
             return self._give_up(1, "ended")
+        if self.runs != self._written:  # the pause counts from now, however often this container is lost, too
+            write(self.folder, self.runs)
         if wait(wait_s(self.runs, time.time())):
             return self._stopped(143)
         before = self.runs
