@@ -131,6 +131,14 @@ def test_down_ends_it_for_good(manager: Manager) -> None:
     folder = failed(manager, sent(manager))
     assert drivers.end_all(manager.session) == [folder.name]
     assert (folder / ".ending").exists() and not manager.engine.drivers
+    assert (folder / "exit").read_text() == "143 stopped\n" and row(manager)["state"] == "KILLED"
+
+
+def test_down_leaves_its_end_to_the_container_that_runs(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = manager.apps / sent(manager)
+    monkeypatch.setattr(manager.engine, "containers", lambda _label: [{"Id": "1", "State": "running"}])
+    assert drivers.end_all(manager.session) == [folder.name]
+    assert (folder / ".ending").exists() and not (folder / "exit").exists()
 
 
 def test_a_disk_that_takes_no_mark_does_not_keep_it_from_being_ended(manager: Manager) -> None:

@@ -83,6 +83,18 @@ def test_it_waits_before_the_next_run_and_can_be_stopped_meanwhile(driver: Drive
     assert process.returncode == 0 and driver.said("exit") == "143 stopped\n"
 
 
+def test_what_is_being_ended_neither_begins_nor_fails(driver: Driver) -> None:
+    assert run(driver, "7") == 7
+    earlier(driver)
+    (driver.app / ".ending").touch()
+    assert run(driver, "0") == 0
+    assert (driver.said("exit"), driver.said().count("argv")) == ("143 stopped\n", 1)
+    (driver.app / "exit").unlink()
+    kept = restarts.Restarts(driver.app, lambda _text: None, lambda *end: keep_end(driver.app, *end))
+    assert kept.end(1, "ended", "") == 0 and driver.said("exit") == "1 stopped\n"
+    assert kept.end(0, "ended", "") == 0 and driver.said("exit") == "0 ended\n", "it had come to its end before"
+
+
 @pytest.mark.parametrize("is_for_good", [False, True])
 def test_a_stop_is_for_good_only_when_it_was_said_before(driver: Driver, is_for_good: bool) -> None:
     process = driver.start("sleep", restart=True)

@@ -120,6 +120,8 @@ class Restarts:
         """Waits until it is time for the next run; the container's exit code when there is to be none."""
         if (self.folder / "exit").exists():
             return 0
+        if self._is_ending():
+            return self._stopped(143)
         try:
             return self._begin()
         except OSError as error:  # a full disk: what is not written down does not run
@@ -132,7 +134,7 @@ class Restarts:
             return self._give_up(1, "ended")
         if self.runs != self._written:  # the pause counts from now, however often this container is lost, too
             write(self.folder, self.runs)
-        if wait(wait_s(self.runs, time.time())):
+        if wait(wait_s(self.runs, time.time())) or self._is_ending():
             return self._stopped(143)
         before = self.runs
         runs = replace(before, number=before.number + 1, started=time.time(), ended=None, how="", boot=self._boot)
@@ -148,6 +150,8 @@ class Restarts:
             return self._stopped(code)
         if code == 0:
             return self._over(0, word, text)
+        if self._is_ending():  # it fails because what it uses is being removed
+            return self._stopped(code)
         now = time.time()
         self.runs = with_failure(replace(self.runs, how=f"exit code {code}"), now, now - self.runs.started)
         if text:
@@ -159,9 +163,13 @@ class Restarts:
         self._keep()
         return code
 
+    def _is_ending(self) -> bool:
+        """Whether `kill` or `down` has begun to end it for good."""
+        return (self.folder / ENDING).exists()
+
     def _stopped(self, code: int) -> int:
         """By `kill` or `down` for good; by the engine until the machine is back."""
-        if (self.folder / ENDING).exists():
+        if self._is_ending():
             return self._over(code, "stopped", "")
         if self.runs.number and self.runs.ended is None:
             now = time.time()
