@@ -177,6 +177,13 @@ def test_what_we_say_stands_in_its_standard_error_and_not_in_a_file_of_its_own(d
     assert driver.said("stderr_of_mine.log") == "mine\n" and "runs again in 10 s" in driver.said("stderr")
 
 
+def test_a_program_that_somebody_has_removed_is_not_started_for_ever(driver: Driver) -> None:
+    driver.environ["SPARKQFS_APP"] = f"{driver.app.name[:-4]}0000"
+    assert run(driver, "0") == 0
+    driver.environ["SPARKQFS_APPS_DIR"] = str(driver.run_dir / "not-mounted")
+    assert run(driver, "0") == 78, "its disk may come back"
+
+
 def test_a_driver_that_cannot_start_is_tried_again(driver: Driver) -> None:
     secret = Path(driver.environ["SPARKQFS_SECRETS_DIR"]) / "spark-secret"
     secret.unlink()
