@@ -10,6 +10,7 @@ from invoke.exceptions import ParseError
 
 from sparkqfs import __version__
 from sparkqfs.cli import usage
+from sparkqfs.cli.letters import foreign_flag
 from sparkqfs.errors import ExitCode
 from sparkqfs.streams import exit_code_of
 from sparkqfs.tree import TREE
@@ -42,7 +43,10 @@ class SparkqfsProgram(Program):  # type: ignore[misc]
             raise self._wrong(error) from None
 
     def parse_tasks(self) -> None:
-        """As Invoke's, but a wrong flag of a task ends with exit code 2."""
+        """As Invoke's, but a wrong flag of a task ends with exit code 2, and is never taken for a path."""
+        names = usage.names_of(self.collection)
+        if found := foreign_flag(self.core.unparsed, {name: self.collection[name] for name in names}):
+            raise self._wrong(ParseError(f"No idea what '{found[0]}' is!", found[1]))
         try:
             super().parse_tasks()
         except (ParseError, ValueError) as error:

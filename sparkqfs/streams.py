@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import sys
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -37,6 +38,14 @@ def output_errors() -> Iterator[None]:
         raise NobodyReads from None
     except OSError as error:
         raise CannotWrite(reason(error)) from None
+
+
+def look_for_reader() -> None:
+    """Raises `NobodyReads` where standard output is a pipe whose other side was closed; nothing is written."""
+    asked = select.poll()
+    asked.register(1, 0)
+    if any(said & (select.POLLERR | select.POLLNVAL) for _, said in asked.poll(0)):
+        raise NobodyReads
 
 
 def reason(error: OSError) -> str:

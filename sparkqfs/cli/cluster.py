@@ -143,6 +143,18 @@ def down(given: Flags) -> None:
     run("down", job, given, lock=True)
 
 
+@cluster_task("dry_run", "yes", help={"all": "the previous version too; `deploy` with it needs its images built again"})
+def clean(given: Flags, all: bool = False) -> None:
+    """Remove images of earlier versions that nothing uses, after saying which, where, and how many bytes."""
+
+    def job(session: Session) -> JobResult:
+        from sparkqfs.jobs.cluster import clean
+
+        return clean.run(session, everything=all)
+
+    run("clean", job, given, lock=True)
+
+
 @cluster_task("dry_run", "yes")
 def plan(given: Flags) -> None:
     """Show what `up` would do, with reasons; changes nothing."""
@@ -177,4 +189,4 @@ def doctor(given: Flags, fix: bool = False) -> None:
 
         return doctor.run(session, names(given.only), fix=fix)
 
-    run("doctor", job, given)
+    run("doctor", job, given, changes=fix)

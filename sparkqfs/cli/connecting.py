@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task
-from sparkqfs.cli.running import end_with, input_text, opened, reporting
+from sparkqfs.cli.running import end_with, input_text, opened, recording, reporting
 from sparkqfs.cli.submitting import memory_of, number_of
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 
@@ -66,7 +66,7 @@ def connect(
             raise ConfigError(Problem(what="--exec and --stop: one at a time"))
         result: JobResult
         try:
-            with opened(given, reporter.event) as session:
+            with opened(given, reporter.event) as session, recording(session, "connect") as record:
                 from sparkqfs.jobs.programs import connect as job
 
                 if stop:
@@ -75,6 +75,7 @@ def connect(
                     words = job.program_words(exec_) if exec_ is not None else ()
                     local = job.Local(words=words, python=python, port=port, stdout=2 if given.json else None)
                     result = job.connect(session, wishes, local, reporter.result)
+                record.code = int(result.exit_code)
         except KeyboardInterrupt:  # the usual end
             os._exit(int(ExitCode.INTERRUPTED))
         if stop or given.dry_run or exec_ is not None:
@@ -90,10 +91,11 @@ def jdbc(given: Flags, port: int = 0) -> None:
     with reporting(given, "jdbc") as reporter:
         check_port(port)
         try:
-            with opened(given, reporter.event) as session:
+            with opened(given, reporter.event) as session, recording(session, "jdbc") as record:
                 from sparkqfs.jobs.programs import jdbc as job
 
                 result = job.jdbc(session, port, reporter.result)
+                record.code = int(result.exit_code)
         except KeyboardInterrupt:  # the usual end
             os._exit(int(ExitCode.INTERRUPTED))
         if given.dry_run:
@@ -137,12 +139,13 @@ def sql(given: Flags, e: str | None = None, f: str | None = None, csv: bool = Fa
         if text is None and not at_terminal:
             text = input_text(), ""
         form = "records" if given.json else "csv" if csv else "table"
-        with opened(given, reporter.event) as session:
+        with opened(given, reporter.event) as session, recording(session, "sql") as record:
             from sparkqfs.jobs.programs import sql as job
 
             if text is None:
                 result = job.shell(session, reporter.passed_on)
             else:
                 result = job.run(session, job.Text(*text), form, reporter.passed_on, timeout)
+            record.code = int(result.exit_code)
         reporter.result(result)
     end_with(result)

@@ -58,8 +58,9 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "rm": ("rm /data/old.csv", "files"),
     "copy": ("copy /data shared:/data", "copy"),
     "top": ("top --once", "top"),
-    "logs": ("logs --service worker-node --tail 100", "status"),
+    "logs": ("logs --follow --service worker-node --since 10m", "logs"),
     "fsck": ("fsck", "fsck"),
+    "history": ("history --limit 50", "audit"),
     "verify": ("verify --report results/locality.html", "verify"),
     "backup.make": ("backup --to backups", "backup"),
     "backup.list": ("backup.list backups", "backup"),
@@ -67,6 +68,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "restore": ("restore --to node2", "restore"),
     "drill": ("drill --list", "drill"),
     "down": ("down", "deploy"),
+    "clean": ("clean --dry-run", "images"),
     "purge": ("purge --dry-run", "init-qfs"),
     "prep": ("prep --only node2,node3", "prep"),
     "swarm": ("swarm", "swarm-and-registry"),
@@ -84,6 +86,14 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "local.down": ("local.down", "local-cluster"),
 }
 """Task → an example, and the page of docs/ that explains it."""
+
+CHANGES_NOTHING = frozenset(
+    {
+        *("plan", "status", "token", "apps", "app.logs", "ls", "du", "get", "top", "logs", "fsck", "history"),
+        *("backup", "backup.list", "backup.verify"),
+    }
+)
+"""Tasks that change nothing of a cluster, whatever their flags: the manager records all others for `history`."""
 
 
 def grouped(names: set[str]) -> list[tuple[str, list[str]]]:

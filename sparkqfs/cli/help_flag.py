@@ -95,11 +95,20 @@ class HelpfulTask(Task):  # type: ignore[misc]
 
     def __call__(self, *args: Any, help: bool = False, **kwargs: Any) -> Any:
         """Run the body, which knows nothing of the flag, nor of what was added for this command line."""
+        self.refuse_letters(sys.argv[1:])
         kwargs = {name: value for name, value in kwargs.items() if name not in self.added}
         if self.many is not None:
             more = [key for key in kwargs if re.fullmatch(rf"{self.many}_[0-9]+", key)]
             kwargs[self.many] = ",".join([kwargs[self.many], *(kwargs.pop(key) for key in more)])
         return super().__call__(*args, **kwargs)
+
+    def refuse_letters(self, words: list[str]) -> None:
+        """`invoke` takes -f and -w behind a task for its own, and says nothing. Raises `Exit`."""
+        from sparkqfs.cli.letters import foreign_flag
+
+        found = foreign_flag(words, dict.fromkeys(self.others) | dict.fromkeys(self.called, self))
+        if found is not None and found[0] in ("-f", "-w"):
+            raise Exit(f"{found[0]} is not a flag of {found[1].name}", code=int(ExitCode.USAGE))
 
 
 def shows_default(argument: Argument) -> bool:

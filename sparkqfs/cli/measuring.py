@@ -65,7 +65,7 @@ def verify(
             write_page(Path(report), result.document)
         return result
 
-    run("verify", job, given)
+    run("verify", job, given, changes=path is None)
 
 
 def check_new_file(flag: str, path: Path) -> None:
@@ -193,19 +193,22 @@ def drill(
             raise ConfigError(Problem(what=f"--load {load}: 0 to 3600 seconds"))
 
         from sparkqfs.config.loading import load_config
+        from sparkqfs.jobs.audit import Series
         from sparkqfs.jobs.measuring.drill import Drill
         from sparkqfs.local.power import local_machines
         from sparkqfs.plan.cluster.restore import with_manager
 
         file = cluster_file(given.hosts).path
+        series = Series("drill")
 
         @contextlib.contextmanager
         def open_session(manager: str | None = None) -> Iterator[Session]:
             now = load_config(file)  # the manager may have moved
             with session_of(given, with_manager(now, manager) if manager else now, reporter.event) as session:
+                series.attach(session)
                 yield session
 
-        with local_machines(config, file, reporter.event) as machines:
+        with local_machines(config, file, reporter.event) as machines, series.ended(open_session):
             result = Drill(
                 open_session=open_session,
                 machines=machines,
@@ -216,5 +219,6 @@ def drill(
                 name=cluster,
                 typed=ask_word,
             ).run()
+            series.code = int(result.exit_code)
         reporter.result(result)
     end_with(result)

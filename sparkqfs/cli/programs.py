@@ -94,7 +94,7 @@ def tables(given: Flags, adopt: list[str] | None = None, sizes: bool = False, ti
 
         return tables.run(session, adopt=tuple(adopt or ()), sizes=sizes, timeout_s=timeout)
 
-    run("tables", job, given)
+    run("tables", job, given, changes=bool(adopt))
 
 
 @cluster_task("dry_run", "yes")

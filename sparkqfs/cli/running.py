@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING
 from invoke import Exit
 
 from sparkqfs.cli.flags import Flags, names, values_of
+from sparkqfs.cli.guide import CHANGES_NOTHING
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.streams import CannotWrite, NobodyReads, tell, to_nowhere
 
 if TYPE_CHECKING:
     from sparkqfs.config.finding import ClusterFile
     from sparkqfs.config.model import ClusterConfig
+    from sparkqfs.jobs.audit import Recording
     from sparkqfs.jobs.session import OnEvent, Session
     from sparkqfs.plan.steps import JobResult
     from sparkqfs.report.reporter import Reporter
@@ -193,6 +195,19 @@ def opened(
         yield session
 
 
+def a_node(flag: str, name: str | None) -> Callable[[ClusterConfig], ClusterConfig]:
+    """For `adapt`: raises `ConfigError` where the file has no node of this name."""
+
+    def check(config: ClusterConfig) -> ClusterConfig:
+        known = [node.name for node in config.nodes]
+        if name is not None and name not in known:
+            what = f"{flag} {name}: no node {name} in hosts.yml"
+            raise ConfigError(Problem(what=what, hint=f"nodes: {', '.join(known)}"))
+        return config
+
+    return check
+
+
 def _check_only(config: ClusterConfig, only: str | None) -> None:
     """Raises `ConfigError` on a node that the file does not have, before a machine is asked."""
     known = [node.name for node in config.nodes]
@@ -234,18 +249,33 @@ def run(
     *,
     lock: bool = False,
     erases: bool = False,
+    changes: bool = True,
     adapt: Callable[[ClusterConfig], ClusterConfig] = lambda config: config,
 ) -> None:
-    """Load, open, run one job, report, exit. `lock`: other runs that change the cluster are kept out meanwhile."""
+    """Load, open, run one job, report, exit. `lock`: other runs that change the cluster are kept out meanwhile.
+
+    The manager records what changes something: all but what `guide.CHANGES_NOTHING` names, or `changes` denies.
+    """
     with reporting(given, name) as reporter:
         with opened(given, reporter.event, adapt, erases=erases) as session:
             from sparkqfs.jobs.session import cluster_lock
 
             locked = lock and not given.dry_run
-            with cluster_lock(session, name) if locked else contextlib.nullcontext():
-                result = job(session)
+            with recording(session, name, changes=changes) as record:
+                with cluster_lock(session, name) if locked else contextlib.nullcontext():
+                    result = job(session)
+                record.code = int(result.exit_code)
         reporter.result(result)
     end_with(result)
+
+
+def recording(session: Session, name: str, *, changes: bool = True) -> contextlib.AbstractContextManager[Recording]:
+    """A line on the manager for what the block does, unless the task only reads."""
+    from sparkqfs.jobs.audit import Recording, recorded
+
+    if changes and name not in CHANGES_NOTHING:
+        return recorded(session, name)
+    return contextlib.nullcontext(Recording(session, name))
 
 
 def end_with(result: JobResult) -> None:

@@ -31,10 +31,11 @@ def run_guarded(
     *,
     lock: bool,
     erases: bool = False,
+    changes: bool = True,
     adapt: Callable[[ClusterConfig], ClusterConfig] = lambda config: config,
 ) -> None:
     """As `run`, but `--yes` answers no question."""
-    run(name, job, replace(given, yes=False), lock=lock, erases=erases, adapt=adapt)
+    run(name, job, replace(given, yes=False), lock=lock, erases=erases, changes=changes, adapt=adapt)
 
 
 @cluster_task("dry_run", "yes", help={"erase": ERASE, "no_backup": NO_BACKUP})
@@ -70,7 +71,8 @@ def purge(given: Flags, erase: str | None = None, no_backup: bool = False) -> No
 
         return storage.purge(session, erase_name=erase, no_backup=no_backup)
 
-    run_guarded("purge", job, given, lock=erase is not None, erases=True, adapt=named("erase", erase))
+    is_meant = erase is not None
+    run_guarded("purge", job, given, lock=is_meant, erases=True, changes=is_meant, adapt=named("erase", erase))
 
 
 @cluster_task(

@@ -77,7 +77,7 @@ def explained(error: Exception, words: list[str], tasks: Collection | None, prog
 
 
 def _unknown(word: str, words: list[str], context: ParserContext | None, tasks: Collection | None, program: str) -> str:
-    names = _names(tasks)
+    names = names_of(tasks)
     task = context.name if context is not None else None
     flag = word.partition("=")[0]
     if word.startswith("-") and task:
@@ -89,6 +89,8 @@ def _unknown(word: str, words: list[str], context: ParserContext | None, tasks: 
         if later is not None:
             return f"{flag} is not a flag of {program} itself: flags follow the task, as in: {program} {later} {flag}"
         return f"{flag} is not a flag of {program}; `{program} --help` lists its flags"
+    if given := next((one for one in words if one.startswith("--") and one.endswith(f"={word}")), None):
+        return f"{given.partition('=')[0]} takes no value"
     near = difflib.get_close_matches(word, names, 1, _NEAR)
     return f"{word} is not a task{_meant(near, f'`{program}` alone lists them')}"
 
@@ -97,7 +99,8 @@ def _meant(near: list[str], otherwise: str) -> str:
     return f": did you mean {near[0]}?" if near else f"; {otherwise}"
 
 
-def _names(tasks: Collection | None) -> list[str]:
+def names_of(tasks: Collection | None) -> list[str]:
+    """All names by which tasks can be called."""
     if tasks is None:
         return []
     return [*tasks.task_names, *(alias for aliases in tasks.task_names.values() for alias in aliases)]

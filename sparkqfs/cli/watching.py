@@ -8,12 +8,15 @@ import time
 from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task, names
-from sparkqfs.cli.running import end_with, opened, reporting, run
+from sparkqfs.cli.running import a_node, end_with, opened, reporting, run
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 
 if TYPE_CHECKING:
     from sparkqfs.jobs.session import Session
     from sparkqfs.plan.steps import JobResult
+
+
+UNSAID = -1
 
 
 @cluster_task(
@@ -78,13 +81,63 @@ def fsck(given: Flags, max: int = 100, timeout: int = 300) -> None:
     run("fsck", job, given)
 
 
-@cluster_task("only", help={"service": "one service", "tail": "lines of each container"})
-def logs(given: Flags, service: str | None = None, tail: int = 50) -> None:
-    """The last log lines of the stack's containers."""
+@cluster_task(help={"limit": "so many, the latest"})
+def history(given: Flags, limit: int = 20) -> None:
+    """Who has changed the cluster, with which task, when, and how it ended."""
 
     def job(session: Session) -> JobResult:
-        from sparkqfs.jobs.programs import compute
+        from sparkqfs.jobs.watching import history
 
-        return compute.logs(session, service=service, tail=tail, only=names(given.only))
+        return history.run(session, limit=limit)
 
-    run("logs", job, given)
+    run("history", job, given)
+
+
+@cluster_task(
+    "only",
+    short={"follow": "f"},
+    help={
+        "service": "one service",
+        "on": "one node",
+        "tail": "lines of each container (default: 50, with --since or --grep all)",
+        "since": "lines from this time on: 2026-01-31T12:00, or 10m, 1h30m, 2d ago",
+        "grep": "lines in which this regular expression is found",
+        "follow": "keep showing what comes, until Ctrl-C; with --json one document a line",
+    },
+)
+def logs(
+    given: Flags,
+    service: str | None = None,
+    on: str | None = None,
+    tail: int = UNSAID,
+    since: str | None = None,
+    grep: str | None = None,
+    follow: bool = False,
+) -> None:
+    """What the stack's containers print, of all machines in the order of time."""
+    with reporting(given, "logs") as reporter:
+        from sparkqfs.plan.times import moment
+        from sparkqfs.plan.watching.logs import Wanted, pattern_of
+
+        wanted = Wanted(
+            service=service,
+            tail=None if tail == UNSAID else tail,
+            since=None if since is None else moment("--since", since, time.time()),
+            grep=pattern_of(grep),
+        )
+        try:
+            with opened(given, reporter.event, a_node("--on", on)) as session:
+                from sparkqfs.jobs.watching import logs as job
+
+                chosen = {*names(given.only), *([on] if on is not None else [])}
+                nodes = tuple(one.name for one in session.config.nodes if not chosen or one.name in chosen)
+                if follow:
+                    job.follow(session, wanted, nodes, reporter.log_lines)
+                else:
+                    result = job.show(session, wanted, nodes)
+        except KeyboardInterrupt:
+            if not follow:
+                raise
+            os._exit(int(ExitCode.INTERRUPTED))  # the usual end, and no line of JSON more
+        reporter.result(result)
+    end_with(result)

@@ -37,6 +37,11 @@ class Clients:
         """The manager's machine."""
         return self._nodes[self.config.manager.name]
 
+    @property
+    def was_opened(self) -> bool:
+        """Whether any machine was reached."""
+        return any(client.was_opened for client in self._nodes.values())
+
     def engine(self, name: str | None = None) -> Engine:
         """The Docker Engine of a machine; the manager's without a name."""
         name = name or self.config.manager.name

@@ -62,6 +62,30 @@ class _Api(docker.api.APIClient):  # type: ignore[misc]
         return response
 
 
+class _Layers:
+    """Bytes of an image's layers on their way to a registry, from the engine's messages.
+
+    Each layer is named first (`Preparing`, `Waiting`), and later says its size, or that the registry has it.
+    """
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, tuple[int, int] | None] = {}
+
+    def seen(self, message: Mapping[str, Any]) -> tuple[int, int]:
+        """Bytes done, and of how many; 0 until every layer has said its size."""
+        layer, detail = str(message["id"]), message.get("progressDetail") or {}
+        had = self._sizes.get(layer)
+        if detail.get("total"):
+            self._sizes[layer] = (min(detail["current"], detail["total"]), detail["total"])
+        elif message.get("status") in ("Preparing", "Waiting"):
+            self._sizes[layer] = had
+        else:
+            self._sizes[layer] = (had[1], had[1]) if had else (0, 0)
+        known = [size for size in self._sizes.values() if size is not None]
+        total = sum(of for _, of in known) if len(known) == len(self._sizes) else 0
+        return sum(done for done, _ in known), total
+
+
 class Engine:
     """The Docker Engine of one machine. Faults are `ClusterError`s that name it."""
 
@@ -152,6 +176,37 @@ class Engine:
                 return None
             return dict((image.get("Config") or {}).get("Labels") or {})
 
+    def labelled_images(self, label: str) -> list[dict[str, Any]]:
+        """GET /images/json: this machine's images with a label, those without a name included."""
+        with self._faults("listing images"):
+            return list(self._api.images(filters={"label": label}))
+
+    def image_history(self, image_id: str) -> list[dict[str, Any]]:
+        """The steps that an image was made in, the last first; none when it is gone."""
+        with self._faults("asking for an image's history"):
+            try:
+                return list(self._api.history(image_id))
+            except docker.errors.ImageNotFound:
+                return []
+
+    def used_image_ids(self) -> set[str]:
+        """Images that containers of this machine have, stopped ones included."""
+        with self._faults("listing containers"):
+            return {str(one["ImageID"]) for one in self._api.containers(all=True)}
+
+    def remove_image(self, name: str) -> str | None:
+        """Remove a name of an image, and the image with its last one; why it stays, where something uses it."""
+        with self._faults(f"removing {name}"):
+            try:
+                self._api.remove_image(name)
+            except docker.errors.ImageNotFound:
+                return None
+            except docker.errors.APIError as error:
+                if error.status_code != 409:
+                    raise
+                return str(error.explanation or error)
+        return None
+
     def build(
         self,
         context: IO[bytes],
@@ -188,8 +243,11 @@ class Engine:
                     what = f"building {tag}: {message['error']}\n  {quoted}"
                     raise ClusterError(Problem(node=self.client.node.name, what=what))
 
-    def push(self, reference: str, auth: Mapping[str, str] | None, on_line: Callable[[str], None]) -> None:
-        """Push an image to its registry."""
+    def push(
+        self, reference: str, auth: Mapping[str, str] | None, on_progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Push an image to its registry; `on_progress(bytes, total)`, total 0 while it is not known."""
+        layers = _Layers()
         with self._faults(f"pushing {reference}"):
             stream = self._api.push(reference, stream=True, decode=True, auth_config=dict(auth) if auth else None)
             for message in stream:
@@ -198,9 +256,8 @@ class Engine:
                     raise ClusterError(
                         Problem(node=self.client.node.name, what=what, hint="is the registry up? `invoke swarm`")
                     )
-                progress = message.get("progressDetail") or {}
-                if not progress:
-                    on_line(str(message.get("status", "")))
+                if on_progress is not None and "id" in message:
+                    on_progress(*layers.seen(message))
 
     def pull(self, reference: str, auth: Mapping[str, str] | None) -> None:
         """Get an image from its registry."""

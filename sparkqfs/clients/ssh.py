@@ -65,6 +65,9 @@ class NodeClient:
         self._shell = LoginShell(node.name, STARTS * config.timeouts.connect_s)
         self.refusal: Problem | None = None
         """Why nothing more is begun there; what runs goes on."""
+        self.on_open: Callable[[], None] | None = None
+        """Called once, when a connection was opened, by who opened it."""
+        self.was_opened = False
 
     # -- connection -------------------------------------------------------------------------------------------------
 
@@ -72,10 +75,16 @@ class NodeClient:
         """The open connection. Raises `UnreachableError` naming the node and the cause, or `RefusedError`."""
         if self.refusal is not None:
             raise RefusedError(self.refusal)
+        told: Callable[[], None] | None = None
         with self._lock:
             if self._connection is None or not self._connection.is_connected:
                 self._connection = open_connection(self._config, self.node, self._openssh)
-            return self._connection
+                self.was_opened = True
+                told, self.on_open = self.on_open, None
+            connection = self._connection
+        if told is not None:
+            told()
+        return connection
 
     def check_login(self) -> None:
         """Asks ssh how it would log in, before anything else is done: `ConfigError` for a fault in its files."""

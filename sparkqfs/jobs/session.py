@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -140,6 +141,16 @@ def identity_problems(session: Session, facts: dict[str, NodeFacts], *, erases: 
     return (*found.contradictions, *found.of_nodes, *rest)
 
 
+def caller() -> str:
+    """`user@host` of who called the task, as this computer says."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # nobody has this number
+        user = str(os.getuid())
+    return re.sub(r"[^!-~]", "?", f"{user}@{socket.gethostname()}")[:CALLER_CHARACTERS]
+
+
+CALLER_CHARACTERS = 128
 LOCK_SCRIPT = script("lock")
 WAIT_S = 3
 """What each of the two locks is waited for: its holder may be just ending."""
@@ -157,7 +168,7 @@ def cluster_lock(session: Session, task: str) -> Iterator[None]:
     is just ending.
     """
     config = session.config
-    owner = f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}, {task}, since {time.strftime('%H:%M:%S')}"
+    owner = f"{caller()} pid {os.getpid()}, {task}, since {time.strftime('%H:%M:%S')}"
     place = str(config.manager.data_dirs[0]).replace("/", "+")
     script = ["sh", "-c", LOCK_SCRIPT, "sh", owner, config.name, place, str(SILENCE_S), str(WAIT_S)]
     try:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from sparkqfs.errors import ConfigError, Problem
+
+_SPAN = re.compile(r"(?:[0-9]{1,12}[wdhms])+")
+_UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+
 
 def about(seconds: float) -> str:
     """How long ago, for a sentence: `12 s`, `7 min`, `3 h`."""
@@ -29,3 +34,22 @@ def engine_time(text: str) -> str:
     """
     whole = re.sub(r"\.\d+", "", text)
     return datetime.fromisoformat(whole).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def moment(flag: str, text: str, now: float) -> float:
+    """Seconds since the epoch of a time that a user has written; `now` is such a time.
+
+    `10m`, `1h30m`, `2d` are so long ago; an ISO time without its distance from UTC is this computer's. Raises
+    `ConfigError` for another text, and for a time that is to come.
+    """
+    if _SPAN.fullmatch(text):
+        parts = re.findall(r"([0-9]+)([wdhms])", text)
+        return max(0.0, now - sum(int(number) * _UNITS[unit] for number, unit in parts))
+    try:
+        found = datetime.fromisoformat(text).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        hint = "for example 2026-01-31T12:00, 2026-01-31T12:00:00Z, or 10m for ten minutes ago"
+        raise ConfigError(Problem(what=f"{flag} {text}: it is not a time, nor a span of time", hint=hint)) from error
+    if found > now:
+        raise ConfigError(Problem(what=f"{flag} {text}: this time is still to come"))
+    return max(0.0, found)

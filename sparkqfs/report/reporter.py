@@ -9,14 +9,15 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from sparkqfs.errors import Problem
+from sparkqfs.facts.log_lines import LogLine
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.times import about
 from sparkqfs.shortening import shortened
-from sparkqfs.streams import NobodyReads, output_errors, tell, to_nowhere
+from sparkqfs.streams import NobodyReads, look_for_reader, output_errors, tell, to_nowhere
 from sparkqfs.tree import IS_INSTALLED
 
 if TYPE_CHECKING:
@@ -233,6 +234,22 @@ class Reporter:
         if self.out.is_terminal:
             self.out.clear()
         self._show(result)
+
+    def log_lines(self, lines: Sequence[LogLine]) -> None:
+        """Lines of containers as they come, or one JSON document a line; none of them only looks for a reader.
+
+        Raises `NobodyReads` or `CannotWrite`.
+        """
+        if not lines:
+            look_for_reader()
+            return
+        shown = (
+            json_text({"schema": SCHEMA, "time": one.time, "node": one.node, "service": one.service, "line": one.text})
+            if self.as_json
+            else plain(f"[{one.node} {one.service}] {one.text}")
+            for one in lines
+        )
+        _write("".join(f"{line}\n" for line in shown))
 
     def document(self, result: JobResult) -> dict[str, object]:
         """The JSON of a task; keys are only ever added within a schema number."""

@@ -17,11 +17,12 @@ from sparkqfs.clients.ssh import Output
 from sparkqfs.errors import ExitCode, Problem, UnreachableError
 from sparkqfs.facts.copies import CopiesFact, KeptCopy
 from sparkqfs.facts.fsck import BlockFact, CopyFact, DamagedFact, FsckFact
+from sparkqfs.facts.images import HeldImage, Layer
 from sparkqfs.facts.nodes import MetaFact
 from sparkqfs.facts.scrub import ScrubFact
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.facts.usage import RunningStage, parse_usage
-from sparkqfs.jobs.cluster import deploy, down, images, new, prep, restore, restore_look, swarm, whole
+from sparkqfs.jobs.cluster import clean, deploy, down, images, new, prep, restore, restore_look, swarm, whole
 from sparkqfs.jobs.files import copy
 from sparkqfs.jobs.files import tasks as files
 from sparkqfs.jobs.measuring import bench, verify
@@ -29,15 +30,16 @@ from sparkqfs.jobs.programs import apps, compute, connect, jdbc, on_nodes, pages
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import aside, backup, backup_list, backup_store, backup_verify, file_system
 from sparkqfs.jobs.storage.backup_names import Difference
-from sparkqfs.jobs.watching import fsck, status, top
+from sparkqfs.jobs.watching import fsck, history, logs, status, top
 from sparkqfs.local.cluster import LocalCluster, LocalNode
 from sparkqfs.plan.cluster.restore_report import Report
 from sparkqfs.plan.measuring import drill
-from sparkqfs.plan.measuring.bench import Wanted
+from sparkqfs.plan.measuring.bench import Wanted as WantedBench
 from sparkqfs.plan.programs.apps import Program
 from sparkqfs.plan.programs.doors import page_of
 from sparkqfs.plan.programs.server import LocalPython, Ready, Wishes, check_client
 from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.plan.watching.logs import Wanted
 from tests.builders.backups import a_backup
 from tests.builders.bench import a_result
 from tests.builders.clusters import a_cluster
@@ -91,19 +93,27 @@ def _program(place: Place) -> Program:
     return Program(program=str(place.folder / "count.py"))
 
 
-def _submit(place: Place, *, code: int | None, timeout_s: float = 60, detach: bool | None = None) -> JobResult:
+def _submit(
+    place: Place, *, code: int | None, timeout_s: float = 60, detach: bool | None = None, restart: bool = False
+) -> JobResult:
     """A program is sent; with a code it ends at once, without one it only runs."""
     manager = place.manager()
     if code is not None:
-        manager.engine.starts = lambda sent: _write(manager.apps / sent / "exit", f"{code} ended\n")
+        manager.engine.starts = lambda sent: _ends(manager.apps / sent, code, restart)
     return submit.submit(
         manager.session,
-        _program(place),
+        replace(_program(place), restart=restart),
         output=lambda _stream, _data: None,
         detach=code is None if detach is None else detach,
         take_all=False,
         timeout_s=timeout_s,
     )
+
+
+def _ends(folder: Path, code: int, restart: bool) -> None:
+    if restart:
+        _write(folder / "runs.json", '{"number": 2, "ended": 1000.0}')
+    _write(folder / "exit", f"{code} ended\n")
 
 
 def _write(path: Path, text: str) -> None:
@@ -116,13 +126,13 @@ def _shell(place: Place) -> JobResult:
     return shell.shell(manager.session, read=lambda: "exit(3)", output=lambda _stream, _data: None, timeout_s=60)
 
 
-def _running(place: Place) -> Manager:
+def _running(place: Place, *, restart: bool = False) -> Manager:
     """One application runs, a submission has ended."""
     manager = place.manager()
     manager.spark({"id": APP})
     sent = submit.submit(
         manager.session,
-        _program(place),
+        replace(_program(place), restart=restart),
         output=lambda _stream, _data: None,
         detach=True,
         take_all=False,
@@ -185,6 +195,8 @@ def _tables(place: Place, *adopt: str) -> JobResult:
     place.patch.setattr(tables, "places", lambda _session: world.places)
     place.patch.setattr(tables, "access", lambda _session, _timeout_s: world.access())
     place.patch.setattr(tables, "exec_in", lambda _session, service, *_args, **_more: answers[service])
+    ran = tuple(replace(one, started_s=5.0) for one in apps.gather(_running(place).session).rows)  # as the table
+    place.patch.setattr(apps, "gather", lambda _session: apps.Seen(rows=ran, problems=()))
     return tables.run(place.session(), adopt=adopt, sizes=True, timeout_s=60)
 
 
@@ -275,11 +287,38 @@ def _task(service: str, node: str = "node1", state: str = "running") -> TaskFact
 
 
 def _logs(place: Place) -> JobResult:
-    machine: Any = SimpleNamespace(run=lambda _argv, **_more: Output(0, "one line\n", ""))
+    def look(_session: Session, wanted: Wanted, node: str) -> logs.Machine:
+        found = logs.Machine(node)
+        for line in ("@ aaaaaaaaaaaa worker-node", "aaaaaaaaaaaa 2026-01-31T12:00:00.000000000Z one line"):
+            logs._take(found, wanted, line)
+        return found
+
+    place.patch.setattr(logs, "_look", look)
+    return logs.show(place.session(), Wanted(), ("node1",))
+
+
+RUNS = """2026-01-31T12:00:00Z\tbegan\tab\tann@pc\tspark\tup\t\t
+2026-01-31T12:00:09Z\tended\tab\tann@pc\tspark\tup\t0\t9.0
+2026-01-31T12:01:00Z\tbegan\tcd\tann@pc\tspark\tput\t\t
+"""
+
+
+def _history(place: Place) -> JobResult:
     session = place.session()
-    place.patch.setattr(session.clients, "node", lambda _name: machine, raising=False)
-    place.patch.setattr(compute, "gather_tasks", lambda _config, _clients: [_task("worker-node")])
-    return compute.logs(session, service=None, tail=5, only=())
+    clients: Any = session.clients
+    clients.manager = SimpleNamespace(run=lambda _argv, **_more: Output(0, RUNS, ""))
+    return history.run(session, limit=20)
+
+
+def _clean(place: Place, **more: Any) -> JobResult:
+    names = (f"{a_cluster().registry_address}/spark/worker-node:{tag}" for tag in ("1", "2", "3"))
+    held = [
+        HeldImage(place="node1", id=name, names=(name,), made=float(at), layers=(Layer(key=name, size=5),))
+        for at, name in enumerate(names)
+    ]
+    place.patch.setattr(clean, "_on_engine", lambda _session, name: held if name == "node1" else [])
+    place.patch.setattr(clean, "_in_registry", lambda _session: ((), ()))
+    return clean.run(place.session(**more), everything=False)
 
 
 def _status(**seen: Any) -> Callable[[Place], JobResult]:
@@ -374,7 +413,7 @@ def _verify(place: Place) -> JobResult:
     )
 
 
-BENCH = Wanted(mib=None, rounds=None, quick=True, link=None, baseline=None, timeout_s=60)
+BENCH = WantedBench(mib=None, rounds=None, quick=True, link=None, baseline=None, timeout_s=60)
 
 
 def _bench(place: Place) -> JobResult:
@@ -496,7 +535,11 @@ def _local(task: str, state: str) -> Callable[[Place], JobResult]:
 
 CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "app.logs": {"lines": _app_logs, "followed": _follow},
-    "apps": {"all answer": _apps, "without the master": _apps_without_master},
+    "apps": {
+        "all answer": _apps,
+        "one that runs again": lambda place: apps.apps(_running(place, restart=True).session, last=20),
+        "without the master": _apps_without_master,
+    },
     "backup.list": {"backups and copies": _backup_list},
     "backup.make": {
         "whole": _backup,
@@ -511,6 +554,10 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "bench.report": {"one file": _bench_report},
     "bench.storage": {"measured": _bench, "planned": _bench_planned},
     "build": {"planned": lambda place: images.build(place.session(dry_run=True))},
+    "clean": {
+        "planned": lambda place: _clean(place, dry_run=True),
+        "nobody said yes": _clean,
+    },
     "connect": {
         "planned": _connect_planned,
         "opened": lambda _place: connect.opened(_a_server(), 15002),
@@ -558,6 +605,7 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "local.down": {"removed": _local("local.down", "changed")},
     "local.status": {"running": _local("local.status", "")},
     "local.up": {"running": _local("local.up", "")},
+    "history": {"runs": _history},
     "login": {"ended with 3": lambda _place: JobResult(task="login", program_code=3)},
     "logs": {"lines": _logs},
     "ls": {"a directory": _ls},
@@ -605,6 +653,7 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
         "left running": lambda place: _submit(place, code=None),
         "ended with 0": lambda place: _submit(place, code=0),
         "ended with 3": lambda place: _submit(place, code=3),
+        "ended in its second run": lambda place: _submit(place, code=0, restart=True),
         "not in time": lambda place: _submit(place, code=None, timeout_s=0.5, detach=False),
     },
     "swarm": {"planned": lambda place: swarm.run(place.session(dry_run=True))},

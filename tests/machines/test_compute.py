@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.errors import ClusterError, ConfigError, ExitCode
+from sparkqfs.errors import ConfigError, ExitCode
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.jobs.cluster import deploy, prep
 from sparkqfs.jobs.programs import compute
@@ -139,23 +139,6 @@ def test_where_a_notebooks_results_cannot_go_is_told_before_it_runs(session: Ses
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         error = run(session, "primes", out)
         assert str(error) == f"--out {out}: {tmp_path / 'file'} is not a directory that may be written to"
-
-
-def test_logs_of_a_node_that_is_none_are_bad_input(session: Session) -> None:
-    with pytest.raises(ConfigError, match="--only: no node typo") as caught:
-        compute.logs(session, service=None, tail=5, only=("typo",))
-    assert caught.value.exit_code == ExitCode.USAGE
-
-
-def test_logs_do_not_take_dockers_own_words_for_a_containers(session: Session) -> None:
-    result = compute.logs(session, service=None, tail=5, only=())
-    assert (result.text, result.document["logs"]) == ("", [])
-    assert result.notes == ("[node1] jupyter-server: its container is gone",)
-
-
-def test_logs_of_a_service_that_runs_elsewhere_say_where_they_were_looked_for(session: Session) -> None:
-    with pytest.raises(ClusterError, match="no container of worker-node on node1"):
-        compute.logs(session, service="worker-node", tail=5, only=("node1",))
 
 
 def test_a_quoted_failure_does_not_take_dockers_own_words_for_the_tasks(session: Session) -> None:

@@ -209,7 +209,7 @@ def test_a_page_without_a_secret_is_opened_as_it_is(pages: Pages) -> None:
 
 def test_what_cannot_be_opened_is_one_sentence_with_the_command_that_helps(pages: Pages) -> None:
     data = str(pages.folder / "data")
-    others = {
+    others: dict[str, dict[str, Any]] = {
         "closed.yml": {"ports": {"jupyter": closed_port()}},
         "shared.yml": {"storage": {"kind": "shared", "shared": {"path": "/srv"}}},
     }

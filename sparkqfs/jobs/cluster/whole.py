@@ -49,6 +49,7 @@ def up(session: Session, on_stage: Callable[[str, JobResult, float], None]) -> J
     unfit = (*unfit, *check_stops(session.config, session.facts()[0]))
     if unfit:
         raise ClusterError(*unfit)
+    session.on_event(_how_long(session))
     outcomes: list[Outcome] = []
     timings: list[dict[str, object]] = []
     for name, stage in stages():
@@ -68,6 +69,14 @@ def up(session: Session, on_stage: Callable[[str, JobResult, float], None]) -> J
         if result.changed and name in ("prep", "swarm"):
             session.facts(fresh=True)
     return JobResult(task="up", outcomes=tuple(outcomes), document={"stages": timings})
+
+
+def _how_long(session: Session) -> str:
+    """What `up` says first: a manager without the registry's secrets has built nothing yet."""
+    manager = session.manager_facts()
+    if manager.has_secrets:
+        return "takes about a minute as a rule, and some minutes where images have changed"
+    return f"takes 10 to 30 minutes as a rule, the first time: {manager.name} loads about 1 GB and builds the images"
 
 
 def plan(session: Session) -> JobResult:

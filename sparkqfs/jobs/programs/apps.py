@@ -96,7 +96,7 @@ def _lines(rows: list[Application]) -> list[str]:
     """A table with columns as wide as they need; the link is last because it is long."""
     if not rows:
         return []
-    cells = [("ID", "STATE", "NAME", "USER", "CORES", "STARTED (UTC)", "TOOK", "EXIT", "LINK")]
+    cells = [("ID", "STATE", "NAME", "USER", "CORES", "STARTED (UTC)", "TOOK", "RUNS", "EXIT", "LINK")]
     for row in rows:
         cells.append(
             (
@@ -107,6 +107,7 @@ def _lines(rows: list[Application]) -> list[str]:
                 "" if row.cores is None else str(row.cores),
                 _when(row.started_s, "%Y-%m-%d %H:%M:%S"),
                 exactly(row.duration_s),
+                "" if row.runs is None else str(row.runs),
                 "" if row.exit_code is None else str(row.exit_code),
                 row.link or "",
             )

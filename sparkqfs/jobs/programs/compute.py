@@ -1,4 +1,4 @@
-"""invoke notebook, token, logs: work on the running cluster."""
+"""invoke notebook, token: work on the running cluster."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from sparkqfs import durable, topology
 from sparkqfs.clients.pipe import feed
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts.swarm import TaskFact
-from sparkqfs.gather.nodes import gather_tasks
-from sparkqfs.jobs.cluster import prep
 from sparkqfs.jobs.cluster.deploy import ENDING_S, check_time_limit, find_container, in_container
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.steps import JobResult
-from sparkqfs.plan.watching.cluster_status import is_worker
 from sparkqfs.remote import script
 
 RESULT_MIME = "application/vnd.sparkqfs.result+json"
@@ -179,48 +176,3 @@ def token(session: Session) -> JobResult:
 def with_token(address: str, value: str) -> str:
     """Jupyter's address as one clicks it."""
     return f"{address}/lab?token={value}"
-
-
-def _is_of(service: str, wanted: str | None) -> bool:
-    return wanted in (None, service) or (wanted == topology.WORKER_NODE and is_worker(service))
-
-
-def logs(session: Session, *, service: str | None, tail: int, only: tuple[str, ...]) -> JobResult:
-    """The last lines of each container of the stack, or of one service. Raises `ConfigError` on a node that is none."""
-    names = prep.names_of(session, only)
-    found = gather_tasks(session.config, session.clients)
-    newest = {
-        (task.service, task.node): task
-        for task in found
-        if task.container_id and task.node in names and _is_of(task.service, service)
-    }
-    parts: list[str] = []
-    entries: list[dict[str, object]] = []
-    problems: list[Problem] = []
-    notes: list[str] = []
-    for (name, node), task in newest.items():
-        try:
-            output = session.clients.node(node).run(
-                ["docker", "logs", "--tail", str(tail), task.container_id], check=False, timeout_s=30
-            )
-        except ClusterError as error:
-            problems += error.problems
-            continue
-        if output.exit_code != 0:
-            notes.append(f"[{node}] {name}: its container is gone")
-            continue
-        text = output.stdout + output.stderr
-        parts += [f"[{node}] {name}: {line}" for line in text.splitlines()]
-        entries.append({"node": node, "service": name, "lines": text.splitlines()})
-    if not newest:
-        what = f"no container of {service or 'the stack'}" + (f" on {', '.join(only)}" if only else "")
-        services = sorted({task.service for task in found})
-        hint = f"services: {', '.join(services)}" if services else "`invoke deploy` starts the stack"
-        raise ClusterError(Problem(what=what, hint=hint))
-    return JobResult(
-        task="logs",
-        text="\n".join(parts),
-        notes=tuple(notes),
-        document={"schema": 1, "logs": entries},
-        problems=tuple(problems),
-    )

@@ -11,6 +11,8 @@ from sparkqfs.plan.storage import backend_of
 
 MEMORY = PurePosixPath("/var/lib/sparkqfs")
 """What a machine remembers of its clusters, away from the data: a mistyped `data_dir` does not hide it."""
+AUDIT = MEMORY / "audit"
+"""On the manager: a file for each cluster with a line for each task that changed something. Root's alone."""
 RECORD = ".cluster.json"
 """The copy on a data disk, next to the marker."""
 

@@ -1,0 +1,153 @@
+"""invoke clean: images of earlier versions that nothing uses, on all machines and in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
+from sparkqfs.facts.images import HeldImage, names_meant, parse_image, parse_tags
+from sparkqfs.jobs.cluster import images
+from sparkqfs.jobs.cluster.old_images import REGISTRY_SCRIPT, TAGS_SCRIPT, TIDY_S
+from sparkqfs.jobs.cluster.swarm import registry_name, wait_for_registry
+from sparkqfs.jobs.programs.drivers import ENTER
+from sparkqfs.jobs.session import Session
+from sparkqfs.plan.cluster.clean import REGISTRY, Cleaning, plan_clean, size_text
+from sparkqfs.plan.cluster.directories import private_directory
+from sparkqfs.plan.stack import CLUSTER_LABEL
+from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.remote import script
+
+LIST_SCRIPT = script("list_tags")
+"""In the directory of the registry's repositories, without a word: its tags, and the files that each is made of."""
+REPOSITORIES = "registry/storage/docker/registry/v2/repositories"
+
+
+def run(session: Session, *, everything: bool) -> JobResult:
+    """Say what can go and how many bytes that gives back, ask, remove it. Raises `RefusedError` without a yes."""
+    manager = session.manager_facts()
+    used = _used(session) if manager.swarm_state == "active" else set()
+    current = {name for ref in images.references(session).values() for name in (ref.plain, ref.delta, ref.reference)}
+    names = tuple(node.name for node in session.config.nodes)
+    found = session.clients.on(names, lambda name: _on_engine(session, name))
+    in_registry, others = _in_registry(session)
+    held = [image for images_there in found.values.values() for image in images_there]
+    cleanings = plan_clean([*held, *in_registry], current=current - {""}, used=used, everything=everything)
+    document = _document(cleanings)
+    if not cleanings:
+        nothing = Outcome(subject="images of earlier versions", state="unchanged", changes=("none to remove",))
+        return JobResult(task="clean", outcomes=(nothing,), document=document, problems=found.problems)
+    if session.dry_run:
+        planned = tuple(_outcome(one, "planned") for one in cleanings)
+        return JobResult(task="clean", outcomes=planned, document=document, problems=found.problems)
+    _ask(session, cleanings)
+    outcomes, problems = _remove(session, cleanings, in_registry, others)
+    return JobResult(task="clean", outcomes=outcomes, document=document, problems=(*found.problems, *problems))
+
+
+def _used(session: Session) -> set[str]:
+    """Images of services of this cluster, now and before their last update: Swarm may go back to that."""
+    engine, config = session.clients.engine(), session.config
+    found: set[str] = set()
+    for service in [*engine.services(config.name), *engine.labelled_services(f"{CLUSTER_LABEL}={config.name}")]:
+        for spec in (service.get("Spec") or {}, service.get("PreviousSpec") or {}):
+            container = (spec.get("TaskTemplate") or {}).get("ContainerSpec") or {}
+            found.update(names_meant(str(container.get("Image") or "")))
+    return found
+
+
+def _on_engine(session: Session, name: str) -> list[HeldImage]:
+    engine = session.clients.engine(name)
+    used = engine.used_image_ids()
+    try:
+        return [
+            parse_image(name, image, engine.image_history(str(image["Id"])), used)
+            for image in engine.labelled_images(f"{CLUSTER_LABEL}={session.config.name}")
+        ]
+    except (KeyError, ValueError) as error:
+        what = f"its list of images cannot be understood: {error}"
+        raise ClusterError(Problem(node=name, what=what)) from error
+
+
+def _in_registry(session: Session) -> tuple[tuple[HeldImage, ...], tuple[str, ...]]:
+    """This cluster's images there, and `repository:tag` of those that are not its own."""
+    config = session.config
+    folder = private_directory(config) / REPOSITORIES
+    words = [str(folder), str(config.owner.uid), str(config.owner.gid), LIST_SCRIPT, "sh"]
+    argv = ["sh", "-c", f'[ -d "$1" ] || exit 0; {ENTER}', "sh", *words]
+    output = session.clients.manager.run(argv, timeout_s=TIDY_S)
+    return parse_tags(output.stdout, config.registry_address, config.name, REGISTRY)
+
+
+def _where(place: str) -> str:
+    return f"in {REGISTRY}" if place == REGISTRY else f"on {place}"
+
+
+def _ask(session: Session, cleanings: Sequence[Cleaning]) -> None:
+    """Raises `RefusedError`."""
+    lines = [
+        f"{_where(one.place)}: {', '.join(image.shown for image in one.images)}: {size_text(one.size)}"
+        for one in cleanings
+    ]
+    for line in lines:
+        session.on_event(line)
+    count = sum(len(one.images) for one in cleanings)
+    total = size_text(sum(one.size for one in cleanings))
+    counted = "1 image" if count == 1 else f"{count} images"
+    if not session.confirm(f"Remove {counted} of earlier versions, {total}?"):
+        hint = "--yes answers the question; --dry-run only lists"
+        raise RefusedError(Problem(what="nothing was removed: nobody said yes", code=ExitCode.REFUSED, hint=hint))
+
+
+def _remove(
+    session: Session, cleanings: Sequence[Cleaning], in_registry: Sequence[HeldImage], others: Sequence[str]
+) -> tuple[tuple[Outcome, ...], tuple[Problem, ...]]:
+    by_place = {one.place: one for one in cleanings}
+    results = session.clients.on(
+        tuple(place for place in by_place if place != REGISTRY), lambda name: _from_engine(session, by_place[name])
+    )
+    outcomes = list(results.values.values())
+    outcomes += [_outcome(by_place[problem.node], "failed") for problem in results.problems if problem.node in by_place]
+    if REGISTRY in by_place:
+        outcomes.append(_from_registry(session, by_place[REGISTRY], in_registry, others))
+    return tuple(outcomes), results.problems
+
+
+def _from_engine(session: Session, cleaning: Cleaning) -> Outcome:
+    """What an engine refuses to remove has been used meanwhile."""
+    engine = session.clients.engine(cleaning.place)
+    refused = []
+    for image in sorted(cleaning.images, key=lambda image: -len(image.layers)):  # those that are built on others first
+        why = [engine.remove_image(name) for name in (image.names or (image.id,))]
+        refused += [f"{image.shown} stays: {text}" for text in why if text][:1]
+    return _outcome(cleaning, "changed", *refused)
+
+
+def _from_registry(session: Session, cleaning: Cleaning, held: Sequence[HeldImage], others: Sequence[str]) -> Outcome:
+    config = session.config
+    gone = {image.id for image in cleaning.images}
+    kept = [*(image.id for image in held if image.id not in gone), *others]
+    owner = (str(config.owner.uid), str(config.owner.gid))
+    words = [registry_name(session), str(private_directory(config)), *owner, ENTER, TAGS_SCRIPT, "0", *kept]
+    argv = ["sh", "-c", REGISTRY_SCRIPT, "sh", *words]
+    removed = set(session.clients.manager.run(argv, check=False, timeout_s=TIDY_S).stdout.split())
+    wait_for_registry(session)
+    stays = [f"{name} stays: it has just been pushed" for name in sorted(gone - removed)]
+    return _outcome(cleaning, "changed", *stays)
+
+
+def _outcome(cleaning: Cleaning, state: str, *more: str) -> Outcome:
+    subject = f"images {_where(cleaning.place)}"
+    shown = [image.shown for image in cleaning.images]
+    return Outcome(subject=subject, state=state, changes=(*shown, size_text(cleaning.size), *more))
+
+
+def _document(cleanings: Sequence[Cleaning]) -> dict[str, object]:
+    places = [
+        {
+            "node": None if one.place == REGISTRY else one.place,
+            "images": [image.shown for image in one.images],
+            "bytes": one.size,
+        }
+        for one in cleanings
+    ]
+    return {"clean": {"places": places, "bytes": sum(one.size for one in cleanings)}}

@@ -1,0 +1,73 @@
+"""Which images of earlier versions can go, and how many bytes that gives back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from sparkqfs.facts.images import HeldImage
+
+REGISTRY = "the registry"
+"""No node can be called that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaning:
+    """What is removed in one place."""
+
+    place: str
+    images: tuple[HeldImage, ...]
+    size: int
+    """Bytes that only these images have there."""
+
+
+def plan_clean(
+    images: Sequence[HeldImage], *, current: Iterable[str], used: Iterable[str], everything: bool
+) -> tuple[Cleaning, ...]:
+    """A place for each that has something to remove; places in the order of `images`.
+
+    Of each repository in each place these stay: what this version's stack is made of (`current`), or, where that is not
+    there, the newest image; what a service names (`used`) or a container has, there or on another machine; what another
+    image that stays is built on; and, but for `everything`, the newest one besides, the previous version.
+    """
+    named = set(used) | {name for image in images if image.in_use for name in image.names}
+    now = set(current)
+    found = []
+    for place, here in groupby(images, key=lambda image: image.place):
+        of_place = tuple(here)
+        kept = _kept(of_place, now, named, everything)
+        gone = tuple(image for image in of_place if image not in kept)
+        if gone:
+            found.append(Cleaning(place=place, images=gone, size=freed(gone, kept)))
+    return tuple(found)
+
+
+def _kept(images: Sequence[HeldImage], current: set[str], used: set[str], everything: bool) -> list[HeldImage]:
+    kept = [image for image in images if image.in_use or not (current | used).isdisjoint(image.names)]
+    for repository in {image.repository for image in images} - {""}:
+        newest = sorted((one for one in images if one.repository == repository), key=lambda one: -one.made)
+        of_now = [image for image in newest if not current.isdisjoint(image.names)] or newest[:1]
+        earlier = [image for image in newest if image not in of_now]
+        kept += of_now + ([] if everything else earlier[:1])
+    below = [image for image in images if any(_is_below(image, other) for other in kept)]
+    return [image for image in images if image in kept or image in below]
+
+
+def _is_below(image: HeldImage, other: HeldImage) -> bool:
+    """Whether `other` is built on it: an engine does not remove it then."""
+    if image.place == REGISTRY or image is other or not image.layers:
+        return False
+    return other.layers[: len(image.layers)] == image.layers
+
+
+def freed(gone: Iterable[HeldImage], kept: Iterable[HeldImage]) -> int:
+    """Bytes of layers that are in none of those that stay."""
+    staying = {layer.key for image in kept for layer in image.layers}
+    sizes = {layer.key: layer.size for image in gone for layer in image.layers}
+    return sum(size for key, size in sizes.items() if key not in staying)
+
+
+def size_text(size: int) -> str:
+    """Bytes for people, exactly and in a unit."""
+    return f"{size:,} bytes ({size / 2**30:.2f} GiB)" if size >= 2**20 else f"{size:,} bytes"

@@ -1,0 +1,197 @@
+"""`clean` on a machine with a real SSH server: its engine is an HTTP server, its registry a directory."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sparkqfs.clients.connect import Clients
+from sparkqfs.errors import RefusedError
+from sparkqfs.jobs.cluster import clean, images
+from sparkqfs.jobs.session import Session
+from sparkqfs.plan.steps import JobResult
+from tests.doubles.servers import engine_machine
+
+LABEL = "sparkqfs.cluster=spark"
+
+
+class FakeEngine:
+    """Images, containers and services of an engine; what is removed is gone."""
+
+    def __init__(self) -> None:
+        self.images: dict[str, dict[str, Any]] = {}
+        self.services: list[dict[str, Any]] = []
+        self.used: list[str] = []
+        self.refuses: set[str] = set()
+
+    def add(self, name: str, made: int, size: int) -> None:
+        self.images[name] = {
+            "Id": f"sha256:{name}",
+            "RepoTags": [name],
+            "RepoDigests": [],
+            "Created": made,
+            "size": size,
+        }
+
+    def get(self, path: str, query: str) -> object:
+        if path.endswith("/images/json"):
+            assert LABEL in urllib.parse.unquote(query)
+            return [{key: value for key, value in one.items() if key != "size"} for one in self.images.values()]
+        if path.endswith("/history"):
+            name = path.partition("/images/sha256:")[2].removesuffix("/history")
+            own = {"Created": self.images[name]["Created"], "CreatedBy": name, "Size": self.images[name]["size"]}
+            return [own, {"Created": 0, "CreatedBy": "base", "Size": 1000}]
+        if path.endswith("/containers/json"):
+            return [{"ImageID": f"sha256:{name}"} for name in self.used]
+        return self.services if path.endswith("/services") else None
+
+    def delete(self, name: str) -> int:
+        if name in self.refuses:
+            return 409
+        return 200 if self.images.pop(name, None) else 404
+
+
+@contextlib.contextmanager
+def serving(engine: FakeEngine) -> Iterator[int]:
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self, status: int, value: object) -> None:
+            body = json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_GET(self) -> None:
+            path, _, query = self.path.partition("?")
+            self.answer(200, engine.get(urllib.parse.unquote(path), query))
+
+        def do_DELETE(self) -> None:
+            name = urllib.parse.unquote(self.path.partition("/images/")[2].partition("?")[0])
+            self.answer(engine.delete(name), {"message": "conflict: it is used"})
+
+        def log_message(self, *_args: Any) -> None:
+            """Silence."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Place:
+    """The machine, its engine and its registry."""
+
+    def __init__(self, session: Session, engine: FakeEngine, folder: Path) -> None:
+        self.session, self.engine, self.folder = session, engine, folder
+        self.registry = str(session.config.registry_address)
+        self.asked: list[str] = []
+        session.confirm = lambda question: not self.asked.append(question)  # type: ignore[func-returns-value]
+
+    @property
+    def blobs(self) -> Path:
+        return self.folder / "sparkqfs/registry/storage/docker/registry/v2"
+
+    def push(self, image: str, days: int, *sizes: int) -> None:
+        """An image in the registry; equal sizes are the same layer."""
+        layers = [f"{size:064x}" for size in sizes]
+        manifest = json.dumps({"layers": [{"digest": f"sha256:{one}"} for one in layers]})
+        digest = f"{abs(hash(image)):064x}"
+        for name, content in [
+            (digest, manifest),
+            *((one, "x" * size) for one, size in zip(layers, sizes, strict=True)),
+        ]:
+            path = self.blobs / "blobs/sha256" / name[:2] / name / "data"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        repository, _, tag = image.rpartition(":")
+        link = self.blobs / "repositories" / repository / "_manifests/tags" / tag / "current/link"
+        link.parent.mkdir(parents=True)
+        link.write_text(f"sha256:{digest}")
+        os.utime(link, (time.time() - days * 86400,) * 2)
+
+    def tags(self) -> set[str]:
+        return {path.name for path in self.blobs.glob("repositories/*/*/_manifests/tags/*")}
+
+    def clean(self, **more: Any) -> JobResult:
+        return clean.run(self.session, everything=more.get("everything", False))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    engine = FakeEngine()
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(serving(engine))
+        server = stack.enter_context(engine_machine(tmp_path, port))
+        (tmp_path / "docker.sh").write_text(f'echo "$*" >> {tmp_path}/calls\n')
+        config = server.cluster(tmp_path / "known_hosts")
+        nodes = tuple(replace(node, data_dirs=(PurePosixPath(tmp_path),)) for node in config.nodes)
+        config = replace(config, nodes=nodes, owner=replace(config.owner, uid=0, gid=0))
+        clients = Clients(config)
+        stack.callback(clients.close)
+        session = Session(config, clients, lambda _: None)
+        monkeypatch.setattr(Session, "manager_facts", lambda _self: SimpleNamespace(swarm_state="active"))
+        ref = SimpleNamespace(plain=f"{config.registry_address}/spark/w:5", delta="", reference="")
+        monkeypatch.setattr(images, "references", lambda _session: {"w": ref})
+        monkeypatch.setattr(clean, "wait_for_registry", lambda _session: None)
+        found = Place(session, engine, tmp_path)
+        for number in (1, 2, 3, 4, 5):
+            engine.add(f"{found.registry}/spark/w:{number}", number, number)
+            found.push(f"spark/w:{number}", 10 - number, 500, number)
+        found.push("other/w:1", 90, 7)
+        yield found
+
+
+def test_images_that_nothing_needs_go_from_the_engine_and_from_the_registry(place: Place) -> None:
+    w = f"{place.registry}/spark/w"
+    place.engine.used = [f"{w}:1"]
+    spec = {"TaskTemplate": {"ContainerSpec": {"Image": f"{w}:2@sha256:{'a' * 64}"}}}
+    place.engine.services = [{"Spec": {}, "PreviousSpec": spec}]
+    result = place.clean()
+    assert sorted(place.engine.images) == [f"{w}:{number}" for number in (1, 2, 4, 5)]
+    assert place.tags() == {"1", "2", "4", "5"} and (place.blobs / "repositories/other/w").exists()
+    assert "garbage-collect" in (place.folder / "calls").read_text()
+    on_engine, in_registry = result.outcomes
+    assert (on_engine.subject, on_engine.changes) == ("images on node1", (f"{w}:3", "3 bytes"))
+    assert in_registry.subject == "images in the registry" and in_registry.changes[0] == f"{w}:3"
+    found = result.document["clean"]
+    assert found["places"][0] == {"node": "node1", "images": [f"{w}:3"], "bytes": 3}  # type: ignore[index]
+    assert place.asked == [f"Remove 2 images of earlier versions, {found['bytes']} bytes?"]  # type: ignore[index]
+    again = place.clean()
+    assert [one.state for one in again.outcomes] == ["unchanged"] and len(place.asked) == 1
+
+
+def test_all_takes_the_previous_version_and_what_the_engine_refuses_stays(place: Place) -> None:
+    w = f"{place.registry}/spark/w"
+    place.engine.refuses = {f"{w}:1"}
+    result = place.clean(everything=True)
+    assert sorted(place.engine.images) == [f"{w}:1", f"{w}:5"] and place.tags() == {"5", "1"}
+    assert f"{w}:1 stays: conflict: it is used" in result.outcomes[0].changes
+
+
+def test_a_dry_run_and_a_no_remove_nothing(place: Place) -> None:
+    place.session.dry_run = True
+    planned = place.clean()
+    assert [one.state for one in planned.outcomes] == ["planned", "planned"] and not place.asked
+    place.session.dry_run = False
+    place.session.confirm = lambda _question: False
+    with pytest.raises(RefusedError, match="nothing was removed"):
+        place.clean()
+    assert len(place.engine.images) == 5 and place.tags() == {"1", "2", "3", "4", "5"}
+    assert not (place.folder / "calls").exists()

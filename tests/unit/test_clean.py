@@ -1,0 +1,133 @@
+"""plan/cluster/clean.py: which images of earlier versions can go, and what that gives back."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparkqfs.facts.images import HeldImage, Layer, names_meant, parse_image, parse_tags, repository_of
+from sparkqfs.plan.cluster.clean import REGISTRY, plan_clean, size_text
+
+R = "m:5000/spark/worker-node"
+
+
+def an_image(tag: str, made: float, *layers: tuple[str, int], place: str = "node1", **more: object) -> HeldImage:
+    name = tag if "/" in tag else f"{R}:{tag}"
+    values: dict[str, object] = {"names": (name,) if tag else (), "in_use": False} | more
+    made_of = tuple(Layer(key=key, size=size) for key, size in layers)
+    return HeldImage(place=place, id=f"{place}-{tag}-{made}", made=made, layers=made_of, **values)  # type: ignore[arg-type]
+
+
+BASE = ("base", 100)
+
+
+def gone(*images: HeldImage, current: str = "5", used: tuple[str, ...] = (), everything: bool = False) -> list[str]:
+    names = {f"{R}:{current}"} if current else set()
+    found = plan_clean(images, current=names, used=used, everything=everything)
+    return [image.shown.rpartition(":")[2] for one in found for image in one.images]
+
+
+def test_this_version_and_the_previous_one_stay_and_with_all_only_this_one() -> None:
+    images = [an_image(str(number), number, BASE, (f"l{number}", 7)) for number in (1, 3, 4, 5)]
+    assert gone(*images) == ["1", "3"]
+    assert gone(*images, everything=True) == ["1", "3", "4"]
+    (cleaning,) = plan_clean(images, current={f"{R}:5"}, used=(), everything=True)
+    assert cleaning.size == 21
+    assert gone(*[image for image in images if image.names != (f"{R}:1",)][1:]) == []
+
+
+def test_what_runs_or_is_named_by_a_service_stays_with_all_too() -> None:
+    images = [
+        an_image("1", 1, BASE, in_use=True),
+        an_image("2", 2, BASE, ("b", 1)),
+        an_image("3", 3, BASE, ("c", 1)),
+        an_image("5", 5, BASE, ("e", 1)),
+    ]
+    assert gone(*images, used=(f"{R}:2",), everything=True) == ["3"]
+
+
+def test_what_a_container_has_on_one_machine_stays_on_the_others_and_in_the_registry() -> None:
+    images = [
+        an_image("1", 1, BASE, in_use=True),
+        an_image("5", 5, BASE, ("e", 1)),
+        an_image("1", 1, BASE, place=REGISTRY),
+        an_image("2", 2, BASE, place=REGISTRY),
+        an_image("5", 5, BASE, place=REGISTRY),
+    ]
+    assert gone(*images, everything=True) == ["2"]
+
+
+def test_where_this_version_is_not_the_newest_image_is_taken_for_it() -> None:
+    images = [an_image(str(number), number, BASE, (f"l{number}", 7)) for number in (1, 2, 3)]
+    assert gone(*images) == ["1"]
+    assert gone(*images, current="", everything=True) == ["1", "2"]
+
+
+def test_an_image_that_another_one_is_built_on_stays_with_it() -> None:
+    images = [
+        an_image("1", 1, BASE, ("a", 1)),
+        an_image("4", 4, BASE, ("plain", 5)),
+        an_image("5", 5, BASE, ("plain", 5), ("packages", 9)),
+    ]
+    assert gone(*images, everything=True) == ["1"]
+
+
+def test_what_a_build_has_left_goes_unless_something_is_built_on_it() -> None:
+    images = [
+        an_image("", 1, BASE, ("left", 50)),
+        an_image("", 2, BASE),
+        an_image("", 3, BASE, ("other", 5), in_use=True),
+        an_image("5", 5, BASE, ("e", 1)),
+    ]
+    (cleaning,) = plan_clean(images, current={f"{R}:5"}, used=(), everything=False)
+    assert [image.made for image in cleaning.images] == [1] and cleaning.size == 50
+
+
+def test_each_repository_has_its_own_previous_version() -> None:
+    images = [
+        an_image("5", 5, BASE),
+        an_image("4", 4, BASE, ("d", 1)),
+        an_image("m:5000/spark/jupyter-server:9", 9, BASE, ("j", 1)),
+        an_image("m:5000/spark/jupyter-server:8", 8, BASE, ("k", 1)),
+        an_image("m:5000/spark/jupyter-server:7", 7, BASE, ("l", 1)),
+    ]
+    assert gone(*images) == ["7"]
+    assert gone(*images, everything=True) == ["4", "8", "7"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "names"),
+    [
+        ("m:5000/spark/w:1@sha256:a", ("m:5000/spark/w:1", "m:5000/spark/w@sha256:a")),
+        ("m:5000/spark/w@sha256:a", ("m:5000/spark/w", "m:5000/spark/w@sha256:a")),
+        ("m:5000/spark/w:1", ("m:5000/spark/w:1",)),
+        ("", ()),
+    ],
+)
+def test_a_service_names_an_image_by_tag_and_by_digest(reference: str, names: tuple[str, ...]) -> None:
+    assert names_meant(reference) == names
+    assert not reference or repository_of(reference) == "m:5000/spark/w"
+
+
+def test_layers_are_known_by_all_steps_below_them() -> None:
+    base = [{"Created": 2, "CreatedBy": "b", "Size": 5}, {"Created": 1, "CreatedBy": "a", "Size": 3}]
+    entry = {"Id": "sha256:1", "RepoTags": ["<none>:<none>"], "RepoDigests": None, "Created": 9}
+    one = parse_image("n", entry, base, ["sha256:1"])
+    two = parse_image("n", entry, [{"Created": 3, "CreatedBy": "c", "Size": 0}, *base], [])
+    other = parse_image("n", entry, [base[0], {"Created": 1, "CreatedBy": "x", "Size": 3}], [])
+    assert one.names == () and one.in_use and [layer.size for layer in one.layers] == [3, 5]
+    assert two.layers == one.layers and not set(other.layers) & set(one.layers)
+
+
+def test_the_registrys_tags_of_other_clusters_are_only_named() -> None:
+    text = "tag\tspark/w:1\t7\tab\nblob\tab\t2\nblob\tcd\t90\ntag\tother/w:1\t8\tef\nblob\tef\t5\n"
+    found, others = parse_tags(text, "m:5000", "spark", REGISTRY)
+    assert others == ("other/w:1",)
+    (image,) = found
+    assert image.names == ("m:5000/spark/w:1", "m:5000/spark/w@sha256:ab") and image.made == 7.0
+    assert image.layers == (Layer(key="ab", size=2), Layer(key="cd", size=90))
+    assert parse_tags("", "m:5000", "spark", REGISTRY) == ((), ())
+
+
+def test_bytes_are_said_exactly() -> None:
+    assert size_text(1234) == "1,234 bytes"
+    assert size_text(3 << 30) == "3,221,225,472 bytes (3.00 GiB)"
