@@ -580,7 +580,7 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     },
     "down": {"planned": _down},
     "du": {"a directory": _du},
-    "exec": {"ended with 0": _exec(0), "ended with 7": _exec(7), "a machine is off": _exec(0, is_off=True)},
+    "exec": {"ended with 0": _exec(0), "ended with 1": _exec(1), "a machine is off": _exec(0, is_off=True)},
     "fsck": {
         "files are short": lambda place: _fsck(place, SHORT),
         "well": lambda place: _fsck(place, SOUND),

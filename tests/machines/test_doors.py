@@ -35,7 +35,15 @@ from tests.doubles.servers import Answer, an_engine, closed_port, engine_machine
 from tests.paths import PROGRAMS
 
 EACH = "import contextlib, io, json, sys\nends = []\n" + RUN_EACH + "print(json.dumps(ends))"
-PROGRAM = "import sys; sys.argv[0] = 'sparkqfs'; from sparkqfs.program import main; main()"
+PROGRAM = """\
+import os, pathlib, sys
+from sparkqfs.jobs import audit
+from sparkqfs.program import main
+audit.AUDIT = pathlib.PurePosixPath(os.environ["TEST_AUDIT"])
+sys.argv[0] = "sparkqfs"
+main()
+"""
+"""What the manager records goes into the test's folder."""
 TOKEN = "a-token-that-nobody-else-may-see"
 BROWSER = """\
 #!/bin/sh
@@ -80,7 +88,7 @@ class Place:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("SPARKQFS_", "SSH_AUTH"))}
         for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
             kept.pop(name, None)
-        return kept
+        return kept | {"TEST_AUDIT": str(self.folder / "audit")}
 
     def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
         environment = {**self.environment, **more.pop("env", {})}
@@ -325,6 +333,8 @@ def test_a_command_runs_on_all_nodes_and_each_line_says_where(machines: Place) -
         f"[{node}] {text}" for node in machines.ports for text in ("one word", "--json", "no end")
     )
     assert [line for line in err.splitlines() if not line.startswith("cluster file:")] == []
+    recorded = (machines.folder / "audit" / "spark.log").read_text().splitlines()
+    assert [line.split("\t")[5] for line in recorded[-2:]] == ["exec", "exec"] and "one word" not in str(recorded)
     code, out, err = machines.run("exec", "--on", "node2", "--", "echo here | tr a-z A-Z; echo bad >&2")
     assert (code, out) == (0, "[node2] HERE\n") and "[node2] bad\n" in err
 
@@ -371,6 +381,7 @@ def test_ctrl_c_and_a_reader_that_has_enough_end_the_commands_on_the_machines(ma
     wait(lambda: are_gone(2))
     process = machines.start("exec", "--", line)
     assert process.stdout is not None and process.stdout.readline().endswith("more\n")
+    wait(lambda: len(mark.read_text().split()) == 4)
     process.stdout.close()
     assert process.wait(30) == 0
     assert process.stderr is not None
