@@ -250,7 +250,36 @@ def test_a_task_without_a_machine_that_can_be_asked_goes_on_without_a_line(serve
         raise ClusterError(Problem(what="the task's own"))
 
 
-RECORDS_BY_ITSELF = {"connect", "jdbc", "sql"}
+@pytest.mark.parametrize("error", [None, RefusedError(Problem(what="no"))])
+def test_a_task_of_several_sessions_is_one_run(
+    server: Sshd, tmp_path: Path, folder: Path, error: Exception | None
+) -> None:
+    from sparkqfs.config.loading import load_config
+
+    config = load_config(Path(hosts(server, tmp_path)))
+    series = audit.Series("drill")
+
+    @contextlib.contextmanager
+    def open_session() -> Iterator[Session]:
+        clients = Clients(config)
+        session = Session(config, clients, print)
+        series.attach(session)
+        yield session
+        clients.close()
+
+    with contextlib.suppress(RefusedError), series.ended(open_session):
+        for _ in range(2):
+            with open_session() as session:
+                touch(session)
+        series.code = 1
+        if error is not None:
+            raise error
+    assert [(line[1], line[5], line[6]) for line in lines(folder)] == [
+        ("began", "drill", ""),
+        ("ended", "drill", "5" if error else "1"),
+    ]
+
+
 OF_NO_CLUSTER = {"bench.report", "local.up", "local.down", "local.status", "new"}
 
 
