@@ -23,6 +23,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the ba
 
 QFS_GROUP = "real QFS"
 LIFECYCLE = "lifecycle"
+HDFS_LIFE = "lifecycle on HDFS"
 DIRECTORY = "shared directory"
 SMALL_CLUSTERS = "small clusters"
 FIRST_OF = {"qfs": ("::TestQfs::",), "hdfs": ("::TestHdfs::",), "shared": ("::TestShared::", "::TestGlusterfs::")}
@@ -57,8 +58,11 @@ def has_engine() -> bool:
     return subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=60).returncode == 0
 
 
-def group_of(file: str) -> str:
+def group_of(nodeid: str) -> str:
     """Tests of a group run one after the other in one process: a file's, all that start QFS, a cluster's life."""
+    file = nodeid.partition("::")[0]
+    if "::TestHdfs::" in nodeid:
+        return HDFS_LIFE
     if file.startswith("tests/cluster/"):
         small = {"test_local.py": SMALL_CLUSTERS, "test_shared.py": SMALL_CLUSTERS, "test_directory.py": DIRECTORY}
         return small.get(file.rpartition("/")[2], LIFECYCLE)
@@ -67,8 +71,8 @@ def group_of(file: str) -> str:
 
 def column_of(nodeid: str) -> str:
     """A test's column in the table of seconds."""
-    group = group_of(nodeid.partition("::")[0])
-    if group == LIFECYCLE and "::Test" in nodeid:
+    group = group_of(nodeid)
+    if group in (LIFECYCLE, HDFS_LIFE) and "::Test" in nodeid:
         return nodeid.split("::")[1].removeprefix("Test")
     return group if group in (LIFECYCLE, DIRECTORY, SMALL_CLUSTERS, QFS_GROUP) else "others"
 
@@ -87,7 +91,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Groups(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return group_of(nodeid.partition("::")[0])
+            return group_of(nodeid)
 
     config.option.loadscopereorder = False  # by size; ours is by time
     return Groups(config, log)
@@ -100,8 +104,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         chosen = [item for item in items if is_of(part, item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
         items[:] = chosen
-    rank = {LIFECYCLE: 0, QFS_GROUP: 1, DIRECTORY: 2, SMALL_CLUSTERS: 4}
-    items.sort(key=lambda item: rank.get(group_of(item.nodeid.partition("::")[0]), 3))
+    rank = {LIFECYCLE: 0, QFS_GROUP: 1, DIRECTORY: 2, HDFS_LIFE: 3, SMALL_CLUSTERS: 5}
+    items.sort(key=lambda item: rank.get(group_of(item.nodeid), 4))
     skips = {"soak": "an hour on an idle cluster: ./test --all soak runs it"}
     if part is None:
         skips["long"] = "takes long: ./test --all [qfs | hdfs | shared] runs it"

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import sys
 import termios
 import threading
@@ -74,6 +75,11 @@ class Keeper:
                 self.write(data)
         self._close()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a piece is being written."""
+        return self._file is not None
+
     def waiting(self) -> int:
         """Bytes that are read and not written yet, and those in the pipe."""
         count = bytearray(4)
@@ -102,6 +108,22 @@ class Keeper:
             self.total += done
             self.pending = max(0, self.pending - done)
             rest = rest[done:]
+
+    def take_up(self) -> None:
+        """Goes on behind what an earlier run of the program has written, in the same piece where that has room."""
+        known = sorted(
+            int(path.name.partition("@")[2] or "0")
+            for path in self.folder.glob(f"{self.stream}*")
+            if re.fullmatch(rf"{self.stream}(@[0-9]{{15}})?", path.name)
+        )
+        if not known:
+            return
+        last = self.folder / piece_name(self.stream, known[-1])
+        size = last.stat().st_size
+        self.pieces, self.total = deque(known), known[-1] + size
+        if size < self.piece_bytes:
+            self._file = os.open(last, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+            self._room = self.piece_bytes - size
 
     def begin(self) -> None:
         """Closes the last piece, makes room, and opens the next one. Raises OSError."""
@@ -158,7 +180,9 @@ class Kept:
         ends = []
         for keeper in self.keepers:
             with contextlib.suppress(OSError):
-                keeper.begin()
+                keeper.take_up()
+                if not keeper.is_open:
+                    keeper.begin()
             source, end = os.pipe()
             thread = threading.Thread(target=keeper.copy, args=(source,), daemon=True)
             thread.start()

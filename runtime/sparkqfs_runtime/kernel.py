@@ -1,4 +1,5 @@
-"""In a notebook's kernel: what is to be done when Spark does not find a file of Jupyter's folder, and after %pip.
+"""In a notebook's kernel: what is to be done when Spark does not find a file of Jupyter's folder, and after %pip, and
+a link to Spark's pages that opens.
 
 An extension of IPython (docker/jupyter-server/ipython_config.py). It changes nothing that a program sees; whatever goes
 wrong in it, the cell's own error is shown. Standard library only.
@@ -25,6 +26,8 @@ MISSING = (
     re.compile(r"(?:FileNotFoundException|NoSuchFileException): (?:File )?((?:file:)?/\S+?)(?: \(|\s|$)", re.MULTILINE),
 )
 PLACES = ("--target", "-t", "--user", "--prefix", "--root")
+SHOWN = (("pyspark.sql.session", "SparkSession"), ("pyspark.core.context", "SparkContext"))
+"""Module and class, Spark 4.1."""
 WORKERS = """\
 Installed for this notebook's Python, and for every notebook from now on. Functions that run on the workers have it
 when it is in hosts.yml, after `invoke up`:
@@ -102,6 +105,7 @@ def load_ipython_extension(shell: Any) -> None:
         sys.path.append(str(packages))  # behind the image's: what is there keeps its version
     _watch_errors(shell)
     _wrap_pip(shell, packages)
+    _link_pages(shell)
 
 
 def _watch_errors(shell: Any) -> None:
@@ -128,3 +132,23 @@ def _wrap_pip(shell: Any, packages: Path) -> None:
             print(WORKERS.format(names=", ".join(f'"{name}"' for name in names)))
 
     shell.register_magic_function(pip, magic_kind="line", magic_name="pip")
+
+
+def _link_pages(shell: Any) -> None:
+    """`spark` and `sc` at the end of a cell."""
+    formatter = shell.display_formatter.formatters["text/html"]
+    for module, name in SHOWN:
+        formatter.for_type_by_name(module, name, linked)
+
+
+def linked(shown: Any) -> str:
+    """Spark's own text with a link that leads to its pages by Jupyter's address, pages/in_jupyter.py.
+
+    Spark's is an address of the containers' network. Jupyter leaves a link alone that begins with a slash.
+    """
+    text = str(shown._repr_html_())
+    with contextlib.suppress(Exception):
+        context = getattr(shown, "sparkContext", shown)
+        if context.uiWebUrl is not None:  # None: spark.ui.enabled is false
+            return text.replace(f'href="{context.uiWebUrl}"', f'href="/proxy/{context.applicationId}/jobs/"')
+    return text

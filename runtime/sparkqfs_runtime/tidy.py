@@ -25,6 +25,8 @@ EXECUTORS_S = 2.0
 ROLLED_S = 0.05
 """Between two looks at the logs of those that run: a piece that was never seen is not counted."""
 SUBMISSION = re.compile(r"submit-\d{14}-[0-9a-f]{4}")
+RUNS = "runs.json"
+"""Of a program that runs again, as supervise/restarts.py writes it: without an end it waits for its machine."""
 DAY_S = 86400.0
 
 
@@ -65,8 +67,8 @@ def tidy_programs(apps: Path, days: float) -> None:
         try:
             ended = (folder / "exit").lstat().st_mtime
         except OSError:
-            if not scratch.is_dead(folder):
-                continue  # it runs, or never started: the next submit asks Swarm
+            if not scratch.is_dead(folder) or (folder / RUNS).exists():
+                continue  # it runs, will run again, or never started: the next submit asks Swarm
             ended = max(path.lstat().st_mtime for path in (folder, *folder.glob("std*")))
         if time.time() - ended > days * DAY_S:
             shutil.rmtree(folder, ignore_errors=True)

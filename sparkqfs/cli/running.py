@@ -136,9 +136,9 @@ def _reported(given: Flags, name: str) -> Iterator[Reporter]:
 def _unforeseen(error: Exception) -> Problem:
     """What nobody has caught: a defect, but for names that no file of this computer can have."""
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        named = str(error.filename or "")
-        shown = f"{named[:80]}…" if len(named) > 80 else named
-        return Problem(what=f"{shown}: {error.strerror}", code=ExitCode.USAGE)
+        from sparkqfs.shortening import shortened
+
+        return Problem(what=f"{shortened(str(error.filename or ''), 80)}: {error.strerror}", code=ExitCode.USAGE)
     what = f"unexpected {type(error).__name__}: {error}"
     return Problem(what=what, hint="this is a defect of sparkqfs; --verbose shows where", code=ExitCode.FAILED)
 

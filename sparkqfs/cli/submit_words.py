@@ -52,7 +52,9 @@ class Known:
     valued: frozenset[str]
     """Flags of the task with a value."""
     plain: frozenset[str]
-    """Its flags without one, and Invoke's own."""
+    """Its flags without one, and the one for help."""
+    core: frozenset[str]
+    """Invoke's own, which may come before the program: behind it they look like the program's."""
     refused: Callable[[], dict[str, str]]
     """Name of a flag → why it cannot be."""
 
@@ -70,7 +72,8 @@ def known_of(
         called=called,
         others=others,
         valued=valued,
-        plain=own | frozenset(Program().initial_context.flags) | {"-h", "--help"},
+        plain=own | {"-h", "--help"},
+        core=frozenset(Program().initial_context.flags),
         refused=refused,
     )
 
@@ -118,7 +121,7 @@ def _begin(words: list[str], known: Known) -> int | None:
 def _flag(said: Said, own: list[str], index: int, known: Known) -> None:
     word = own[index]
     flag = word.partition("=")[0]
-    is_known = flag in known.valued or flag in known.plain
+    is_known = flag in known.valued or flag in known.plain or (flag in known.core and said.program is None)
     why = None if is_known else known.refused().get(flag.removeprefix("--"))
     if why is not None:
         said.refuse(flag, f"{flag} cannot be: {why}")

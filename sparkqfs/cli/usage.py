@@ -89,6 +89,8 @@ def _unknown(word: str, words: list[str], context: ParserContext | None, tasks: 
         if later is not None:
             return f"{flag} is not a flag of {program} itself: flags follow the task, as in: {program} {later} {flag}"
         return f"{flag} is not a flag of {program}; `{program} --help` lists its flags"
+    if given := next((one for one in words if one.startswith("--") and one.endswith(f"={word}")), None):
+        return f"{given.partition('=')[0]} takes no value"
     near = difflib.get_close_matches(word, names, 1, _NEAR)
     return f"{word} is not a task{_meant(near, f'`{program}` alone lists them')}"
 

@@ -27,6 +27,7 @@ from sparkqfs.clients.context import DELTA_LOCK, HADOOP_LOCK
 from sparkqfs.config.loading import TARBALL_VARIABLE
 from sparkqfs.config.model import ClusterConfig, QfsConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, UnreachableError
+from sparkqfs.shortening import shortened
 from sparkqfs.streams import exit_code_of, tell
 from sparkqfs.topology import MAVEN_URL, QFS_URL
 
@@ -132,7 +133,7 @@ def _download(url: str, path: Path, on_progress: Callable[[int, int], None], hin
                     done += len(block)
                     on_progress(done, total)
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        what = f"cannot download {url}: {(str(error) or type(error).__name__).splitlines()[0][:160]}"
+        what = f"cannot download {url}: {shortened((str(error) or type(error).__name__).splitlines()[0], 160)}"
         raise UnreachableError(Problem(what=what, hint=hint, code=ExitCode.UNREACHABLE)) from error
 
 

@@ -19,6 +19,7 @@ import requests.exceptions
 from sparkqfs.clients.channel import ChannelAdapter
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.errors import ClusterError, ExitCode, Problem
+from sparkqfs.shortening import shortened
 from sparkqfs.topology import DOCKER_API
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -61,6 +62,30 @@ class _Api(docker.api.APIClient):  # type: ignore[misc]
         return response
 
 
+class _Layers:
+    """Bytes of an image's layers on their way to a registry, from the engine's messages.
+
+    Each layer is named first (`Preparing`, `Waiting`), and later says its size, or that the registry has it.
+    """
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, tuple[int, int] | None] = {}
+
+    def seen(self, message: Mapping[str, Any]) -> tuple[int, int]:
+        """Bytes done, and of how many; 0 until every layer has said its size."""
+        layer, detail = str(message["id"]), message.get("progressDetail") or {}
+        had = self._sizes.get(layer)
+        if detail.get("total"):
+            self._sizes[layer] = (min(detail["current"], detail["total"]), detail["total"])
+        elif message.get("status") in ("Preparing", "Waiting"):
+            self._sizes[layer] = had
+        else:
+            self._sizes[layer] = (had[1], had[1]) if had else (0, 0)
+        known = [size for size in self._sizes.values() if size is not None]
+        total = sum(of for _, of in known) if len(known) == len(self._sizes) else 0
+        return sum(done for done, _ in known), total
+
+
 class Engine:
     """The Docker Engine of one machine. Faults are `ClusterError`s that name it."""
 
@@ -83,7 +108,7 @@ class Engine:
             raise ClusterError(Problem(node=self.client.node.name, what=what, code=ExitCode.TIMEOUT)) from error
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, EOFError) as error:
             hint = "is Docker Engine installed and running there? `invoke doctor` looks"
-            what = f"{doing}: the Docker Engine does not answer ({str(error)[:200] or type(error).__name__})"
+            what = f"{doing}: the Docker Engine does not answer ({shortened(str(error), 200) or type(error).__name__})"
             raise ClusterError(Problem(node=self.client.node.name, what=what, hint=hint)) from error
 
     @contextlib.contextmanager
@@ -218,8 +243,11 @@ class Engine:
                     what = f"building {tag}: {message['error']}\n  {quoted}"
                     raise ClusterError(Problem(node=self.client.node.name, what=what))
 
-    def push(self, reference: str, auth: Mapping[str, str] | None, on_line: Callable[[str], None]) -> None:
-        """Push an image to its registry."""
+    def push(
+        self, reference: str, auth: Mapping[str, str] | None, on_progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Push an image to its registry; `on_progress(bytes, total)`, total 0 while it is not known."""
+        layers = _Layers()
         with self._faults(f"pushing {reference}"):
             stream = self._api.push(reference, stream=True, decode=True, auth_config=dict(auth) if auth else None)
             for message in stream:
@@ -228,9 +256,8 @@ class Engine:
                     raise ClusterError(
                         Problem(node=self.client.node.name, what=what, hint="is the registry up? `invoke swarm`")
                     )
-                progress = message.get("progressDetail") or {}
-                if not progress:
-                    on_line(str(message.get("status", "")))
+                if on_progress is not None and "id" in message:
+                    on_progress(*layers.seen(message))
 
     def pull(self, reference: str, auth: Mapping[str, str] | None) -> None:
         """Get an image from its registry."""

@@ -19,6 +19,7 @@ from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.clients.wait import in_time
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError, UnreachableError
+from sparkqfs.shortening import shortened
 
 FORBIDDEN = 1
 """RFC 4254: a channel that is administratively prohibited."""
@@ -169,6 +170,17 @@ class NodeClient:
             channel.close()
         return self._sudo_asks
 
+    def shell_channel(self, rows: int, columns: int, term: str) -> paramiko.Channel:
+        """The login user's own shell at a terminal of that size, as `ssh` without a command starts it."""
+        transport: paramiko.Transport = self.open().transport
+        try:
+            channel = transport.open_session(timeout=self._config.timeouts.connect_s)
+            channel.get_pty(term, columns, rows)
+            channel.invoke_shell()
+        except BROKEN as error:
+            raise self._unreachable(error) from error
+        return channel
+
     def tcp_channel(self, host: str, port: int, timeout_s: float) -> paramiko.Channel:
         """A TCP connection that this machine opens to `host:port`. Raises `OSError` when it is refused."""
         transport: paramiko.Transport = self.open().transport
@@ -207,16 +219,18 @@ class NodeClient:
         check: bool = True,
         on_line: Callable[[str], None] | None = None,
         attend: bool = False,
+        output: Callable[[str, bytes], None] | None = None,
     ) -> Output:
         """Run `argv` as root, feed it `stdin`, wait for its end.
 
         With `attend` its standard input stays open until then: its end says that nobody waits any more. `on_line` gets
-        each line of standard error as it comes. Raises `ClusterError` with the last lines when `check` and the exit
-        code is not 0, or when it takes longer than `timeout_s` seconds (it is killed then).
+        each line of standard error as it comes; `output` gets all that it writes, and nothing of that is kept. Raises
+        `ClusterError` with the last lines when `check` and the exit code is not 0, or when it takes longer than
+        `timeout_s` seconds (it is killed then).
         """
         limit = timeout_s if timeout_s is not None else self._config.timeouts.command_s
         channel = self.exec_channel(argv)
-        reader = _Reader(channel, on_line)
+        reader = _Reader(channel, on_line, output)
         reader.pid = self._shell.group(channel)
         self._readers.append(reader)
         feeder = threading.Thread(target=_feed, args=(channel, stdin, not attend), daemon=True)
@@ -235,10 +249,10 @@ class NodeClient:
         if not finished:
             what = f"`{_shown(argv)}` did not end within {limit:.0f} s"
             raise ClusterError(Problem(node=self.node.name, what=what, code=ExitCode.TIMEOUT))
-        output = Output(reader.exit_code, reader.stdout, reader.stderr)
-        if check and output.exit_code != 0:
-            raise self.failure(argv, output)
-        return output
+        ended = Output(reader.exit_code, reader.stdout, reader.stderr)
+        if check and ended.exit_code != 0:
+            raise self.failure(argv, ended)
+        return ended
 
     def script(self, text: str, *args: str, timeout_s: float | None = None, check: bool = True) -> Output:
         """Run a POSIX shell script given on standard input, as root: one exchange, nothing in argv but `args`."""
@@ -260,6 +274,7 @@ QUIET_S = 1.0
 _ASKING: weakref.WeakKeyDictionary[paramiko.Transport, threading.Lock] = weakref.WeakKeyDictionary()
 """One question at a time: paramiko takes the next answer of a connection for that of its last question."""
 SESSIONS_HINT = "MaxSessions 10 in /etc/ssh/sshd_config, then systemctl reload ssh"
+FORWARDING_HINT = "AllowTcpForwarding yes in /etc/ssh/sshd_config (and no PermitOpen), then systemctl reload ssh"
 SUDO_HINT = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user or the node's user"
 
 
@@ -278,7 +293,7 @@ def _shown(argv: Sequence[str]) -> str:
     if list(argv[:2]) == ["sh", "-c"]:  # a script of ours: its text says nothing to the user
         argv = ["sh", "-c", "…", *argv[4:]]
     text = shlex.join(argv)
-    return text if len(text) <= 120 else text[:117] + "..."
+    return shortened(text, 120)
 
 
 def _feed(channel: paramiko.Channel, stdin: str | bytes, close: bool) -> None:
@@ -293,9 +308,15 @@ def _feed(channel: paramiko.Channel, stdin: str | bytes, close: bool) -> None:
 class _Reader:
     """Reads both streams of a channel to the end, within a deadline."""
 
-    def __init__(self, channel: paramiko.Channel, on_line: Callable[[str], None] | None) -> None:
+    def __init__(
+        self,
+        channel: paramiko.Channel,
+        on_line: Callable[[str], None] | None,
+        output: Callable[[str, bytes], None] | None = None,
+    ) -> None:
         self._channel = channel
         self._on_line = on_line
+        self._output = output
         self._out: list[bytes] = []
         self._err = b""
         self._err_kept: list[str] = []
@@ -323,14 +344,22 @@ class _Reader:
         if self._on_line is not None:
             self._on_line(text)
 
+    def _take(self, stream: str, data: bytes) -> None:
+        if self._output is not None:
+            self._output(stream, data)
+        elif stream == "stdout":
+            self._out.append(data)
+        else:
+            self._take_error_bytes(data)
+
     def _drain(self) -> bool:
-        """Take what is there; True when there was something."""
+        """Take a piece of what is there; True when there was something."""
         found = False
-        while self._channel.recv_ready():
-            self._out.append(self._channel.recv(65536))
+        if self._channel.recv_ready():
+            self._take("stdout", self._channel.recv(65536))
             found = True
-        while self._channel.recv_stderr_ready():
-            self._take_error_bytes(self._channel.recv_stderr(65536))
+        if self._channel.recv_stderr_ready():
+            self._take("stderr", self._channel.recv_stderr(65536))
             found = True
         return found
 
@@ -364,6 +393,8 @@ class _Reader:
             ended = (channel.exit_status_ready() and channel.eof_received) or channel.closed
             if self._drain():
                 quiet_since = time.monotonic()
+                if quiet_since > deadline and not ended:  # one that never stops writing
+                    return False
                 continue
             if ended or (channel.exit_status_ready() and self._is_all(quiet_since)):
                 break

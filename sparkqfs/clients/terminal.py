@@ -1,4 +1,4 @@
-"""The user's terminal, connected with a program that runtime/sparkqfs_runtime/terminal.py runs in a container."""
+"""The user's terminal, connected with a program in a terminal of its own somewhere else."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import termios
 import tty
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import paramiko
 
@@ -58,7 +59,29 @@ def _send(channel: paramiko.Channel, data: bytes) -> None:
         channel.sendall(data)
 
 
-def talk(channel: paramiko.Channel, output: Callable[[str, bytes], None]) -> int | None:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the other side is told what was typed, and how many rows and columns the window has now."""
+
+    typed: Callable[[paramiko.Channel, bytes], None]
+    resized: Callable[[paramiko.Channel, int, int], None]
+
+
+def _resize(channel: paramiko.Channel, rows: int, columns: int) -> None:
+    with contextlib.suppress(*BROKEN):
+        channel.resize_pty(columns, rows)
+
+
+FRAMED = Manner(
+    lambda channel, data: _send(channel, frame(b"d", data)),
+    lambda channel, rows, columns: _send(channel, frame(b"w", b"%d %d" % (rows, columns))),
+)
+"""To runtime/sparkqfs_runtime/terminal.py in a container."""
+PLAIN = Manner(_send, _resize)
+"""To a terminal of sshd's own."""
+
+
+def talk(channel: paramiko.Channel, output: Callable[[str, bytes], None], manner: Manner = FRAMED) -> int | None:
     """Keys there, output here, until the program ends; its exit code, `None` when the connection broke."""
     keys = sys.stdin.fileno()
     errors = b""
@@ -70,10 +93,10 @@ def talk(channel: paramiko.Channel, output: Callable[[str, bytes], None]) -> int
                 if not typed:
                     channel.shutdown_write()
                     break
-                _send(channel, frame(b"d", typed))
+                manner.typed(channel, typed)
             if changed in ready:
                 os.read(changed, PIECE)
-                _send(channel, frame(b"w", b"%d %d" % size()))
+                manner.resized(channel, *size())
             while channel.recv_stderr_ready():
                 errors += channel.recv_stderr(PIECE)
             while channel.recv_ready():

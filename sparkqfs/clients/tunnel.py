@@ -115,6 +115,16 @@ class Tunnel:
                 self._failed(Problem(what=said))
 
 
+def usual_or_any(way: Way, port: int, usual: int, *, failed: Callable[[Problem], None]) -> Tunnel:
+    """A tunnel at `port`; where that is 0 at the usual port, or at any where that is taken. Raises `ConfigError`."""
+    if port:
+        return Tunnel(way, port, failed=failed)
+    try:
+        return Tunnel(way, usual, failed=failed)
+    except ConfigError:
+        return Tunnel(way, failed=failed)
+
+
 class _Link:
     """One connection: both ways, until both have ended."""
 

@@ -8,6 +8,7 @@ import requests
 
 from sparkqfs.clients.channel import ChannelAdapter
 from sparkqfs.clients.ssh import NodeClient
+from sparkqfs.shortening import shortened
 
 
 class WebError(Exception):
@@ -43,4 +44,4 @@ def _cause(error: BaseException) -> str:
         return "connection refused"
     if "timed out" in text or "TimeoutError" in text or "Timeout" in text:
         return "no answer in time"
-    return text.splitlines()[0][:200] if text else type(error).__name__
+    return shortened(text.splitlines()[0], 200) if text else type(error).__name__

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from sparkqfs.errors import ConfigError, ExitCode, Problem
+from sparkqfs.shortening import shortened
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 12
@@ -352,7 +353,7 @@ def join(path: str, key: str) -> str:
 
 def shown(text: str) -> str:
     """A piece of the user's text for a message: short, without control characters."""
-    short = text if len(text) <= 60 else text[:57] + "..."
+    short = shortened(text, 60)
     return short if short.isprintable() else ascii(short)[1:-1]
 
 

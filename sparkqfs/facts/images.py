@@ -85,7 +85,7 @@ def _layers(history: Sequence[Mapping[str, Any]]) -> tuple[Layer, ...]:
 
 
 def parse_tags(text: str, address: str, cluster: str, place: str) -> tuple[tuple[HeldImage, ...], tuple[str, ...]]:
-    """What sparkqfs/remote/list_tags.sh prints: images of this cluster, and `repository:tag` of all others."""
+    """What remote/list_tags.sh prints: this cluster's images in the registry, and `repository:tag` of all others."""
     found: list[HeldImage] = []
     others: list[str] = []
     tag: list[str] | None = None

@@ -13,6 +13,7 @@ from pathlib import Path
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 from sparkqfs.files.places import Place
 from sparkqfs.files.storage import LocalError, Storage, StorageError
+from sparkqfs.progress import time_left
 
 PROGRESS_S = 2.0
 TRIES = 2
@@ -147,6 +148,7 @@ class Transfer:
         total = f" of {self._total / 1e6:,.0f}" if self._total else ""
         rate = size / seconds / 1e6
         text = f"{self._verb}: {size / 1e6:,.0f}{total} MB, {done} of {self._count} files, {rate:,.0f} MB/s"
+        text += time_left(size, self._total, seconds)
         self._access.on_event(text)
 
     def _take(self) -> tuple[Item, int] | None:

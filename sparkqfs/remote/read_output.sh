@@ -7,6 +7,7 @@ cd "@FOLDER@/$submission" 2>/dev/null || exit 0
 [ ! -f exit ] || printf 'exit\t%s\n' "$(head -c 40 exit)"
 [ ! -f spark.log ] || printf 'app\t%s\n' "$(grep 'app ID app-' spark.log | tail -n 1)"
 [ ! -f executors.log ] || printf 'executors\t%s\n' "$(grep -c 'Granted executor ID' executors.log)"
+[ ! -f runs.json ] || printf 'runs\t%s\n' "$(head -c 1000 runs.json | head -n 1)"
 piece() {
   stream=$1 wanted=$(($2 - 1))
   file='' next='' start=0

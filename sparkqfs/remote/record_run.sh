@@ -13,6 +13,6 @@ size=$(stat -L -c %s -- "$file" 2>/dev/null) || size=0
 [ "$size" -lt "$limit" ] || mv -f -- "$file" "$file.1"
 # what a full disk has cut off stays a line of its own
 start=
-[ -z "$(tail -c 1 -- "$file" 2>/dev/null)" ] || start=x
+[ ! -f "$file" ] || [ -z "$(tail -c 1 -- "$file" 2>/dev/null)" ] || start=x
 printf '%s%s\t%s\n' "${start:+
 }" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$line" >> "$file"

@@ -9,7 +9,7 @@ from typing import Any
 
 from sparkqfs import durable
 from sparkqfs.errors import ClusterError, Problem
-from sparkqfs.plan.measuring.bench import OPERATIONS
+from sparkqfs.plan.measuring.bench import OPERATIONS, megabytes
 from sparkqfs.plan.measuring.bench_results import Cell, Comparison, Spread, floor_text, ratio_text
 from sparkqfs.report.locality_page import AMBER, BLUE, GREEN, GREY, LABEL, ROW, STYLE, VALUE, WIDTH
 
@@ -127,8 +127,8 @@ def _runs(documents: Sequence[dict[str, Any]]) -> str:
         link = f"each worker's link held to {one['link']}" if one["link"] else "link not shaped"
         text = (
             f"{one['nodes']} nodes, {one['cores']} cores in {one['executors']} executors, Spark {one['spark']}, "
-            f"network {one['network']}, {link}; {one['mib']} MiB in {one['files']} files, {one['rounds']} rounds; "
-            f"CPU time from {one['cpu_source']}"
+            f"network {one['network']}, {link}; {megabytes(one['mib'])} in {one['files']} files, "
+            f"{one['rounds']} rounds; CPU time from {one['cpu_source']}"
         )
         name = f"{one['cluster']}, {one['storage']}, {one['when']}"
         rows.append(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>")

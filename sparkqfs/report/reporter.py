@@ -16,6 +16,7 @@ from sparkqfs.errors import Problem
 from sparkqfs.facts.log_lines import LogLine
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.times import about
+from sparkqfs.shortening import shortened
 from sparkqfs.streams import NobodyReads, look_for_reader, output_errors, tell, to_nowhere
 from sparkqfs.tree import IS_INSTALLED
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sparkqfs.report.terminal import Terminal
 
 SCHEMA = 1
+EVENT_CHARACTERS = 300
 STATE_STYLE = {"changed": "yellow", "unchanged": "green", "ok": "green", "planned": "cyan", "failed": "red"}
 
 
@@ -77,7 +79,7 @@ def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "  lost", f"{files}blocks without a copy: {storage['lost_blocks']}"
     check = storage["check"]
     if check["age_s"] is not None:
-        parts = [f"{check['age_s']:.0f} s ago, in {check['took_s']:.2f} s"]
+        parts = [f"{about(check['age_s'])} ago, in {check['took_s']:.2f} s"]
         if storage["files_with_one_copy_left"]:
             parts.append(f"{storage['files_with_one_copy_left']} with one copy left")
         if not check["is_current"]:
@@ -102,7 +104,7 @@ def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _copy(copy: Mapping[str, Any]) -> str:
     """A copy of the metadata: where, how old, and what its daily check has found."""
-    age = "not yet" if copy["age_s"] is None else f"{copy['age_s']:.0f} s ago"
+    age = "not yet" if copy["age_s"] is None else f"{about(copy['age_s'])} ago"
     seen = copy.get("verified")
     checked = "" if seen is None else f", {'whole' if seen['ok'] else 'DAMAGED'} {about(seen['age_s'])} ago"
     names = copy.get("catalogue")
@@ -163,7 +165,7 @@ class Reporter:
                 if now - self._last_noise < 2.0:
                     return
                 self._last_noise = now
-            self.err.say((f"{now - self._started:6.1f}s ", "dim"), plain(text[:300]))
+            self.err.say((f"{now - self._started:6.1f}s ", "dim"), plain(shortened(text, EVENT_CHARACTERS)))
 
     def stage(self, name: str, result: JobResult, seconds: float) -> None:
         """One finished stage of `up`."""
@@ -216,6 +218,10 @@ class Reporter:
         with output_errors():
             while data:
                 data = data[os.write(number, data) :]
+
+    def line_of(self, node: str, stream: str, line: str) -> None:
+        """A line that a command on a machine wrote, with the machine before it. Raises as `passed_on`."""
+        self.passed_on(stream, f"[{node}] {plain(line)}\n".encode())
 
     def watched(self, result: JobResult) -> None:
         """One look of `status --watch`: a fresh screen on a terminal, one JSON document a line otherwise.
@@ -296,7 +302,8 @@ class Reporter:
         if spark.get("answers"):
             add("Spark workers", f"{spark['workers_alive']} of {spark['workers_expected']} alive")
             add("  cores", f"{spark['cores_used']} of {spark['cores']} used")
-            add("  memory", f"{spark['memory_used_mib']} of {spark['memory_mib']} MiB used")
+            used, memory = int(spark["memory_used_mib"]) / 2**10, int(spark["memory_mib"]) / 2**10
+            add("  memory", f"{used:.2f} of {memory:.2f} GiB used")
             add("  applications", "" if spark["running"] else "none")
             for app in spark["running"]:
                 add(f"    {app['state'].lower()}", f"{app['name']}  {app['link'] or app['id']}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 
@@ -34,7 +34,7 @@ class Terminal(Console):
 
     def say_rows(self, rows: Iterable[tuple[str, str]]) -> None:
         """Names and values below each other."""
-        table = Table(show_header=False, box=None, pad_edge=False)
-        for name, value in rows:
-            table.add_row(Text(name), Text(value))
-        self.print(table)
+        lines = list(rows)
+        width = max((cell_len(name) for name, _ in lines), default=0)
+        for name, value in lines:  # no table of rich's: at the edge of a terminal it cuts what is longer, URLs too
+            self.say(f"{name}{' ' * (width - cell_len(name))}  {value}".rstrip())

@@ -38,18 +38,18 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    """Image layers of the run before; the module says for how many machines, and which (`NODES`, `KEPT`)."""
+    """Image layers of the run before; the class says for how many machines, and which (`nodes`, `kept_as`)."""
     with phases.counted_as(phases.MACHINES):
         remove_leftovers(tmp_path_factory.mktemp("leftovers"))
-    with kept_volumes(NAME, request.module.NODES, request.module.KEPT) as volumes:
+    with kept_volumes(NAME, request.cls.nodes, request.cls.kept_as) as volumes:
         yield volumes
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def machines(kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The cluster file of container machines that are there for one module."""
+    """The cluster file of container machines that are there for one class."""
     file = tmp_path_factory.mktemp("life") / "hosts.yml"
     try:
         with phases.counted_as(phases.MACHINES):

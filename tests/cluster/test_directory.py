@@ -30,9 +30,6 @@ from tests.paths import ROOT
 
 pytestmark = pytest.mark.cluster
 
-NODES = 2
-KEPT = "directory"
-"""Of the volumes that stay."""
 WITHOUT_DELTA = """\
 try:
     spark.sql("CREATE TABLE books (id INT) USING delta")
@@ -42,7 +39,7 @@ except Exception as error:
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def shared(machines: Path) -> Cluster:
     """Its registry is without TLS; name, directories and port are not what they are by default."""
     more = {"cluster": "plain", "data_dir": "/mnt/data/plain", "registry": {"port": 5001, "tls": False}}
@@ -64,6 +61,10 @@ def logs_in(port: int, password: str) -> bool:
 class SharedDirectory:
     """A directory that all nodes share: the smoke test that runs everywhere."""
 
+    nodes = 2
+    kept_as = "directory"
+    """Of the volumes that stay."""
+
     def test_an_engine_settings_file_that_is_no_json_is_not_touched(self, shared: Cluster, kept: Kept) -> None:
         on_node(2, "sh", "-c", "echo '{ no json' > /etc/docker/daemon.json")
         ran = shared.run("prep", "--json")
@@ -81,7 +82,7 @@ class SharedDirectory:
         assert not any(stage["changed"] for stage in shared.ok("up", "--json").json["stages"])
         found = shared.ok("status", "--json").json
         assert found["storage"] == {"kind": "shared"}
-        assert found["spark"]["workers_alive"] == NODES
+        assert found["spark"]["workers_alive"] == self.nodes
 
     def test_a_browser_with_the_token_runs_a_notebook(self, shared: Cluster) -> None:
         if reason := why_not():
@@ -100,6 +101,7 @@ class SharedDirectory:
         with pytest.raises(requests.HTTPError, match="403"):
             Jupyter(jupyter.url, "wrong").api("GET", "contents")
 
+    @pytest.mark.long
     def test_the_notebook_counts_primes(self, shared: Cluster) -> None:
         result = shared.ok("notebook", "primes", "--max-value", "100000", "--json").json["result"]
         assert (result["count"], result["matches"]) == (9592, True)
@@ -137,9 +139,10 @@ class SharedDirectory:
         shared.ok("rm", "/tmp/files", "--recursive", "--yes")
 
     def test_verify_claims_nothing_of_storage_without_places(self, shared: Cluster) -> None:
-        small = ("verify", "--mib", "8", "--files", "2", "--reads", "1", "--json")
-        assert shared.ok(*small).json["verdict"]["state"] == "no locality"
-        assert shared.run(*small, "--max-remote", "0.05").code == 1
+        small = ("verify", "--mib", "8", "--files", "2", "--reads", "1", "--max-remote", "0.05", "--json")
+        ran = shared.run(*small)
+        assert (ran.code, ran.json["verdict"]["state"]) == (1, "no locality")
+        assert "--max-remote 0.05 cannot be met" in ran.err
 
 
 class TestShared(Redeployed, SharedDirectory):

@@ -14,7 +14,7 @@ from typing import Any
 from sparkqfs.cli.local import local_result
 from sparkqfs.clients import pipe
 from sparkqfs.clients.ssh import Output
-from sparkqfs.errors import Problem
+from sparkqfs.errors import ExitCode, Problem, UnreachableError
 from sparkqfs.facts.copies import CopiesFact, KeptCopy
 from sparkqfs.facts.fsck import BlockFact, CopyFact, DamagedFact, FsckFact
 from sparkqfs.facts.images import HeldImage, Layer
@@ -26,7 +26,7 @@ from sparkqfs.jobs.cluster import clean, deploy, down, images, new, prep, restor
 from sparkqfs.jobs.files import copy
 from sparkqfs.jobs.files import tasks as files
 from sparkqfs.jobs.measuring import bench, verify
-from sparkqfs.jobs.programs import apps, compute, connect, jdbc, server, shell, sql, submit, tables
+from sparkqfs.jobs.programs import apps, compute, connect, jdbc, on_nodes, pages, server, shell, sql, submit, tables
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import aside, backup, backup_list, backup_store, backup_verify, file_system
 from sparkqfs.jobs.storage.backup_names import Difference
@@ -36,6 +36,7 @@ from sparkqfs.plan.cluster.restore_report import Report
 from sparkqfs.plan.measuring import drill
 from sparkqfs.plan.measuring.bench import Wanted as WantedBench
 from sparkqfs.plan.programs.apps import Program
+from sparkqfs.plan.programs.doors import page_of
 from sparkqfs.plan.programs.server import LocalPython, Ready, Wishes, check_client
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.watching.logs import Wanted
@@ -92,19 +93,27 @@ def _program(place: Place) -> Program:
     return Program(program=str(place.folder / "count.py"))
 
 
-def _submit(place: Place, *, code: int | None, timeout_s: float = 60, detach: bool | None = None) -> JobResult:
+def _submit(
+    place: Place, *, code: int | None, timeout_s: float = 60, detach: bool | None = None, restart: bool = False
+) -> JobResult:
     """A program is sent; with a code it ends at once, without one it only runs."""
     manager = place.manager()
     if code is not None:
-        manager.engine.starts = lambda sent: _write(manager.apps / sent / "exit", f"{code} ended\n")
+        manager.engine.starts = lambda sent: _ends(manager.apps / sent, code, restart)
     return submit.submit(
         manager.session,
-        _program(place),
+        replace(_program(place), restart=restart),
         output=lambda _stream, _data: None,
         detach=code is None if detach is None else detach,
         take_all=False,
         timeout_s=timeout_s,
     )
+
+
+def _ends(folder: Path, code: int, restart: bool) -> None:
+    if restart:
+        _write(folder / "runs.json", '{"number": 2, "ended": 1000.0}')
+    _write(folder / "exit", f"{code} ended\n")
 
 
 def _write(path: Path, text: str) -> None:
@@ -117,13 +126,13 @@ def _shell(place: Place) -> JobResult:
     return shell.shell(manager.session, read=lambda: "exit(3)", output=lambda _stream, _data: None, timeout_s=60)
 
 
-def _running(place: Place) -> Manager:
+def _running(place: Place, *, restart: bool = False) -> Manager:
     """One application runs, a submission has ended."""
     manager = place.manager()
     manager.spark({"id": APP})
     sent = submit.submit(
         manager.session,
-        _program(place),
+        replace(_program(place), restart=restart),
         output=lambda _stream, _data: None,
         detach=True,
         take_all=False,
@@ -186,6 +195,8 @@ def _tables(place: Place, *adopt: str) -> JobResult:
     place.patch.setattr(tables, "places", lambda _session: world.places)
     place.patch.setattr(tables, "access", lambda _session, _timeout_s: world.access())
     place.patch.setattr(tables, "exec_in", lambda _session, service, *_args, **_more: answers[service])
+    ran = tuple(replace(one, started_s=5.0) for one in apps.gather(_running(place).session).rows)  # as the table
+    place.patch.setattr(apps, "gather", lambda _session: apps.Seen(rows=ran, problems=()))
     return tables.run(place.session(), adopt=adopt, sizes=True, timeout_s=60)
 
 
@@ -210,6 +221,27 @@ def _connect_refused(_place: Place) -> JobResult:
     found = LocalPython(path="python3", python="3.11.2", package="pyspark-client", version="4.0.1", has_grpc=True)
     check_client(found, "4.1.4")
     raise AssertionError
+
+
+def _exec(code: int, *, is_off: bool = False) -> Callable[[Place], JobResult]:
+    """The command ends with this code; the second machine may be off."""
+
+    def on(name: str) -> Any:
+        def run(_argv: Any, **more: Any) -> Output:
+            if is_off and name == "node2":
+                raise UnreachableError(Problem(node=name, what="no answer", code=ExitCode.UNREACHABLE))
+            more["output"]("stdout", b"a line\n")
+            return Output(code, "", "")
+
+        return SimpleNamespace(run=run)
+
+    def job(place: Place) -> JobResult:
+        session = place.session()
+        clients: Any = session.clients
+        clients.node = on
+        return on_nodes.run(session, ["true"], ("node1", "node2"), say=None, timeout_s=1)
+
+    return job
 
 
 RECORDS = b'{"columns": [{"name": "n", "type": "int"}]}\n{"row": {"n": 1}}\n'
@@ -503,7 +535,11 @@ def _local(task: str, state: str) -> Callable[[Place], JobResult]:
 
 CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "app.logs": {"lines": _app_logs, "followed": _follow},
-    "apps": {"all answer": _apps, "without the master": _apps_without_master},
+    "apps": {
+        "all answer": _apps,
+        "one that runs again": lambda place: apps.apps(_running(place, restart=True).session, last=20),
+        "without the master": _apps_without_master,
+    },
     "backup.list": {"backups and copies": _backup_list},
     "backup.make": {
         "whole": _backup,
@@ -544,6 +580,7 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     },
     "down": {"planned": _down},
     "du": {"a directory": _du},
+    "exec": {"ended with 0": _exec(0), "ended with 7": _exec(7), "a machine is off": _exec(0, is_off=True)},
     "fsck": {
         "files are short": lambda place: _fsck(place, SHORT),
         "well": lambda place: _fsck(place, SOUND),
@@ -569,6 +606,7 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "local.status": {"running": _local("local.status", "")},
     "local.up": {"running": _local("local.up", "")},
     "history": {"runs": _history},
+    "login": {"ended with 3": lambda _place: JobResult(task="login", program_code=3)},
     "logs": {"lines": _logs},
     "ls": {"a directory": _ls},
     "new": {
@@ -578,6 +616,11 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     },
     "notebook": {"done": _notebook},
     "tables": {"listed": _tables, "adopted": lambda place: _tables(place, "all")},
+    "open": {
+        "opened": lambda _place: pages.opened(
+            page_of(a_cluster(), "jupyter"), "http://localhost:1/lab?token=t", 1, True
+        )
+    },
     "plan": {"planned": _plan},
     "prep": {"planned": lambda place: prep.run(place.session(a_fresh_node("node2"), dry_run=True))},
     "purge": {
@@ -610,6 +653,7 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
         "left running": lambda place: _submit(place, code=None),
         "ended with 0": lambda place: _submit(place, code=0),
         "ended with 3": lambda place: _submit(place, code=3),
+        "ended in its second run": lambda place: _submit(place, code=0, restart=True),
         "not in time": lambda place: _submit(place, code=None, timeout_s=0.5, detach=False),
     },
     "swarm": {"planned": lambda place: swarm.run(place.session(dry_run=True))},

@@ -95,8 +95,10 @@ def emitted(task: str, job: Callable[[Place], JobResult], place: Place) -> tuple
 WORDS = {
     "copy": ["/x", "/y"],
     "du": ["/x"],
+    "exec": ["--", "true"],
     "get": ["/x", "x"],
     "ls": ["/x"],
+    "open": ["jupyter"],
     "purge": ["--erase", "spark"],
     "put": ["count.py", "/x"],
     "rm": ["/x"],
@@ -110,7 +112,8 @@ def typed(task: str, words: list[str], hosts: str) -> tuple[int, object]:
     """Exit code and document of a command line."""
     from sparkqfs.program import main
 
-    argv, sys.argv = sys.argv, ["sparkqfs", task, *words, "--json", "--hosts", hosts]
+    at = words.index("--") if "--" in words else len(words)
+    argv, sys.argv = sys.argv, ["sparkqfs", task, *words[:at], "--json", "--hosts", hosts, *words[at:]]
     stdin, sys.stdin = sys.stdin, io.StringIO("")
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):

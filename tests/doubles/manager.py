@@ -85,7 +85,7 @@ class Engine:
 
     def service_tasks(self, name: str) -> list[dict[str, Any]]:
         one = self.drivers.get(name)
-        return [{"Status": {"State": one["state"]}}] if one else []
+        return [{"Status": {"State": one["state"]}, "Spec": one["task"]}] if one else []
 
     def config_text(self, config_id: str) -> str:
         assert config_id == "conf-1"

@@ -116,7 +116,7 @@ def test_a_login_that_appears_later_is_not_taken_up_either(
     seen.clear()
     engine = Engine(client, timeout_s=20)
     users_config(monkeypatch, tmp_path, {"auths": {"registry.example.org": {"auth": login}}})
-    engine.push("registry.example.org/x:1", None, lambda _: None)
+    engine.push("registry.example.org/x:1", None)
     engine.close()
     assert "X-Registry-Auth" not in seen[0][1]
 
@@ -128,7 +128,7 @@ def test_an_engine_that_no_longer_knows_our_version_is_asked_in_its_oldest(
     seen.clear()
     monkeypatch.setitem(globals(), "oldest", ["1.44"])
     engine = Engine(client, timeout_s=20)
-    engine.push("registry.example.org/x:1", None, lambda _: None)
-    engine.push("registry.example.org/x:1", None, lambda _: None)
+    engine.push("registry.example.org/x:1", None)
+    engine.push("registry.example.org/x:1", None)
     engine.close()
     assert [path.split("/")[1] for path, _ in seen] == ["v1.41", "v1.44", "v1.44"]

@@ -190,14 +190,19 @@ def test_other_files_in_the_drivers_java_options_are_sent(here: Path) -> None:
         ("spark.hadoop.fs.gs.auth.service.account.json.keyfile={here}/f.json", "invoke put"),
         ("spark.executorEnv.SETTINGS={here}/f.json", "invoke put"),
         ("spark.some.list=/a/b,{here}/f.xml", "a file of this computer"),
+        ("spark.my.table=codes.csv", "a file of this computer"),
+        ("spark.my.models=./models", "a directory of this computer"),
+        ("spark.pyspark.python=./models/python", "--archives env.tar.gz#env"),
     ],
 )
 @pytest.mark.parametrize("field", ["conf", "properties"])
 def test_a_setting_that_names_a_file_which_cannot_be_sent_is_refused(
     here: Path, conf: str, said: str, field: str
 ) -> None:
-    for name in ("f.jar", "f.xml", "f.py", "f.p12", "f.json"):
+    for name in ("f.jar", "f.xml", "f.py", "f.p12", "f.json", "codes.csv"):
         (here / name).write_text("")
+    (here / "models").mkdir()
+    (here / "models" / "python").write_text("")
     text = conf.format(here=here)
     more: dict[str, Any] = {"conf": (text,)} if field == "conf" else {"properties": (tuple(text.split("=", 1)),)}
     assert said in refused(**more)
@@ -220,6 +225,33 @@ def test_a_setting_that_names_a_file_which_cannot_be_sent_is_refused(
 def test_a_value_that_is_no_file_of_this_computer_stays_as_it_is(here: Path, conf: str) -> None:
     (here / "64").write_text("a file that is called as a value")
     assert conf in content(conf=(conf,))[0]
+
+
+def test_a_path_inside_an_archive_that_is_sent_is_the_executors_though_it_is_here_too(here: Path) -> None:
+    (here / "env").mkdir()
+    for name in ("env/python", "env.tar.gz", "codes.csv"):
+        (here / name).write_text("")
+    conf = ("spark.pyspark.python=./env/python", "spark.my.table=codes.csv", "spark.executorEnv.HOME=./env")
+    argv = content(conf=conf, archives=("env.tar.gz#env",), files=("codes.csv",))[0]
+    assert set(conf) <= set(argv)
+
+
+def test_files_that_settings_name_are_looked_at_as_those_of_flags(here: Path) -> None:
+    (here / "lib").mkdir()
+    for name in ("lib/a.jar", "lib/b.jar"):
+        (here / name).write_text("")
+    argv = content(conf=("spark.jars=lib/*.jar",))[0]
+    assert argv[argv.index("--jars") + 1] == f"{PLACE}/a.jar,{PLACE}/b.jar"
+    said = refused(conf=("spark.files=no.csv",), properties=(("spark.jars", "no.jar"),))
+    assert "no.csv: no such file" in said and "no.jar: no such file" in said
+
+
+def test_what_is_no_place_of_modules_is_refused(here: Path) -> None:
+    for name in ("m.py", "env.tar.gz", "codes.csv"):
+        (here / name).write_text("")
+    for name in ("env.tar.gz", "codes.csv", "hdfs://x/m.tgz"):
+        assert "Spark takes .py, .zip and .egg" in refused(py_files=(name,))
+    assert "the name behind # counts for --files and --archives" in refused(py_files=("m.py#n",))
 
 
 # --- looked at before it is sent ------------------------------------------------------------------

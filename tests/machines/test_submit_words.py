@@ -56,6 +56,7 @@ def test_words_without_a_dash_are_the_programs(folder: Path) -> None:
         "submit --dry-run a.py -- one": ["one"],
         "submit --dry-run a.py -- --cores 2 down -- -x": ["--cores", "2", "down", "--", "-x"],
         "submit --dry-run a.py --conf spark.a=b --conf=spark.c=d x": ["x"],
+        "submit --dry-run a.py -c spark.a=b x": ["x"],
         "submit --dry-run --driver-java-options '-Dx=y -Dz=1' a.py x": ["x"],
     }
     for line, (code, out, err) in zip([*lines, *lines], ends(folder, *lines), strict=True):
@@ -79,6 +80,11 @@ def test_words_without_a_dash_are_the_programs(folder: Path) -> None:
         ("submit a.py /d --dry-run", "`invoke submit a.py --dry-run -- /d`"),
         ("submit a.py down", "`invoke submit a.py -- down`"),
         ("submit a.py /d status", "`invoke submit a.py -- /d status`"),
+        ("submit a.py --debug", "`invoke submit a.py -- --debug`"),
+        ("submit a.py --version", "`invoke submit a.py -- --version`"),
+        ("submit a.py --list", "`invoke submit a.py -- --list`"),
+        ("submit a.py --config x", "`invoke submit a.py -- --config x`"),
+        ("submit a.py /d --echo", "`invoke submit a.py -- /d --echo`"),
         ("submit a.py x -- y", "`invoke submit a.py -- x …`"),
     ],
 )
@@ -118,6 +124,7 @@ def test_flags_that_cannot_be_are_not_in_the_help_and_words_elsewhere_are_not_re
         ("submit a.py --cores 2 --total-executor-cores 4", "they mean the same"),
         ("submit a.py --properties-file none.conf", "--properties-file none.conf: No such file"),
         ("submit a.py --packages postgresql", "group:artifact:version"),
+        ("submit a.py --dry-run --conf spark.files=none.csv", "none.csv: no such file on this computer"),
         ("submit a.py --cores all --jars none.jar", "none.jar: no such file on this computer"),
         ("submit a.py --conf spark.master=local", "spark.master=local cannot be"),
     ],

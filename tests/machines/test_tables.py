@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from sparkqfs.config.model import SparkConfig
-from sparkqfs.errors import ClusterError, ConfigError, ExitCode
-from sparkqfs.jobs.programs import tables
+from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
+from sparkqfs.jobs.programs import apps, tables
+from sparkqfs.plan.programs.apps import Application
 from sparkqfs.plan.steps import JobResult
 from tests.builders.clusters import a_cluster
 from tests.doubles.document_cases import CATALOGUE
@@ -29,6 +30,9 @@ class Warehouse:
         place.patch.setattr(tables, "places", lambda _session: world.places)
         place.patch.setattr(tables, "access", lambda _session, _timeout_s: world.access())
         place.patch.setattr(tables, "exec_in", self.answer)
+        self.applications: tuple[Application, ...] = ()
+        self.problems: tuple[Problem, ...] = ()
+        place.patch.setattr(apps, "gather", lambda _session: apps.Seen(rows=self.applications, problems=self.problems))
         for name in ("books", "old", "lab.db/left", "_temporary", "empty.db"):
             (place.folder / "storage" / "warehouse" / name).mkdir(parents=True)
         (place.folder / "storage" / "warehouse" / "books" / "part-0").write_bytes(bytes(123))
@@ -56,6 +60,41 @@ def test_tables_and_directories_without_a_name_are_listed(warehouse: Warehouse) 
     assert [one["path"] for one in document["without_name"]] == ["/warehouse/lab.db/left", "/warehouse/old"]
     assert "books  table  parquet           2     -    100" in result.text
     assert "2 directories of the warehouse without a name: `invoke tables --adopt all`" in result.notes[0]
+
+
+def an_application(number: int, started_s: float, duration_s: float, **more: Any) -> Application:
+    known: dict[str, Any] = {"submission": None, "state": "FINISHED", "cores": 2, "exit_code": 0, "link": None}
+    return Application(
+        id=f"app-19700101000000-000{number}", name=f"n{number}.py", user="ann", started_s=started_s,
+        duration_s=duration_s, **(known | more),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ran", "made_by", "said"),
+    [
+        ([(1, 0.0, 4.0), (2, 5.0, 3.0), (3, 10.0, 9.0)], ["n2.py"], "n2.py (ann)"),
+        ([(1, 0.0, 6.5), (2, 5.0, 90.0)], ["n1.py", "n2.py"], "one of 2 programs"),
+        ([(1, 0.0, 4.0)], [], "1970"),
+    ],
+)
+def test_what_ran_when_a_table_was_made_is_said_and_not_more(
+    warehouse: Warehouse, ran: list[tuple[int, float, float]], made_by: list[str], said: str
+) -> None:
+    """The table of CATALOGUE was made 7 s after the epoch."""
+    warehouse.applications = tuple(an_application(*one) for one in ran)
+    result = warehouse.run()
+    document: Any = result.document
+    assert [one["name"] for one in document["tables"][0]["made_by"]] == made_by and said in result.text
+
+
+def test_who_made_a_table_is_not_said_when_not_all_answer_who_may_know(warehouse: Warehouse) -> None:
+    warehouse.applications = (an_application(1, 0.0, 90.0),)
+    warehouse.problems = (Problem(what="history server: no answer"),)
+    result = warehouse.run()
+    document: Any = result.document
+    assert document["tables"][0]["made_by"] is None and "n1.py" not in result.text
+    assert result.notes[0] == "who made them is not known: `invoke apps` says what does not answer"
 
 
 def test_sizes_are_asked_of_the_storage_and_a_table_without_files_is_seen(warehouse: Warehouse) -> None:

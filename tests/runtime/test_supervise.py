@@ -18,6 +18,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from sparkqfs_runtime.pages import in_jupyter
 from tests.doubles.servers import Answer, closed_port, serve
 from tests.paths import PROGRAMS
 from tests.runtime.container import KEY, SECRET, Container
@@ -218,6 +219,8 @@ def test_drivers_leave_their_pages_port_to_the_page_of_all_of_them(
     assert c.ServerApp.terminado_settings == {"shell_command": ["/bin/bash"]}
     assert (c.ServerApp.root_dir, c.ServerApp.port_retries) == (str(container.root / "notebooks"), 0)
     assert c.IdentityProvider.token == "token"
+    assert c.ServerApp.jpserver_extensions == {in_jupyter.__name__: True}
+    assert c.ServerApp.tornado_settings == {in_jupyter.SETTING: ("127.0.0.1", master)}
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 0

@@ -12,15 +12,18 @@ from sparkqfs.errors import ConfigError
 from sparkqfs.facts.pages import AppFact, parse_history, parse_spark
 from sparkqfs.jobs.programs import submit
 from sparkqfs.plan.programs.apps import (
+    ENDED_STATES,
     GRACE_S,
     Application,
     Program,
     Submission,
     choose,
     driver_task,
+    has_ended,
     list_applications,
     pack,
     parse_exit,
+    parse_runs,
 )
 from sparkqfs_runtime.supervise import driver
 from tests.builders.apps import APP, ID, JUPYTER, PLACE
@@ -97,6 +100,16 @@ def test_a_driver_is_jupyter_servers_container_without_its_name_its_token_and_it
     assert task["RestartPolicy"] == {"Condition": "none"}
     assert "node.labels.sparkqfs.node == node1" in task["Placement"]["Constraints"]
     assert JUPYTER["Spec"]["TaskTemplate"]["Networks"][0]["Aliases"] == ["jupyter-server"]
+
+
+def test_a_driver_that_runs_again_ends_with_0_only() -> None:
+    task = driver_task(JUPYTER, "spark", "node1", ID, 1760, restart=True)
+    assert task["RestartPolicy"]["Condition"] == "on-failure" and "MaxAttempts" not in task["RestartPolicy"]
+    ended = {state: has_ended({"Spec": task, "Status": {"State": state}}) for state in sorted(ENDED_STATES)}
+    assert [state for state, is_it in ended.items() if is_it] == ["complete"]
+    once = driver_task(JUPYTER, "spark", "node1", ID, 1760)
+    assert all(has_ended({"Spec": once, "Status": {"State": state}}) for state in ENDED_STATES)
+    assert not has_ended({"Spec": once, "Status": {"State": "running"}})
 
 
 def test_a_driver_has_more_time_to_end_than_its_supervisor_takes() -> None:
@@ -184,6 +197,22 @@ def test_a_submission_that_spark_does_not_know_yet_starts_while_its_driver_lives
     assert listed(submissions=(waiting,), living=frozenset({ID}))[0].state == "STARTING"
     assert listed(submissions=(waiting,))[0].state == "LOST"
     assert listed(submissions=(a_submission(None, (1, "ended"), ended_s=3.0),))[0].duration_s == 2.0
+
+
+def test_a_submission_between_two_runs_runs_and_says_how_often_it_was_started() -> None:
+    app = an_app(1, "FINISHED")
+    waiting = a_submission(app, runs=3, is_between=True)
+    (row,) = listed(completed=(app,), submissions=(waiting,), living=frozenset({ID}))
+    assert (row.state, row.runs, row.is_running) == ("RESTARTING", 3, True)
+    (row,) = listed(completed=(app,), submissions=(waiting,))
+    assert (row.state, row.is_running) == ("LOST", False)
+    again = a_submission(app, runs=4)
+    assert listed(active=(an_app(1),), submissions=(again,), living=frozenset({ID}))[0].state == "RUNNING"
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"number": "x", "ended": 1}', '{"number": null, "ended": null}'])
+def test_another_count_of_runs_is_not_believed(text: str) -> None:
+    assert parse_runs(text) == (None, True)
 
 
 def test_an_application_is_found_by_either_id() -> None:

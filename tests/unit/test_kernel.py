@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -88,6 +89,9 @@ class Shell:
         self.user_ns: dict[str, Any] = {"_exit_code": code}
         self.magics: dict[str, Any] = {"pip": self.ran.append}
         self.shown: list[Any] = []
+        self.forms: dict[tuple[str, str], Any] = {}
+        html = SimpleNamespace(for_type_by_name=lambda module, name, form: self.forms.update({(module, name): form}))
+        self.display_formatter = SimpleNamespace(formatters={"text/html": html})
 
     def find_line_magic(self, name: str) -> Any:
         return self.magics.get(name)
@@ -130,3 +134,33 @@ def test_the_cells_own_error_is_always_shown(
     monkeypatch.setattr(kernel, "file_hint", lambda *_: 1 / 0)
     shell.handler(shell, RuntimeError, error, None)
     assert len(shell.shown) == 2
+
+
+class Context:
+    """As much of a SparkContext as its text in a cell needs. Its form is that of Spark 4.1."""
+
+    def __init__(self, url: str | None = "http://10.0.1.9:4041") -> None:
+        self.uiWebUrl = url
+        self.applicationId = "app-20260101120100-0000"
+
+    def _repr_html_(self) -> str:
+        return f'<p><a href="{self.uiWebUrl}">Spark UI</a></p>'
+
+
+class Session:
+    def __init__(self, context: Context) -> None:
+        self.sparkContext = context
+
+    def _repr_html_(self) -> str:
+        return f"<div>{self.sparkContext._repr_html_()}</div>"
+
+
+def test_sparks_link_in_a_cell_leads_to_its_pages_by_jupyters_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.path", [])
+    shell = Shell()
+    load_ipython_extension(shell)
+    assert set(shell.forms) == set(kernel.SHOWN)
+    for form, shown in zip(shell.forms.values(), (Session(Context()), Context()), strict=True):
+        text = form(shown)
+        assert 'href="/proxy/app-20260101120100-0000/jobs/"' in text and "10.0.1.9" not in text
+    assert kernel.linked(Context(None)) == '<p><a href="None">Spark UI</a></p>', "there are no pages"

@@ -17,11 +17,15 @@ TAKES = {"-f": {"logs", "app.logs", "sql"}, "-w": {"status"}}
 
 
 @pytest.mark.parametrize("letter", ["-f", "-w"])
-@pytest.mark.parametrize("name", sorted(set(TASKS) - {"submit"}))
+@pytest.mark.parametrize("name", sorted(name for name, task in TASKS.items() if task.more is None))
 def test_a_letter_that_a_task_does_not_have_is_never_taken_for_something_else(name: str, letter: str) -> None:
     found = foreign_flag([name, letter, "/x"], TASKS)
     assert (found is None) is (name in TAKES[letter])
     assert found is None or found[0] == letter
+
+
+def test_tasks_that_take_a_programs_words_are_left_to_them() -> None:
+    assert {name for name, task in TASKS.items() if task.more is not None} == {"submit", "exec"}
 
 
 def test_f_follows_and_w_watches() -> None:

@@ -31,6 +31,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     ("words", "said"),
     [
         (("statsu",), "statsu is not a task: did you mean status?"),
+        (("up", "--yes=no"), "--yes takes no value"),
         (("xyzzy",), "xyzzy is not a task; `sparkqfs` alone lists them"),
         (("status", "--hots", "x"), "--hots is not a flag of status: did you mean --hosts?"),
         (("status", "--qqq"), "--qqq is not a flag of status; `sparkqfs status --help` lists them"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sparkqfs import durable, topology
 from sparkqfs_runtime import kept_output, scratch
-from sparkqfs_runtime.supervise import downloads, storage
+from sparkqfs_runtime.supervise import downloads, restarts, storage
 from sparkqfs_runtime.supervise.address import name_host
 from sparkqfs_runtime.supervise.disks import apps_dir, enter_scratch, sync
 from sparkqfs_runtime.supervise.processes import Daemon, reap, send, start
@@ -119,18 +119,34 @@ def run_driver(setup: Setup) -> int:
     """A user's program under spark-submit, described by `app.json` in its directory; its exit code, kept there too."""
     folder = apps_dir(setup) / setup.get("SPARKQFS_APP", "none")
     try:
-        argv = [str(word) for word in json.loads((folder / "app.json").read_text(encoding="utf-8"))["argv"]]
+        known = json.loads((folder / "app.json").read_text(encoding="utf-8"))
+        argv = [str(word) for word in known["argv"]]
     except (OSError, ValueError, KeyError) as error:
         die(EX_CONFIG, f"cannot read {folder / 'app.json'}: {error}")
     with contextlib.suppress(OSError):
         scratch.hold(folder)
+    if not known.get("restart"):
+        code, word, text = run_program(setup, folder, argv)
+        keep_end(folder, code, word, text)
+        return code
+
+    def tell(text: str) -> None:
+        with contextlib.suppress(OSError):
+            add_line(folder, f"sparkqfs: {text}\n")
+
+    runs = restarts.Restarts(folder, tell, lambda code, word, text: keep_end(folder, code, word, text))
+    none = runs.begin()
+    return none if none is not None else runs.end(*run_program(setup, folder, argv))
+
+
+def run_program(setup: Setup, folder: Path, argv: list[str]) -> tuple[int, str, str]:
+    """One run: (exit code, `ended` or `stopped`, what is left to say in its standard error)."""
     try:
         prepare_driver(
             setup, DRIVER_LOG + APP_LOG.format(file=folder / "spark.log", executors=folder / "executors.log")
         )
     except Refusal as refusal:
-        keep_end(folder, int(str(refusal.code)), "ended", f"the driver cannot start: {refusal.text}\n")
-        raise
+        return int(str(refusal.code)), "ended", f"the driver cannot start: {refusal.text}\n"
     setup.environ["PYTHONUNBUFFERED"] = "1"
     write_env(setup)
     os.chdir(folder)
@@ -139,24 +155,27 @@ def run_driver(setup: Setup) -> int:
     with first_victim():
         pid = start(Daemon("driver", (*submit, *argv), output=kept), setup.environ)
     if pid == 0:
-        keep_end(folder, 1, "ended", f"{submit[0]} cannot be started\n")
-        return 1
+        return 1, "ended", f"{submit[0]} cannot be started\n"
     code, word = wait_for_driver(pid)
     lost = kept.finish(OUTPUT_DEADLINE_S, DRAIN_S[word], lambda: bool(signal.sigpending() & STOP_SIGNALS))
-    keep_end(folder, code, word, f"sparkqfs: the disk was too slow for the last {lost} bytes\n" if lost else "")
-    return code
+    return code, word, f"sparkqfs: the disk was too slow for the last {lost} bytes\n" if lost else ""
 
 
 def keep_end(folder: Path, code: int, word: str, text: str = "") -> None:
     """What whoever follows the program looks for: nobody reads the container's own log."""
     if text:
-        last = max(folder.glob("stderr*"), default=folder / "stderr")
-        with last.open("a", encoding="utf-8") as file:
-            file.write(text)
+        add_line(folder, text)
     for path in (*folder.glob("stdout*"), *folder.glob("stderr*")):
         with contextlib.suppress(OSError):
             sync(path)
     durable.replace_file(folder / "exit", f"{code} {word}\n".encode(), 0o640)
+
+
+def add_line(folder: Path, text: str) -> None:
+    """To the program's standard error, while nothing else writes there."""
+    last = max(folder.glob("stderr*"), default=folder / "stderr")
+    with last.open("a", encoding="utf-8") as file:
+        file.write(text)
 
 
 @contextlib.contextmanager

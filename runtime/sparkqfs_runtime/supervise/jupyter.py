@@ -22,7 +22,10 @@ from sparkqfs_runtime.supervise.setup import (
 from sparkqfs_runtime.supervise.spark import master_page
 
 JUPYTER_CONFIG = """\
+import sys
 from pathlib import Path
+
+sys.path.append({top!r})
 
 c = get_config()  # noqa: F821
 c.IdentityProvider.token = Path({token!r}).read_text(encoding="utf-8").strip()
@@ -33,6 +36,8 @@ c.ServerApp.open_browser = False
 c.ServerApp.root_dir = {root!r}
 c.ServerApp.allow_remote_access = True
 c.ServerApp.terminado_settings = {{"shell_command": ["/bin/bash"]}}
+c.ServerApp.jpserver_extensions = {{"sparkqfs_runtime.pages.in_jupyter": True}}
+c.ServerApp.tornado_settings = {{"sparkqfs_master": ({master[0]!r}, {master[1]})}}
 c.ExtensionApp.open_browser = False
 c.LabApp.news_url = None
 c.LabApp.check_for_updates_class = "jupyterlab.NeverCheckForUpdate"
@@ -60,10 +65,12 @@ def jupyter_server(setup: Setup) -> list[Daemon]:
     }
     config = private / "jupyter_server_config.py"
     port = ui_port(setup, topology.JUPYTER_PORT)
-    write_private(config, JUPYTER_CONFIG.format(token=str(token), root=str(setup.notebooks), port=port))
+    master = master_page(setup)
+    known = {"token": str(token), "root": str(setup.notebooks), "port": port, "top": str(TOP), "master": master}
+    write_private(config, JUPYTER_CONFIG.format(**known))
     program = setup.get("SPARKQFS_JUPYTER", "/opt/venv/bin/jupyter")
     page = str(PROGRAMS / "app_page.py")
     return [
         Daemon("Jupyter", (program, "lab", f"--config={config}")),
-        Daemon("applications' page", (python(), "-u", page, app_ui_port(setup), *master_page(setup))),
+        Daemon("applications' page", (python(), "-u", page, app_ui_port(setup), *master)),
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.cluster.images import ImageRef, build_arguments, image_refs, network_arguments, stack_images
 from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.progress import Progress
 
 _PIP_ERROR = re.compile(
     r"(ERROR|error)\b|The conflict is caused by|The user requested|.+ (depends on|requires) .+|note: This error"
@@ -57,7 +57,7 @@ def fetch_parts(session: Session) -> StorageParts | None:
     def confirm(sha256: str) -> bool:
         return session.confirm(f"the downloaded {what} has sha256 {sha256}; is that the right one?")
 
-    progress = _progress(session, what)
+    progress = Progress(what, session.on_event)
     if session.backend.parts == "qfs-tarball":
         arch = architecture(session)
         tarball = download.fetch_tarball(session.config, arch, confirm=confirm, on_progress=progress)
@@ -67,20 +67,6 @@ def fetch_parts(session: Session) -> StorageParts | None:
         jars = download.fetch_jars(HADOOP_LOCK, offline=offline, on_progress=progress)
         return StorageParts(f"hadoop {download.sha256_of(HADOOP_LOCK)}", jars=jars)
     return None
-
-
-def _progress(session: Session, what: str) -> Callable[[int, int], None]:
-    """Says how far a download is, a tenth or ten MiB at a time."""
-    last = [-1]
-
-    def progress(done: int, total: int) -> None:
-        tenth = done * 10 // total if total else done // (10 << 20)
-        if tenth != last[0]:
-            last[0] = tenth
-            of = f" of {total >> 20}" if total else ""
-            session.on_event(f"{what}: {done >> 20}{of} MiB")
-
-    return progress
 
 
 def contexts(session: Session, parts: StorageParts | None) -> dict[str, Context]:
@@ -134,7 +120,7 @@ def build_one(session: Session, ref: ImageRef, context: Context) -> bool:
 
 def fetch_delta(session: Session) -> tuple[Path, ...]:
     """Delta's jars, where `spark.delta` asks for them. Raises `UnreachableError` when they cannot be had."""
-    return download.fetch_delta(_progress(session, "Delta's jars")) if session.config.spark.delta else ()
+    return download.fetch_delta(Progress("Delta's jars", session.on_event)) if session.config.spark.delta else ()
 
 
 def add_delta(session: Session, ref: ImageRef, jars: tuple[Path, ...]) -> bool:
@@ -295,7 +281,7 @@ def push(session: Session) -> JobResult:
     auth = session.registry_auth()
     for name in todo:
         session.on_event(f"[{name}] pushing")
-        session.clients.engine().push(refs[name].reference, auth, lambda _line: None)
+        session.clients.engine().push(refs[name].reference, auth, Progress(f"[{name}] pushed", session.on_event))
     after = digests(session)
     outcomes = [Outcome(subject=name, state="changed", changes=(str(after[name]),)) for name in todo]
     return JobResult(task="push", outcomes=tuple([*outcomes, *same]))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from sparkqfs.checks.hosts import check_hosts, check_stops
 from sparkqfs.checks.machines import check_nodes
+from sparkqfs.clients.ssh import FORWARDING_HINT
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.jobs.cluster import deploy, images, prep, swarm
@@ -48,6 +49,7 @@ def up(session: Session, on_stage: Callable[[str, JobResult, float], None]) -> J
     unfit = (*unfit, *check_stops(session.config, session.facts()[0]))
     if unfit:
         raise ClusterError(*unfit)
+    session.on_event(_how_long(session))
     outcomes: list[Outcome] = []
     timings: list[dict[str, object]] = []
     for name, stage in stages():
@@ -67,6 +69,14 @@ def up(session: Session, on_stage: Callable[[str, JobResult, float], None]) -> J
         if result.changed and name in ("prep", "swarm"):
             session.facts(fresh=True)
     return JobResult(task="up", outcomes=tuple(outcomes), document={"stages": timings})
+
+
+def _how_long(session: Session) -> str:
+    """What `up` says first: a manager without the registry's secrets has built nothing yet."""
+    manager = session.manager_facts()
+    if manager.has_secrets:
+        return "takes about a minute as a rule, and some minutes where images have changed"
+    return f"takes 10 to 30 minutes as a rule, the first time: {manager.name} loads about 1 GB and builds the images"
 
 
 def plan(session: Session) -> JobResult:
@@ -205,14 +215,13 @@ def _forwarding_problems(session: Session) -> list[Problem]:
     except ClusterError as error:
         return list(error.problems)
     what = "its sshd forbids the TCP connections over which the web pages are asked"
-    hint = "AllowTcpForwarding yes in /etc/ssh/sshd_config (and no PermitOpen), then systemctl reload ssh"
-    return [Problem(node=manager.name, what=what, hint=hint)]
+    return [Problem(node=manager.name, what=what, hint=FORWARDING_HINT)]
 
 
 def _machine_line(session: Session, name: str) -> str:
     fact = session.facts()[0][name]
     disks = ", ".join(f"{disk.path} {disk.free_bytes / (1 << 30):.0f} GiB free" for disk in fact.disks)
     return (
-        f"{fact.architecture}, {fact.cores} cores, {fact.memory_mib} MiB, engine {fact.engine_version or 'none'}, "
-        f"swarm {fact.swarm_state}, {disks}"
+        f"{fact.architecture}, {fact.cores} cores, {fact.memory_mib / (1 << 10):.1f} GiB, "
+        f"engine {fact.engine_version or 'none'}, swarm {fact.swarm_state}, {disks}"
     )

@@ -43,11 +43,11 @@ def storage(session: Session, wanted: bench.Wanted) -> Report | JobResult:
         config, session.all_facts(), forms, mib=wanted.mib, rounds=wanted.rounds, quick=wanted.quick
     )
     if session.dry_run:
-        lines = [f"{sizes.mib} MiB ({sizes.why}) in {sizes.files} files, {sizes.rounds} rounds"]
+        lines = [f"{bench.megabytes(sizes.mib)} ({sizes.why}) in {sizes.files} files, {sizes.rounds} rounds"]
         lines += [f"{one.name}: {one.text}" for one in variants]
         return JobResult(task="bench.storage", text="\n".join(lines), document={"schema": SCHEMA, "planned": lines})
     _check_healthy(session)
-    session.on_event(f"{sizes.mib} MiB ({sizes.why}), {sizes.rounds} rounds of {len(variants)} variants")
+    session.on_event(f"{bench.megabytes(sizes.mib)} ({sizes.why}), {sizes.rounds} rounds of {len(variants)} variants")
     remove_leftovers(session)
     words = json.dumps(bench.specification(forms, variants, sizes))
     link = wanted.link

@@ -30,6 +30,7 @@ from sparkqfs.plan.programs.apps import (
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.times import exactly
 from sparkqfs.remote import program, script
+from sparkqfs.shortening import shortened
 
 LIST_SCRIPT = script("list_submissions", FOLDER=FOLDER)
 LOGS_SCRIPT = script("last_lines")
@@ -95,17 +96,18 @@ def _lines(rows: list[Application]) -> list[str]:
     """A table with columns as wide as they need; the link is last because it is long."""
     if not rows:
         return []
-    cells = [("ID", "STATE", "NAME", "USER", "CORES", "STARTED (UTC)", "TOOK", "EXIT", "LINK")]
+    cells = [("ID", "STATE", "NAME", "USER", "CORES", "STARTED (UTC)", "TOOK", "RUNS", "EXIT", "LINK")]
     for row in rows:
         cells.append(
             (
                 row.id,
                 row.state,
-                row.name if len(row.name) <= 32 else row.name[:31] + "…",
+                shortened(row.name, 32),
                 row.user,
                 "" if row.cores is None else str(row.cores),
                 _when(row.started_s, "%Y-%m-%d %H:%M:%S"),
                 exactly(row.duration_s),
+                "" if row.runs is None else str(row.runs),
                 "" if row.exit_code is None else str(row.exit_code),
                 row.link or "",
             )

@@ -168,6 +168,11 @@ def token(session: Session) -> JobResult:
     value = session.secrets()["jupyter_token"]
     found = status.look(session).urls.get("Jupyter")
     host = found or f"http://{session.config.manager.address}:{session.config.ports.jupyter}"
-    url = f"{host}/lab?token={value}"
+    url = with_token(host, value)
     document: dict[str, object] = {"schema": 1, "token": value, "url": url, "running": found is not None}
     return JobResult(task="token", text=url, document=document)
+
+
+def with_token(address: str, value: str) -> str:
+    """Jupyter's address as one clicks it."""
+    return f"{address}/lab?token={value}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparkqfs.clients import own_python
-from sparkqfs.clients.tunnel import Tunnel
+from sparkqfs.clients.tunnel import Tunnel, usual_or_any
 from sparkqfs.clients.wait import in_time
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, UnreachableError
 from sparkqfs.jobs.programs import server
@@ -31,6 +31,7 @@ from sparkqfs.plan.programs.server import (
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.times import about
 from sparkqfs.remote import program
+from sparkqfs.shortening import shortened
 from sparkqfs.topology import SPARK_VERSION
 
 FIND_CLIENT = program("find_client")
@@ -72,8 +73,7 @@ def program_words(text: str) -> tuple[str, ...]:
         raise ConfigError(Problem(what=f"--exec {text}: {error}")) from error
     if not words or not _is_file(words[0]):
         hint = "a Python program of this computer, with its arguments in the same quotes"
-        shown = f"{text[:SHOWN]}…" if len(text) > SHOWN else text
-        raise ConfigError(Problem(what=f"--exec {shown}: no such file on this computer", hint=hint))
+        raise ConfigError(Problem(what=f"--exec {shortened(text, SHOWN)}: no such file on this computer", hint=hint))
     return words
 
 
@@ -144,13 +144,7 @@ def find_client(named: str | None) -> LocalPython:
 
 def tunnel_to(session: Session, found: server.Server, there: int, port: int, usual: int) -> Tunnel:
     """To a port of the server's container, at `port`; at the usual one where that is free and none was asked for."""
-    way, failed = found.way(session, there), _Complaints(session).tell
-    if port:
-        return Tunnel(way, port, failed=failed)
-    try:
-        return Tunnel(way, usual, failed=failed)
-    except ConfigError:
-        return Tunnel(way, failed=failed)
+    return usual_or_any(found.way(session, there), port, usual, failed=Complaints(session).tell)
 
 
 def opened(found: server.Server, port: int) -> JobResult:
@@ -178,7 +172,7 @@ def document(found: server.Server, port: int | None) -> dict[str, object]:
 # --- holding ---
 
 
-class _Complaints:
+class Complaints:
     """Connections that did not come about, said once in a while."""
 
     def __init__(self, session: Session) -> None:
@@ -212,14 +206,14 @@ def hold(session: Session, found: server.Server, port: int, task: str = "connect
                 session.on_event(f"[{session.config.manager.name}] no answer; trying again")
             if now - silent_since > PATIENCE_S:
                 raise UnreachableError(*error.problems) from error
-            _drop_if_dead(session)
+            drop_if_dead(session)
         else:
             if life.container_id != found.container_id or not life.is_there:
                 return _ended(session, found, life, task)
         time.sleep(LOOK_S)
 
 
-def _drop_if_dead(session: Session) -> None:
+def drop_if_dead(session: Session) -> None:
     """So that whoever comes next dials: after a sleep the old connection waits for ever. One that answers stays."""
     manager = session.clients.manager
     try:

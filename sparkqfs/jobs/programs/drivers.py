@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
 from sparkqfs.clients.ssh import Output
 from sparkqfs.clients.wait import wait_until
+from sparkqfs.errors import ClusterError
 from sparkqfs.facts.pages import SparkFact
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
-from sparkqfs.plan.programs.apps import APP_LABEL, ENDED_STATES, FOLDER, GRACE_S, Piece, parse_piece, service_name
+from sparkqfs.plan.programs.apps import APP_LABEL, FOLDER, GRACE_S, Piece, has_ended, parse_piece, service_name
 from sparkqfs.plan.programs.fits import Room, parse_memory
 from sparkqfs.plan.programs.server import SERVER_LABEL
 from sparkqfs.plan.stack import CLUSTER_LABEL
@@ -30,6 +32,8 @@ Its words are the submission, the first bytes to read of stdout and stderr, from
 driver is to keep what is not read yet. `exit` is looked for before the output: nothing is written after it.
 """
 MARK_SCRIPT = script("mark_end", FOLDER=FOLDER)
+ENDING_SCRIPT = script("mark_ending", FOLDER=FOLDER)
+"""Its words are submissions whose stop is for good: runtime/sparkqfs_runtime/supervise/restarts.py looks for it."""
 TIDY_SCRIPT = script("tidy_submissions", FOLDER=FOLDER)
 """Its words are the submissions that live. One that wrote no end gets the time of its last output for it; of one that
 is younger than an hour the service may not be made yet."""
@@ -76,9 +80,7 @@ def living(session: Session) -> frozenset[str]:
 
 def _living_of(session: Session, there: Iterable[str]) -> frozenset[str]:
     tasks = {submission: task_of(session, submission) for submission in there}
-    return frozenset(
-        submission for submission, task in tasks.items() if task is None or task["Status"]["State"] not in ENDED_STATES
-    )
+    return frozenset(submission for submission, task in tasks.items() if task is None or not has_ended(task))
 
 
 def clear_ended(session: Session) -> None:
@@ -127,9 +129,10 @@ def stop(session: Session, submission: str, app_id: str | None) -> bool:
     engine = session.clients.engine()
     name = services(session).get(submission)
     if name is not None:
+        _mark_ending(session, submission)
         engine.remove_service(name)
         wait_until(
-            lambda: not engine.containers(f"{APP_LABEL}={submission}"),
+            lambda: not _running(session, submission),
             what=f"the driver of {submission} to end",
             timeout_s=STOP_S,
             interval_s=0.5,
@@ -139,6 +142,19 @@ def stop(session: Session, submission: str, app_id: str | None) -> bool:
     if app_id is not None:
         wait_until_gone(session, app_id)
     return name is not None
+
+
+def _running(session: Session, submission: str) -> bool:
+    """Whether its driver's container runs; one that runs again may leave others that have ended."""
+    found = session.clients.engine().containers(f"{APP_LABEL}={submission}")
+    return any(one.get("State") not in ("exited", "dead") for one in found)
+
+
+def _mark_ending(session: Session, *submissions: str) -> None:
+    """A full or broken disk does not keep them from being ended."""
+    if submissions:
+        with contextlib.suppress(ClusterError):
+            on_manager(session, ENDING_SCRIPT, *submissions)
 
 
 def wait_until_gone(session: Session, app_id: str) -> None:
@@ -166,6 +182,7 @@ def wait_until_gone(session: Session, app_id: str) -> None:
 def end_all(session: Session) -> list[str]:
     """Remove the service of every driver, without waiting; the names of those that still ran."""
     alive, engine = living(session), session.clients.engine()
+    _mark_ending(session, *sorted(alive))
     for name in services(session).values():
         engine.remove_service(name)
     return sorted(alive)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 from sparkqfs.facts.pages import SparkFact
 from sparkqfs.jobs.programs.drivers import PIECE_BYTES, read, task_of
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
-from sparkqfs.plan.programs.apps import ENDED_STATES, unused, used_cluster, waiting_for
+from sparkqfs.plan.programs.apps import has_ended, runs_again, unused, used_cluster, waiting_for
 from sparkqfs.plan.steps import JobResult
 
 OnOutput = Callable[[str, bytes], None]
@@ -38,6 +39,7 @@ class Ended:
     word: str
     app_id: str | None
     executors: int | None = None
+    runs: int | None = None
     why: str = ""
 
 
@@ -82,7 +84,8 @@ def follow(
             session.on_event(f"application {app_id}")
         if not piece.stdout and not piece.stderr:
             if piece.ended is not None:
-                return Ended(code=piece.ended[0], word=piece.ended[1], app_id=app_id, executors=piece.executors)
+                code, word = piece.ended
+                return Ended(code=code, word=word, app_id=app_id, executors=piece.executors, runs=piece.runs)
             if lost is not None:
                 return Ended(code=1, word="lost", app_id=app_id, why=lost)
         if time.monotonic() > deadline:
@@ -160,14 +163,14 @@ class _Watch:
             why: str | None = "its service was removed"
         else:
             state, error = str(task["Status"]["State"]), str(task["Status"].get("Err") or "")
-            why = (error or f"its task is {state}") if state in ENDED_STATES else self._starting(state, error)
+            why = (error or f"its task is {state}") if has_ended(task) else self._starting(task, state, error)
         before, self._suspected = self._suspected, why
         return why if before is not None else None
 
-    def _starting(self, state: str, error: str) -> str | None:
-        if state == "running":
+    def _starting(self, task: Mapping[str, Any], state: str, error: str) -> str | None:
+        if state == "running" or runs_again(task):
             self._start_by = float("inf")
-        elif time.monotonic() > self._start_by:
+        if time.monotonic() > self._start_by:
             return f"it did not start within {START_S:.0f} s: {state} {error}".rstrip()
         if state != "running" and error and error != self._said:
             self._said = error
@@ -194,6 +197,7 @@ def result_of(session: Session, submission: str, ended: Ended, task: str = "subm
         "application": ended.app_id,
         "ended": ended.word,
         "used_cluster": used,
+        "runs": ended.runs,
     }
     code = None if ended.word == "lost" else ended.code
     return JobResult(task=task, document=document, problems=problems, program_code=code)

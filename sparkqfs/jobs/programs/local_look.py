@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sparkqfs.errors import ConfigError, ExitCode, Problem
-from sparkqfs.plan.programs.parcel import PROPERTIES, Parcel, local_files, pack
+from sparkqfs.plan.programs.parcel import PROPERTIES, Parcel, as_flags, local_files, pack
 from sparkqfs.plan.programs.user import Program, is_uri, local_path, split_alias
 
 LEFT_OUT = frozenset({"__pycache__", "node_modules"})
@@ -69,7 +69,7 @@ def _matches(text: str, pattern: str) -> list[str]:
 
 def look_here(program: Program, submission: str) -> tuple[Program, Parcel]:
     """The program and what would be sent of it. Raises `ConfigError` with everything that this computer can tell."""
-    program = expand(program)
+    program = expand(as_flags(program))
     faults: list[Problem] = []
     try:
         check_files(program)
@@ -139,6 +139,7 @@ def tar_of(parcel: Parcel) -> bytes:
         "host": socket.gethostname(),
         "submitted": round(time.time(), 1),
         "argv": list(parcel.argv),
+        "restart": parcel.restart,
     }
     out, faults = io.BytesIO(), []
     with tarfile.open(fileobj=out, mode="w") as tar:

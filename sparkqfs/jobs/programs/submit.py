@@ -81,7 +81,8 @@ def look(session: Session, program: Program, submission: str) -> Ready:
     content = tar_of(parcel)
     clear_ended(session)
     check_driver(size, room(session), config.manager.name)
-    task = driver_task(found[0], config.name, config.manager.name, submission, size.memory_mib)
+    where = (config.name, config.manager.name)
+    task = driver_task(found[0], *where, submission, size.memory_mib, restart=program.restart)
     return Ready(parcel=parcel, content=content, task=task)
 
 

@@ -25,15 +25,17 @@ from sparkqfs.files.results import visible
 from sparkqfs.files.storage import Storage, StorageError
 from sparkqfs.jobs.cluster.deploy import exec_in
 from sparkqfs.jobs.files.tasks import access, places
+from sparkqfs.jobs.programs import apps
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan import catalogue as place_of_tables
+from sparkqfs.plan.programs.apps import Application, running_at
 from sparkqfs.plan.steps import JobResult, Outcome
 
 ALL = "all"
 LOOK_S = 120.0
 """For the metastore's answer, which is as the catalogue is now."""
 PROGRAM = ["/opt/venv/bin/python", "/opt/sparkqfs/bin/adopt-tables"]
-HEAD = ("TABLE", "KIND", "FORMAT", "PARTITIONS", "ROWS", "BYTES", "OWNER", "CREATED", "FILES")
+HEAD = ("TABLE", "KIND", "FORMAT", "PARTITIONS", "ROWS", "BYTES", "OWNER", "CREATED", "MADE BY", "FILES")
 
 
 @dataclass(slots=True)
@@ -44,6 +46,8 @@ class Seen:
     nameless: tuple[Nameless, ...]
     sizes: dict[tuple[str, str], int | None]
     """Bytes on the storage, of tables that were measured; `None` where there are no files."""
+    applications: tuple[Application, ...] | None
+    """`None` when not all of those that know of some have answered."""
 
 
 def run(session: Session, *, adopt: tuple[str, ...], sizes: bool, timeout_s: float) -> JobResult:
@@ -56,6 +60,8 @@ def run(session: Session, *, adopt: tuple[str, ...], sizes: bool, timeout_s: flo
     if adopt:
         return _adopt(session, seen, adopt, timeout_s)
     notes = []
+    if seen.applications is None:
+        notes.append("who made them is not known: `invoke apps` says what does not answer")
     if seen.nameless:
         count = f"{len(seen.nameless)} director{'y' if len(seen.nameless) == 1 else 'ies'}"
         notes.append(f"{count} of the warehouse without a name: `invoke tables --adopt {ALL}`, or --adopt PATH")
@@ -74,7 +80,15 @@ def look(session: Session, *, sizes: bool, timeout_s: float) -> Seen:
     with opened(access(session, timeout_s), "tables") as storage:
         directories = list(_directories(storage, places(session).read(place_of_tables.WAREHOUSE), found))
         measured = {(one.database, one.name): _size(storage, one) for one in found.tables if sizes and one.location}
-    return Seen(found, nameless(directories, found), measured)
+    return Seen(found, nameless(directories, found), measured, _applications(session) if found.tables else ())
+
+
+def _applications(session: Session) -> tuple[Application, ...] | None:
+    try:
+        seen = apps.gather(session)
+    except ClusterError:
+        return None
+    return None if seen.problems else seen.rows
 
 
 def _directories(storage: Storage, top: Place, catalogue: CatalogueFact) -> Iterator[tuple[str, str]]:
@@ -190,12 +204,20 @@ def _text(session: Session, seen: Seen) -> str:
                 "missing" if lost else "-" if size is None else f"{size:,}",
                 one.owner or "-",
                 time.strftime("%Y-%m-%d %H:%M", time.localtime(one.created)),
+                _maker(running_at(one.created, seen.applications or ())),
                 visible(one.location.removeprefix(root)) or "-",
             )
         )
     if len(rows) == 1:
         return "there are no tables by name"
     return columns(rows, right={3, 4, 5})
+
+
+def _maker(known: tuple[Application, ...]) -> str:
+    """The catalogue does not say it: it can only be an application that ran at that moment."""
+    if len(known) > 1:
+        return f"one of {len(known)} programs"
+    return "".join(visible(f"{row.name} ({row.user})") for row in known) or "-"
 
 
 def _document(session: Session, seen: Seen) -> dict[str, object]:
@@ -223,8 +245,13 @@ def _described(one: TableFact, seen: Seen) -> dict[str, object]:
         "owner": one.owner,
         "created": one.created,
         "version": one.version,
+        "made_by": None if seen.applications is None else _makers(running_at(one.created, seen.applications)),
         "partitions": one.partitions,
         "rows": one.rows,
         "bytes": seen.sizes.get(key, one.bytes),
         "missing": key in seen.sizes and seen.sizes[key] is None,
     }
+
+
+def _makers(known: tuple[Application, ...]) -> list[dict[str, object]]:
+    return [{"application": row.id, "submission": row.submission, "name": row.name, "user": row.user} for row in known]

@@ -139,7 +139,7 @@ def _row(name: str, usage: Usage) -> tuple[str, ...]:
 
 
 def _rate(rate: float) -> str:
-    return f"{rate / 1e6:,.1f} MB/s"
+    return f"{rate / 2**20:,.1f} MiB/s"
 
 
 def _progress(applications: dict[str, str], stages: tuple[RunningStage, ...], why: str | None) -> list[str]:

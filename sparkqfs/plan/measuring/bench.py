@@ -136,6 +136,11 @@ def check_baseline(name: str | None, variants: tuple[Variant, ...]) -> None:
         raise ConfigError(Problem(what=f"--baseline {name}: no variant here", hint=f"there are {', '.join(names)}"))
 
 
+def megabytes(mib: int) -> str:
+    """A table's size in the unit of the figures: CPU seconds are per GB."""
+    return f"{mib * 2**20 / 1e6:,.0f} MB"
+
+
 def sizes_of_bench(
     config: ClusterConfig,
     facts: dict[str, NodeFacts],
@@ -152,7 +157,7 @@ def sizes_of_bench(
     room = int(free * DISK_SHARE / copies / MIB)
     memory = int(found.executor.heap_mib * sum(found.counts.values()) * MEMORY_SHARE)
     if mib is not None:
-        wanted, why = mib, "as asked for"
+        wanted, why = mib, f"--mib {mib}"
     elif quick:
         wanted, why = QUICK_MIB, "--quick"
     elif min(memory, room) < LEAST_MIB or min(memory, room) > MOST_MIB:
@@ -163,9 +168,7 @@ def sizes_of_bench(
         wanted, why = min(memory, room), "a quarter of the executors' memory"
         why = why if memory <= room else "a quarter of the free disks, for all copies together"
     if wanted > 2 * room:
-        what = (
-            f"{wanted} MiB in {len(forms)} forms take {wanted * copies / 1024:.1f} GiB; {free / 2**30:.1f} GiB are free"
-        )
+        what = f"{wanted} MiB in {len(forms)} forms take {wanted * copies:.0f} MiB; {free >> 20} MiB are free"
         raise ConfigError(Problem(what=what, hint=f"--mib {max(1, room)} leaves enough room"))
     files = max(2 * found.cores, math.ceil(wanted / 512), 6)
     return Sizes(mib=wanted, files=files, rounds=rounds or (QUICK_ROUNDS if quick else ROUNDS), why=why)

@@ -25,6 +25,10 @@ APP_ID = re.compile(r"app-\d{14}-\d{4,}")
 SUBMISSION_ID = re.compile(r"submit-\d{14}-[0-9a-f]{4}")
 ENDED_STATES = frozenset({"complete", "failed", "rejected", "orphaned", "shutdown", "remove"})
 """Of a Swarm task."""
+RUN_ONCE: Mapping[str, Any] = {"Condition": "none"}
+RUN_AGAIN: Mapping[str, Any] = {"Condition": "on-failure", "Delay": 5 * 10**9}
+"""Swarm starts a task again that has failed or whose machine was down. How long the next run waits, and when there is
+none any more, says the runtime (supervise/restarts.py), which ends with 0 then."""
 
 
 # --- the driver's service ---
@@ -41,10 +45,16 @@ def driver_labels(cluster: str, submission: str) -> dict[str, str]:
 
 
 def driver_task(
-    jupyter: Mapping[str, Any], cluster: str, manager: str, submission: str, memory_mib: int
+    jupyter: Mapping[str, Any],
+    cluster: str,
+    manager: str,
+    submission: str,
+    memory_mib: int,
+    *,
+    restart: bool = False,
 ) -> dict[str, Any]:
     """The task of a driver's service, from what the engine says of the deployed jupyter-server."""
-    return one_shot_task(
+    task = one_shot_task(
         jupyter,
         cluster,
         manager,
@@ -53,6 +63,19 @@ def driver_task(
         environment={"SPARKQFS_APP": submission},
         memory_mib=memory_mib,
     )
+    return task | {"RestartPolicy": dict(RUN_AGAIN if restart else RUN_ONCE)}
+
+
+def has_ended(task: Mapping[str, Any]) -> bool:
+    """Whether Swarm is done with a service whose latest task this is: one that runs again ends with 0 only."""
+    state = task["Status"]["State"]
+    return bool(state == "complete" if runs_again(task) else state in ENDED_STATES)
+
+
+def runs_again(task: Mapping[str, Any]) -> bool:
+    """Whether Swarm starts this task again when it fails."""
+    policy = (task.get("Spec") or {}).get("RestartPolicy") or RUN_ONCE
+    return bool(policy.get("Condition") == RUN_AGAIN["Condition"])
 
 
 def one_shot_task(
@@ -70,7 +93,8 @@ def one_shot_task(
     It has the deployed jupyter-server's image, network, settings, log limit, mounts and secrets but the token: a
     session there and here is the same.
     Its memory is limited: a driver that takes more ends, and not what runs beside it.
-    It is pinned to the manager, where its files are, is known under no name, and is never started twice.
+    It is pinned to the manager, where its files are, is known under no name, and is never started twice:
+    `driver_task` may say otherwise.
     """
     template = jupyter["Spec"]["TaskTemplate"]
     container = dict(template["ContainerSpec"])
@@ -87,7 +111,7 @@ def one_shot_task(
         "ContainerSpec": container,
         **({"LogDriver": template["LogDriver"]} if template.get("LogDriver") else {}),
         "Resources": {"Limits": {"MemoryBytes": memory_mib * 2**20}},
-        "RestartPolicy": {"Condition": "none"},
+        "RestartPolicy": dict(RUN_ONCE),
         "Placement": {"Constraints": constraints},
         "Networks": [{"Target": one["Target"]} for one in template.get("Networks") or []],
     }
@@ -110,6 +134,8 @@ class Piece:
     app_id: str | None
     executors: int | None = None
     """How many its applications got in all; `None` when the driver does not count them."""
+    runs: int | None = None
+    """How often it was started; `None` for one that runs once."""
     ended: tuple[int, str] | None
     """(exit code, `ended`, `stopped` or `lost`), when it is no more."""
 
@@ -131,6 +157,7 @@ def parse_piece(text: str) -> Piece:
         stderr_gone=_number(values.get("stderr-gone", "")),
         app_id=_app_id(values.get("app", "")),
         executors=_count(values.get("executors", "")),
+        runs=parse_runs(values.get("runs", ""))[0],
         ended=parse_exit(values.get("exit", "")),
     )
 
@@ -141,6 +168,15 @@ def _number(text: str) -> int:
 
 def _count(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+def parse_runs(text: str) -> tuple[int | None, bool]:
+    """Read the file `runs.json` of a program that runs again: (how often it was started, whether it runs now)."""
+    try:
+        found = json.loads(text)
+        return int(found["number"]), found["ended"] is None
+    except (ValueError, KeyError, TypeError):
+        return None, True
 
 
 UNTOLD = frozenset({1, 75, 78})
@@ -182,24 +218,29 @@ class Submission:
     ended_s: float | None
     executors: int | None = None
     """How many its applications got in all; `None` when that is not known."""
+    runs: int | None = None
+    """How often it was started; `None` for one that runs once."""
+    is_between: bool = False
+    """It runs again, and not at the moment."""
 
 
 def parse_submissions(text: str) -> tuple[Submission, ...]:
     """Read the lines of remote/list_submissions.sh; others are left out.
 
-    They are `id<TAB>exit<TAB>when<TAB>app<TAB>executors<TAB>app.json`.
+    They are `id<TAB>exit<TAB>when<TAB>app<TAB>executors<TAB>runs.json<TAB>app.json`.
     """
     found = []
     for line in text.splitlines():
-        words = line.split("\t", 5)
-        if len(words) < 6 or SUBMISSION_ID.fullmatch(words[0]) is None:
+        words = line.split("\t", 6)
+        if len(words) < 7 or SUBMISSION_ID.fullmatch(words[0]) is None:
             continue
         try:
-            known = json.loads(words[5])
+            known = json.loads(words[6])
             submitted = float(known["submitted"])
             name, user = str(known["name"]), str(known["user"])
         except (ValueError, KeyError, TypeError):
             continue
+        runs, runs_now = parse_runs(words[5])
         found.append(
             Submission(
                 id=words[0],
@@ -210,6 +251,8 @@ def parse_submissions(text: str) -> tuple[Submission, ...]:
                 ended=parse_exit(words[1]),
                 ended_s=float(words[2]) if words[2].isdigit() else None,
                 executors=_count(words[4]),
+                runs=(runs or 0) if known.get("restart") else None,
+                is_between=not runs_now,
             )
         )
     return tuple(found)
@@ -228,7 +271,7 @@ class Application:
     name: str
     user: str
     state: str
-    """WAITING, RUNNING, FINISHED, FAILED, KILLED, LOST, STARTING, UNKNOWN."""
+    """WAITING, RUNNING, FINISHED, FAILED, KILLED, LOST, STARTING, RESTARTING, UNKNOWN."""
     started_s: float
     duration_s: float
     cores: int | None
@@ -236,11 +279,13 @@ class Application:
     link: str | None
     used_cluster: bool | None = None
     """Of a submission that has ended; `None` where it is not known."""
+    runs: int | None = None
+    """How often a submission was started that runs again; `None` of others."""
 
     @property
     def is_running(self) -> bool:
         """True while it holds, or waits for, cores."""
-        return self.state in ("STARTING", "WAITING", "RUNNING")
+        return self.state in ("STARTING", "RESTARTING", "WAITING", "RUNNING")
 
 
 def list_applications(
@@ -289,7 +334,7 @@ def list_applications(
         code = one.ended[0] if one.ended is not None else None
         used = used_cluster(one.ended, one.app_id, one.executors)
         rows[one.app_id or one.id] = replace(
-            row, submission=one.id, user=one.user, state=state, exit_code=code, used_cluster=used
+            row, submission=one.id, user=one.user, state=state, exit_code=code, used_cluster=used, runs=one.runs
         )
     return tuple(sorted(rows.values(), key=lambda row: (not row.is_running, -row.started_s)))
 
@@ -313,7 +358,7 @@ def _row_of(one: Submission, now_s: float) -> Application:
 def _state_of(one: Submission, known: str, is_living: bool) -> str:
     """The driver's end says more than Spark's: for Spark a program that raised is FINISHED too."""
     if one.ended is None:
-        return "STARTING" if is_living else "LOST"
+        return ("RESTARTING" if one.is_between else "STARTING") if is_living else "LOST"
     code, word = one.ended
     if word == "lost":
         return "LOST"
@@ -322,6 +367,19 @@ def _state_of(one: Submission, known: str, is_living: bool) -> str:
     if code:
         return "FAILED"
     return "FINISHED" if known in ("STARTING", "LOST", "UNKNOWN") else known
+
+
+CLOCK_S = 2.0
+"""Between two clocks of one machine's that count in seconds and in milliseconds."""
+
+
+def running_at(when_s: float, rows: Sequence[Application]) -> tuple[Application, ...]:
+    """Spark's applications that ran at a moment, so far as they are known, the latest first."""
+    return tuple(
+        row
+        for row in rows
+        if APP_ID.fullmatch(row.id) and row.started_s - CLOCK_S <= when_s <= row.started_s + row.duration_s + CLOCK_S
+    )
 
 
 def waiting_for(app_id: str, active: Sequence[AppFact]) -> str | None:

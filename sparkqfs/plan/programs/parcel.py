@@ -22,6 +22,8 @@ PROPERTIES = "submit.properties"
 PLAIN_NAME = re.compile(r"[\w.@+=~-]+")
 ARCHIVES = (".zip", ".jar", ".tar", ".tar.gz", ".tgz")
 """Spark 4.1, util/Utils.scala, unpack: of another name it copies the file as it is."""
+MODULES = (".py", ".zip", ".egg", ".jar")
+"""Spark 4.1, PACKAGE_EXTENSIONS of its SparkContext in Python: these are put on Python's path, and .py files."""
 COORDINATE = re.compile(r"[^\s:,/]+[:/][^\s:,/]+:[^\s:,/]+")
 """`group:artifact:version`; Spark takes a slash for the first colon too."""
 
@@ -43,6 +45,7 @@ class Parcel:
     """Those of the names that are a directory of Python modules here and a zip there."""
     properties: str = ""
     """Content of PROPERTIES; empty for no such file."""
+    restart: bool = False
 
 
 def pack(program: Program, submission: str, here: Here = a_file) -> Parcel:
@@ -61,7 +64,6 @@ def wrong_words(program: Program) -> list[Problem]:
     if not re.search(r"\.(py|jar)$", program.program):
         hint = "a Python program's name ends with .py, a Java or Scala one's with .jar"
         faults.append(Problem(what=f"{program.program} is not a program that Spark can run", hint=hint))
-    faults += [_wheel(text) for text in program.py_files if text.lower().endswith(".whl")]
     if program.program.endswith(".jar") and program.main_class is None:
         faults.append(Problem(what=f"{program.program}: which class?", hint="name its main class with --class"))
     for text in program.packages:
@@ -101,10 +103,14 @@ class _Packer:
     faults: list[Problem] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     zipped: set[str] = field(default_factory=set)
+    unpacked: frozenset[str] = frozenset()
+    """Names that come into the executors' working directories."""
 
     def parcel(self, program: Program) -> Parcel:
         """All of it."""
         settings = {**dict(program.properties), **conf_of(program)}
+        sent = (split_alias(text) for text in (*program.files, *program.archives))
+        self.unpacked = frozenset(alias or PurePosixPath(local_path(path)).name for path, alias in sent)
         name = program.name or settings.get("spark.app.name") or PurePosixPath(program.program).name
         argv = ["--name", name]
         if program.main_class is not None:
@@ -119,7 +125,12 @@ class _Packer:
             file = str(IN_CONTAINER / self.submission / PROPERTIES)
             argv = ["--properties-file", file, "--load-spark-defaults", *argv]
         return Parcel(
-            name=name, argv=tuple(argv), files=self.files, zipped=frozenset(self.zipped), properties=properties
+            name=name,
+            argv=tuple(argv),
+            files=self.files,
+            zipped=frozenset(self.zipped),
+            properties=properties,
+            restart=program.restart,
         )
 
     def settings(self, program: Program) -> list[str]:
@@ -133,7 +144,7 @@ class _Packer:
 
     def sent(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Settings whose files are sent too."""
-        files = SettingFiles(self.here, self.place, self.faults)
+        files = SettingFiles(self.here, self.place, self.faults, self.unpacked)
         return {name: files.value(name, value) for name, value in settings.items()}
 
     def dependencies(self, program: Program) -> list[str]:
@@ -176,8 +187,16 @@ class _Packer:
 
     def place_module(self, text: str) -> str:
         """A file of --py-files; a directory becomes a zip."""
-        path, _ = self.alias_of(text)
-        if is_uri(path) or self.here(local_path(path)) != "directory":
+        path, alias = self.alias_of(text)
+        if alias:
+            what = f"--py-files {text}: the name behind # counts for --files and --archives"
+            self.faults.append(
+                Problem(what=what, hint=f"leave out #{alias}: a module is imported under its file's name")
+            )
+        kind = "file" if is_uri(path) else self.here(local_path(path))
+        if kind == "file" and not path.lower().endswith(MODULES):
+            self.faults.append(_no_module(text))
+        if kind != "directory":
             return self.place(path)
         directory = local_path(path).rstrip("/") or "/"
         name = PurePosixPath(directory).name + ".zip"
@@ -217,11 +236,13 @@ def local_files(program: Program) -> Iterable[str]:
             yield local_path(text)
 
 
-def _wheel(text: str) -> Problem:
+def _no_module(text: str) -> Problem:
     what = f"--py-files {text}: executors would not import from it: Spark takes .py, .zip and .egg"
-    return Problem(
-        what=what, hint="a wheel belongs into worker.requirements; one of pure Python may be sent as a copy named .zip"
-    )
+    if split_alias(text)[0].lower().endswith(".whl"):
+        hint = "a wheel belongs into worker.requirements; one of pure Python may be sent as a copy named .zip"
+    else:
+        hint = "name the directory itself, or a .zip; other archives go with --archives, other files with --files"
+    return Problem(what=what, hint=hint)
 
 
 def _is_conf(text: str) -> bool:

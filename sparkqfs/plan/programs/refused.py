@@ -14,7 +14,7 @@ REFUSED_FLAGS = {
     "keytab": NO_KERBEROS,
     "principal": NO_KERBEROS,
     "queue": NO_QUEUES,
-    "supervise": "a driver that has ended is not started again: repeat the command, for example from cron",
+    "supervise": "`--restart` runs a program again when it fails and when its machine was down",
     "kill": "`invoke kill ID` ends an application",
     "status": "`invoke apps` shows what runs and how it ended, `invoke app.logs ID` what it wrote",
     "driver-cores": "a driver has no cores of its own: it shares the manager's; leave the flag out",

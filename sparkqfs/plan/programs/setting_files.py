@@ -26,9 +26,8 @@ DRIVERS_LOG4J = "/run/sparkqfs/conf/log4j2.properties"
 IN_IMAGE = ("/opt/spark", "/opt/venv")
 SYSTEM = ("/usr/", "/etc/", "/bin/", "/sbin/", "/lib", "/proc/", "/dev/", "/sys/", "/run/")
 """Every Linux has files here: a path that is here may be meant of the containers."""
-NAMED = re.compile(
-    r"\.(py|jar|zip|egg|tgz|tar|gz|xml|properties|json|ya?ml|conf|cfg|ini|jks|p12|pem|crt|keytab|sh|sql)$"
-)
+NAMED = re.compile(r"[^\s.]\.[A-Za-z][A-Za-z0-9_-]{0,11}$")
+"""A name with an ending; without one, and without a directory, a value is a word that a file happens to be called."""
 INSTEAD = {
     "spark.executor.extraClassPath": "--jars sends a jar to the executors' class path",
     "spark.executor.extraLibraryPath": "a native library belongs into the image: worker.requirements",
@@ -52,6 +51,8 @@ class SettingFiles:
     place: Callable[[str, str], str]
     """Puts a file into the parcel under a name: its path in the driver's container."""
     faults: list[Problem]
+    unpacked: frozenset[str] = frozenset()
+    """Names that come into the executors' working directories: `./env/bin/python` is one of theirs then."""
 
     def value(self, name: str, value: str) -> str:
         """The setting with the paths that its files have in the driver's container."""
@@ -65,8 +66,9 @@ class SettingFiles:
         is_options = name.endswith("JavaOptions")
         words = [word.partition("=")[2] for word in value.split()] if is_options else re.split(r"[,\s]+", value)
         for text in words if is_options else [value, *words]:
-            if name != "spark.app.name" and self._is_here(text):
-                what = f"{name} names {text}, a file of this computer, which the cluster does not see"
+            kind = "" if name == "spark.app.name" else self._kind(text)
+            if kind:
+                what = f"{name} names {text}, a {kind} of this computer, which the cluster does not see"
                 self.faults.append(Problem(what=what, hint=INSTEAD.get(name, OF_EXECUTORS if is_options else TO_DO)))
                 break
         return value
@@ -118,7 +120,7 @@ class SettingFiles:
         if LOG4J.match(option):
             paths = [self._log4j(name, re.sub(r"^file:(?!/)", "", one)) for one in bare.split(",")]
             return option + ",".join([DRIVERS_LOG4J, *paths])
-        if self._is_here(bare):
+        if self._kind(bare) == "file":
             return option + self.place(bare, "") + equals + rest
         return word
 
@@ -129,12 +131,18 @@ class SettingFiles:
             self.faults.append(Problem(what=f"{name}: {path}: no such file on this computer"))
         return self.place(path, "")
 
-    def _is_here(self, text: str) -> bool:
-        """Whether it is written like a path and is a file of this computer that containers do not have."""
+    def _kind(self, text: str) -> str:
+        """`file` or `directory` of this computer, where it is written like one's path and containers do not have it."""
         path = local_path(re.sub(r"^file:(?!/)", "", text))
         if is_uri(text) or path.startswith((*IN_IMAGE, *SYSTEM)) or len(path) > 4096 or "\0" in path:
-            return False
-        return ("/" in path or NAMED.search(path) is not None) and self.here(path) == "file"
+            return ""
+        if path.removeprefix("./").partition("/")[0] in self.unpacked:
+            return ""
+        is_here = path.startswith(("./", "../", "~"))
+        if not is_here and "/" not in path and NAMED.search(path) is None:
+            return ""
+        kind = self.here(path)
+        return kind if is_here or kind == "file" else ""
 
 
 def _quoted(word: str) -> str:

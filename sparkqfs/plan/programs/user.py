@@ -34,6 +34,8 @@ class Program:
     conf: tuple[str, ...] = ()
     properties: tuple[tuple[str, str], ...] = ()
     """Settings of --properties-file; `conf` and flags take precedence."""
+    restart: bool = False
+    """It runs again when it fails, and when its machine was down."""
     cores: int | None = None
     num_executors: int | None = None
     executor_cores: int | None = None

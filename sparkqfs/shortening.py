@@ -1,0 +1,17 @@
+"""Long text made short for a line on a screen, and never in the middle of a URL: half an address leads nowhere."""
+
+from __future__ import annotations
+
+import re
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
+_MARK = "…"
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or so many characters of it, with `…` where it was cut; a URL that begins before stays whole."""
+    if len(text) <= most:
+        return text
+    end = most - len(_MARK)
+    end = next((found.end() for found in _URL.finditer(text) if found.start() < end < found.end()), end)
+    return text if end == len(text) else text[:end] + _MARK

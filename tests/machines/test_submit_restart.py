@@ -1,0 +1,123 @@
+"""submit --restart: what is sent, and what apps, kill and down make of a program whose container has just failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparkqfs.jobs.programs import apps, drivers, follow, submit
+from sparkqfs.plan.programs.apps import Program, service_name
+from sparkqfs_runtime.supervise import restarts
+from sparkqfs_runtime.supervise.restarts import Runs
+from tests.doubles.manager import Manager, a_manager
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    with a_manager(tmp_path) as found:
+        yield found
+
+
+def sent(manager: Manager, *, restart: bool = True) -> str:
+    """A program that was sent and left running."""
+    program = manager.apps.parent / "stream.py"
+    program.write_text("")
+    return submit.submit(
+        manager.session,
+        Program(program=str(program), restart=restart),
+        output=lambda _stream, _data: None,
+        detach=True,
+        take_all=False,
+        timeout_s=5,
+    ).text
+
+
+def failed(manager: Manager, submission: str) -> Path:
+    """Its container has ended; Swarm has not started the next one yet."""
+    manager.engine.drivers[service_name("spark", submission)]["state"] = "failed"
+    folder = manager.apps / submission
+    restarts.write(folder, Runs(number=1, failed=1, ended=1000.0))
+    return folder
+
+
+def row(manager: Manager) -> dict[str, Any]:
+    rows: Any = apps.apps(manager.session, last=20).document["applications"]
+    assert len(rows) == 1
+    return dict(rows[0])
+
+
+def test_swarm_is_asked_to_start_it_again_and_its_directory_says_so(manager: Manager) -> None:
+    submission = sent(manager)
+    (service,) = manager.engine.drivers.values()
+    assert service["task"]["RestartPolicy"] == {"Condition": "on-failure", "Delay": 5_000_000_000}
+    assert json.loads((manager.apps / submission / "app.json").read_text())["restart"] is True
+    once = sent(manager, restart=False)
+    assert manager.engine.drivers[service_name("spark", once)]["task"]["RestartPolicy"] == {"Condition": "none"}
+    assert json.loads((manager.apps / once / "app.json").read_text())["restart"] is False
+
+
+def test_between_two_runs_it_runs_still_and_its_service_stays(manager: Manager) -> None:
+    submission = sent(manager)
+    assert (row(manager)["state"], row(manager)["runs"]) == ("STARTING", 0)
+    failed(manager, submission)
+    assert (row(manager)["state"], row(manager)["runs"]) == ("RESTARTING", 1)
+    drivers.clear_ended(manager.session)
+    assert service_name("spark", submission) in manager.engine.drivers
+    assert "RESTARTING" in apps.apps(manager.session, last=20).text
+    restarts.write(manager.apps / submission, Runs(number=2, failed=1))
+    assert (row(manager)["state"], row(manager)["runs"]) == ("STARTING", 2)
+
+
+def test_whoever_follows_it_sees_its_next_runs_and_its_end(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "TASK_S", 0.0)
+    folder = failed(manager, sent(manager))
+    (folder / "stdout").write_text("one\n")
+    got: list[bytes] = []
+
+    def next_run(_stream: str, data: bytes) -> None:
+        got.append(data)
+        if data == b"one\n":
+            with (folder / "stdout").open("a") as file:
+                file.write("two\n")
+            restarts.write(folder, Runs(number=2, failed=1, ended=2000.0))
+        else:
+            (folder / "exit").write_text("0 ended\n")
+
+    ended = follow.follow(manager.session, folder.name, next_run, 30)
+    assert (got, ended.code, ended.word, ended.runs) == ([b"one\n", b"two\n"], 0, "ended", 2)
+    assert follow.result_of(manager.session, folder.name, ended).document["runs"] == 2
+
+
+def test_kill_between_two_runs_ends_it_for_good(manager: Manager) -> None:
+    folder = failed(manager, sent(manager))
+    (outcome,) = apps.kill(manager.session, folder.name).outcomes
+    assert outcome.state == "changed" and not manager.engine.drivers
+    assert (folder / "ending").exists() and (folder / "exit").read_text() == "143 stopped\n"
+    assert (row(manager)["state"], row(manager)["runs"]) == ("KILLED", 1)
+
+
+def test_kill_waits_for_the_container_that_runs_and_not_for_those_that_failed(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = failed(manager, sent(manager))
+    seen = [[{"Id": "1", "State": "exited"}, {"Id": "2", "State": "running"}], [{"Id": "1", "State": "exited"}]]
+    monkeypatch.setattr(manager.engine, "containers", lambda _label: seen.pop(0))
+    apps.kill(manager.session, folder.name)
+    assert seen == []
+
+
+def test_down_ends_it_for_good(manager: Manager) -> None:
+    folder = failed(manager, sent(manager))
+    assert drivers.end_all(manager.session) == [folder.name]
+    assert (folder / "ending").exists() and not manager.engine.drivers
+
+
+def test_a_disk_that_takes_no_mark_does_not_keep_it_from_being_ended(manager: Manager) -> None:
+    folder = failed(manager, sent(manager))
+    manager.machine.broken = True
+    manager.engine.starts = lambda _submission: None
+    assert drivers.end_all(manager.session) == [folder.name] and not manager.engine.drivers

@@ -1,0 +1,24 @@
+"""shortening.py: long text for one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparkqfs.shortening import shortened
+
+URL = "https://registry.example.org:5000/v2/spark/worker-node/manifests/sha256:0123456789abcdef"
+
+
+@pytest.mark.parametrize("most", range(1, 140))
+def test_a_url_is_whole_or_not_there_at_any_length(most: int) -> None:
+    for text in (f"cannot load {URL}: no answer from there", f"<{URL}>", URL, f"{URL} and {URL}"):
+        found = shortened(text, most)
+        assert found.replace(URL, "").find("://") < 0
+        assert found == text or found.endswith("…")
+        assert text.startswith(found.removesuffix("…"))
+
+
+def test_what_has_no_url_gets_so_many_characters() -> None:
+    assert shortened("abcdef", 6) == "abcdef"
+    assert shortened("abcdefg", 6) == "abcde…"
+    assert shortened("a://b c" * 3, 30) == "a://b c" * 3
