@@ -175,6 +175,8 @@ def test_other_files_in_the_drivers_java_options_are_sent(here: Path) -> None:
     assert content(driver_java_options='-Da="b c"')[0][3] == 'spark.driver.extraJavaOptions=-Da="b c"', (
         "as it was typed"
     )
+    (here / "rules").mkdir()
+    assert "-Drules=./rules names a directory" in refused(driver_java_options="-Drules=./rules")
     assert "No closing quotation" in refused(driver_java_options="-Da='b")
     assert "Spark 4 does not read -Dlog4j.configuration" in refused(driver_java_options="-Dlog4j.configuration=x")
 

@@ -120,8 +120,12 @@ class SettingFiles:
         if LOG4J.match(option):
             paths = [self._log4j(name, re.sub(r"^file:(?!/)", "", one)) for one in bare.split(",")]
             return option + ",".join([DRIVERS_LOG4J, *paths])
-        if self._kind(bare) == "file":
+        kind = self._kind(bare)
+        if kind == "file":
             return option + self.place(bare, "") + equals + rest
+        if kind:
+            what = f"{name}: {option}{value} names a directory of this computer, which the cluster does not see"
+            self.faults.append(Problem(what=what, hint="name the files, or put it on the storage: `invoke put`"))
         return word
 
     def _log4j(self, name: str, path: str) -> str:
