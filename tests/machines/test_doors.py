@@ -371,6 +371,7 @@ def test_ctrl_c_and_a_reader_that_has_enough_end_the_commands_on_the_machines(ma
     wait(lambda: are_gone(2))
     process = machines.start("exec", "--", line)
     assert process.stdout is not None and process.stdout.readline().endswith("more\n")
+    wait(lambda: len(mark.read_text().split()) == 4)  # one machine may be slower than the other
     process.stdout.close()
     assert process.wait(30) == 0
     assert process.stderr is not None
