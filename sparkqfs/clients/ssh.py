@@ -67,7 +67,6 @@ class NodeClient:
         """Why nothing more is begun there; what runs goes on."""
         self.on_open: Callable[[], None] | None = None
         """Called once, when a connection was opened, by who opened it."""
-        self.was_opened = False
 
     # -- connection -------------------------------------------------------------------------------------------------
 
@@ -79,7 +78,6 @@ class NodeClient:
         with self._lock:
             if self._connection is None or not self._connection.is_connected:
                 self._connection = open_connection(self._config, self.node, self._openssh)
-                self.was_opened = True
                 told, self.on_open = self.on_open, None
             connection = self._connection
         if told is not None:

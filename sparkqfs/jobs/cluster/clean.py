@@ -84,12 +84,10 @@ def _where(place: str) -> str:
 
 def _ask(session: Session, cleanings: Sequence[Cleaning]) -> None:
     """Raises `RefusedError`."""
-    lines = [
-        f"{_where(one.place)}: {', '.join(image.shown for image in one.images)}: {size_text(one.size)}"
-        for one in cleanings
-    ]
-    for line in lines:
-        session.on_event(line)
+    for one in cleanings:
+        session.on_event(f"{_where(one.place)}: {size_text(one.size)}")
+        for image in one.images:
+            session.on_event(f"  {image.shown}")
     count = sum(len(one.images) for one in cleanings)
     total = size_text(sum(one.size for one in cleanings))
     counted = "1 image" if count == 1 else f"{count} images"
