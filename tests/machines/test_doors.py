@@ -417,6 +417,32 @@ def test_a_command_line_that_is_wrong_asks_no_machine(machines: Place) -> None:
         assert (code, out) == (2, "") and said in err, (words, err)
 
 
+def test_under_a_dry_run_nothing_runs_and_no_machine_is_asked(machines: Place) -> None:
+    touched = machines.folder / "touched"
+    off = Place(machines.folder, {"node1": closed_port(), "node2": closed_port()})
+    off.write("off.yml")
+    command = ("--", "touch", str(touched), "a b")
+    both, one, early, opened, entered, unknown, none = machines.run_each(
+        ["exec", "--dry-run", *command],
+        ["exec", "--dry-run", "--on", "node2", "--hosts", "off.yml", *command],
+        ["--dry", "exec", *command],
+        ["open", "spark", "--dry-run", "--hosts", "off.yml", "exec", "--json", *command],
+        ["--dry", "login", "worker-node", "--on", "node2", "--hosts", "off.yml"],
+        ["login", "node3", "--dry-run"],
+        ["exec", "--dry-run"],
+    )
+    assert not touched.exists()
+    for code, out, err in (both, early):
+        assert code == 0 and f"touch {touched} 'a b'" in " ".join(out.split()), err
+        assert "node1" in out and "node2" in out
+    assert one[0] == 0 and "node1" not in one[1] and "node2" in one[1]
+    pages, nodes = (json.loads(text)["outcomes"] for text in re.split(r"(?<=^}\n)(?={)", opened[1], flags=re.M))
+    assert opened[0] == 0 and {found["state"] for found in (*pages, *nodes)} == {"planned"}
+    assert [found["subject"] for found in nodes] == ["node1", "node2"] and "spark-master" in str(pages)
+    assert entered[0] == 0 and "worker-node on node2" in entered[1]
+    assert [unknown[0], none[0]] == [2, 2]
+
+
 # --- login -----------------------------------------------------------------------------------------------------------
 
 

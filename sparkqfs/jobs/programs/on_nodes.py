@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Callable, Sequence
 
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem, UnreachableError
 from sparkqfs.jobs.session import Session
-from sparkqfs.plan.steps import JobResult
+from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.streams import CannotWrite, NobodyReads
 
 KEPT_BYTES = 1 << 20
@@ -102,8 +103,13 @@ def run(
     """Run a command as root on each of these machines, `ssh.parallel` at a time.
 
     `say` gets its lines as they come, one at a time; without it they are kept for the document. The exit code is the
-    highest of the commands', or that of a machine on which it did not come to its end.
+    highest of the commands', or that of a machine on which it did not come to its end. A dry run asks no machine.
     """
+    if session.dry_run:
+        line = shlex.join(words)
+        return JobResult(
+            task="exec", outcomes=tuple(Outcome(subject=name, state="planned", changes=(line,)) for name in names)
+        )
     lock = threading.Lock()
     writing = {name: _Writing(name, say, lock) for name in names}
     argv = command_of(words)
