@@ -11,7 +11,7 @@ from invoke import Argument
 from sparkqfs.cli.connecting import check_port
 from sparkqfs.cli.flags import Flags, cluster_task, names
 from sparkqfs.cli.help_flag import HelpfulTask, bare_words
-from sparkqfs.cli.running import end_with, opened, reporter_of, reporting, run
+from sparkqfs.cli.running import end_with, opened, recording, reporter_of, reporting, run
 from sparkqfs.cli.submit_words import Word
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 
@@ -99,13 +99,14 @@ def exec_(given: Flags, on: str | None = None, timeout: int = 86400) -> None:
             check_nodes(config, "--on", chosen)
             return config
 
-        with opened(given, reporter.event, check) as session:
+        with opened(given, reporter.event, check) as session, recording(session, "exec") as record:
             from sparkqfs.jobs.programs import on_nodes
 
             all_names = [node.name for node in session.config.nodes]
             those = tuple(name for name in all_names if name in chosen or not chosen)
             say = None if given.json else reporter.line_of
             result = on_nodes.run(session, words, those, say=say, timeout_s=timeout)
+            record.code = int(result.exit_code)
         reporter.result(result)
     end_with(result)
 

@@ -370,6 +370,7 @@ def test_ctrl_c_and_a_reader_that_has_enough_end_the_commands_on_the_machines(ma
     assert ended(process)[0] == 130
     wait(lambda: are_gone(2))
     process = machines.start("exec", "--", line)
+    wait(lambda: len(mark.read_text().split()) == 4)
     assert process.stdout is not None and process.stdout.readline().endswith("more\n")
     process.stdout.close()
     assert process.wait(30) == 0

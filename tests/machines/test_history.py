@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from invoke import Exit
+from invoke import Context, Exit
 
 from sparkqfs.cli.flags import Flags
 from sparkqfs.cli.guide import CHANGES_NOTHING
@@ -131,6 +131,18 @@ def test_what_only_reads_a_dry_run_and_what_came_to_no_machine_leave_nothing(
     assert called("doctor", Flags(hosts=file), touch, changes=False) == 0
     assert called("put", Flags(hosts=file), lambda _session: JobResult(task="put")) == 0
     assert not folder.exists()
+
+
+def test_a_command_on_the_machines_is_recorded_without_its_words(
+    server: Sshd, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = hosts(server, tmp_path)
+    monkeypatch.setattr(sys, "argv", ["sparkqfs", "exec", "--hosts", file, "--", "sh", "-c", "exit 7", "a-value"])
+    with pytest.raises(Exit) as end:
+        ns["exec"](Context(), hosts=file)
+    assert end.value.code == 7
+    assert [[line[1], line[5], line[6]] for line in lines(folder)] == [["began", "exec", ""], ["ended", "exec", "7"]]
+    assert "a-value" not in (folder / "lab.log").read_text()
 
 
 def test_a_manager_that_is_away_is_asked_once(server: Sshd, tmp_path: Path, folder: Path) -> None:
