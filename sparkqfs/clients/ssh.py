@@ -6,15 +6,15 @@ import contextlib
 import shlex
 import threading
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import paramiko
 from fabric import Connection
 
+from sparkqfs.clients.alive import has_answered
 from sparkqfs.clients.login import close_connection, open_connection, unreachable, way_to
-from sparkqfs.clients.login_shell import BROKEN, LoginShell
+from sparkqfs.clients.login_shell import BROKEN, LoginShell, closed_after
 from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.clients.wait import in_time
 from sparkqfs.config.model import ClusterConfig, NodeConfig
@@ -173,12 +173,15 @@ class NodeClient:
     def shell_channel(self, rows: int, columns: int, term: str) -> paramiko.Channel:
         """The login user's own shell at a terminal of that size, as `ssh` without a command starts it."""
         transport: paramiko.Transport = self.open().transport
+        limit = self._config.timeouts.connect_s
+        late = threading.Event()
         try:
-            channel = transport.open_session(timeout=self._config.timeouts.connect_s)
-            channel.get_pty(term, columns, rows)
-            channel.invoke_shell()
+            channel = transport.open_session(timeout=limit)
+            with closed_after(channel, limit, late):
+                channel.get_pty(term, columns, rows)
+                channel.invoke_shell()
         except BROKEN as error:
-            raise self._unreachable(error) from error
+            raise self._unreachable(TimeoutError() if late.is_set() else error) from error
         return channel
 
     def tcp_channel(self, host: str, port: int, timeout_s: float) -> paramiko.Channel:
@@ -271,8 +274,6 @@ class NodeClient:
 
 KILL_S = 3.0
 QUIET_S = 1.0
-_ASKING: weakref.WeakKeyDictionary[paramiko.Transport, threading.Lock] = weakref.WeakKeyDictionary()
-"""One question at a time: paramiko takes the next answer of a connection for that of its last question."""
 SESSIONS_HINT = "MaxSessions 10 in /etc/ssh/sshd_config, then systemctl reload ssh"
 FORWARDING_HINT = "AllowTcpForwarding yes in /etc/ssh/sshd_config (and no PermitOpen), then systemctl reload ssh"
 SUDO_HINT = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user or the node's user"
@@ -372,17 +373,8 @@ class _Reader:
         return all(self._has_answered() and not self._drain() for _ in range(2))
 
     def _has_answered(self) -> bool:
-        """Whether the machine answers now; a network that is gone says nothing, and paramiko waits for ever."""
-        answered = threading.Event()
-        transport = self._channel.get_transport()
-
-        def ask() -> None:
-            with _ASKING.setdefault(transport, threading.Lock()):
-                transport.global_request("keepalive@openssh.com", wait=True)
-            answered.set()
-
-        in_time(ask, QUIET_S)
-        return answered.is_set()
+        """Whether the machine answers now."""
+        return has_answered(self._channel.get_transport(), QUIET_S)
 
     def read_to_end(self, timeout_s: float) -> bool:
         """False when the deadline passed first."""

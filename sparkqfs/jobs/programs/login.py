@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from sparkqfs.clients import terminal
+from sparkqfs.clients.wait import in_time
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.gather.nodes import gather_tasks
@@ -39,7 +40,7 @@ def login(session: Session, target: Target, output: OnOutput) -> JobResult:
     try:
         code = terminal.talk(channel, output, manner)
     finally:
-        channel.close()
+        in_time(channel.close)
     if code is None:
         what = "the connection broke; what ran in that terminal is ended"
         raise UnreachableError(Problem(node=node, what=what, code=ExitCode.UNREACHABLE))
