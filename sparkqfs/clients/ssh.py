@@ -41,6 +41,14 @@ class Output:
         return "\n".join(text.splitlines()[-count:])
 
 
+class TooLongError(ClusterError):
+    """A command that did not end in time; `is_gone` where it is known that it was ended."""
+
+    def __init__(self, problem: Problem, *, is_gone: bool) -> None:
+        super().__init__(problem)
+        self.is_gone = is_gone
+
+
 class NodeClient:
     """One machine. Opens its connection at first use; every command has a deadline.
 
@@ -113,23 +121,31 @@ class NodeClient:
     def cancel(self) -> None:
         """Kill what is still running there (Ctrl-C), then close."""
         readers = list(self._readers)
-        self._kill(*(reader.pid for reader in readers))
+        for must_end in (False, True):
+            self._kill(*(reader.pid for reader in readers if reader.must_end is must_end), must_end=must_end)
         self.close()
 
-    def _kill(self, *pids: int) -> None:
-        """End these process groups over a channel of its own; what else runs on the machine goes on."""
+    def _kill(self, *pids: int, must_end: bool = False) -> bool:
+        """End these process groups over a channel of its own; what else runs on the machine goes on.
+
+        With `must_end` those that SIGTERM does not end in time are killed; True when it is known that all are gone.
+        """
         groups = [f"-{pid}" for pid in pids if pid > 0]
         if self._connection is None or not groups:
-            return
+            return False
+        script = END_SCRIPT if must_end else 'kill -s TERM -- "$@"'
         password = self._sudo_password if self._sudo_asks else None
-        command = self._as_root(self._connection, ["sh", "-c", 'kill -s TERM -- "$@"', "sh", *groups], password)
+        command = self._as_root(self._connection, ["sh", "-c", script, "sh", *groups], password)
         limit = KILL_S + 2 * self._shell.start_s
         with contextlib.suppress(ClusterError, *BROKEN):
             channel = self._shell.start(self._connection.transport, command, limit_s=limit)
             if password is not None and command[0] == "sudo":
                 channel.sendall(password.encode() + b"\n")
-            channel.status_event.wait(limit)
+            has_ended = channel.status_event.wait(limit)
+            is_gone = must_end and has_ended and channel.recv_exit_status() == 0
             channel.close()
+            return is_gone
+        return False
 
     # -- channels ---------------------------------------------------------------------------------------------------
 
@@ -223,27 +239,28 @@ class NodeClient:
         on_line: Callable[[str], None] | None = None,
         attend: bool = False,
         output: Callable[[str, bytes], None] | None = None,
+        must_end: bool = False,
     ) -> Output:
         """Run `argv` as root, feed it `stdin`, wait for its end.
 
         With `attend` its standard input stays open until then: its end says that nobody waits any more. `on_line` gets
         each line of standard error as it comes; `output` gets all that it writes, and nothing of that is kept. Raises
-        `ClusterError` with the last lines when `check` and the exit code is not 0, or when it takes longer than
-        `timeout_s` seconds (it is killed then).
+        `ClusterError` with the last lines when `check` and the exit code is not 0, `TooLongError` when it takes longer
+        than `timeout_s` seconds: it gets SIGTERM then, as at Ctrl-C, and with `must_end` SIGKILL after that.
         """
         limit = timeout_s if timeout_s is not None else self._config.timeouts.command_s
         channel = self.exec_channel(argv)
         reader = _Reader(channel, on_line, output)
-        reader.pid = self._shell.group(channel)
+        reader.pid, reader.must_end = self._shell.group(channel), must_end
         self._readers.append(reader)
         feeder = threading.Thread(target=_feed, args=(channel, stdin, not attend), daemon=True)
         feeder.start()
-        finished = False
+        finished = is_gone = False
         try:
             finished = reader.read_to_end(limit)
         finally:
             if not finished:  # the time limit, or Ctrl-C
-                self._kill(reader.pid)
+                is_gone = self._kill(reader.pid, must_end=must_end)
             self._readers.remove(reader)
             if finished:
                 channel.close()
@@ -251,7 +268,8 @@ class NodeClient:
                 in_time(channel.close)
         if not finished:
             what = f"`{_shown(argv)}` did not end within {limit:.0f} s"
-            raise ClusterError(Problem(node=self.node.name, what=what, code=ExitCode.TIMEOUT))
+            problem = Problem(node=self.node.name, what=what, code=ExitCode.TIMEOUT)
+            raise TooLongError(problem, is_gone=is_gone)
         ended = Output(reader.exit_code, reader.stdout, reader.stderr)
         if check and ended.exit_code != 0:
             raise self.failure(argv, ended)
@@ -272,7 +290,18 @@ class NodeClient:
         )
 
 
-KILL_S = 3.0
+KILL_S = 4.0
+END_SCRIPT = """
+are_left() { for group; do kill -s 0 -- "$group" 2>/dev/null && return 0; done; return 1; }
+for name in TERM KILL; do
+  for group; do kill -s $name -- "$group" 2>/dev/null; done
+  n=0
+  while are_left "$@"; do [ $n -lt 15 ] || continue 2; n=$((n + 1)); sleep 0.1; done
+  exit 0
+done
+exit 1
+"""
+"""Ends process groups, its words; its exit code is 0 when all are gone."""
 QUIET_S = 1.0
 SESSIONS_HINT = "MaxSessions 10 in /etc/ssh/sshd_config, then systemctl reload ssh"
 FORWARDING_HINT = "AllowTcpForwarding yes in /etc/ssh/sshd_config (and no PermitOpen), then systemctl reload ssh"
@@ -323,6 +352,7 @@ class _Reader:
         self._err_kept: list[str] = []
         self.pid = 0
         """The process group of the program; 0 where it is not known."""
+        self.must_end = False
         self.exit_code = -1
 
     @property

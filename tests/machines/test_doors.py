@@ -21,10 +21,11 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.clients import browser
+from sparkqfs.clients import browser, ssh
 from sparkqfs.clients.connect import Clients
 from sparkqfs.config.loading import load_config
 from sparkqfs.errors import ClusterError, ConfigError
+from sparkqfs.jobs.programs import on_nodes
 from sparkqfs.jobs.programs import pages as job
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.programs.doors import Target, page_of, target_of
@@ -390,6 +391,31 @@ def test_its_time_and_what_is_kept_are_bounded(machines: Place) -> None:
     )
     assert len(node["stdout"]) == 1 << 20 and node["omitted_bytes"] > 0
     wait(lambda: not any("0123456789abcde" in words for words in command_lines()))
+
+
+def test_what_does_not_end_by_itself_is_killed_and_what_may_go_on_is_not_called_ended(
+    machines: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(machines.folder)
+    mark = machines.folder / "deaf"
+    line = f"trap '' TERM; echo $$ >>{mark}; while :; do sleep 0.2; done"
+    clients = Clients(load_config(Path("hosts.yml")))
+    session = Session(clients.config, clients, print)
+
+    def said() -> str:
+        (problem,) = on_nodes.run(session, [line], ("node1",), say=None, timeout_s=0.5).problems
+        return problem.what
+
+    try:
+        assert said() == "the command did not end within 0.5 s, and was ended"
+        assert not Path(f"/proc/{mark.read_text().strip()}").exists()
+        monkeypatch.setattr(ssh, "END_SCRIPT", "exit 1")
+        assert said() == "the command did not end within 0.5 s; whether it goes on there is not known"
+    finally:
+        clients.close()
+        for pid in mark.read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def command_lines() -> list[str]:

@@ -6,6 +6,7 @@ import shlex
 import threading
 from collections.abc import Callable, Sequence
 
+from sparkqfs.clients.ssh import TooLongError
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem, UnreachableError
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -91,9 +92,10 @@ def command_of(words: Sequence[str]) -> list[str]:
 
 def _without_command(node: str, error: ClusterError, timeout_s: float) -> ClusterError:
     """The error of a command that took too long without its words: they are the user's own."""
-    if error.exit_code != ExitCode.TIMEOUT:
+    if not isinstance(error, TooLongError):
         return error
-    what = f"the command did not end within {timeout_s:g} s, and was ended"
+    then = ", and was ended" if error.is_gone else "; whether it goes on there is not known"
+    what = f"the command did not end within {timeout_s:g} s{then}"
     return DeadlineError(Problem(node=node, what=what, code=ExitCode.TIMEOUT))
 
 
@@ -117,10 +119,10 @@ def run(
     def one(name: str) -> int:
         client = session.clients.node(name)
         try:
-            code = client.run(argv, timeout_s=timeout_s, check=False, output=writing[name].take).exit_code
+            output = client.run(argv, timeout_s=timeout_s, check=False, output=writing[name].take, must_end=True)
         except ClusterError as error:
             raise _without_command(name, error, timeout_s) from error
-        if code < 0:
+        if (code := output.exit_code) < 0:
             what = "the connection broke; whether the command goes on there is not known"
             raise UnreachableError(Problem(node=name, what=what, code=ExitCode.UNREACHABLE))
         return code
