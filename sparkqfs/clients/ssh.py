@@ -19,6 +19,7 @@ from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.clients.wait import in_time
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError, UnreachableError
+from sparkqfs.remote import script
 from sparkqfs.shortening import shortened
 
 FORBIDDEN = 1
@@ -133,9 +134,9 @@ class NodeClient:
         groups = [f"-{pid}" for pid in pids if pid > 0]
         if self._connection is None or not groups:
             return False
-        script = END_SCRIPT if must_end else 'kill -s TERM -- "$@"'
+        text = END_SCRIPT if must_end else 'kill -s TERM -- "$@"'
         password = self._sudo_password if self._sudo_asks else None
-        command = self._as_root(self._connection, ["sh", "-c", script, "sh", *groups], password)
+        command = self._as_root(self._connection, ["sh", "-c", text, "sh", *groups], password)
         limit = KILL_S + 2 * self._shell.start_s
         with contextlib.suppress(ClusterError, *BROKEN):
             channel = self._shell.start(self._connection.transport, command, limit_s=limit)
@@ -291,16 +292,7 @@ class NodeClient:
 
 
 KILL_S = 4.0
-END_SCRIPT = """
-are_left() { for group; do kill -s 0 -- "$group" 2>/dev/null && return 0; done; return 1; }
-for name in TERM KILL; do
-  for group; do kill -s $name -- "$group" 2>/dev/null; done
-  n=0
-  while are_left "$@"; do [ $n -lt 15 ] || continue 2; n=$((n + 1)); sleep 0.1; done
-  exit 0
-done
-exit 1
-"""
+END_SCRIPT = script("end_groups")
 """Ends process groups, its words; its exit code is 0 when all are gone."""
 QUIET_S = 1.0
 SESSIONS_HINT = "MaxSessions 10 in /etc/ssh/sshd_config, then systemctl reload ssh"
