@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from invoke import Exit
+from invoke import Context, Exit
 
 from sparkqfs.cli.flags import Flags
 from sparkqfs.cli.guide import CHANGES_NOTHING
@@ -154,6 +154,18 @@ def test_a_task_on_another_machine_begins_with_a_line_on_the_manager_or_without_
         clients.close()
         assert len(said) == (port != server.port)
     assert "did not record this run" in said[0] and "Connection refused" in said[0]
+
+
+def test_a_command_on_the_machines_is_recorded_without_its_words(
+    server: Sshd, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = hosts(server, tmp_path)
+    monkeypatch.setattr(sys, "argv", ["sparkqfs", "exec", "--hosts", file, "--", "sh", "-c", "exit 7", "a-value"])
+    with pytest.raises(Exit) as end:
+        ns["exec"](Context(), hosts=file)
+    assert end.value.code == 7
+    assert [[line[1], line[5], line[6]] for line in lines(folder)] == [["began", "exec", ""], ["ended", "exec", "7"]]
+    assert "a-value" not in (folder / "lab.log").read_text()
 
 
 def test_a_manager_that_is_away_is_asked_once(server: Sshd, tmp_path: Path, folder: Path) -> None:
