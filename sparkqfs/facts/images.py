@@ -32,6 +32,8 @@ class HeldImage:
     """From the lowest on."""
     in_use: bool = False
     """A container there has it, running or not."""
+    is_ours: bool = True
+    """It has names, and each is one that this cluster gives. Labels do not tell: what is built on it inherits them."""
 
     @property
     def repository(self) -> str:
@@ -58,17 +60,26 @@ def names_meant(reference: str) -> tuple[str, ...]:
 
 
 def parse_image(
-    place: str, image: Mapping[str, Any], history: Sequence[Mapping[str, Any]], used_ids: Iterable[str]
+    place: str,
+    image: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    used_ids: Iterable[str],
+    prefixes: tuple[str, ...],
 ) -> HeldImage:
-    """An entry of the engine's `/images/json` with its `/history`. Raises `KeyError` or `ValueError`."""
-    names = [*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())]
+    """An entry of the engine's `/images/json` with its `/history`; `prefixes` begin the names that this cluster gives.
+
+    Raises `KeyError` or `ValueError`.
+    """
+    listed = [*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())]
+    names = tuple(str(name) for name in listed if "<none>" not in str(name))
     return HeldImage(
         place=place,
         id=str(image["Id"]),
-        names=tuple(str(name) for name in names if "<none>" not in str(name)),
+        names=names,
         made=float(image["Created"]),
         layers=_layers(history),
         in_use=str(image["Id"]) in set(used_ids),
+        is_ours=bool(names) and all(name.startswith(prefixes) for name in names),
     )
 
 

@@ -177,6 +177,17 @@ def test_images_that_nothing_needs_go_from_the_engine_and_from_the_registry(plac
     assert [one.state for one in again.outcomes] == ["unchanged"] and len(place.asked) == 1
 
 
+def test_what_users_made_of_ours_stays(place: Place) -> None:
+    for number, name in enumerate(("mine:1", f"{place.registry}/other/w:1", "spark/w:1")):
+        place.engine.add(name, number, 7)
+    place.engine.images["<none>:<none>"] = place.engine.images["mine:1"] | {"RepoTags": [], "Id": "sha256:mine:1"}
+    also = place.engine.images[f"{place.registry}/spark/w:1"]
+    also["RepoTags"] = [*also["RepoTags"], "mine:2"]
+    before = set(place.engine.images)
+    place.clean(everything=True)
+    assert before - set(place.engine.images) == {f"{place.registry}/spark/w:{number}" for number in (2, 3, 4)}
+
+
 def test_all_takes_the_previous_version_and_what_the_engine_refuses_stays(place: Place) -> None:
     w = f"{place.registry}/spark/w"
     place.engine.refuses = {f"{w}:1"}

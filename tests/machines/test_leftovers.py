@@ -108,10 +108,20 @@ def test_images_that_nothing_needs_go_from_an_engine_when_they_are_old(tmp_path:
         "current": f"{old}\nr/spark/worker-node:3\n",
         "current-by-digest": f"{old}\nr/spark/jupyter-server@sha256:4\n",
         "young": f"{new}\nr/spark/worker-node:5\n",
+        "a-users": f"{old}\nmine:1\n",
+        "with-another-name": f"{old}\nr/spark/worker-node:7\nmine:2\n",
+        "registry": f"{old}\nsparkqfs/registry:1\n",
         "no-date": "soon\nr/spark/worker-node:6\n",
     }.items():
         (images / name).write_text(text)
-    words = ["sparkqfs.cluster=spark", "7", "r/spark/worker-node:3", "r/spark/jupyter-server@sha256:4"]
+    words = [
+        "sparkqfs.cluster=spark",
+        "7",
+        "r/spark/",
+        "sparkqfs/",
+        "r/spark/worker-node:3",
+        "r/spark/jupyter-server@sha256:4",
+    ]
     done = subprocess.run(
         ["sh", "-c", old_images.ENGINE_SCRIPT, "sh", *words],
         env={"PATH": path, "IMAGES": str(images)},
@@ -120,8 +130,9 @@ def test_images_that_nothing_needs_go_from_an_engine_when_they_are_old(tmp_path:
         check=True,
     )
     left = {"in-use", "current", "current-by-digest", "young", "no-date"}
+    left |= {"old-without-a-name", "a-users", "with-another-name"}
     assert {path.name for path in images.iterdir()} == left
-    assert done.stdout == "r/spark/worker-node:1\n"
+    assert done.stdout == "r/spark/worker-node:1\nsparkqfs/registry:1\n"
 
 
 def test_old_tags_go_from_the_registry_and_it_is_cleaned_once(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ def an_image(tag: str, made: float, *layers: tuple[str, int], place: str = "node
 
 
 BASE = ("base", 100)
+PREFIXES = ("m:5000/spark/", "sparkqfs/")
 
 
 def gone(*images: HeldImage, current: str = "5", used: tuple[str, ...] = (), everything: bool = False) -> list[str]:
@@ -71,15 +72,39 @@ def test_an_image_that_another_one_is_built_on_stays_with_it() -> None:
     assert gone(*images, everything=True) == ["1"]
 
 
-def test_what_a_build_has_left_goes_unless_something_is_built_on_it() -> None:
+def test_what_is_not_ours_stays_with_its_layers_and_is_never_taken_for_a_version() -> None:
     images = [
-        an_image("", 1, BASE, ("left", 50)),
-        an_image("", 2, BASE),
-        an_image("", 3, BASE, ("other", 5), in_use=True),
+        an_image("", 9, BASE, ("left", 50), is_ours=False),
+        an_image("9", 9, BASE, ("mine", 5), names=(f"{R}:9", "mine:1"), is_ours=False),
         an_image("5", 5, BASE, ("e", 1)),
+        an_image("4", 4, BASE, ("d", 1)),
+        an_image("3", 3, BASE, ("left", 50), ("c", 2)),
     ]
-    (cleaning,) = plan_clean(images, current={f"{R}:5"}, used=(), everything=False)
-    assert [image.made for image in cleaning.images] == [1] and cleaning.size == 50
+    assert gone(*images) == ["3"]
+    (cleaning,) = plan_clean(images, current={f"{R}:5"}, used=(), everything=True)
+    assert [image.made for image in cleaning.images] == [4, 3] and cleaning.size == 3
+    assert gone(*images, current="9", everything=True) == ["5", "4", "3"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "digests", "is_ours"),
+    [
+        ([f"{R}:1"], [f"{R}@sha256:a"], True),
+        (["<none>:<none>"], [f"{R}@sha256:a"], True),
+        (["sparkqfs/registry:1"], [], True),
+        ([f"{R}:1", "mine:1"], [], False),
+        ([f"{R}:1"], ["docker.io/me/mine@sha256:a"], False),
+        (["m:5000/sparkling/worker-node:1"], None, False),
+        (["sparkqfs-mine:1"], None, False),
+        (["<none>:<none>"], ["<none>@<none>"], False),
+        (None, None, False),
+    ],
+)
+def test_only_an_image_all_of_whose_names_this_cluster_gives_is_ours(
+    tags: list[str] | None, digests: list[str] | None, is_ours: bool
+) -> None:
+    entry = {"Id": "sha256:1", "RepoTags": tags, "RepoDigests": digests, "Created": 9}
+    assert parse_image("n", entry, [], [], PREFIXES).is_ours is is_ours
 
 
 def test_each_repository_has_its_own_previous_version() -> None:
@@ -111,9 +136,9 @@ def test_a_service_names_an_image_by_tag_and_by_digest(reference: str, names: tu
 def test_layers_are_known_by_all_steps_below_them() -> None:
     base = [{"Created": 2, "CreatedBy": "b", "Size": 5}, {"Created": 1, "CreatedBy": "a", "Size": 3}]
     entry = {"Id": "sha256:1", "RepoTags": ["<none>:<none>"], "RepoDigests": None, "Created": 9}
-    one = parse_image("n", entry, base, ["sha256:1"])
-    two = parse_image("n", entry, [{"Created": 3, "CreatedBy": "c", "Size": 0}, *base], [])
-    other = parse_image("n", entry, [base[0], {"Created": 1, "CreatedBy": "x", "Size": 3}], [])
+    one = parse_image("n", entry, base, ["sha256:1"], PREFIXES)
+    two = parse_image("n", entry, [{"Created": 3, "CreatedBy": "c", "Size": 0}, *base], [], PREFIXES)
+    other = parse_image("n", entry, [base[0], {"Created": 1, "CreatedBy": "x", "Size": 3}], [], PREFIXES)
     assert one.names == () and one.in_use and [layer.size for layer in one.layers] == [3, 5]
     assert two.layers == one.layers and not set(other.layers) & set(one.layers)
 

@@ -13,6 +13,7 @@ from sparkqfs.jobs.programs.drivers import ENTER
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.cluster.clean import REGISTRY, Cleaning, plan_clean, size_text
 from sparkqfs.plan.cluster.directories import private_directory
+from sparkqfs.plan.cluster.images import name_prefixes
 from sparkqfs.plan.stack import CLUSTER_LABEL
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.remote import script
@@ -56,11 +57,11 @@ def _used(session: Session) -> set[str]:
 
 
 def _on_engine(session: Session, name: str) -> list[HeldImage]:
-    engine = session.clients.engine(name)
+    engine, prefixes = session.clients.engine(name), name_prefixes(session.config)
     used = engine.used_image_ids()
     try:
         return [
-            parse_image(name, image, engine.image_history(str(image["Id"])), used)
+            parse_image(name, image, engine.image_history(str(image["Id"])), used, prefixes)
             for image in engine.labelled_images(f"{CLUSTER_LABEL}={session.config.name}")
         ]
     except (KeyError, ValueError) as error:
@@ -117,7 +118,7 @@ def _from_engine(session: Session, cleaning: Cleaning) -> Outcome:
     engine = session.clients.engine(cleaning.place)
     refused = []
     for image in sorted(cleaning.images, key=lambda image: -len(image.layers)):  # those that are built on others first
-        why = [engine.remove_image(name) for name in (image.names or (image.id,))]
+        why = [engine.remove_image(name) for name in image.names]  # never by id: it may have got another name
         refused += [f"{image.shown} stays: {text}" for text in why if text][:1]
     return _outcome(cleaning, "changed", *refused)
 

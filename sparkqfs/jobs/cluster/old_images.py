@@ -7,14 +7,16 @@ from sparkqfs.jobs.cluster.swarm import registry_name, wait_for_registry
 from sparkqfs.jobs.programs.drivers import ENTER
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.cluster.directories import private_directory
+from sparkqfs.plan.cluster.images import name_prefixes
 from sparkqfs.plan.stack import CLUSTER_LABEL
 from sparkqfs.plan.steps import Outcome
 from sparkqfs.remote import script
 
 TIDY_S = 1800.0
 ENGINE_SCRIPT = script("old_images")
-"""Its words are a label, an age in days, and the names that stay. An image that a container has, running or not, and
-one that another is built on, the engine does not remove."""
+"""Its words are a label, an age in days, two beginnings of names, and the names that stay. An image without a name, or
+with one that begins otherwise, may be a user's own: it stays. An image that a container has, running or not, and one
+that another is built on, the engine does not remove."""
 TAGS_SCRIPT = script("old_tags")
 """In the directory of the registry's repositories. Its words are an age in days, and the images that stay, such as
 `spark/worker-node:TAG`."""
@@ -32,7 +34,7 @@ def remove(session: Session) -> list[Outcome]:
     days = str(config.logs.days)
 
     def from_engine(name: str) -> int:
-        words = [f"{CLUSTER_LABEL}={config.name}", days, *tags, *pushed]
+        words = [f"{CLUSTER_LABEL}={config.name}", days, *name_prefixes(config), *tags, *pushed]
         script = ["sh", "-c", ENGINE_SCRIPT, "sh", *words]
         return len(session.clients.node(name).run(script, check=False, timeout_s=TIDY_S).stdout.splitlines())
 

@@ -29,7 +29,8 @@ def plan_clean(
 
     Of each repository in each place these stay: what this version's stack is made of (`current`), or, where that is not
     there, the newest image; what a service names (`used`) or a container has, there or on another machine; what another
-    image that stays is built on; and, but for `everything`, the newest one besides, the previous version.
+    image that stays is built on; and, but for `everything`, the newest one besides, the previous version. What is not
+    ours stays everywhere.
     """
     named = set(used) | {name for image in images if image.in_use for name in image.names}
     now = set(current)
@@ -44,10 +45,14 @@ def plan_clean(
 
 
 def _kept(images: Sequence[HeldImage], current: set[str], used: set[str], everything: bool) -> list[HeldImage]:
-    kept = [image for image in images if image.in_use or not (current | used).isdisjoint(image.names)]
-    for repository in {image.repository for image in images} - {""}:
-        newest = sorted((one for one in images if one.repository == repository), key=lambda one: -one.made)
-        of_now = [image for image in newest if not current.isdisjoint(image.names)] or newest[:1]
+    wanted = current | used
+    kept = [image for image in images if not image.is_ours or image.in_use or not wanted.isdisjoint(image.names)]
+    has_now = {image.repository for image in images if not current.isdisjoint(image.names)}
+    ours = [image for image in images if image.is_ours]
+    for repository in {image.repository for image in ours}:
+        newest = sorted((one for one in ours if one.repository == repository), key=lambda one: -one.made)
+        of_now = [image for image in newest if not current.isdisjoint(image.names)]
+        of_now = of_now if repository in has_now else newest[:1]
         earlier = [image for image in newest if image not in of_now]
         kept += of_now + ([] if everything else earlier[:1])
     below = [image for image in images if any(_is_below(image, other) for other in kept)]
