@@ -95,22 +95,22 @@ def _layers(history: Sequence[Mapping[str, Any]]) -> tuple[Layer, ...]:
     return tuple(found)
 
 
-def parse_tags(text: str, address: str, cluster: str, place: str) -> tuple[tuple[HeldImage, ...], tuple[str, ...]]:
-    """What remote/list_tags.sh prints: this cluster's images in the registry, and `repository:tag` of all others."""
+def parse_tags(text: str, address: str, cluster: str, place: str) -> tuple[HeldImage, ...]:
+    """What remote/list_tags.sh prints: all images in the registry. Another cluster's, and one whose link cannot be
+    understood, is not ours; its layers stay."""
     found: list[HeldImage] = []
-    others: list[str] = []
     tag: list[str] | None = None
     layers: list[Layer] = []
 
     def take() -> None:
         if tag is None:
             return
-        repository = tag[0].rpartition(":")[0]
-        if not repository.startswith(f"{cluster}/"):
-            others.append(tag[0])
-            return
-        names = (f"{address}/{tag[0]}", f"{address}/{repository}@sha256:{tag[2]}")
-        found.append(HeldImage(place=place, id=tag[0], names=names, made=float(tag[1]), layers=tuple(layers)))
+        name, made, digest = tag
+        repository = name.rpartition(":")[0]
+        names = (f"{address}/{name}", *((f"{address}/{repository}@sha256:{digest}",) if digest else ()))
+        is_ours = bool(digest) and repository.startswith(f"{cluster}/")
+        of = tuple(layers)
+        found.append(HeldImage(place=place, id=name, names=names, made=float(made), layers=of, is_ours=is_ours))
 
     for line in text.splitlines():
         kind, _, rest = line.partition("\t")
@@ -118,7 +118,10 @@ def parse_tags(text: str, address: str, cluster: str, place: str) -> tuple[tuple
         if kind == "tag" and len(words) == 3:
             take()
             tag, layers = words, []
+        elif kind == "other" and len(words) == 1:
+            take()
+            tag, layers = [words[0], "0", ""], []
         elif kind == "blob" and len(words) == 2:
             layers.append(Layer(key=words[0], size=int(words[1])))
     take()
-    return tuple(found), tuple(others)
+    return tuple(found)

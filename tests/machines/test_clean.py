@@ -20,7 +20,7 @@ import pytest
 from sparkqfs.clients.connect import Clients
 from sparkqfs.errors import RefusedError
 from sparkqfs.jobs.cluster import clean, images
-from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.session import Session, cluster_lock
 from sparkqfs.plan.steps import JobResult
 from tests.doubles.servers import engine_machine
 
@@ -194,6 +194,47 @@ def test_all_takes_the_previous_version_and_what_the_engine_refuses_stays(place:
     result = place.clean(everything=True)
     assert sorted(place.engine.images) == [f"{w}:1", f"{w}:5"] and place.tags() == {"5", "1"}
     assert f"{w}:1 stays: conflict: it is used" in result.outcomes[0].changes
+
+
+def test_what_changes_between_the_look_and_the_yes_stays(place: Place) -> None:
+    w = f"{place.registry}/spark/w"
+    tags = place.blobs / "repositories/spark/w/_manifests/tags"
+
+    def meanwhile(_question: str) -> bool:
+        place.push("spark/w:6", 0, 600)
+        link = tags / "1/current/link"
+        link.write_text((tags / "6/current/link").read_text())
+        place.engine.services = [{"Spec": {"TaskTemplate": {"ContainerSpec": {"Image": f"{w}:2"}}}}]
+        return True
+
+    place.session.confirm = meanwhile
+    result = place.clean()
+    assert {path.name for path in tags.iterdir()} == {"1", "2", "4", "5", "6"}
+    assert sorted(place.engine.images) == [f"{w}:{number}" for number in (2, 4, 5)]
+    assert any(f"{w}:1 stays" in text for one in result.outcomes for text in one.changes)
+
+
+def test_a_tag_that_another_image_has_by_now_stays_and_so_do_links_that_are_not_understood(place: Place) -> None:
+    tags = place.blobs / "repositories/spark/w/_manifests/tags"
+    (tags / "2/current/link").write_text("sha512:" + "a" * 128)
+    (tags / "3/current/link").write_text("sha256:abc")
+    listed = {image.id: image.is_ours for image in clean._in_registry(place.session)}
+    assert listed == {"spark/w:1": True, "spark/w:2": False, "spark/w:3": False} | dict.fromkeys(
+        ("spark/w:4", "spark/w:5"), True
+    ) | {"other/w:1": False}
+    place.clean(everything=True)
+    assert {path.name for path in tags.iterdir()} == {"2", "3", "5"}
+
+
+def test_nothing_goes_when_the_lock_is_lost_after_the_yes(place: Place) -> None:
+    with cluster_lock(place.session, "clean"):
+        place.session.lock_owner = "somebody else"
+        with pytest.raises(RefusedError, match="lost the lock"):
+            place.clean()
+        assert len(place.engine.images) == 5 and place.tags() == {"1", "2", "3", "4", "5"}
+    place.session.locked = True
+    with pytest.raises(RefusedError, match="lost the lock"):
+        place.clean()
 
 
 def test_a_dry_run_and_a_no_remove_nothing(place: Place) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparkqfs.facts.images import HeldImage, Layer, names_meant, parse_image, parse_tags, repository_of
-from sparkqfs.plan.cluster.clean import REGISTRY, plan_clean, size_text
+from sparkqfs.plan.cluster.clean import REGISTRY, agreed, plan_clean, size_text
 
 R = "m:5000/spark/worker-node"
 
@@ -107,6 +107,16 @@ def test_only_an_image_all_of_whose_names_this_cluster_gives_is_ours(
     assert parse_image("n", entry, [], [], PREFIXES).is_ours is is_ours
 
 
+def test_only_what_both_looks_agree_on_goes() -> None:
+    images = [an_image(str(number), number, BASE, (f"l{number}", 7)) for number in (1, 2, 3, 5)]
+    (first,) = plan_clean(images, current={f"{R}:5"}, used=(), everything=True)
+    later = [images[0], an_image("2", 2, names=(f"{R}:2", f"{R}:x")), an_image("4", 4, BASE), *images[2:]]
+    second = plan_clean(later, current={f"{R}:5"}, used={f"{R}:3"}, everything=True)
+    (both,) = agreed([first], second)
+    assert both.images == (images[0],) and both.size == 7
+    assert agreed([first], []) == () == agreed([], [first])
+
+
 def test_each_repository_has_its_own_previous_version() -> None:
     images = [
         an_image("5", 5, BASE),
@@ -143,14 +153,17 @@ def test_layers_are_known_by_all_steps_below_them() -> None:
     assert two.layers == one.layers and not set(other.layers) & set(one.layers)
 
 
-def test_the_registrys_tags_of_other_clusters_are_only_named() -> None:
-    text = "tag\tspark/w:1\t7\tab\nblob\tab\t2\nblob\tcd\t90\ntag\tother/w:1\t8\tef\nblob\tef\t5\n"
-    found, others = parse_tags(text, "m:5000", "spark", REGISTRY)
-    assert others == ("other/w:1",)
-    (image,) = found
+def test_the_registrys_tags_of_other_clusters_and_unreadable_ones_are_not_ours_and_their_layers_stay() -> None:
+    text = "tag\tspark/w:1\t7\tab\nblob\tab\t2\nblob\tcd\t90\ntag\tother/w:1\t8\tef\nblob\tcd\t90\nother\tspark/w:2\n"
+    image, other, unreadable = parse_tags(text, "m:5000", "spark", REGISTRY)
+    assert (image.is_ours, other.is_ours, unreadable.is_ours) == (True, False, False)
+    (cleaning,) = plan_clean(
+        [image, other, an_image("m:5000/spark/w:3", 9, place=REGISTRY)], current=(), used=(), everything=True
+    )
+    assert (cleaning.images, cleaning.size) == ((image,), 2)
     assert image.names == ("m:5000/spark/w:1", "m:5000/spark/w@sha256:ab") and image.made == 7.0
     assert image.layers == (Layer(key="ab", size=2), Layer(key="cd", size=90))
-    assert parse_tags("", "m:5000", "spark", REGISTRY) == ((), ())
+    assert parse_tags("", "m:5000", "spark", REGISTRY) == ()
 
 
 def test_bytes_are_said_exactly() -> None:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
 from sparkqfs.facts.images import HeldImage, names_meant, parse_image, parse_tags
 from sparkqfs.jobs.cluster import images
-from sparkqfs.jobs.cluster.old_images import REGISTRY_SCRIPT, TAGS_SCRIPT, TIDY_S
+from sparkqfs.jobs.cluster.old_images import REGISTRY_SCRIPT, TIDY_S
 from sparkqfs.jobs.cluster.swarm import registry_name, wait_for_registry
 from sparkqfs.jobs.programs.drivers import ENTER
-from sparkqfs.jobs.session import Session
-from sparkqfs.plan.cluster.clean import REGISTRY, Cleaning, plan_clean, size_text
+from sparkqfs.jobs.session import Session, check_lock
+from sparkqfs.plan.cluster.clean import REGISTRY, Cleaning, agreed, plan_clean, size_text
 from sparkqfs.plan.cluster.directories import private_directory
 from sparkqfs.plan.cluster.images import name_prefixes
 from sparkqfs.plan.stack import CLUSTER_LABEL
@@ -20,29 +20,42 @@ from sparkqfs.remote import script
 
 LIST_SCRIPT = script("list_tags")
 """In the directory of the registry's repositories, without a word: its tags, and the files that each is made of."""
+REMOVE_SCRIPT = script("remove_tags")
+"""There too. Its words are `repository:tag@digest`; a tag that is another image's by now stays."""
 REPOSITORIES = "registry/storage/docker/registry/v2/repositories"
 
 
 def run(session: Session, *, everything: bool) -> JobResult:
-    """Say what can go and how many bytes that gives back, ask, remove it. Raises `RefusedError` without a yes."""
+    """Say what can go and how many bytes that gives back, ask, remove it. Raises `RefusedError` without a yes.
+
+    What cannot go any more after the yes, or has changed by then, stays.
+    """
+    cleanings, problems = _look(session, everything)
+    document = _document(cleanings)
+    if not cleanings:
+        nothing = Outcome(subject="images of earlier versions", state="unchanged", changes=("none to remove",))
+        return JobResult(task="clean", outcomes=(nothing,), document=document, problems=problems)
+    if session.dry_run:
+        planned = tuple(_outcome(one, "planned") for one in cleanings)
+        return JobResult(task="clean", outcomes=planned, document=document, problems=problems)
+    _ask(session, cleanings)
+    check_lock(session)
+    now, problems = _look(session, everything)
+    outcomes, failures = _remove(session, cleanings, agreed(cleanings, now))
+    return JobResult(task="clean", outcomes=outcomes, document=document, problems=(*problems, *failures))
+
+
+def _look(session: Session, everything: bool) -> tuple[tuple[Cleaning, ...], tuple[Problem, ...]]:
+    """What can go, and the problems of machines that cannot be asked."""
     manager = session.manager_facts()
     used = _used(session) if manager.swarm_state == "active" else set()
     current = {name for ref in images.references(session).values() for name in (ref.plain, ref.delta, ref.reference)}
     names = tuple(node.name for node in session.config.nodes)
     found = session.clients.on(names, lambda name: _on_engine(session, name))
-    in_registry, others = _in_registry(session)
+    in_registry = _in_registry(session)
     held = [image for images_there in found.values.values() for image in images_there]
     cleanings = plan_clean([*held, *in_registry], current=current - {""}, used=used, everything=everything)
-    document = _document(cleanings)
-    if not cleanings:
-        nothing = Outcome(subject="images of earlier versions", state="unchanged", changes=("none to remove",))
-        return JobResult(task="clean", outcomes=(nothing,), document=document, problems=found.problems)
-    if session.dry_run:
-        planned = tuple(_outcome(one, "planned") for one in cleanings)
-        return JobResult(task="clean", outcomes=planned, document=document, problems=found.problems)
-    _ask(session, cleanings)
-    outcomes, problems = _remove(session, cleanings, in_registry, others)
-    return JobResult(task="clean", outcomes=outcomes, document=document, problems=(*found.problems, *problems))
+    return cleanings, found.problems
 
 
 def _used(session: Session) -> set[str]:
@@ -69,8 +82,8 @@ def _on_engine(session: Session, name: str) -> list[HeldImage]:
         raise ClusterError(Problem(node=name, what=what)) from error
 
 
-def _in_registry(session: Session) -> tuple[tuple[HeldImage, ...], tuple[str, ...]]:
-    """This cluster's images there, and `repository:tag` of those that are not its own."""
+def _in_registry(session: Session) -> tuple[HeldImage, ...]:
+    """The images there, other clusters' too."""
     config = session.config
     folder = private_directory(config) / REPOSITORIES
     words = [str(folder), str(config.owner.uid), str(config.owner.gid), LIST_SCRIPT, "sh"]
@@ -100,7 +113,7 @@ def _ask(session: Session, cleanings: Sequence[Cleaning]) -> None:
 
 
 def _remove(
-    session: Session, cleanings: Sequence[Cleaning], in_registry: Sequence[HeldImage], others: Sequence[str]
+    session: Session, shown: Sequence[Cleaning], cleanings: Sequence[Cleaning]
 ) -> tuple[tuple[Outcome, ...], tuple[Problem, ...]]:
     by_place = {one.place: one for one in cleanings}
     results = session.clients.on(
@@ -109,8 +122,20 @@ def _remove(
     outcomes = list(results.values.values())
     outcomes += [_outcome(by_place[problem.node], "failed") for problem in results.problems if problem.node in by_place]
     if REGISTRY in by_place:
-        outcomes.append(_from_registry(session, by_place[REGISTRY], in_registry, others))
+        outcomes.append(_from_registry(session, by_place[REGISTRY]))
+    outcomes += [_kept(one, by_place.get(one.place)) for one in shown if _left(one, by_place.get(one.place))]
     return tuple(outcomes), results.problems
+
+
+def _left(shown: Cleaning, cleaning: Cleaning | None) -> list[HeldImage]:
+    """What was shown and cannot go any more."""
+    going = {image.id for image in cleaning.images} if cleaning else set()
+    return [image for image in shown.images if image.id not in going]
+
+
+def _kept(shown: Cleaning, cleaning: Cleaning | None) -> Outcome:
+    stays = [f"{image.shown} stays: it has just been changed, or is used" for image in _left(shown, cleaning)]
+    return Outcome(subject=f"images {_where(shown.place)}", state="unchanged", changes=tuple(stays))
 
 
 def _from_engine(session: Session, cleaning: Cleaning) -> Outcome:
@@ -123,16 +148,16 @@ def _from_engine(session: Session, cleaning: Cleaning) -> Outcome:
     return _outcome(cleaning, "changed", *refused)
 
 
-def _from_registry(session: Session, cleaning: Cleaning, held: Sequence[HeldImage], others: Sequence[str]) -> Outcome:
+def _from_registry(session: Session, cleaning: Cleaning) -> Outcome:
     config = session.config
-    gone = {image.id for image in cleaning.images}
-    kept = [*(image.id for image in held if image.id not in gone), *others]
+    gone = {image.id: image.names[-1].rpartition("@")[2] for image in cleaning.images}
     owner = (str(config.owner.uid), str(config.owner.gid))
-    words = [registry_name(session), str(private_directory(config)), *owner, ENTER, TAGS_SCRIPT, "0", *kept]
+    tags = [f"{name}@{digest}" for name, digest in gone.items()]
+    words = [registry_name(session), str(private_directory(config)), *owner, ENTER, REMOVE_SCRIPT, *tags]
     argv = ["sh", "-c", REGISTRY_SCRIPT, "sh", *words]
     removed = set(session.clients.manager.run(argv, check=False, timeout_s=TIDY_S).stdout.split())
     wait_for_registry(session)
-    stays = [f"{name} stays: it has just been pushed" for name in sorted(gone - removed)]
+    stays = [f"{name} stays: it has just been pushed" for name in sorted(gone.keys() - removed)]
     return _outcome(cleaning, "changed", *stays)
 
 

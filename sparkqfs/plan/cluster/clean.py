@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from sparkqfs.facts.images import HeldImage
@@ -18,8 +18,19 @@ class Cleaning:
 
     place: str
     images: tuple[HeldImage, ...]
-    size: int
-    """Bytes that only these images have there."""
+    stays: tuple[HeldImage, ...]
+    """What is there besides."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that only these images have there."""
+        return freed(self.images, self.stays)
+
+    def only(self, images: Iterable[HeldImage]) -> Cleaning:
+        """Of these images; the others stay."""
+        chosen = tuple(images)
+        left = tuple(image for image in self.images if image not in chosen)
+        return replace(self, images=chosen, stays=(*self.stays, *left))
 
 
 def plan_clean(
@@ -40,8 +51,15 @@ def plan_clean(
         kept = _kept(of_place, now, named, everything)
         gone = tuple(image for image in of_place if image not in kept)
         if gone:
-            found.append(Cleaning(place=place, images=gone, size=freed(gone, kept)))
+            found.append(Cleaning(place=place, images=gone, stays=tuple(kept)))
     return tuple(found)
+
+
+def agreed(first: Sequence[Cleaning], second: Sequence[Cleaning]) -> tuple[Cleaning, ...]:
+    """What was shown in the first look and can still go in the second: the same images, by the same names."""
+    shown = {(one.place, image.id, image.names) for one in first for image in one.images}
+    found = (one.only(image for image in one.images if (one.place, image.id, image.names) in shown) for one in second)
+    return tuple(one for one in found if one.images)
 
 
 def _kept(images: Sequence[HeldImage], current: set[str], used: set[str], everything: bool) -> list[HeldImage]:
