@@ -237,6 +237,15 @@ def test_nothing_goes_when_the_lock_is_lost_after_the_yes(place: Place) -> None:
         place.clean()
 
 
+def test_a_collection_that_fails_is_reported(place: Place) -> None:
+    (place.folder / "docker.sh").write_text('[ "$1" != exec ] || { echo "no space left" >&2; exit 3; }\n')
+    result = place.clean()
+    outcome = result.outcomes[-1]
+    assert (outcome.state, result.exit_code) == ("failed", 1) and outcome.changes[0] == f"{place.registry}/spark/w:1"
+    assert [problem.node for problem in result.problems] == ["node1"]
+    assert "no space left" in result.problems[0].what
+
+
 def test_a_dry_run_and_a_no_remove_nothing(place: Place) -> None:
     place.session.dry_run = True
     planned = place.clean()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
 from sparkqfs.facts.images import HeldImage, names_meant, parse_image, parse_tags
 from sparkqfs.jobs.cluster import images
-from sparkqfs.jobs.cluster.old_images import REGISTRY_SCRIPT, TIDY_S
-from sparkqfs.jobs.cluster.swarm import registry_name, wait_for_registry
+from sparkqfs.jobs.cluster.old_images import REGISTRY_SCRIPT, TIDY_S, garbage_stays
+from sparkqfs.jobs.cluster.registry import registry_name, wait_for_registry
 from sparkqfs.jobs.programs.drivers import ENTER
 from sparkqfs.jobs.session import Session, check_lock
 from sparkqfs.plan.cluster.clean import REGISTRY, Cleaning, agreed, plan_clean, size_text
@@ -121,10 +121,13 @@ def _remove(
     )
     outcomes = list(results.values.values())
     outcomes += [_outcome(by_place[problem.node], "failed") for problem in results.problems if problem.node in by_place]
+    problems = results.problems
     if REGISTRY in by_place:
-        outcomes.append(_from_registry(session, by_place[REGISTRY]))
+        outcome, failures = _from_registry(session, by_place[REGISTRY])
+        outcomes.append(outcome)
+        problems += failures
     outcomes += [_kept(one, by_place.get(one.place)) for one in shown if _left(one, by_place.get(one.place))]
-    return tuple(outcomes), results.problems
+    return tuple(outcomes), problems
 
 
 def _left(shown: Cleaning, cleaning: Cleaning | None) -> list[HeldImage]:
@@ -148,17 +151,26 @@ def _from_engine(session: Session, cleaning: Cleaning) -> Outcome:
     return _outcome(cleaning, "changed", *refused)
 
 
-def _from_registry(session: Session, cleaning: Cleaning) -> Outcome:
+def _from_registry(session: Session, cleaning: Cleaning) -> tuple[Outcome, tuple[Problem, ...]]:
     config = session.config
     gone = {image.id: image.names[-1].rpartition("@")[2] for image in cleaning.images}
     owner = (str(config.owner.uid), str(config.owner.gid))
     tags = [f"{name}@{digest}" for name, digest in gone.items()]
     words = [registry_name(session), str(private_directory(config)), *owner, ENTER, REMOVE_SCRIPT, *tags]
     argv = ["sh", "-c", REGISTRY_SCRIPT, "sh", *words]
-    removed = set(session.clients.manager.run(argv, check=False, timeout_s=TIDY_S).stdout.split())
-    wait_for_registry(session)
-    stays = [f"{name} stays: it has just been pushed" for name in sorted(gone.keys() - removed)]
-    return _outcome(cleaning, "changed", *stays)
+    try:
+        output = session.clients.manager.run(argv, check=False, timeout_s=TIDY_S)
+        removed = set(output.stdout.split())
+        failed = output.exit_code != 0
+        problems = (Problem(node=config.manager.name, what=garbage_stays(output)),) if failed else ()
+        wait_for_registry(session)
+    except ClusterError as error:
+        return Outcome(subject=f"images {_where(REGISTRY)}", state="failed"), error.problems
+    stays = [
+        f"{name} stays: it has just been pushed, or could not be removed" for name in sorted(gone.keys() - removed)
+    ]
+    done = cleaning.only(image for image in cleaning.images if image.id in removed)
+    return _outcome(done, "failed" if failed else "changed", *stays), problems
 
 
 def _outcome(cleaning: Cleaning, state: str, *more: str) -> Outcome:
