@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.errors import RefusedError
+from sparkqfs.errors import ClusterError, Problem, RefusedError
 from sparkqfs.jobs.cluster import clean, images
 from sparkqfs.jobs.session import Session, cluster_lock
 from sparkqfs.plan.steps import JobResult
+from tests.builders.facts import a_node
 from tests.doubles.servers import engine_machine
 
 LABEL = "sparkqfs.cluster=spark"
@@ -146,7 +147,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         clients = Clients(config)
         stack.callback(clients.close)
         session = Session(config, clients, lambda _: None)
-        monkeypatch.setattr(Session, "manager_facts", lambda _self: SimpleNamespace(swarm_state="active"))
+        facts = a_node("node1", swarm_state="active")
+        monkeypatch.setattr(Session, "manager_facts", lambda _self: facts)
         ref = SimpleNamespace(plain=f"{config.registry_address}/spark/w:5", delta="", reference="")
         monkeypatch.setattr(images, "references", lambda _session: {"w": ref})
         monkeypatch.setattr(clean, "wait_for_registry", lambda _session: None)
@@ -244,6 +246,35 @@ def test_a_collection_that_fails_is_reported(place: Place) -> None:
     assert (outcome.state, result.exit_code) == ("failed", 1) and outcome.changes[0] == f"{place.registry}/spark/w:1"
     assert [problem.node for problem in result.problems] == ["node1"]
     assert "no space left" in result.problems[0].what
+
+
+@pytest.mark.parametrize(
+    ("known", "why"),
+    [
+        ({"engine_version": None, "swarm_state": "inactive"}, "engine did not answer"),
+        ({"swarm_state": "locked"}, "swarm is locked"),
+        ({"swarm_state": "pending"}, "swarm is pending"),
+    ],
+)
+def test_nothing_goes_when_it_is_not_known_which_images_services_need(
+    place: Place, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], why: str
+) -> None:
+    monkeypatch.setattr(Session, "manager_facts", lambda _self: a_node("node1", **known))
+    with pytest.raises(RefusedError, match=why):
+        place.clean(everything=True)
+    assert len(place.engine.images) == 5 and not place.asked
+
+
+def test_the_registry_stays_as_it_is_when_the_managers_containers_are_not_known(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_session: Session, name: str) -> list[Any]:
+        raise ClusterError(Problem(node=name, what="no answer"))
+
+    monkeypatch.setattr(clean, "_on_engine", broken)
+    result = place.clean(everything=True)
+    assert place.tags() == {"1", "2", "3", "4", "5"} and not place.asked
+    assert [problem.what for problem in result.problems] == ["no answer"]
 
 
 def test_a_dry_run_and_a_no_remove_nothing(place: Place) -> None:

@@ -47,20 +47,30 @@ def run(session: Session, *, everything: bool) -> JobResult:
 
 def _look(session: Session, everything: bool) -> tuple[tuple[Cleaning, ...], tuple[Problem, ...]]:
     """What can go, and the problems of machines that cannot be asked."""
-    manager = session.manager_facts()
-    used = _used(session) if manager.swarm_state == "active" else set()
+    used = _used(session)
     current = {name for ref in images.references(session).values() for name in (ref.plain, ref.delta, ref.reference)}
     names = tuple(node.name for node in session.config.nodes)
     found = session.clients.on(names, lambda name: _on_engine(session, name))
     in_registry = _in_registry(session)
     held = [image for images_there in found.values.values() for image in images_there]
+    if session.config.manager.name not in found.values:  # its containers are not known
+        in_registry = ()
     cleanings = plan_clean([*held, *in_registry], current=current - {""}, used=used, everything=everything)
     return cleanings, found.problems
 
 
 def _used(session: Session) -> set[str]:
-    """Images of services of this cluster, now and before their last update: Swarm may go back to that."""
-    engine, config = session.clients.engine(), session.config
+    """Images of services of this cluster, now and before their last update: Swarm may go back to that.
+
+    Raises `RefusedError` where nobody knows whether there are services.
+    """
+    engine, config, manager = session.clients.engine(), session.config, session.manager_facts()
+    if manager.engine_version is None or manager.swarm_state not in ("active", "inactive"):
+        why = "its engine did not answer" if manager.engine_version is None else f"its swarm is {manager.swarm_state}"
+        what = f"nothing was removed: {why}, so nobody knows which images services need"
+        raise RefusedError(Problem(node=manager.name, what=what, code=ExitCode.REFUSED, hint="`invoke doctor` looks"))
+    if manager.swarm_state == "inactive":
+        return set()
     found: set[str] = set()
     for service in [*engine.services(config.name), *engine.labelled_services(f"{CLUSTER_LABEL}={config.name}")]:
         for spec in (service.get("Spec") or {}, service.get("PreviousSpec") or {}):
