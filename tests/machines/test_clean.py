@@ -36,6 +36,8 @@ class FakeEngine:
         self.services: list[dict[str, Any]] = []
         self.used: list[str] = []
         self.refuses: set[str] = set()
+        self.breaks: set[str] = set()
+        self.slow_s = 0.0
 
     def add(self, name: str, made: int, size: int) -> None:
         self.images[name] = {
@@ -59,6 +61,9 @@ class FakeEngine:
         return self.services if path.endswith("/services") else None
 
     def delete(self, name: str) -> int:
+        time.sleep(self.slow_s)
+        if name in self.breaks:
+            return 500
         if name in self.refuses:
             return 409
         return 200 if self.images.pop(name, None) else 404
@@ -196,6 +201,40 @@ def test_all_takes_the_previous_version_and_what_the_engine_refuses_stays(place:
     result = place.clean(everything=True)
     assert sorted(place.engine.images) == [f"{w}:1", f"{w}:5"] and place.tags() == {"5", "1"}
     assert f"{w}:1 stays: conflict: it is used" in result.outcomes[0].changes
+    assert f"{w}:1" not in result.outcomes[0].changes
+
+
+def test_what_was_removed_before_an_engine_failed_is_kept_in_the_outcome(place: Place) -> None:
+    w = f"{place.registry}/spark/w"
+    place.engine.breaks = {f"{w}:2"}
+    result = place.clean()
+    on_engine = result.outcomes[0]
+    assert (on_engine.state, on_engine.changes) == ("failed", (f"{w}:1", "1 bytes"))
+    assert [problem.node for problem in result.problems] == ["node1"] and result.exit_code == 1
+
+
+def test_an_engine_may_take_its_time_to_remove_an_image(place: Place) -> None:
+    engine = place.session.clients.engine()
+    engine._api.timeout = 1
+    place.engine.slow_s = 1.2
+    assert place.clean().outcomes[0].state == "changed"
+    assert engine._api.timeout == 1
+
+
+def test_each_image_is_shown_with_its_bytes_before_the_question(place: Place) -> None:
+    w, told = f"{place.registry}/spark/w", []
+    place.session.on_event = told.append
+    place.engine.images[f"{w}:1"]["RepoTags"].append(f"{place.registry}/spark/{'long' * 20}:1")
+    place.session.confirm = lambda _question: False
+    with pytest.raises(RefusedError):
+        place.clean(everything=True)
+    assert [line for line in told if line.endswith("on node1")] == [
+        f"1 bytes: {w}:1 on node1",
+        f"the same image: {place.registry}/spark/{'long' * 20}:1 on node1",
+        *(f"{number} bytes: {w}:{number} on node1" for number in (2, 3, 4)),
+        "10 bytes: these 4 together on node1",
+    ]
+    assert sum(f"{w}:" in line and line.endswith("in the registry") for line in told) == 4
 
 
 def test_what_changes_between_the_look_and_the_yes_stays(place: Place) -> None:

@@ -107,6 +107,16 @@ def test_only_an_image_all_of_whose_names_this_cluster_gives_is_ours(
     assert parse_image("n", entry, [], [], PREFIXES).is_ours is is_ours
 
 
+def test_a_machine_that_pulled_by_digest_knows_this_version_by_the_registrys() -> None:
+    pulled = {number: f"{R}@sha256:{number}" for number in (4, 5, 6)}
+    on_worker = [an_image(name, made=9 - at, names=(name,)) for at, name in pulled.items()]
+    in_registry = [
+        an_image(str(at), at, place=REGISTRY, names=(f"{R}:{at}", name)) for at, name in pulled.items() if at != 6
+    ]
+    found = plan_clean([*on_worker, *in_registry], current={f"{R}:5"}, used={f"{R}:4"}, everything=True)
+    assert [image.names for one in found for image in one.images] == [(pulled[6],)]
+
+
 def test_only_what_both_looks_agree_on_goes() -> None:
     images = [an_image(str(number), number, BASE, (f"l{number}", 7)) for number in (1, 2, 3, 5)]
     (first,) = plan_clean(images, current={f"{R}:5"}, used=(), everything=True)

@@ -108,12 +108,14 @@ def _where(place: str) -> str:
 
 def _ask(session: Session, cleanings: Sequence[Cleaning]) -> None:
     """Raises `RefusedError`."""
-    lines = [
-        f"{_where(one.place)}: {', '.join(image.shown for image in one.images)}: {size_text(one.size)}"
-        for one in cleanings
-    ]
-    for line in lines:
-        session.on_event(line)
+    for one in cleanings:
+        for image in one.images:
+            first, *others = [name for name in image.names if "@" not in name] or image.names
+            session.on_event(f"{size_text(one.only([image]).size)}: {first} {_where(one.place)}")
+            for name in others:
+                session.on_event(f"the same image: {name} {_where(one.place)}")
+        if len(one.images) > 1:
+            session.on_event(f"{size_text(one.size)}: these {len(one.images)} together {_where(one.place)}")
     count = sum(len(one.images) for one in cleanings)
     total = size_text(sum(one.size for one in cleanings))
     counted = "1 image" if count == 1 else f"{count} images"
@@ -129,9 +131,8 @@ def _remove(
     results = session.clients.on(
         tuple(place for place in by_place if place != REGISTRY), lambda name: _from_engine(session, by_place[name])
     )
-    outcomes = list(results.values.values())
-    outcomes += [_outcome(by_place[problem.node], "failed") for problem in results.problems if problem.node in by_place]
-    problems = results.problems
+    outcomes = [outcome for outcome, _ in results.values.values()]
+    problems = tuple(problem for _, failures in results.values.values() for problem in failures)
     if REGISTRY in by_place:
         outcome, failures = _from_registry(session, by_place[REGISTRY])
         outcomes.append(outcome)
@@ -151,14 +152,25 @@ def _kept(shown: Cleaning, cleaning: Cleaning | None) -> Outcome:
     return Outcome(subject=f"images {_where(shown.place)}", state="unchanged", changes=tuple(stays))
 
 
-def _from_engine(session: Session, cleaning: Cleaning) -> Outcome:
+def _from_engine(session: Session, cleaning: Cleaning) -> tuple[Outcome, tuple[Problem, ...]]:
     """What an engine refuses to remove has been used meanwhile."""
-    engine = session.clients.engine(cleaning.place)
-    refused = []
-    for image in sorted(cleaning.images, key=lambda image: -len(image.layers)):  # those that are built on others first
-        why = [engine.remove_image(name) for name in image.names]  # never by id: it may have got another name
-        refused += [f"{image.shown} stays: {text}" for text in why if text][:1]
-    return _outcome(cleaning, "changed", *refused)
+    removed: list[HeldImage] = []
+    stays: list[str] = []
+    try:
+        engine = session.clients.engine(cleaning.place)
+        with engine.answering_within(TIDY_S):
+            for image in sorted(cleaning.images, key=lambda image: -len(image.layers)):  # what is built on others first
+                # never by id: it may have got another name
+                why = [text for name in image.names if (text := engine.remove_image(name))]
+                stays += [f"{image.shown} stays: {text}" for text in why[:1]]
+                removed += [] if why else [image]
+    except ClusterError as error:
+        return _outcome(_in_order(cleaning, removed), "failed", *stays), error.problems
+    return _outcome(_in_order(cleaning, removed), "changed" if removed else "unchanged", *stays), ()
+
+
+def _in_order(cleaning: Cleaning, removed: Sequence[HeldImage]) -> Cleaning:
+    return cleaning.only(image for image in cleaning.images if image in removed)
 
 
 def _from_registry(session: Session, cleaning: Cleaning) -> tuple[Outcome, tuple[Problem, ...]]:
@@ -179,8 +191,8 @@ def _from_registry(session: Session, cleaning: Cleaning) -> tuple[Outcome, tuple
     stays = [
         f"{name} stays: it has just been pushed, or could not be removed" for name in sorted(gone.keys() - removed)
     ]
-    done = cleaning.only(image for image in cleaning.images if image.id in removed)
-    return _outcome(done, "failed" if failed else "changed", *stays), problems
+    done = [image for image in cleaning.images if image.id in removed]
+    return _outcome(_in_order(cleaning, done), "failed" if failed else "changed", *stays), problems
 
 
 def _outcome(cleaning: Cleaning, state: str, *more: str) -> Outcome:

@@ -43,8 +43,8 @@ def plan_clean(
     image that stays is built on; and, but for `everything`, the newest one besides, the previous version. What is not
     ours stays everywhere.
     """
-    named = set(used) | {name for image in images if image.in_use for name in image.names}
-    now = set(current)
+    now = _with_digests(current, images)
+    named = _with_digests({*used, *(name for image in images if image.in_use for name in image.names)}, images)
     found = []
     for place, here in groupby(images, key=lambda image: image.place):
         of_place = tuple(here)
@@ -60,6 +60,13 @@ def agreed(first: Sequence[Cleaning], second: Sequence[Cleaning]) -> tuple[Clean
     shown = {(one.place, image.id, image.names) for one in first for image in one.images}
     found = (one.only(image for image in one.images if (one.place, image.id, image.names) in shown) for one in second)
     return tuple(one for one in found if one.images)
+
+
+def _with_digests(names: Iterable[str], images: Sequence[HeldImage]) -> set[str]:
+    """And what else the same images are called, above all in the registry: an engine that pulled one by its digest
+    knows it by that alone."""
+    known = set(names)
+    return known | {name for image in images if not known.isdisjoint(image.names) for name in image.names}
 
 
 def _kept(images: Sequence[HeldImage], current: set[str], used: set[str], everything: bool) -> list[HeldImage]:
