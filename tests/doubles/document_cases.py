@@ -334,7 +334,7 @@ def _clean(place: Place, **more: Any) -> JobResult:
         for at, name in enumerate(names)
     ]
     place.patch.setattr(clean, "_on_engine", lambda _session, name: held if name == "node1" else [])
-    place.patch.setattr(clean, "_in_registry", lambda _session: ((), ()))
+    place.patch.setattr(clean, "_in_registry", lambda _session: ())
     return clean.run(place.session(**more), everything=False)
 
 
