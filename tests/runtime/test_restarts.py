@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import signal
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,22 @@ def run(driver: Driver, *words: str) -> int:
     process = driver.start(*words, restart=True)
     process.communicate(timeout=30)
     return process.returncode
+
+
+def takes_signals(process: subprocess.Popen[str]) -> bool:
+    """Whether a stop no longer ends it at once: it is blocked, and waited for."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    blocked = next(line.split()[1] for line in status.splitlines() if line.startswith("SigBlk:"))
+    return bool(int(blocked, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def lose(process: subprocess.Popen[str]) -> None:
+    """As a container that is lost: all of its processes end at once."""
+    programs = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    for pid in programs:
+        os.killpg(int(pid), signal.SIGKILL)
+    process.communicate(timeout=10)
 
 
 def earlier(driver: Driver, **more: object) -> None:
@@ -70,14 +87,14 @@ def test_a_program_that_always_fails_at_once_is_given_up(driver: Driver) -> None
 def test_it_waits_before_the_next_run_and_can_be_stopped_meanwhile(driver: Driver) -> None:
     assert run(driver, "7") == 7
     process = driver.start("0", restart=True)
-    time.sleep(1.0)
+    until(lambda: takes_signals(process))
     assert process.poll() is None and driver.said().count("argv") == 1
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
     assert process.returncode == 143 and driver.said("exit") == "" and runs(driver)["number"] == 1
-    (driver.app / ".ending").touch()
     process = driver.start("0", restart=True)
-    time.sleep(1.0)
+    until(lambda: takes_signals(process))
+    (driver.app / ".ending").touch()
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
     assert process.returncode == 0 and driver.said("exit") == "143 stopped\n"
@@ -114,8 +131,7 @@ def test_a_stop_is_for_good_only_when_it_was_said_before(driver: Driver, is_for_
 def test_a_container_that_is_lost_counts_and_a_machine_that_goes_down_does_not(driver: Driver) -> None:
     process = driver.start("sleep", restart=True)
     until(lambda: "asleep" in driver.said())
-    process.kill()
-    process.communicate(timeout=10)
+    lose(process)
     assert runs(driver)["ended"] is None
     cut = Runs(**runs(driver))
     lost = found_open(cut, cut.boot, time.time(), time.time())
