@@ -125,7 +125,7 @@ def _submit(
 
 def _ends(folder: Path, code: int, restart: bool) -> None:
     if restart:
-        _write(folder / "runs.json", '{"number": 2, "ended": 1000.0}')
+        _write(folder / ".runs.json", '{"number": 2, "ended": 1000.0}')
     _write(folder / "exit", f"{code} ended\n")
 
 
