@@ -225,7 +225,8 @@ def test_an_engine_may_take_its_time_to_remove_an_image(place: Place) -> None:
 
 
 def test_each_image_is_shown_with_its_bytes_before_the_question(place: Place) -> None:
-    w, told = f"{place.registry}/spark/w", []
+    w = f"{place.registry}/spark/w"
+    told: list[str] = []
     place.session.on_event = told.append
     place.engine.images[f"{w}:1"]["RepoTags"].append(f"{place.registry}/spark/{'long' * 20}:1")
     place.session.confirm = lambda _question: False
