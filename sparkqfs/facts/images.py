@@ -32,6 +32,8 @@ class HeldImage:
     """From the lowest on."""
     in_use: bool = False
     """A container there has it, running or not."""
+    is_ours: bool = True
+    """It has names, and each is one that this cluster gives. Labels do not tell: what is built on it inherits them."""
 
     @property
     def repository(self) -> str:
@@ -58,17 +60,26 @@ def names_meant(reference: str) -> tuple[str, ...]:
 
 
 def parse_image(
-    place: str, image: Mapping[str, Any], history: Sequence[Mapping[str, Any]], used_ids: Iterable[str]
+    place: str,
+    image: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    used_ids: Iterable[str],
+    prefixes: tuple[str, ...],
 ) -> HeldImage:
-    """An entry of the engine's `/images/json` with its `/history`. Raises `KeyError` or `ValueError`."""
-    names = [*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())]
+    """An entry of the engine's `/images/json` with its `/history`; `prefixes` begin the names that this cluster gives.
+
+    Raises `KeyError` or `ValueError`.
+    """
+    listed = [*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())]
+    names = tuple(str(name) for name in listed if "<none>" not in str(name))
     return HeldImage(
         place=place,
         id=str(image["Id"]),
-        names=tuple(str(name) for name in names if "<none>" not in str(name)),
+        names=names,
         made=float(image["Created"]),
         layers=_layers(history),
         in_use=str(image["Id"]) in set(used_ids),
+        is_ours=bool(names) and all(name.startswith(prefixes) for name in names),
     )
 
 
@@ -84,22 +95,22 @@ def _layers(history: Sequence[Mapping[str, Any]]) -> tuple[Layer, ...]:
     return tuple(found)
 
 
-def parse_tags(text: str, address: str, cluster: str, place: str) -> tuple[tuple[HeldImage, ...], tuple[str, ...]]:
-    """What remote/list_tags.sh prints: this cluster's images in the registry, and `repository:tag` of all others."""
+def parse_tags(text: str, address: str, cluster: str, place: str) -> tuple[HeldImage, ...]:
+    """What remote/list_tags.sh prints: all images in the registry. Another cluster's, and one whose link cannot be
+    understood, is not ours; its layers stay."""
     found: list[HeldImage] = []
-    others: list[str] = []
     tag: list[str] | None = None
     layers: list[Layer] = []
 
     def take() -> None:
         if tag is None:
             return
-        repository = tag[0].rpartition(":")[0]
-        if not repository.startswith(f"{cluster}/"):
-            others.append(tag[0])
-            return
-        names = (f"{address}/{tag[0]}", f"{address}/{repository}@sha256:{tag[2]}")
-        found.append(HeldImage(place=place, id=tag[0], names=names, made=float(tag[1]), layers=tuple(layers)))
+        name, made, digest = tag
+        repository = name.rpartition(":")[0]
+        names = (f"{address}/{name}", *((f"{address}/{repository}@sha256:{digest}",) if digest else ()))
+        is_ours = bool(digest) and repository.startswith(f"{cluster}/")
+        of = tuple(layers)
+        found.append(HeldImage(place=place, id=name, names=names, made=float(made), layers=of, is_ours=is_ours))
 
     for line in text.splitlines():
         kind, _, rest = line.partition("\t")
@@ -107,7 +118,10 @@ def parse_tags(text: str, address: str, cluster: str, place: str) -> tuple[tuple
         if kind == "tag" and len(words) == 3:
             take()
             tag, layers = words, []
+        elif kind == "other" and len(words) == 1:
+            take()
+            tag, layers = [words[0], "0", ""], []
         elif kind == "blob" and len(words) == 2:
             layers.append(Layer(key=words[0], size=int(words[1])))
     take()
-    return tuple(found), tuple(others)
+    return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -38,21 +39,25 @@ class Recording:
         self._run = Run(began="", who=caller(), cluster=session.config.name, task=task)
         self._started = time.monotonic()
         self._is_told = False
+        self._lock = threading.Lock()
 
     def attach(self, session: Session) -> None:
-        """Write over the connections of this session from now on; the first line when it opens that to the manager."""
+        """Write over the connections of this session from now on; the first line when it opens one to any machine."""
         self._session = session
         if not self.has_begun:
-            session.clients.manager.on_open = self._begin
+            session.clients.on_open(self._begin)
 
     def _begin(self) -> None:
-        """Nothing has been done over the connection yet."""
-        self.has_begun = True
-        self._write(BEGAN, self._run, WAIT_S)
+        """Nothing has been done over the connection yet. Who opens another one meanwhile waits for the line too."""
+        with self._lock:
+            if not self.has_begun:
+                self.has_begun = True
+                self._session.clients.on_open(None)  # the manager's, which the line needs, may be still to open
+                self._write(BEGAN, self._run, WAIT_S)
 
     def end(self, code: int) -> None:
         """The exit code and the seconds. A task that came to no machine has changed nothing, and leaves no line."""
-        if not self.has_begun and not self._session.clients.was_opened:
+        if not self.has_begun:
             return
         ended = replace(self._run, code=code, seconds=time.monotonic() - self._started)
         self._write(ENDED, ended, LAST_S if code == ExitCode.INTERRUPTED else WAIT_S)
@@ -82,8 +87,8 @@ class Recording:
 def recorded(session: Session, task: str) -> Iterator[Recording]:
     """Record that the block runs, and how it ended: with `code`, or with the exit code of what it raises.
 
-    The first line is written when the block's own work opens the connection to the manager: a task that is refused
-    before that asks no machine for it. A dry run leaves no line.
+    The first line is written when the block's own work opens its first connection: a task that is refused before that
+    asks no machine for it. A dry run leaves no line.
     """
     recording = Recording(session, task)
     if session.dry_run:

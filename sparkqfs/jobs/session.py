@@ -42,6 +42,8 @@ class Session:
     dry_run: bool = False
     locked: bool = False
     """True while this command holds the cluster's lock."""
+    lock_owner: str = ""
+    """What the lock's file says meanwhile."""
     is_restoring: bool = False
     """A restore has its answers, and is on its way: metadata that is gone is what it puts back."""
     confirm: Callable[[str], bool] = lambda _question: False
@@ -152,6 +154,8 @@ def caller() -> str:
 
 CALLER_CHARACTERS = 128
 LOCK_SCRIPT = script("lock")
+CHECK_LOCK_SCRIPT = script("check_lock")
+"""Its words are what the lock's file must say, and the cluster's name."""
 WAIT_S = 3
 """What each of the two locks is waited for: its holder may be just ending."""
 BEAT_S = 15.0
@@ -194,12 +198,21 @@ def cluster_lock(session: Session, task: str) -> Iterator[None]:
             raise RefusedError(Problem(node=config.manager.name, what=what, hint=hint, code=ExitCode.REFUSED))
         if not answer.startswith("locked"):
             raise ClusterError(_no_lock(config.manager.name, complaint(channel) or "is util-linux there?"))
-        session.locked = True
+        session.locked, session.lock_owner = True, owner
         with heartbeat(channel, BEAT_S, lambda: session.clients.refuse(_lost(config.manager.name))):
             yield
     finally:
         session.locked = False
         channel.close()
+
+
+def check_lock(session: Session) -> None:
+    """Ask the manager whether this run holds the lock still, before what cannot be undone. Raises `ClusterError`."""
+    if session.locked:
+        words = [session.lock_owner, session.config.name]
+        output = session.clients.manager.run(["sh", "-c", CHECK_LOCK_SCRIPT, "sh", *words], check=False)
+        if output.exit_code != 0:
+            raise RefusedError(_lost(session.config.manager.name))
 
 
 def _no_lock(manager: str, said: str) -> Problem:

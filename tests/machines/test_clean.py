@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.errors import RefusedError
+from sparkqfs.errors import ClusterError, Problem, RefusedError
 from sparkqfs.jobs.cluster import clean, images
-from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.session import Session, cluster_lock
 from sparkqfs.plan.steps import JobResult
+from tests.builders.facts import a_node
 from tests.doubles.servers import engine_machine
 
 LABEL = "sparkqfs.cluster=spark"
@@ -35,6 +36,8 @@ class FakeEngine:
         self.services: list[dict[str, Any]] = []
         self.used: list[str] = []
         self.refuses: set[str] = set()
+        self.breaks: set[str] = set()
+        self.slow_s = 0.0
 
     def add(self, name: str, made: int, size: int) -> None:
         self.images[name] = {
@@ -58,6 +61,9 @@ class FakeEngine:
         return self.services if path.endswith("/services") else None
 
     def delete(self, name: str) -> int:
+        time.sleep(self.slow_s)
+        if name in self.breaks:
+            return 500
         if name in self.refuses:
             return 409
         return 200 if self.images.pop(name, None) else 404
@@ -102,6 +108,8 @@ class Place:
         self.session, self.engine, self.folder = session, engine, folder
         self.registry = str(session.config.registry_address)
         self.asked: list[str] = []
+        self.said: list[str] = []
+        session.on_event = self.said.append
         session.confirm = lambda question: not self.asked.append(question)  # type: ignore[func-returns-value]
 
     @property
@@ -146,7 +154,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
         clients = Clients(config)
         stack.callback(clients.close)
         session = Session(config, clients, lambda _: None)
-        monkeypatch.setattr(Session, "manager_facts", lambda _self: SimpleNamespace(swarm_state="active"))
+        facts = a_node("node1", swarm_state="active")
+        monkeypatch.setattr(Session, "manager_facts", lambda _self: facts)
         ref = SimpleNamespace(plain=f"{config.registry_address}/spark/w:5", delta="", reference="")
         monkeypatch.setattr(images, "references", lambda _session: {"w": ref})
         monkeypatch.setattr(clean, "wait_for_registry", lambda _session: None)
@@ -172,9 +181,21 @@ def test_images_that_nothing_needs_go_from_the_engine_and_from_the_registry(plac
     assert in_registry.subject == "images in the registry" and in_registry.changes[0] == f"{w}:3"
     found = result.document["clean"]
     assert found["places"][0] == {"node": "node1", "images": [f"{w}:3"], "bytes": 3}  # type: ignore[index]
+    assert place.said[:2] == ["on node1: 3 bytes", f"  {w}:3"]
     assert place.asked == [f"Remove 2 images of earlier versions, {found['bytes']} bytes?"]  # type: ignore[index]
     again = place.clean()
     assert [one.state for one in again.outcomes] == ["unchanged"] and len(place.asked) == 1
+
+
+def test_what_users_made_of_ours_stays(place: Place) -> None:
+    for number, name in enumerate(("mine:1", f"{place.registry}/other/w:1", "spark/w:1")):
+        place.engine.add(name, number, 7)
+    place.engine.images["<none>:<none>"] = place.engine.images["mine:1"] | {"RepoTags": [], "Id": "sha256:mine:1"}
+    also = place.engine.images[f"{place.registry}/spark/w:1"]
+    also["RepoTags"] = [*also["RepoTags"], "mine:2"]
+    before = set(place.engine.images)
+    place.clean(everything=True)
+    assert before - set(place.engine.images) == {f"{place.registry}/spark/w:{number}" for number in (2, 3, 4)}
 
 
 def test_all_takes_the_previous_version_and_what_the_engine_refuses_stays(place: Place) -> None:
@@ -183,6 +204,120 @@ def test_all_takes_the_previous_version_and_what_the_engine_refuses_stays(place:
     result = place.clean(everything=True)
     assert sorted(place.engine.images) == [f"{w}:1", f"{w}:5"] and place.tags() == {"5", "1"}
     assert f"{w}:1 stays: conflict: it is used" in result.outcomes[0].changes
+    assert f"{w}:1" not in result.outcomes[0].changes
+
+
+def test_what_was_removed_before_an_engine_failed_is_kept_in_the_outcome(place: Place) -> None:
+    w = f"{place.registry}/spark/w"
+    place.engine.breaks = {f"{w}:2"}
+    result = place.clean()
+    on_engine = result.outcomes[0]
+    assert (on_engine.state, on_engine.changes) == ("failed", (f"{w}:1", "1 bytes"))
+    assert [problem.node for problem in result.problems] == ["node1"] and result.exit_code == 1
+
+
+def test_an_engine_may_take_its_time_to_remove_an_image(place: Place) -> None:
+    engine = place.session.clients.engine()
+    engine._api.timeout = 1
+    place.engine.slow_s = 1.2
+    assert place.clean().outcomes[0].state == "changed"
+    assert engine._api.timeout == 1
+
+
+def test_each_image_is_shown_with_its_bytes_before_the_question(place: Place) -> None:
+    w = f"{place.registry}/spark/w"
+    told: list[str] = []
+    place.session.on_event = told.append
+    place.engine.images[f"{w}:1"]["RepoTags"].append(f"{place.registry}/spark/{'long' * 20}:1")
+    place.session.confirm = lambda _question: False
+    with pytest.raises(RefusedError):
+        place.clean(everything=True)
+    assert [line for line in told if line.endswith("on node1")] == [
+        f"1 bytes: {w}:1 on node1",
+        f"the same image: {place.registry}/spark/{'long' * 20}:1 on node1",
+        *(f"{number} bytes: {w}:{number} on node1" for number in (2, 3, 4)),
+        "10 bytes: these 4 together on node1",
+    ]
+    assert sum(f"{w}:" in line and line.endswith("in the registry") for line in told) == 4
+
+
+def test_what_changes_between_the_look_and_the_yes_stays(place: Place) -> None:
+    w = f"{place.registry}/spark/w"
+    tags = place.blobs / "repositories/spark/w/_manifests/tags"
+
+    def meanwhile(_question: str) -> bool:
+        place.push("spark/w:6", 0, 600)
+        link = tags / "1/current/link"
+        link.write_text((tags / "6/current/link").read_text())
+        place.engine.services = [{"Spec": {"TaskTemplate": {"ContainerSpec": {"Image": f"{w}:2"}}}}]
+        return True
+
+    place.session.confirm = meanwhile
+    result = place.clean()
+    assert {path.name for path in tags.iterdir()} == {"1", "2", "4", "5", "6"}
+    assert sorted(place.engine.images) == [f"{w}:{number}" for number in (2, 4, 5)]
+    assert any(f"{w}:1 stays" in text for one in result.outcomes for text in one.changes)
+
+
+def test_a_tag_that_another_image_has_by_now_stays_and_so_do_links_that_are_not_understood(place: Place) -> None:
+    tags = place.blobs / "repositories/spark/w/_manifests/tags"
+    (tags / "2/current/link").write_text("sha512:" + "a" * 128)
+    (tags / "3/current/link").write_text("sha256:abc")
+    listed = {image.id: image.is_ours for image in clean._in_registry(place.session)}
+    assert listed == {"spark/w:1": True, "spark/w:2": False, "spark/w:3": False} | dict.fromkeys(
+        ("spark/w:4", "spark/w:5"), True
+    ) | {"other/w:1": False}
+    place.clean(everything=True)
+    assert {path.name for path in tags.iterdir()} == {"2", "3", "5"}
+
+
+def test_nothing_goes_when_the_lock_is_lost_after_the_yes(place: Place) -> None:
+    with cluster_lock(place.session, "clean"):
+        place.session.lock_owner = "somebody else"
+        with pytest.raises(RefusedError, match="lost the lock"):
+            place.clean()
+        assert len(place.engine.images) == 5 and place.tags() == {"1", "2", "3", "4", "5"}
+    place.session.locked = True
+    with pytest.raises(RefusedError, match="lost the lock"):
+        place.clean()
+
+
+def test_a_collection_that_fails_is_reported(place: Place) -> None:
+    (place.folder / "docker.sh").write_text('[ "$1" != exec ] || { echo "no space left" >&2; exit 3; }\n')
+    result = place.clean()
+    outcome = result.outcomes[-1]
+    assert (outcome.state, result.exit_code) == ("failed", 1) and outcome.changes[0] == f"{place.registry}/spark/w:1"
+    assert [problem.node for problem in result.problems] == ["node1"]
+    assert "no space left" in result.problems[0].what
+
+
+@pytest.mark.parametrize(
+    ("known", "why"),
+    [
+        ({"engine_version": None, "swarm_state": "inactive"}, "engine did not answer"),
+        ({"swarm_state": "locked"}, "swarm is locked"),
+        ({"swarm_state": "pending"}, "swarm is pending"),
+    ],
+)
+def test_nothing_goes_when_it_is_not_known_which_images_services_need(
+    place: Place, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], why: str
+) -> None:
+    monkeypatch.setattr(Session, "manager_facts", lambda _self: a_node("node1", **known))
+    with pytest.raises(RefusedError, match=why):
+        place.clean(everything=True)
+    assert len(place.engine.images) == 5 and not place.asked
+
+
+def test_the_registry_stays_as_it_is_when_the_managers_containers_are_not_known(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_session: Session, name: str) -> list[Any]:
+        raise ClusterError(Problem(node=name, what="no answer"))
+
+    monkeypatch.setattr(clean, "_on_engine", broken)
+    result = place.clean(everything=True)
+    assert place.tags() == {"1", "2", "3", "4", "5"} and not place.asked
+    assert [problem.what for problem in result.problems] == ["no answer"]
 
 
 def test_a_dry_run_and_a_no_remove_nothing(place: Place) -> None:

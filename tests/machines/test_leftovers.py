@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from sparkqfs.jobs.cluster import leftovers, old_images
+from sparkqfs.clients.wait import wait_until
+from sparkqfs.jobs.cluster import clean, leftovers, old_images, registry
 from sparkqfs.jobs.programs.drivers import ENTER
 from sparkqfs.plan.services.seam import OWN_SCRATCH
 
@@ -108,10 +110,20 @@ def test_images_that_nothing_needs_go_from_an_engine_when_they_are_old(tmp_path:
         "current": f"{old}\nr/spark/worker-node:3\n",
         "current-by-digest": f"{old}\nr/spark/jupyter-server@sha256:4\n",
         "young": f"{new}\nr/spark/worker-node:5\n",
+        "a-users": f"{old}\nmine:1\n",
+        "with-another-name": f"{old}\nr/spark/worker-node:7\nmine:2\n",
+        "registry": f"{old}\nsparkqfs/registry:1\n",
         "no-date": "soon\nr/spark/worker-node:6\n",
     }.items():
         (images / name).write_text(text)
-    words = ["sparkqfs.cluster=spark", "7", "r/spark/worker-node:3", "r/spark/jupyter-server@sha256:4"]
+    words = [
+        "sparkqfs.cluster=spark",
+        "7",
+        "r/spark/",
+        "sparkqfs/",
+        "r/spark/worker-node:3",
+        "r/spark/jupyter-server@sha256:4",
+    ]
     done = subprocess.run(
         ["sh", "-c", old_images.ENGINE_SCRIPT, "sh", *words],
         env={"PATH": path, "IMAGES": str(images)},
@@ -120,8 +132,65 @@ def test_images_that_nothing_needs_go_from_an_engine_when_they_are_old(tmp_path:
         check=True,
     )
     left = {"in-use", "current", "current-by-digest", "young", "no-date"}
+    left |= {"old-without-a-name", "a-users", "with-another-name"}
     assert {path.name for path in images.iterdir()} == left
-    assert done.stdout == "r/spark/worker-node:1\n"
+    assert done.stdout == "r/spark/worker-node:1\nsparkqfs/registry:1\n"
+
+
+COLLECTS = """\
+#!/bin/sh
+echo "$@" >> "$CALLS"
+case $1 in exec) sleep "$SLEEPS"; echo broken >&2; exit "$EXIT";; esac
+"""
+
+
+def a_collection(tmp_path: Path, sleeps: int, code: int) -> tuple[list[str], dict[str, str]]:
+    """The script with a tag to remove, and a docker of which the collection takes so many seconds."""
+    tag = tmp_path / "registry/storage/docker/registry/v2/repositories/spark/w/_manifests/tags/1/current"
+    tag.mkdir(parents=True, exist_ok=True)
+    (tag / "link").write_text("sha256:0")
+    script = ["sh", "-c", old_images.REGISTRY_SCRIPT, "sh", "r", str(tmp_path), "0", "0", ENTER]
+    environ = {"CALLS": str(tmp_path / "calls"), "SLEEPS": str(sleeps), "EXIT": str(code)}
+    return [*script, clean.REMOVE_SCRIPT, "spark/w:1@sha256:0"], environ | {"PATH": a_program(tmp_path, COLLECTS)}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_registry_is_restarted_when_its_collection_is_interrupted(tmp_path: Path, number: int) -> None:
+    if os.getuid():
+        pytest.skip("changes the user: only root may")
+    script, environ = a_collection(tmp_path, 30, 0)
+    running = subprocess.Popen(script, env=environ, stdout=subprocess.DEVNULL, start_new_session=True)
+    calls = tmp_path / "calls"
+    wait_until(lambda: calls.exists() and "exec" in calls.read_text(), what="the collection", timeout_s=20)
+    os.killpg(running.pid, number)
+    assert running.wait(20) != 0
+    assert calls.read_text().splitlines()[1:] == ["restart r"]
+    assert (tmp_path / "collect-garbage").exists() and not (tmp_path / "garbage-is-collected").exists()
+
+
+def test_a_collection_that_fails_says_so_and_is_tried_again(tmp_path: Path) -> None:
+    if os.getuid():
+        pytest.skip("changes the user: only root may")
+    script, environ = a_collection(tmp_path, 0, 3)
+    done = subprocess.run(script, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "spark/w:1\n", "broken\n")
+    assert (tmp_path / "collect-garbage").exists() and not (tmp_path / "garbage-is-collected").exists()
+    again = subprocess.run(script, env=environ | {"EXIT": "0"}, capture_output=True, check=False)
+    assert again.returncode == 0 and not (tmp_path / "collect-garbage").exists()
+
+
+def test_what_was_left_collecting_is_ended_once(tmp_path: Path) -> None:
+    path, calls = a_program(tmp_path, '#!/bin/sh\necho "$@" >> "$CALLS"\n'), tmp_path / "calls"
+
+    def end() -> str:
+        script = ["sh", "-c", registry.END_SCRIPT, "sh", "r", str(tmp_path)]
+        environ = {"PATH": path, "CALLS": str(calls)}
+        return subprocess.run(script, env=environ, capture_output=True, text=True, check=True).stdout
+
+    assert end() == "" and not calls.exists()
+    (tmp_path / "garbage-is-collected").touch()
+    assert end() == "interrupted\n" and calls.read_text().splitlines() == ["inspect r", "restart r"]
+    assert end() == ""
 
 
 def test_old_tags_go_from_the_registry_and_it_is_cleaned_once(tmp_path: Path) -> None:

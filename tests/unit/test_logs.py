@@ -98,6 +98,23 @@ def test_a_log_that_is_read_again_gives_each_line_once() -> None:
     assert [place.is_new(one) for one in ("2", "3", "4")] == [False, False, True]
 
 
+def test_a_line_with_an_earlier_time_than_the_one_before_is_not_lost() -> None:
+    place = Place()
+    assert [place.is_new(one) for one in ("5", "3", "3", "4", "2")] == [True] * 5, "a clock was set back"
+    place.again()
+    assert [place.is_new(one) for one in ("5", "3", "3", "4", "2", "2", "3", "6", "1")] == [False] * 5 + [True] * 4
+    place.again()
+    place.again()
+    assert [place.is_new(one) for one in ("3", "6", "1", "1", "6")] == [False, False, False, True, True]
+
+
+def test_a_place_that_is_no_longer_in_the_log_is_not_sought_for_ever() -> None:
+    place = Place()
+    assert [place.is_new(one) for one in ("1", "2")] == [True, True]
+    place.again()
+    assert [place.is_new(one) for one in ("3", "2", "4")] == [True, True, True]
+
+
 def printed(text: str) -> Printed:
     return Printed(container="c", time="t", text=text)
 
@@ -117,6 +134,7 @@ def test_of_a_container_the_last_lines_are_kept_and_not_more_bytes_than_said(mon
 def test_how_many_lines_a_user_wants() -> None:
     assert (Wanted().most, Wanted(tail=7).most, Wanted(since=1.0).most) == (50, 7, logs.MOST_LINES)
     assert Wanted(tail=10**12).most == logs.MOST_LINES
+    assert (Wanted(tail=7).engine_tail, Wanted(since=1.0).engine_tail) == ("7", str(logs.MOST_LINES + 1))
     assert Wanted(grep=pattern_of("x"), tail=3).engine_tail == "all" and Wanted(tail=0).engine_tail == "0"
 
 

@@ -19,6 +19,7 @@ from sparkqfs.clients.context import (
 )
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, ConfigError, Problem
+from sparkqfs.jobs.cluster.registry import end_collection
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.cluster.images import ImageRef, build_arguments, image_refs, network_arguments, stack_images
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -266,6 +267,8 @@ def held(session: Session) -> dict[str, str | None]:
 def push(session: Session) -> JobResult:
     """Push what the registry does not hold."""
     session.manager_facts()  # raises when it cannot be asked
+    if not session.dry_run:
+        end_collection(session)
     there = held(session) if session.dry_run else digests(session)
     names = [image.name for image in stack_images(session.config)]
     todo = [name for name in names if there[name] is None]

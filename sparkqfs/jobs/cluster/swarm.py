@@ -18,6 +18,7 @@ from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.facts.swarm import SwarmNode
 from sparkqfs.gather.nodes import gather_swarm_nodes
 from sparkqfs.jobs.cluster import images
+from sparkqfs.jobs.cluster.registry import end_collection, registry_name, wait_for_registry
 from sparkqfs.jobs.session import Session, identity_problems
 from sparkqfs.plan.cluster.directories import private_directory
 from sparkqfs.plan.cluster.ownership import name_problems
@@ -27,11 +28,6 @@ from sparkqfs.plan.steps import JobResult, Outcome, Plan, Step
 from sparkqfs.remote import script
 
 REGISTRY_SCRIPT = script("start_registry")
-
-
-def registry_name(session: Session) -> str:
-    """The registry's container name."""
-    return f"sparkqfs-registry-{session.config.name}"
 
 
 def plan(session: Session) -> Plan:
@@ -197,6 +193,8 @@ def run(session: Session) -> JobResult:
     """Make it so."""
     made = plan(session)
     changes = _changes_by_node(session, made)
+    if not session.dry_run and not made.problems:
+        end_collection(session)
     if session.dry_run or made.problems or not made.steps:
         outcomes = [Outcome(subject=name, state="planned", changes=what) for name, what in changes.items()]
         outcomes += [Outcome(subject=name, state="unchanged") for name in made.unchanged]
@@ -318,26 +316,3 @@ def start_registry(session: Session) -> None:
 
 def _base64_line(text: str) -> str:
     return base64.b64encode(text.encode()).decode() + "\n"
-
-
-def wait_for_registry(session: Session) -> None:
-    """Until the manager's own engine can ask it something."""
-    seen = {"error": "nothing yet"}
-
-    def answers() -> bool:
-        try:
-            session.clients.engine().registry_digest(
-                f"{session.config.registry_address}/sparkqfs-probe:none", session.registry_auth()
-            )
-        except ClusterError as error:
-            seen["error"] = str(error).splitlines()[0]
-            return False
-        return True
-
-    wait_until(
-        answers,
-        what=f"the registry on {session.config.registry_address}",
-        timeout_s=60,
-        detail=lambda: seen["error"],
-        hint=f"`docker logs {registry_name(session)}` on the manager",
-    )

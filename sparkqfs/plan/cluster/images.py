@@ -12,6 +12,14 @@ from sparkqfs.plan import delta
 from sparkqfs.plan.services import single_services
 from sparkqfs.topology import Image
 
+OWN_PREFIX = "sparkqfs"
+"""Of images that cannot come from the cluster's registry."""
+
+
+def name_prefixes(config: ClusterConfig) -> tuple[str, str]:
+    """What the names of this cluster's images begin with."""
+    return f"{config.registry_address}/{config.name}/", f"{OWN_PREFIX}/"
+
 
 def stack_images(config: ClusterConfig) -> tuple[Image, ...]:
     """The images of the stack, parents first. What a role adds to worker-node is little but its command."""
@@ -86,7 +94,7 @@ def image_refs(config: ClusterConfig, contexts: dict[str, str]) -> dict[str, Ima
         text = repr((image.name, contexts[image.name], parent_tag, arguments))
         tag = hashlib.sha256(text.encode()).hexdigest()[:16]
         # the registry's own image cannot come from the registry
-        where = "sparkqfs" if image is topology.REGISTRY_IMAGE else f"{config.registry_address}/{config.name}"
+        where = OWN_PREFIX if image is topology.REGISTRY_IMAGE else f"{config.registry_address}/{config.name}"
         reference = f"{where}/{image.name}:{tag}"
         ref = ImageRef(image=image, tag=tag, reference=reference, parent=parent, plain=reference)
         if delta.has_layer(config, image.name):

@@ -43,8 +43,8 @@ class Wanted:
 
     @property
     def engine_tail(self) -> str:
-        """The engine's own `--tail`: all where lines are chosen afterwards, or at another place than the end."""
-        return "all" if self.grep is not None else str(self.most)
+        """The engine's own `--tail`: all where lines are chosen afterwards; one more than we take tells of a cut."""
+        return "all" if self.grep is not None else str(self.most + (self.most == MOST_LINES))
 
     def matches(self, text: str) -> bool:
         """Whether a line is shown."""
@@ -88,23 +88,25 @@ class Place:
 
     def __init__(self) -> None:
         self.time = ""
+        """Of the last line; others before it may have a later one: clocks are set back, and two streams are mixed."""
+        self._latest = ""
         self._same = self._skipped = 0
+        self._is_sought = False
 
     def again(self) -> None:
-        """The log is read once more, from the time of the last line on."""
-        self._skipped = 0
+        """The log is read once more, from the time of the last line on, or from earlier."""
+        self._skipped, self._is_sought = 0, bool(self.time)
 
     def is_new(self, time: str) -> bool:
-        """Whether a line of this time was not read before; it has been from now on."""
-        if time < self.time:
+        """Whether a line of this time was not read before; it has been from now on. Each is, but between `again` and
+        the place, or a line later than all that were read: the engine has thrown the place away then."""
+        if self._is_sought and time <= self._latest:
+            self._skipped += time == self.time
+            self._is_sought = self._skipped < self._same
             return False
-        if time > self.time:
-            self.time, self._same, self._skipped = time, 1, 1
-            return True
-        self._skipped += 1
-        if self._skipped <= self._same:
-            return False
-        self._same += 1
+        self._is_sought = False
+        self._same = self._same + 1 if time == self.time else 1
+        self.time, self._latest = time, max(self._latest, time)
         return True
 
 
