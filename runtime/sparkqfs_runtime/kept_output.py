@@ -76,6 +76,9 @@ class Keeper:
         """Until the pipe is closed at the other end. What cannot be written is counted and dropped."""
         with contextlib.closing(os.fdopen(source, "rb", buffering=0)) as pipe:
             self._pipe = pipe
+            if not self.is_open:
+                with contextlib.suppress(OSError):  # `write` tries it again
+                    self.begin()  # somebody who follows and does not read holds up the output, not the program's start
             while data := pipe.read(READ_BYTES):
                 self.pending = len(data)
                 self.write(data)
@@ -183,8 +186,6 @@ class Kept:
         for keeper in self.keepers:
             with contextlib.suppress(OSError):
                 keeper.take_up()
-                if not keeper.is_open:
-                    keeper.begin()
             source, end = os.pipe()
             thread = threading.Thread(target=keeper.copy, args=(source,), daemon=True)
             thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import http.server
 import re
@@ -38,9 +39,10 @@ class Master(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(b"a page")
-        for _ in range(self.drops):
-            time.sleep(0.05)
-            self.wfile.write(b".")
+        with contextlib.suppress(OSError):  # nobody waits any more
+            for _ in range(self.drops):
+                time.sleep(0.05)
+                self.wfile.write(b".")
 
     do_HEAD = do_GET
 

@@ -283,6 +283,26 @@ def test_many_short_runs_share_a_piece_and_a_long_one_keeps_its_bound(tmp_path: 
     assert int(last.name.partition("@")[2]) + last.stat().st_size == 180 + 3 * limit
 
 
+def test_a_follower_that_pauses_does_not_hold_up_the_start_of_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_output, "LEASE_S", 3.0)
+    limit = kept_output.PIECES * kept_output.MIN_PIECE
+    for number in range(kept_output.PIECES):
+        name = kept_output.piece_name("stdout", number * kept_output.MIN_PIECE)
+        (tmp_path / name).write_bytes(b"x" * kept_output.MIN_PIECE)
+    (tmp_path / ".reader-1").write_text("0 0\n")
+    kept, began = kept_output.Kept(tmp_path, limit), time.monotonic()
+    out, err = kept.open()
+    assert time.monotonic() - began < 1.0
+    os.write(out, b"the next run")
+    os.close(out)
+    os.close(err)
+    assert kept.finish(0.1) == 0
+    assert kept_output.pieces_of(tmp_path, "stdout")[-1].read_bytes() == b"the next run"
+    assert (tmp_path / "stderr").exists()
+
+
 def test_a_program_that_waits_for_its_machine_is_not_tidied_away(tmp_path: Path) -> None:
     waiting, dead = (tmp_path / f"submit-20260101120000-000{number}" for number in (1, 2))
     for folder in (waiting, dead):
