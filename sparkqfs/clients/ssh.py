@@ -110,10 +110,17 @@ class NodeClient:
         finally:
             self._lock.release()
 
+    def end_programs(self) -> None:
+        """Kill what is still running there (Ctrl-C), each once; the connection stays."""
+        readers = list(self._readers)
+        pids = [reader.pid for reader in readers]
+        for reader in readers:
+            reader.pid = 0
+        self._kill(*pids)
+
     def cancel(self) -> None:
         """Kill what is still running there (Ctrl-C), then close."""
-        readers = list(self._readers)
-        self._kill(*(reader.pid for reader in readers))
+        self.end_programs()
         self.close()
 
     def _kill(self, *pids: int) -> None:
