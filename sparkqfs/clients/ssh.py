@@ -117,11 +117,18 @@ class NodeClient:
         finally:
             self._lock.release()
 
+    def end_programs(self) -> None:
+        """Kill what is still running there (Ctrl-C), each once; the connection stays."""
+        readers = list(self._readers)
+        groups = {must: [one.pid for one in readers if one.must_end is must] for must in (False, True)}
+        for reader in readers:
+            reader.pid = 0
+        for must_end, pids in groups.items():
+            self._kill(*pids, must_end=must_end)
+
     def cancel(self) -> None:
         """Kill what is still running there (Ctrl-C), then close."""
-        readers = list(self._readers)
-        for must_end in (False, True):
-            self._kill(*(reader.pid for reader in readers if reader.must_end is must_end), must_end=must_end)
+        self.end_programs()
         self.close()
 
     def _kill(self, *pids: int, must_end: bool = False) -> bool:
