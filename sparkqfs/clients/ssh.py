@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import paramiko
 from fabric import Connection
 
-from sparkqfs.clients.alive import has_answered
+from sparkqfs.clients.alive import has_answered, is_connected
 from sparkqfs.clients.login import close_connection, open_connection, unreachable, way_to
 from sparkqfs.clients.login_shell import BROKEN, LoginShell, closed_after
 from sparkqfs.clients.openssh import OpenSsh
@@ -165,11 +165,14 @@ class NodeClient:
             if password is not None:
                 channel.sendall(password.encode() + b"\n")
         except paramiko.ChannelException as error:
-            what = "its sshd takes no further session over this connection (MaxSessions)"
-            raise ClusterError(Problem(node=self.node.name, what=what, hint=SESSIONS_HINT)) from error
+            raise self._no_session() from error
         except BROKEN as error:
             raise self._unreachable(error) from error
         return channel
+
+    def _no_session(self) -> ClusterError:
+        what = "its sshd takes no further session over this connection (MaxSessions)"
+        return ClusterError(Problem(node=self.node.name, what=what, hint=SESSIONS_HINT))
 
     def _as_root(self, connection: Connection, argv: Sequence[str], password: str | None) -> list[str]:
         if connection.user == "root":
@@ -188,7 +191,10 @@ class NodeClient:
         return self._sudo_asks
 
     def shell_channel(self, rows: int, columns: int, term: str) -> paramiko.Channel:
-        """The login user's own shell at a terminal of that size, as `ssh` without a command starts it."""
+        """The login user's own shell at a terminal of that size, as `ssh` without a command starts it.
+
+        Raises `ClusterError` where sshd does not give one.
+        """
         transport: paramiko.Transport = self.open().transport
         limit = self._config.timeouts.connect_s
         late = threading.Event()
@@ -197,7 +203,12 @@ class NodeClient:
             with closed_after(channel, limit, late):
                 channel.get_pty(term, columns, rows)
                 channel.invoke_shell()
+        except paramiko.ChannelException as error:
+            raise self._no_session() from error
         except BROKEN as error:
+            if not late.is_set() and is_connected(transport):
+                what = "its sshd allows this user no terminal (PermitTTY no)"
+                raise ClusterError(Problem(node=self.node.name, what=what, hint=TERMINAL_HINT)) from error
             raise self._unreachable(TimeoutError() if late.is_set() else error) from error
         return channel
 
@@ -296,6 +307,7 @@ END_SCRIPT = script("end_groups")
 """Ends process groups, its words; its exit code is 0 when all are gone."""
 QUIET_S = 1.0
 SESSIONS_HINT = "MaxSessions 10 in /etc/ssh/sshd_config, then systemctl reload ssh"
+TERMINAL_HINT = "PermitTTY yes in /etc/ssh/sshd_config, then systemctl reload ssh; `invoke exec` needs no terminal"
 FORWARDING_HINT = "AllowTcpForwarding yes in /etc/ssh/sshd_config (and no PermitOpen), then systemctl reload ssh"
 SUDO_HINT = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user or the node's user"
 

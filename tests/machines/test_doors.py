@@ -514,6 +514,20 @@ def test_a_node_gives_the_login_users_own_shell_and_its_exit_code(machines: Plac
         assert window.close() == 6
 
 
+@pytest.mark.parametrize(
+    ("ends", "code", "said"),
+    [("$$", 1, "the shell there was ended by a signal"), ("$PPID", 3, "the connection broke")],
+)
+def test_a_shell_that_a_signal_ends_is_no_broken_connection(machines: Place, ends: str, code: int, said: str) -> None:
+    window = Window(machines, "login", "node2")
+    try:
+        window.until("# ")
+        window.type(f"kill -9 {ends}\r")
+        window.until(f"[node2] {said}")
+    finally:
+        assert window.close() == code
+
+
 def test_a_service_gives_a_shell_in_its_container(pages: Pages) -> None:
     (pages.folder / "docker.sh").write_text(CONTAINER.format(programs=PROGRAMS))
     window = Window(pages, "login", "jupyter-server")

@@ -253,6 +253,19 @@ def test_closing_twice_is_no_fault(client: NodeClient) -> None:
     client.close()
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("MaxSessions 0", "takes no further session"), ("PermitTTY no", "allows this user no terminal (PermitTTY no)")],
+)
+def test_a_terminal_that_sshd_does_not_give_is_no_broken_connection(tmp_path: Path, setting: str, said: str) -> None:
+    with sshd(tmp_path, "Match all", setting) as strict:
+        client = client_of(strict.cluster(tmp_path / "known_hosts"))
+        with pytest.raises(ClusterError) as caught:
+            client.shell_channel(24, 80, "xterm")
+        client.close()
+    assert said in str(caught.value) and caught.value.exit_code == ExitCode.FAILED
+
+
 # --- host keys ------------------------------------------------------------------------------------
 
 
