@@ -213,12 +213,16 @@ class NodeClient:
         return channel
 
     def tcp_channel(self, host: str, port: int, timeout_s: float) -> paramiko.Channel:
-        """A TCP connection that this machine opens to `host:port`. Raises `OSError` when it is refused."""
+        """A TCP connection that this machine opens to `host:port`.
+
+        Raises `OSError` when it is refused, or when the connection to the machine itself breaks.
+        """
         transport: paramiko.Transport = self.open().transport
         try:
             return transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=timeout_s)
-        except paramiko.SSHException as error:
-            raise ConnectionError(f"{host}:{port}: {error}") from error
+        except (paramiko.SSHException, EOFError) as error:
+            said = str(error) or "the connection to the machine broke"
+            raise ConnectionError(f"{host}:{port}: {said}") from error
 
     def forwards_to(self, host: str, port: int, timeout_s: float) -> bool:
         """False when sshd here forbids TCP connections to `host:port`, whether or not anything listens there."""
