@@ -28,7 +28,7 @@ from sparkqfs.errors import ClusterError, ConfigError
 from sparkqfs.jobs.programs import on_nodes
 from sparkqfs.jobs.programs import pages as job
 from sparkqfs.jobs.session import Session
-from sparkqfs.plan.programs.doors import Target, page_of, target_of
+from sparkqfs.plan.programs.doors import SERVICES, Target, page_of, target_of
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import SECRETS
 from tests.doubles.command_lines import RUN_EACH
@@ -450,7 +450,9 @@ def test_under_a_dry_run_nothing_runs_and_no_machine_is_asked(machines: Place) -
     off = Place(machines.folder, {"node1": closed_port(), "node2": closed_port()})
     off.write("off.yml")
     command = ("--", "touch", str(touched), "a b")
-    both, one, early, opened, entered, unknown, none = machines.run_each(
+    *named, both, one, early, opened, entered, unknown, none = machines.run_each(
+        *(["open", page, "--no-browser", "--port", "9000", "--dry-run", "--hosts", "off.yml"] for page in SERVICES),
+        ["login", "history", "--dry-run", "--hosts", "off.yml"],
         ["exec", "--dry-run", *command],
         ["exec", "--dry-run", "--on", "node2", "--hosts", "off.yml", *command],
         ["--dry", "exec", *command],
@@ -460,6 +462,7 @@ def test_under_a_dry_run_nothing_runs_and_no_machine_is_asked(machines: Place) -
         ["exec", "--dry-run"],
     )
     assert not touched.exists()
+    assert [code for code, _, _ in named] == [0, 0, 0, 0, 2] and "did you mean history-server?" in named[-1][2]
     for code, out, err in (both, early):
         assert code == 0 and f"touch {touched} 'a b'" in " ".join(out.split()), err
         assert "node1" in out and "node2" in out
