@@ -262,7 +262,7 @@ def run(
 
             locked = lock and not given.dry_run
             with recording(session, name, changes=changes) as record:
-                with cluster_lock(session, name) if locked else contextlib.nullcontext():
+                with cluster_lock(session, name) if locked else contextlib.nullcontext(), record.ended_first():
                     result = job(session)
                 record.code = int(result.exit_code)
         reporter.result(result)

@@ -60,7 +60,14 @@ class Clients:
 
     def cancel(self) -> None:
         """Ctrl-C: end what still runs on the machines, all at once; five seconds for those that do not answer."""
-        threads = [threading.Thread(target=client.cancel, daemon=True) for client in self._nodes.values()]
+        self._on_all(NodeClient.cancel)
+
+    def end_programs(self) -> None:
+        """The same, but the connections stay: there is a last word to write."""
+        self._on_all(NodeClient.end_programs)
+
+    def _on_all(self, function: Callable[[NodeClient], None]) -> None:
+        threads = [threading.Thread(target=function, args=(client,), daemon=True) for client in self._nodes.values()]
         for thread in threads:
             thread.start()
         deadline = time.monotonic() + 5.0

@@ -40,10 +40,12 @@ class Recording:
         self._started = time.monotonic()
         self._is_told = False
         self._lock = threading.Lock()
+        self._has_ended = False
+        self._is_attached = False
 
     def attach(self, session: Session) -> None:
         """Write over the connections of this session from now on; the first line when it opens one to any machine."""
-        self._session = session
+        self._session, self._is_attached = session, True
         if not self.has_begun:
             session.clients.on_open(self._begin)
 
@@ -57,10 +59,22 @@ class Recording:
 
     def end(self, code: int) -> None:
         """The exit code and the seconds. A task that came to no machine has changed nothing, and leaves no line."""
-        if not self.has_begun:
+        if self._has_ended or not self.has_begun:
             return
+        self._has_ended = True
         ended = replace(self._run, code=code, seconds=time.monotonic() - self._started)
         self._write(ENDED, ended, LAST_S if code == ExitCode.INTERRUPTED else WAIT_S)
+
+    @contextlib.contextmanager
+    def ended_first(self) -> Iterator[None]:
+        """Within the cluster's lock: after Ctrl-C programs end, and the line is written, before the lock is free."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._session.clients.end_programs()
+            if self._is_attached:
+                self.end(int(ExitCode.INTERRUPTED))
+            raise
 
     def _write(self, kind: str, run: Run, limit_s: float) -> None:
         said: list[str] = []
@@ -98,6 +112,8 @@ def recorded(session: Session, task: str) -> Iterator[Recording]:
     try:
         yield recording
     except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            session.clients.end_programs()  # the line may take its time
         recording.end(code_of(error))
         raise
     recording.end(recording.code)

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Sent by sparkqfs/jobs/watching/logs.py, which says what its words are, and what it prints.
-stack=$1 wanted=$2 width=$3 mode=$4 silence=$5 since=$6 tail=$7; shift 7
+stack=$1 wanted=$2 width=$3 mode=$4 silence=$5 since=$6 tail=$7 steady=$8; shift 8
 buffer=; if command -v stdbuf >/dev/null; then buffer='stdbuf -oL'; fi
 list() {
   docker ps -a --no-trunc --filter "label=com.docker.stack.namespace=$stack" \
@@ -37,9 +37,18 @@ begin_of() {
 }
 follow_one() {
   one_id=$1; shift
-  lines "$one_id" --follow --since "$(begin_of "$one_id" "$@")"
-  # its log has ended before the container has
-  [ "$(docker inspect -f '{{.State.Running}}' "$one_id" 2>/dev/null)" != true ] || printf '! %s\n' "$one_id"
+  one_begin=$(begin_of "$one_id" "$@") one_pause=1
+  while :; do
+    one_started=$(date +%s)
+    lines "$one_id" --follow --since "$one_begin"
+    [ "$(docker inspect -f '{{.State.Running}}' "$one_id" 2>/dev/null)" = true ] || return 0
+    # its log has ended before the container has: it alone is read again, after longer and longer pauses
+    [ $(($(date +%s) - one_started)) -lt "$steady" ] || one_pause=1
+    sleep "$one_pause"
+    printf '! %s\n' "$one_id"
+    one_pause=$((one_pause * 2))
+    [ "$one_pause" -le 60 ] || one_pause=60
+  done
 }
 follow() {
   trap end PIPE # nobody reads, although standard input is open: whoever was to see that was killed

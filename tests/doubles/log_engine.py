@@ -42,6 +42,9 @@ elif words[0] == "logs":
     while True:
         for line in lines:
             os.write(1, line + b"\\n")
+        if os.path.exists(name + ".bad"):
+            os.write(2, b"error from daemon in stream: invalid character\\n")
+            break
         if "--follow" not in words or os.path.exists(name + ".ended") or os.path.exists("broken"):
             break
         time.sleep(0.05)
@@ -79,6 +82,11 @@ class LogMachine:
         line = f"{when} ".encode() + (text.encode() if isinstance(text, str) else text) + b"\n"
         with self.path(container).open("ab") as file:
             file.write(line)
+
+    def break_log(self, container: str, is_broken: bool) -> None:
+        """Its log cannot be read beyond what it has, or can be again."""
+        flag = self._engine / f"{self.whole(container)}.bad"
+        flag.touch() if is_broken else flag.unlink()
 
     def break_engine(self, is_broken: bool) -> None:
         """Its engine does not answer, or does again."""

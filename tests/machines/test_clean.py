@@ -282,6 +282,18 @@ def test_nothing_goes_when_the_lock_is_lost_after_the_yes(place: Place) -> None:
         place.clean()
 
 
+def test_what_was_removed_is_said_when_the_registry_does_not_come_back(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_session: Session) -> None:
+        raise ClusterError(Problem(node="node1", what="no registry"))
+
+    monkeypatch.setattr(clean, "wait_for_registry", away)
+    result = place.clean()
+    assert result.outcomes[-1].state == "failed" and f"{place.registry}/spark/w:1" in result.outcomes[-1].changes
+    assert [problem.what for problem in result.problems] == ["no registry"]
+
+
 def test_a_collection_that_fails_is_reported(place: Place) -> None:
     (place.folder / "docker.sh").write_text('[ "$1" != exec ] || { echo "no space left" >&2; exit 3; }\n')
     result = place.clean()

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -20,8 +21,9 @@ from sparkqfs.cli.flags import Flags
 from sparkqfs.cli.guide import CHANGES_NOTHING
 from sparkqfs.cli.running import run
 from sparkqfs.clients.connect import Clients
+from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
-from sparkqfs.facts.runs import Run, parse_runs
+from sparkqfs.facts.runs import ENDED, Run, parse_runs
 from sparkqfs.jobs import audit
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import history
@@ -246,6 +248,40 @@ def test_ctrl_c_is_recorded_too(server: Sshd, tmp_path: Path, folder: Path) -> N
     time.sleep(0.5)
     running.send_signal(signal.SIGINT)
     assert running.wait(30) == 130
+    assert [line[6] for line in lines(folder)] == ["", "130"]
+
+
+@pytest.mark.parametrize("lock", [True, False])
+def test_after_ctrl_c_programs_end_before_the_line_is_written_and_the_lock_is_free_after_it(
+    server: Sshd, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, lock: bool
+) -> None:
+    seen: list[tuple[str, bool, bool]] = []
+    sessions: list[Session] = []
+    write = audit.Recording._write
+
+    def slow(recording: audit.Recording, kind: str, *more: Any) -> None:
+        if kind == ENDED:
+            running.join(3)
+            seen.append((kind, sessions[0].locked, running.is_alive()))
+        write(recording, kind, *more)
+
+    def job(session: Session) -> JobResult:
+        sessions.append(session)
+        running.start()
+        manager = session.clients.manager
+        wait_until(lambda: any(one.pid > 0 for one in manager._readers), what="the program", timeout_s=20)
+        raise KeyboardInterrupt
+
+    def ended(code: int) -> None:
+        raise Exit(code=code)
+
+    running = threading.Thread(
+        target=lambda: sessions[0].clients.manager.run(["sleep", "60"], check=False), daemon=True
+    )
+    monkeypatch.setattr(audit.Recording, "_write", slow)
+    monkeypatch.setattr(os, "_exit", ended)
+    assert called("put", Flags(hosts=hosts(server, tmp_path)), job, lock=lock) == ExitCode.INTERRUPTED
+    assert seen == [(ENDED, lock, False)]
     assert [line[6] for line in lines(folder)] == ["", "130"]
 
 

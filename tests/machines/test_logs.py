@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -78,6 +80,7 @@ def test_lines_of_all_machines_come_in_the_order_of_time(
     second.say(B, "x" * 9000, at(8))
     result = logs.show(session, Wanted(), BOTH)
     lines = result.text.splitlines()
+    assert result.notes == ("node1 spark-master: its log: Error response from daemon: the engine's own words",)
     assert lines[:6] == [
         f"[{'node1 spark-master' if number % 2 else 'node2 worker-node'}] line {number}" for number in range(1, 7)
     ]
@@ -220,6 +223,38 @@ def test_following_goes_on_with_another_container_and_after_a_machine_was_away(
     while first.followers() + second.followers() and time.monotonic() < deadline:
         time.sleep(0.2)
     assert first.followers() + second.followers() == 0, "nothing is left on the machines"
+
+
+def test_one_bad_log_is_read_again_by_itself_and_the_machine_is_not_away(
+    machines: tuple[LogMachine, LogMachine], hosts: Path, tmp_path: Path
+) -> None:
+    first, _ = machines
+    first.start(C, "worker-node")
+    first.say(A, "before", at(2))
+    first.say(A, "clock set back", at(1))
+    first.break_log(A, True)
+    running = Following(hosts, tmp_path, "--on", "node1")
+    try:
+        running.wait(lambda: running.said.count("its log: ") == 2)
+        first.say(C, "of the other")
+        running.wait(lambda: len(running.lines) == 3)
+        first.break_log(A, False)
+        first.say(A, "readable again")
+        running.wait(lambda: len(running.lines) == 4)
+    finally:
+        running.process.kill()
+    assert [line.partition("] ")[2] for line in running.lines[2:]] == ["of the other", "readable again"]
+    assert "is away" not in running.said and "node1 spark-master: its log: error from daemon" in running.said
+
+
+def test_pauses_begin_again_only_after_a_stream_has_lasted(session: Session) -> None:
+    follower = logs._Follower(session, Wanted(), logs.Machine("node1"), queue.Queue(), threading.Event())
+    follower._tries, follower._since_s = 3, time.monotonic()
+    follower._take(["."])
+    assert follower._tries == 3
+    follower._since_s -= logs.STEADY_S
+    follower._take(["."])
+    assert follower._tries == 0
 
 
 def test_an_engine_that_starts_again_is_followed_again(

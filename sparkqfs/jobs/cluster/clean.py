@@ -175,19 +175,22 @@ def _from_registry(session: Session, cleaning: Cleaning) -> tuple[Outcome, tuple
     tags = [f"{name}@{digest}" for name, digest in gone.items()]
     words = [registry_name(session), str(private_directory(config)), *owner, ENTER, REMOVE_SCRIPT, *tags]
     argv = ["sh", "-c", REGISTRY_SCRIPT, "sh", *words]
+    removed: set[str] = set()
+    stays: list[str] = []
+    problems: tuple[Problem, ...] = ()
     try:
+        check_lock(session)  # the engines may have taken long
         output = session.clients.manager.run(argv, check=False, timeout_s=TIDY_S)
         removed = set(output.stdout.split())
-        failed = output.exit_code != 0
-        problems = (Problem(node=config.manager.name, what=garbage_stays(output)),) if failed else ()
+        left = sorted(gone.keys() - removed)
+        stays = [f"{name} stays: it has just been pushed, or could not be removed" for name in left]
+        if output.exit_code != 0:
+            problems = (Problem(node=config.manager.name, what=garbage_stays(output)),)
         wait_for_registry(session)
     except ClusterError as error:
-        return Outcome(subject=f"images {_where(REGISTRY)}", state="failed"), error.problems
-    stays = [
-        f"{name} stays: it has just been pushed, or could not be removed" for name in sorted(gone.keys() - removed)
-    ]
-    done = [image for image in cleaning.images if image.id in removed]
-    return _outcome(_in_order(cleaning, done), "failed" if failed else "changed", *stays), problems
+        problems += error.problems
+    done = _in_order(cleaning, [image for image in cleaning.images if image.id in removed])
+    return _outcome(done, "failed" if problems else "changed" if removed else "unchanged", *stays), problems
 
 
 def _outcome(cleaning: Cleaning, state: str, *more: str) -> Outcome:

@@ -26,9 +26,10 @@ from sparkqfs.remote import script
 
 LOGS_SCRIPT = script("container_logs")
 """Its words are the stack, a service or nothing, the bytes of a line, `once` or `follow`, the seconds of silence after
-which nobody listens any more, the time from which on, the lines of each container, and for `follow` ID=TIME of those
-that were read before. It prints `t SECONDS`, its clock; `@ ID SERVICE` for a container; `ID TIME TEXT` for a line; `.`
-every two seconds; `! ID` where a log ended before its container; `x TEXT` where the engine does not answer any more.
+which nobody listens any more, the time from which on, the lines of each container, the seconds that a log must last
+to be good again, and for `follow` ID=TIME of those that were read before. It prints `t SECONDS`, its clock; `@ ID
+SERVICE` for a container; `ID TIME TEXT` for a line, `ID TEXT` for the engine's own words; `.` every two seconds; `! ID`
+where a log ended before its container, and comes once more; `x TEXT` where the engine does not answer any more.
 """
 MOST_BYTES = 2 * LINE_BYTES
 """Of a line as the machine sends it."""
@@ -43,6 +44,8 @@ TICK_S = 0.2
 INBOX = 64
 """Pieces of lines that wait to be shown; who reads slowly makes the machines wait."""
 MOST_PLACES = 400
+STEADY_S = 30.0
+"""A stream that lasted so long is good again: the next pause is the first."""
 
 Show = Callable[[Sequence[LogLine]], None]
 
@@ -58,6 +61,7 @@ class Machine:
     """Container → service."""
     places: dict[str, Place] = field(default_factory=dict)
     kept: dict[str, Kept] = field(default_factory=dict)
+    noted: set[tuple[str, str]] = field(default_factory=set)
     is_away: bool = False
 
     def is_new(self, line: Printed) -> bool:
@@ -66,6 +70,15 @@ class Machine:
         while len(self.places) > MOST_PLACES:  # of containers that are long gone
             del self.places[next(iter(self.places))]
         return place.is_new(line.time)
+
+    def note(self, container: str, text: str) -> str:
+        """For people: what the engine says of a container's log itself; empty where it was said before."""
+        if container not in self.services or (container, text) in self.noted:
+            return ""
+        if len(self.noted) >= MOST_PLACES:
+            self.noted.clear()
+        self.noted.add((container, text))
+        return f"{self.node} {self.services[container]}: its log: {text}"
 
     def line(self, printed: Printed) -> LogLine:
         """With its place."""
@@ -84,7 +97,7 @@ def is_of(service: str, wanted: str | None) -> bool:
 
 def _argv(session: Session, wanted: Wanted, mode: str, since: str, known: Sequence[str] = ()) -> list[str]:
     words = [session.config.name, wanted.service or "", str(LINE_BYTES), mode, str(LISTENS_S), since]
-    return ["sh", "-c", LOGS_SCRIPT, "sh", *words, wanted.engine_tail, *known]
+    return ["sh", "-c", LOGS_SCRIPT, "sh", *words, wanted.engine_tail, f"{STEADY_S:.0f}", *known]
 
 
 def _look(session: Session, wanted: Wanted, node: str) -> Machine:
@@ -116,7 +129,9 @@ def _take(machine: Machine, wanted: Wanted, line: str) -> None:
         machine.services[container] = service
     else:
         printed = parse_line(line)
-        if printed is not None and machine.is_new(printed) and wanted.matches(printed.text):
+        if printed is None:
+            machine.note(kind, rest)
+        elif machine.is_new(printed) and wanted.matches(printed.text):
             machine.kept.setdefault(printed.container, Kept(wanted.most)).add(printed)
 
 
@@ -150,6 +165,15 @@ def _cut(machines: dict[str, Machine]) -> tuple[str, ...]:
     )
 
 
+def _notes(machines: dict[str, Machine]) -> tuple[str, ...]:
+    """What the engines say of the logs themselves."""
+    return tuple(
+        f"{one.node} {one.services[name]}: its log: {text}"
+        for one in machines.values()
+        for name, text in sorted(one.noted)
+    )
+
+
 def text_of(line: LogLine) -> str:
     """As it is shown."""
     return f"[{line.node} {line.service}] {line.text}"
@@ -170,7 +194,7 @@ def show(session: Session, wanted: Wanted, names: tuple[str, ...]) -> JobResult:
     return JobResult(
         task="logs",
         text="\n".join(text_of(line) for line in lines),
-        notes=_cut(machines),
+        notes=(*_cut(machines), *_notes(machines)),
         document={
             "schema": 1,
             "logs": [{"node": node, "service": service, "lines": text} for (node, service), text in entries.items()],
@@ -189,7 +213,7 @@ def follow(session: Session, wanted: Wanted, names: tuple[str, ...], show_lines:
     """
     started = time.time()
     machines, problems = _look_everywhere(session, wanted, names)
-    for note in _cut(machines):
+    for note in (*_cut(machines), *_notes(machines)):
         session.on_event(note)
     show_lines(_in_order(machines))
     inbox: queue.Queue[list[LogLine] | BaseException] = queue.Queue(maxsize=INBOX)
@@ -241,6 +265,8 @@ class _Follower:
         self._session, self._wanted, self._machine, self._inbox, self._over = session, wanted, machine, inbox, over
         self._client: NodeClient = session.clients.node(machine.node)
         self._tries = 0
+        self._since_s = 0.0
+        """When the stream began that is read now."""
 
     def run(self) -> None:
         """Until `over`; what is not foreseen is raised where lines are shown."""
@@ -279,6 +305,7 @@ class _Follower:
             place.again()
         known = [f"{container}={place.time}" for container, place in machine.places.items()]
         argv = _argv(self._session, self._wanted, "follow", machine.since, known)
+        self._since_s = time.monotonic()
         stream_of = functools.partial(line_stream, most_bytes=MOST_BYTES, silent_s=SILENT_S, beat_s=BEAT_S)
         with stream_of(self._client, argv) as stream:
             for lines in stream:
@@ -296,17 +323,27 @@ class _Follower:
                 self._is_back()
             elif kind == "@":
                 self._learn(*rest.partition(" ")[::2])
-            elif kind in ("!", "x"):
+            elif kind == "!":
+                machine.places.setdefault(rest, Place()).again()
+                self._note(rest, "it ended before the container has; it is read again")
+            elif kind == "x":
                 self._put(found)
-                raise _Broken("the engine ended a container's log" if kind == "!" else rest)
+                raise _Broken(rest)
             else:
                 printed = parse_line(line)
-                if printed is not None and machine.is_new(printed) and self._wanted.matches(printed.text):
+                if printed is None:
+                    self._note(kind, rest)
+                elif machine.is_new(printed) and self._wanted.matches(printed.text):
                     found.append(machine.line(printed))
         self._put(found)
 
+    def _note(self, container: str, text: str) -> None:
+        if note := self._machine.note(container, text):
+            self._tell(note)
+
     def _is_back(self) -> None:
-        self._tries = 0
+        if time.monotonic() - self._since_s >= STEADY_S:
+            self._tries = 0
         if self._machine.is_away:
             self._machine.is_away = False
             self._tell(f"{self._machine.node} is back")
