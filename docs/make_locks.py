@@ -248,12 +248,15 @@ def make_pip(lock: PipLock, root: Path, made: dict[str, str], folder: Path, prog
 
 
 def make_jars(lock: JarLock, root: Path, folder: Path, program: str) -> str:
-    """The lock's new text: Maven compares each jar with the checksum that Maven Central publishes for it."""
+    """The lock's new text: Maven compares each jar with the checksum that Maven Central publishes for it.
+
+    `-C` makes a wrong one an error, and a repository of its own has no jar that nobody compared.
+    """
     where = folder / Path(lock.path).stem
     where.mkdir()
     shutil.copy(root / lock.model, where / "pom.xml")
     words = ("-DincludeScope=runtime", "-DoutputDirectory=.", "-Dmdep.useRepositoryLayout=true")
-    run([program, "-B", COPY, *words], where)
+    run([program, "-B", "-C", f"-Dmaven.repo.local={folder / 'repository'}", COPY, *words], where)
     lines = []
     for path in sorted(where.rglob("*.jar"), key=lambda one: one.relative_to(where).as_posix()):
         with path.open("rb") as file:

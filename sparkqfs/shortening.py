@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
+_URL = re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,15}://[^\s'\"<>]{1,2000}", re.IGNORECASE)
+"""A scheme and an address are bounded: what programs say may be long, and each letter could begin one."""
 _MARK = "…"
 
 
@@ -13,5 +14,5 @@ def shortened(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     end = most - len(_MARK)
-    end = next((found.end() for found in _URL.finditer(text) if found.start() < end < found.end()), end)
+    end = next((found.end() for found in _URL.finditer(text, 0, end + 2100) if found.start() < end < found.end()), end)
     return text if end == len(text) else text[:end] + _MARK

@@ -48,6 +48,12 @@ def piece_name(stream: str, offset: int) -> str:
     return f"{stream}@{offset:015d}" if offset else stream
 
 
+def pieces_of(folder: Path, *streams: str) -> list[Path]:
+    """Those that are there, in their order; a file of the program's such as `stdout.txt` is none."""
+    names = re.compile(rf"({'|'.join(streams or STREAMS)})(@[0-9]{{15}})?")
+    return sorted(path for path in folder.iterdir() if names.fullmatch(path.name))
+
+
 class Keeper:
     """Copies one stream from a pipe into pieces; `limit` bytes stay at most, or somewhat fewer."""
 
@@ -111,11 +117,7 @@ class Keeper:
 
     def take_up(self) -> None:
         """Goes on behind what an earlier run of the program has written, in the same piece where that has room."""
-        known = sorted(
-            int(path.name.partition("@")[2] or "0")
-            for path in self.folder.glob(f"{self.stream}*")
-            if re.fullmatch(rf"{self.stream}(@[0-9]{{15}})?", path.name)
-        )
+        known = [int(path.name.partition("@")[2] or "0") for path in pieces_of(self.folder, self.stream)]
         if not known:
             return
         last = self.folder / piece_name(self.stream, known[-1])

@@ -6,6 +6,7 @@ Runs in threads of PID 1. A fault here is said once and ends nothing. Standard l
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shutil
 import sys
@@ -25,7 +26,7 @@ EXECUTORS_S = 2.0
 ROLLED_S = 0.05
 """Between two looks at the logs of those that run: a piece that was never seen is not counted."""
 SUBMISSION = re.compile(r"submit-\d{14}-[0-9a-f]{4}")
-RUNS = "runs.json"
+RUNS = ".runs.json"
 """Of a program that runs again, as supervise/restarts.py writes it: without an end it waits for its machine."""
 DAY_S = 86400.0
 
@@ -67,11 +68,20 @@ def tidy_programs(apps: Path, days: float) -> None:
         try:
             ended = (folder / "exit").lstat().st_mtime
         except OSError:
-            if not scratch.is_dead(folder) or (folder / RUNS).exists():
+            if not scratch.is_dead(folder) or runs_again(folder):
                 continue  # it runs, will run again, or never started: the next submit asks Swarm
-            ended = max(path.lstat().st_mtime for path in (folder, *folder.glob("std*")))
+            ended = max(path.lstat().st_mtime for path in (folder, *kept_output.pieces_of(folder)))
         if time.time() - ended > days * DAY_S:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def runs_again(folder: Path) -> bool:
+    """Whether this program was sent to run again, and has run; a file of its own of that name means nothing."""
+    try:
+        known = json.loads((folder / "app.json").read_text(encoding="utf-8"))
+        return known.get("restart") is True and (folder / RUNS).exists()
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 class Rolled:

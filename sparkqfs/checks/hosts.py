@@ -89,7 +89,8 @@ def _check_engine_disk(config: ClusterConfig, name: str, fact: NodeFacts, engine
         return []
     gib = engine.free_bytes / (1 << 30)
     what = f"{engine.root}, where its engine keeps images, has {gib:.1f} GiB free"
-    hint = "`docker system df` shows what takes the room; or move the engine: data-root in daemon.json"
+    rest = "`docker system df` shows what takes the room; or move the engine: data-root in daemon.json"
+    hint = f"`invoke clean` removes images of earlier versions; {rest}" if _was_there(config, fact) else rest
     return [Finding(problem=Problem(node=name, what=what, hint=hint), stops=not runs and not _was_there(config, fact))]
 
 

@@ -11,7 +11,7 @@ from invoke import Argument
 from sparkqfs.cli.connecting import check_port
 from sparkqfs.cli.flags import Flags, cluster_task, names
 from sparkqfs.cli.help_flag import HelpfulTask, bare_words
-from sparkqfs.cli.running import end_with, opened, reporter_of, reporting, run
+from sparkqfs.cli.running import end_with, opened, recording, reporter_of, reporting, run
 from sparkqfs.cli.submit_words import Word
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 @cluster_task(
+    "dry_run",
     name="open",
     positional=["page"],
     help={
@@ -41,6 +42,9 @@ def open_page(given: Flags, page: str, port: int = 0, no_browser: bool = False) 
             with opened(given, reporter.event) as session:
                 from sparkqfs.jobs.programs import pages
 
+                if given.dry_run:
+                    reporter.result(pages.planned(session, page))
+                    return
                 pages.open_page(session, page, port=port, with_browser=not no_browser, show=reporter.result)
         except KeyboardInterrupt:  # the usual end
             os._exit(int(ExitCode.INTERRUPTED))
@@ -74,6 +78,7 @@ def _command() -> list[str]:
 
 
 @cluster_task(
+    "dry_run",
     name="exec",
     more=_stray,
     help={
@@ -94,18 +99,20 @@ def exec_(given: Flags, on: str | None = None, timeout: int = 86400) -> None:
             check_nodes(config, "--on", chosen)
             return config
 
-        with opened(given, reporter.event, check) as session:
+        with opened(given, reporter.event, check) as session, recording(session, "exec") as record:
             from sparkqfs.jobs.programs import on_nodes
 
             all_names = [node.name for node in session.config.nodes]
             those = tuple(name for name in all_names if name in chosen or not chosen)
             say = None if given.json else reporter.line_of
             result = on_nodes.run(session, words, those, say=say, timeout_s=timeout)
+            record.code = int(result.exit_code)
         reporter.result(result)
     end_with(result)
 
 
 @cluster_task(
+    "dry_run",
     positional=["target"],
     help={"target": "a node, or a service of the stack", "on": "the node, for a service that runs on several"},
 )
@@ -113,7 +120,7 @@ def login(given: Flags, target: str, on: str | None = None) -> None:
     """Open a terminal on a node, or in the container of a service."""
     reporter = reporter_of(given)
     with reporting(given, "login"):
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        if not (given.dry_run or (sys.stdin.isatty() and sys.stdout.isatty())):
             hint = "`invoke exec --on NODE -- COMMAND` runs a command without one"
             raise ConfigError(Problem(what="login needs a terminal, and here is none", hint=hint))
 

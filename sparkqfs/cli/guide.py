@@ -89,7 +89,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
 
 CHANGES_NOTHING = frozenset(
     {
-        *("plan", "status", "token", "apps", "app.logs", "ls", "du", "get", "top", "logs", "fsck", "history"),
+        *("plan", "status", "open", "token", "apps", "app.logs", "ls", "du", "get", "top", "logs", "fsck", "history"),
         *("backup", "backup.list", "backup.verify"),
     }
 )

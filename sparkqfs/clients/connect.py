@@ -37,10 +37,10 @@ class Clients:
         """The manager's machine."""
         return self._nodes[self.config.manager.name]
 
-    @property
-    def was_opened(self) -> bool:
-        """Whether any machine was reached."""
-        return any(client.was_opened for client in self._nodes.values())
+    def on_open(self, function: Callable[[], None] | None) -> None:
+        """Call it in each thread that opens a machine's first connection, before anything is done over that."""
+        for client in self._nodes.values():
+            client.on_open = function
 
     def engine(self, name: str | None = None) -> Engine:
         """The Docker Engine of a machine; the manager's without a name."""

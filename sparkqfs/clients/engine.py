@@ -65,7 +65,8 @@ class _Api(docker.api.APIClient):  # type: ignore[misc]
 class _Layers:
     """Bytes of an image's layers on their way to a registry, from the engine's messages.
 
-    Each layer is named first (`Preparing`, `Waiting`), and later says its size, or that the registry has it.
+    Each layer is named first (`Preparing`, `Waiting`), and later says its size, or that the registry has it. `current`
+    is missing while it is 0. Source: Moby, pkg/jsonmessage, JSONProgress.
     """
 
     def __init__(self) -> None:
@@ -76,7 +77,7 @@ class _Layers:
         layer, detail = str(message["id"]), message.get("progressDetail") or {}
         had = self._sizes.get(layer)
         if detail.get("total"):
-            self._sizes[layer] = (min(detail["current"], detail["total"]), detail["total"])
+            self._sizes[layer] = (min(detail.get("current", 0), detail["total"]), detail["total"])
         elif message.get("status") in ("Preparing", "Waiting"):
             self._sizes[layer] = had
         else:

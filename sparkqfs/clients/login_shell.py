@@ -196,12 +196,28 @@ class _Beginning:
 
 
 def execute(channel: paramiko.Channel, command: str, timeout_s: float) -> None:
-    """Hand a command to the login shell; paramiko itself would wait for ever for a machine that does not answer."""
-    timer = threading.Timer(timeout_s, channel.close)
+    """Hand a command to the login shell."""
+    with closed_after(channel, timeout_s):
+        channel.exec_command(command)
+
+
+@contextlib.contextmanager
+def closed_after(channel: paramiko.Channel, timeout_s: float, late: threading.Event | None = None) -> Iterator[None]:
+    """Ends what the block waits for: paramiko itself would wait for ever for a machine that does not answer.
+
+    `late` is set then, before the channel is closed.
+    """
+
+    def close() -> None:
+        if late is not None:
+            late.set()
+        channel.close()
+
+    timer = threading.Timer(timeout_s, close)
     timer.daemon = True
     timer.start()
     try:
-        channel.exec_command(command)
+        yield
     finally:
         timer.cancel()
 
@@ -236,11 +252,8 @@ def _asked(transport: paramiko.Transport, user: str) -> str | None:
 def _short_channel(transport: paramiko.Transport) -> Iterator[paramiko.Channel]:
     """Closed after a few seconds, whoever waits for it."""
     channel = transport.open_session(timeout=ASKING_S)
-    timer = threading.Timer(ASKING_S, channel.close)
-    timer.daemon = True
-    timer.start()
     try:
-        yield channel
+        with closed_after(channel, ASKING_S):
+            yield channel
     finally:
-        timer.cancel()
         channel.close()

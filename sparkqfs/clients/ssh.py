@@ -6,19 +6,20 @@ import contextlib
 import shlex
 import threading
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import paramiko
 from fabric import Connection
 
+from sparkqfs.clients.alive import has_answered
 from sparkqfs.clients.login import close_connection, open_connection, unreachable, way_to
-from sparkqfs.clients.login_shell import BROKEN, LoginShell
+from sparkqfs.clients.login_shell import BROKEN, LoginShell, closed_after
 from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.clients.wait import in_time
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError, UnreachableError
+from sparkqfs.remote import script
 from sparkqfs.shortening import shortened
 
 FORBIDDEN = 1
@@ -39,6 +40,14 @@ class Output:
         """The end of what it said, errors first."""
         text = self.stderr.strip() or self.stdout.strip()
         return "\n".join(text.splitlines()[-count:])
+
+
+class TooLongError(ClusterError):
+    """A command that did not end in time; `is_gone` where it is known that it was ended."""
+
+    def __init__(self, problem: Problem, *, is_gone: bool) -> None:
+        super().__init__(problem)
+        self.is_gone = is_gone
 
 
 class NodeClient:
@@ -67,7 +76,6 @@ class NodeClient:
         """Why nothing more is begun there; what runs goes on."""
         self.on_open: Callable[[], None] | None = None
         """Called once, when a connection was opened, by who opened it."""
-        self.was_opened = False
 
     # -- connection -------------------------------------------------------------------------------------------------
 
@@ -79,7 +87,6 @@ class NodeClient:
         with self._lock:
             if self._connection is None or not self._connection.is_connected:
                 self._connection = open_connection(self._config, self.node, self._openssh)
-                self.was_opened = True
                 told, self.on_open = self.on_open, None
             connection = self._connection
         if told is not None:
@@ -113,30 +120,38 @@ class NodeClient:
     def end_programs(self) -> None:
         """Kill what is still running there (Ctrl-C), each once; the connection stays."""
         readers = list(self._readers)
-        pids = [reader.pid for reader in readers]
+        pids = [(reader.pid, reader.must_end) for reader in readers]
         for reader in readers:
             reader.pid = 0
-        self._kill(*pids)
+        for must_end in (False, True):
+            self._kill(*(pid for pid, must in pids if must is must_end), must_end=must_end)
 
     def cancel(self) -> None:
         """Kill what is still running there (Ctrl-C), then close."""
         self.end_programs()
         self.close()
 
-    def _kill(self, *pids: int) -> None:
-        """End these process groups over a channel of its own; what else runs on the machine goes on."""
+    def _kill(self, *pids: int, must_end: bool = False) -> bool:
+        """End these process groups over a channel of its own; what else runs on the machine goes on.
+
+        With `must_end` those that SIGTERM does not end in time are killed; True when it is known that all are gone.
+        """
         groups = [f"-{pid}" for pid in pids if pid > 0]
         if self._connection is None or not groups:
-            return
+            return False
+        text = END_SCRIPT if must_end else 'kill -s TERM -- "$@"'
         password = self._sudo_password if self._sudo_asks else None
-        command = self._as_root(self._connection, ["sh", "-c", 'kill -s TERM -- "$@"', "sh", *groups], password)
+        command = self._as_root(self._connection, ["sh", "-c", text, "sh", *groups], password)
         limit = KILL_S + 2 * self._shell.start_s
         with contextlib.suppress(ClusterError, *BROKEN):
             channel = self._shell.start(self._connection.transport, command, limit_s=limit)
             if password is not None and command[0] == "sudo":
                 channel.sendall(password.encode() + b"\n")
-            channel.status_event.wait(limit)
+            has_ended = channel.status_event.wait(limit)
+            is_gone = must_end and has_ended and channel.recv_exit_status() == 0
             channel.close()
+            return is_gone
+        return False
 
     # -- channels ---------------------------------------------------------------------------------------------------
 
@@ -180,12 +195,15 @@ class NodeClient:
     def shell_channel(self, rows: int, columns: int, term: str) -> paramiko.Channel:
         """The login user's own shell at a terminal of that size, as `ssh` without a command starts it."""
         transport: paramiko.Transport = self.open().transport
+        limit = self._config.timeouts.connect_s
+        late = threading.Event()
         try:
-            channel = transport.open_session(timeout=self._config.timeouts.connect_s)
-            channel.get_pty(term, columns, rows)
-            channel.invoke_shell()
+            channel = transport.open_session(timeout=limit)
+            with closed_after(channel, limit, late):
+                channel.get_pty(term, columns, rows)
+                channel.invoke_shell()
         except BROKEN as error:
-            raise self._unreachable(error) from error
+            raise self._unreachable(TimeoutError() if late.is_set() else error) from error
         return channel
 
     def tcp_channel(self, host: str, port: int, timeout_s: float) -> paramiko.Channel:
@@ -227,27 +245,28 @@ class NodeClient:
         on_line: Callable[[str], None] | None = None,
         attend: bool = False,
         output: Callable[[str, bytes], None] | None = None,
+        must_end: bool = False,
     ) -> Output:
         """Run `argv` as root, feed it `stdin`, wait for its end.
 
         With `attend` its standard input stays open until then: its end says that nobody waits any more. `on_line` gets
         each line of standard error as it comes; `output` gets all that it writes, and nothing of that is kept. Raises
-        `ClusterError` with the last lines when `check` and the exit code is not 0, or when it takes longer than
-        `timeout_s` seconds (it is killed then).
+        `ClusterError` with the last lines when `check` and the exit code is not 0, `TooLongError` when it takes longer
+        than `timeout_s` seconds: it gets SIGTERM then, as at Ctrl-C, and with `must_end` SIGKILL after that.
         """
         limit = timeout_s if timeout_s is not None else self._config.timeouts.command_s
         channel = self.exec_channel(argv)
         reader = _Reader(channel, on_line, output)
-        reader.pid = self._shell.group(channel)
+        reader.pid, reader.must_end = self._shell.group(channel), must_end
         self._readers.append(reader)
         feeder = threading.Thread(target=_feed, args=(channel, stdin, not attend), daemon=True)
         feeder.start()
-        finished = False
+        finished = is_gone = False
         try:
             finished = reader.read_to_end(limit)
         finally:
             if not finished:  # the time limit, or Ctrl-C
-                self._kill(reader.pid)
+                is_gone = self._kill(reader.pid, must_end=must_end)
             self._readers.remove(reader)
             if finished:
                 channel.close()
@@ -255,7 +274,8 @@ class NodeClient:
                 in_time(channel.close)
         if not finished:
             what = f"`{_shown(argv)}` did not end within {limit:.0f} s"
-            raise ClusterError(Problem(node=self.node.name, what=what, code=ExitCode.TIMEOUT))
+            problem = Problem(node=self.node.name, what=what, code=ExitCode.TIMEOUT)
+            raise TooLongError(problem, is_gone=is_gone)
         ended = Output(reader.exit_code, reader.stdout, reader.stderr)
         if check and ended.exit_code != 0:
             raise self.failure(argv, ended)
@@ -276,10 +296,10 @@ class NodeClient:
         )
 
 
-KILL_S = 3.0
+KILL_S = 4.0
+END_SCRIPT = script("end_groups")
+"""Ends process groups, its words; its exit code is 0 when all are gone."""
 QUIET_S = 1.0
-_ASKING: weakref.WeakKeyDictionary[paramiko.Transport, threading.Lock] = weakref.WeakKeyDictionary()
-"""One question at a time: paramiko takes the next answer of a connection for that of its last question."""
 SESSIONS_HINT = "MaxSessions 10 in /etc/ssh/sshd_config, then systemctl reload ssh"
 FORWARDING_HINT = "AllowTcpForwarding yes in /etc/ssh/sshd_config (and no PermitOpen), then systemctl reload ssh"
 SUDO_HINT = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user or the node's user"
@@ -329,6 +349,7 @@ class _Reader:
         self._err_kept: list[str] = []
         self.pid = 0
         """The process group of the program; 0 where it is not known."""
+        self.must_end = False
         self.exit_code = -1
 
     @property
@@ -379,17 +400,8 @@ class _Reader:
         return all(self._has_answered() and not self._drain() for _ in range(2))
 
     def _has_answered(self) -> bool:
-        """Whether the machine answers now; a network that is gone says nothing, and paramiko waits for ever."""
-        answered = threading.Event()
-        transport = self._channel.get_transport()
-
-        def ask() -> None:
-            with _ASKING.setdefault(transport, threading.Lock()):
-                transport.global_request("keepalive@openssh.com", wait=True)
-            answered.set()
-
-        in_time(ask, QUIET_S)
-        return answered.is_set()
+        """Whether the machine answers now."""
+        return has_answered(self._channel.get_transport(), QUIET_S)
 
     def read_to_end(self, timeout_s: float) -> bool:
         """False when the deadline passed first."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import paramiko
 
+from sparkqfs.clients import alive
 from sparkqfs.clients.pipe import BROKEN, said_code
 
 PIECE = 65536
@@ -82,10 +83,13 @@ PLAIN = Manner(_send, _resize)
 
 
 def talk(channel: paramiko.Channel, output: Callable[[str, bytes], None], manner: Manner = FRAMED) -> int | None:
-    """Keys there, output here, until the program ends; its exit code, `None` when the connection broke."""
+    """Keys there, output here, until the program ends; its exit code, `None` when the connection broke.
+
+    A machine that says nothing any more has broken it, too: the whole connection is closed then.
+    """
     keys = sys.stdin.fileno()
     errors = b""
-    with _raw(keys) as changed:
+    with _raw(keys) as changed, alive.watched(channel.get_transport()) as watch:
         while True:
             ready, _, _ = select.select([keys, changed, channel], [], [], 1.0)
             if keys in ready:
@@ -94,6 +98,8 @@ def talk(channel: paramiko.Channel, output: Callable[[str, bytes], None], manner
                     channel.shutdown_write()
                     break
                 manner.typed(channel, typed)
+            if channel in ready:
+                watch.note()
             if changed in ready:
                 os.read(changed, PIECE)
                 manner.resized(channel, *size())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -39,22 +40,25 @@ class Recording:
         self._started = time.monotonic()
         self._is_told = False
         self._has_ended = False
-        self._is_attached = False
+        self._lock = threading.Lock()
 
     def attach(self, session: Session) -> None:
-        """Write over the connections of this session from now on; the first line when it opens that to the manager."""
-        self._session, self._is_attached = session, True
+        """Write over the connections of this session from now on; the first line when it opens one to any machine."""
+        self._session = session
         if not self.has_begun:
-            session.clients.manager.on_open = self._begin
+            session.clients.on_open(self._begin)
 
     def _begin(self) -> None:
-        """Nothing has been done over the connection yet."""
-        self.has_begun = True
-        self._write(BEGAN, self._run, WAIT_S)
+        """Nothing has been done over the connection yet. Who opens another one meanwhile waits for the line too."""
+        with self._lock:
+            if not self.has_begun:
+                self.has_begun = True
+                self._session.clients.on_open(None)  # the manager's, which the line needs, may be still to open
+                self._write(BEGAN, self._run, WAIT_S)
 
     def end(self, code: int) -> None:
         """The exit code and the seconds. A task that came to no machine has changed nothing, and leaves no line."""
-        if self._has_ended or (not self.has_begun and not self._session.clients.was_opened):
+        if self._has_ended or not self.has_begun:
             return
         self._has_ended = True
         ended = replace(self._run, code=code, seconds=time.monotonic() - self._started)
@@ -67,8 +71,7 @@ class Recording:
             yield
         except KeyboardInterrupt:
             self._session.clients.end_programs()
-            if self._is_attached:
-                self.end(int(ExitCode.INTERRUPTED))
+            self.end(int(ExitCode.INTERRUPTED))
             raise
 
     def _write(self, kind: str, run: Run, limit_s: float) -> None:
@@ -96,8 +99,8 @@ class Recording:
 def recorded(session: Session, task: str) -> Iterator[Recording]:
     """Record that the block runs, and how it ended: with `code`, or with the exit code of what it raises.
 
-    The first line is written when the block's own work opens the connection to the manager: a task that is refused
-    before that asks no machine for it. A dry run leaves no line.
+    The first line is written when the block's own work opens its first connection: a task that is refused before that
+    asks no machine for it. A dry run leaves no line.
     """
     recording = Recording(session, task)
     if session.dry_run:

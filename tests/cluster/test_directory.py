@@ -100,6 +100,15 @@ class SharedDirectory:
         jupyter = Jupyter.of(shared.ok("token", "--json").json["url"])
         with pytest.raises(requests.HTTPError, match="403"):
             Jupyter(jupyter.url, "wrong").api("GET", "contents")
+        page = f"{jupyter.url}/proxy/app-20260101000000-0000/"
+        with requests.Session() as http:
+            http.trust_env = False
+            shut = http.get(page, allow_redirects=False, timeout=60)
+            assert shut.status_code == 403 or (shut.status_code == 302 and "/login?" in shut.headers["Location"])
+            headers = {"Authorization": f"token {jupyter.token}"}
+            passed = http.get(page, headers=headers, allow_redirects=False, timeout=60)
+        assert passed.status_code in (403, 404), "the master's word on an application that nobody started"
+        assert passed.headers["Content-Security-Policy"].startswith("sandbox "), "not a page of Jupyter's own"
 
     @pytest.mark.long
     def test_the_notebook_counts_primes(self, shared: Cluster) -> None:

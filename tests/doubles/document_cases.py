@@ -26,7 +26,20 @@ from sparkqfs.jobs.cluster import clean, deploy, down, images, new, prep, restor
 from sparkqfs.jobs.files import copy
 from sparkqfs.jobs.files import tasks as files
 from sparkqfs.jobs.measuring import bench, verify
-from sparkqfs.jobs.programs import apps, compute, connect, jdbc, on_nodes, pages, server, shell, sql, submit, tables
+from sparkqfs.jobs.programs import (
+    apps,
+    compute,
+    connect,
+    jdbc,
+    login,
+    on_nodes,
+    pages,
+    server,
+    shell,
+    sql,
+    submit,
+    tables,
+)
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import aside, backup, backup_list, backup_store, backup_verify, file_system
 from sparkqfs.jobs.storage.backup_names import Difference
@@ -36,7 +49,7 @@ from sparkqfs.plan.cluster.restore_report import Report
 from sparkqfs.plan.measuring import drill
 from sparkqfs.plan.measuring.bench import Wanted as WantedBench
 from sparkqfs.plan.programs.apps import Program
-from sparkqfs.plan.programs.doors import page_of
+from sparkqfs.plan.programs.doors import Target, page_of
 from sparkqfs.plan.programs.server import LocalPython, Ready, Wishes, check_client
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.watching.logs import Wanted
@@ -112,7 +125,7 @@ def _submit(
 
 def _ends(folder: Path, code: int, restart: bool) -> None:
     if restart:
-        _write(folder / "runs.json", '{"number": 2, "ended": 1000.0}')
+        _write(folder / ".runs.json", '{"number": 2, "ended": 1000.0}')
     _write(folder / "exit", f"{code} ended\n")
 
 
@@ -221,6 +234,10 @@ def _connect_refused(_place: Place) -> JobResult:
     found = LocalPython(path="python3", python="3.11.2", package="pyspark-client", version="4.0.1", has_grpc=True)
     check_client(found, "4.1.4")
     raise AssertionError
+
+
+def _exec_planned(place: Place) -> JobResult:
+    return on_nodes.run(place.session(dry_run=True), ["true"], ("node1", "node2"), say=None, timeout_s=1)
 
 
 def _exec(code: int, *, is_off: bool = False) -> Callable[[Place], JobResult]:
@@ -580,7 +597,12 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     },
     "down": {"planned": _down},
     "du": {"a directory": _du},
-    "exec": {"ended with 0": _exec(0), "ended with 7": _exec(7), "a machine is off": _exec(0, is_off=True)},
+    "exec": {
+        "ended with 0": _exec(0),
+        "ended with 7": _exec(7),
+        "a machine is off": _exec(0, is_off=True),
+        "planned": _exec_planned,
+    },
     "fsck": {
         "files are short": lambda place: _fsck(place, SHORT),
         "well": lambda place: _fsck(place, SOUND),
@@ -606,7 +628,10 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "local.status": {"running": _local("local.status", "")},
     "local.up": {"running": _local("local.up", "")},
     "history": {"runs": _history},
-    "login": {"ended with 3": lambda _place: JobResult(task="login", program_code=3)},
+    "login": {
+        "ended with 3": lambda _place: JobResult(task="login", program_code=3),
+        "planned": lambda _place: login.planned(Target(node="node2")),
+    },
     "logs": {"lines": _logs},
     "ls": {"a directory": _ls},
     "new": {
@@ -619,7 +644,8 @@ CASES: dict[str, dict[str, Callable[[Place], JobResult]]] = {
     "open": {
         "opened": lambda _place: pages.opened(
             page_of(a_cluster(), "jupyter"), "http://localhost:1/lab?token=t", 1, True
-        )
+        ),
+        "planned": lambda place: pages.planned(place.session(dry_run=True), "spark"),
     },
     "plan": {"planned": _plan},
     "prep": {"planned": lambda place: prep.run(place.session(a_fresh_node("node2"), dry_run=True))},

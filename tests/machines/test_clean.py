@@ -108,6 +108,8 @@ class Place:
         self.session, self.engine, self.folder = session, engine, folder
         self.registry = str(session.config.registry_address)
         self.asked: list[str] = []
+        self.said: list[str] = []
+        session.on_event = self.said.append
         session.confirm = lambda question: not self.asked.append(question)  # type: ignore[func-returns-value]
 
     @property
@@ -179,6 +181,7 @@ def test_images_that_nothing_needs_go_from_the_engine_and_from_the_registry(plac
     assert in_registry.subject == "images in the registry" and in_registry.changes[0] == f"{w}:3"
     found = result.document["clean"]
     assert found["places"][0] == {"node": "node1", "images": [f"{w}:3"], "bytes": 3}  # type: ignore[index]
+    assert place.said[:2] == ["on node1: 3 bytes", f"  {w}:3"]
     assert place.asked == [f"Remove 2 images of earlier versions, {found['bytes']} bytes?"]  # type: ignore[index]
     again = place.clean()
     assert [one.state for one in again.outcomes] == ["unchanged"] and len(place.asked) == 1
@@ -222,7 +225,8 @@ def test_an_engine_may_take_its_time_to_remove_an_image(place: Place) -> None:
 
 
 def test_each_image_is_shown_with_its_bytes_before_the_question(place: Place) -> None:
-    w, told = f"{place.registry}/spark/w", []
+    w = f"{place.registry}/spark/w"
+    told: list[str] = []
     place.session.on_event = told.append
     place.engine.images[f"{w}:1"]["RepoTags"].append(f"{place.registry}/spark/{'long' * 20}:1")
     place.session.confirm = lambda _question: False

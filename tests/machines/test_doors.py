@@ -21,10 +21,11 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.clients import browser
+from sparkqfs.clients import browser, ssh
 from sparkqfs.clients.connect import Clients
 from sparkqfs.config.loading import load_config
 from sparkqfs.errors import ClusterError, ConfigError
+from sparkqfs.jobs.programs import on_nodes
 from sparkqfs.jobs.programs import pages as job
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.programs.doors import Target, page_of, target_of
@@ -35,7 +36,15 @@ from tests.doubles.servers import Answer, an_engine, closed_port, engine_machine
 from tests.paths import PROGRAMS
 
 EACH = "import contextlib, io, json, sys\nends = []\n" + RUN_EACH + "print(json.dumps(ends))"
-PROGRAM = "import sys; sys.argv[0] = 'sparkqfs'; from sparkqfs.program import main; main()"
+PROGRAM = """\
+import os, pathlib, sys
+from sparkqfs.jobs import audit
+from sparkqfs.program import main
+audit.AUDIT = pathlib.PurePosixPath(os.environ["TEST_AUDIT"])
+sys.argv[0] = "sparkqfs"
+main()
+"""
+"""What the manager records goes into the test's folder."""
 TOKEN = "a-token-that-nobody-else-may-see"
 BROWSER = """\
 #!/bin/sh
@@ -80,7 +89,7 @@ class Place:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("SPARKQFS_", "SSH_AUTH"))}
         for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
             kept.pop(name, None)
-        return kept
+        return kept | {"TEST_AUDIT": str(self.folder / "audit")}
 
     def start(self, *words: str, **more: Any) -> subprocess.Popen[str]:
         environment = {**self.environment, **more.pop("env", {})}
@@ -325,6 +334,8 @@ def test_a_command_runs_on_all_nodes_and_each_line_says_where(machines: Place) -
         f"[{node}] {text}" for node in machines.ports for text in ("one word", "--json", "no end")
     )
     assert [line for line in err.splitlines() if not line.startswith("cluster file:")] == []
+    recorded = (machines.folder / "audit" / "spark.log").read_text().splitlines()
+    assert [line.split("\t")[5] for line in recorded[-2:]] == ["exec", "exec"] and "one word" not in str(recorded)
     code, out, err = machines.run("exec", "--on", "node2", "--", "echo here | tr a-z A-Z; echo bad >&2")
     assert (code, out) == (0, "[node2] HERE\n") and "[node2] bad\n" in err
 
@@ -370,7 +381,9 @@ def test_ctrl_c_and_a_reader_that_has_enough_end_the_commands_on_the_machines(ma
     assert ended(process)[0] == 130
     wait(lambda: are_gone(2))
     process = machines.start("exec", "--", line)
+    wait(lambda: len(mark.read_text().split()) == 4)
     assert process.stdout is not None and process.stdout.readline().endswith("more\n")
+    wait(lambda: len(mark.read_text().split()) == 4)
     process.stdout.close()
     assert process.wait(30) == 0
     assert process.stderr is not None
@@ -389,6 +402,32 @@ def test_its_time_and_what_is_kept_are_bounded(machines: Place) -> None:
     )
     assert len(node["stdout"]) == 1 << 20 and node["omitted_bytes"] > 0
     wait(lambda: not any("0123456789abcde" in words for words in command_lines()))
+
+
+def test_what_does_not_end_by_itself_is_killed_and_what_may_go_on_is_not_called_ended(
+    machines: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(machines.folder)
+    mark = machines.folder / "deaf"
+    line = f"trap '' TERM; echo $$ >>{mark}; while :; do sleep 0.2; done"
+    clients = Clients(load_config(Path("hosts.yml")))
+    session = Session(clients.config, clients, print)
+
+    def said() -> str:
+        (problem,) = on_nodes.run(session, [line], ("node1",), say=None, timeout_s=0.5).problems
+        return problem.what
+
+    try:
+        assert said() == "the command did not end within 0.5 s, and was ended"
+        with contextlib.suppress(FileNotFoundError):  # or nobody has waited for it
+            assert ") Z " in Path(f"/proc/{mark.read_text().strip()}/stat").read_text()
+        monkeypatch.setattr(ssh, "END_SCRIPT", "exit 1")
+        assert said() == "the command did not end within 0.5 s; whether it goes on there is not known"
+    finally:
+        clients.close()
+        for pid in mark.read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def command_lines() -> list[str]:
@@ -415,6 +454,32 @@ def test_a_command_line_that_is_wrong_asks_no_machine(machines: Place) -> None:
     found = off.run_each(*(["exec", "--hosts", "off.yml", *words] for words in WRONG))
     for (words, said), (code, out, err) in zip(WRONG.items(), found, strict=True):
         assert (code, out) == (2, "") and said in err, (words, err)
+
+
+def test_under_a_dry_run_nothing_runs_and_no_machine_is_asked(machines: Place) -> None:
+    touched = machines.folder / "touched"
+    off = Place(machines.folder, {"node1": closed_port(), "node2": closed_port()})
+    off.write("off.yml")
+    command = ("--", "touch", str(touched), "a b")
+    both, one, early, opened, entered, unknown, none = machines.run_each(
+        ["exec", "--dry-run", *command],
+        ["exec", "--dry-run", "--on", "node2", "--hosts", "off.yml", *command],
+        ["--dry", "exec", *command],
+        ["open", "spark", "--dry-run", "--hosts", "off.yml", "exec", "--json", *command],
+        ["--dry", "login", "worker-node", "--on", "node2", "--hosts", "off.yml"],
+        ["login", "node3", "--dry-run"],
+        ["exec", "--dry-run"],
+    )
+    assert not touched.exists()
+    for code, out, err in (both, early):
+        assert code == 0 and f"touch {touched} 'a b'" in " ".join(out.split()), err
+        assert "node1" in out and "node2" in out
+    assert one[0] == 0 and "node1" not in one[1] and "node2" in one[1]
+    pages, nodes = (json.loads(text)["outcomes"] for text in re.split(r"(?<=^}\n)(?={)", opened[1], flags=re.M))
+    assert opened[0] == 0 and {found["state"] for found in (*pages, *nodes)} == {"planned"}
+    assert [found["subject"] for found in nodes] == ["node1", "node2"] and "spark-master" in str(pages)
+    assert entered[0] == 0 and "worker-node on node2" in entered[1]
+    assert [unknown[0], none[0]] == [2, 2]
 
 
 # --- login -----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from invoke import Exit
+from invoke import Context, Exit
 
 from sparkqfs.cli.flags import Flags
 from sparkqfs.cli.guide import CHANGES_NOTHING
@@ -133,6 +133,41 @@ def test_what_only_reads_a_dry_run_and_what_came_to_no_machine_leave_nothing(
     assert called("doctor", Flags(hosts=file), touch, changes=False) == 0
     assert called("put", Flags(hosts=file), lambda _session: JobResult(task="put")) == 0
     assert not folder.exists()
+
+
+def test_a_task_on_another_machine_begins_with_a_line_on_the_manager_or_without_one(
+    server: Sshd, tmp_path: Path, folder: Path
+) -> None:
+    from sparkqfs.config.loading import load_config
+
+    for port in (server.port, closed_port()):
+        file = tmp_path / "two.yml"
+        file.write_text(
+            "cluster: lab\nnodes:\n"
+            f"  node1: {{address: 127.0.0.1, advertise: 192.0.2.1, port: {port}, manager: true}}\n"
+            f"  node2: {{address: localhost, advertise: 192.0.2.2, port: {server.port}}}\n"
+            f"ssh: {{user: root, key: {server.key}, known_hosts: {tmp_path}/known}}\n"
+        )
+        clients = Clients(load_config(file))
+        said: list[str] = []
+        with audit.recorded(Session(clients.config, clients, said.append), "prep"):
+            clients.node("node2").run(["true"])
+            assert [line[1] for line in lines(folder)] == (["began"] if port == server.port else ["began", "ended"])
+        clients.close()
+        assert len(said) == (port != server.port)
+    assert "did not record this run" in said[0] and "Connection refused" in said[0]
+
+
+def test_a_command_on_the_machines_is_recorded_without_its_words(
+    server: Sshd, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = hosts(server, tmp_path)
+    monkeypatch.setattr(sys, "argv", ["sparkqfs", "exec", "--hosts", file, "--", "sh", "-c", "exit 7", "a-value"])
+    with pytest.raises(Exit) as end:
+        ns["exec"](Context(), hosts=file)
+    assert end.value.code == 7
+    assert [[line[1], line[5], line[6]] for line in lines(folder)] == [["began", "exec", ""], ["ended", "exec", "7"]]
+    assert "a-value" not in (folder / "lab.log").read_text()
 
 
 def test_a_manager_that_is_away_is_asked_once(server: Sshd, tmp_path: Path, folder: Path) -> None:
@@ -286,7 +321,36 @@ def test_a_task_without_a_machine_that_can_be_asked_goes_on_without_a_line(serve
         raise ClusterError(Problem(what="the task's own"))
 
 
-RECORDS_BY_ITSELF = {"connect", "jdbc", "sql"}
+@pytest.mark.parametrize("error", [None, RefusedError(Problem(what="no"))])
+def test_a_task_of_several_sessions_is_one_run(
+    server: Sshd, tmp_path: Path, folder: Path, error: Exception | None
+) -> None:
+    from sparkqfs.config.loading import load_config
+
+    config = load_config(Path(hosts(server, tmp_path)))
+    series = audit.Series("drill")
+
+    @contextlib.contextmanager
+    def open_session() -> Iterator[Session]:
+        clients = Clients(config)
+        session = Session(config, clients, print)
+        series.attach(session)
+        yield session
+        clients.close()
+
+    with contextlib.suppress(RefusedError), series.ended(open_session):
+        for _ in range(2):
+            with open_session() as session:
+                touch(session)
+        series.code = 1
+        if error is not None:
+            raise error
+    assert [(line[1], line[5], line[6]) for line in lines(folder)] == [
+        ("began", "drill", ""),
+        ("ended", "drill", "5" if error else "1"),
+    ]
+
+
 OF_NO_CLUSTER = {"bench.report", "local.up", "local.down", "local.status", "new"}
 
 

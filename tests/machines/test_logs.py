@@ -21,6 +21,7 @@ from sparkqfs.config.loading import load_config
 from sparkqfs.errors import ClusterError, ExitCode
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import logs
+from sparkqfs.plan.watching import logs as plan
 from sparkqfs.plan.watching.logs import Wanted, pattern_of
 from tests.doubles.log_engine import LogMachine, log_machine
 from tests.paths import ROOT
@@ -106,6 +107,18 @@ def test_only_a_time_shows_what_a_container_said_whose_place_another_one_has_tak
         "[node2 worker-node] of the old one",
         "[node2 worker-node] of the new one",
     ]
+
+
+def test_lines_that_nobody_asked_to_leave_out_are_said(
+    machines: tuple[LogMachine, LogMachine], session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "MOST_LINES", 2)
+    for number in (1, 2, 3):
+        machines[0].say(A, f"line {number}", at(number))
+    result = logs.show(session, Wanted(since=0.0), ("node1",))
+    assert [line[-6:] for line in result.text.splitlines()] == ["line 2", "line 3"]
+    assert result.notes == ("[node1 spark-master] earlier lines are left out; --since TIME and --grep choose",)
+    assert logs.show(session, Wanted(tail=1), ("node1",)).notes == ()
 
 
 def test_what_cannot_be_read_is_told_and_hides_no_other_machine(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import pytest
 
 from sparkqfs.cli.guide import grouped
 from tasks import ns
-from tests.doubles.servers import closed_port, make_key, sshd
+from tests.doubles.servers import make_key, sshd
 from tests.paths import ROOT
 
 HELP_PAGE = ROOT / "docs" / "commands.md"
@@ -162,10 +163,12 @@ def said(case: Case, folder: Path, told: dict[str, str]) -> str:
 
 
 def errors_page(folder: Path) -> str:
-    with sshd(folder) as server:
+    """Both ports are held: one refuses as long as nobody listens, and no other process gets it."""
+    with sshd(folder) as server, socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
         make_key(folder / "other")
         told = {
-            "PORT": str(closed_port()),
+            "PORT": str(held.getsockname()[1]),
             "SSHD": str(server.port),
             "KEY": str(server.key),
             "OTHER": str(folder / "other"),

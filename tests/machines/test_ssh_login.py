@@ -67,6 +67,20 @@ class Door(paramiko.ServerInterface):
         return AUTH_SUCCESSFUL if is_known else AUTH_FAILED
 
 
+class Silent(Door):
+    """Says nothing to somebody who asks for a terminal."""
+
+    def __init__(self, *keys: str) -> None:
+        super().__init__(*keys)
+        self.over = threading.Event()
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.common.OPEN_SUCCEEDED
+
+    def check_channel_pty_request(self, *_terminal: object) -> bool:
+        return self.over.wait(20)
+
+
 @contextlib.contextmanager
 def server_without(algorithms: tuple[str, ...], door: Door, host: Path) -> Iterator[int]:
     """An SSH server that says in server-sig-algs that it takes none of these; its port. OpenSSH's always says all."""
@@ -115,6 +129,21 @@ def test_an_rsa_key_is_offered_to_a_machine_that_takes_it(home: Path, keys: Path
     with server_without(RSA[1:], door, keys / "host") as port:
         opened(at(port, keys / "rsa", home))
     assert door.offered == ["ssh-rsa"]
+
+
+def test_a_terminal_that_does_not_come_is_not_waited_for(home: Path, keys: Path) -> None:
+    door = Silent(make_key(keys / "good"))
+    with server_without((), door, keys / "host") as port:
+        config = at(port, keys / "good", home)
+        client = NodeClient(replace(config, timeouts=replace(config.timeouts, connect_s=1.0)), config.nodes[0])
+        began = time.monotonic()
+        try:
+            with pytest.raises(UnreachableError, match=r"no answer from 127.0.0.1:[0-9]+ within 1 s"):
+                client.shell_channel(24, 80, "xterm")
+            assert time.monotonic() - began < 10
+        finally:
+            door.over.set()
+            client.close()
 
 
 # -- an agent that asks its user ------------------------------------------------------------------------------------

@@ -238,6 +238,18 @@ def test_a_path_inside_an_archive_that_is_sent_is_the_executors_though_it_is_her
     assert set(conf) <= set(argv)
 
 
+def test_a_file_that_is_sent_to_executors_too_has_its_place_in_the_drivers_java_options(here: Path) -> None:
+    for name in ("app.conf", "agent.jar", "log.xml"):
+        (here / name).write_text("")
+    words = "-Dconfig.file=app.conf -javaagent:./agent.jar=a -Dlog4j2.configurationFile=log.xml"
+    argv, files = content(files=("app.conf", "agent.jar", "log.xml"), driver_java_options=words)
+    assert setting(argv, "spark.driver.extraJavaOptions") == (
+        f"-Dconfig.file={PLACE}/app.conf -javaagent:{PLACE}/agent.jar=a "
+        f"-Dlog4j2.configurationFile={DRIVERS_LOG4J},{PLACE}/log.xml"
+    )
+    assert {"files/app.conf", "files/agent.jar", "files/log.xml"} <= set(files)
+
+
 def test_files_that_settings_name_are_looked_at_as_those_of_flags(here: Path) -> None:
     (here / "lib").mkdir()
     for name in ("lib/a.jar", "lib/b.jar"):

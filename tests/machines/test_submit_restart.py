@@ -72,6 +72,23 @@ def test_between_two_runs_it_runs_still_and_its_service_stays(manager: Manager) 
     assert (row(manager)["state"], row(manager)["runs"]) == ("STARTING", 2)
 
 
+@pytest.mark.parametrize("restart", [True, False])
+def test_what_a_program_writes_under_names_of_ours_means_nothing(manager: Manager, restart: bool) -> None:
+    submission = sent(manager, restart=restart)
+    folder = manager.apps / submission
+    for name in ("runs.json", "ending"):
+        (folder / name).write_text('{"number": 7, "ended": 1.0}')
+    assert (row(manager)["state"], row(manager)["runs"]) == ("STARTING", 0 if restart else None)
+    (folder / ".runs.json").write_text('\x0cexit\t0 ended\x0c{"number":\t7, "ended": 1.0}\t{}\n')
+    (folder / "spark.log").write_text("app ID app-20260101120000-0001 of\ta\x0cname\n")
+    assert row(manager)["submission"] == submission and row(manager)["state"] == "STARTING"
+    piece = drivers.read(manager.session, submission, 0, 0)
+    assert (piece.ended, piece.runs, piece.app_id) == (None, None, "app-20260101120000-0001")
+    (folder / ".runs.json").write_text('{"number":\t7, "ended": 1.0}')
+    assert row(manager)["runs"] == (7 if restart else None)
+    assert drivers.read(manager.session, submission, 0, 0).runs == (7 if restart else None)
+
+
 def test_whoever_follows_it_sees_its_next_runs_and_its_end(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "TASK_S", 0.0)
     folder = failed(manager, sent(manager))
@@ -96,7 +113,7 @@ def test_kill_between_two_runs_ends_it_for_good(manager: Manager) -> None:
     folder = failed(manager, sent(manager))
     (outcome,) = apps.kill(manager.session, folder.name).outcomes
     assert outcome.state == "changed" and not manager.engine.drivers
-    assert (folder / "ending").exists() and (folder / "exit").read_text() == "143 stopped\n"
+    assert (folder / ".ending").exists() and (folder / "exit").read_text() == "143 stopped\n"
     assert (row(manager)["state"], row(manager)["runs"]) == ("KILLED", 1)
 
 
@@ -113,7 +130,15 @@ def test_kill_waits_for_the_container_that_runs_and_not_for_those_that_failed(
 def test_down_ends_it_for_good(manager: Manager) -> None:
     folder = failed(manager, sent(manager))
     assert drivers.end_all(manager.session) == [folder.name]
-    assert (folder / "ending").exists() and not manager.engine.drivers
+    assert (folder / ".ending").exists() and not manager.engine.drivers
+    assert (folder / "exit").read_text() == "143 stopped\n" and row(manager)["state"] == "KILLED"
+
+
+def test_down_leaves_its_end_to_the_container_that_runs(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = manager.apps / sent(manager)
+    monkeypatch.setattr(manager.engine, "containers", lambda _label: [{"Id": "1", "State": "running"}])
+    assert drivers.end_all(manager.session) == [folder.name]
+    assert (folder / ".ending").exists() and not (folder / "exit").exists()
 
 
 def test_a_disk_that_takes_no_mark_does_not_keep_it_from_being_ended(manager: Manager) -> None:

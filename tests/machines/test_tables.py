@@ -14,6 +14,7 @@ from sparkqfs.config.model import SparkConfig
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.jobs.programs import apps, tables
 from sparkqfs.plan.programs.apps import Application
+from sparkqfs.plan.programs.makers import AGE, CLEANER, kept_s
 from sparkqfs.plan.steps import JobResult
 from tests.builders.clusters import a_cluster
 from tests.doubles.document_cases import CATALOGUE
@@ -62,6 +63,9 @@ def test_tables_and_directories_without_a_name_are_listed(warehouse: Warehouse) 
     assert "2 directories of the warehouse without a name: `invoke tables --adopt all`" in result.notes[0]
 
 
+LONG = 50 * 365 * 86400.0
+
+
 def an_application(number: int, started_s: float, duration_s: float, **more: Any) -> Application:
     known: dict[str, Any] = {"submission": None, "state": "FINISHED", "cores": 2, "exit_code": 0, "link": None}
     return Application(
@@ -86,6 +90,41 @@ def test_what_ran_when_a_table_was_made_is_said_and_not_more(
     result = warehouse.run()
     document: Any = result.document
     assert [one["name"] for one in document["tables"][0]["made_by"]] == made_by and said in result.text
+
+
+@pytest.mark.parametrize(
+    ("ran", "made_by", "note"),
+    [
+        ([(1, 0.0, LONG, "FINISHED")], None, "others may have run that the history does not keep"),
+        ([(1, 0.0, LONG, "FINISHED"), (2, 1.0, 2.0, "FINISHED")], ["n1.py"], ""),
+        (
+            [(1, 0.0, 0.0, "LOST"), (2, 1.0, 2.0, "FINISHED")],
+            None,
+            "perhaps app-19700101000000-0001 (n1.py), whose end",
+        ),
+        ([(1, 0.0, 0.0, "KILLED"), (2, 1.0, 2.0, "FINISHED")], None, "perhaps app-19700101000000-0001 (n1.py)"),
+        ([(1, 0.0, 2.0, "LOST"), (2, 5.0, 9.0, "FINISHED"), (3, 1.0, 2.0, "FINISHED")], ["n2.py", "n1.py"], ""),
+        ([(1, 60.0, 0.0, "LOST"), (2, 1.0, 2.0, "FINISHED")], [], ""),
+        ([(1, 60.0, 9.0, "FINISHED")], [], ""),
+    ],
+)
+def test_a_program_that_need_not_have_made_a_table_is_not_named(
+    warehouse: Warehouse, ran: list[tuple[int, float, float, str]], made_by: list[str] | None, note: str
+) -> None:
+    warehouse.applications = tuple(an_application(*one[:3], state=one[3]) for one in ran)
+    result = warehouse.run()
+    document: Any = result.document
+    found = document["tables"][0]["made_by"]
+    assert (None if found is None else [one["name"] for one in found]) == made_by
+    assert bool(note) == ("who made 1 table is not known" in result.notes[0]) and note in result.notes[0]
+    if made_by != ["n1.py"]:
+        assert ".py (ann)" not in result.text
+
+
+def test_how_long_the_history_keeps_an_application_is_spark_conf_s_word() -> None:
+    assert kept_s({}) == kept_s({AGE: "long"}) == 30 * 86400
+    assert [kept_s({AGE: text}) for text in ("90", "90s", "2m", "2 h", "7d")] == [90, 90, 120, 7200, 7 * 86400]
+    assert kept_s({CLEANER: "false"}) == float("inf")
 
 
 def test_who_made_a_table_is_not_said_when_not_all_answer_who_may_know(warehouse: Warehouse) -> None:

@@ -33,9 +33,10 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.doubles.servers import Sshd
-from sparkqfs.clients import terminal
+from sparkqfs.clients import alive, terminal
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.report.reporter import Reporter
+{first}
 config = Sshd(port={port}, key=Path({key!r}), host_key="").cluster(Path({known!r}))
 rows, columns = terminal.size()
 argv = [sys.executable, "-I", {program!r}, str(rows), str(columns), "sh"]
@@ -54,11 +55,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 class Window:
     """A terminal window of the user's with `talk` in it."""
 
-    def __init__(self, server: Sshd, folder: Path) -> None:
+    def __init__(self, server: Sshd, folder: Path, first: str = "") -> None:
         self.master, slave = pty.openpty()
         self.resize(24, 80)
         script = TALK.format(
             root=str(ROOT),
+            first=first,
             port=server.port,
             key=str(server.key),
             known=str(folder / "known_hosts"),
@@ -121,6 +123,36 @@ def test_a_connection_that_breaks_is_not_an_exit_code(server: Sshd, tmp_path: Pa
     finally:
         window.process.kill()
         window.process.wait()
+        os.close(window.master)
+        os.close(window.slave)
+
+
+def state_of(pid: str) -> str:
+    """`T` of a process that is stopped."""
+    text = Path(f"/proc/{pid.strip()}/stat").read_text() if pid.strip() else ")  "
+    return text.rpartition(")")[2].split(" ")[1]
+
+
+def test_a_machine_that_says_nothing_any_more_ends_it(server: Sshd, tmp_path: Path) -> None:
+    window = Window(server, tmp_path, "alive.ASK_S = alive.SILENT_S = 1.0")
+    session = tmp_path / "session"
+    try:
+        window.until("# ")
+        window.type("sleep 4; echo late$((1+1))\r")  # it answers meanwhile
+        window.until("late2")
+        window.type(f"cut -d ' ' -f 4 /proc/$PPID/stat >{session}; kill -STOP $(cat {session})\r")
+        end = time.monotonic() + 10
+        while not (session.exists() and state_of(session.read_text()) == "T"):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        window.type("x" * 100 + "\x03")
+        assert window.process.wait(20) == 77
+        assert termios.tcgetattr(window.slave) == window.before
+    finally:
+        window.process.kill()
+        window.process.wait()
+        if session.exists():
+            os.kill(int(session.read_text()), signal.SIGCONT)
         os.close(window.master)
         os.close(window.slave)
 

@@ -134,6 +134,7 @@ def test_of_a_container_the_last_lines_are_kept_and_not_more_bytes_than_said(mon
 def test_how_many_lines_a_user_wants() -> None:
     assert (Wanted().most, Wanted(tail=7).most, Wanted(since=1.0).most) == (50, 7, logs.MOST_LINES)
     assert Wanted(tail=10**12).most == logs.MOST_LINES
+    assert (Wanted(tail=7).engine_tail, Wanted(since=1.0).engine_tail) == ("7", str(logs.MOST_LINES + 1))
     assert Wanted(grep=pattern_of("x"), tail=3).engine_tail == "all" and Wanted(tail=0).engine_tail == "0"
 
 

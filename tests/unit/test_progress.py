@@ -58,6 +58,7 @@ def test_a_push_has_a_total_once_every_layer_has_said_its_size() -> None:
 
     assert seen("a", "Preparing") == (0, 0)
     assert seen("b", "Preparing") == (0, 0)
+    assert layers.seen({"id": "a", "status": "Pushing", "progressDetail": {"total": 100}}) == (0, 0)
     assert seen("c", "Waiting") == (0, 0)
     assert seen("a", "Pushing", 10, 100) == (10, 0)
     assert seen("b", "Layer already exists") == (10, 0)

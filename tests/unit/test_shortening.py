@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from sparkqfs.shortening import shortened
@@ -22,3 +24,10 @@ def test_what_has_no_url_gets_so_many_characters() -> None:
     assert shortened("abcdef", 6) == "abcdef"
     assert shortened("abcdefg", 6) == "abcde…"
     assert shortened("a://b c" * 3, 30) == "a://b c" * 3
+
+
+def test_a_long_line_takes_no_time_and_a_long_address_is_cut() -> None:
+    started = time.process_time()
+    assert len(shortened("a1" * 200_000, 300)) == 300
+    assert len(shortened("see http://" + "x" * 400_000, 300)) < 3000
+    assert time.process_time() - started < 1

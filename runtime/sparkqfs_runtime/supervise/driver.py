@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sparkqfs import durable, topology
-from sparkqfs_runtime import kept_output, scratch
+from sparkqfs_runtime import kept_output, scratch, tidy
 from sparkqfs_runtime.supervise import downloads, restarts, storage
 from sparkqfs_runtime.supervise.address import name_host
 from sparkqfs_runtime.supervise.disks import apps_dir, enter_scratch, sync
@@ -136,7 +136,10 @@ def run_driver(setup: Setup) -> int:
 
     runs = restarts.Restarts(folder, tell, lambda code, word, text: keep_end(folder, code, word, text))
     none = runs.begin()
-    return none if none is not None else runs.end(*run_program(setup, folder, argv))
+    if none is not None:
+        return none
+    tidy.regularly("the program's time", restarts.BEAT_S, lambda: os.utime(folder / scratch.LOCK))
+    return runs.end(*run_program(setup, folder, argv))
 
 
 def run_program(setup: Setup, folder: Path, argv: list[str]) -> tuple[int, str, str]:
@@ -164,8 +167,9 @@ def run_program(setup: Setup, folder: Path, argv: list[str]) -> tuple[int, str, 
 def keep_end(folder: Path, code: int, word: str, text: str = "") -> None:
     """What whoever follows the program looks for: nobody reads the container's own log."""
     if text:
-        add_line(folder, text)
-    for path in (*folder.glob("stdout*"), *folder.glob("stderr*")):
+        with contextlib.suppress(OSError):  # a full disk
+            add_line(folder, text)
+    for path in kept_output.pieces_of(folder):
         with contextlib.suppress(OSError):
             sync(path)
     durable.replace_file(folder / "exit", f"{code} {word}\n".encode(), 0o640)
@@ -173,7 +177,7 @@ def keep_end(folder: Path, code: int, word: str, text: str = "") -> None:
 
 def add_line(folder: Path, text: str) -> None:
     """To the program's standard error, while nothing else writes there."""
-    last = max(folder.glob("stderr*"), default=folder / "stderr")
+    last = max(kept_output.pieces_of(folder, "stderr"), default=folder / "stderr")
     with last.open("a", encoding="utf-8") as file:
         file.write(text)
 

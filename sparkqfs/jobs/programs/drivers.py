@@ -185,4 +185,8 @@ def end_all(session: Session) -> list[str]:
     _mark_ending(session, *sorted(alive))
     for name in services(session).values():
         engine.remove_service(name)
+    for submission in sorted(alive):
+        with contextlib.suppress(ClusterError):
+            if not _running(session, submission):  # nothing else of it says its end: it was between two runs
+                on_manager(session, MARK_SCRIPT, submission, "143 stopped")
     return sorted(alive)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 
 from sparkqfs.clients import terminal
+from sparkqfs.clients.wait import in_time
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.gather.nodes import gather_tasks
 from sparkqfs.jobs.programs.follow import OnOutput
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.programs.doors import Target
-from sparkqfs.plan.steps import JobResult
+from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.watching.cluster_status import is_worker
 
 SHELL = "/bin/bash"
@@ -22,6 +23,8 @@ TOP = "/opt/sparkqfs/bin"
 
 def login(session: Session, target: Target, output: OnOutput) -> JobResult:
     """The user's terminal there, until its shell ends; its exit code is the result's."""
+    if session.dry_run:
+        return planned(target)
     rows, columns = terminal.size()
     if target.service is None:
         node = target.node or session.config.manager.name
@@ -37,11 +40,18 @@ def login(session: Session, target: Target, output: OnOutput) -> JobResult:
     try:
         code = terminal.talk(channel, output, manner)
     finally:
-        channel.close()
+        in_time(channel.close)
     if code is None:
         what = "the connection broke; what ran in that terminal is ended"
         raise UnreachableError(Problem(node=node, what=what, code=ExitCode.UNREACHABLE))
     return JobResult(task="login", program_code=code)
+
+
+def planned(target: Target) -> JobResult:
+    """A dry run: where the terminal would be."""
+    where = " on ".join(name for name in (target.service, target.node) if name is not None)
+    outcome = Outcome(subject=where, state="planned", changes=("a terminal there",))
+    return JobResult(task="login", outcomes=(outcome,))
 
 
 def find_task(session: Session, service: str, node: str | None) -> TaskFact:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Callable, Sequence
 
+from sparkqfs.clients.ssh import TooLongError
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem, UnreachableError
 from sparkqfs.jobs.session import Session
-from sparkqfs.plan.steps import JobResult
+from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.streams import CannotWrite, NobodyReads
 
 KEPT_BYTES = 1 << 20
@@ -90,9 +92,10 @@ def command_of(words: Sequence[str]) -> list[str]:
 
 def _without_command(node: str, error: ClusterError, timeout_s: float) -> ClusterError:
     """The error of a command that took too long without its words: they are the user's own."""
-    if error.exit_code != ExitCode.TIMEOUT:
+    if not isinstance(error, TooLongError):
         return error
-    what = f"the command did not end within {timeout_s:g} s, and was ended"
+    then = ", and was ended" if error.is_gone else "; whether it goes on there is not known"
+    what = f"the command did not end within {timeout_s:g} s{then}"
     return DeadlineError(Problem(node=node, what=what, code=ExitCode.TIMEOUT))
 
 
@@ -102,8 +105,13 @@ def run(
     """Run a command as root on each of these machines, `ssh.parallel` at a time.
 
     `say` gets its lines as they come, one at a time; without it they are kept for the document. The exit code is the
-    highest of the commands', or that of a machine on which it did not come to its end.
+    highest of the commands', or that of a machine on which it did not come to its end. A dry run asks no machine.
     """
+    if session.dry_run:
+        line = shlex.join(words)
+        return JobResult(
+            task="exec", outcomes=tuple(Outcome(subject=name, state="planned", changes=(line,)) for name in names)
+        )
     lock = threading.Lock()
     writing = {name: _Writing(name, say, lock) for name in names}
     argv = command_of(words)
@@ -111,10 +119,10 @@ def run(
     def one(name: str) -> int:
         client = session.clients.node(name)
         try:
-            code = client.run(argv, timeout_s=timeout_s, check=False, output=writing[name].take).exit_code
+            output = client.run(argv, timeout_s=timeout_s, check=False, output=writing[name].take, must_end=True)
         except ClusterError as error:
             raise _without_command(name, error, timeout_s) from error
-        if code < 0:
+        if (code := output.exit_code) < 0:
             what = "the connection broke; whether the command goes on there is not known"
             raise UnreachableError(Problem(node=name, what=what, code=ExitCode.UNREACHABLE))
         return code

@@ -17,7 +17,7 @@ from sparkqfs.jobs.programs.connect import PATIENCE_S, Complaints, Show, drop_if
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.programs.doors import Page, page_of
-from sparkqfs.plan.steps import JobResult
+from sparkqfs.plan.steps import JobResult, Outcome
 
 LOOK_S = 10.0
 """Between two looks at where the service runs."""
@@ -78,6 +78,13 @@ def open_page(session: Session, word: str, *, port: int, with_browser: bool, sho
             if with_browser and not (is_shown and browser.show(address)):
                 session.on_event("there is no browser here: open the address above")
             hold(session, door)
+
+
+def planned(session: Session, word: str) -> JobResult:
+    """A dry run. Raises `ConfigError` for a page that this cluster does not have."""
+    page = page_of(session.config, word)
+    changes = (f"a tunnel to {page.service}, port {page.port}",)
+    return JobResult(task="open", outcomes=(Outcome(subject=page.name, state="planned", changes=changes),))
 
 
 def _address(url: str, is_secret: bool) -> contextlib.AbstractContextManager[str]:

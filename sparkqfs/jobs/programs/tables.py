@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sparkqfs import topology
@@ -28,7 +28,8 @@ from sparkqfs.jobs.files.tasks import access, places
 from sparkqfs.jobs.programs import apps
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan import catalogue as place_of_tables
-from sparkqfs.plan.programs.apps import Application, running_at
+from sparkqfs.plan.programs.apps import Application
+from sparkqfs.plan.programs.makers import Makers, doubts, kept_s, makers_at
 from sparkqfs.plan.steps import JobResult, Outcome
 
 ALL = "all"
@@ -46,8 +47,8 @@ class Seen:
     nameless: tuple[Nameless, ...]
     sizes: dict[tuple[str, str], int | None]
     """Bytes on the storage, of tables that were measured; `None` where there are no files."""
-    applications: tuple[Application, ...] | None
-    """`None` when not all of those that know of some have answered."""
+    makers: tuple[Makers, ...] | None
+    """Of each table; `None` when not all of those that know of applications have answered."""
 
 
 def run(session: Session, *, adopt: tuple[str, ...], sizes: bool, timeout_s: float) -> JobResult:
@@ -60,8 +61,9 @@ def run(session: Session, *, adopt: tuple[str, ...], sizes: bool, timeout_s: flo
     if adopt:
         return _adopt(session, seen, adopt, timeout_s)
     notes = []
-    if seen.applications is None:
+    if seen.makers is None:
         notes.append("who made them is not known: `invoke apps` says what does not answer")
+    notes += map(visible, doubts(seen.makers or ()))
     if seen.nameless:
         count = f"{len(seen.nameless)} director{'y' if len(seen.nameless) == 1 else 'ies'}"
         notes.append(f"{count} of the warehouse without a name: `invoke tables --adopt {ALL}`, or --adopt PATH")
@@ -80,15 +82,18 @@ def look(session: Session, *, sizes: bool, timeout_s: float) -> Seen:
     with opened(access(session, timeout_s), "tables") as storage:
         directories = list(_directories(storage, places(session).read(place_of_tables.WAREHOUSE), found))
         measured = {(one.database, one.name): _size(storage, one) for one in found.tables if sizes and one.location}
-    return Seen(found, nameless(directories, found), measured, _applications(session) if found.tables else ())
+    return Seen(
+        found, nameless(directories, found), measured, _makers_of(session, found.tables) if found.tables else ()
+    )
 
 
-def _applications(session: Session) -> tuple[Application, ...] | None:
+def _makers_of(session: Session, tables: Sequence[TableFact]) -> tuple[Makers, ...] | None:
     try:
         seen = apps.gather(session)
     except ClusterError:
         return None
-    return None if seen.problems else seen.rows
+    kept, now = kept_s(dict(session.config.spark.conf)), time.time()
+    return None if seen.problems else tuple(makers_at(one.created, seen.rows, kept_s=kept, now_s=now) for one in tables)
 
 
 def _directories(storage: Storage, top: Place, catalogue: CatalogueFact) -> Iterator[tuple[str, str]]:
@@ -191,7 +196,7 @@ def _text(session: Session, seen: Seen) -> str:
     """For people."""
     rows: list[tuple[str, ...]] = [HEAD]
     root = session.backend.root_uri(session.config)
-    for one in seen.catalogue.tables:
+    for one, makers in zip(seen.catalogue.tables, _known(seen), strict=True):
         size = seen.sizes.get((one.database, one.name), one.bytes)
         lost = (one.database, one.name) in seen.sizes and size is None
         rows.append(
@@ -204,13 +209,20 @@ def _text(session: Session, seen: Seen) -> str:
                 "missing" if lost else "-" if size is None else f"{size:,}",
                 one.owner or "-",
                 time.strftime("%Y-%m-%d %H:%M", time.localtime(one.created)),
-                _maker(running_at(one.created, seen.applications or ())),
+                _maker(makers or ()),
                 visible(one.location.removeprefix(root)) or "-",
             )
         )
     if len(rows) == 1:
         return "there are no tables by name"
     return columns(rows, right={3, 4, 5})
+
+
+def _known(seen: Seen) -> list[tuple[Application, ...] | None]:
+    """Of each table the applications of which one made it."""
+    if seen.makers is None:
+        return [None] * len(seen.catalogue.tables)
+    return [one.known for one in seen.makers]
 
 
 def _maker(known: tuple[Application, ...]) -> str:
@@ -226,7 +238,9 @@ def _document(session: Session, seen: Seen) -> dict[str, object]:
         "databases": [
             {"name": one.name, "owner": one.owner, "location": one.location} for one in seen.catalogue.databases
         ],
-        "tables": [_described(one, seen) for one in seen.catalogue.tables],
+        "tables": [
+            _described(one, seen, makers) for one, makers in zip(seen.catalogue.tables, _known(seen), strict=True)
+        ],
         "without_name": [
             {"path": _shown(session, one), "database": one.database, "name": one.name} for one in seen.nameless
         ],
@@ -234,7 +248,7 @@ def _document(session: Session, seen: Seen) -> dict[str, object]:
     }
 
 
-def _described(one: TableFact, seen: Seen) -> dict[str, object]:
+def _described(one: TableFact, seen: Seen, makers: tuple[Application, ...] | None) -> dict[str, object]:
     key = (one.database, one.name)
     return {
         "database": one.database,
@@ -245,7 +259,7 @@ def _described(one: TableFact, seen: Seen) -> dict[str, object]:
         "owner": one.owner,
         "created": one.created,
         "version": one.version,
-        "made_by": None if seen.applications is None else _makers(running_at(one.created, seen.applications)),
+        "made_by": None if makers is None else _makers(makers),
         "partitions": one.partitions,
         "rows": one.rows,
         "bytes": seen.sizes.get(key, one.bytes),

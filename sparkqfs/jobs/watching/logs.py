@@ -355,7 +355,7 @@ class _Follower:
         services[container] = service
         while len(services) > MOST_PLACES:
             del services[next(iter(services))]
-        if is_other:
+        if is_other and not self._machine.is_away:
             self._tell(f"{self._machine.node} {service}: another container")
 
     def _put(self, found: list[LogLine] | BaseException) -> None:

@@ -171,7 +171,7 @@ def _count(text: str) -> int | None:
 
 
 def parse_runs(text: str) -> tuple[int | None, bool]:
-    """Read the file `runs.json` of a program that runs again: (how often it was started, whether it runs now)."""
+    """Read the file `.runs.json` of a program that runs again: (how often it was started, whether it runs now)."""
     try:
         found = json.loads(text)
         return int(found["number"]), found["ended"] is None
@@ -227,7 +227,7 @@ class Submission:
 def parse_submissions(text: str) -> tuple[Submission, ...]:
     """Read the lines of remote/list_submissions.sh; others are left out.
 
-    They are `id<TAB>exit<TAB>when<TAB>app<TAB>executors<TAB>runs.json<TAB>app.json`.
+    They are `id<TAB>exit<TAB>when<TAB>app<TAB>executors<TAB>.runs.json<TAB>app.json`.
     """
     found = []
     for line in text.splitlines():

@@ -66,7 +66,7 @@ class SettingFiles:
         is_options = name.endswith("JavaOptions")
         words = [word.partition("=")[2] for word in value.split()] if is_options else re.split(r"[,\s]+", value)
         for text in words if is_options else [value, *words]:
-            kind = "" if name == "spark.app.name" else self._kind(text)
+            kind = "" if name == "spark.app.name" or self._is_unpacked(text) else self._kind(text)
             if kind:
                 what = f"{name} names {text}, a {kind} of this computer, which the cluster does not see"
                 self.faults.append(Problem(what=what, hint=INSTEAD.get(name, OF_EXECUTORS if is_options else TO_DO)))
@@ -135,12 +135,15 @@ class SettingFiles:
             self.faults.append(Problem(what=f"{name}: {path}: no such file on this computer"))
         return self.place(path, "")
 
+    def _is_unpacked(self, text: str) -> bool:
+        """Whether it is, or is in, what executors find in their working directories; the driver's is another one."""
+        path = local_path(re.sub(r"^file:(?!/)", "", text))
+        return path.removeprefix("./").partition("/")[0] in self.unpacked
+
     def _kind(self, text: str) -> str:
         """`file` or `directory` of this computer, where it is written like one's path and containers do not have it."""
         path = local_path(re.sub(r"^file:(?!/)", "", text))
         if is_uri(text) or path.startswith((*IN_IMAGE, *SYSTEM)) or len(path) > 4096 or "\0" in path:
-            return ""
-        if path.removeprefix("./").partition("/")[0] in self.unpacked:
             return ""
         is_here = path.startswith(("./", "../", "~"))
         if not is_here and "/" not in path and NAMED.search(path) is None:

@@ -43,8 +43,8 @@ class Wanted:
 
     @property
     def engine_tail(self) -> str:
-        """The engine's own `--tail`: all where lines are chosen afterwards, or at another place than the end."""
-        return "all" if self.grep is not None else str(self.most)
+        """The engine's own `--tail`: all where lines are chosen afterwards; one more than we take tells of a cut."""
+        return "all" if self.grep is not None else str(self.most + (self.most == MOST_LINES))
 
     def matches(self, text: str) -> bool:
         """Whether a line is shown."""
