@@ -16,6 +16,7 @@ ASK_S = 15.0
 """Between two questions to a machine on which somebody sits at a terminal."""
 SILENT_S = 30.0
 """It may say nothing for so long after a question; TCP itself sends it again meanwhile."""
+ANSWER_S = 5.0
 _ASKING: weakref.WeakKeyDictionary[paramiko.Transport, threading.Lock] = weakref.WeakKeyDictionary()
 """One question at a time: paramiko takes the next answer of a connection for that of its last question."""
 
@@ -31,6 +32,11 @@ def has_answered(transport: paramiko.Transport, wait_s: float) -> bool:
 
     in_time(ask, wait_s)
     return answered.is_set()
+
+
+def is_connected(transport: paramiko.Transport) -> bool:
+    """Whether a connection is still there, of which a channel has ended: paramiko ends channels before it says so."""
+    return has_answered(transport, ANSWER_S) and transport.is_active()
 
 
 class Watch:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import paramiko
 from fabric import Connection
 
-from sparkqfs.clients.alive import has_answered
+from sparkqfs.clients.alive import has_answered, is_connected
 from sparkqfs.clients.login import close_connection, open_connection, unreachable, way_to
 from sparkqfs.clients.login_shell import BROKEN, LoginShell, closed_after
 from sparkqfs.clients.openssh import OpenSsh
@@ -120,11 +120,11 @@ class NodeClient:
     def end_programs(self) -> None:
         """Kill what is still running there (Ctrl-C), each once; the connection stays."""
         readers = list(self._readers)
-        pids = [(reader.pid, reader.must_end) for reader in readers]
+        groups = {must: [one.pid for one in readers if one.must_end is must] for must in (False, True)}
         for reader in readers:
             reader.pid = 0
-        for must_end in (False, True):
-            self._kill(*(pid for pid, must in pids if must is must_end), must_end=must_end)
+        for must_end, pids in groups.items():
+            self._kill(*pids, must_end=must_end)
 
     def cancel(self) -> None:
         """Kill what is still running there (Ctrl-C), then close."""
@@ -170,11 +170,14 @@ class NodeClient:
             if password is not None:
                 channel.sendall(password.encode() + b"\n")
         except paramiko.ChannelException as error:
-            what = "its sshd takes no further session over this connection (MaxSessions)"
-            raise ClusterError(Problem(node=self.node.name, what=what, hint=SESSIONS_HINT)) from error
+            raise self._no_session() from error
         except BROKEN as error:
             raise self._unreachable(error) from error
         return channel
+
+    def _no_session(self) -> ClusterError:
+        what = "its sshd takes no further session over this connection (MaxSessions)"
+        return ClusterError(Problem(node=self.node.name, what=what, hint=SESSIONS_HINT))
 
     def _as_root(self, connection: Connection, argv: Sequence[str], password: str | None) -> list[str]:
         if connection.user == "root":
@@ -193,7 +196,10 @@ class NodeClient:
         return self._sudo_asks
 
     def shell_channel(self, rows: int, columns: int, term: str) -> paramiko.Channel:
-        """The login user's own shell at a terminal of that size, as `ssh` without a command starts it."""
+        """The login user's own shell at a terminal of that size, as `ssh` without a command starts it.
+
+        Raises `ClusterError` where sshd does not give one.
+        """
         transport: paramiko.Transport = self.open().transport
         limit = self._config.timeouts.connect_s
         late = threading.Event()
@@ -202,17 +208,26 @@ class NodeClient:
             with closed_after(channel, limit, late):
                 channel.get_pty(term, columns, rows)
                 channel.invoke_shell()
+        except paramiko.ChannelException as error:
+            raise self._no_session() from error
         except BROKEN as error:
+            if not late.is_set() and is_connected(transport):
+                what = "its sshd allows this user no terminal (PermitTTY no)"
+                raise ClusterError(Problem(node=self.node.name, what=what, hint=TERMINAL_HINT)) from error
             raise self._unreachable(TimeoutError() if late.is_set() else error) from error
         return channel
 
     def tcp_channel(self, host: str, port: int, timeout_s: float) -> paramiko.Channel:
-        """A TCP connection that this machine opens to `host:port`. Raises `OSError` when it is refused."""
+        """A TCP connection that this machine opens to `host:port`.
+
+        Raises `OSError` when it is refused, or when the connection to the machine itself breaks.
+        """
         transport: paramiko.Transport = self.open().transport
         try:
             return transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=timeout_s)
-        except paramiko.SSHException as error:
-            raise ConnectionError(f"{host}:{port}: {error}") from error
+        except (paramiko.SSHException, EOFError) as error:
+            said = str(error) or "the connection to the machine broke"
+            raise ConnectionError(f"{host}:{port}: {said}") from error
 
     def forwards_to(self, host: str, port: int, timeout_s: float) -> bool:
         """False when sshd here forbids TCP connections to `host:port`, whether or not anything listens there."""
@@ -301,6 +316,7 @@ END_SCRIPT = script("end_groups")
 """Ends process groups, its words; its exit code is 0 when all are gone."""
 QUIET_S = 1.0
 SESSIONS_HINT = "MaxSessions 10 in /etc/ssh/sshd_config, then systemctl reload ssh"
+TERMINAL_HINT = "PermitTTY yes in /etc/ssh/sshd_config, then systemctl reload ssh; `invoke exec` needs no terminal"
 FORWARDING_HINT = "AllowTcpForwarding yes in /etc/ssh/sshd_config (and no PermitOpen), then systemctl reload ssh"
 SUDO_HINT = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user or the node's user"
 

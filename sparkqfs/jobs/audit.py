@@ -39,12 +39,13 @@ class Recording:
         self._run = Run(began="", who=caller(), cluster=session.config.name, task=task)
         self._started = time.monotonic()
         self._is_told = False
-        self._has_ended = False
         self._lock = threading.Lock()
+        self._has_ended = False
+        self._is_attached = False
 
     def attach(self, session: Session) -> None:
         """Write over the connections of this session from now on; the first line when it opens one to any machine."""
-        self._session = session
+        self._session, self._is_attached = session, True
         if not self.has_begun:
             session.clients.on_open(self._begin)
 
@@ -71,7 +72,8 @@ class Recording:
             yield
         except KeyboardInterrupt:
             self._session.clients.end_programs()
-            self.end(int(ExitCode.INTERRUPTED))
+            if self._is_attached:
+                self.end(int(ExitCode.INTERRUPTED))
             raise
 
     def _write(self, kind: str, run: Run, limit_s: float) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from sparkqfs.clients.connect import Clients
 from sparkqfs.errors import ClusterError, Problem, RefusedError
-from sparkqfs.jobs.cluster import clean, images
+from sparkqfs.jobs.cluster import clean, images, old_images
 from sparkqfs.jobs.session import Session, cluster_lock
 from sparkqfs.plan.steps import JobResult
 from tests.builders.facts import a_node
@@ -342,3 +342,29 @@ def test_a_dry_run_and_a_no_remove_nothing(place: Place) -> None:
         place.clean()
     assert len(place.engine.images) == 5 and place.tags() == {"1", "2", "3", "4", "5"}
     assert not (place.folder / "calls").exists()
+
+
+DOCKER = """\
+echo "$*" >> {calls}
+case $* in
+"image ls"*) printf '%s\\n' old used ;;
+"image inspect"*Created*) echo 2025-01-01T10:00:00Z ;;
+"image inspect"*" old") echo {registry}/spark/w:0 ;;
+"image inspect"*" used") echo {registry}/spark/w:1 ;;
+esac
+"""
+
+
+def test_a_deploy_keeps_the_images_of_services_however_old(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = place.folder / "calls"
+    (place.folder / "docker.sh").write_text(DOCKER.format(calls=calls, registry=place.registry))
+    monkeypatch.setattr(images, "digests", lambda _session: {})
+    monkeypatch.setattr(old_images, "wait_for_registry", lambda _session: None)
+    place.push("spark/w:0", 20, 500, 9)
+    link = place.blobs / "repositories/spark/w/_manifests/tags/2/current/link"
+    used = f"{place.registry}/spark/w:1", f"{place.registry}/spark/w@{link.read_text()}"
+    specs = [{"TaskTemplate": {"ContainerSpec": {"Image": image}}} for image in used]
+    place.engine.services = [{"Spec": specs[0]}, {"Spec": {}, "PreviousSpec": specs[1]}]
+    old_images.remove(place.session)
+    assert {"1", "2"} <= place.tags() and "0" not in place.tags()
+    assert [line for line in calls.read_text().splitlines() if line.startswith("image rm")] == ["image rm old"]

@@ -28,7 +28,7 @@ from sparkqfs.errors import ClusterError, ConfigError
 from sparkqfs.jobs.programs import on_nodes
 from sparkqfs.jobs.programs import pages as job
 from sparkqfs.jobs.session import Session
-from sparkqfs.plan.programs.doors import Target, page_of, target_of
+from sparkqfs.plan.programs.doors import SERVICES, Target, page_of, target_of
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import SECRETS
 from tests.doubles.command_lines import RUN_EACH
@@ -461,7 +461,9 @@ def test_under_a_dry_run_nothing_runs_and_no_machine_is_asked(machines: Place) -
     off = Place(machines.folder, {"node1": closed_port(), "node2": closed_port()})
     off.write("off.yml")
     command = ("--", "touch", str(touched), "a b")
-    both, one, early, opened, entered, unknown, none = machines.run_each(
+    *named, both, one, early, opened, entered, unknown, none = machines.run_each(
+        *(["open", page, "--no-browser", "--port", "9000", "--dry-run", "--hosts", "off.yml"] for page in SERVICES),
+        ["login", "history", "--dry-run", "--hosts", "off.yml"],
         ["exec", "--dry-run", *command],
         ["exec", "--dry-run", "--on", "node2", "--hosts", "off.yml", *command],
         ["--dry", "exec", *command],
@@ -471,6 +473,7 @@ def test_under_a_dry_run_nothing_runs_and_no_machine_is_asked(machines: Place) -
         ["exec", "--dry-run"],
     )
     assert not touched.exists()
+    assert [code for code, _, _ in named] == [0, 0, 0, 0, 2] and "did you mean history-server?" in named[-1][2]
     for code, out, err in (both, early):
         assert code == 0 and f"touch {touched} 'a b'" in " ".join(out.split()), err
         assert "node1" in out and "node2" in out
@@ -523,6 +526,20 @@ def test_a_node_gives_the_login_users_own_shell_and_its_exit_code(machines: Plac
         window.type("exit 6\r")
     finally:
         assert window.close() == 6
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "said"),
+    [("$$", 1, "the shell there was ended by a signal"), ("$PPID", 3, "the connection broke")],
+)
+def test_a_shell_that_a_signal_ends_is_no_broken_connection(machines: Place, ends: str, code: int, said: str) -> None:
+    window = Window(machines, "login", "node2")
+    try:
+        window.until("# ")
+        window.type(f"kill -9 {ends}\r")
+        window.until(f"[node2] {said}")
+    finally:
+        assert window.close() == code
 
 
 def test_a_service_gives_a_shell_in_its_container(pages: Pages) -> None:

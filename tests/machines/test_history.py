@@ -23,7 +23,7 @@ from sparkqfs.cli.running import run
 from sparkqfs.clients.connect import Clients
 from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
-from sparkqfs.facts.runs import Run, parse_runs
+from sparkqfs.facts.runs import ENDED, Run, parse_runs
 from sparkqfs.jobs import audit
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import history
@@ -260,7 +260,7 @@ def test_after_ctrl_c_programs_end_before_the_line_is_written_and_the_lock_is_fr
     write = audit.Recording._write
 
     def slow(recording: audit.Recording, kind: str, *more: Any) -> None:
-        if kind == audit.ENDED:
+        if kind == ENDED:
             running.join(3)
             seen.append((kind, sessions[0].locked, running.is_alive()))
         write(recording, kind, *more)
@@ -281,7 +281,7 @@ def test_after_ctrl_c_programs_end_before_the_line_is_written_and_the_lock_is_fr
     monkeypatch.setattr(audit.Recording, "_write", slow)
     monkeypatch.setattr(os, "_exit", ended)
     assert called("put", Flags(hosts=hosts(server, tmp_path)), job, lock=lock) == ExitCode.INTERRUPTED
-    assert seen == [(audit.ENDED, lock, False)]
+    assert seen == [(ENDED, lock, False)]
     assert [line[6] for line in lines(folder)] == ["", "130"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -250,6 +251,33 @@ def test_a_machine_that_is_being_connected_does_not_hold_up_an_interrupt(server:
 def test_closing_twice_is_no_fault(client: NodeClient) -> None:
     client.open()
     client.close()
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("MaxSessions 0", "takes no further session"), ("PermitTTY no", "allows this user no terminal (PermitTTY no)")],
+)
+def test_a_terminal_that_sshd_does_not_give_is_no_broken_connection(tmp_path: Path, setting: str, said: str) -> None:
+    with sshd(tmp_path, "Match all", setting) as strict:
+        client = client_of(strict.cluster(tmp_path / "known_hosts"))
+        with pytest.raises(ClusterError) as caught:
+            client.shell_channel(24, 80, "xterm")
+        client.close()
+    assert said in str(caught.value) and caught.value.exit_code == ExitCode.FAILED
+
+
+def test_a_connection_that_breaks_while_a_tcp_connection_is_asked_for_is_named(
+    server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(server.cluster(tmp_path / "known_hosts"))
+    transport = client.open().transport
+    monkeypatch.setattr(transport, "get_exception", EOFError)  # what it keeps when the other side ends in order
+    session = int(client.run(["sh", "-c", "echo $PPID"]).stdout)
+    os.kill(session, signal.SIGSTOP)
+    threading.Timer(0.5, os.kill, (session, signal.SIGKILL)).start()
+    with pytest.raises(ConnectionError, match="the connection to the machine broke"):
+        client.tcp_channel("127.0.0.1", server.port, 10)
     client.close()
 
 

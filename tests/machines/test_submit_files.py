@@ -194,17 +194,20 @@ def test_other_files_in_the_drivers_java_options_are_sent(here: Path) -> None:
         ("spark.some.list=/a/b,{here}/f.xml", "a file of this computer"),
         ("spark.my.table=codes.csv", "a file of this computer"),
         ("spark.my.models=./models", "a directory of this computer"),
+        ("spark.my.models=~/models", "a directory of this computer"),
+        ("spark.my.models=~root/", "a directory of this computer"),
         ("spark.pyspark.python=./models/python", "--archives env.tar.gz#env"),
     ],
 )
 @pytest.mark.parametrize("field", ["conf", "properties"])
 def test_a_setting_that_names_a_file_which_cannot_be_sent_is_refused(
-    here: Path, conf: str, said: str, field: str
+    here: Path, monkeypatch: pytest.MonkeyPatch, conf: str, said: str, field: str
 ) -> None:
     for name in ("f.jar", "f.xml", "f.py", "f.p12", "f.json", "codes.csv"):
         (here / name).write_text("")
     (here / "models").mkdir()
     (here / "models" / "python").write_text("")
+    monkeypatch.setenv("HOME", str(here))
     text = conf.format(here=here)
     more: dict[str, Any] = {"conf": (text,)} if field == "conf" else {"properties": (tuple(text.split("=", 1)),)}
     assert said in refused(**more)
@@ -222,6 +225,9 @@ def test_a_setting_that_names_a_file_which_cannot_be_sent_is_refused(
         "spark.a=local:/opt/x.jar",
         "spark.driver.extraClassPath=local:/opt/x.jar",
         "spark.b=64",
+        "spark.x=~",
+        "spark.separators=|,~",
+        "spark.y=~root",
     ],
 )
 def test_a_value_that_is_no_file_of_this_computer_stays_as_it_is(here: Path, conf: str) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sparkqfs.errors import ConfigError
 from sparkqfs.jobs.programs import apps, drivers, follow, submit
 from sparkqfs.plan.programs.apps import Program, service_name
 from sparkqfs_runtime.supervise import restarts
@@ -115,6 +117,17 @@ def test_kill_between_two_runs_ends_it_for_good(manager: Manager) -> None:
     assert outcome.state == "changed" and not manager.engine.drivers
     assert (folder / ".ending").exists() and (folder / "exit").read_text() == "143 stopped\n"
     assert (row(manager)["state"], row(manager)["runs"]) == ("KILLED", 1)
+
+
+def test_kill_ends_a_program_whose_files_somebody_has_removed(manager: Manager) -> None:
+    folder = failed(manager, sent(manager))
+    shutil.rmtree(folder)
+    manager.session.dry_run = True
+    assert apps.kill(manager.session, folder.name).outcomes[0].state == "planned" and manager.engine.drivers
+    manager.session.dry_run = False
+    assert apps.kill(manager.session, folder.name).outcomes[0].state == "changed" and not manager.engine.drivers
+    with pytest.raises(ConfigError, match="no application"):
+        apps.kill(manager.session, folder.name)
 
 
 def test_kill_waits_for_the_container_that_runs_and_not_for_those_that_failed(

@@ -39,11 +39,9 @@ def run(driver: Driver, *words: str) -> int:
     return process.returncode
 
 
-def takes_signals(process: subprocess.Popen[str]) -> bool:
-    """Whether a stop no longer ends it at once: it is blocked, and waited for."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    blocked = next(line.split()[1] for line in status.splitlines() if line.startswith("SigBlk:"))
-    return bool(int(blocked, 16) >> (signal.SIGTERM - 1) & 1)
+def is_held(driver: Driver) -> bool:
+    """Whether a container has the program; from before that on a stop does not end it at once, but is waited for."""
+    return not scratch.is_dead(driver.app)
 
 
 def lose(process: subprocess.Popen[str]) -> None:
@@ -87,13 +85,13 @@ def test_a_program_that_always_fails_at_once_is_given_up(driver: Driver) -> None
 def test_it_waits_before_the_next_run_and_can_be_stopped_meanwhile(driver: Driver) -> None:
     assert run(driver, "7") == 7
     process = driver.start("0", restart=True)
-    until(lambda: takes_signals(process))
+    until(lambda: is_held(driver))
     assert process.poll() is None and driver.said().count("argv") == 1
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
     assert process.returncode == 143 and driver.said("exit") == "" and runs(driver)["number"] == 1
     process = driver.start("0", restart=True)
-    until(lambda: takes_signals(process))
+    until(lambda: is_held(driver))
     (driver.app / ".ending").touch()
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
@@ -177,6 +175,13 @@ def test_what_we_say_stands_in_its_standard_error_and_not_in_a_file_of_its_own(d
     (driver.app / "stderr_of_mine.log").write_text("mine\n")
     assert run(driver, "7") == 7
     assert driver.said("stderr_of_mine.log") == "mine\n" and "runs again in 10 s" in driver.said("stderr")
+
+
+def test_a_program_that_somebody_has_removed_is_not_started_for_ever(driver: Driver) -> None:
+    driver.environ["SPARKQFS_APP"] = f"{driver.app.name[:-4]}0000"
+    assert run(driver, "0") == 0
+    driver.environ["SPARKQFS_APPS_DIR"] = str(driver.run_dir / "not-mounted")
+    assert run(driver, "0") == 78, "its disk may come back"
 
 
 def test_a_driver_that_cannot_start_is_tried_again(driver: Driver) -> None:

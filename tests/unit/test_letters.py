@@ -9,6 +9,7 @@ from invoke import Exit
 
 from sparkqfs.cli.letters import foreign_flag
 from sparkqfs.cli.usage import names_of
+from sparkqfs.plan.programs.doors import SERVICES
 from tasks import ns
 
 TASKS = {name: ns[name] for name in names_of(ns)}
@@ -52,11 +53,25 @@ def test_f_follows_and_w_watches() -> None:
         (["--debug", "-q", "status"], None),
         (["submit", "app.py", "-q"], None),
         (["ls", "/x", "-h"], None),
+        (["login", "history", "--on", "node2"], None),
+        (["login", "--on", "down", "history", "-q"], "-q"),
+        (["login", "--target", "node1", "history", "--limit", "5"], None),
+        (["put", "status", "logs", "--force"], "--force"),
+        (["put", "-", "logs", "status", "--watch"], None),
+        (["submit", "history", "--name", "x"], None),
+        (["submit", "--name", "x", "history", "status", "--limit", "5"], "--limit"),
     ],
 )
 def test_what_looks_like_a_flag_is_one_or_is_found(words: list[str], flag: str | None) -> None:
     found = foreign_flag(words, TASKS)
     assert (None if found is None else found[0]) == flag
+
+
+@pytest.mark.parametrize("page", [*SERVICES, *TASKS])
+def test_a_word_that_a_task_still_needs_is_not_the_next_task(page: str) -> None:
+    assert foreign_flag(["open", page, "--no-browser", "--port", "9000", "status", "-w"], TASKS) is None
+    found = foreign_flag(["open", page, "status", "--port"], TASKS)
+    assert found is not None and (found[0], found[1].name) == ("--port", "status")
 
 
 def test_invoke_takes_no_letter_of_its_own_behind_a_task(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,9 @@ DRIVER_PYTHON = "/opt/sparkqfs/bin/driver-python"
 def run_driver(setup: Setup) -> int:
     """A user's program under spark-submit, described by `app.json` in its directory; its exit code, kept there too."""
     folder = apps_dir(setup) / setup.get("SPARKQFS_APP", "none")
+    if not folder.is_dir() and folder.parent.is_dir():
+        say(f"{folder} is not there any more: somebody has removed the program")
+        return 0  # what fails may be started again, for ever
     try:
         known = json.loads((folder / "app.json").read_text(encoding="utf-8"))
         argv = [str(word) for word in known["argv"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
-from sparkqfs.facts.images import HeldImage, names_meant, parse_image, parse_tags
+from sparkqfs.facts.images import HeldImage, parse_image, parse_tags
 from sparkqfs.jobs.cluster import images
 from sparkqfs.jobs.cluster.old_images import REGISTRY_SCRIPT, TIDY_S, garbage_stays
 from sparkqfs.jobs.cluster.registry import registry_name, wait_for_registry
@@ -60,23 +60,18 @@ def _look(session: Session, everything: bool) -> tuple[tuple[Cleaning, ...], tup
 
 
 def _used(session: Session) -> set[str]:
-    """Images of services of this cluster, now and before their last update: Swarm may go back to that.
+    """Images of services of this cluster.
 
     Raises `RefusedError` where nobody knows whether there are services.
     """
-    engine, config, manager = session.clients.engine(), session.config, session.manager_facts()
+    manager = session.manager_facts()
     if manager.engine_version is None or manager.swarm_state not in ("active", "inactive"):
         why = "its engine did not answer" if manager.engine_version is None else f"its swarm is {manager.swarm_state}"
         what = f"nothing was removed: {why}, so nobody knows which images services need"
         raise RefusedError(Problem(node=manager.name, what=what, code=ExitCode.REFUSED, hint="`invoke doctor` looks"))
     if manager.swarm_state == "inactive":
         return set()
-    found: set[str] = set()
-    for service in [*engine.services(config.name), *engine.labelled_services(f"{CLUSTER_LABEL}={config.name}")]:
-        for spec in (service.get("Spec") or {}, service.get("PreviousSpec") or {}):
-            container = (spec.get("TaskTemplate") or {}).get("ContainerSpec") or {}
-            found.update(names_meant(str(container.get("Image") or "")))
-    return found
+    return images.of_services(session)
 
 
 def _on_engine(session: Session, name: str) -> list[HeldImage]:

@@ -19,9 +19,11 @@ from sparkqfs.clients.context import (
 )
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, ConfigError, Problem
+from sparkqfs.facts.images import names_meant
 from sparkqfs.jobs.cluster.registry import end_collection
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.cluster.images import ImageRef, build_arguments, image_refs, network_arguments, stack_images
+from sparkqfs.plan.stack import CLUSTER_LABEL
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.progress import Progress
 
@@ -39,6 +41,20 @@ def architecture(session: Session) -> str:
         what = f"all nodes need one CPU architecture; the manager has {manager}, but {', '.join(others)}"
         raise ClusterError(Problem(node=session.config.manager.name, what=what))
     return manager
+
+
+def of_services(session: Session) -> set[str]:
+    """Images of services of this cluster, now and before their last update: Swarm may start them again.
+
+    Those that are not of the stack too: a program that runs again has the image of the deploy in which it was sent.
+    """
+    engine, config = session.clients.engine(), session.config
+    found: set[str] = set()
+    for service in [*engine.services(config.name), *engine.labelled_services(f"{CLUSTER_LABEL}={config.name}")]:
+        for spec in (service.get("Spec") or {}, service.get("PreviousSpec") or {}):
+            container = (spec.get("TaskTemplate") or {}).get("ContainerSpec") or {}
+            found.update(names_meant(str(container.get("Image") or "")))
+    return found
 
 
 def parts_here(session: Session) -> StorageParts | None:

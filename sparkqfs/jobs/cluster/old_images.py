@@ -20,7 +20,7 @@ with one that begins otherwise, may be a user's own: it stays. An image that a c
 that another is built on, the engine does not remove."""
 TAGS_SCRIPT = script("old_tags")
 """In the directory of the registry's repositories. Its words are an age in days, and the images that stay, such as
-`spark/worker-node:TAG`."""
+`spark/worker-node:TAG` or `spark/worker-node@sha256:…`."""
 REGISTRY_SCRIPT = script("collect_garbage")
 """Nothing is pushed meanwhile: a deploy holds the cluster's lock. The mark, in a directory of root's alone, makes the
 next deploy collect what this one does not come to. However the script ends, it restarts the registry, and the
@@ -34,21 +34,22 @@ def garbage_stays(output: Output) -> str:
 
 
 def remove(session: Session) -> list[Outcome]:
-    """What was removed from the engines and from the registry: older than `logs.days`, of no use to this version."""
+    """What was removed from the engines and from the registry: older than `logs.days`, and nothing needs it."""
     config = session.config
     refs = images.references(session).values()
     tags = sorted({name for ref in refs for name in (ref.plain, ref.delta, ref.reference) if name})
     pushed = [name for name in images.digests(session).values() if name]
+    used = sorted(images.of_services(session) - {*tags, *pushed})
     days = str(config.logs.days)
 
     def from_engine(name: str) -> int:
-        words = [f"{CLUSTER_LABEL}={config.name}", days, *name_prefixes(config), *tags, *pushed]
+        words = [f"{CLUSTER_LABEL}={config.name}", days, *name_prefixes(config), *tags, *pushed, *used]
         script = ["sh", "-c", ENGINE_SCRIPT, "sh", *words]
         return len(session.clients.node(name).run(script, check=False, timeout_s=TIDY_S).stdout.splitlines())
 
     found = session.clients.on(tuple(node.name for node in config.nodes), from_engine)
     gone = [f"{number} on {name}" for name, number in found.values.items() if number]
-    kept = [name.removeprefix(f"{config.registry_address}/") for name in tags]
+    kept = [name.removeprefix(f"{config.registry_address}/") for name in (*tags, *used)]
     owner = (str(config.owner.uid), str(config.owner.gid))
     words = [registry_name(session), str(private_directory(config)), *owner, ENTER, TAGS_SCRIPT, days, *kept]
     script = ["sh", "-c", REGISTRY_SCRIPT, "sh", *words]

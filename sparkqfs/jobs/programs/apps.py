@@ -121,7 +121,10 @@ def _lines(rows: list[Application]) -> list[str]:
 
 def kill(session: Session, wanted: str) -> JobResult:
     """End an application: a submission by its service, any other one by the program that drives it."""
-    row = _known(wanted, gather(session))
+    seen = gather(session)
+    if all(row.submission != wanted for row in seen.rows) and wanted in drivers.services(session):
+        return _kill_without_files(session, wanted)
+    row = _known(wanted, seen)
     if not row.is_running:
         return JobResult(task="kill", outcomes=(Outcome(subject=row.id, state="unchanged", changes=(row.state,)),))
     if session.dry_run:
@@ -134,6 +137,15 @@ def kill(session: Session, wanted: str) -> JobResult:
         _end_driver(session, row.id)
         drivers.wait_until_gone(session, row.id)
     return JobResult(task="kill", outcomes=(Outcome(subject=row.id, state="changed", changes=("ended",)),))
+
+
+def _kill_without_files(session: Session, submission: str) -> JobResult:
+    """A driver whose directory on the manager somebody has removed: only Swarm knows it still."""
+    if session.dry_run:
+        return JobResult(task="kill", outcomes=(Outcome(subject=submission, state="planned"),))
+    session.on_event(f"ending {submission}")
+    drivers.stop(session, submission, None)
+    return JobResult(task="kill", outcomes=(Outcome(subject=submission, state="changed", changes=("ended",)),))
 
 
 def _known(wanted: str, seen: Seen) -> Application:

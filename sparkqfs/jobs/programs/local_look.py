@@ -17,6 +17,7 @@ from pathlib import Path
 
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 from sparkqfs.plan.programs.parcel import PROPERTIES, Parcel, as_flags, local_files, pack
+from sparkqfs.plan.programs.setting_files import LIKE_A_PATH
 from sparkqfs.plan.programs.user import Program, is_uri, local_path, split_alias
 
 LEFT_OUT = frozenset({"__pycache__", "node_modules"})
@@ -128,7 +129,7 @@ def _is_local(text: str) -> bool:
         return False
     if not kind:
         return text.startswith(("./", "../", "~/", "file:"))
-    return kind == "file" or text.startswith(("./", "../", "~")) or (not path.is_absolute() and "/" in text)
+    return kind == "file" or LIKE_A_PATH.match(text) is not None or (not path.is_absolute() and "/" in text)
 
 
 def tar_of(parcel: Parcel) -> bytes:

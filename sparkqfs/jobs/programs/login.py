@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from sparkqfs.clients import terminal
+from sparkqfs.clients.alive import is_connected
 from sparkqfs.clients.wait import in_time
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
 from sparkqfs.facts.swarm import TaskFact
@@ -42,6 +43,8 @@ def login(session: Session, target: Target, output: OnOutput) -> JobResult:
     finally:
         in_time(channel.close)
     if code is None:
+        if is_connected(channel.get_transport()):
+            raise ClusterError(Problem(node=node, what="the shell there was ended by a signal"))
         what = "the connection broke; what ran in that terminal is ended"
         raise UnreachableError(Problem(node=node, what=what, code=ExitCode.UNREACHABLE))
     return JobResult(task="login", program_code=code)

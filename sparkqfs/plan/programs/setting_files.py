@@ -28,6 +28,8 @@ SYSTEM = ("/usr/", "/etc/", "/bin/", "/sbin/", "/lib", "/proc/", "/dev/", "/sys/
 """Every Linux has files here: a path that is here may be meant of the containers."""
 NAMED = re.compile(r"[^\s.]\.[A-Za-z][A-Za-z0-9_-]{0,11}$")
 """A name with an ending; without one, and without a directory, a value is a word that a file happens to be called."""
+LIKE_A_PATH = re.compile(r"(\.\.?|~[^/\s]*)/")
+"""A `~` alone is a word: `spark.x=~`."""
 INSTEAD = {
     "spark.executor.extraClassPath": "--jars sends a jar to the executors' class path",
     "spark.executor.extraLibraryPath": "a native library belongs into the image: worker.requirements",
@@ -145,7 +147,7 @@ class SettingFiles:
         path = local_path(re.sub(r"^file:(?!/)", "", text))
         if is_uri(text) or path.startswith((*IN_IMAGE, *SYSTEM)) or len(path) > 4096 or "\0" in path:
             return ""
-        is_here = path.startswith(("./", "../", "~"))
+        is_here = LIKE_A_PATH.match(path) is not None
         if not is_here and "/" not in path and NAMED.search(path) is None:
             return ""
         kind = self.here(path)
