@@ -181,7 +181,7 @@ def test_images_that_nothing_needs_go_from_the_engine_and_from_the_registry(plac
     assert in_registry.subject == "images in the registry" and in_registry.changes[0] == f"{w}:3"
     found = result.document["clean"]
     assert found["places"][0] == {"node": "node1", "images": [f"{w}:3"], "bytes": 3}  # type: ignore[index]
-    assert place.said[:2] == ["on node1: 3 bytes", f"  {w}:3"]
+    assert place.said[0] == f"3 bytes: {w}:3 on node1"
     assert place.asked == [f"Remove 2 images of earlier versions, {found['bytes']} bytes?"]  # type: ignore[index]
     again = place.clean()
     assert [one.state for one in again.outcomes] == ["unchanged"] and len(place.asked) == 1
