@@ -151,7 +151,7 @@ class SharedDirectory:
         small = ("verify", "--mib", "8", "--files", "2", "--reads", "1", "--max-remote", "0.05", "--json")
         ran = shared.run(*small)
         assert (ran.code, ran.json["verdict"]["state"]) == (1, "no locality")
-        assert "--max-remote 0.05 cannot be met" in ran.err
+        assert "--max-remote 0.05 cannot be met" in ran.json["problems"][0]["what"]
 
 
 class TestShared(Redeployed, SharedDirectory):
