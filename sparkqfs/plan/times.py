@@ -53,3 +53,9 @@ def moment(flag: str, text: str, now: float) -> float:
     if found > now:
         raise ConfigError(Problem(what=f"{flag} {text}: this time is still to come"))
     return max(0.0, found)
+
+
+def seconds_between(first: str, second: str) -> float:
+    """Between two times of the engine, in whole seconds; negative when the first is the later one."""
+    earlier, later = (datetime.fromisoformat(engine_time(text)) for text in (first, second))
+    return (later - earlier).total_seconds()

@@ -24,6 +24,8 @@ RUNNING = {"Running": True, "Restarting": False}
         ({**RUNNING, "Restarting": True}, "same", "it ends as soon as it is started"),
         (RUNNING, "other", "its settings differ"),
         (RUNNING, "same", None),
+        ({**RUNNING, "StartedAt": "2026-11-30T00:58:12.36Z"}, "same", "it ended a moment ago"),
+        ({**RUNNING, "StartedAt": "2026-11-30T00:57:53.36Z"}, "same", None),
     ],
 )
 def test_a_registry_that_does_not_serve_is_started_again(
@@ -31,8 +33,12 @@ def test_a_registry_that_does_not_serve_is_started_again(
 ) -> None:
     monkeypatch.setattr(swarm, "_registry_reference", lambda _session: "image")
     monkeypatch.setattr(swarm, "_registry_digest", lambda _session, _reference: "same")
-    found = {"State": state, "Config": {"Labels": {"sparkqfs.config": label}}} if state is not None else None
-    engine = SimpleNamespace(container=lambda _name: found)
+    found: dict[str, Any] | None = None
+    if state is not None:
+        again = 3 if "StartedAt" in state else 0
+        found = {"State": state, "RestartCount": again, "Config": {"Labels": {"sparkqfs.config": label}}}
+    info = {"SystemTime": "2026-11-30T01:58:13.5+01:00"}
+    engine = SimpleNamespace(container=lambda _name: found, info=lambda: info)
     clients: Any = SimpleNamespace(engine=lambda: engine)
     config = a_cluster()
     session = Session(config, clients, lambda _text: None, _facts=prepared(config))

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import ipaddress
 import json
+from typing import Any
 
 import bcrypt
 
@@ -25,9 +26,12 @@ from sparkqfs.plan.cluster.ownership import name_problems
 from sparkqfs.plan.cluster.restore import ABSENT_LABEL, manager_problems
 from sparkqfs.plan.stack import CLUSTER_LABEL, log_arguments, node_labels
 from sparkqfs.plan.steps import JobResult, Outcome, Plan, Step
+from sparkqfs.plan.times import seconds_between
 from sparkqfs.remote import script
 
 REGISTRY_SCRIPT = script("start_registry")
+STEADY_S = 12.0
+"""One that the engine has started again counts as running after that; the engine forgets its pauses after 10 s."""
 
 
 def plan(session: Session) -> Plan:
@@ -173,6 +177,12 @@ def _registry_reference(session: Session) -> str:
     return images.references(session)[topology.REGISTRY].reference
 
 
+def _running_s(session: Session, container: dict[str, Any]) -> float:
+    """Since the container's last start, by the engine's clock."""
+    now, since = str(session.clients.engine().info()["SystemTime"]), str(container["State"]["StartedAt"])
+    return seconds_between(since, now)
+
+
 def registry_fault(session: Session) -> str | None:
     """Why the registry must be (re)started; `None` when it runs as it should."""
     if session.manager_facts().engine_version is None:
@@ -184,6 +194,8 @@ def registry_fault(session: Session) -> str | None:
         return "it is stopped"
     if found["State"].get("Restarting"):
         return "it ends as soon as it is started"
+    if found.get("RestartCount") and _running_s(session, found) < STEADY_S:
+        return "it ended a moment ago"  # between two starts it runs for a moment too
     if found["Config"]["Labels"].get("sparkqfs.config") != _registry_digest(session, _registry_reference(session)):
         return "its settings differ"
     return None
