@@ -202,7 +202,7 @@ except Exit as end:
     ("line", "said"),
     [
         ("input_text()", "standard input: not UTF-8"),
-        ("Path('x' * 300).is_file()", "x" * 80 + "…: File name too long"),
+        ("Path('x' * 300).is_file()", "x" * 79 + "…: File name too long"),
     ],
 )
 def test_what_the_user_gives_is_not_called_a_defect(line: str, said: str, locale: str) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -144,6 +145,13 @@ case $1 in exec) sleep "$SLEEPS"; echo broken >&2; exit "$EXIT";; esac
 """
 
 
+DEFAULT_SIGNALS = """\
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
 def a_collection(tmp_path: Path, sleeps: int, code: int) -> tuple[list[str], dict[str, str]]:
     """The script with a tag to remove, and a docker of which the collection takes so many seconds."""
     tag = tmp_path / "registry/storage/docker/registry/v2/repositories/spark/w/_manifests/tags/1/current"
@@ -159,7 +167,9 @@ def test_the_registry_is_restarted_when_its_collection_is_interrupted(tmp_path: 
     if os.getuid():
         pytest.skip("changes the user: only root may")
     script, environ = a_collection(tmp_path, 30, 0)
-    running = subprocess.Popen(script, env=environ, stdout=subprocess.DEVNULL, start_new_session=True)
+    # below nohup SIGHUP is ignored, and a shell does not take such a signal back
+    command = [sys.executable, "-c", DEFAULT_SIGNALS, *script]
+    running = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, start_new_session=True)
     calls = tmp_path / "calls"
     wait_until(lambda: calls.exists() and "exec" in calls.read_text(), what="the collection", timeout_s=20)
     os.killpg(running.pid, number)
