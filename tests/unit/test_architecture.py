@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import os
 import re
@@ -15,6 +16,25 @@ import pytest
 
 from sparkqfs.clients.context import SHARED_MODULES
 from tests.paths import ROOT
+
+_WALKED: dict[int, tuple[ast.Module, list[ast.AST]]] = {}
+"""By the tree's id, which is nobody else's as long as the tree is kept here."""
+
+
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    """A file's syntax tree; dozens of tests look at each."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def walk(node: ast.AST) -> list[ast.AST]:
+    """As `ast.walk`; what is in a file's tree is looked for once."""
+    if not isinstance(node, ast.Module):
+        return list(ast.walk(node))
+    if id(node) not in _WALKED:
+        _WALKED[id(node)] = (node, list(ast.walk(node)))
+    return _WALKED[id(node)][1]
+
 
 PACKAGE = ROOT / "sparkqfs"
 MAY_IMPORT: dict[str, set[str]] = {
@@ -103,7 +123,7 @@ def layer_of(path: Path) -> str:
 
 def imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
     """Every dotted name a module imports, with its line."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node.lineno
@@ -138,7 +158,7 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
     layer = layer_of(path)
     assert layer in MAY_IMPORT, f"{short(path)} is in no layer of the import contract"
     wrong = []
-    for name, line in imported(ast.parse(path.read_text())):
+    for name, line in imported(tree_of(path)):
         parts = name.split(".")
         if parts[0] != "sparkqfs" or (len(parts) == 2 and not is_module(name)):
             continue
@@ -152,7 +172,7 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
 def test_a_third_party_library_is_used_in_one_place(path: Path) -> None:
     wrong = [
         f"{short(path)}:{line} imports {name}"
-        for name, line in imported(ast.parse(path.read_text()))
+        for name, line in imported(tree_of(path))
         if (allowed := ONLY_IN.get(name.split(".")[0])) is not None and not short(path).startswith(allowed)
     ]
     assert not wrong
@@ -163,7 +183,7 @@ CLI = [path for path in MODULES if layer_of(path) == "cli"]
 
 @pytest.mark.parametrize("path", CLI, ids=names_of(CLI))
 def test_a_task_opens_clients_and_knows_none_of_them(path: Path) -> None:
-    found = {name for name, _ in imported(ast.parse(path.read_text())) if name.startswith("sparkqfs.clients")}
+    found = {name for name, _ in imported(tree_of(path)) if name.startswith("sparkqfs.clients")}
     assert found <= {"sparkqfs.clients.connect.open_clients"}
 
 
@@ -179,7 +199,7 @@ def imported_at_once(tree: ast.Module) -> set[str]:
 
 @pytest.mark.parametrize("path", CLI, ids=names_of(CLI))
 def test_the_command_line_imports_at_once_only_itself(path: Path) -> None:
-    assert imported_at_once(ast.parse(path.read_text())) <= {"sparkqfs.cli", "sparkqfs.errors", "sparkqfs.streams"}
+    assert imported_at_once(tree_of(path)) <= {"sparkqfs.cli", "sparkqfs.errors", "sparkqfs.streams"}
 
 
 LATE = ("cli/", "report/reporter.py")
@@ -189,15 +209,15 @@ NOT_LATE = [path for path in MODULES if not short(path).startswith(LATE)]
 
 @pytest.mark.parametrize("path", NOT_LATE, ids=names_of(NOT_LATE))
 def test_everything_else_imports_at_its_head(path: Path) -> None:
-    functions = [one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.FunctionDef)]
+    functions = [one for one in walk(tree_of(path)) if isinstance(one, ast.FunctionDef)]
     assert not [f"{short(path)}:{line} imports {name}" for one in functions for name, line in imported(one)]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=names_of(MODULES))
 def test_no_import_is_hidden_from_these_tests(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     assert not [name for name, _ in imported(tree) if name.split(".")[0] == "importlib"]
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "__import__"]
+    assert not [node for node in walk(tree) if isinstance(node, ast.Name) and node.id == "__import__"]
     assert not [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "__getattr__"]
 
 
@@ -209,7 +229,7 @@ def test_the_tasks_file_only_names_the_tasks() -> None:
         "sparkqfs",
         "sparkqfs.cli",
     }
-    assert not [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda))]
+    assert not [node for node in walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda))]
 
 
 def test_every_third_party_library_in_use_is_a_declared_dependency() -> None:
@@ -217,7 +237,7 @@ def test_every_third_party_library_in_use_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {re.split(r"[^\w-]", requirement)[0] for requirement in project["dependencies"]}
     here = [path for path in [*MODULES, ROOT / "tasks.py"] if path != PACKAGE / "remote" / "stdin_program.py"]
-    found = {name.split(".")[0] for path in here for name, _ in imported(ast.parse(path.read_text()))}
+    found = {name.split(".")[0] for path in here for name, _ in imported(tree_of(path))}
     libraries = found - sys.stdlib_module_names - {"sparkqfs"}
     assert {{"yaml": "pyyaml"}.get(name, name) for name in libraries} == declared
 
@@ -227,10 +247,10 @@ PURE = [path for path in MODULES if is_pure(path)]
 
 @pytest.mark.parametrize("path", PURE, ids=names_of(PURE))
 def test_pure_code_has_no_clock_no_files_no_network_and_no_output(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     wrong = [f"imports {name}" for name, _ in imported(tree) if name.split(".")[0] in FORBIDDEN_IN_PURE]
     wrong += [f"imports {name}" for name, _ in imported(tree) if name == "pathlib.Path"]
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Name) and node.id in ("print", "open", "input", "eval", "exec", "__import__"):
             wrong.append(f"line {node.lineno}: {node.id}")
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "read_text", "write_text", "read_bytes"):
@@ -246,7 +266,7 @@ PRINTING = [path for path in MODULES if not short(path).startswith(MAY_PRINT)]
 def test_only_the_reporter_prints_or_ends_the_process(path: Path) -> None:
     wrong = []
     streams = () if layer_of(path) == "cli" else ("stdout", "stderr")  # tasks hand them to their jobs
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in walk(tree_of(path)):
         if isinstance(node, ast.Name) and node.id == "print":
             wrong.append(f"line {node.lineno}: print")
         if isinstance(node, ast.Attribute) and node.attr in (*streams, "exit"):
@@ -258,10 +278,10 @@ def test_only_the_reporter_prints_or_ends_the_process(path: Path) -> None:
 
 def needs(path: Path) -> set[str]:
     """Modules of ours that a module imports when it is imported, and for its types."""
-    tree = ast.parse(path.read_text())
-    late = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for inner in ast.walk(node)}
+    tree = tree_of(path)
+    late = {id(inner) for node in walk(tree) if isinstance(node, ast.FunctionDef) for inner in walk(node)}
     found = set()
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.ImportFrom) and id(node) not in late and str(node.module).startswith("sparkqfs."):
             whole = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= {name for name in whole if is_module(name)} or {str(node.module)}
@@ -281,7 +301,7 @@ def test_no_module_in_docker_hides_the_docker_sdk() -> None:
 
 def compared_kinds(tree: ast.AST) -> Iterator[int]:
     """Lines that compare something called a storage kind with something."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         parts: list[ast.expr] = []
         if isinstance(node, ast.Compare):
             parts = [node.left, *node.comparators]
@@ -289,7 +309,7 @@ def compared_kinds(tree: ast.AST) -> Iterator[int]:
             parts = [node.subject]
         elif isinstance(node, ast.Subscript):
             parts = [node.slice]
-        inner = [one for part in parts for one in ast.walk(part)]
+        inner = [one for part in parts for one in walk(part)]
         texts = {one.value for one in inner if isinstance(one, ast.Constant)}
         dotted = [ast.unparse(one) for one in inner if isinstance(one, (ast.Attribute, ast.Name))]
         is_kind = any(name.endswith(".kind") or name == "kind" for name in dotted)
@@ -305,7 +325,7 @@ def test_only_the_storage_seam_asks_which_backend_it_is() -> None:
         for path in [*MODULES]
         # the settings that a kind needs are checked where they are read
         if not short(path).startswith(("plan/storage/", "config/"))
-        for line in compared_kinds(ast.parse(path.read_text()))
+        for line in compared_kinds(tree_of(path))
     ]
     wrong += [f"tasks.py:{line}" for line in compared_kinds(ast.parse((ROOT / "tasks.py").read_text()))]
     assert not wrong
@@ -339,7 +359,7 @@ def test_no_backend_is_named_outside_the_storage_seam() -> None:
     for path in MODULES:
         if short(path).startswith(("plan/storage/", "local/")) or short(path) in MAY_NAME_BACKENDS:
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in walk(tree_of(path)):
             texts = [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
             texts += [node.id] if isinstance(node, ast.Name) else []
             texts += [node.attr] if isinstance(node, ast.Attribute) else []
@@ -362,7 +382,7 @@ def test_a_program_in_the_containers_needs_the_standard_library_only(path: Path)
     """But for those that are Spark programs; and the first process needs none of those."""
     name = path.relative_to(RUNTIME).as_posix()
     wrong = []
-    for imports, line in imported(ast.parse(path.read_text())):
+    for imports, line in imported(tree_of(path)):
         first, _, rest = imports.partition(".")
         is_ours = first == "sparkqfs_runtime" and not (rest.startswith("measuring") and not name.startswith(ON_SPARK))
         is_shared = first == "sparkqfs" and rest.split(".")[0] in SHARED
@@ -418,7 +438,7 @@ OF_OTHERS = {"webui/qfsstatus.py", "NAME.py", "NAME.sh", "OTHER.sh"}
 
 def docstrings(path: Path) -> Iterator[str]:
     """Of the module, its classes and functions, and below what they name."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in walk(tree_of(path)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.value.value
 
@@ -451,9 +471,9 @@ PAGES_IN_PYTHON = ("report/",)
 
 def long_texts(tree: ast.AST) -> Iterator[tuple[int, int]]:
     """Line and number of lines of every string that is no docstring and has more than three lines."""
-    statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    for node in ast.walk(tree):
+    statements = {id(node.value) for node in walk(tree) if isinstance(node, ast.Expr)}
+    parts = {id(part) for node in walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in walk(tree):
         if id(node) in statements | parts or not isinstance(node, (ast.Constant, ast.JoinedStr)):
             continue
         if isinstance(node, ast.JoinedStr) or isinstance(node.value, str):
@@ -470,7 +490,7 @@ def test_no_script_is_a_text_in_python() -> None:
         f"{short(path)}:{line}: {lines} lines"
         for path in MODULES
         if not short(path).startswith(PAGES_IN_PYTHON)
-        for line, lines in long_texts(ast.parse(path.read_text()))
+        for line, lines in long_texts(tree_of(path))
     ]
     assert not wrong
 
