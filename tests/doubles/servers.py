@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -165,10 +166,14 @@ def engine_machine(folder: Path, port: int, *settings: str, through: Sequence[st
 
 
 def closed_port() -> int:
-    """A loopback port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port on which nothing listens.
+
+    Below those that the kernel gives to whoever asks for any port: other tests, at the same time, do so all the time.
+    """
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", random.randrange(23_000, 30_000)))
+            return int(probe.getsockname()[1])
 
 
 def payload(name: str) -> bytes:
