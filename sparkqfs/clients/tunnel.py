@@ -37,6 +37,10 @@ def into_container(client: NodeClient, container_id: str, port: int) -> Way:
     return lambda: client.exec_channel(["docker", "exec", "-i", container_id, RELAY, str(port)])
 
 
+END_S = 2.0
+"""For the end of a channel after its last byte; it comes at once unless the machine is busy or away."""
+
+
 class Tunnel:
     """Listens on loopback while the block runs; what connects is connected with `way`.
 
@@ -145,6 +149,7 @@ class _Link:
             self._connection.shutdown(socket.SHUT_RDWR)  # nobody answers any more
         there.join()
         words.join(1.0)
+        self._channel.status_event.wait(END_S)  # a program's exit code comes after its last byte
 
     def _send(self) -> None:
         with contextlib.suppress(*BROKEN):
