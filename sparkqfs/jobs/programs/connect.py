@@ -13,6 +13,7 @@ from sparkqfs.clients.tunnel import Tunnel, usual_or_any
 from sparkqfs.clients.wait import in_time
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, UnreachableError
 from sparkqfs.jobs.programs import server
+from sparkqfs.jobs.programs.patience import Patience
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.programs.server import (
     TITLE,
@@ -194,17 +195,13 @@ def hold(session: Session, found: server.Server, port: int, task: str = "connect
     """
     said = f"the {TITLE} ends after {about(found.ready.idle_s)} without use"
     session.on_event(f"localhost:{port} is open until Ctrl-C; {said}")
-    silent_since: float | None = None
+    patience = Patience(session, PATIENCE_S)
     while True:
         try:
             life = server.look(session)
-            silent_since = None
+            patience.renew()
         except ClusterError as error:
-            now = time.monotonic()
-            if silent_since is None:
-                silent_since = now
-                session.on_event(f"[{session.config.manager.name}] no answer; trying again")
-            if now - silent_since > PATIENCE_S:
+            if patience.is_over():
                 raise UnreachableError(*error.problems) from error
             drop_if_dead(session)
         else:

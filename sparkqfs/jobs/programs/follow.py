@@ -11,6 +11,7 @@ from typing import Any
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 from sparkqfs.facts.pages import SparkFact
 from sparkqfs.jobs.programs.drivers import PIECE_BYTES, read, task_of
+from sparkqfs.jobs.programs.patience import Patience
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.programs.apps import has_ended, runs_again, unused, used_cluster, waiting_for
@@ -59,7 +60,7 @@ def follow(
     deadline = time.monotonic() + timeout_s
     out = err = 0
     app_id: str | None = None
-    patience = _Patience(session)
+    patience = Patience(session, PATIENCE_S)
     watch, queue = _Watch(session, submission), _Queue(session)
     while True:
         try:
@@ -68,7 +69,7 @@ def follow(
             queue.look(piece.app_id)
             patience.renew()
         except ClusterError as error:  # a connection that breaks in the middle of something has many faces
-            patience.wait(error, submission)
+            _wait(patience, error, submission)
             continue
         for name, data, gone in (
             ("stdout", piece.stdout, piece.stdout_gone),
@@ -95,27 +96,12 @@ def follow(
         time.sleep(0 if piece.more or most >= PIECE_BYTES else QUICK_S if most else CALM_S)
 
 
-class _Patience:
-    """A connection that breaks is tried again for a while: the program goes on without us."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._since: float | None = None
-
-    def renew(self) -> None:
-        """It answered."""
-        self._since = None
-
-    def wait(self, error: ClusterError, submission: str) -> None:
-        """A pause; raises the error when it has been too long."""
-        now = time.monotonic()
-        if self._since is None:
-            self._since = now
-            self._session.on_event(f"[{self._session.config.manager.name}] no answer; trying again")
-        if now - self._since > PATIENCE_S:
-            hint = f"{submission} goes on there: `invoke apps`, `invoke app.logs {submission}`"
-            raise type(error)(*[replace(one, hint=hint) for one in error.problems]) from error
-        time.sleep(2.0)
+def _wait(patience: Patience, error: ClusterError, submission: str) -> None:
+    """A pause; raises the error when the manager has been silent for too long."""
+    if patience.is_over():
+        hint = f"{submission} goes on there: `invoke apps`, `invoke app.logs {submission}`"
+        raise type(error)(*[replace(one, hint=hint) for one in error.problems]) from error
+    time.sleep(2.0)
 
 
 class _Queue:

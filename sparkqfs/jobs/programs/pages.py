@@ -14,6 +14,7 @@ from sparkqfs.errors import ClusterError, Problem, UnreachableError
 from sparkqfs.gather.nodes import gather_tasks
 from sparkqfs.jobs.programs.compute import with_token
 from sparkqfs.jobs.programs.connect import PATIENCE_S, Complaints, Show, drop_if_dead
+from sparkqfs.jobs.programs.patience import Patience
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.watching import status
 from sparkqfs.plan.programs.doors import Page, page_of
@@ -106,23 +107,18 @@ def opened(page: Page, url: str, port: int, is_shown: bool) -> JobResult:
 
 def hold(session: Session, door: Door) -> NoReturn:
     """Follows the service and says when it comes and goes. Raises `UnreachableError` when the manager stays away."""
-    manager = session.config.manager.name
     was_there = True
-    silent_since: float | None = None
+    patience = Patience(session, PATIENCE_S)
     while True:
         time.sleep(LOOK_S)
         try:
             is_there = door.look()
         except ClusterError as error:
-            now = time.monotonic()
-            if silent_since is None:
-                silent_since = now
-                session.on_event(f"[{manager}] no answer; trying again")
-            if now - silent_since > PATIENCE_S:
+            if patience.is_over():
                 raise UnreachableError(*error.problems) from error
             drop_if_dead(session)
             continue
-        silent_since = None
+        patience.renew()
         if is_there != was_there:
             again = "runs again" if is_there else "is not running; `invoke status` says why. It is waited for"
             session.on_event(f"{door.page.service} {again}")
