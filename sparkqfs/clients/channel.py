@@ -11,6 +11,8 @@ import requests.adapters
 import urllib3
 import urllib3.connection
 
+from sparkqfs.clients.broken import close
+
 OpenChannel = Callable[[], paramiko.Channel]
 
 
@@ -59,13 +61,13 @@ class _ChannelSocket:
         """One of the files was closed."""
         self._files -= 1
         if self._closed and self._files <= 0:
-            self._channel.close()
+            close(self._channel)
 
     def close(self) -> None:
         """Close now, or with the last file."""
         self._closed = True
         if self._files <= 0:
-            self._channel.close()
+            close(self._channel)
 
 
 class _ChannelConnection(urllib3.connection.HTTPConnection):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import paramiko
 
+from sparkqfs.clients.broken import BROKEN, close
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.errors import ClusterError, Problem
 
@@ -24,12 +25,12 @@ class Hold:
         self._channel.settimeout(timeout_s)
         try:
             answer = self._channel.makefile("r").readline().strip()
-        except OSError as error:
-            self._channel.close()
+        except BROKEN as error:
+            close(self._channel)
             raise ClusterError(Problem(node=self.node, what=f"{what}: no answer in {timeout_s:.0f} s")) from error
         if answer != word:
             said = complaint(self._channel) or "failed"
-            self._channel.close()
+            close(self._channel)
             raise ClusterError(Problem(node=self.node, what=f"{what}: {said}", hint=hint))
 
     @property
@@ -39,13 +40,13 @@ class Hold:
 
     def let_go(self) -> None:
         """Close its standard input; do not wait."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*BROKEN):
             self._channel.shutdown_write()
 
     def end(self, timeout_s: float) -> bool:
         """Wait for its end; whether it came. The connection's end is that of its standard input in any case."""
         ended = self._channel.status_event.wait(timeout_s)
-        self._channel.close()
+        close(self._channel)
         return bool(ended)
 
 
@@ -53,7 +54,7 @@ def complaint(channel: paramiko.Channel) -> str:
     """What the machine has said on standard error so far."""
     said = b""
     channel.settimeout(1.0)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(*BROKEN):
         while block := channel.recv_stderr(65536):
             said += block
     lines = [line.strip() for line in said.decode(errors="replace").splitlines()]
@@ -74,7 +75,7 @@ def heartbeat(channel: paramiko.Channel, every_s: float, on_loss: Callable[[], N
                 if channel.closed or channel.exit_status_ready():
                     raise EOFError
                 channel.sendall(b".")
-            except (OSError, EOFError, paramiko.SSHException):
+            except BROKEN:
                 if not over.is_set():
                     on_loss()
                 return

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import paramiko
 
+from sparkqfs.clients.broken import BROKEN, close
 from sparkqfs.clients.wait import in_time
 from sparkqfs.errors import ClusterError, Problem
 
@@ -50,7 +51,6 @@ ERRORS_S = 1.0
 ASKING_S = 5.0
 SHOWN = 300
 """Characters of what a login shell printed that go into a message."""
-BROKEN = (OSError, EOFError, paramiko.SSHException)
 SPOKEN = (("account is currently not available", "nologin"), ("allows sftp connections only", "internal-sftp"))
 """What programs say that take the place of a shell, and their names."""
 
@@ -88,7 +88,7 @@ class LoginShell:
             try:
                 self._groups[channel] = _Beginning(channel, form).wait(argv, limit)
             except _NotBegun as failed:
-                channel.close()
+                close(channel)
                 first = first or failed
                 if failed.is_over and time.monotonic() - began < AGAIN_S:
                     continue
@@ -208,12 +208,12 @@ def closed_after(channel: paramiko.Channel, timeout_s: float, late: threading.Ev
     `late` is set then, before the channel is closed.
     """
 
-    def close() -> None:
+    def end() -> None:
         if late is not None:
             late.set()
-        channel.close()
+        close(channel)
 
-    timer = threading.Timer(timeout_s, close)
+    timer = threading.Timer(timeout_s, end)
     timer.daemon = True
     timer.start()
     try:
@@ -256,4 +256,4 @@ def _short_channel(transport: paramiko.Transport) -> Iterator[paramiko.Channel]:
         with closed_after(channel, ASKING_S):
             yield channel
     finally:
-        channel.close()
+        close(channel)

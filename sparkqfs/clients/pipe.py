@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import paramiko
 
+from sparkqfs.clients.broken import BROKEN, close
 from sparkqfs.clients.ssh import NodeClient, Output
 from sparkqfs.clients.wait import in_time
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 
-BROKEN = (OSError, EOFError, paramiko.SSHException)
 """What a connection to a machine raises when it breaks."""
 WINDOW_BYTES = 16 << 20
 """Bytes on their way to us: enough for 100 MB/s over 100 ms."""
@@ -78,10 +78,9 @@ class NodePipe:
 
     def close(self, *, at_once: bool = False) -> None:
         """The program sees the end of its input, and nobody waits for its own end anyway."""
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        with contextlib.suppress(*BROKEN):
             self._channel.shutdown_write()
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-            self._channel.close()
+        close(self._channel)
 
 
 def said_code(channel: paramiko.Channel) -> int | None:
@@ -157,7 +156,7 @@ def relay(source: NodeClient, give: Sequence[str], target: NodeClient, take: Seq
     errors = _Ends(outgoing)
 
     def data() -> Iterator[bytes]:
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        with contextlib.suppress(*BROKEN):
             while some := _some(outgoing, deadline):
                 yield some
 
@@ -166,7 +165,7 @@ def relay(source: NodeClient, give: Sequence[str], target: NodeClient, take: Seq
             data(), target, take, timeout_s=timeout_s, ended=lambda: _end(source, give, outgoing, errors, deadline)
         )
     finally:
-        outgoing.close()
+        close(outgoing)
 
 
 def feed(
@@ -190,9 +189,9 @@ def feed(
             for some in data:
                 incoming.settimeout(max(1.0, deadline - time.monotonic()))
                 incoming.sendall(some)
-        except (OSError, EOFError, paramiko.SSHException):
+        except BROKEN:
             is_taken = False  # whoever gives may stand now, and is not waited for
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        with contextlib.suppress(*BROKEN):
             incoming.shutdown_write()
         said = _rest(incoming, deadline)
         if is_taken:
@@ -200,7 +199,7 @@ def feed(
         _end(target, take, incoming, errors, deadline)
         return said.decode(errors="replace")
     finally:
-        incoming.close()
+        close(incoming)
 
 
 def _end(client: NodeClient, argv: Sequence[str], channel: paramiko.Channel, errors: _Ends, deadline: float) -> None:
@@ -220,7 +219,7 @@ def _some(channel: paramiko.Channel, deadline: float) -> bytes:
 
 def _rest(channel: paramiko.Channel, deadline: float) -> bytes:
     found = b""
-    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+    with contextlib.suppress(*BROKEN):
         while len(found) < MOST_SAID and (data := _some(channel, deadline)):
             found += data
     return found
@@ -239,7 +238,7 @@ class _Ends:
         self._thread.start()
 
     def _take(self) -> None:
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        with contextlib.suppress(*BROKEN):
             while data := self._channel.recv_stderr(65536):
                 self._kept = (self._kept + data)[-KEPT_BYTES:]
 

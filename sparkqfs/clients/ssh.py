@@ -13,8 +13,9 @@ import paramiko
 from fabric import Connection
 
 from sparkqfs.clients.alive import has_answered, is_connected
+from sparkqfs.clients.broken import BROKEN, close
 from sparkqfs.clients.login import close_connection, open_connection, unreachable, way_to
-from sparkqfs.clients.login_shell import BROKEN, LoginShell, closed_after
+from sparkqfs.clients.login_shell import LoginShell, closed_after
 from sparkqfs.clients.openssh import OpenSsh
 from sparkqfs.clients.wait import in_time
 from sparkqfs.config.model import ClusterConfig, NodeConfig
@@ -149,7 +150,7 @@ class NodeClient:
                 channel.sendall(password.encode() + b"\n")
             has_ended = channel.status_event.wait(limit)
             is_gone = must_end and has_ended and channel.recv_exit_status() == 0
-            channel.close()
+            close(channel)
             return is_gone
         return False
 
@@ -192,7 +193,7 @@ class NodeClient:
             channel = self._shell.start(connection.transport, ["sudo", "-k", "-n", "true"])
             answered = channel.status_event.wait(self._config.timeouts.connect_s)
             self._sudo_asks = not answered or channel.recv_exit_status() != 0
-            channel.close()
+            close(channel)
         return self._sudo_asks
 
     def shell_channel(self, rows: int, columns: int, term: str) -> paramiko.Channel:
@@ -232,7 +233,7 @@ class NodeClient:
     def forwards_to(self, host: str, port: int, timeout_s: float) -> bool:
         """False when sshd here forbids TCP connections to `host:port`, whether or not anything listens there."""
         try:
-            self.tcp_channel(host, port, timeout_s).close()
+            close(self.tcp_channel(host, port, timeout_s))
         except OSError as error:
             return not is_forbidden(error)
         return True
@@ -243,7 +244,7 @@ class NodeClient:
         with contextlib.ExitStack() as stack:
             for count in range(most):
                 try:
-                    stack.callback(transport.open_session(timeout=self._config.timeouts.connect_s).close)
+                    stack.callback(close, transport.open_session(timeout=self._config.timeouts.connect_s))
                 except BROKEN:
                     return count
         return most
@@ -279,12 +280,14 @@ class NodeClient:
         finished = is_gone = False
         try:
             finished = reader.read_to_end(limit)
+        except (EOFError, paramiko.SSHException) as error:  # an OSError may be that of whoever takes its output
+            raise self._unreachable(error) from error
         finally:
             if not finished:  # the time limit, or Ctrl-C
                 is_gone = self._kill(reader.pid, must_end=must_end)
             self._readers.remove(reader)
             if finished:
-                channel.close()
+                close(channel)
             else:
                 in_time(channel.close)
         if not finished:
@@ -340,7 +343,7 @@ def _shown(argv: Sequence[str]) -> str:
 
 
 def _feed(channel: paramiko.Channel, stdin: str | bytes, close: bool) -> None:
-    with contextlib.suppress(OSError, paramiko.SSHException, EOFError):
+    with contextlib.suppress(*BROKEN):
         payload = stdin.encode() if isinstance(stdin, str) else stdin
         if payload:
             channel.sendall(payload)

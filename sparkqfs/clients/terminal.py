@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import paramiko
 
 from sparkqfs.clients import alive
-from sparkqfs.clients.pipe import BROKEN, said_code
+from sparkqfs.clients.broken import BROKEN
+from sparkqfs.clients.pipe import said_code
 
 PIECE = 65536
 
@@ -60,6 +61,11 @@ def _send(channel: paramiko.Channel, data: bytes) -> None:
         channel.sendall(data)
 
 
+def _no_more(channel: paramiko.Channel) -> None:
+    with contextlib.suppress(*BROKEN):
+        channel.shutdown_write()
+
+
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How the other side is told what was typed, and how many rows and columns the window has now."""
@@ -95,7 +101,7 @@ def talk(channel: paramiko.Channel, output: Callable[[str, bytes], None], manner
             if keys in ready:
                 typed = os.read(keys, PIECE)
                 if not typed:
-                    channel.shutdown_write()
+                    _no_more(channel)
                     break
                 manner.typed(channel, typed)
             if channel in ready:

@@ -14,12 +14,12 @@ from collections.abc import Callable
 
 import paramiko
 
+from sparkqfs.clients.broken import BROKEN, close
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 
 Way = Callable[[], paramiko.Channel]
 """Opens one connection. Raises `ClusterError` or `OSError`."""
-BROKEN = (OSError, EOFError, paramiko.SSHException)
 PIECE = 65536
 TRIES = 20
 """For a free port that is free under both of loopback's addresses."""
@@ -175,8 +175,7 @@ class _Link:
         """Both sides."""
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(*BROKEN):
-            self._channel.close()
+        close(self._channel)
 
 
 def _listen(port: int) -> tuple[socket.socket, ...]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from sparkqfs.clients.broken import close
 from sparkqfs.clients.connect import Clients
 from sparkqfs.clients.parallel import Results
 from sparkqfs.clients.ssh import is_forbidden
@@ -88,7 +89,7 @@ def gather_closed(
 def _fails(config: ClusterConfig, clients: Clients, source: str, target: str, port: int, *, listens: bool) -> bool:
     began = time.monotonic()
     try:
-        clients.node(source).tcp_channel(config.node(target).advertise, port, CONNECT_S).close()
+        close(clients.node(source).tcp_channel(config.node(target).advertise, port, CONNECT_S))
     except ClusterError:
         return False
     except OSError as error:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from sparkqfs.clients.broken import BROKEN, close
 from sparkqfs.clients.connect import Clients
 from sparkqfs.clients.hold import complaint, heartbeat
 from sparkqfs.clients.ssh import SUDO_HINT
@@ -188,7 +189,7 @@ def cluster_lock(session: Session, task: str) -> Iterator[None]:
     try:
         try:
             answer = channel.makefile("r").readline()
-        except OSError as error:
+        except BROKEN as error:
             said = complaint(channel) or f"no answer within {wait_s:.0f} s"
             raise ClusterError(_no_lock(config.manager.name, said)) from error
         if answer.startswith("held"):
@@ -203,7 +204,7 @@ def cluster_lock(session: Session, task: str) -> Iterator[None]:
             yield
     finally:
         session.locked = False
-        channel.close()
+        close(channel)
 
 
 def check_lock(session: Session) -> None:

@@ -9,14 +9,16 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import paramiko
 import pytest
 
+from sparkqfs.clients.broken import close
 from sparkqfs.clients.connect import Clients
+from sparkqfs.clients.login_shell import closed_after
 from sparkqfs.clients.ssh import NodeClient, whole
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, ExitCode, UnreachableError
@@ -282,6 +284,55 @@ def test_a_connection_that_breaks_while_a_tcp_connection_is_asked_for_is_named(
 
 
 # --- host keys ------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def breaking(server: Sshd, folder: Path) -> Iterator[tuple[NodeClient, Callable[[], None]]]:
+    """What is called makes each message fail at once, while paramiko does not know yet that the connection is gone."""
+    client = client_of(server.cluster(folder / "known_hosts"))
+    session = int(client.run(["sh", "-c", "echo $PPID"]).stdout)
+
+    def break_off() -> None:
+        os.kill(session, signal.SIGSTOP)
+        client.open().transport.sock.shutdown(socket.SHUT_WR)
+
+    try:
+        yield client, break_off
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(session, signal.SIGKILL)
+        client.close()
+
+
+def test_a_channel_whose_connection_has_just_broken_can_be_closed(server: Sshd, tmp_path: Path) -> None:
+    with breaking(server, tmp_path) as (client, break_off):
+        channel = client.exec_channel(["sleep", "60"])
+        break_off()
+        close(channel)
+        assert channel.closed
+
+
+def test_a_command_whose_connection_has_just_broken_is_an_error_of_its_machine(server: Sshd, tmp_path: Path) -> None:
+    with breaking(server, tmp_path) as (client, break_off):
+        script = "echo begun >&2; head -c 4000000 /dev/zero; sleep 60"
+        with pytest.raises(ClusterError) as caught:
+            client.run(["sh", "-c", script], on_line=lambda _: break_off(), timeout_s=5)
+        assert caught.value.problems[0].node == client.node.name
+
+
+def test_the_end_of_a_time_limit_after_the_connection_broke_is_no_fault_in_a_thread(
+    server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", faults.append)
+    with breaking(server, tmp_path) as (client, break_off):
+        channel = client.exec_channel(["sleep", "60"])
+        with closed_after(channel, 0.2):
+            break_off()
+            while not channel.closed:
+                time.sleep(0.01)
+        time.sleep(0.1)
+    assert not faults
 
 
 def opened(config: ClusterConfig) -> None:

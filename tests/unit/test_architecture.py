@@ -276,6 +276,14 @@ def test_only_the_reporter_prints_or_ends_the_process(path: Path) -> None:
     assert not wrong
 
 
+@pytest.mark.parametrize("path", MODULES, ids=names_of(MODULES))
+def test_a_channel_is_closed_by_the_function_that_minds_a_broken_connection(path: Path) -> None:
+    calls = [node.func for node in walk(tree_of(path)) if isinstance(node, ast.Call)]
+    closed = [call.value for call in calls if isinstance(call, ast.Attribute) and call.attr == "close"]
+    named = [f"line {one.lineno}" for one in closed if ast.unparse(one).endswith(("channel", "_session", "_channel"))]
+    assert short(path) == "clients/broken.py" or not named
+
+
 def needs(path: Path) -> set[str]:
     """Modules of ours that a module imports when it is imported, and for its types."""
     tree = tree_of(path)

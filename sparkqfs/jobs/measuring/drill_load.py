@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from sparkqfs.clients.pipe import BROKEN
+from sparkqfs.clients.broken import BROKEN
 from sparkqfs.errors import ClusterError, ExitCode, Problem
 from sparkqfs.files.storage import Storage, StorageError
 from sparkqfs.jobs.files.tasks import access

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sparkqfs import topology
 from sparkqfs.clients import terminal
+from sparkqfs.clients.broken import close
 from sparkqfs.errors import ExitCode, Problem, UnreachableError
 from sparkqfs.jobs.cluster.deploy import find_container
 from sparkqfs.jobs.programs.follow import OnOutput
@@ -34,7 +35,7 @@ def shell(session: Session, *, read: Callable[[], str] | None, output: OnOutput,
     try:
         code = terminal.talk(channel, output)
     finally:
-        channel.close()
+        close(channel)
     if code is None:
         problem = Problem(node=task.node, what="the connection broke; the shell is ended", code=ExitCode.UNREACHABLE)
         raise UnreachableError(problem)

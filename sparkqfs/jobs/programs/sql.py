@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 
 from sparkqfs.clients import pipe, terminal
+from sparkqfs.clients.broken import close
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
 from sparkqfs.jobs.programs import server
 from sparkqfs.jobs.programs.follow import OnOutput
@@ -37,7 +38,7 @@ def shell(session: Session, output: OnOutput) -> JobResult:
     try:
         code = terminal.talk(channel, output)
     finally:
-        channel.close()
+        close(channel)
     if code is None:
         raise UnreachableError(_broken(session))
     return JobResult(task="sql", program_code=code)

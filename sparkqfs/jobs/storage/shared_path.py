@@ -6,6 +6,7 @@ import contextlib
 import secrets
 from collections.abc import Iterator
 
+from sparkqfs.clients.broken import BROKEN, close
 from sparkqfs.errors import ClusterError, ExitCode, Problem
 from sparkqfs.facts.nodes import SharedPathFact, parse_shared_path
 from sparkqfs.jobs.session import Session
@@ -66,7 +67,7 @@ def _written(session: Session, token: str) -> Iterator[SharedPathFact]:
                 answer += line
                 if line == "end\n":
                     break
-        except TimeoutError:
+        except BROKEN:
             yield SharedPathFact(state="silent")
         else:
             yield _parsed(session.config.manager.name, answer)
@@ -74,7 +75,7 @@ def _written(session: Session, token: str) -> Iterator[SharedPathFact]:
         with contextlib.suppress(Exception):
             channel.shutdown_write()
             channel.status_event.wait(REMOVAL_S)
-        channel.close()
+        close(channel)
 
 
 def _look(session: Session, name: str, role: str, token: str) -> SharedPathFact:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from sparkqfs import topology
+from sparkqfs.clients.broken import BROKEN
 from sparkqfs.clients.line_stream import line_stream
-from sparkqfs.clients.login_shell import BROKEN
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.clients.wait import in_time
 from sparkqfs.errors import ClusterError, Problem

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from sparkqfs import topology
+from sparkqfs.clients.broken import close
 from sparkqfs.clients.wait import wait_until
 from sparkqfs.clients.web import WebError, get_json
 from sparkqfs.errors import ClusterError, ExitCode, Problem, UnreachableError
@@ -119,7 +120,7 @@ def _ask_at(session: Session, port: int, path: str, parse: Callable[[object], T]
 def _connect(session: Session, port: int, host: str) -> _Page[object]:
     """Whether somebody takes connections there."""
     try:
-        session.clients.manager.tcp_channel(host, port, WEB_TIMEOUT_S).close()
+        close(session.clients.manager.tcp_channel(host, port, WEB_TIMEOUT_S))
     except (OSError, ClusterError) as error:
         return _Page(str(error) or type(error).__name__, host)
     return _Page(None, host)
