@@ -11,7 +11,7 @@ from invoke import Argument
 from sparkqfs.cli.connecting import check_port
 from sparkqfs.cli.flags import Flags, cluster_task, names
 from sparkqfs.cli.help_flag import HelpfulTask, bare_words
-from sparkqfs.cli.running import end_with, opened, recording, reporter_of, reporting, run
+from sparkqfs.cli.running import a_node, end_with, opened, recording, reporter_of, reporting, run
 from sparkqfs.cli.submit_words import Word
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 
@@ -93,13 +93,7 @@ def exec_(given: Flags, on: str | None = None, timeout: int = 86400) -> None:
         if on is not None and not chosen:
             raise ConfigError(Problem(what="--on needs the name of a node"))
 
-        def check(config: ClusterConfig) -> ClusterConfig:
-            from sparkqfs.plan.programs.doors import check_nodes
-
-            check_nodes(config, "--on", chosen)
-            return config
-
-        with opened(given, reporter.event, check) as session, recording(session, "exec") as record:
+        with opened(given, reporter.event, a_node("--on", *chosen)) as session, recording(session, "exec") as record:
             from sparkqfs.jobs.programs import on_nodes
 
             all_names = [node.name for node in session.config.nodes]

@@ -190,31 +190,21 @@ def opened(
     `adapt` makes of that the cluster that the task is for. `erases`: a file above the current directory is not taken.
     """
     config = adapt(load(given, erases=erases))
-    _check_only(config, given.only)
+    config = a_node("--only", *names(given.only))(config)
     with session_of(given, config, on_event) as session:
         yield session
 
 
-def a_node(flag: str, name: str | None) -> Callable[[ClusterConfig], ClusterConfig]:
-    """For `adapt`: raises `ConfigError` where the file has no node of this name."""
+def a_node(flag: str, *those: str) -> Callable[[ClusterConfig], ClusterConfig]:
+    """For `adapt`: raises `ConfigError` where the file has no node of one of these names."""
 
     def check(config: ClusterConfig) -> ClusterConfig:
-        known = [node.name for node in config.nodes]
-        if name is not None and name not in known:
-            what = f"{flag} {name}: no node {name} in hosts.yml"
-            raise ConfigError(Problem(what=what, hint=f"nodes: {', '.join(known)}"))
+        from sparkqfs.config.names import check_nodes
+
+        check_nodes(config, flag, those)
         return config
 
     return check
-
-
-def _check_only(config: ClusterConfig, only: str | None) -> None:
-    """Raises `ConfigError` on a node that the file does not have, before a machine is asked."""
-    known = [node.name for node in config.nodes]
-    for name in names(only):
-        if name not in known:
-            what = f"--only: no node {name} in hosts.yml"
-            raise ConfigError(Problem(what=what, hint=f"nodes: {', '.join(known)}"))
 
 
 def named(flag: str, erase: str | None) -> Callable[[ClusterConfig], ClusterConfig]:

@@ -98,7 +98,7 @@ def history(given: Flags, limit: int = 20) -> None:
     short={"follow": "f"},
     help={
         "service": "one service",
-        "on": "one node",
+        "on": "only on these nodes, comma-separated (default: on all)",
         "tail": "lines of each container (default: 50, with --since or --grep all)",
         "since": "lines from this time on: 2026-01-31T12:00, or 10m, 1h30m, 2d ago",
         "grep": "lines in which this regular expression is found",
@@ -126,10 +126,10 @@ def logs(
             grep=pattern_of(grep),
         )
         try:
-            with opened(given, reporter.event, a_node("--on", on)) as session:
+            with opened(given, reporter.event, a_node("--on", *names(on))) as session:
                 from sparkqfs.jobs.watching import logs as job
 
-                chosen = {*names(given.only), *([on] if on is not None else [])}
+                chosen = {*names(given.only), *names(on)}
                 nodes = tuple(one.name for one in session.config.nodes if not chosen or one.name in chosen)
                 if follow:
                     job.follow(session, wanted, nodes, reporter.log_lines)

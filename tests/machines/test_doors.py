@@ -443,7 +443,7 @@ WRONG = {
     ("--on", "node1", "df", "--", "x"): "df: the command follows --",
     (): "exec needs a command behind --",
     ("--",): "exec needs a command behind --",
-    ("--on", "nod2", "--", "true"): "--on nod2: there is no such node in off.yml: did you mean node2?",
+    ("--on", "nod2", "--", "true"): "--on: no node nod2 in off.yml: did you mean node2?",
     ("--on", "", "--", "true"): "--on needs the name of a node",
 }
 
@@ -568,7 +568,7 @@ def test_a_service_gives_a_shell_in_its_container(pages: Pages) -> None:
         (("metaserver",), "did you mean qfs-master?"),
         (("chunkserver",), "did you mean worker-node?"),
         (("node1", "--on", "node2"), "node1 is a node, and --on names another one: node2"),
-        (("worker-node", "--on", "nod1"), "--on nod1: there is no such node in hosts.yml: did you mean node1?"),
+        (("worker-node", "--on", "nod1"), "--on: no node nod1 in hosts.yml: did you mean node1?"),
     ],
 )
 def test_a_place_that_is_not_one_is_refused(words: tuple[str, str | None], said: str) -> None:

@@ -148,7 +148,7 @@ def command(hosts: Path, *words: str) -> list[str]:
         (["--grep", "a(b"], "--grep a(b: it is not a regular expression"),
         (["--since", "yesterday"], "--since yesterday: it is not a time"),
         (["--since", "2999-01-01"], "--since 2999-01-01: this time is still to come"),
-        (["--on", "node9"], "--on node9: no node node9"),
+        (["--on", "node9"], "--on: no node node9"),
         (["--tail", "many"], "--tail many: expected a whole number"),
         (["-w"], "-w is not a flag of logs"),
     ],

@@ -177,7 +177,7 @@ def planned(world: World, config: ClusterConfig, **words: Any) -> Plan:
     [
         ({"add": ("node2:/mnt/d9",)}, "--add: node2 has no disk /mnt/d9 in hosts.yml"),
         ({"add": ("node2:2",)}, "--add: node2 has no disk 2 in hosts.yml"),
-        ({"add": ("node9",)}, "--add: no node node9 in hosts.yml"),
+        ({"add": ("node9",)}, "--add: no node node9 in hosts.yml: did you mean node3?"),
         ({"forget": ("node2",)}, "--forget: node2 is in hosts.yml, and in use"),
         ({"forget": ("node2:/mnt/d1",)}, "--forget: node2:/mnt/d1 is in hosts.yml, and in use"),
     ],

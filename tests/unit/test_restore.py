@@ -116,7 +116,7 @@ def test_another_machine_becomes_the_manager_of_the_same_cluster() -> None:
     config = plans.with_manager(a_cluster(), "node2")
     assert [node.manager for node in config.nodes] == [False, True, False]
     assert [node.name for node in plans.without(config, "node1").nodes] == ["node2", "node3"]
-    with pytest.raises(ConfigError, match=r"--to node9: no node node9 in hosts\.yml"):
+    with pytest.raises(ConfigError, match=r"--to: no node node9 in hosts\.yml"):
         plans.with_manager(a_cluster(), "node9")
 
 

@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from sparkqfs.clients import ca
 from sparkqfs.clients.ssh import NodeClient
+from sparkqfs.config.names import check_nodes
 from sparkqfs.errors import ClusterError, ConfigError, Problem, RefusedError
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.jobs.cluster.recovery import with_material
@@ -52,10 +53,8 @@ def _secrets(session: Session, manager: NodeFacts | None) -> str:
 
 def names_of(session: Session, only: tuple[str, ...], flag: str = "--only") -> tuple[str, ...]:
     """The nodes a task is for, as `flag` says. Raises `ConfigError` on a name that hosts.yml does not have."""
+    check_nodes(session.config, flag, only)
     known = tuple(node.name for node in session.config.nodes)
-    for name in only:
-        if name not in known:
-            raise ConfigError(Problem(what=f"{flag}: no node {name} in hosts.yml", hint=f"nodes: {', '.join(known)}"))
     return tuple(name for name in known if name in only) if only else known
 
 

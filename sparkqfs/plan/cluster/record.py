@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from sparkqfs.config.model import ClusterConfig
+from sparkqfs.config.names import unknown_nodes
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.facts.record import ClusterRecord, DiskName, next_serial
@@ -36,8 +37,7 @@ def added(config: ClusterConfig, facts: dict[str, NodeFacts], identity: Identity
         name, _, disk = word.partition(":")
         node = next((node for node in config.nodes if node.name == name), None)
         if node is None:
-            known = ", ".join(one.name for one in config.nodes)
-            problems.append(_usage(f"--add: no node {name} in hosts.yml", f"nodes: {known}"))
+            problems += unknown_nodes(config, "--add", (name,))
         elif disk:
             numbers = [at for at, path in enumerate(node.data_dirs) if disk == str(at) or PurePosixPath(disk) == path]
             places |= {(name, at) for at in numbers}

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sparkqfs.config.model import ClusterConfig
+from sparkqfs.config.names import check_nodes
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 from sparkqfs.facts.copies import CopiesFact, KeptCopy
 from sparkqfs.facts.nodes import NodeFacts
@@ -23,9 +24,7 @@ ABSENT_LABEL = "sparkqfs.absent"
 
 def with_manager(config: ClusterConfig, name: str) -> ClusterConfig:
     """The same cluster with another manager. Raises `ConfigError` for a node that it does not have."""
-    names = [node.name for node in config.nodes]
-    if name not in names:
-        raise ConfigError(Problem(what=f"--to {name}: no node {name} in hosts.yml", hint=f"nodes: {', '.join(names)}"))
+    check_nodes(config, "--to", (name,))
     return replace(config, nodes=tuple(replace(node, manager=node.name == name) for node in config.nodes))
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sparkqfs import topology
 from sparkqfs.config.model import ClusterConfig
+from sparkqfs.config.names import check_nodes, meant
 from sparkqfs.errors import ConfigError, Problem
 from sparkqfs.plan import services
 from sparkqfs.plan.storage import backend_of, words_for_masters, words_for_servers
@@ -48,16 +47,11 @@ class Target:
     service: str | None = None
 
 
-def _meant(word: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word.lower(), list(names), 1, 0.6)
-    return f": did you mean {near[0]}?" if near else ""
-
-
 def check_page(word: str) -> None:
     """Raises `ConfigError` for what is not a page of any cluster."""
     if word in SERVICES:
         return
-    said = f": did you mean {MEANT[word.lower()]}?" if word.lower() in MEANT else _meant(word, SERVICES)
+    said = f": did you mean {MEANT[word.lower()]}?" if word.lower() in MEANT else meant(word, SERVICES)
     raise ConfigError(Problem(what=f"{word} is not a page{said}", hint=f"pages: {', '.join(SERVICES)}"))
 
 
@@ -72,19 +66,6 @@ def page_of(config: ClusterConfig, word: str) -> Page:
         hint = f"pages: {', '.join(one for one in SERVICES if one != STORAGE)}"
         raise ConfigError(Problem(what=what, config_path="storage.kind", hint=hint))
     return Page(name=word, service=name, port=found.ports[0].published(config))
-
-
-def check_nodes(config: ClusterConfig, flag: str, names: Iterable[str]) -> None:
-    """Raises `ConfigError` for each name of a flag that is not a machine's."""
-    known = [node.name for node in config.nodes]
-    hint = f"nodes: {', '.join(known)}"
-    faults = [
-        Problem(what=f"{flag} {name}: there is no such node in hosts.yml{_meant(name, known)}", hint=hint)
-        for name in names
-        if name not in known
-    ]
-    if faults:
-        raise ConfigError(*faults)
 
 
 def _service_meant(config: ClusterConfig, word: str) -> str:
@@ -109,7 +90,7 @@ def target_of(config: ClusterConfig, word: str, on: str | None) -> Target:
         return Target(node=word)
     if word not in names:
         hint = f"nodes: {', '.join(nodes)}; services: {', '.join(names)}"
-        what = f"{word} is neither a node nor a service{_service_meant(config, word) or _meant(word, [*nodes, *names])}"
+        what = f"{word} is neither a node nor a service{_service_meant(config, word) or meant(word, [*nodes, *names])}"
         raise ConfigError(Problem(what=what, hint=hint))
     if word == topology.WORKER_NODE and on is None:
         if len(nodes) > 1:
