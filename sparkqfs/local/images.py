@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from docker.errors import APIError, DockerException, ImageNotFound
 
 from sparkqfs import archives
 from sparkqfs.errors import ClusterError, DeadlineError, Problem
+from sparkqfs.local.hosts_file import STATE_ROOT
 from sparkqfs.tree import TREE
 
 BASE = "sparkqfs-local/debian:bookworm"
 """The base image's name on engines of local clusters: never one that hides a public image."""
 NODE_REPOSITORY = "sparkqfs-local/node"
 PUBLIC_BASE = "debian:bookworm-slim"
+APT_WAITS = ("-o", "DPkg::Lock::Timeout=300")
+"""For another apt-get: one that updates a new machine at its start, for instance."""
+ROOTS_LOCK = Path("/run/sparkqfs-local-images.lock")
 _SLIM_DIRECTORIES = ("usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man")
 _SLIM = "".join(f"path-exclude /{path}/*\n" for path in _SLIM_DIRECTORIES) + "path-include /usr/share/doc/*/copyright\n"
 _CONTEXT = TREE / "docker" / "local-node"
@@ -51,6 +57,11 @@ def ensure_base(engine: Any, base: str | None, on_event: Callable[[str], None], 
     found = _image_id(engine, BASE)
     if found:
         return found
+    with _alone(f"{BASE} is made", on_event, deadline):
+        return _image_id(engine, BASE) or _made_base(engine, base, on_event, deadline)
+
+
+def _made_base(engine: Any, base: str | None, on_event: Callable[[str], None], deadline: Deadline) -> str:
     wanted = base or PUBLIC_BASE
     reason = None if _image_id(engine, wanted) else _pull(engine, wanted, on_event)
     if reason is None:
@@ -83,6 +94,13 @@ def ensure_node_image(
     tag = node_tag(base_id, shared_mount)
     if _image_id(engine, tag):
         return tag
+    with _alone(f"{tag} is built", on_event, deadline):
+        if not _image_id(engine, tag):
+            _build(engine, tag, shared_mount, on_event, deadline)
+    return tag
+
+
+def _build(engine: Any, tag: str, shared_mount: str, on_event: Callable[[str], None], deadline: Deadline) -> None:
     on_event(f"building {tag}")
     proxies = {key: value for key, value in os.environ.items() if key.lower() in ("http_proxy", "https_proxy")}
     last: list[str] = []
@@ -109,7 +127,27 @@ def ensure_node_image(
         raise ClusterError(Problem(what=f"cannot build {tag}: {failure}")) from failure
     finally:
         context.close()
-    return tag
+
+
+@contextmanager
+def _alone(what: str, on_event: Callable[[str], None], deadline: Deadline) -> Iterator[None]:
+    """One run at a time makes images: apt takes no second one, and nothing is made twice. The lock ends with us."""
+    path = ROOTS_LOCK if os.geteuid() == 0 else STATE_ROOT.expanduser() / ".images.lock"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with path.open("w") as file:
+        told = False
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                waiting = f"{what}: another run makes images for local clusters"
+                deadline.left_s(waiting, hint=f"its lock is {path}")
+                if not told:
+                    on_event(f"waiting: {waiting}")
+                told = True
+                sleep(0.5)
+        yield
 
 
 def _image_id(engine: Any, name: str) -> str | None:
@@ -149,8 +187,8 @@ def _bootstrap(engine: Any, on_event: Callable[[str], None], deadline: Deadline)
                 )
             )
         on_event("installing debootstrap")
-        _run(["apt-get", "update"], deadline)
-        _run(["apt-get", "install", "-y", "--no-install-recommends", "debootstrap"], deadline)
+        _run(["apt-get", *APT_WAITS, "update"], deadline)
+        _run(["apt-get", *APT_WAITS, "install", "-y", "--no-install-recommends", "debootstrap"], deadline)
     with tempfile.TemporaryDirectory(prefix="sparkqfs-", dir="/var/tmp") as directory:
         root = Path(directory) / "root"
         _run(["debootstrap", "--variant=minbase", "bookworm", str(root)], deadline)
