@@ -23,6 +23,9 @@ from tests.paths import ROOT
 PICTURES = ROOT / "docs" / "pictures"
 SHOWN = PICTURES / "shown.json"
 NOTEBOOK = ROOT / "notebooks" / "primes.ipynb"
+SQL_TABLES = ROOT / "runtime" / "sparkqfs_runtime" / "sql" / "show.py"
+"""It makes the tables of `invoke sql`."""
+JDBC_TOOL = ROOT / "tests" / "cluster" / "java" / "JdbcClient.java"
 WIDTH = 110
 FORMAT = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -75,6 +78,16 @@ def drawn_status() -> str:
     return terminal.export_svg(title="", code_format=FORMAT, unique_id="status")
 
 
+def drawn_words(name: str) -> str:
+    """Commands and what they printed, as SVG."""
+    terminal = Recorded()
+    for command, said in document_of(name)["said"]:
+        terminal.say(f"$ {command}")
+        for line in said.splitlines():
+            terminal.say(line)
+    return terminal.export_svg(title="", code_format=FORMAT, unique_id=name)
+
+
 def page_of_verify() -> str:
     """`invoke verify --report FILE`, as HTML."""
     return page(document_of("verify"))
@@ -84,6 +97,8 @@ SHOWS: dict[str, Callable[[], str]] = {
     "status.svg": drawn_status,
     "verify.png": page_of_verify,
     "jupyter.png": lambda: NOTEBOOK.read_text(encoding="utf-8"),
+    "sql.svg": lambda: drawn_words("sql") + SQL_TABLES.read_text(encoding="utf-8"),
+    "jdbc.svg": lambda: drawn_words("jdbc") + JDBC_TOOL.read_text(encoding="utf-8"),
 }
 """Picture → what it shows, as text."""
 

@@ -1,4 +1,4 @@
-"""Takes the pictures of the README and docs: `python -m tests.cluster.pictures [status verify jupyter] [--hosts FILE]`.
+"""Takes the pictures of the README and docs: `python -m tests.cluster.pictures [NAME …] [--hosts FILE]`.
 
 With --hosts they are taken of a running cluster: what its tasks say is kept in docs/pictures as JSON documents, and its
 Jupyter is seen through a real browser. Without it those that are drawn of a document are drawn again.
@@ -7,20 +7,30 @@ Jupyter is seen through a real browser. Without it those that are drawn of a doc
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.builders.pictures import NOTEBOOK, PICTURES, SHOWN, drawn_status, page_of_verify, state_of
+from tests.builders.pictures import NOTEBOOK, PICTURES, SHOWN, drawn_status, drawn_words, page_of_verify, state_of
 from tests.cluster.browser import Browser, browser
+from tests.cluster.jdbc_tool import ask, driver
 from tests.cluster.jupyter_page import Jupyter
 from tests.paths import ROOT
 
+MAKE_TRIPS = """\
+CREATE TABLE picture_trips AS
+SELECT date_add(DATE'2026-01-01', CAST(id % 90 AS INT)) AS day, CAST(id % 7 AS INT) AS driver,
+  CAST(5 + id % 37 AS DECIMAL(6, 1)) AS km FROM range(200000)
+"""
+ASK_TRIPS = "select driver, count(*) as trips, sum(km) as km from picture_trips group by driver order by driver"
+"""The table is removed afterwards."""
 SCROLL = """
 const plots = document.querySelectorAll(".jp-RenderedImage img");
 if (plots.length) {
@@ -32,11 +42,20 @@ return false;
 """
 
 
+def command(hosts: str, *words: str) -> list[str]:
+    """A task's."""
+    return [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words, "--hosts", hosts]
+
+
+def said(hosts: str, *words: str) -> str:
+    """What a task prints."""
+    done = subprocess.run(command(hosts, *words), stdout=subprocess.PIPE, text=True, timeout=1800, check=True)
+    return done.stdout
+
+
 def asked(hosts: str, *words: str) -> dict[str, Any]:
     """A task's JSON document."""
-    argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words, "--hosts", hosts, "--json"]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, timeout=1800, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(said(hosts, *words, "--json"))
     return found
 
 
@@ -72,6 +91,46 @@ def take_jupyter(hosts: str | None) -> None:
         jupyter.close(copy)
 
 
+@contextlib.contextmanager
+def trips(hosts: str) -> Iterator[None]:
+    """A table for as long as pictures are taken of it."""
+    said(hosts, "sql", "-e", MAKE_TRIPS)
+    try:
+        yield
+    finally:
+        said(hosts, "sql", "-e", "DROP TABLE picture_trips")
+
+
+def take_sql(hosts: str | None) -> None:
+    if hosts:
+        with trips(hosts):
+            words = ("show tables like 'picture*'", "describe picture_trips", ASK_TRIPS)
+            keep("sql", {"said": [[f'invoke sql -e "{one}"', said(hosts, "sql", "-e", one)] for one in words]})
+    (PICTURES / "sql.svg").write_text(drawn_words("sql"), encoding="utf-8")
+
+
+def take_jdbc(hosts: str | None) -> None:
+    if hosts:
+        with trips(hosts), subprocess.Popen(command(hosts, "jdbc"), stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                lines = [process.stdout.readline().rstrip() for _ in range(4)]
+                door = {"url": lines[0].split()[1], "user": lines[1].split()[1]}
+                password = lines[2].split()[1]
+                jar = driver()
+                if isinstance(jar, str):
+                    raise SystemExit(f"jdbc: {jar}")
+                code, rows, errors = ask(jar, door, password, "picture_trips", ASK_TRIPS)
+            finally:
+                process.send_signal(signal.SIGINT)
+        if code:
+            raise SystemExit(f"jdbc: {errors}")
+        lines[2] = "password  …"
+        shown = f"java -cp {jar.name} JdbcClient.java {door['url']} spark … default picture_trips …"
+        keep("jdbc", {"said": [["invoke jdbc", "\n".join(lines)], [shown, "\n".join(rows).expandtabs(12)]]})
+    (PICTURES / "jdbc.svg").write_text(drawn_words("jdbc"), encoding="utf-8")
+
+
 def to_the_plot(window: Browser, timeout_s: float = 60) -> None:
     """Scroll up from the notebook's end until its last picture is seen; the page draws what is in sight only."""
     end = time.monotonic() + timeout_s
@@ -86,6 +145,8 @@ TAKEN: dict[str, tuple[str, Callable[[str | None], None]]] = {
     "status": ("status.svg", take_status),
     "verify": ("verify.png", take_verify),
     "jupyter": ("jupyter.png", take_jupyter),
+    "sql": ("sql.svg", take_sql),
+    "jdbc": ("jdbc.svg", take_jdbc),
 }
 
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.builders.pictures import PICTURES, SHOWN, SHOWS, drawn_status, state_of
+from tests.builders.pictures import PICTURES, SHOWN, SHOWS, drawn_status, drawn_words, state_of
 from tests.paths import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -22,6 +22,11 @@ def test_a_picture_is_not_older_than_what_it_shows(name: str) -> None:
 
 def test_the_picture_of_status_is_drawn_of_its_document() -> None:
     assert (PICTURES / "status.svg").read_text(encoding="utf-8") == drawn_status()
+
+
+@pytest.mark.parametrize("name", ["sql", "jdbc"])
+def test_the_picture_of_a_terminal_is_drawn_of_its_words(name: str) -> None:
+    assert (PICTURES / f"{name}.svg").read_text(encoding="utf-8") == drawn_words(name)
 
 
 def test_every_picture_is_on_a_page_and_has_a_text_instead() -> None:
