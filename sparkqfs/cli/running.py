@@ -73,10 +73,20 @@ def sudo_password(path: str | None) -> str | None:
     return None if path is None else _read_password(path)
 
 
+def _asked_password() -> str:
+    """At the terminal; without one the first line of standard input. Raises `ConfigError` where there is neither."""
+    with contextlib.suppress(OSError), Path("/dev/tty").open("rb"):
+        return getpass.getpass("sudo password: ")
+    if line := sys.stdin.readline():
+        return line.rstrip("\n")
+    hint = "name a file that only you may read, or give the password on standard input"
+    raise ConfigError(Problem(what="--sudo-password-file -: there is no terminal to ask at", hint=hint))
+
+
 @functools.cache
 def _read_password(path: str) -> str:
     if path == "-":
-        return getpass.getpass("sudo password: ")
+        return _asked_password()
     try:
         return Path(path).read_text(encoding="utf-8").rstrip("\n")
     except OSError as error:

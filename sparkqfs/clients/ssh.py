@@ -165,6 +165,8 @@ class NodeClient:
         connection = self.open()
         try:
             is_root = connection.user == "root"
+            if not is_root and self._sudo_password is None:
+                self._check_sudo(connection)
             password = None if is_root or not self._asks_for_password(connection) else self._sudo_password
             command = self._as_root(connection, argv, password)
             channel = self._shell.start(connection.transport, command, window_bytes=window_bytes)
@@ -184,6 +186,25 @@ class NodeClient:
         if connection.user == "root":
             return list(argv)
         return ["sudo", *(("-n",) if password is None else ("-k", "-S")), "-p", "", "--", *argv]
+
+    def _check_sudo(self, connection: Connection) -> None:
+        """Asked until it works, once: what runs through a sudo that refuses looks like a program that is not there.
+
+        Raises `ClusterError` with sudo's own words. Every task needs a shell as root: that is what is tried.
+        """
+        if self._sudo_asks is False:
+            return
+        channel = self._shell.start(connection.transport, ["sudo", "-n", "--", "sh", "-c", ":"])
+        try:
+            answered = channel.status_event.wait(self._config.timeouts.connect_s)
+            if answered and channel.recv_exit_status() == 0:
+                self._sudo_asks = False
+                return
+            lines = channel.makefile_stderr("rb").read(4096).decode(errors="replace").split("\n") if answered else []
+        finally:
+            close(channel)
+        said = next((line.strip() for line in lines if line.strip()), "sudo does not answer")
+        raise ClusterError(Problem(node=self.node.name, what=said, hint=SUDO_HINT))
 
     def _asks_for_password(self, connection: Connection) -> bool:
         """Asked once: a password that sudo does not read would be read by the command."""
@@ -321,7 +342,7 @@ QUIET_S = 1.0
 SESSIONS_HINT = "MaxSessions 10 in /etc/ssh/sshd_config, then systemctl reload ssh"
 TERMINAL_HINT = "PermitTTY yes in /etc/ssh/sshd_config, then systemctl reload ssh; `invoke exec` needs no terminal"
 FORWARDING_HINT = "AllowTcpForwarding yes in /etc/ssh/sshd_config (and no PermitOpen), then systemctl reload ssh"
-SUDO_HINT = "give this user passwordless sudo, use --sudo-password-file, or set ssh.user or the node's user"
+SUDO_HINT = "`--sudo-password-file -` asks you for the password; or let sudo ask this user for none (docs/ssh.md)"
 
 
 def is_forbidden(error: BaseException) -> bool:

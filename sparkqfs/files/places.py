@@ -86,6 +86,14 @@ class Place:
         return all(_SAYS_DOT.search(mine) for part, mine in zip(parts, own, strict=True) if part.startswith("."))
 
 
+def no_path(text: str, user: str) -> Problem:
+    """What is said of a text that is no place; a relative path is one to Spark, and is written out."""
+    hint = "/path on the storage, shared:/path, or a whole URI"
+    if re.fullmatch(r"\w[\w./-]*", text) and ".." not in text.split("/"):
+        hint += f"; Spark's {text} is /user/{user}/{text}"
+    return Problem(what=f"{text!r} is not a path", hint=hint)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
     """What a cluster's names mean."""
@@ -99,13 +107,12 @@ class Places:
 
     def read(self, text: str) -> Place:
         """A place as in `invoke copy`. Raises `ConfigError`."""
-        hint = "/path on the storage, shared:/path, or a whole URI"
         if text != text.encode(errors="replace").decode():
             raise ConfigError(Problem(what=f"{text!r} is not UTF-8", hint="the storage's names are"))
         found = URI.fullmatch(text)
         path = (found[3] or "/") if found else text.removeprefix(SHARED)
         if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
-            raise ConfigError(Problem(what=f"{text!r} is not a path", hint=hint))
+            raise ConfigError(no_path(text, self.user))
         path = re.sub(r"/+", "/", path)
         if found:
             return self._whole(text, found, path)

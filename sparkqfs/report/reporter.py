@@ -165,6 +165,7 @@ class Reporter:
                 if now - self._last_noise < 2.0:
                     return
                 self._last_noise = now
+            text = text if noisy else as_called(text)
             self.err.say((f"{now - self._started:6.1f}s ", "dim"), plain(shortened(text, EVENT_CHARACTERS)))
 
     def stage(self, name: str, result: JobResult, seconds: float) -> None:

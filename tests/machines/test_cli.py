@@ -156,6 +156,27 @@ def test_a_node_that_the_cluster_file_has_not_is_named_with_those_it_has(folder:
     assert done.returncode == 2 and "no node node9" in done.stderr and "nodes: node1" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("given", "code", "said"), [("", 2, "there is no terminal to ask at"), ("desktop\n", 3, "[node1]")]
+)
+def test_a_password_that_cannot_be_asked_for_is_read_from_standard_input(
+    folder: Path, given: str, code: int, said: str
+) -> None:
+    command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "doctor", "--hosts", "dead.yml"]
+    done = subprocess.run(
+        [*command, "--sudo-password-file", "-"],
+        cwd=folder,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        start_new_session=True,  # no terminal to open
+        check=False,
+    )
+    assert done.returncode == code and said in done.stderr
+    assert "Warning" not in done.stderr and "defect" not in done.stderr
+
+
 def test_a_value_that_cannot_be_is_exit_code_2(folder: Path) -> None:
     for done in together(
         folder,

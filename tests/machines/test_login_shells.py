@@ -271,6 +271,38 @@ def test_sudo_gets_the_password_and_the_program_its_input(shell: str, tmp_path: 
         client.close()
 
 
+REFUSING_SUDO = """#!/bin/sh
+[ "$*" = "-n -- sh -c :" ] && [ -e allowed ] && exit 0
+[ -e allowed ] && { shift 4; exec "$@"; }
+echo "sudo: a password is required" >&2
+exit 1
+"""
+"""Called as `sudo -n -p '' -- …`, in the directory of its file."""
+
+
+@pytest.mark.parametrize("what", ["run", "engine", "channel"])
+def test_a_sudo_that_asks_is_named_with_what_helps_whatever_it_was_asked_for(what: str, tmp_path: Path) -> None:
+    text = REFUSING_SUDO.replace("allowed ]", f"{tmp_path}/allowed ]")
+    (tmp_path / "sudo").write_text(text)
+    (tmp_path / "sudo").chmod(0o755)
+    with machine(tmp_path, "bash", f"SetEnv PATH={tmp_path}:/usr/bin:/bin") as server:
+        config = server.cluster(tmp_path / "known_hosts")
+        config = replace(config, ssh=replace(config.ssh, user="pi"))
+        with contextlib.closing(NodeClient(config, config.nodes[0])) as client:
+            with pytest.raises(ClusterError) as refused:
+                if what == "run":
+                    client.run(["true"])
+                elif what == "engine":
+                    Engine(client).nodes()
+                else:
+                    client.exec_channel(["cat"])
+            (problem,) = refused.value.problems
+            assert (problem.node, problem.what) == (client.node.name, "sudo: a password is required")
+            assert "--sudo-password-file -" in (problem.hint or "")
+            (tmp_path / "allowed").touch()
+            assert client.run(["echo", "on"]).stdout == "on\n"
+
+
 def is_running(pid: int) -> bool:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

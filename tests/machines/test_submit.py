@@ -116,6 +116,18 @@ def test_whoever_waits_for_cores_is_told_once_who_has_them(manager: Manager, mon
     assert "app-20260101110000-0000 (a notebook) has 4" in said and "`--cores`" in said
 
 
+@pytest.mark.parametrize(("name", "is_said"), [("Spark Connect", True), ("a notebook", False)])
+def test_whoever_waits_for_the_connect_server_is_told_how_it_ends(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, name: str, is_said: bool
+) -> None:
+    monkeypatch.setattr(follow, "QUEUE_S", 0.0)
+    manager.spark({"id": APP, "state": "WAITING", "cores": 0}, {"id": "app-1", "name": name, "cores": 3})
+    queue = follow._Queue(manager.session)
+    queue.look(APP)
+    (said,) = manager.said
+    assert ("`invoke connect --stop` ends it" in said) is is_said
+
+
 def test_whoever_has_cores_is_told_nothing(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "QUEUE_S", 0.0)
     manager.spark({"id": APP, "state": "RUNNING", "cores": 2})

@@ -348,12 +348,16 @@ def test_an_argument_that_looks_like_a_file_of_this_computer_gets_a_hint_and_goe
     )
     hints = [line for line in manager.said if "looks like a path of this computer" in line]
     assert [line.split()[0] for line in hints] == ["in/data.csv", f"{here}/in/data.csv", "./out", "~/none.csv"]
-    assert "`invoke put in/data.csv /data.csv` copies it" in hints[0]
+    assert "`invoke put in/data.csv /user/spark/data.csv` copies it, and the argument is data.csv then" in hints[0]
     assert tuple(json.loads((manager.apps / sent.text / "app.json").read_text())["argv"][-8:]) == words
 
 
 def test_what_is_sent_with_files_needs_no_hint(here: Path) -> None:
     (here / "data.csv").write_text("")
     program = Program(program="a.py", files=("data.csv#t.csv",), arguments=("data.csv", "t.csv"))
-    assert [line.split()[0] for line in local_look.hints(program)] == ["data.csv"]
-    assert local_look.hints(Program(program="a.py", files=("data.csv",), arguments=("data.csv",))) == []
+    (hint,) = local_look.hints(program, "/user/ann")
+    assert hint == (
+        "data.csv is a file of this computer too; the program gets /user/ann/data.csv. "
+        "`invoke put data.csv /user/ann/data.csv` copies it there"
+    )
+    assert local_look.hints(Program(program="a.py", files=("data.csv",), arguments=("data.csv",)), "/user/ann") == []

@@ -48,6 +48,16 @@ def test_what_names_no_place_is_refused(written: str) -> None:
         copy_jobs.uri_of(a_session(), written)
 
 
+@pytest.mark.parametrize(
+    ("written", "end"),
+    [("trips.csv", "/user/spark/trips.csv"), ("a/b", "/user/spark/a/b"), ("shared:x", "a whole URI")],
+)
+def test_a_path_from_spark_s_own_directory_is_written_out(written: str, end: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        copy_jobs.uri_of(a_session(), written)
+    assert str(caught.value.problems[0].hint).endswith(end)
+
+
 def test_a_cluster_without_a_shared_path_says_which_setting_is_missing() -> None:
     with pytest.raises(ConfigError) as caught:
         copy_jobs.uri_of(a_session(shared=SharedConfig()), "shared:/x")

@@ -59,7 +59,7 @@ def _unwritten(path: Path, error: OSError) -> ConfigError:
 
 def _check_free(path: Path) -> None:
     if os.path.lexists(path):
-        hint = "change it by hand, or name another one with --file"
+        hint = "`invoke doctor` goes on with it; or change it by hand, or name another one with --file"
         raise ConfigError(Problem(what=f"{path}: is there already, and stays as it is", hint=hint))
 
 
@@ -68,7 +68,7 @@ def look(session: Session, *, is_found: bool = True) -> JobResult:
     path, manager = session.config.file, session.config.manager
     flag = "" if is_found else f" --hosts {path}"
     found = whole.doctor(session)
-    after = "when that is done: `invoke doctor" if found.problems else "next: `invoke plan"
+    after = "when what is said below is done: `invoke doctor" if found.problems else "next: `invoke plan"
     notes = (
         f"{path} is written; the manager is {manager.name}, {manager.address}",
         f"{after}{flag}`, then `invoke up{flag}`",

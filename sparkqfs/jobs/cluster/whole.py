@@ -72,9 +72,9 @@ def up(session: Session, on_stage: Callable[[str, JobResult, float], None]) -> J
 
 
 def _how_long(session: Session) -> str:
-    """What `up` says first: a manager without the registry's secrets has built nothing yet."""
+    """What `up` says first: a manager without the registry's secrets, or outside a swarm, has built nothing yet."""
     manager = session.manager_facts()
-    if manager.has_secrets:
+    if manager.has_secrets and manager.swarm_state == "active":
         return "takes about a minute as a rule, and some minutes where images have changed"
     return f"takes 10 to 30 minutes as a rule, the first time: {manager.name} loads about 1 GB and builds the images"
 

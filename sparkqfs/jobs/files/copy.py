@@ -7,6 +7,7 @@ import re
 
 from sparkqfs import topology
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
+from sparkqfs.files.places import no_path
 from sparkqfs.jobs.cluster.deploy import exec_in
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -31,8 +32,7 @@ def uri_of(session: Session, text: str) -> str:
         same = server and server[2] and uri[1] == server[1] and uri[2].lower() in ("", server[2])
         return root + text[uri.end() :] if same else text
     if not path.startswith("/") or ".." in path.split("/"):
-        hint = "/path on the storage, shared:/path, or a whole URI"
-        raise ConfigError(Problem(what=f"{text!r} is not a path", hint=hint))
+        raise ConfigError(no_path(text, session.config.owner.user))
     if path == text:
         return root + path
     if session.config.shared_directory is None:

@@ -110,15 +110,22 @@ def _fault(path: str, may_be_directory: bool) -> Problem | None:
     return None
 
 
-def hints(program: Program) -> list[str]:
-    """Arguments that look like files of this computer: the program would not find them on the cluster."""
+def hints(program: Program, home: str) -> list[str]:
+    """Arguments that look like files of this computer: the program would not find them on the cluster.
+
+    `home` is the directory of the storage from which a program's relative paths go.
+    """
     sent = {*program.files, *program.archives, *(split_alias(one)[1] or Path(one).name for one in program.files)}
     found = []
     for word in program.arguments:
         text = word.partition("=")[2] if word.startswith("-") else word
         if text and text not in sent and _is_local(text):
             name = Path(local_path(text)).expanduser().resolve().name
-            way = f"`invoke put {text} /{name}` copies it, and the argument is /{name} then"
+            way = f"`invoke put {text} {home}/{name}` copies it"
+            if text == name:
+                found.append(f"{text} is a file of this computer too; the program gets {home}/{name}. {way} there")
+                continue
+            way += f", and the argument is {name} then"
             found.append(f"{text} looks like a path of this computer, which the cluster does not see: {way}")
     return found
 

@@ -110,7 +110,7 @@ def submit(
     """Run the program; its exit code is the result's. Ctrl-C, and the end of the time, end it on the cluster too."""
     submission = "submit-ID" if session.dry_run else new_id()
     program, _ = look_here(program, submission)
-    for hint in hints(program):
+    for hint in hints(program, f"/user/{session.config.owner.user}"):
         session.on_event(hint)
     if take_all:
         program = replace(program, cores=max(1, ask_master(session).cores))

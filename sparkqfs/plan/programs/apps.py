@@ -369,6 +369,8 @@ def _state_of(one: Submission, known: str, is_living: bool) -> str:
     return "FINISHED" if known in ("STARTING", "LOST", "UNKNOWN") else known
 
 
+CONNECT_NAME = "Spark Connect"
+"""As runtime/sparkqfs_runtime/supervise/server.py names its application."""
 CLOCK_S = 2.0
 """Between two clocks of one machine's that count in seconds and in milliseconds."""
 
@@ -390,6 +392,8 @@ def waiting_for(app_id: str, active: Sequence[AppFact]) -> str | None:
     if not holders:
         return f"{app_id} waits for cores, and no application has any: `invoke status` shows the workers"
     said = "it starts when they are free: end one with `invoke kill ID`, or give each fewer with `--cores`"
+    if any(app.cores and app.name == CONNECT_NAME for app in active):
+        said += f". {CONNECT_NAME} is that of `invoke sql`, `connect` and `jdbc`: `invoke connect --stop` ends it"
     return f"{app_id} waits for cores: {', '.join(holders)}; {said}"
 
 
