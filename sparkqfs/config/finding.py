@@ -30,7 +30,7 @@ class ClusterFile(NamedTuple):
 def find() -> ClusterFile:
     """One's own file of this directory or the nearest above; `hosts.yml` of this directory comes between.
 
-    When there is none: `hosts.yml`, the sample or a file that is not there. Raises `ConfigError` when the one above
+    When there is none: `hosts.yml`, the sample, or one's own that is not there. Raises `ConfigError` when the one above
     belongs to somebody else, who could send your data to machines of theirs.
     """
     try:
@@ -44,7 +44,7 @@ def find() -> ClusterFile:
     above = (folder / OWN_FILE for folder in here.parents)
     found = next((path for path in above if os.path.isfile(path)), None)  # noqa: PTH113 - raises nothing
     if found is None:
-        return ClusterFile(Path(SAMPLE_FILE))
+        return ClusterFile(Path(SAMPLE_FILE if os.path.lexists(SAMPLE_FILE) else OWN_FILE))
     if found.stat().st_uid not in _trusted():
         what = f"{found} belongs to another user, and it is not in this directory"
         raise ConfigError(Problem(what=what, hint=f"if you mean this cluster: --hosts {found}", code=ExitCode.USAGE))

@@ -100,7 +100,7 @@ def test_a_cluster_file_that_is_not_there_says_how_to_name_one(folder: Path) -> 
     done = invoke(folder, "prep")
     plain(done)
     assert done.returncode == 2
-    assert done.stderr.startswith("hosts.yml: cannot be read") and "--hosts" in done.stderr
+    assert done.stderr.startswith("sparkqfs.yml: cannot be read") and "--hosts" in done.stderr
 
 
 def test_the_cluster_file_can_be_named_in_the_environment_and_the_flag_wins(folder: Path) -> None:

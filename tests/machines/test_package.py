@@ -136,7 +136,7 @@ def test_a_task_of_the_user_of_the_same_name_is_not_taken_for_ours(installed: Pa
 
 def test_a_missing_cluster_file_is_an_error_of_one_line_or_two(installed: Path, tmp_path: Path) -> None:
     done = command(installed, tmp_path, "build", "--dry-run", check=False)
-    assert done.returncode == 2 and done.stderr.startswith("hosts.yml: "), done
+    assert done.returncode == 2 and done.stderr.startswith("sparkqfs.yml: "), done
 
 
 def test_the_images_have_the_same_tags_from_the_wheel_and_from_the_clone(installed: Path) -> None:

@@ -79,9 +79,12 @@ def test_commits_of_killed_writers_are_there_once(class_path: str, cluster: QfsC
         while sum(one.done for one in writers) < commits and time.monotonic() < end:
             time.sleep(0.02)
 
-    for number, commits in enumerate((8, 24)):
+    left = list(writers)
+    for commits in (8, 24):
         wait_for(commits)
-        writers[number].writer.kill()
+        victim = min(left, key=lambda one: one.done)  # one that has not ended yet
+        left.remove(victim)
+        victim.writer.kill()
     cluster.kill_meta()
     for thread in threads:
         thread.join(max(1.0, end - time.monotonic()))
