@@ -65,6 +65,30 @@ def test_a_block_takes_no_room_twice_and_a_second_run_keeps_the_first_ones_files
     assert second.read_text() == "data"
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [("qfs", "7.70.1"), ("hdfs", "current/BP-1/current/finalized/subdir0/blk_1073741826")]
+)
+def test_what_an_earlier_restore_has_kept_is_in_its_place_again_unless_something_else_is(
+    tmp_path: Path, kind: str, name: str
+) -> None:
+    top = tmp_path / WORDS[kind][0]
+    path = block(tmp_path, name, kind=kind)
+    live = block(tmp_path, name.replace("7", "8"), "live", kind=kind)
+    earlier = top / "kept" / "20260130T110000Z"
+    for lost in (path, live):
+        kept = earlier / lost.relative_to(tmp_path.joinpath(*WORDS[kind]))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text("kept")
+    (earlier / "gone").mkdir()
+    (earlier / "gone" / "9.90.1").write_text("a directory that is not there any more")
+    path.unlink()
+    said = aside(tmp_path, kind=kind)
+    assert said == [f"kept\t{top}/kept/{NAME}", f"back\t{earlier}\t1"]
+    assert path.read_text() == "kept" and live.read_text() == "live"
+    assert not (top / "kept" / NAME / path.name).exists(), "it is kept under the earlier name"
+    assert aside(tmp_path, kind=kind)[-1] == f"back\t{earlier}\t0", "done again"
+
+
 def test_a_run_that_was_broken_off_is_done_again_whole(tmp_path: Path) -> None:
     block(tmp_path, "7.70.1")
     half = tmp_path / "qfs" / "kept" / f"{NAME}.new"

@@ -29,7 +29,7 @@ from sparkqfs.jobs.cluster import deploy, down, images, prep, swarm
 from sparkqfs.jobs.cluster import record as cluster_record
 from sparkqfs.jobs.cluster.restore_look import Ground, Wishes, ask, check_said, look, question
 from sparkqfs.jobs.session import Session, check_cluster_name
-from sparkqfs.jobs.storage import aside
+from sparkqfs.jobs.storage import aside, backup_verify
 from sparkqfs.jobs.storage import copies as kept_copies
 from sparkqfs.jobs.storage.backup_store import Backup
 from sparkqfs.jobs.watching import fsck
@@ -61,6 +61,8 @@ def run(session: Session, wishes: Wishes) -> JobResult:
     if layout is None:
         what = f"storage {session.config.storage.kind} has no metadata of ours: `invoke up` makes a new manager"
         raise ConfigError(Problem(what=what, config_path="storage.kind"))
+    if wishes.backup is not None:
+        wishes = replace(wishes, backup=backup_verify.find(session, str(wishes.backup)))
     ground = look(session, wishes, layout)
     if session.dry_run:
         return _planned(session, wishes, ground)

@@ -39,7 +39,13 @@ def put_aside(session: Session, name: str) -> JobResult:
         output = session.clients.node(node).script(
             ASIDE_SCRIPT, layout.top, layout.blocks, name, *disks, timeout_s=ASIDE_S
         )
-        return tuple(line.partition("\t")[2] for line in output.stdout.splitlines() if line.startswith("kept\t"))
+        rows = [line.split("\t") for line in output.stdout.splitlines()]
+        for row in rows:
+            if row[0] == "back" and int(row[2]):
+                session.on_event(
+                    f"[{node}] {row[2]} files that an earlier restore has kept are looked at again: {row[1]}"
+                )
+        return tuple(row[1] for row in rows if row[0] == "kept")
 
     names = tuple(node.name for node in session.config.nodes)
     done = session.clients.on(names, one).raise_failures()
