@@ -9,7 +9,7 @@ import pytest
 
 from sparkqfs.config.model import StorageConfig
 from sparkqfs.errors import Problem
-from sparkqfs.jobs.watching import status_document
+from sparkqfs.jobs.watching import status, status_document
 from sparkqfs.plan.services import single_services
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.storage.health import HealthFact, parse_memory
@@ -108,3 +108,12 @@ def test_pieces_that_can_be_made_again_are_not_lost_blocks(files: int, told: int
     check = MEMORY["check"] | {"lost_chunks": 3, "lost_files": files}
     health = HealthFact(memory=parse_memory(MEMORY | {"check": check}))
     assert document(a_status(health=health))["storage"]["lost_blocks"] == told
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_master_that_does_not_start_has_the_task_that_says_why(runs: bool) -> None:
+    tasks = a_status().tasks if runs else tuple(one for one in a_status().tasks if one.service != "qfs-master")
+    problems = status.find_problems(a_session(), a_status(tasks=tasks, storage="no answer"))
+    (hint,) = [one.hint or "" for one in problems if one.what == "QFS: no answer"]
+    assert ("`invoke deploy` says what keeps it from starting" in hint) is not runs
+    assert "`invoke logs --service qfs-master`" in hint

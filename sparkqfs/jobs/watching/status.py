@@ -375,6 +375,8 @@ def _storage_problems(session: Session, status: ClusterStatus) -> list[Problem]:
         return []
     if isinstance(status.storage, str):
         hint = f"`invoke logs --service {backend.master.name}`"
+        if not running(status.tasks, backend.master.name):
+            hint = f"`invoke deploy` says what keeps it from starting; {hint}"
         return [Problem(what=f"{backend.words.storage}: {status.storage}", hint=hint)]
     hosts = () if isinstance(status.spark, str) else ours(status, status.spark.alive_hosts)
     up = ours(status, status.storage.up_hosts)
