@@ -200,7 +200,11 @@ class NodeClient:
             if answered and channel.recv_exit_status() == 0:
                 self._sudo_asks = False
                 return
-            lines = channel.makefile_stderr("rb").read(4096).decode(errors="replace").split("\n") if answered else []
+            channel.settimeout(QUIET_S)  # a process that start-up files left behind may hold it open
+            words = b""
+            with contextlib.suppress(OSError):
+                words = channel.recv_stderr(4096) if answered else b""
+            lines = words.decode(errors="replace").splitlines()
         finally:
             close(channel)
         said = next((line.strip() for line in lines if line.strip()), "sudo does not answer")
