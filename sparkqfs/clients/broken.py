@@ -1,4 +1,4 @@
-"""What paramiko raises where a connection has broken, at any of its calls: closing a channel sends a message, too."""
+"""Connections that break: any call of paramiko may be the one that sees it, closing a channel too."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import paramiko
 
 BROKEN = (OSError, EOFError, paramiko.SSHException)
+"""What a connection to a machine raises when it breaks."""
 
 
 def close(channel: paramiko.Channel) -> None:

@@ -14,7 +14,6 @@ from sparkqfs.clients.ssh import NodeClient, Output
 from sparkqfs.clients.wait import in_time
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 
-"""What a connection to a machine raises when it breaks."""
 WINDOW_BYTES = 16 << 20
 """Bytes on their way to us: enough for 100 MB/s over 100 ms."""
 KEPT_BYTES = 8192

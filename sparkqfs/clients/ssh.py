@@ -164,10 +164,7 @@ class NodeClient:
         """
         connection = self.open()
         try:
-            is_root = connection.user == "root"
-            if not is_root and self._sudo_password is None:
-                self._check_sudo(connection)
-            password = None if is_root or not self._asks_for_password(connection) else self._sudo_password
+            password = self._password(connection)
             command = self._as_root(connection, argv, password)
             channel = self._shell.start(connection.transport, command, window_bytes=window_bytes)
             if password is not None:
@@ -187,39 +184,38 @@ class NodeClient:
             return list(argv)
         return ["sudo", *(("-n",) if password is None else ("-k", "-S")), "-p", "", "--", *argv]
 
-    def _check_sudo(self, connection: Connection) -> None:
-        """Asked until it works, once: what runs through a sudo that refuses looks like a program that is not there.
+    def _password(self, connection: Connection) -> str | None:
+        """What sudo reads from a program's input, where it asks: what it does not read would be read by the program.
 
-        Raises `ClusterError` with sudo's own words. Every task needs a shell as root: that is what is tried.
+        sudo is asked until it works, once: what runs through one that refuses looks like a program that is not there.
+        Raises `ClusterError` with its own words where it asks and we have no password.
         """
-        if self._sudo_asks is False:
-            return
-        channel = self._shell.start(connection.transport, ["sudo", "-n", "--", "sh", "-c", ":"])
+        if connection.user == "root":
+            return None
+        if self._sudo_asks is None:
+            self._sudo_asks = self._ask_sudo(connection)
+        return self._sudo_password if self._sudo_asks else None
+
+    def _ask_sudo(self, connection: Connection) -> bool:
+        """Whether it asks. Every task needs a shell as root: that is what is tried where we have no password."""
+        has_password = self._sudo_password is not None
+        probe = ["-k", "-n", "true"] if has_password else ["-n", "--", "sh", "-c", ":"]
+        channel = self._shell.start(connection.transport, ["sudo", *probe])
+        words = b""
         try:
             answered = channel.status_event.wait(self._config.timeouts.connect_s)
             if answered and channel.recv_exit_status() == 0:
-                self._sudo_asks = False
-                return
+                return False
+            if has_password:
+                return True
             channel.settimeout(QUIET_S)  # a process that start-up files left behind may hold it open
-            words = b""
             with contextlib.suppress(OSError):
                 words = channel.recv_stderr(4096) if answered else b""
-            lines = words.decode(errors="replace").splitlines()
         finally:
             close(channel)
+        lines = words.decode(errors="replace").splitlines()
         said = next((line.strip() for line in lines if line.strip()), "sudo does not answer")
         raise ClusterError(Problem(node=self.node.name, what=said, hint=SUDO_HINT))
-
-    def _asks_for_password(self, connection: Connection) -> bool:
-        """Asked once: a password that sudo does not read would be read by the command."""
-        if self._sudo_password is None:
-            return False
-        if self._sudo_asks is None:
-            channel = self._shell.start(connection.transport, ["sudo", "-k", "-n", "true"])
-            answered = channel.status_event.wait(self._config.timeouts.connect_s)
-            self._sudo_asks = not answered or channel.recv_exit_status() != 0
-            close(channel)
-        return self._sudo_asks
 
     def shell_channel(self, rows: int, columns: int, term: str) -> paramiko.Channel:
         """The login user's own shell at a terminal of that size, as `ssh` without a command starts it.

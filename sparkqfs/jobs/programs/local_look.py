@@ -121,12 +121,12 @@ def hints(program: Program, home: str) -> list[str]:
         text = word.partition("=")[2] if word.startswith("-") else word
         if text and text not in sent and _is_local(text):
             name = Path(local_path(text)).expanduser().resolve().name
-            way = f"`invoke put {text} {home}/{name}` copies it"
+            put = f"`invoke put {text} {home}/{name}` copies it"
+            said = f"{text} looks like a path of this computer, which the cluster does not see: "
+            said += f"{put}, and the argument is {name} then"
             if text == name:
-                found.append(f"{text} is a file of this computer too; the program gets {home}/{name}. {way} there")
-                continue
-            way += f", and the argument is {name} then"
-            found.append(f"{text} looks like a path of this computer, which the cluster does not see: {way}")
+                said = f"{text} is a file of this computer too; the program gets {home}/{name}. {put} there"
+            found.append(said)
     return found
 
 
