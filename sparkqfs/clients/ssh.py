@@ -70,7 +70,9 @@ class NodeClient:
         self._sudo_password = sudo_password
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._programs_lock = threading.Lock()
         self._readers: list[_Reader] = []
+        self._is_ending = False
         self._sudo_asks: bool | None = None
         self._shell = LoginShell(node.name, STARTS * config.timeouts.connect_s)
         self.refusal: Problem | None = None
@@ -119,8 +121,10 @@ class NodeClient:
             self._lock.release()
 
     def end_programs(self) -> None:
-        """Kill what is still running there (Ctrl-C), each once; the connection stays."""
-        readers = list(self._readers)
+        """Kill what is still running there (Ctrl-C), each once. The connection stays, for last words alone."""
+        with self._programs_lock:
+            self._is_ending = True
+            readers = list(self._readers)
         groups = {must: [one.pid for one in readers if one.must_end is must] for must in (False, True)}
         for reader in readers:
             reader.pid = 0
@@ -156,12 +160,17 @@ class NodeClient:
 
     # -- channels ---------------------------------------------------------------------------------------------------
 
-    def exec_channel(self, argv: Sequence[str], *, window_bytes: int | None = None) -> paramiko.Channel:
+    def exec_channel(
+        self, argv: Sequence[str], *, window_bytes: int | None = None, is_last_word: bool = False
+    ) -> paramiko.Channel:
         """A channel on which `argv` runs as root: nothing of what the login shell prints is on it. For byte streams.
 
         So many bytes may be on their way to us; paramiko's own number without. Raises `ClusterError` naming the login
-        shell that does not get to our program.
+        shell that does not get to our program; once programs have been ended here, for all but a last word, with the
+        code of Ctrl-C.
         """
+        if self._is_ending and not is_last_word:
+            raise self._interrupted()
         connection = self.open()
         try:
             password = self._password(connection)
@@ -174,6 +183,9 @@ class NodeClient:
         except BROKEN as error:
             raise self._unreachable(error) from error
         return channel
+
+    def _interrupted(self) -> ClusterError:
+        return ClusterError(Problem(node=self.node.name, what="interrupted", code=ExitCode.INTERRUPTED))
 
     def _no_session(self) -> ClusterError:
         what = "its sshd takes no further session over this connection (MaxSessions)"
@@ -283,6 +295,7 @@ class NodeClient:
         attend: bool = False,
         output: Callable[[str, bytes], None] | None = None,
         must_end: bool = False,
+        is_last_word: bool = False,
     ) -> Output:
         """Run `argv` as root, feed it `stdin`, wait for its end.
 
@@ -292,10 +305,17 @@ class NodeClient:
         than `timeout_s` seconds: it gets SIGTERM then, as at Ctrl-C, and with `must_end` SIGKILL after that.
         """
         limit = timeout_s if timeout_s is not None else self._config.timeouts.command_s
-        channel = self.exec_channel(argv)
+        channel = self.exec_channel(argv, is_last_word=is_last_word)
         reader = _Reader(channel, on_line, output)
         reader.pid, reader.must_end = self._shell.group(channel), must_end
-        self._readers.append(reader)
+        with self._programs_lock:
+            is_late = self._is_ending and not is_last_word
+            if not is_late:
+                self._readers.append(reader)
+        if is_late:  # nothing was fed to it yet
+            self._kill(reader.pid, must_end=must_end)
+            in_time(channel.close)
+            raise self._interrupted()
         feeder = threading.Thread(target=_feed, args=(channel, stdin, not attend), daemon=True)
         feeder.start()
         finished = is_gone = False

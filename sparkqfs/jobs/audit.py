@@ -83,7 +83,8 @@ class Recording:
         def write() -> None:
             try:
                 argv = ["sh", "-c", RECORD_SCRIPT, "sh", *words]
-                output = self._session.clients.manager.run(argv, check=False, timeout_s=limit_s)
+                manager = self._session.clients.manager
+                output = manager.run(argv, check=False, timeout_s=limit_s, is_last_word=kind == ENDED)
             except ClusterError as error:
                 said.append(error.problems[0].what)
             else:

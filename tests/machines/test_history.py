@@ -268,15 +268,17 @@ def test_after_ctrl_c_programs_end_before_the_line_is_written_and_the_lock_is_fr
     def job(session: Session) -> JobResult:
         sessions.append(session)
         running.start()
-        manager = session.clients.manager
-        wait_until(lambda: any(one.pid > 0 for one in manager._readers), what="the program", timeout_s=20)
+        wait_until((tmp_path / "began").exists, what="the program", timeout_s=60, interval_s=0.1)
         raise KeyboardInterrupt
 
     def ended(code: int) -> None:
         raise Exit(code=code)
 
     running = threading.Thread(
-        target=lambda: sessions[0].clients.manager.run(["sleep", "60"], check=False), daemon=True
+        target=lambda: sessions[0].clients.manager.run(
+            ["sh", "-c", f"touch {tmp_path}/began; exec sleep 300"], check=False
+        ),
+        daemon=True,
     )
     monkeypatch.setattr(audit.Recording, "_write", slow)
     monkeypatch.setattr(os, "_exit", ended)

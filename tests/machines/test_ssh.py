@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import paramiko
 import pytest
@@ -213,6 +214,38 @@ def test_an_interrupt_ends_what_runs_on_the_machines(server: Sshd, tmp_path: Pat
     thread.join(10)
     assert ended.is_set() and is_gone(pid)
     clients.close()
+
+
+@pytest.mark.parametrize("begins", ["before", "while"])
+def test_after_an_interrupt_nothing_begins_on_the_machine_but_a_last_word(
+    server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins: str
+) -> None:
+    client = client_of(server.cluster(tmp_path / "known_hosts"))
+    script = f"echo $$ > {tmp_path}/pid; cat; echo done > {tmp_path}/done; exec sleep 300"
+    if begins == "before":
+        client.open()
+        client.end_programs()
+    else:
+        start = client.exec_channel
+
+        def interrupted(*words: Any, **how: Any) -> paramiko.Channel:
+            channel = start(*words, **how)
+            wait_for_pid(tmp_path / "pid")
+            client.end_programs()
+            return channel
+
+        monkeypatch.setattr(client, "exec_channel", interrupted)
+    with pytest.raises(ClusterError) as raised:
+        client.run(["sh", "-c", script], must_end=True)
+    assert raised.value.exit_code == ExitCode.INTERRUPTED and raised.value.problems[0].node == "node1"
+    monkeypatch.undo()
+    if begins == "while":
+        assert is_gone(wait_for_pid(tmp_path / "pid"))
+    else:
+        assert not (tmp_path / "pid").exists()
+    assert not (tmp_path / "done").exists()
+    assert client.run(["echo", "last"], is_last_word=True).stdout == "last\n"
+    client.close()
 
 
 def test_an_attended_command_sees_the_end_of_its_input_when_the_connection_breaks(server: Sshd, tmp_path: Path) -> None:

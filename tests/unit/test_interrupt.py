@@ -57,7 +57,7 @@ def test_an_interrupted_command_ends_although_its_channel_cannot_be_closed(
 ) -> None:
     config = a_cluster()
     client = NodeClient(config, config.nodes[0])
-    monkeypatch.setattr(client, "exec_channel", lambda _argv: Channel(never))
+    monkeypatch.setattr(client, "exec_channel", lambda _argv, **_how: Channel(never))
     monkeypatch.setattr(client, "_kill", lambda _pid, **_how: False)
     monkeypatch.setattr(ssh, "_Reader", Interrupted)
     started = time.monotonic()
