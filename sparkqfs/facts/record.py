@@ -88,6 +88,15 @@ class RecordFact:
     """A later version of this program has written it: it is left alone."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What the manager remembers of its cluster."""
+
+    copies: tuple[RecordFact, ...] = ()
+    is_restoring: bool = False
+    """A restore was begun and has not ended."""
+
+
 def text_of(record: ClusterRecord, node: str, disk: DiskName | None = None) -> str:
     """One copy as it is written: the first line says where it belongs, the rest is the same everywhere."""
     return line_of(node, disk) + body_of(record)

@@ -11,8 +11,12 @@ for d in "$@"; do
   [ -d "$kept/$id" ] || continue
   if [ "$mode" = 'in place' ]; then
     find "$kept/$id" -xdev -type f -links +1 -delete
-    to_disk "$kept/$id"
-    continue
+    find "$kept/$id" -xdev -depth -type d -empty -delete
+    if [ -d "$kept/$id" ]; then
+      to_disk "$kept/$id"
+      printf 'left\t%s\n' "$kept/$id"
+      continue
+    fi
   fi
   rm -rf "${kept:?}/$id"
   rmdir "$kept" 2>/dev/null || :

@@ -3,4 +3,7 @@
 cluster=$1
 shift
 records_in /var/lib/sparkqfs "$cluster"
-for file in "$@"; do record "$file"; done
+for file in "$@"; do
+  record "$file"
+  [ ! -f "${file%/*}/restore.json" ] || printf 'restoring\tyes\n'
+done

@@ -8,6 +8,7 @@ from typing import Any
 
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.facts.record import Remembered
 from sparkqfs.jobs.cluster import deploy
 from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.storage.file_system import init as init_job
@@ -62,7 +63,9 @@ def seen(world: World, config: ClusterConfig) -> tuple[Problem, ...]:
     """What status says from the manager's copies; the page answers with what its metadata say."""
     name = config.manager.name
     meta = facts_of(world, config)[name].meta
-    return remembered_problems(config, copies_of(world.at(config, name), config, name), meta.file_system_id)
+    return remembered_problems(
+        config, Remembered(copies=copies_of(world.at(config, name), config, name)), meta.file_system_id
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

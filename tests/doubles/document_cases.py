@@ -532,6 +532,7 @@ def _let_go(place: Place) -> JobResult:
     clients.node = lambda _name: SimpleNamespace(
         script=lambda *_words, **_more: SimpleNamespace(stdout=f"gone\t/mnt/data/qfs/kept/{name}\n")
     )
+    place.patch.setattr(aside, "kept_names", lambda _session: (name,))
     place.patch.setattr(aside, "nameless", lambda _session, _name: ({"12.34": 100}, 1))
     return restore.remove_kept(session, restore_look.Wishes(old_manager="node1", name="spark"), name)
 

@@ -288,6 +288,16 @@ def test_copies_that_are_damaged_are_said_and_written_again(machines: Machines) 
     assert {outcome.state for outcome in run_prep(machines.config).outcomes} == {"unchanged"}
 
 
+def test_a_restore_that_was_broken_off_is_said(machines: Machines) -> None:
+    machines.reset()
+    mark = machines.path("node1", f"{D1}/sparkqfs/restore.json")
+    with a_session(machines.config) as session:
+        assert status_says(session) == []
+        mark.write_text("{}\n")
+        assert status_says(session) == ["a restore has not ended"]
+    mark.unlink()
+
+
 def test_a_link_in_place_of_a_copy_is_not_followed(machines: Machines) -> None:
     machines.reset()
     copy = machines.path("node2", f"{D1}/qfs/.cluster.json")

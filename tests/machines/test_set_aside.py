@@ -134,6 +134,7 @@ def test_what_is_let_go_is_that_of_one_restore_and_no_block_in_its_place(tmp_pat
     other.mkdir()
     assert sh("let_go", "qfs", NAME, "all", str(tmp_path)) == [f"gone\t{tmp_path}/qfs/kept/{NAME}"]
     assert path.is_file() and other.is_dir()
+    assert sh("list_kept", "qfs", str(tmp_path), str(tmp_path / "none")) == ["20250101T000000Z"]
     assert sh("let_go", "qfs", NAME, "all", str(tmp_path)) == []
 
 
@@ -142,11 +143,22 @@ def test_second_names_of_blocks_in_place_go_and_last_names_stay(tmp_path: Path) 
     gone = block(tmp_path, "8.80.1", "last")
     aside(tmp_path)
     gone.unlink()
-    sh("let_go", "qfs", NAME, "in place", str(tmp_path))
     kept = tmp_path / "qfs" / "kept" / NAME
+    assert sh("list_kept", "qfs", str(tmp_path)) == [NAME]
+    assert sh("let_go", "qfs", NAME, "in place", str(tmp_path)) == [f"left\t{kept}"]
     assert [path.name for path in kept.iterdir()] == ["8.80.1"]
     assert (tmp_path / "qfs" / "chunk" / "7.70.1").stat().st_nlink == 1
     assert only(tmp_path) == ["kept\t1", "count\t1", "only\t8.80\t4", "end"]
+
+
+@pytest.mark.parametrize("kind", ["qfs", "hdfs"])
+def test_of_a_restore_that_keeps_nothing_no_directory_stays(tmp_path: Path, kind: str) -> None:
+    path = block(tmp_path, "current/BP-1/current/finalized/subdir0/blk_1", kind=kind)
+    aside(tmp_path, kind=kind)
+    top = tmp_path / WORDS[kind][0]
+    assert sh("let_go", top.name, NAME, "in place", str(tmp_path)) == [f"gone\t{top}/kept/{NAME}"]
+    assert path.read_text() == "data" and not (top / "kept").exists()
+    assert sh("list_kept", top.name, str(tmp_path)) == []
 
 
 def test_a_new_block_under_the_number_of_a_lost_one_is_not_taken_for_it(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from sparkqfs.facts.record import (
     MAX_NUMBER,
     DiskName,
     RecordFact,
+    Remembered,
     next_serial,
     parse_record,
     text_of,
@@ -346,11 +347,14 @@ def test_a_run_without_the_manager_writes_nothing_new() -> None:
 
 def test_status_compares_the_page_with_the_record() -> None:
     world = a_grown_world(CONFIG)
-    copies = copies_of(world.at(CONFIG, "node1"), CONFIG, "node1")
+    copies = Remembered(copies=copies_of(world.at(CONFIG, "node1"), CONFIG, "node1"))
     assert remembered_problems(CONFIG, copies, "7") == remembered_problems(CONFIG, copies, None) == ()
     (problem,) = remembered_problems(CONFIG, copies, "8")
     assert "of file system 8, this cluster's is 7" in problem.what
-    assert remembered_problems(CONFIG, (), "8") == ()
+    assert remembered_problems(CONFIG, Remembered(), "8") == ()
+    (problem,) = remembered_problems(CONFIG, replace(copies, is_restoring=True), "7")
+    assert (problem.node, problem.what, problem.code) == ("node1", "a restore has not ended", ExitCode.FAILED)
+    assert "`invoke restore` goes on with it" in (problem.hint or "")
 
 
 def refused(world: World, config: ClusterConfig, **words: Any) -> tuple[str, ...]:

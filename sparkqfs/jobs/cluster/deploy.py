@@ -25,6 +25,7 @@ from sparkqfs.jobs.watching import status
 from sparkqfs.plan.cluster.directories import wanted_directories
 from sparkqfs.plan.cluster.images import stack_images
 from sparkqfs.plan.cluster.markers import marker_path
+from sparkqfs.plan.cluster.restore import unfinished
 from sparkqfs.plan.cluster.updates import after_pause, failed_starts
 from sparkqfs.plan.stack import CLUSTER_LABEL, SECRETS, StackFile, StackInput, build_stack, check_network
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -95,8 +96,7 @@ def _check_metadata(session: Session) -> None:
     """
     manager = session.manager_facts()
     if manager.restoring and not session.is_restoring:
-        hint = "`invoke restore` goes on with it; `--at TIME` or `--backup DIR` puts another state back"
-        raise RefusedError(Problem(node=manager.name, what="a restore has not ended", hint=hint, code=ExitCode.REFUSED))
+        raise RefusedError(unfinished(manager.name))
     problem = start_problem(session.config, session.all_facts()) if session.backend.layout is not None else None
     if problem is not None and problem.code == ExitCode.REFUSED:
         raise ClusterError(problem)

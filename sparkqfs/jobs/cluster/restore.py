@@ -391,10 +391,12 @@ def _compare(session: Session, wishes: Wishes, ground: Ground, name: str, begun:
     nameless, count = aside.settled(session, name)
     is_whole = is_up and files.document.get("ready") is True and not files.document.get("partial")
     is_all_there = is_whole and not count and files.document.get("lost_files") == 0
+    is_kept = True
     if is_all_there:
         aside.let_go(session, name)
+        is_kept = False
     elif is_whole:
-        aside.let_go(session, name, only_in_place=True)
+        is_kept = aside.let_go_in_place(session, name)
     return Report(
         config=session.config,
         old_manager=wishes.old_manager,
@@ -404,7 +406,7 @@ def _compare(session: Session, wishes: Wishes, ground: Ground, name: str, begun:
         files=files,
         nameless=nameless,
         nameless_count=count,
-        kept="" if is_all_there else name,
+        kept=name if is_kept else "",
     ).result()
 
 
@@ -418,6 +420,11 @@ def remove_kept(session: Session, wishes: Wishes, name: str) -> JobResult:
         what = "a restore has not ended: what it keeps is needed until then"
         hint = "`invoke restore` goes on with it"
         raise RefusedError(Problem(node=session.config.manager.name, what=what, hint=hint, code=ExitCode.REFUSED))
+    kept = aside.kept_names(session)
+    if name not in kept:
+        outcome = Outcome(subject=f"cluster {session.config.name}", state="unchanged")
+        others = f"; kept under: {plans.ids_line(kept)}" if kept else ""
+        return JobResult(task="restore", outcomes=(outcome,), notes=(f"nothing is kept under {name}{others}",))
     nameless, count = aside.nameless(session, name)
     size = f"{count} {session.backend.words.blocks}, {sum(nameless.values())} bytes, that are nowhere else"
     if session.dry_run:

@@ -14,6 +14,7 @@ ASIDE_SCRIPT = script("set_aside")
 ONLY_SCRIPT = script("only_aside")
 LIVE_SCRIPT = script("live_among")
 LET_GO_SCRIPT = script("let_go")
+LIST_SCRIPT = script("list_kept")
 ASIDE_S = 6 * 3600.0
 """A hard link for each of millions of files takes its time."""
 MOST_NAMES = 100_000
@@ -104,16 +105,40 @@ def _whole(node: str, text: str) -> list[str]:
     return lines[:-1]
 
 
-def let_go(session: Session, name: str, *, only_in_place: bool = False) -> JobResult:
-    """Removes what a restore has kept under that name; `only_in_place` the second names of blocks that have another."""
-    layout, mode = layout_of(session), "in place" if only_in_place else "all"
+def kept_names(session: Session) -> tuple[str, ...]:
+    """Of all restores of which something is kept on any machine, the oldest first."""
+    layout = layout_of(session)
 
-    def one(node: str) -> tuple[str, ...]:
+    def one(node: str) -> list[str]:
+        disks = map(str, session.config.node(node).data_dirs)
+        return session.clients.node(node).script(LIST_SCRIPT, layout.top, *disks).stdout.split()
+
+    found = session.clients.on(tuple(node.name for node in session.config.nodes), one).raise_failures()
+    return tuple(sorted(set().union(*found.values())))
+
+
+def _remove(session: Session, name: str, mode: str) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Node → `gone` or `left`, and the directory."""
+    layout = layout_of(session)
+
+    def one(node: str) -> tuple[tuple[str, str], ...]:
         disks = map(str, session.config.node(node).data_dirs)
         output = session.clients.node(node).script(LET_GO_SCRIPT, layout.top, name, mode, *disks, timeout_s=ASIDE_S)
-        return tuple(line.partition("\t")[2] for line in output.stdout.splitlines() if line.startswith("gone\t"))
+        rows = (line.partition("\t") for line in output.stdout.splitlines())
+        return tuple((what, path) for what, _, path in rows if path)
 
-    done = session.clients.on(tuple(node.name for node in session.config.nodes), one).raise_failures()
+    return session.clients.on(tuple(node.name for node in session.config.nodes), one).raise_failures()
+
+
+def let_go_in_place(session: Session, name: str) -> bool:
+    """Removes second names of blocks that have another one on their disk; whether anything else is kept there."""
+    return any(what == "left" for rows in _remove(session, name, "in place").values() for what, _ in rows)
+
+
+def let_go(session: Session, name: str) -> JobResult:
+    """Removes what a restore has kept under that name."""
+    removed = _remove(session, name, "all")
+    done = {node: tuple(path for what, path in rows if what == "gone") for node, rows in removed.items()}
     outcomes = tuple(
         Outcome(subject=node, state="changed" if paths else "unchanged", changes=paths) for node, paths in done.items()
     )

@@ -334,7 +334,8 @@ def find_problems(session: Session, status: ClusterStatus) -> tuple[Problem, ...
     """What is wrong, each with a hint."""
     config = session.config
     if status.swarm is None and not status.deployed:
-        down = Problem(what=f"stack {config.name} is not deployed", hint="`invoke deploy`, or `invoke up`")
+        hint = None if status.identity else "`invoke deploy`, or `invoke up`"
+        down = Problem(what=f"stack {config.name} is not deployed", hint=hint)
         return (down, *status.identity)
     found = [*status.identity] if status.swarm is None else [status.swarm, *status.identity]
     found += [*_spark_problems(session, status), *_storage_problems(session, status)]

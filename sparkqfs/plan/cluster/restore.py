@@ -22,6 +22,12 @@ ABSENT_LABEL = "sparkqfs.absent"
 """Of the manager's node in the swarm: machines whose place another one has taken, with commas between."""
 
 
+def unfinished(manager: str) -> Problem:
+    """A restore that was broken off: nothing else is done before its end."""
+    hint = "`invoke restore` goes on with it; `--at TIME` or `--backup DIR` puts another state back"
+    return Problem(node=manager, what="a restore has not ended", hint=hint, code=ExitCode.REFUSED)
+
+
 def with_manager(config: ClusterConfig, name: str) -> ClusterConfig:
     """The same cluster with another manager. Raises `ConfigError` for a node that it does not have."""
     check_nodes(config, "--to", (name,))

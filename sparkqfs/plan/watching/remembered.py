@@ -6,20 +6,21 @@ from dataclasses import replace
 
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ExitCode, Problem
-from sparkqfs.facts.record import ClusterRecord, RecordFact
+from sparkqfs.facts.record import ClusterRecord, RecordFact, Remembered
 from sparkqfs.plan.cluster import questions
 from sparkqfs.plan.cluster.record_paths import RECORD, memory_path, private_path
+from sparkqfs.plan.cluster.restore import unfinished
 from sparkqfs.plan.storage import backend_of
 
 
-def remembered_problems(
-    config: ClusterConfig, copies: tuple[RecordFact, ...], file_system_id: str | None
-) -> tuple[Problem, ...]:
-    """What contradicts hosts.yml, or the file system that answers; nothing for a cluster that has no record yet.
+def remembered_problems(config: ClusterConfig, found: Remembered, file_system_id: str | None) -> tuple[Problem, ...]:
+    """A restore that has not ended, and what contradicts hosts.yml, or the file system that answers.
 
-    None of it is refused: it is said.
+    Nothing of the latter for a cluster that has no record yet. None of it is refused: it is said.
     """
-    return tuple(replace(one, code=ExitCode.FAILED) for one in _problems(config, copies, file_system_id))
+    restoring = [unfinished(config.manager.name)] if found.is_restoring else []
+    problems = (*restoring, *_problems(config, found.copies, file_system_id))
+    return tuple(replace(one, code=ExitCode.FAILED) for one in problems)
 
 
 def _problems(config: ClusterConfig, copies: tuple[RecordFact, ...], file_system_id: str | None) -> tuple[Problem, ...]:
