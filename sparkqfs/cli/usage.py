@@ -92,7 +92,16 @@ def _unknown(word: str, words: list[str], context: ParserContext | None, tasks: 
     if given := next((one for one in words if one.startswith("--") and one.endswith(f"={word}")), None):
         return f"{given.partition('=')[0]} takes no value"
     near = difflib.get_close_matches(word, names, 1, _NEAR)
+    if context is not None and context.positional_args and not near:
+        return f"{word} is too much: {_taken(context)}"
     return f"{word} is not a task{_meant(near, f'`{program}` alone lists them')}"
+
+
+def _taken(context: ParserContext) -> str:
+    """What a task takes; a pattern that the shell has filled in is many words."""
+    words = [_placeholder(argument.name) for argument in context.positional_args]
+    has_pattern = any("pattern" in (argument.help or "") for argument in context.positional_args)
+    return f"{context.name} takes {' and '.join(words)}{', and a pattern stands in quotes' if has_pattern else ''}"
 
 
 def _meant(near: list[str], otherwise: str) -> str:
