@@ -228,6 +228,16 @@ def test_blocks_that_lost_files_may_need_are_not_offered_to_be_let_go() -> None:
     assert (result.problems, result.exit_code) == ((lost,), 1)
 
 
+@pytest.mark.parametrize(
+    ("count", "said"), [(2, "/f0, /f1; `"), (10, "/f9; `"), (11, "/f9 and 1 more; `"), (2000, " and 1990 more; `")]
+)
+def test_the_report_names_lost_files(count: int, said: str) -> None:
+    damaged = [{"path": "/short", "state": "short"}, *({"path": f"/f{n}", "state": "lost"} for n in range(count))]
+    files = JobResult(task="fsck", document={"lost_files": count, "short_files": 1, "damaged": damaged[:1000]})
+    first = report(files=files).result().notes[0]
+    assert first.startswith("lost: /f0, /f1") and said in first and "/short" not in first
+
+
 def test_what_was_not_looked_at_is_no_success() -> None:
     partial = Problem(what="not everything was looked at: the time was over")
     files = JobResult(task="fsck", document={"lost_files": 0, "short_files": None}, problems=(partial,))

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sparkqfs.config.model import ClusterConfig
+from sparkqfs.facts.fsck import shown_name
 from sparkqfs.plan.cluster.restore import ids_line, lines_to_change, time_text
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage import backend_of
 
 SHOWN = 1000
 """Blocks without a name, in the document."""
+MOST_NAMED = 10
+"""Lost files in the text; the document has as many as `fsck` names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,9 @@ class Report:
         backend, name, found = backend_of(self.config), self.config.name, []
         top = backend.layout.top if backend.layout is not None else ""
         lost = self.files.document.get("lost_files")
+        if names := self._lost_names():
+            more = f" and {lost - len(names)} more" if isinstance(lost, int) and lost > len(names) else ""
+            found.append(f"lost: {', '.join(names)}{more}; `invoke fsck` shows their {backend.words.blocks}")
         if self.nameless_count:
             found.append(
                 f"{self.nameless_count} {backend.words.blocks} belong to no server: {ids_line(self.nameless)}; "
@@ -79,6 +85,12 @@ class Report:
         if self.moved:
             found += ["hosts.yml must say so before the next task:", *(f"  {line}" for line in self.moved)]
         return tuple(found)
+
+    def _lost_names(self) -> list[str]:
+        """The first ones."""
+        damaged = self.files.document.get("damaged")
+        files = damaged if isinstance(damaged, list) else []
+        return [shown_name(str(file["path"]).encode()) for file in files if file["state"] == "lost"][:MOST_NAMED]
 
     def result(self) -> JobResult:
         """For people and for `--json`."""
