@@ -41,8 +41,8 @@ def answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
         (("-e", "status"), "-e is not a flag of sparkqfs itself: flags follow the task, as in: sparkqfs status -e"),
         (("ls",), "ls needs its path, as in: sparkqfs ls /data"),
         (("put", "a"), "put needs its path, as in: sparkqfs put sales.csv /data/sales.csv"),
-        (("put", "a.csv", "b.csv", "/data/"), "/data/ is too much: put takes LOCAL and PATH, and a pattern stands in quotes"),
-        (("get", "--overwrite", "/a", "b", "c"), "c is too much: get takes PATH and LOCAL, and a pattern stands in quotes"),
+        (("put", "a.csv", "b.csv", "/data/"), "/data/ is too much: put takes LOCAL and PATH, and a pattern stands in quotes"),  # noqa: E501
+        (("get", "--overwrite", "/a", "b", "c"), "c is too much: get takes PATH and LOCAL, and a pattern stands in quotes"),  # noqa: E501
         (("login", "node1", "xyzzy"), "xyzzy is too much: login takes TARGET"),
         (("ls", "/data", "statsu"), "statsu is not a task: did you mean status?"),
         (("status", "--hosts"), "--hosts needs a value"),
