@@ -551,7 +551,7 @@ class Benchmarks(Storage):
     ) -> None:
         words = ("bench.storage", "--quick", "--link", "100mbit", "--verbose")
         assert cluster.ended(*words, said="waiting for executors", sent=sent) == (130 if sent == 2 else -sent)
-        end = time.monotonic() + 15
+        end = time.monotonic() + 30
         while self.shaped():
             assert time.monotonic() < end, "the link is still held"
             time.sleep(0.5)
@@ -737,7 +737,7 @@ class Interrupted(Storage):
         self, cluster: Cluster, words: tuple[str, ...], said: str, sent: signal.Signals
     ) -> None:
         assert cluster.ended(*words, said=said, sent=sent) == (130 if sent == signal.SIGINT else -sent)
-        end = time.monotonic() + 15
+        end = time.monotonic() + 30
         while "opt/sparkqfs/bin/attended" in on_node(1, "ps", "-eo", "args"):
             assert time.monotonic() < end, "the program goes on"
             time.sleep(0.5)

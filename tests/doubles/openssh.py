@@ -178,11 +178,11 @@ def agent(folder: Path, name: str, *keys: Path) -> Iterator[None]:
                 running.wait(0.02)
         environment = {**os.environ, "SSH_AUTH_SOCK": str(path), "SSH_ASKPASS": "/bin/false"}
         for key in keys:
-            subprocess.run(["ssh-add", "-q", str(key)], env=environment, check=True, timeout=20)
+            subprocess.run(["ssh-add", "-q", str(key)], env=environment, check=True, timeout=30)
         yield
     finally:
         running.terminate()
-        running.wait(10)
+        running.wait(30)
 
 
 @contextlib.contextmanager
@@ -223,7 +223,7 @@ def _change_keys(keys: Path) -> None:
         [*keygen, "-s", str(keys / "authority"), "-I", "user", "-n", "root", str(keys / "signed.pub")],
         [*keygen, "-s", str(keys / "authority"), "-I", "user", "-n", "root", str(keys / "signed-rsa.pub")],
     ):
-        subprocess.run(command, check=True, timeout=20, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, timeout=30, stdout=subprocess.DEVNULL)
 
 
 def _machine(folder: Path, keys: Path, stack: contextlib.ExitStack) -> Sshd:
@@ -253,7 +253,7 @@ def _with_certificate(folder: Path, keys: Path, settings: list[str]) -> Iterator
         "7",
         str(folder / "host.pub"),
     ]
-    subprocess.run(command, check=True, timeout=20)
+    subprocess.run(command, check=True, timeout=30)
     with sshd(folder, *settings) as running:
         yield running
 
@@ -261,11 +261,11 @@ def _with_certificate(folder: Path, keys: Path, settings: list[str]) -> Iterator
 def _revoke(folder: Path, keys: Path) -> None:
     for name, public in (("revoked", folder / "machine" / "host.pub"), ("others", keys / "stray.pub")):
         command = ["ssh-keygen", "-q", "-k", "-f", str(keys / f"{name}.krl"), str(public)]
-        subprocess.run(command, check=True, timeout=20)
+        subprocess.run(command, check=True, timeout=30)
     shutil.copy(folder / "machine" / "host-cert.pub", keys)
     for name, line in (("serial", "serial: 5-7"), ("other-serial", "serial: 8"), ("id", "id: host")):
         command = ["ssh-keygen", "-q", "-k", "-s", str(keys / "authority.pub"), "-f", str(keys / f"{name}.krl"), "-"]
-        subprocess.run(command, input=f"{line}\n".encode(), check=True, timeout=20)
+        subprocess.run(command, input=f"{line}\n".encode(), check=True, timeout=30)
 
 
 def _half(certificate: str) -> str:
@@ -278,7 +278,7 @@ def _words(folder: Path, machine: Sshd, gate: Sshd, public: Mapping[str, str]) -
     name = f"[127.0.0.1]:{machine.port}"
     host = {kind: " ".join((folder / "machine" / f"{kind}.pub").read_text().split()[:2]) for kind in ("rsa", "ecdsa")}
     asked = ["ssh", "-G", "-F", "none", "-o", "ControlPath=/%C", "-l", "root", "-p", str(machine.port), "127.0.0.1"]
-    answer = subprocess.run(asked, check=True, capture_output=True, text=True, timeout=20).stdout
+    answer = subprocess.run(asked, check=True, capture_output=True, text=True, timeout=30).stdout
     here = socket.gethostname()
     return {
         "port": str(machine.port),

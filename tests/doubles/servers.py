@@ -112,7 +112,7 @@ def serve(answers: dict[str, Answer], *, keep_alive: bool = False) -> Iterator[i
         for connection in connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+        thread.join(30)
 
 
 PASSED_ON = """\
@@ -193,7 +193,7 @@ class Sshd:
         """A cluster of one machine, this server."""
         node = a_node_config("node1", address="127.0.0.1", port=self.port)
         ssh = SshConfig(user="root", key=self.key, known_hosts=known_hosts)
-        timeouts = TimeoutsConfig(connect_s=5, command_s=20)
+        timeouts = TimeoutsConfig(connect_s=10, command_s=30)
         values: dict[str, Any] = {"nodes": (node,), "ssh": ssh, "timeouts": timeouts}
         return a_cluster("node1", **(values | overrides))
 
@@ -207,7 +207,7 @@ def make_key(path: Path, kind: str = "ed25519") -> str:
     """A key pair, new where there is none; the public half as `type base64`."""
     if not path.exists():
         command = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "test", "-f", str(path)]
-        subprocess.run(command, check=True, timeout=20)
+        subprocess.run(command, check=True, timeout=30)
     return " ".join(path.with_suffix(".pub").read_text().split()[:2])
 
 
@@ -241,11 +241,11 @@ def sshd(folder: Path, *settings: str, through: Sequence[str] = ()) -> Iterator[
         yield Sshd(port=port, key=folder / "client", host_key=host_key)
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(30)
 
 
 def _wait_for_banner(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline and server.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as probe:
             if probe.recv(4) == b"SSH-":

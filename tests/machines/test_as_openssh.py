@@ -119,7 +119,7 @@ def ours(client: NodeClient | ClusterError, world: World, home: Path, ports: dic
 def said_of(ports: list[int], world: World, since: list[int]) -> str:
     """What the machines log of connections, to their last word: it may come after the answer that a client has."""
     last = r"(?m)^(?:Accepted|Disconnect\w+|Connection (?:closed|reset)|Received disconnect)\b.* port %d\b"
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while True:
         said = "".join(world.logged(since))
         heard = [port for port in ports if re.search(rf"port {port}\b", said)]

@@ -112,7 +112,7 @@ class Place:
 
 
 def wait(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -510,7 +510,7 @@ class Window:
 
     def close(self) -> int:
         try:
-            return self.process.wait(20)
+            return self.process.wait(30)
         finally:
             self.process.kill()
             self.process.wait()

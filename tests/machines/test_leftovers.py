@@ -173,7 +173,7 @@ def test_the_registry_is_restarted_when_its_collection_is_interrupted(tmp_path: 
     calls = tmp_path / "calls"
     wait_until(lambda: calls.exists() and "exec" in calls.read_text(), what="the collection", timeout_s=20)
     os.killpg(running.pid, number)
-    assert running.wait(20) != 0
+    assert running.wait(30) != 0
     assert calls.read_text().splitlines()[1:] == ["restart r"]
     assert (tmp_path / "collect-garbage").exists() and not (tmp_path / "garbage-is-collected").exists()
 

@@ -209,7 +209,7 @@ def test_following_goes_on_with_another_container_and_after_a_machine_was_away(
         second.say(B, "afterwards")
         running.wait(lambda: len(running.lines) == 8 and "node2 is back" in running.said)
         running.process.send_signal(signal.SIGINT)
-        assert running.process.wait(20) == 130
+        assert running.process.wait(30) == 130
     finally:
         running.process.kill()
     texts = [line.partition("] ")[2] for line in running.lines]
@@ -220,7 +220,7 @@ def test_following_goes_on_with_another_container_and_after_a_machine_was_away(
     assert running.lines[4] == "[node1 spark-master] of another container"
     assert running.said.count("node2 is away") == running.said.count("node2 is back") == 1
     assert "node1 spark-master: another container" in running.said and "Traceback" not in running.said
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while first.followers() + second.followers() and time.monotonic() < deadline:
         time.sleep(0.2)
     assert first.followers() + second.followers() == 0, "nothing is left on the machines"

@@ -95,7 +95,7 @@ def test_of_a_put_that_was_ended_nothing_is_left_and_the_next_one_does_it(
 
 
 def wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

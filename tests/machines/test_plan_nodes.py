@@ -28,7 +28,7 @@ from tests.builders.plans import ALL, CLUSTER, planned
 
 
 def sh(script: str, *flags: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["/bin/sh", *flags], input=script, capture_output=True, text=True, timeout=20)
+    return subprocess.run(["/bin/sh", *flags], input=script, capture_output=True, text=True, timeout=30)
 
 
 def mode_of(path: Path) -> int:
@@ -162,7 +162,7 @@ def test_an_engine_that_is_being_installed_is_installed_to_the_end_when_we_are_k
         assert shell.stdin is not None
         shell.stdin.write(script)
         shell.stdin.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not (tmp_path / "started").exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)

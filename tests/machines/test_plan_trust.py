@@ -92,7 +92,7 @@ class Machine:
             (home / "bin" / name).chmod(0o755)
         self.engine = subprocess.Popen([sys.executable, "-c", ENGINE, str(home), *flags])
         (home / "docker.pid").write_text(f"{self.engine.pid}\n")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not (home / "ready").exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -86,9 +86,9 @@ class Machines:
     def put_back(self, saved: Path | None) -> None:
         """What was on the machines then; nothing without."""
         for name, part in itertools.product(NAMES, PARTS):
-            subprocess.run(["find", self.folder / name / part, "-mindepth", "1", "-delete"], check=True, timeout=20)
+            subprocess.run(["find", self.folder / name / part, "-mindepth", "1", "-delete"], check=True, timeout=30)
             if saved is not None:
-                subprocess.run(["cp", "-a", f"{saved}/{name}/{part}", self.folder / name], check=True, timeout=20)
+                subprocess.run(["cp", "-a", f"{saved}/{name}/{part}", self.folder / name], check=True, timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def ready(fleet: Machines, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert problems == (), "\n".join(map(str, problems))
     saved = tmp_path_factory.mktemp("saved")
     for name in NAMES:
-        subprocess.run(["cp", "-a", fleet.folder / name, saved], check=True, timeout=20)
+        subprocess.run(["cp", "-a", fleet.folder / name, saved], check=True, timeout=30)
     return saved
 
 

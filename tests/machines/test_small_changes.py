@@ -38,7 +38,7 @@ environment = {**os.environ, "SPARKQFS_STORAGE": "shared", "SPARKQFS_RUN_DIR": r
 health = [sys.executable, "runtime/bin/health", "port", "7007"]
 assert subprocess.run(health, stderr=subprocess.DEVNULL).returncode == 1
 first = subprocess.Popen([sys.executable, "runtime/bin/supervise", "echo"], env=environment)
-end = time.monotonic() + 20
+end = time.monotonic() + 30
 while subprocess.run(health, stderr=subprocess.DEVNULL).returncode:
     assert time.monotonic() < end and first.poll() is None
     time.sleep(0.1)
@@ -46,7 +46,7 @@ with socket.create_connection(("127.0.0.1", 7007), 10) as link:
     link.sendall(b"hello\\n")
     assert link.recv(100) == b"hello\\n"
 first.send_signal(signal.SIGTERM)
-assert first.wait(20) == 0
+assert first.wait(30) == 0
 """
 BACKEND = """
 import os, pathlib

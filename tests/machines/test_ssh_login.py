@@ -78,7 +78,7 @@ class Silent(Door):
         return paramiko.common.OPEN_SUCCEEDED
 
     def check_channel_pty_request(self, *_terminal: object) -> bool:
-        return self.over.wait(20)
+        return self.over.wait(30)
 
 
 @contextlib.contextmanager

@@ -27,11 +27,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 def test_a_machine_that_is_dead_from_the_start_holds_up_no_look(
     server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(top, "LOOK_S", 4.0)
+    monkeypatch.setattr(top, "LOOK_S", 10.0)
     with socket.create_server(("127.0.0.1", 0)) as silent, ExitStack() as stack:
         config = server.cluster(tmp_path / "known_hosts")
         dead = a_node_config("node2", 1, address="127.0.0.1", port=silent.getsockname()[1])
-        timeouts = replace(config.timeouts, connect_s=5)
+        timeouts = replace(config.timeouts, connect_s=10)
         clients = Clients(replace(config, nodes=(*config.nodes, dead), timeouts=timeouts))
         stack.callback(clients.close)
         looks = top.watch(Session(clients.config, clients, lambda _: None), only=(), interval_s=0.2)
@@ -39,6 +39,6 @@ def test_a_machine_that_is_dead_from_the_start_holds_up_no_look(
         for _ in range(3):
             started = time.monotonic()
             look = next(looks)
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 8
         assert list(look.document["nodes"]) == ["node1"]  # type: ignore[call-overload]
         assert [one.node for one in look.problems] == ["node2"] and "answer" in look.problems[0].what

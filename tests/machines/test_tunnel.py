@@ -48,7 +48,7 @@ def relayed(client: NodeClient, port: int) -> tunnel.Way:
 
 
 def get(host: str, port: int) -> bytes:
-    connection = http.client.HTTPConnection(host, port, timeout=10)
+    connection = http.client.HTTPConnection(host, port, timeout=30)
     try:
         connection.request("GET", "/")
         return connection.getresponse().read()
@@ -57,7 +57,7 @@ def get(host: str, port: int) -> bytes:
 
 
 def wait(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -73,7 +73,7 @@ def test_a_page_is_read_through_the_port_by_several_at_once(
         for reader in readers:
             reader.start()
         for reader in readers:
-            reader.join(20)
+            reader.join(30)
         wait(lambda: opened.connections == 0)
     assert found == [b"a page" * 100_000] * 4
 

@@ -15,7 +15,7 @@ def test_the_script_works_on_this_machine() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=20,
+        timeout=30,
     )
     sample = parse_usage(done.stdout)
     assert sample.cores >= 1

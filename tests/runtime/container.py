@@ -128,7 +128,7 @@ class Container:
 
     def wait_for(self, *lines: str) -> None:
         """Until the daemons have written these lines down."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 30
         while not set(lines) <= set(self.notes()):
             assert time.monotonic() < end, self.notes()
             time.sleep(0.02)

@@ -73,7 +73,7 @@ class Keeping:
 
     def wait(self) -> None:
         """Until it takes connections."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 30
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -102,7 +102,7 @@ def keeping(tmp_path: Path) -> Iterator[Keeping]:
 
 
 def settle(sender: Sender) -> None:
-    now, end = time.monotonic(), time.monotonic() + 20
+    now, end = time.monotonic(), time.monotonic() + 30
     while sender.state.whole is None or sender.state.whole < now + 0.1:
         assert time.monotonic() < end, sender.state
         time.sleep(0.01)

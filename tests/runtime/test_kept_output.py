@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -147,10 +148,13 @@ def test_a_reader_that_lags_holds_the_program_and_not_the_bound(tmp_path: Path) 
     writer.join(0.5)
     assert writer.is_alive() and keeper.total == LIMIT
     (tmp_path / ".reader-me").write_text(f"{LIMIT} 0\n")
-    writer.join(1.0)
+    deadline = time.monotonic() + 30
+    while keeper.total < 2 * LIMIT and time.monotonic() < deadline:
+        time.sleep(0.05)
+    writer.join(0.5)
     assert keeper.total == 2 * LIMIT
     keeper.finishing.set()
-    writer.join(5.0)
+    writer.join(30)
     assert not writer.is_alive() and keeper.total == 3 * LIMIT
 
 
@@ -191,10 +195,10 @@ def test_what_a_disk_did_not_take_in_time_is_told(tmp_path: Path, monkeypatch: p
 
 def test_a_stop_shortens_the_wait_for_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_output, "STOP_S", 0.2)
-    slow_disk(monkeypatch, 5)
+    slow_disk(monkeypatch, 20)
     kept, started = written(tmp_path, b"x" * 100), time.monotonic()
     assert kept.finish(0.01, 60, lambda: True) == 100
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 15
 
 
 def test_one_who_goes_on_writing_is_not_waited_for_and_does_not_fill_the_disk(tmp_path: Path) -> None:
@@ -309,10 +313,10 @@ def test_every_byte_of_an_executor_that_prints_fast_is_counted(tmp_path: Path, m
     with subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         try:
             rolled = tidy.Rolled(tmp_path)
-            end = time.monotonic() + 3.0
-            while time.monotonic() < end:
-                rolled.run()
             assert process.stdout is not None
+            end = time.monotonic() + 60.0
+            while not select.select([process.stdout], [], [], 0)[0] and time.monotonic() < end:
+                rolled.run()
             total = int(process.stdout.readline())
             rolled.run()
         finally:

@@ -57,7 +57,7 @@ def start_master(container: Container, keeping: Keeping, **environ: str) -> tupl
     """(exit code, output) of a start of the storage's master; no code when it came as far as its metaserver."""
     usual = {"SPARKQFS_COPIES": f"127.0.0.1:{keeping.port}=node2", "SPARKQFS_COPIES_DEADLINE_S": "3"}
     process = container.start("qfs-master", **{**usual, **environ})
-    end = time.monotonic() + 20
+    end = time.monotonic() + 30
     while process.poll() is None and "metaserver started" not in container.notes():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -259,7 +259,7 @@ def test_a_message_that_was_changed_on_the_way_is_not_done() -> None:
     thread = threading.Thread(target=lambda: links.append(Link(answering, KEY, asks=False)))
     thread.start()
     link = Link(asking, KEY, asks=True)
-    thread.join(5)
+    thread.join(30)
     sent = bytearray()
     link.connection = type("Caught", (), {"sendall": lambda self, data: sent.extend(data)})()
     link.send({"do": "append", "key": "log.0.0.0.0", "offset": 0}, b"one block")
@@ -300,12 +300,12 @@ def test_a_keeper_refuses_a_disk_that_is_not_mounted(tmp_path: Path) -> None:
     keeping = Keeping(tmp_path)
     (keeping.container.mount / ".cluster-id").unlink()
     process = keeping.start()
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=30)
     assert process.returncode == 78 and "is the disk of" in output
 
 
 def test_a_keeper_stops_when_it_is_told_to_and_does_not_show_its_key(keeping: Keeping) -> None:
     assert keeping.process is not None
     keeping.process.send_signal(signal.SIGTERM)
-    output, _ = keeping.process.communicate(timeout=20)
+    output, _ = keeping.process.communicate(timeout=30)
     assert keeping.process.returncode == 0 and "stopping" in output and KEY.decode() not in output

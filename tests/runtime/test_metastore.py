@@ -148,7 +148,7 @@ def answering(answer: bytes) -> Iterator[int]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield server.getsockname()[1]
-        thread.join(10)
+        thread.join(30)
 
 
 def health(port: int) -> int:

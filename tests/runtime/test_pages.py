@@ -41,7 +41,7 @@ def test_over_http_the_guard_answers_403_and_blanks_the_key(doc_root: Path) -> N
         try:
 
             def ask(method: str, target: str) -> tuple[int, bytes]:
-                connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+                connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
                 connection.putrequest(method, target)
                 connection.endheaders()
                 answer = connection.getresponse()
@@ -74,7 +74,7 @@ def test_over_http_the_guard_passes_pages_on_and_refuses_the_rest() -> None:
             try:
 
                 def ask(method: str, target: str) -> tuple[int, bytes, str | None]:
-                    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+                    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
                     connection.request(method, target)
                     answer = connection.getresponse()
                     found = answer.status, answer.read(), answer.getheader("X-Frame-Options")

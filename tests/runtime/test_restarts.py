@@ -50,7 +50,7 @@ def lose(process: subprocess.Popen[str]) -> None:
     process.kill()
     for pid in programs:
         os.killpg(int(pid), signal.SIGKILL)
-    process.communicate(timeout=10)
+    process.communicate(timeout=30)
 
 
 def earlier(driver: Driver, **more: object) -> None:
@@ -88,13 +88,13 @@ def test_it_waits_before_the_next_run_and_can_be_stopped_meanwhile(driver: Drive
     until(lambda: is_held(driver))
     assert process.poll() is None and driver.said().count("argv") == 1
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=30)
     assert process.returncode == 143 and driver.said("exit") == "" and runs(driver)["number"] == 1
     process = driver.start("0", restart=True)
     until(lambda: is_held(driver))
     (driver.app / ".ending").touch()
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=30)
     assert process.returncode == 0 and driver.said("exit") == "143 stopped\n"
 
 
@@ -117,7 +117,7 @@ def test_a_stop_is_for_good_only_when_it_was_said_before(driver: Driver, is_for_
     if is_for_good:
         (driver.app / ".ending").touch()
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=15)
+    process.communicate(timeout=30)
     if is_for_good:
         assert process.returncode == 0 and driver.said("exit") == "143 stopped\n"
         return
@@ -145,7 +145,7 @@ def test_a_lost_run_is_written_down_before_the_pause_after_it(driver: Driver) ->
     process = driver.start("0", restart=True)
     until(lambda: runs(driver)["failed"] == 2)
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=30)
     assert (runs(driver)["number"], runs(driver)["how"]) == (3, "its container was lost")
     again = restarts.Restarts(driver.app, lambda _text: None, lambda *_end: None)
     assert again.runs == restarts.read(driver.app), "a container that is lost in a pause is no failure of the program"
@@ -168,7 +168,7 @@ def test_while_it_runs_its_container_says_so(driver: Driver) -> None:
     until(lambda: "asleep" in driver.said())
     assert (driver.app / ".lock").stat().st_mtime >= runs(driver)["started"]
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=15)
+    process.communicate(timeout=30)
 
 
 def test_what_we_say_stands_in_its_standard_error_and_not_in_a_file_of_its_own(driver: Driver) -> None:
@@ -286,7 +286,7 @@ def test_many_short_runs_share_a_piece_and_a_long_one_keeps_its_bound(tmp_path: 
 def test_a_follower_that_pauses_does_not_hold_up_the_start_of_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_output, "LEASE_S", 3.0)
+    monkeypatch.setattr(kept_output, "LEASE_S", 60.0)
     limit = kept_output.PIECES * kept_output.MIN_PIECE
     for number in range(kept_output.PIECES):
         name = kept_output.piece_name("stdout", number * kept_output.MIN_PIECE)
@@ -294,7 +294,7 @@ def test_a_follower_that_pauses_does_not_hold_up_the_start_of_the_next_run(
     (tmp_path / ".reader-1").write_text("0 0\n")
     kept, began = kept_output.Kept(tmp_path, limit), time.monotonic()
     out, err = kept.open()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 30
     os.write(out, b"the next run")
     os.close(out)
     os.close(err)

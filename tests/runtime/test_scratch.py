@@ -68,7 +68,7 @@ def kill(process: subprocess.Popen[str], daemon: int) -> None:
 
 
 def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)

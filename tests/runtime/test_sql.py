@@ -52,11 +52,11 @@ class Place:
         process = self.start(form, text, name)
         assert process.stdout is not None and process.stderr is not None
         out, err = process.stdout.read(), process.stderr.read()
-        return process.wait(20), out, err
+        return process.wait(30), out, err
 
     def wait(self, statement: str) -> None:
         """Until the server has got this."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 30
         while statement not in self.statements():
             assert time.monotonic() < end
             time.sleep(0.02)
@@ -112,11 +112,11 @@ def test_values_that_python_cannot_hold_are_an_error_like_others(place: Place, t
 
 def test_when_nobody_waits_any_more_the_query_ends(place: Place) -> None:
     process = place.start("csv", "slow")
-    end = time.monotonic() + 20
+    end = time.monotonic() + 30
     while "slow" not in place.statements():
         assert time.monotonic() < end
         time.sleep(0.02)
-    process.communicate(timeout=20)
+    process.communicate(timeout=30)
     assert process.returncode in (1, 125)
     assert place.statements()[-1] == "interrupted"
 
@@ -124,7 +124,7 @@ def test_when_nobody_waits_any_more_the_query_ends(place: Place) -> None:
 @pytest.mark.parametrize("words", [[], ["run"], ["run", "xml"], ["shell", "x"]])
 def test_a_wrong_command_line(place: Place, words: list[str]) -> None:
     done = subprocess.run(
-        [*WORDS, *words], env=place.environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=20
+        [*WORDS, *words], env=place.environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=30
     )
     assert (done.returncode, done.stderr) == (64, b"usage: sql shell | sql run table|csv|records\n")
 
@@ -140,7 +140,7 @@ class Terminal:
 
     def end(self) -> int:
         """Its exit code."""
-        until = time.monotonic() + 20
+        until = time.monotonic() + 30
         while True:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -161,7 +161,7 @@ class Terminal:
 
     def interrupt(self, text: str) -> None:
         """Ctrl-C at a prompt until this is seen: Python misses one between the prompt and its wait for keys."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 30
         self.type("\x03")
         while text not in self.seen:
             assert time.monotonic() < end, self.seen
@@ -172,7 +172,7 @@ class Terminal:
 
     def wait(self, text: str) -> str:
         """Until this is seen; all that is seen since something was typed."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 30
         while text not in self.seen:
             assert time.monotonic() < end, self.seen
             if select.select([self.master], [], [], 0.2)[0]:

@@ -38,7 +38,7 @@ def running() -> Iterator[list[subprocess.Popen[str]]]:
         process.terminate()
     for process in processes:
         try:
-            process.wait(20)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -228,9 +228,9 @@ def test_drivers_leave_their_pages_port_to_the_page_of_all_of_them(
 
 def page_at(port: int) -> bytes:
     """A page that may not be there yet."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 30
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         try:
             connection.request("GET", "/")
             return connection.getresponse().read()
@@ -545,7 +545,7 @@ def test_the_scrub_says_what_it_is_set_to_and_its_end_is_not_the_containers(
     running.append(process)
     container.wait_for("chunkserver started", "spark-class started")
     state = container.run_dir / "scrub.json"
-    end = time.monotonic() + 20
+    end = time.monotonic() + 30
     while not state.exists():
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -35,7 +35,7 @@ def status_page(qfs: QfsCluster, check_s: float = 300.0) -> Iterator[int]:
         yield port
     finally:
         server.kill()
-        server.wait(10)
+        server.wait(30)
 
 
 def page(port: int, path: str) -> Any:

@@ -53,14 +53,14 @@ class Trace:
         assert self.process.stderr is not None
         said = self.process.stderr.readline()
         if "attached" not in said:
-            self.process.wait(10)
+            self.process.wait(30)
             pytest.skip(f"strace may not attach here: {said.strip()}")
 
     def lines(self) -> list[str]:
         """Ends it. A call that others came in between of is put together, where it ends."""
         time.sleep(0.2)
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(30)
         assert self.process.stderr is not None
         self.process.stderr.close()
         begun: dict[str, str] = {}

@@ -106,7 +106,7 @@ def test_a_thread_that_another_folder_has_left_goes_on() -> None:
     guard, go, ended = Guard(), threading.Event(), threading.Event()
 
     def wait_and_try() -> None:
-        go.wait(20)
+        go.wait(30)
         with contextlib.suppress(BaseException):
             guard._hear("os.system", ("true",))
         ended.set()
@@ -114,7 +114,7 @@ def test_a_thread_that_another_folder_has_left_goes_on() -> None:
     threading.Thread(target=wait_and_try).start()
     with guard.on():
         go.set()
-        assert ended.wait(20) and guard.tried == []
+        assert ended.wait(30) and guard.tried == []
         ended.clear()
         threading.Thread(target=wait_and_try).start()
-        assert ended.wait(20) and len(guard.tried) == 1
+        assert ended.wait(30) and len(guard.tried) == 1

@@ -87,7 +87,7 @@ def test_ctrl_c_while_a_program_begins_does_not_wait_for_its_channel(
 
     thread = threading.Thread(target=start, daemon=True)
     thread.start()
-    thread.join(20)
+    thread.join(30)
     assert raised
 
 
