@@ -327,6 +327,28 @@ def test_one_part_that_fails_does_not_hold_up_the_others_and_is_the_exit_code(tm
     assert (done.returncode, called) == (1, [COMMON, *PARTS])
 
 
+ONCE_MORE = "python -m tests.once_more"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ends", "code", "more"),
+    [
+        ((), "exit 0", 0, []),
+        ((), 'case "$*" in *once_more) exit 0;; esac; exit 1', 0, [ONCE_MORE]),
+        ((), "exit 1", 1, [ONCE_MORE]),
+        ((), "exit 2", 2, []),
+        (("-x",), "exit 1", 1, []),
+        (("--all",), 'case "$*" in *once_more|*--part*) exit 0;; esac; exit 1', 0, [ONCE_MORE]),
+        (("--all", "hdfs"), "exit 1", 1, []),
+    ],
+)
+def test_what_failed_among_all_tests_is_tried_once_more(
+    tmp_path: Path, arguments: tuple[str, ...], ends: str, code: int, more: list[str]
+) -> None:
+    done, called = calls_of_test(tmp_path, *arguments, ends=ends)
+    assert (done.returncode, [call for call in called if "once_more" in call]) == (code, more)
+
+
 def test_a_part_that_does_not_exist_is_a_wrong_command_line(tmp_path: Path) -> None:
     done, called = calls_of_test(tmp_path, "--all", "nfs")
     assert (done.returncode, called) == (2, [])
