@@ -99,6 +99,7 @@ class Engine:
 
     @contextlib.contextmanager
     def _faults(self, doing: str) -> Iterator[None]:
+        self.client.check_begins()
         try:
             yield
         except docker.errors.APIError as error:

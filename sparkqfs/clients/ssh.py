@@ -169,8 +169,7 @@ class NodeClient:
         shell that does not get to our program; once programs have been ended here, for all but a last word, with the
         code of Ctrl-C.
         """
-        if self._is_ending and not is_last_word:
-            raise self._interrupted()
+        self.check_begins(is_last_word=is_last_word)
         connection = self.open()
         try:
             password = self._password(connection)
@@ -182,10 +181,23 @@ class NodeClient:
             raise self._no_session() from error
         except BROKEN as error:
             raise self._unreachable(error) from error
+        if self._is_ending and not is_last_word:  # it began meanwhile
+            raise self._given_up(channel)
         return channel
+
+    def check_begins(self, *, is_last_word: bool = False) -> None:
+        """Raises `ClusterError` with the code of Ctrl-C once programs have been ended here, but for a last word."""
+        if self._is_ending and not is_last_word:
+            raise self._interrupted()
 
     def _interrupted(self) -> ClusterError:
         return ClusterError(Problem(node=self.node.name, what="interrupted", code=ExitCode.INTERRUPTED))
+
+    def _given_up(self, channel: paramiko.Channel, *, must_end: bool = False) -> ClusterError:
+        """Ends what has begun on it, and closes it."""
+        self._kill(self._shell.group(channel), must_end=must_end)
+        in_time(channel.close)
+        return self._interrupted()
 
     def _no_session(self) -> ClusterError:
         what = "its sshd takes no further session over this connection (MaxSessions)"
@@ -313,9 +325,7 @@ class NodeClient:
             if not is_late:
                 self._readers.append(reader)
         if is_late:  # nothing was fed to it yet
-            self._kill(reader.pid, must_end=must_end)
-            in_time(channel.close)
-            raise self._interrupted()
+            raise self._given_up(channel, must_end=must_end)
         feeder = threading.Thread(target=_feed, args=(channel, stdin, not attend), daemon=True)
         feeder.start()
         finished = is_gone = False

@@ -12,13 +12,15 @@ for d in "$@"; do
   if [ "$mode" = 'in place' ]; then
     find "$kept/$id" -xdev -type f -links +1 -delete
     find "$kept/$id" -xdev -depth -type d -empty -delete
-    if [ -d "$kept/$id" ]; then
+    # Nothing more is removed: what else is here are the last names of their bytes.
+    if [ -e "$kept/$id" ]; then
       to_disk "$kept/$id"
       printf 'left\t%s\n' "$kept/$id"
       continue
     fi
+  else
+    rm -rf "${kept:?}/$id"
   fi
-  rm -rf "${kept:?}/$id"
   rmdir "$kept" 2>/dev/null || :
   to_disk "$d/$top"
   printf 'gone\t%s\n' "$kept/$id"

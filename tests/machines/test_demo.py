@@ -302,8 +302,8 @@ def calls_of_test(
     return done, [line.removeprefix("python -m pytest ") for line in calls if line.startswith("python ")]
 
 
-COMMON = "--durations=40 -n 3 --dist loadscope"
-PARTS = [f"--durations=40 --part {part}" for part in ("qfs", "hdfs", "shared", "soak")]
+COMMON = "-p tests.outcomes --durations=40 -n 3 --dist loadscope"
+PARTS = [f"-p tests.outcomes --durations=40 --part {part}" for part in ("qfs", "hdfs", "shared", "soak")]
 
 
 @pytest.mark.parametrize(
@@ -328,17 +328,18 @@ def test_one_part_that_fails_does_not_hold_up_the_others_and_is_the_exit_code(tm
 
 
 ONCE_MORE = "python -m tests.once_more"
+SAYS = "mkdir -p results; echo UNSTEADY: one >results/unsteady.txt; exit 0"
 
 
 @pytest.mark.parametrize(
     ("arguments", "ends", "code", "more"),
     [
         ((), "exit 0", 0, []),
-        ((), 'case "$*" in *once_more) exit 0;; esac; exit 1', 0, [ONCE_MORE]),
+        ((), f'case "$*" in *once_more) {SAYS};; esac; exit 1', 0, [ONCE_MORE]),
         ((), "exit 1", 1, [ONCE_MORE]),
         ((), "exit 2", 2, []),
         (("-x",), "exit 1", 1, []),
-        (("--all",), 'case "$*" in *once_more|*--part*) exit 0;; esac; exit 1', 0, [ONCE_MORE]),
+        (("--all",), f'case "$*" in *once_more) {SAYS};; *--part*) exit 0;; esac; exit 1', 0, [ONCE_MORE]),
         (("--all", "hdfs"), "exit 1", 1, []),
     ],
 )
@@ -347,6 +348,7 @@ def test_what_failed_among_all_tests_is_tried_once_more(
 ) -> None:
     done, called = calls_of_test(tmp_path, *arguments, ends=ends)
     assert (done.returncode, [call for call in called if "once_more" in call]) == (code, more)
+    assert done.stdout.endswith("\nUNSTEADY: one\n") is bool(more and code == 0), "it is the last line"
 
 
 def test_a_part_that_does_not_exist_is_a_wrong_command_line(tmp_path: Path) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sparkqfs.config.model import CopiesConfig, NodeConfig, StorageConfig
-from sparkqfs.errors import ConfigError
+from sparkqfs.errors import ConfigError, Problem
+from sparkqfs.jobs.measuring import drill_load
 from sparkqfs.jobs.measuring.drill_faults import why_not
 from sparkqfs.plan.measuring.drill import FAULTS, Answered, Look, choose, listed, planned, table
+from sparkqfs.plan.steps import JobResult
 from tests.builders.clusters import a_cluster
 from tests.builders.drills import BY_NAME, a_row
 
@@ -119,3 +125,29 @@ def test_a_plan_says_what_would_be_done_and_what_is_left_out() -> None:
     made = planned(a_cluster(), FAULTS[:2], [{"fault": "metastore-container", "why": "the cluster has no metastore"}])
     assert made.outcomes[0].state == "planned" and len(made.outcomes[0].changes) == 2
     assert made.notes == ("left out: metastore-container: the cluster has no metastore",)
+
+
+def test_a_look_that_is_not_well_reads_the_cluster_file_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another node may be the manager by now, and the one of before, which answers again, knows nothing of it."""
+    monkeypatch.setattr(drill_load, "LOOK_S", 0.0)
+    managers = iter(["node1", "node1", "node2"])
+    looked: list[str] = []
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[Any]:
+        name = next(managers)
+        yield SimpleNamespace(again=lambda: name)
+
+    def look(name: str) -> JobResult:
+        looked.append(name)
+        if looked.count("node2") == 3:
+            load._over.set()
+        problems = (Problem(what="the stack is not deployed"),) if name == "node1" else ()
+        return JobResult(task="status", problems=problems, document={"state": "healthy"})
+
+    load = drill_load.Load(opened, "/tmp/x")
+    monkeypatch.setattr("sparkqfs.jobs.watching.status.run", look)
+    watching = threading.Thread(target=load._watch, daemon=True)
+    watching.start()
+    watching.join(20)
+    assert looked == ["node1", "node1", "node2", "node2", "node2"], "a good one keeps its connection"

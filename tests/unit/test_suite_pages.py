@@ -170,7 +170,7 @@ def test_a_file_with_tests_is_imported_by_none() -> None:
     assert wrong == []
 
 
-ANYWHERE = {"builders", "doubles", "logs", "marks", "paths", "phases"}
+ANYWHERE = {"builders", "doubles", "logs", "marks", "outcomes", "paths", "phases"}
 MAY_IMPORT = {"builders": {"builders", "paths"}, "doubles": {"builders", "doubles", "paths"}}
 
 

@@ -245,7 +245,7 @@ class Load:
             self.seen.append((time.monotonic(), code, said))
 
     def _look_until_it_fails(self, turn: int) -> None:
-        """Looks through one connection; a look that fails is the last one of it."""
+        """Looks through one connection; the first that is not well ends it: hosts.yml may have changed."""
         try:
             with self.open_session() as session:
                 while turn == self._turn and not self._over.is_set():
@@ -256,6 +256,8 @@ class Load:
                     if result.exit_code == ExitCode.UNREACHABLE:
                         return
                     self._over.wait(LOOK_S)
+                    if result.exit_code:
+                        return
         except FAILURES as error:
             text = _text(error.problems[0]) if isinstance(error, ClusterError) else str(error) or type(error).__name__
             self._note(turn, int(ExitCode.UNREACHABLE), (text,))

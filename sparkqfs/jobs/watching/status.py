@@ -21,7 +21,7 @@ from sparkqfs.jobs.watching import record
 from sparkqfs.jobs.watching.status_document import SCHEMA, data_of, document
 from sparkqfs.plan import services
 from sparkqfs.plan.cluster.layout import incomplete
-from sparkqfs.plan.cluster.restore import ABSENT_LABEL, without
+from sparkqfs.plan.cluster.restore import ABSENT_LABEL, UNFINISHED, without
 from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_memory
@@ -334,7 +334,8 @@ def find_problems(session: Session, status: ClusterStatus) -> tuple[Problem, ...
     """What is wrong, each with a hint."""
     config = session.config
     if status.swarm is None and not status.deployed:
-        hint = None if status.identity else "`invoke deploy`, or `invoke up`"
+        is_restoring = any(problem.what == UNFINISHED for problem in status.identity)
+        hint = None if is_restoring else "`invoke deploy`, or `invoke up`"
         down = Problem(what=f"stack {config.name} is not deployed", hint=hint)
         return (down, *status.identity)
     found = [*status.identity] if status.swarm is None else [status.swarm, *status.identity]

@@ -22,10 +22,13 @@ ABSENT_LABEL = "sparkqfs.absent"
 """Of the manager's node in the swarm: machines whose place another one has taken, with commas between."""
 
 
+UNFINISHED = "a restore has not ended"
+
+
 def unfinished(manager: str) -> Problem:
     """A restore that was broken off: nothing else is done before its end."""
     hint = "`invoke restore` goes on with it; `--at TIME` or `--backup DIR` puts another state back"
-    return Problem(node=manager, what="a restore has not ended", hint=hint, code=ExitCode.REFUSED)
+    return Problem(node=manager, what=UNFINISHED, hint=hint, code=ExitCode.REFUSED)
 
 
 def with_manager(config: ClusterConfig, name: str) -> ClusterConfig:
