@@ -33,6 +33,8 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 OTHERS = "More"
 """The group of tasks that are in none."""
 
+BEHIND: dict[str, str] = {"exec": "-- COMMAND", "submit": "[-- ARGUMENTS]"}
+"""What else a task takes, as it is written in its usage."""
 EXAMPLES: dict[str, tuple[str, str]] = {
     "new": ("new 192.168.1.11 192.168.1.12 pi@192.168.1.13:2222", "hosts-yml"),
     "doctor": ("doctor --fix", "prep"),

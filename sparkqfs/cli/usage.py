@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from invoke.exceptions import ParseError
 
-from sparkqfs.cli.guide import EXAMPLES, grouped
+from sparkqfs.cli.guide import BEHIND, EXAMPLES, grouped
 
 if TYPE_CHECKING:
     from invoke import Collection, Program
@@ -47,7 +47,8 @@ def print_task_help(program: Program, name: str) -> None:
     """Usage with what must be given, an example, the page, and all options with their defaults."""
     context = program.parser.contexts[name]
     words = " ".join(_placeholder(argument.name) for argument in context.positional_args)
-    lines = [f"Usage: {program.binary} {name} [--options] {words + ' ' if words else ''}[other tasks here ...]", ""]
+    words = " ".join(filter(None, (words, BEHIND.get(name, "[other tasks here ...]"))))
+    lines = [f"Usage: {program.binary} {name} [--options] {words}", ""]
     lines += [f"  {line}".rstrip() for line in (inspect.getdoc(program.collection[name]) or "").splitlines()]
     if name in EXAMPLES:
         example, page = EXAMPLES[name]

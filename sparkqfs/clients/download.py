@@ -9,7 +9,9 @@ import contextlib
 import hashlib
 import os
 import platform
+import re
 import shutil
+import ssl
 import sys
 import tarfile
 import tempfile
@@ -18,6 +20,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 import urllib3
@@ -35,6 +38,7 @@ CHUNK = 1 << 20
 JARS_AT_ONCE = 6
 TARBALL_HINT = "download it where you can and set SPARKQFS_QFS_TARBALL or storage.qfs.tarball to the file"
 JARS_HINT = "download the jars where you can and set storage.hdfs.jars to their directory or to a tar archive of them"
+CERTIFICATE_HINT = "where an authority of your own signs for the internet, name its file in build.ca_certificates; or "
 DELTA_HINT = "download the jars where you can and copy them into the download cache: docs/delta.md says which and where"
 
 
@@ -98,9 +102,16 @@ def _checked(config: ClusterConfig, tarball: Tarball) -> Tarball:
 
 
 def fetch_tarball(
-    config: ClusterConfig, architecture: str, *, confirm: Callable[[str], bool], on_progress: Callable[[int, int], None]
+    config: ClusterConfig,
+    architecture: str,
+    *,
+    confirm: Callable[[str], bool],
+    on_progress: Callable[[int, int], None],
+    certificates: str = "",
 ) -> Tarball:
     """The tarball, downloaded where it is not here yet; `on_progress(bytes, total)`.
+
+    `certificates` are authorities, as PEM, that are trusted besides those of this computer.
 
     Nobody invents a checksum: where hosts.yml has none, `confirm(sha256)` decides whether the computed one is trusted.
     Raises `UnreachableError` when it cannot be had, `ConfigError` on a wrong checksum; then nothing is kept.
@@ -111,7 +122,7 @@ def fetch_tarball(
     url = tarball_url(config, architecture)
     final = cache_directory() / tarball_name(config, architecture)
     with _new_file(final) as path:
-        _download(url, path, on_progress, TARBALL_HINT)
+        _download(url, path, on_progress, TARBALL_HINT, certificates)
         tarball = _checked(config, Tarball(path, sha256_of(path), url))
         if config.storage.qfs.sha256 is None and not confirm(tarball.sha256):
             what = f"{url} has sha256 {tarball.sha256}, which nobody has confirmed"
@@ -121,20 +132,60 @@ def fetch_tarball(
         return Tarball(final, tarball.sha256, url)
 
 
-def _download(url: str, path: Path, on_progress: Callable[[int, int], None], hint: str) -> None:
+class _Trusting(requests.adapters.HTTPAdapter):
+    """Trusts what Python and `requests` trust, this computer's own authorities, and further ones."""
+
+    def __init__(self, certificates: str) -> None:
+        self._context = ssl.create_default_context()
+        if certificates:  # the files may have comments in any language, which cadata may not
+            blocks = re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", certificates, re.DOTALL)
+            self._context.load_verify_locations(cadata="\n".join(blocks) or "none")
+        super().__init__()
+
+    def init_poolmanager(self, *words: Any, **more: Any) -> None:
+        super().init_poolmanager(*words, ssl_context=self._context, **more)
+
+    def proxy_manager_for(self, *words: Any, **more: Any) -> Any:
+        return super().proxy_manager_for(*words, ssl_context=self._context, **more)
+
+
+def _download(url: str, path: Path, on_progress: Callable[[int, int], None], hint: str, certificates: str = "") -> None:
     try:
-        with requests.get(url, stream=True, timeout=(10, 60)) as response:
-            response.raise_for_status()
-            total = int(response.headers.get("Content-Length") or 0)
-            done = 0
-            with path.open("wb") as file:
-                for block in response.raw.stream(CHUNK, decode_content=False):  # the bytes as they are
-                    file.write(block)
-                    done += len(block)
-                    on_progress(done, total)
+        adapter = _Trusting(certificates)
+    except (ssl.SSLError, ValueError) as error:
+        what = f"no certificates that can be read: {getattr(error, 'reason', None) or error}"
+        raise ConfigError(Problem(what=what, config_path="build.ca_certificates")) from error
+    try:
+        with requests.Session() as session:
+            session.mount("https://", adapter)
+            _receive(session, url, path, on_progress)
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        what = f"cannot download {url}: {shortened((str(error) or type(error).__name__).splitlines()[0], 160)}"
+        cause = _innermost(error)
+        why = re.sub(r"^.*(?=Failed to )", "", str(cause)) or type(cause).__name__
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why, hint = f"its certificate is not trusted here ({cause.verify_message})", CERTIFICATE_HINT + hint
+        what = f"cannot download {url}: {shortened(why.splitlines()[0], 160)}"
         raise UnreachableError(Problem(what=what, hint=hint, code=ExitCode.UNREACHABLE)) from error
+
+
+def _receive(session: requests.Session, url: str, path: Path, on_progress: Callable[[int, int], None]) -> None:
+    with session.get(url, stream=True, timeout=(10, 60)) as response:
+        response.raise_for_status()
+        total = int(response.headers.get("Content-Length") or 0)
+        done = 0
+        with path.open("wb") as file:
+            for block in response.raw.stream(CHUNK, decode_content=False):  # the bytes as they are
+                file.write(block)
+                done += len(block)
+                on_progress(done, total)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What the libraries have wrapped, several times as a rule."""
+    for inner in (getattr(error, "reason", None), *error.args):
+        if isinstance(inner, BaseException):
+            return _innermost(inner)
+    return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +278,19 @@ def _new_file(final: Path) -> Iterator[Path]:
 
 
 def fetch_delta(
-    on_progress: Callable[[int, int], None] = lambda _done, _total: None, base_url: str = MAVEN_URL
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    base_url: str = MAVEN_URL,
+    certificates: str = "",
 ) -> tuple[Path, ...]:
     """Delta's jars, as `fetch_jars`."""
-    return fetch_jars(DELTA_LOCK, offline=None, on_progress=on_progress, base_url=base_url, hint=DELTA_HINT)
+    return fetch_jars(
+        DELTA_LOCK,
+        offline=None,
+        on_progress=on_progress,
+        base_url=base_url,
+        hint=DELTA_HINT,
+        certificates=certificates,
+    )
 
 
 def fetch_jars(
@@ -240,10 +300,11 @@ def fetch_jars(
     on_progress: Callable[[int, int], None],
     base_url: str = MAVEN_URL,
     hint: str = JARS_HINT,
+    certificates: str = "",
 ) -> tuple[Path, ...]:
     """The jars of a lock file, those downloaded that are not here yet; `on_progress(bytes, total)`, total 0 unknown.
 
-    `hint` says what to do where one cannot be had.
+    `hint` says what to do where one cannot be had; `certificates` as in `fetch_tarball`.
 
     Raises `UnreachableError` when one cannot be had or is not what the lock file says: that one is not kept, others
     are; and `ConfigError` as `find_jars`.
@@ -256,7 +317,7 @@ def fetch_jars(
     progress = _Sum(on_progress, len(absent))
     pool = ThreadPoolExecutor(max_workers=JARS_AT_ONCE)
     try:
-        for _ in pool.map(lambda jar: _fetch_jar(jar, base_url, progress, hint), absent):
+        for _ in pool.map(lambda jar: _fetch_jar(jar, base_url, progress, hint, certificates), absent):
             pass
     except BaseException as error:  # an interrupt must not wait for downloads
         pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
@@ -265,11 +326,11 @@ def fetch_jars(
     return tuple(jar.cached for jar in jars)
 
 
-def _fetch_jar(jar: Jar, base_url: str, progress: _Sum, hint: str) -> None:
+def _fetch_jar(jar: Jar, base_url: str, progress: _Sum, hint: str, certificates: str) -> None:
     url = f"{base_url.rstrip('/')}/{jar.path}"
     jar.cached.unlink(missing_ok=True)
     with _new_file(jar.cached) as part:
-        _download(url, part, lambda done, total: progress(jar.path, done, total), hint)
+        _download(url, part, lambda done, total: progress(jar.path, done, total), hint, certificates)
         if (sha256 := sha256_of(part)) != jar.sha256:
             what = f"{url} has sha256 {sha256}, expected {jar.sha256}; it was not kept"
             raise UnreachableError(Problem(what=what, hint=hint, code=ExitCode.UNREACHABLE))

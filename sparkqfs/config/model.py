@@ -224,7 +224,7 @@ class BuildConfig:
     base: str = "debian:bookworm-slim"
     """Debian 12 image that all images are built on."""
     ca_certificates: tuple[Path, ...] = ()
-    """PEM files to trust during the build, and by drivers that download packages; one or a list."""
+    """PEM files to trust in builds, by downloads of this computer and by drivers that load packages; one or a list."""
     pip_index: str | None = None
     """Package index in place of PyPI; without user name and password."""
     proxy: str | None = None

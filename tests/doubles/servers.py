@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -72,7 +73,7 @@ def an_engine(service: str = "spark-master", **swarm: object) -> dict[str, Answe
 
 
 @contextlib.contextmanager
-def serve(answers: dict[str, Answer], *, keep_alive: bool = False) -> Iterator[int]:
+def serve(answers: dict[str, Answer], *, keep_alive: bool = False, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """An HTTP server with these answers by path, with or without its query, 404 for others; its port."""
     stopping = threading.Event()
     connections: list[socket.socket] = []
@@ -100,6 +101,8 @@ def serve(answers: dict[str, Answer], *, keep_alive: bool = False) -> Iterator[i
             """Silence."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

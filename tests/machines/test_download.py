@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import ssl
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from sparkqfs.clients.ca import make_ca
 from sparkqfs.clients.context import DELTA_LOCK, HADOOP_LOCK
 from sparkqfs.clients.download import (
     Tarball,
@@ -236,6 +238,64 @@ def test_a_jar_that_cannot_be_had_as_it_should_be_is_one_error_and_not_kept(
     assert caught.value.exit_code == 3 and "three-1.jar" in problem.what
     assert "storage.hdfs.jars" in (problem.hint or "")
     assert cached() <= set(JARS) - {"org/x/three/1/three-1.jar"}
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ssl.SSLContext]:
+    """An authority that nobody knows, and a server's side with its certificate."""
+    folder = tmp_path_factory.mktemp("tls")
+    known, _, certificate, key = make_ca("127.0.0.1")
+    (folder / "certificate").write_text(certificate)
+    (folder / "key").write_text(key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate", folder / "key")
+    return known, context
+
+
+def test_an_authority_of_ones_own_is_trusted_besides_the_others_and_else_named(
+    lock: Path, authority: tuple[str, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, context = authority
+    with serve(answers(), tls=context) as port:
+        url = f"https://127.0.0.1:{port}/maven/"
+        with pytest.raises(UnreachableError) as caught:
+            fetch_jars(lock, offline=None, on_progress=Progress(), base_url=url)
+        (problem,) = caught.value.problems
+        assert "its certificate is not trusted here (unable to get local issuer certificate)" in problem.what
+        assert "build.ca_certificates" in (problem.hint or "") and "storage.hdfs.jars" in (problem.hint or "")
+        text = f"# Főtanúsítvány\n{known}"
+        assert len(fetch_jars(lock, offline=None, on_progress=Progress(), base_url=url, certificates=text)) == len(JARS)
+        config = config_of(url=f"https://127.0.0.1:{port}/{NAME}", sha256=SHA)
+        with pytest.raises(UnreachableError, match="404"):
+            fetch_tarball(config, "x86_64", confirm=never, on_progress=Progress(), certificates=text)
+
+
+def test_the_computers_own_authorities_count(
+    lock: Path, authority: tuple[str, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known, context = authority
+    (tmp_path / "store").write_text(known)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "store"))
+    with serve(answers(), tls=context) as port:
+        assert fetch_jars(lock, offline=None, on_progress=Progress(), base_url=f"https://127.0.0.1:{port}/maven/")
+
+
+@pytest.mark.parametrize(
+    "text", ["none", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n"]
+)
+def test_what_is_no_certificate_is_a_fault_of_the_cluster_file(lock: Path, text: str) -> None:
+    with serve(answers()) as port, pytest.raises(ConfigError, match="no certificates that can be read") as caught:
+        url = f"http://127.0.0.1:{port}/maven/"
+        fetch_jars(lock, offline=None, on_progress=Progress(), base_url=url, certificates=text)
+    assert caught.value.problems[0].config_path == "build.ca_certificates"
+
+
+def test_a_server_that_is_not_there_is_said_without_the_libraries_words(lock: Path) -> None:
+    with pytest.raises(UnreachableError) as caught:
+        fetch_all(lock, closed_port())
+    assert caught.value.problems[0].what.endswith(
+        "Failed to establish a new connection: [Errno 111] Connection refused"
+    )
 
 
 @pytest.mark.parametrize("kind", ["directory", "tar", "tar.gz"])

@@ -223,6 +223,7 @@ def test_fix_runs_what_is_safe_and_reports_what_is_left(tmp_path: Path) -> None:
     assert {problem.what for problem in result.problems} == {
         "its engine stores images with vfs: each layer is a whole copy"
     }
+    assert result.notes[-1].startswith("`--fix` has nothing safe to run for what is left")
 
 
 def test_each_pair_of_few_machines_is_tried_and_a_ring_with_the_manager_of_many() -> None:

@@ -33,6 +33,8 @@ def run(session: Session, only: tuple[str, ...] = (), *, fix: bool = False) -> J
             result, _, notes = _all(session, only)
     elif fixes:
         notes = (*notes, f"{len(fixes)} of these can be fixed by `invoke doctor --fix`")
+    if fix and result.problems and not session.dry_run:
+        notes = (*notes, "`--fix` has nothing safe to run for what is left: the hints say what to do")
     return dataclasses.replace(result, outcomes=(*done, *result.outcomes), notes=notes)
 
 

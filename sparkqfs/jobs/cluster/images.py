@@ -77,11 +77,18 @@ def fetch_parts(session: Session) -> StorageParts | None:
     progress = Progress(what, session.on_event)
     if session.backend.parts == "qfs-tarball":
         arch = architecture(session)
-        tarball = download.fetch_tarball(session.config, arch, confirm=confirm, on_progress=progress)
+        tarball = download.fetch_tarball(
+            session.config,
+            arch,
+            confirm=confirm,
+            on_progress=progress,
+            certificates=certificates_of(session.config),
+        )
         return StorageParts(f"qfs {tarball.sha256}", tarball.path)
     if session.backend.parts == "hadoop-jars":
         offline = session.config.storage.hdfs.jars
-        jars = download.fetch_jars(HADOOP_LOCK, offline=offline, on_progress=progress)
+        certificates = certificates_of(session.config)
+        jars = download.fetch_jars(HADOOP_LOCK, offline=offline, on_progress=progress, certificates=certificates)
         return StorageParts(f"hadoop {download.sha256_of(HADOOP_LOCK)}", jars=jars)
     return None
 
@@ -137,7 +144,10 @@ def build_one(session: Session, ref: ImageRef, context: Context) -> bool:
 
 def fetch_delta(session: Session) -> tuple[Path, ...]:
     """Delta's jars, where `spark.delta` asks for them. Raises `UnreachableError` when they cannot be had."""
-    return download.fetch_delta(Progress("Delta's jars", session.on_event)) if session.config.spark.delta else ()
+    if not session.config.spark.delta:
+        return ()
+    progress = Progress("Delta's jars", session.on_event)
+    return download.fetch_delta(progress, certificates=certificates_of(session.config))
 
 
 def add_delta(session: Session, ref: ImageRef, jars: tuple[Path, ...]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from sparkqfs import topology
 from sparkqfs.checks.hosts import check_hosts, check_stops
 from sparkqfs.checks.machines import check_nodes
 from sparkqfs.clients.ssh import FORWARDING_HINT
@@ -71,10 +72,19 @@ def up(session: Session, on_stage: Callable[[str, JobResult, float], None]) -> J
     return JobResult(task="up", outcomes=tuple(outcomes), document={"stages": timings})
 
 
+def _has_built(session: Session) -> bool:
+    """Whether the manager's engine has any worker-node image of this cluster."""
+    try:
+        images = session.clients.engine().labelled_images(f"sparkqfs.cluster={session.config.name}")
+    except ClusterError:
+        return False
+    return any(f"/{topology.WORKER_NODE}:" in tag for image in images for tag in image.get("RepoTags") or ())
+
+
 def _how_long(session: Session) -> str:
-    """What `up` says first: a manager without the registry's secrets, or outside a swarm, has built nothing yet."""
+    """What `up` says first."""
     manager = session.manager_facts()
-    if manager.has_secrets and manager.swarm_state == "active":
+    if manager.has_secrets and manager.swarm_state == "active" and _has_built(session):
         return "takes about a minute as a rule, and some minutes where images have changed"
     return f"takes 10 to 30 minutes as a rule, the first time: {manager.name} loads about 1 GB and builds the images"
 
