@@ -196,7 +196,7 @@ class Sshd:
         """A cluster of one machine, this server."""
         node = a_node_config("node1", address="127.0.0.1", port=self.port)
         ssh = SshConfig(user="root", key=self.key, known_hosts=known_hosts)
-        timeouts = TimeoutsConfig(connect_s=10, command_s=30)
+        timeouts = TimeoutsConfig(connect_s=5, command_s=20)
         values: dict[str, Any] = {"nodes": (node,), "ssh": ssh, "timeouts": timeouts}
         return a_cluster("node1", **(values | overrides))
 

@@ -165,7 +165,7 @@ def test_a_command_that_takes_too_long_is_ended_on_the_machine_too(client: NodeC
         client.run(["sh", "-c", f"echo $$ > {tmp_path}/pid; sleep 60"], timeout_s=1)
     assert caught.value.exit_code == ExitCode.TIMEOUT
     assert "did not end within 1 s" in str(caught.value)
-    assert time.monotonic() - started < 80
+    assert time.monotonic() - started < 30
     assert is_gone(wait_for_pid(tmp_path / "pid"))
 
 
@@ -272,14 +272,15 @@ def test_an_attended_command_that_ends_by_itself_is_not_waited_for(client: NodeC
 
 def test_a_machine_that_is_being_connected_does_not_hold_up_an_interrupt(server: Sshd, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        clients = Clients(at(server.cluster(tmp_path / "known_hosts"), silent.getsockname()[1]))
+        config = at(server.cluster(tmp_path / "known_hosts"), silent.getsockname()[1])
+        clients = Clients(replace(config, timeouts=replace(config.timeouts, connect_s=8)))
         thread = threading.Thread(target=lambda: pytest.raises(UnreachableError, clients.node("node1").open))
         thread.start()
         time.sleep(0.5)
         started = time.monotonic()
         clients.cancel()
         clients.close()
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < 6
         thread.join(30)
 
 
