@@ -21,7 +21,7 @@ from sparkqfs.jobs.watching import record
 from sparkqfs.jobs.watching.status_document import SCHEMA, data_of, document
 from sparkqfs.plan import services
 from sparkqfs.plan.cluster.layout import incomplete
-from sparkqfs.plan.cluster.restore import ABSENT_LABEL, UNFINISHED, without
+from sparkqfs.plan.cluster.restore import ABSENT_LABEL, without
 from sparkqfs.plan.stack import CLUSTER_LABEL, NODE_LABEL
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.storage.health import HealthFact, MemoryFact, parse_memory
@@ -174,7 +174,9 @@ def _with_record(session: Session, swarm: _Swarm) -> ClusterStatus:
     with ThreadPoolExecutor(max_workers=1) as pool:
         asked = pool.submit(record.ask, session)
         seen = _ask_pages(session, swarm)
-        return replace(seen, identity=record.problems(session, asked.result(), seen.storage))
+        found = asked.result()
+        identity = record.problems(session, found, seen.storage)
+        return replace(seen, identity=identity, is_restoring=found.is_restoring)
 
 
 def _ask_pages(session: Session, swarm: _Swarm) -> ClusterStatus:
@@ -334,8 +336,7 @@ def find_problems(session: Session, status: ClusterStatus) -> tuple[Problem, ...
     """What is wrong, each with a hint."""
     config = session.config
     if status.swarm is None and not status.deployed:
-        is_restoring = any(problem.what == UNFINISHED for problem in status.identity)
-        hint = None if is_restoring else "`invoke deploy`, or `invoke up`"
+        hint = None if status.is_restoring else "`invoke deploy`, or `invoke up`"
         down = Problem(what=f"stack {config.name} is not deployed", hint=hint)
         return (down, *status.identity)
     found = [*status.identity] if status.swarm is None else [status.swarm, *status.identity]

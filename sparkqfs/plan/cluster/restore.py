@@ -22,13 +22,10 @@ ABSENT_LABEL = "sparkqfs.absent"
 """Of the manager's node in the swarm: machines whose place another one has taken, with commas between."""
 
 
-UNFINISHED = "a restore has not ended"
-
-
 def unfinished(manager: str) -> Problem:
     """A restore that was broken off: nothing else is done before its end."""
     hint = "`invoke restore` goes on with it; `--at TIME` or `--backup DIR` puts another state back"
-    return Problem(node=manager, what=UNFINISHED, hint=hint, code=ExitCode.REFUSED)
+    return Problem(node=manager, what="a restore has not ended", hint=hint, code=ExitCode.REFUSED)
 
 
 def with_manager(config: ClusterConfig, name: str) -> ClusterConfig:
@@ -173,7 +170,8 @@ def refusals(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Proble
     )
 
 
-def ids_line(names: Iterable[str], most: int = 10) -> str:
-    """Some of them, for a sentence."""
+def ids_line(names: Iterable[str], most: int = 10, total: int = 0) -> str:
+    """Some of them, for a sentence; `total` where there are more than these."""
     found = list(names)
-    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
+    hidden = max(total, len(found)) - len(found[:most])
+    return ", ".join(found[:most]) + (f" and {hidden} more" if hidden else "")

@@ -12,8 +12,6 @@ from sparkqfs.plan.storage import backend_of
 
 SHOWN = 1000
 """Blocks without a name, in the document."""
-MOST_NAMED = 10
-"""Lost files in the text; the document has as many as `fsck` names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +55,8 @@ class Report:
         top = backend.layout.top if backend.layout is not None else ""
         lost = self.files.document.get("lost_files")
         if names := self._lost_names():
-            more = f" and {lost - len(names)} more" if isinstance(lost, int) and lost > len(names) else ""
-            found.append(f"lost: {', '.join(names)}{more}; `invoke fsck` shows their {backend.words.blocks}")
+            total = lost if isinstance(lost, int) else 0
+            found.append(f"lost: {ids_line(names, total=total)}; `invoke fsck` shows their {backend.words.blocks}")
         if self.nameless_count:
             found.append(
                 f"{self.nameless_count} {backend.words.blocks} belong to no server: {ids_line(self.nameless)}; "
@@ -87,10 +85,10 @@ class Report:
         return tuple(found)
 
     def _lost_names(self) -> list[str]:
-        """The first ones."""
+        """Those that the check of all files names."""
         damaged = self.files.document.get("damaged")
         files = damaged if isinstance(damaged, list) else []
-        return [shown_name(str(file["path"]).encode()) for file in files if file["state"] == "lost"][:MOST_NAMED]
+        return [shown_name(str(file["path"]).encode()) for file in files if file["state"] == "lost"]
 
     def result(self) -> JobResult:
         """For people and for `--json`."""

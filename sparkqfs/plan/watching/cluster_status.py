@@ -37,6 +37,8 @@ class ClusterStatus:
     """What the storage says of missing data; `None` where its page does not answer or there is none."""
     identity: tuple[Problem, ...] = ()
     """What the manager's record of the cluster says against hosts.yml; docs/decisions/0033."""
+    is_restoring: bool = False
+    """A restore was begun and has not ended."""
     strangers: tuple[Stranger, ...] = ()
     """Machines that Swarm knows as the cluster's, and hosts.yml does not."""
     absent: tuple[str, ...] = ()
