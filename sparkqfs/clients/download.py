@@ -122,7 +122,7 @@ def fetch_tarball(
     url = tarball_url(config, architecture)
     final = cache_directory() / tarball_name(config, architecture)
     with _new_file(final) as path:
-        _download(url, path, on_progress, TARBALL_HINT, certificates)
+        _download(url, path, on_progress, TARBALL_HINT, _trust(certificates))
         tarball = _checked(config, Tarball(path, sha256_of(path), url))
         if config.storage.qfs.sha256 is None and not confirm(tarball.sha256):
             what = f"{url} has sha256 {tarball.sha256}, which nobody has confirmed"
@@ -132,14 +132,24 @@ def fetch_tarball(
         return Tarball(final, tarball.sha256, url)
 
 
-class _Trusting(requests.adapters.HTTPAdapter):
-    """Trusts what Python and `requests` trust, this computer's own authorities, and further ones."""
+def _trust(certificates: str) -> ssl.SSLContext:
+    """This computer's own authorities and these. Raises `ConfigError` for what is no certificate."""
+    context = ssl.create_default_context()
+    if certificates:  # the files may have comments in any language, which cadata may not
+        blocks = re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", certificates, re.DOTALL)
+        try:
+            context.load_verify_locations(cadata="\n".join(blocks) or "none")
+        except (ssl.SSLError, ValueError) as error:
+            what = f"no certificates that can be read: {getattr(error, 'reason', None) or error}"
+            raise ConfigError(Problem(what=what, config_path="build.ca_certificates")) from error
+    return context
 
-    def __init__(self, certificates: str) -> None:
-        self._context = ssl.create_default_context()
-        if certificates:  # the files may have comments in any language, which cadata may not
-            blocks = re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", certificates, re.DOTALL)
-            self._context.load_verify_locations(cadata="\n".join(blocks) or "none")
+
+class _Trusting(requests.adapters.HTTPAdapter):
+    """Trusts what `requests` trusts, and a context's authorities."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
         super().__init__()
 
     def init_poolmanager(self, *words: Any, **more: Any) -> None:
@@ -149,15 +159,12 @@ class _Trusting(requests.adapters.HTTPAdapter):
         return super().proxy_manager_for(*words, ssl_context=self._context, **more)
 
 
-def _download(url: str, path: Path, on_progress: Callable[[int, int], None], hint: str, certificates: str = "") -> None:
-    try:
-        adapter = _Trusting(certificates)
-    except (ssl.SSLError, ValueError) as error:
-        what = f"no certificates that can be read: {getattr(error, 'reason', None) or error}"
-        raise ConfigError(Problem(what=what, config_path="build.ca_certificates")) from error
+def _download(
+    url: str, path: Path, on_progress: Callable[[int, int], None], hint: str, context: ssl.SSLContext
+) -> None:
     try:
         with requests.Session() as session:
-            session.mount("https://", adapter)
+            session.mount("https://", _Trusting(context))
             _receive(session, url, path, on_progress)
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         cause = _innermost(error)
@@ -314,10 +321,10 @@ def fetch_jars(
         return here
     jars = read_lock(lock)
     absent = [jar for jar in jars if not jar.cached.is_file() or sha256_of(jar.cached) != jar.sha256]
-    progress = _Sum(on_progress, len(absent))
+    progress, context = _Sum(on_progress, len(absent)), _trust(certificates)
     pool = ThreadPoolExecutor(max_workers=JARS_AT_ONCE)
     try:
-        for _ in pool.map(lambda jar: _fetch_jar(jar, base_url, progress, hint, certificates), absent):
+        for _ in pool.map(lambda jar: _fetch_jar(jar, base_url, progress, hint, context), absent):
             pass
     except BaseException as error:  # an interrupt must not wait for downloads
         pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
@@ -326,11 +333,11 @@ def fetch_jars(
     return tuple(jar.cached for jar in jars)
 
 
-def _fetch_jar(jar: Jar, base_url: str, progress: _Sum, hint: str, certificates: str) -> None:
+def _fetch_jar(jar: Jar, base_url: str, progress: _Sum, hint: str, context: ssl.SSLContext) -> None:
     url = f"{base_url.rstrip('/')}/{jar.path}"
     jar.cached.unlink(missing_ok=True)
     with _new_file(jar.cached) as part:
-        _download(url, part, lambda done, total: progress(jar.path, done, total), hint, certificates)
+        _download(url, part, lambda done, total: progress(jar.path, done, total), hint, context)
         if (sha256 := sha256_of(part)) != jar.sha256:
             what = f"{url} has sha256 {sha256}, expected {jar.sha256}; it was not kept"
             raise UnreachableError(Problem(what=what, hint=hint, code=ExitCode.UNREACHABLE))
