@@ -137,6 +137,20 @@ def on_node(number: int, *argv: str, stdin: bytes = b"") -> str:
     return done.stdout.decode()
 
 
+JVMS = r"""
+wanted='org\.apache\.spark\.[a-z.]+[A-Z]\w+|sparkqfs\.catalogue\.\w+'
+for process in /proc/[0-9]*; do
+  main=$(tr '\0' '\n' <$process/cmdline 2>/dev/null | grep -xE -m1 "$wanted") || continue
+  grep -qs /classes.jsa $process/maps && echo "${main##*.} maps" || echo "${main##*.} reads"
+done
+"""
+
+
+def jvms_of_spark(number: int) -> dict[str, str]:
+    """Main class of each JVM of Spark or of the catalogue → `maps` the archive of classes, or `reads` jars."""
+    return dict(line.split() for line in on_node(number, "sh", stdin=JVMS.encode()).splitlines())
+
+
 QUICK_START = "-XX:TieredStopAtLevel=1"
 """Programs of tests do little: most of their CPU time would be the JVM's compiling."""
 

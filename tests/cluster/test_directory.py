@@ -20,6 +20,7 @@ from tests.cluster.life import (
     Cluster,
     Redeployed,
     files_there_and_back,
+    jvms_of_spark,
     on_node,
     run_small,
     table_twice_and_at_once,
@@ -114,6 +115,10 @@ class SharedDirectory:
             assert shared.ok("sql", "-e", asked, "--csv").out == "rows,ids\n270000,90000\n"
             (tables,) = shared.ok("sql", "-e", "show tables", "--json").json["results"]
             assert "kept" in [row["tableName"] for row in tables["rows"]]
+            running = [jvms_of_spark(1), jvms_of_spark(2)]
+            assert {*running[0].values(), *running[1].values()} == {"maps"}, running
+            assert all({"Worker", "CoarseGrainedExecutorBackend"} <= {*on_one} for on_one in running), running
+            assert {"Master", "HistoryServer", "SparkSubmit", "Metastore"} <= {*running[0], *running[1]}
             wrong = shared.run("sql", "-e", "select * from nothing_here")
             assert wrong.code == 1 and "TABLE_OR_VIEW_NOT_FOUND" in wrong.err and "Traceback" not in wrong.err
             if isinstance(jar := driver(), str):

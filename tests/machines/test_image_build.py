@@ -56,14 +56,23 @@ EXECUTABLE = ("deps/bin/spark-submit", "deps/sbin/spark-daemon.sh", "pyspark/fin
 BYTE_CODE = re.compile(r"__pycache__/(\w+)\.cpython-\d+\.pyc$")
 
 
-@pytest.fixture(scope="module")
-def program() -> Any:
-    """install_spark.py as a module."""
-    spec = importlib.util.spec_from_file_location("install_spark", WORKER / "install_spark.py")
+def program_of_the_recipe(name: str) -> Any:
+    """As a module."""
+    spec = importlib.util.spec_from_file_location(name, WORKER / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def program() -> Any:
+    return program_of_the_recipe("install_spark")
+
+
+@pytest.fixture(scope="module")
+def archiving() -> Any:
+    return program_of_the_recipe("class_archive")
 
 
 def archive(folder: Path, files: Mapping[str, str]) -> Path:
@@ -264,3 +273,71 @@ def test_the_program_that_installs_spark_counts_for_the_image() -> None:
 def test_no_jdk_is_installed_to_compile_our_classes() -> None:
     assert "openjdk-17-jre-headless" in RECIPE and not re.search(r"install[^;]*-jdk", RECIPE)
     assert RECIPE.count("-Xlint:all") == RECIPE.count("-Werror") == 1
+
+
+SUBMIT = """\
+#!{python}
+import os, sys
+from pathlib import Path
+settings = dict(word.split("=", 1) for word in sys.argv if word.startswith("spark."))
+first = Path(settings["spark.driver.extraClassPath"])
+assert sys.argv[-2].endswith("class_training.py") and Path(sys.argv[-1]).is_dir()
+assert first.is_file() and os.environ["SPARK_CONF_DIR"].startswith(sys.argv[-1])
+(to,) = [w.partition("=")[2] for w in settings["spark.driver.extraJavaOptions"].split() if "ArchiveClassesAtExit" in w]
+print("what the program said")
+{end}
+Path(to).write_text("classes")
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Spark of two jars without classes, whose spark-submit is a stand-in; java says where its main class is from."""
+    (tmp_path / "spark" / "jars").mkdir(parents=True)
+    for name in ("b.jar", "a.jar"):
+        (tmp_path / "spark" / "jars" / name).touch()
+    stand_in(tmp_path / "spark" / "bin" / "spark-submit", SUBMIT.format(python=sys.executable, end=""))
+    java(tmp_path / "bin", "shared objects file (top)")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return tmp_path / "spark"
+
+
+def stand_in(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def java(folder: Path, source: str) -> None:
+    line = f"[0.1s][info][class,load] org.apache.spark.deploy.SparkSubmit source: {source}"
+    stand_in(folder / "java", f"#!/bin/sh\necho '{line}'\n")
+
+
+def test_one_jar_names_all_others_in_the_order_of_their_names(archiving: Any, home: Path) -> None:
+    names = [f"{'long-name-' * 5}{number:03}.jar" for number in range(40)]
+    for name in reversed(names):
+        (home / "jars" / name).touch()
+    for _ in range(2):  # the jar does not name itself
+        archiving.main(home)
+        with zipfile.ZipFile(home / "jars" / "sparkqfs-first.jar") as jar:
+            (inside,) = jar.namelist()
+            lines = jar.read(inside).decode().split("\r\n")
+        assert inside == "META-INF/MANIFEST.MF" and max(map(len, lines)) <= 70
+        said = "\n".join(lines).replace("\n ", "").splitlines()
+        assert said[:2] == ["Manifest-Version: 1.0", f"Class-Path: a.jar b.jar {' '.join(names)}"]
+    found = {
+        path.name: path.stat().st_mode & 0o777 for path in (home / "classes.jsa", home / "jars/sparkqfs-first.jar")
+    }
+    assert set(found.values()) == {0o644}
+
+
+def test_an_archive_that_no_jvm_takes_ends_the_build(archiving: Any, home: Path) -> None:
+    java(home.parent / "bin", "file:/opt/spark/jars/spark-core.jar")
+    with pytest.raises(ValueError, match="SparkSubmit does not come out of"):
+        archiving.main(home)
+
+
+def test_a_program_that_fails_ends_the_build_with_its_last_lines(archiving: Any, home: Path) -> None:
+    stand_in(home / "bin" / "spark-submit", SUBMIT.format(python=sys.executable, end="sys.exit(3)"))
+    with pytest.raises(ValueError, match=r"what the program said\n.*spark-submit ended with 3"):
+        archiving.main(home)

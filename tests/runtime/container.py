@@ -34,6 +34,8 @@ for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
     signal.signal(number, stop)
 note("blocked " + str(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, []))))
 note("group " + str(os.getpgid(0) == os.getpid()))
+daemon = (os.environ.get("SPARK_DAEMON_CLASSPATH", ""), os.environ.get("SPARK_DAEMON_JAVA_OPTS", ""))
+note("daemon " + " ".join(filter(None, daemon)))
 note("argv " + " ".join(sys.argv[1:]))
 print("setting clusterKey", "{key}", flush=True)
 note("started")

@@ -281,13 +281,13 @@ def test_files_are_filled_in_private_and_secrets_stay_out_of_argv_env_and_logs(
 
 def started_master(container: Container, running: list[subprocess.Popen[str]], **environ: str) -> dict[str, str]:
     """The settings of a Spark master that was started and stopped; the last line of a key wins."""
+    container.log.unlink(missing_ok=True)
     process = container.start("spark-master", SPARKQFS_RECOVERY_DIR=str(container.root / "recovery"), **environ)
     running.append(process)
     container.wait_for("spark-class started")
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 0, output
-    container.log.unlink()
     lines = (container.run_dir / "conf" / "spark-defaults.conf").read_text().splitlines()
     return {key: value for key, _, value in (line.partition(" ") for line in lines)}
 
@@ -314,6 +314,28 @@ def test_a_spark_master_goes_on_with_its_own_state_and_with_no_other(
     (jars / "spark-core_2.13-4.1.4.jar").rename(jars / "spark-core_2.13-4.2.0.jar")
     newer = state_now("service-2")
     assert newer != later and list(state.parent.iterdir()) == [newer]
+
+
+def test_jvms_map_the_archive_of_classes_and_keep_the_options_that_they_have(
+    container: Container, running: list[subprocess.Popen[str]]
+) -> None:
+    spark = container.root / "spark"
+    etc = container.root / "etc" / "spark-defaults.conf"
+    etc.write_text(
+        etc.read_text() + "spark.driver.defaultJavaOptions -Done=1\nspark.executor.defaultExtraClassPath /mine/*\n"
+    )
+    option, first = f"-XX:SharedArchiveFile={spark}/classes.jsa", f"{spark}/jars/sparkqfs-first.jar"
+    assert started_master(container, running)["spark.driver.defaultJavaOptions"] == "-Done=1"  # an image without one
+    (note,) = [note for note in container.notes() if note.startswith("spark-class daemon")]
+    assert "SharedArchiveFile" not in note and first not in note
+    (spark / "classes.jsa").touch()
+    settings = started_master(container, running, SPARK_DAEMON_JAVA_OPTS="-Dtwo=2")
+    assert settings["spark.driver.defaultJavaOptions"] == f"{option} -Done=1"
+    assert settings["spark.executor.defaultJavaOptions"] == option
+    assert settings["spark.driver.defaultExtraClassPath"] == f"{first}:hive-jackson/*"
+    assert settings["spark.executor.defaultExtraClassPath"] == f"{first}:/mine/*"
+    (note,) = [note for note in container.notes() if note.startswith("spark-class daemon")]
+    assert note == f"spark-class daemon {first} {option} -XX:TieredStopAtLevel=1 -Dtwo=2"
 
 
 def test_old_state_of_the_master_is_removed_without_following_links_and_nothing_else(

@@ -22,7 +22,8 @@ from sparkqfs_runtime.supervise.driver import (
     prepare_driver,
 )
 from sparkqfs_runtime.supervise.processes import Daemon, supervise
-from sparkqfs_runtime.supervise.setup import EX_CONFIG, Setup, die, read_config, say, write_env, write_private
+from sparkqfs_runtime.supervise.setup import EX_CONFIG, Setup, die, say, write_env, write_private
+from sparkqfs_runtime.supervise.spark import QUICK_START, stack_setting
 
 CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
 TOKEN = "SPARK_CONNECT_AUTHENTICATE_TOKEN"
@@ -39,7 +40,6 @@ LOOK_S = 0.2
 """Between two tries to connect, until the server takes connections."""
 IDLE_S = 1800
 APP_ID = re.compile(r"app-\d{14}-\d{4,}")
-QUICK_START = "-XX:TieredStopAtLevel=1"
 
 
 def connect_server(setup: Setup) -> int:
@@ -73,13 +73,14 @@ def settings_of(setup: Setup) -> dict[str, str]:
 def command(setup: Setup, settings: dict[str, str], port: int) -> tuple[str, ...]:
     """The words that start it. No secret is among them."""
     memory = settings.pop("spark.driver.memory", "")
+    java = stack_setting(setup, "spark.driver.extraJavaOptions")
     wanted = {
         **settings,
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
         INTERCEPTORS: ",".join([*listed(setup, INTERCEPTORS), SAME_MINOR]),
         PLUGINS: ",".join([*listed(setup, PLUGINS), JDBC]),
-        "spark.driver.extraJavaOptions": f"{QUICK_START} {_default(setup, 'spark.driver.extraJavaOptions')}".strip(),
+        "spark.driver.extraJavaOptions": f"{QUICK_START} {java}".strip(),
     }
     words = [str(setup.spark_home / "bin" / "spark-submit"), "--class", CONNECT, "--name", "Spark Connect"]
     words += ["--driver-memory", memory] if memory else []
@@ -87,15 +88,9 @@ def command(setup: Setup, settings: dict[str, str], port: int) -> tuple[str, ...
     return (*words, "spark-internal")
 
 
-def _default(setup: Setup, name: str) -> str:
-    """What the stack's settings say of a name; the last line counts. Empty for nothing."""
-    lines = [line.split(None, 1) for line in read_config(setup, "spark-defaults.conf").splitlines()]
-    return next((words[1].strip() for words in reversed(lines) if len(words) == 2 and words[0] == name), "")
-
-
 def listed(setup: Setup, name: str) -> list[str]:
     """Classes that `spark.conf` names: ours are added and replace none."""
-    return [one.strip() for one in _default(setup, name).split(",") if one.strip()]
+    return [one.strip() for one in stack_setting(setup, name).split(",") if one.strip()]
 
 
 def free_port() -> int:

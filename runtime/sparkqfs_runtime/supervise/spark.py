@@ -34,10 +34,48 @@ EVENT_LOGS = "/history/spark-events"
 """On the storage; plan/storage/*.py make it."""
 
 
+FIRST_JAR = "jars/sparkqfs-first.jar"
+CLASS_ARCHIVE = "classes.jsa"
+"""Below SPARK_HOME (docker/worker-node/class_archive.py): a JVM with this jar first maps the archive."""
+SPARKS_OWN_FIRST = "hive-jackson/*"
+"""Spark's own value of `spark.driver.defaultExtraClassPath`. Source: Spark 4.1, launcher/SparkLauncher.java."""
+
+
+def stack_setting(setup: Setup, name: str) -> str:
+    """What the stack's settings say of a name; the last line counts. Empty for nothing."""
+    lines = [line.split(None, 1) for line in read_config(setup, "spark-defaults.conf").splitlines()]
+    return next((words[1].strip() for words in reversed(lines) if len(words) == 2 and words[0] == name), "")
+
+
+def archive_option(setup: Setup) -> str:
+    """A JVM's option for the archive of Spark's classes; empty in an image without one."""
+    archive = setup.spark_home / CLASS_ARCHIVE
+    return f"-XX:SharedArchiveFile={archive}" if archive.is_file() else ""
+
+
+def quick_classes(setup: Setup) -> dict[str, str]:
+    """Settings with which drivers and executors map their classes; what the stack's settings say there is kept."""
+    option, found = archive_option(setup), {}
+    for side in ("driver", "executor") if option else ():
+        options, paths = f"spark.{side}.defaultJavaOptions", f"spark.{side}.defaultExtraClassPath"
+        found[options] = f"{option} {stack_setting(setup, options)}".strip()
+        found[paths] = f"{setup.spark_home / FIRST_JAR}:{stack_setting(setup, paths) or SPARKS_OWN_FIRST}"
+    return found
+
+
+def set_daemon_options(setup: Setup, *options: str) -> None:
+    """For the JVM of a daemon of Spark's, before those that it has been given."""
+    archive = archive_option(setup)
+    if archive:
+        setup.environ["SPARK_DAEMON_CLASSPATH"] = str(setup.spark_home / FIRST_JAR)
+    words = (archive, *options, setup.get("SPARK_DAEMON_JAVA_OPTS"))
+    setup.environ["SPARK_DAEMON_JAVA_OPTS"] = " ".join(filter(None, words))
+
+
 def write_spark_defaults(setup: Setup, extra: Mapping[str, str]) -> None:
     """spark-defaults.conf plus `extra` plus the secret; the last line of a key wins in Spark."""
     lines = [read_config(setup, "spark-defaults.conf").rstrip("\n")]
-    lines += [f"{key} {value}" for key, value in extra.items()]
+    lines += [f"{key} {value}" for key, value in {**quick_classes(setup), **extra}.items()]
     secret = setup.secret("spark-secret")
     if secret is not None:
         lines.append(f"spark.authenticate.secret {secret}")
@@ -83,8 +121,7 @@ def worker_node(setup: Setup) -> list[Daemon]:
     address = set_address(setup, kind.first_service)
     setup.environ["SPARK_LOCAL_IP"] = address
     write_spark_defaults(setup, WORKER_PATIENCE)
-    given = setup.get("SPARK_DAEMON_JAVA_OPTS")
-    setup.environ["SPARK_DAEMON_JAVA_OPTS"] = f"{QUICK_START} {given} {NO_OLD_NAMES}".replace("  ", " ")
+    set_daemon_options(setup, QUICK_START, NO_OLD_NAMES)
     daemons = kind.data_server(setup, address, dirs)
     setup.environ["SPARKQFS_DATA_PORT"] = str(kind.data_port or "")  # for the health check
     sizes = []
@@ -142,7 +179,7 @@ def spark_master(setup: Setup) -> list[Daemon]:
     }
     write_spark_defaults(setup, recovery)
     storage.of(setup).configure(setup, address)
-    setup.environ["SPARK_DAEMON_JAVA_OPTS"] = f"{QUICK_START} {setup.get('SPARK_DAEMON_JAVA_OPTS')}".strip()
+    set_daemon_options(setup, QUICK_START)
     ports = ("--port", str(topology.SPARK_MASTER_PORT), "--webui-port", ui_port(setup, topology.SPARK_UI_PORT))
     return [Daemon("Spark master", spark_class(setup, "master.Master", "--host", address, *ports))]
 
@@ -156,6 +193,7 @@ def history_server(setup: Setup) -> list[Daemon]:
     own_port = str(topology.HISTORY_OWN_PORT)
     write_spark_defaults(setup, {"spark.history.ui.port": own_port, "spark.authenticate": "false"})
     wait_for_directory(setup, EVENT_LOGS)
+    set_daemon_options(setup)
     page = str(PROGRAMS / "history_page.py")
     words = (ui_port(setup, topology.HISTORY_PORT), own_port, *master_page(setup))
     return [
