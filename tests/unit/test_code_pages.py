@@ -254,8 +254,9 @@ def test_the_supervisor_sets_what_the_page_says() -> None:
                 found |= {str(key.value) for key in node.value.keys if isinstance(key, ast.Constant)}
             if isinstance(node, ast.Call) and ast.unparse(node.func) == f"{owner}.setdefault":
                 found.add(ast.unparse(node.args[0]).strip("'"))
-    # two that are no setting of ours: Java's options, which it adds to, and Python's buffer in a driver
-    assert set_by("supervise") == found - {"SPARK_DAEMON_JAVA_OPTS", "PYTHONUNBUFFERED"}
+    # no settings of ours: how Java starts Spark's daemons, and Python's buffer in a driver
+    java = {"SPARK_DAEMON_CLASSPATH", "SPARK_DAEMON_JAVA_OPTS"}
+    assert set_by("supervise") == found - {*java, "PYTHONUNBUFFERED"}
 
 
 def test_what_only_tests_set_is_set_nowhere_else_and_what_submit_sets_is_in_its_plan() -> None:
