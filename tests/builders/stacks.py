@@ -39,12 +39,16 @@ def an_input(config: ClusterConfig | None = None, **more: Any) -> StackInput:
     return StackInput(**(values | more))
 
 
+QUICK_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The same as `yaml.safe_load`'s, in C where PyYAML has that."""
+
+
 def build(config: ClusterConfig | None = None, **more: Any) -> StackFile:
     return build_stack(an_input(config, **more))
 
 
 def load(config: ClusterConfig | None = None, **more: Any) -> Any:
-    return yaml.safe_load(build(config, **more).text)
+    return yaml.load(build(config, **more).text, Loader=QUICK_LOADER)
 
 
 def services(config: ClusterConfig | None = None, **more: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from sparkqfs_runtime.supervise.processes import Daemon
 from tests.builders.clusters import a_cluster
 from tests.builders.stacks import SHARED, services
 from tests.paths import ROOT, STACK
+from tests.trees import tree_of, walk
 from tests.unit.tables import table_of
 
 DOCS = ROOT / "docs"
@@ -35,11 +36,6 @@ def text_of(name: str) -> str:
 @functools.cache
 def script() -> dict[str, Any]:
     return runpy.run_path(str(DOCS / "make_architecture.py"))
-
-
-@functools.cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def codes(cell: str) -> list[str]:
@@ -128,7 +124,7 @@ def test_a_name_that_is_not_there_would_be_found() -> None:
 
 def calls(tree: ast.AST) -> Iterator[str]:
     """Names of what is called, without what is before the dot."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func).rpartition(".")[2]
 
@@ -176,7 +172,7 @@ def test_every_service_of_the_stack_has_a_role_and_a_question_that_health_knows(
 def daemons() -> Iterator[str]:
     """Names of all daemons, as the container's log says them."""
     for path in (RUNTIME / "sparkqfs_runtime" / "supervise").rglob("*.py"):
-        for node in ast.walk(tree_of(path)):
+        for node in walk(tree_of(path)):
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
                 called = ast.unparse(node.func)
                 if called in ("Daemon", "hadoop"):
@@ -245,7 +241,7 @@ def test_the_image_sets_what_the_page_says() -> None:
 def test_the_supervisor_sets_what_the_page_says() -> None:
     found = set()
     for path in (RUNTIME / "sparkqfs_runtime" / "supervise").rglob("*.py"):
-        for node in ast.walk(tree_of(path)):
+        for node in walk(tree_of(path)):
             owner = "setup.environ"
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).startswith(f"{owner}["):
                 found.add(ast.unparse(node.targets[0]).split("'")[1])

@@ -29,6 +29,7 @@ from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.watching.fsck import Report
 from tests.builders.clusters import a_cluster
 from tests.paths import ROOT, STACK
+from tests.trees import tree_of, walk
 from tests.unit.tables import paths_of, table_codes
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -101,8 +102,25 @@ def with_its_words(context: ParserContext) -> ParserContext:
     return ParserContext(name=context.name, aliases=context.aliases, args=tasks.ns[context.name].get_arguments())
 
 
+_READ: dict[tuple[str, ...], list[str] | ParseError] = {}
+"""What came of a command line; pages have the same ones, and the parser copies all that it knows for each."""
+
+
 def used_tasks(contexts: list[ParserContext], arguments: list[str]) -> list[str]:
     """Names of the tasks of a command line, read by Invoke's own parser. Raises `ParseError`."""
+    words = tuple(arguments)
+    if words not in _READ:
+        try:
+            _READ[words] = read_tasks(contexts, arguments)
+        except ParseError as error:
+            _READ[words] = error
+    found = _READ[words]
+    if isinstance(found, ParseError):
+        raise found
+    return found
+
+
+def read_tasks(contexts: list[ParserContext], arguments: list[str]) -> list[str]:
     if arguments[0] in ("--help", "--list", "--version"):
         known = {context.name for context in contexts}
         wrong = [name for name in arguments[1:] if name != "TASK" and name not in known]
@@ -225,7 +243,7 @@ def test_no_program_of_the_containers_has_a_port_of_its_own() -> None:
     assert len(programs) > 20
     wrong = []
     for path in programs:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in walk(tree_of(path)):
             if not isinstance(node, ast.Constant):
                 continue
             value = node.value

@@ -24,6 +24,7 @@ from sparkqfs.plan.cluster.nodes import plan_prep
 from tests.builders.clusters import a_cluster
 from tests.builders.facts import a_node, fresh, prepared, with_path
 from tests.paths import ROOT
+from tests.trees import tree_of
 
 KNOWN = {
     ("sparkqfs/plan/storage/metadata.py", "metadata_refusals"): "init where a whole file system is",
@@ -35,7 +36,7 @@ KNOWN = {
 
 def texts(path: Path) -> Iterator[tuple[str, str]]:
     """(function, text) of each string in a Python file that is not a docstring."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     described = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
     def walk(node: ast.AST, where: str) -> Iterator[tuple[str, str]]:

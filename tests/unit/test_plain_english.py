@@ -12,6 +12,7 @@ import pytest
 
 from tasks import ns
 from tests.paths import ROOT
+from tests.trees import tree_of, walk
 
 BANNED = (
     "anew", "at the most", "beside the", "blanks", "for ever", "for want of", "goes before", "is wanted", "are wanted",
@@ -50,7 +51,7 @@ def text_of(node: ast.expr) -> str:
 
 def messages(path: Path) -> Iterator[tuple[int, str]]:
     """What problems say: their keywords, and what is assigned to these names."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in walk(tree_of(path)):
         if isinstance(node, ast.keyword) and node.arg in MESSAGES:
             yield node.value.lineno, text_of(node.value)
         elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in MESSAGES:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.paths import ROOT
+from tests.trees import tree_of, walk
 from tests.unit.tables import table_of
 
 TESTS = ROOT / "tests"
@@ -64,11 +65,6 @@ def test_a_folder_of_tests_is_in_the_table_with_its_command_and_the_others_have_
 # --- marks ----------------------------------------------------------------------------------------
 
 
-@functools.cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def modules() -> list[Path]:
     """And the modules whose classes test files inherit from."""
     return sorted(TESTS.rglob("*.py"))
@@ -77,7 +73,7 @@ def modules() -> list[Path]:
 def marks_in(expressions: list[ast.expr]) -> Iterator[str]:
     """Ours, as decorators or in a list of marks."""
     for expression in expressions:
-        for node in ast.walk(expression):
+        for node in walk(expression):
             if isinstance(node, ast.Attribute) and node.attr in MARKS and ast.unparse(node.value) == "pytest.mark":
                 yield node.attr
             if isinstance(node, ast.Name) and node.id in FROM_FUNCTION:
@@ -125,7 +121,7 @@ def test_what_needs_an_engine_is_in_the_folder_for_it() -> None:
         if path.name.startswith("test_") and "cluster" in [mark for mark, _ in marked(tree_of(path))]:
             assert path.parent == TESTS / "cluster"
     for path in (TESTS / "cluster").glob("test_*.py"):
-        unmarked = {node.name for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef)}
+        unmarked = {node.name for node in walk(tree_of(path)) if isinstance(node, ast.FunctionDef)}
         assert {name for name in unmarked if name.startswith("test_")} <= with_mark("cluster"), path.name
 
 
@@ -134,7 +130,7 @@ def test_no_mark_is_given_in_a_way_that_the_search_does_not_see() -> None:
     for path in modules():
         if path == Path(__file__) or path == TESTS / "marks.py":
             continue
-        for node in ast.walk(tree_of(path)):
+        for node in walk(tree_of(path)):
             if isinstance(node, ast.Call) and any(word.arg == "marks" for word in node.keywords):
                 assert not list(marks_in([word.value for word in node.keywords if word.arg == "marks"])), path.name
             if isinstance(node, ast.ImportFrom) and node.module == "pytest":
@@ -164,19 +160,19 @@ def test_a_file_with_tests_is_imported_by_none() -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {node.module}"
         for path in [*modules(), *(ROOT / "bench").glob("*.py")]
-        for node in ast.walk(tree_of(path))
+        for node in walk(tree_of(path))
         if isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2].startswith("test_")
     ]
     assert wrong == []
 
 
-ANYWHERE = {"builders", "doubles", "logs", "marks", "outcomes", "paths", "phases"}
+ANYWHERE = {"builders", "doubles", "logs", "marks", "outcomes", "paths", "phases", "trees"}
 MAY_IMPORT = {"builders": {"builders", "paths"}, "doubles": {"builders", "doubles", "paths"}}
 
 
 def rooms(tree: ast.Module) -> Iterator[str]:
     """What a file imports of the package `tests`, by the first name below it."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tests":
             below = (node.module or "").split(".")[1:]
             yield from below[:1] or [alias.name for alias in node.names]
