@@ -6,10 +6,12 @@ The tests stand on each other, in the order in which they are written.
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 import requests
+import yaml
 
 from sparkqfs.config.loading import load_config
 from tests.cluster.browser import browser, why_not
@@ -30,6 +32,7 @@ from tests.paths import ROOT
 
 pytestmark = pytest.mark.cluster
 
+GIVE_BACK_S = 20
 WITHOUT_DELTA = """\
 try:
     spark.sql("CREATE TABLE books (id INT) USING delta")
@@ -43,7 +46,23 @@ except Exception as error:
 def shared(machines: Path) -> Cluster:
     """Its registry is without TLS; name, directories and port are not what they are by default."""
     more = {"cluster": "plain", "data_dir": "/mnt/data/plain", "registry": {"port": 5001, "tls": False}}
-    return Cluster(with_storage(machines, "shared", **more), "plain")
+    file = with_storage(machines, "shared", **more)
+    settings = yaml.safe_load(file.read_text())
+    settings["spark"]["conf"]["spark.sparkqfs.giveBack"] = str(GIVE_BACK_S)
+    file.write_text(yaml.safe_dump(settings))
+    return Cluster(file, "plain")
+
+
+def cores_used(cluster: Cluster) -> int:
+    return int(cluster.ok("status", "--json").json["spark"]["cores_used"])
+
+
+def until_cores_are_free(cluster: Cluster) -> None:
+    """The Connect server goes on, and gives its executors back when nobody asks it anything."""
+    end = time.monotonic() + GIVE_BACK_S + 60
+    while cores_used(cluster):
+        assert time.monotonic() < end
+        time.sleep(1)
 
 
 class SharedDirectory:
@@ -115,6 +134,8 @@ class SharedDirectory:
             assert shared.ok("sql", "-e", asked, "--csv").out == "rows,ids\n270000,90000\n"
             (tables,) = shared.ok("sql", "-e", "show tables", "--json").json["results"]
             assert "kept" in [row["tableName"] for row in tables["rows"]]
+            all_of_them = cores_used(shared)
+            assert all_of_them > 0
             running = [jvms_of_spark(1), jvms_of_spark(2)]
             assert {*running[0].values(), *running[1].values()} == {"maps"}, running
             assert all({"Worker", "CoarseGrainedExecutorBackend"} <= {*on_one} for on_one in running), running
@@ -130,6 +151,9 @@ class SharedDirectory:
                 assert found <= {*said}
                 code, said, errors = ask(jar, door, "wrong", "kept", asked)
                 assert (code, said) == (1, []) and "Error validating the login" in errors
+            until_cores_are_free(shared)
+            assert shared.ok("sql", "-e", asked, "--csv").out == "rows,ids\n270000,90000\n"
+            assert cores_used(shared) == all_of_them
         finally:
             shared.ok("connect", "--stop")
         assert shared.ok("status", "--json").json["spark"]["cores_used"] == 0

@@ -19,6 +19,7 @@ from tests.doubles.connect_server import STAND_IN
 from tests.paths import PROGRAMS
 
 APP = "app-20260101120100-0000"
+OURS = "sparkqfs.connect"
 DEFAULTS = """\
 spark.authenticate false
 spark.driver.extraJavaOptions -Done=1
@@ -121,8 +122,8 @@ def test_it_is_bound_to_loopback_with_the_wishes_and_the_settings_of_the_cluster
         "spark.cores.max": "4",
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(said["connect_port"]),
-        "spark.connect.grpc.interceptor.classes": "a.First,b.Second,sparkqfs.connect.SameMinor",
-        "spark.plugins": "a.Plugin,sparkqfs.connect.JdbcOnDemand",
+        "spark.connect.grpc.interceptor.classes": f"a.First,b.Second,{OURS}.BeforeQueries,{OURS}.SameMinor",
+        "spark.plugins": f"a.Plugin,{OURS}.ExecutorsOnDemand,{OURS}.JdbcOnDemand",
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Done=1",
     }
     assert words[-1] == "spark-internal"

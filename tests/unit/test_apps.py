@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sparkqfs.errors import ConfigError
-from sparkqfs.facts.pages import AppFact, parse_history, parse_spark
+from sparkqfs.facts.pages import AppFact, SparkFact, parse_history, parse_spark
 from sparkqfs.jobs.programs import submit
 from sparkqfs.plan.programs.apps import (
     ENDED_STATES,
@@ -24,6 +24,7 @@ from sparkqfs.plan.programs.apps import (
     pack,
     parse_exit,
     parse_runs,
+    waiting_for,
 )
 from sparkqfs_runtime.supervise import driver
 from tests.builders.apps import APP, ID, JUPYTER, PLACE
@@ -234,3 +235,38 @@ def test_the_masters_and_the_history_servers_answers_are_read() -> None:
     ]
     with pytest.raises(ValueError, match="no list"):
         parse_history({})
+
+
+def a_master(*applications: tuple[str, str, int], cores: int = 6) -> SparkFact:
+    """One that says of (id, state, cores)."""
+    active = tuple(
+        AppFact(id=name, name=name, user="spark", state=state, started_s=0.0, duration_s=1.0, cores=has)
+        for name, state, has in applications
+    )
+    return SparkFact(
+        alive_hosts=("10.0.0.1",),
+        dead=0,
+        cores=cores,
+        cores_used=sum(has for _, _, has in applications),
+        memory_mib=4096,
+        memory_used_mib=0,
+        applications=(),
+        status="ALIVE",
+        active=active,
+    )
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "is_said"),
+    [
+        (("RUNNING", 0), 6, True),  # has given its cores back, and another one has them all
+        (("RUNNING", 0), 4, False),  # there are free ones
+        (("RUNNING", 2), 4, False),
+        (("WAITING", 0), 4, True),  # the two that are free are fewer than an executor's
+    ],
+)
+def test_who_has_the_cores_is_said_to_whoever_cannot_have_any(mine: tuple[str, int], other: int, is_said: bool) -> None:
+    said = waiting_for("app-1", a_master(("app-1", *mine), ("app-2", "RUNNING", other)))
+    assert (said is not None) is is_said
+    assert said is None or f"app-2 (app-2) has {other}" in said
+    assert waiting_for("app-3", a_master(("app-2", "RUNNING", 6))) is None

@@ -35,6 +35,8 @@ INTERCEPTORS = "spark.connect.grpc.interceptor.classes"
 SAME_MINOR = "sparkqfs.connect.SameMinor"
 PLUGINS = "spark.plugins"
 JDBC = "sparkqfs.connect.JdbcOnDemand"
+EXECUTORS = "sparkqfs.connect.ExecutorsOnDemand"
+BEFORE = "sparkqfs.connect.BeforeQueries"
 READY = "server.json"
 LOOK_S = 0.2
 """Between two tries to connect, until the server takes connections."""
@@ -78,8 +80,8 @@ def command(setup: Setup, settings: dict[str, str], port: int) -> tuple[str, ...
         **settings,
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
-        INTERCEPTORS: ",".join([*listed(setup, INTERCEPTORS), SAME_MINOR]),
-        PLUGINS: ",".join([*listed(setup, PLUGINS), JDBC]),
+        INTERCEPTORS: ",".join([*listed(setup, INTERCEPTORS), BEFORE, SAME_MINOR]),
+        PLUGINS: ",".join([*listed(setup, PLUGINS), EXECUTORS, JDBC]),
         "spark.driver.extraJavaOptions": f"{QUICK_START} {java}".strip(),
     }
     words = [str(setup.spark_home / "bin" / "spark-submit"), "--class", CONNECT, "--name", "Spark Connect"]

@@ -122,7 +122,7 @@ class _Queue:
             return
         spark = status.ask_spark(self._session)
         self._next = float("inf") if isinstance(spark, SparkFact) else now + QUEUE_S
-        text = waiting_for(app_id, spark.active) if isinstance(spark, SparkFact) else None
+        text = waiting_for(app_id, spark) if isinstance(spark, SparkFact) else None
         if text is not None:
             self._session.on_event(text)
 

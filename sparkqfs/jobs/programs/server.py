@@ -218,7 +218,7 @@ def _say_if_older(session: Session, jupyter: dict[str, Any]) -> None:
 
 def _say_who_has_the_cores(session: Session, ready: Ready) -> None:
     spark = status.ask_spark(session)
-    text = waiting_for(ready.app_id, spark.active) if ready.app_id and isinstance(spark, SparkFact) else None
+    text = waiting_for(ready.app_id, spark) if ready.app_id and isinstance(spark, SparkFact) else None
     if text is not None:
         session.on_event(text)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sparkqfs.errors import ConfigError, Problem
-from sparkqfs.facts.pages import AppFact
+from sparkqfs.facts.pages import AppFact, SparkFact
 from sparkqfs.plan.programs.parcel import FOLDER as FOLDER
 from sparkqfs.plan.programs.parcel import Parcel as Parcel
 from sparkqfs.plan.programs.parcel import pack as pack
@@ -384,9 +384,14 @@ def running_at(when_s: float, rows: Sequence[Application]) -> tuple[Application,
     )
 
 
-def waiting_for(app_id: str, active: Sequence[AppFact]) -> str | None:
-    """Who holds the cores that this application waits for, and what helps; `None` when it has some, or is gone."""
-    if not any(app.id == app_id and app.state == "WAITING" for app in active):
+def waiting_for(app_id: str, spark: SparkFact) -> str | None:
+    """Who holds the cores that this application waits for, and what helps; `None` when it has some, or is gone.
+
+    One that has given its cores back does not wait for them while there are free ones.
+    """
+    active = spark.active
+    mine = next((app for app in active if app.id == app_id), None)
+    if mine is None or not (mine.state == "WAITING" or (not mine.cores and spark.cores_used >= spark.cores)):
         return None
     holders = [f"{app.id} ({app.name}) has {app.cores}" for app in active if app.cores and app.id != app_id]
     if not holders:
