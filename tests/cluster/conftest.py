@@ -55,6 +55,7 @@ def machines(kept: Kept, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         with phases.counted_as(phases.MACHINES):
             local_up(name=NAME, nodes=len(kept.machines), file=file, on_event=lambda _text: None)
             kept.make_nameless()
+            kept.take_layers()
         yield file
         with phases.counted_as(phases.MACHINES):
             kept.keep()

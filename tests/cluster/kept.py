@@ -5,6 +5,8 @@ image layers of the one before and with nothing else of it: no container, swarm,
 name. So every image is built, pushed and pulled as on new machines, out of what is there already, as far as its content
 is the same. What a run has not used is gone after it. A run that was killed leaves nothing.
 
+On a computer that has none yet, one cluster builds, and the others take its layers when they come to it.
+
 `docker volume ls --filter label=sparkqfs.tests` lists the volumes; docs/testing.md says how to remove them.
 """
 
@@ -13,9 +15,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 from sparkqfs.local.images import BASE
 from sparkqfs.local.machines import LABEL
@@ -25,6 +29,10 @@ VOLUMES = "sparkqfs.tests"
 LOCKS = Path("~/.cache/sparkqfs")
 """Of locks of the run that has them; another one at the same time goes without."""
 ENGINE = "/var/lib/docker"
+BUILDING = "tests-layers.lock"
+"""Whoever builds all images on empty machines has it, below `LOCKS`; in it is the machine that did so last."""
+LAYERS_S = 1800
+"""Until nobody waits any longer for what another cluster builds."""
 MOST_GIB = 8
 """Of one machine; one that has more begins with nothing next time."""
 
@@ -81,14 +89,29 @@ done
 """
 """Blobs of the images that the registries have now, and which repository has them; no image."""
 
+HAS_LAYERS = "docker image ls --format '{{.Repository}}' | grep -qv '^sparkqfs-local/'"
+HAND_OVER = f"""
+set -eu
+case $1 in
+  images) exec docker save $(docker image ls -aq --no-trunc) ;;
+  rest) exec tar -C {ENGINE} -c image/overlay2/distribution registries ;;
+esac
+"""
+"""Images with all that they were built on, whose order a build looks at; and what a registry knows of their layers."""
+
 SEED = f"""
 set -eu
-cd "{ENGINE}/registries/$(basename "$1")"
+cd {ENGINE}/registries
+[ -d "$(basename "$1")" ] || mv * "$(basename "$1")"
+cd "$(basename "$1")"
+for repository in docker/registry/v2/repositories/*; do
+  [ "$(basename "$repository")" = "$2" ] || mv "$repository" "docker/registry/v2/repositories/$2"
+done
 find docker/registry/v2/blobs -name data | sed 's|.*/\\([0-9a-f]\\{{64\\}}\\)/data$|\\1  &|' | sha256sum -c --quiet
 mkdir -p "$1/sparkqfs/registry/storage"
 cp -a . "$1/sparkqfs/registry/storage/"
 """
-"""Puts them into the registry below a data directory, if each is what its name says."""
+"""Puts them into a cluster's registry below a data directory, if each is what its name says."""
 
 
 def docker(*words: str, stdin: str = "", timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
@@ -103,6 +126,7 @@ class Kept:
     def __init__(self, machines: Sequence[str], *, is_used: bool) -> None:
         self.machines = machines
         self.is_used = is_used
+        self._turn: IO[str] | None = None
 
     def inside(self, machine: str, script: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a script on a machine."""
@@ -118,10 +142,54 @@ class Kept:
         if self.is_used:
             self.on_all(NAMELESS)
 
-    def seed(self, data_dir: str) -> None:
-        """Give blobs to the registry below a data directory of the first machine, once its place is prepared."""
+    def take_layers(self) -> None:
+        """Where the machine that builds has none: another cluster's, which may have to be built first."""
+        if not self.is_used or self._has_layers(self.machines[0]):
+            return
+        self._turn = (LOCKS / BUILDING).expanduser().open("a+")
+        end = time.monotonic() + LAYERS_S
+        while time.monotonic() < end:
+            try:
+                fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(1)
+        self._turn.seek(0)
+        donor = self._turn.read().strip()
+        if donor and self._has_layers(donor):
+            self.inside(donor, SAVE)
+            for what, taker in (("images", "docker load"), ("rest", f"tar -C {ENGINE} -x")):
+                give = f"docker exec -i {donor} sh -s {what}"
+                subprocess.run(
+                    ["sh", "-c", f"{give} | docker exec -i {self.machines[0]} {taker}"],
+                    input=HAND_OVER,
+                    capture_output=True,
+                    text=True,
+                    timeout=900,
+                    check=False,  # what has not come is built
+                )
+            self.let_go()
+
+    def has_built(self) -> None:
+        """Others may take our layers."""
+        if self._turn is not None:
+            self._turn.truncate(0)
+            self._turn.write(self.machines[0])
+            self.let_go()
+
+    def let_go(self) -> None:
+        """It is another one's turn."""
+        if self._turn is not None:
+            self._turn.close()
+        self._turn = None
+
+    def _has_layers(self, machine: str) -> bool:
+        return self.inside(machine, HAS_LAYERS).returncode == 0
+
+    def seed(self, data_dir: str, cluster: str) -> None:
+        """Give blobs to a cluster's registry below a data directory of the first machine, once its place is there."""
         if self.is_used:
-            self.inside(self.machines[0], SEED, data_dir)
+            self.inside(self.machines[0], SEED, data_dir, cluster)
 
     def keep(self) -> None:
         """After the last test, before the machines are removed."""
@@ -150,7 +218,11 @@ def kept_volumes(cluster: str, count: int, which: str = "") -> Iterator[Kept]:
             place = _fresh(f"{names}-node{number}")
             bound = ("--opt", "type=none", "--opt", "o=bind", "--opt", f"device={place}")
             docker("volume", "create", "--label", f"{LABEL}={cluster}", *bound, f"{machine}-docker")
-        yield Kept(machines, is_used=True)
+        kept = Kept(machines, is_used=True)
+        try:
+            yield kept
+        finally:
+            kept.let_go()
 
 
 def _fresh(volume: str) -> str:

@@ -80,12 +80,13 @@ class SharedDirectory:
         settings = {"log-opts": {"max-size": "7m"}}
         on_node(2, "sh", "-c", f"echo '{json.dumps(settings)}' > /etc/docker/daemon.json")
         shared.ok("prep")
-        kept.seed("/mnt/data/plain")
+        kept.seed("/mnt/data/plain", "plain")
         entry = {"insecure-registries": [f"{load_config(shared.hosts).manager.advertise}:5001"]}
         assert json.loads(on_node(2, "cat", "/etc/docker/daemon.json")) == settings | entry
 
-    def test_up_brings_the_cluster_to_work_through_a_registry_without_tls(self, shared: Cluster) -> None:
+    def test_up_brings_the_cluster_to_work_through_a_registry_without_tls(self, shared: Cluster, kept: Kept) -> None:
         shared.ok("up", "--json", timeout_s=2400)
+        kept.has_built()
         assert not any(stage["changed"] for stage in shared.ok("up", "--json").json["stages"])
         found = shared.ok("status", "--json").json
         assert found["storage"] == {"kind": "shared"}

@@ -235,11 +235,12 @@ class Beginning(Storage):
 
     def test_deploy_before_init_is_refused_with_a_hint(self, cluster: Cluster, kept: Kept) -> None:
         cluster.ok("swarm")
-        kept.seed("/mnt/data")
+        kept.seed("/mnt/data", "spark")
         for task, said in self.killed_at:
             assert cluster.ended(task, said=said, sent=signal.SIGKILL) == -signal.SIGKILL
             cluster.ok(task, timeout_s=2400)
         cluster.ok("build", "push", timeout_s=2400)
+        kept.has_built()
         ran = cluster.run("deploy")
         assert ran.code == 1
         assert "[node1]" in ran.err and f"invoke {self.kind.init}" in ran.err
@@ -981,7 +982,7 @@ class TestHdfs(Ending, Redeployed, Interrupted, Programs, Notebooks, Doors, Begi
         cluster = Cluster(with_storage(machines, "hdfs"), "spark")
         if not is_whole(request):  # else a test does it when it comes to it
             cluster.ok("prep")
-            kept.seed("/mnt/data")
+            kept.seed("/mnt/data", "spark")
         return cluster
 
     @pytest.mark.every_storage
