@@ -1,6 +1,6 @@
 """Images and their parents, daemons and their ports, pinned versions. Facts of the product, no logic."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SPARK_VERSION = "4.1.4"
 QFS_VERSION = "2.2.8"
@@ -94,8 +94,7 @@ SERVICE_LABEL = "sparkqfs.stack"
 CONTEXT_LABEL = "sparkqfs.context"
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """One image and the image it is built on; `None` means the configured base."""
 
     name: str
