@@ -19,6 +19,7 @@ from types import SimpleNamespace
 import pytest
 
 from sparkqfs_runtime.pages import in_jupyter
+from sparkqfs_runtime.supervise.spark import WHERE_IT_WAS
 from tests.doubles.servers import Answer, closed_port, serve
 from tests.paths import PROGRAMS
 from tests.runtime.container import KEY, SECRET, Container
@@ -324,7 +325,8 @@ def test_jvms_map_the_archive_of_classes_and_keep_the_options_that_they_have(
     etc.write_text(
         etc.read_text() + "spark.driver.defaultJavaOptions -Done=1\nspark.executor.defaultExtraClassPath /mine/*\n"
     )
-    option, first = f"-XX:SharedArchiveFile={spark}/classes.jsa", f"{spark}/jars/sparkqfs-first.jar"
+    option = f"{WHERE_IT_WAS} -XX:SharedArchiveFile={spark}/classes.jsa"
+    first = f"{spark}/jars/sparkqfs-first.jar"
     assert started_master(container, running)["spark.driver.defaultJavaOptions"] == "-Done=1"  # an image without one
     (note,) = [note for note in container.notes() if note.startswith("spark-class daemon")]
     assert "SharedArchiveFile" not in note and first not in note

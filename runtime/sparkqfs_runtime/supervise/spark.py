@@ -47,25 +47,30 @@ def stack_setting(setup: Setup, name: str) -> str:
     return next((words[1].strip() for words in reversed(lines) if len(words) == 2 and words[0] == name), "")
 
 
-def archive_option(setup: Setup) -> str:
-    """A JVM's option for the archive of Spark's classes; empty in an image without one."""
+WHERE_IT_WAS = "-XX:+UnlockDiagnosticVMOptions -XX:ArchiveRelocationMode=0"
+"""An archive is mapped where it was made. Elsewhere, which Debian's 17.0.15 does by itself (`-Xlog:cds`), every page with
+an address is changed: 130 MB more of each JVM's own, and nothing shared."""
+
+
+def archive_options(setup: Setup) -> str:
+    """A JVM's options for the archive of Spark's classes; empty in an image without one."""
     archive = setup.spark_home / CLASS_ARCHIVE
-    return f"-XX:SharedArchiveFile={archive}" if archive.is_file() else ""
+    return f"{WHERE_IT_WAS} -XX:SharedArchiveFile={archive}" if archive.is_file() else ""
 
 
 def quick_classes(setup: Setup) -> dict[str, str]:
     """Settings with which drivers and executors map their classes; what the stack's settings say there is kept."""
-    option, found = archive_option(setup), {}
-    for side in ("driver", "executor") if option else ():
+    ours, found = archive_options(setup), {}
+    for side in ("driver", "executor") if ours else ():
         options, paths = f"spark.{side}.defaultJavaOptions", f"spark.{side}.defaultExtraClassPath"
-        found[options] = f"{option} {stack_setting(setup, options)}".strip()
+        found[options] = f"{ours} {stack_setting(setup, options)}".strip()
         found[paths] = f"{setup.spark_home / FIRST_JAR}:{stack_setting(setup, paths) or SPARKS_OWN_FIRST}"
     return found
 
 
 def set_daemon_options(setup: Setup, *options: str) -> None:
     """For the JVM of a daemon of Spark's, before those that it has been given."""
-    archive = archive_option(setup)
+    archive = archive_options(setup)
     if archive:
         setup.environ["SPARK_DAEMON_CLASSPATH"] = str(setup.spark_home / FIRST_JAR)
     words = (archive, *options, setup.get("SPARK_DAEMON_JAVA_OPTS"))
