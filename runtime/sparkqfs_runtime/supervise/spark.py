@@ -48,7 +48,7 @@ def stack_setting(setup: Setup, name: str) -> str:
 
 
 WHERE_IT_WAS = "-XX:+UnlockDiagnosticVMOptions -XX:ArchiveRelocationMode=0"
-"""An archive is mapped where it was made. Elsewhere, which Debian's 17.0.15 does by itself (`-Xlog:cds`), every page with
+"""An archive is mapped where it was made. Elsewhere, as Debian's 17.0.15 does by itself (`-Xlog:cds`), every page with
 an address is changed: 130 MB more of each JVM's own, and nothing shared."""
 
 
