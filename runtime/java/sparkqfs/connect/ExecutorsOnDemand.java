@@ -1,7 +1,9 @@
 package sparkqfs.connect;
 
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 
 import org.apache.spark.SparkContext;
 import org.apache.spark.api.plugin.DriverPlugin;
@@ -18,12 +20,13 @@ import scala.jdk.javaapi.CollectionConverters;
 /**
  * The Connect server's executors go back to the cluster when nothing has run for a minute, and are asked for again, all
  * of them, by the next query. Spark's dynamic allocation would ask for as many as a query has tasks, on whichever
- * machines: what lies on the others would be read over the network. Cached data keeps them.
+ * machines: what lies on the others would be read over the network. Cached data keeps them. Where settings turn dynamic
+ * allocation on, this does nothing.
  */
 public final class ExecutorsOnDemand implements SparkPlugin {
-    /** Seconds; 0 for never. */
+    /** A time as Spark writes it, seconds without a unit; 0 for never. */
     private static final String SETTING = "spark.sparkqfs.giveBack";
-    private static final long USUAL_S = 60;
+    private static final String USUAL = "60s";
     private static final long LOOK_MS = 500;
     private static final long PATIENCE_MS = 20_000;
     private static final int ALL = Integer.MAX_VALUE;
@@ -57,7 +60,8 @@ public final class ExecutorsOnDemand implements SparkPlugin {
         private int jobs;
         /** Queries that wait for executors. */
         private int waiting;
-        private int executors;
+        /** Their ids; those that were given back are none, though Spark takes some seconds to see their end. */
+        private final Set<String> executors = new HashSet<>();
         /** How many there were when they were given back; 0 while they are not. */
         private int given;
         private int expected;
@@ -65,8 +69,8 @@ public final class ExecutorsOnDemand implements SparkPlugin {
         @Override
         public Map<String, String> init(SparkContext context, PluginContext plugin) {
             this.context = context;
-            idleMs = 1000 * context.conf().getLong(SETTING, USUAL_S);
-            if (idleMs > 0) {
+            idleMs = context.conf().getTimeAsSeconds(SETTING, USUAL) * 1000;
+            if (idleMs > 0 && !context.conf().getBoolean("spark.dynamicAllocation.enabled", false)) {
                 context.addSparkListener(this);
                 Thread thread = new Thread(this::watch, "executors on demand");
                 thread.setDaemon(true);
@@ -91,13 +95,13 @@ public final class ExecutorsOnDemand implements SparkPlugin {
 
         @Override
         public synchronized void onExecutorAdded(SparkListenerExecutorAdded added) {
-            executors++;
+            executors.add(added.executorId());
             notifyAll();
         }
 
         @Override
         public synchronized void onExecutorRemoved(SparkListenerExecutorRemoved removed) {
-            executors--;
+            executors.remove(removed.executorId());
         }
 
         private void watch() {
@@ -113,10 +117,11 @@ public final class ExecutorsOnDemand implements SparkPlugin {
 
         private synchronized void giveBack() {
             boolean isIdle = jobs == 0 && waiting == 0 && (System.nanoTime() - lastUse) / 1_000_000 > idleMs;
-            if (!isIdle || executors == 0 || given > 0 || !context.getPersistentRDDs().isEmpty()) {
+            if (!isIdle || executors.isEmpty() || given > 0 || !context.getPersistentRDDs().isEmpty()) {
                 return;
             }
-            given = executors;
+            given = executors.size();
+            executors.clear();
             request(0);
             context.killExecutors(context.getExecutorIds());
         }
@@ -136,7 +141,7 @@ public final class ExecutorsOnDemand implements SparkPlugin {
             long end = System.nanoTime() + PATIENCE_MS * 1_000_000;
             waiting++;
             try {
-                while (executors < expected && System.nanoTime() < end) {
+                while (executors.size() < expected && System.nanoTime() < end) {
                     wait(LOOK_MS);
                 }
             } catch (InterruptedException error) {
@@ -149,8 +154,8 @@ public final class ExecutorsOnDemand implements SparkPlugin {
         }
 
         private void request(int total) {
-            Map<String, Object> nowhere = Collections.emptyMap();
-            context.requestTotalExecutors(total, 0, scala.collection.immutable.Map.from(CollectionConverters.asScala(nowhere)));
+            scala.collection.Map<String, Object> nowhere = CollectionConverters.asScala(Collections.emptyMap());
+            context.requestTotalExecutors(total, 0, scala.collection.immutable.Map.from(nowhere));
         }
     }
 }
