@@ -24,7 +24,7 @@ def compiled(class_path: str, folder: Path) -> str:
 
 
 def java(class_path: str) -> list[str]:
-    return ["java", "-Xmx256m", "-cp", class_path, "sparkqfs.files.FileServer"]
+    return ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", class_path, "sparkqfs.files.FileServer"]
 
 
 @pytest.fixture(scope="module")

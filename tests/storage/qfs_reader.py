@@ -113,7 +113,7 @@ class Driver:
     """A process that answers commands, one a line."""
 
     def __init__(self, kit: Kit, log: Path, environment: Mapping[str, str], *program: str) -> None:
-        argv = ("java", "-Xmx512m", "-cp", kit.class_path, *program)
+        argv = ("java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp", kit.class_path, *program)
         self.log = log.open("ab")
         self.path = log
         self._argv, self._environment = argv, environment

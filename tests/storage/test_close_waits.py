@@ -33,7 +33,7 @@ def unfinished(kit: Kit, cluster: QfsCluster, conf: Path, *, waits: bool) -> int
     (conf / "core-site.xml").write_text(CORE_SITE.format(waits="true" if waits else "false"), encoding="utf-8")
     words = ("Acknowledged", "write", cluster.uri, str(FILES), "2000")
     before = {node: len(cluster.chunk_files(node)) for node in NODES}
-    argv = ("java", "-cp", f"{conf}:{kit.class_path}", *words)
+    argv = ("java", "-XX:TieredStopAtLevel=1", "-cp", f"{conf}:{kit.class_path}", *words)
     late = 0
     with subprocess.Popen(argv, env=node_environment(cluster), stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
