@@ -107,7 +107,15 @@ class RealMetastore:
         self.session = self.process = None
 
     def client(self) -> subprocess.Popen[str]:
-        argv = ["java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", f"{self.environ['SPARK_HOME']}/jars/*", "TableClient", str(self.port)]
+        argv = [
+            "java",
+            "-Xmx64m",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            f"{self.environ['SPARK_HOME']}/jars/*",
+            "TableClient",
+            str(self.port),
+        ]
         return subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
         )
