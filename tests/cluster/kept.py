@@ -30,7 +30,7 @@ LOCKS = Path("~/.cache/sparkqfs")
 """Of locks of the run that has them; another one at the same time goes without."""
 ENGINE = "/var/lib/docker"
 BUILDING = "tests-layers.lock"
-"""Whoever builds all images on empty machines has it, below `LOCKS`; in it is the machine that did so last."""
+"""Whoever builds all images on empty machines has it, below `LOCKS`; in it are the machines that have done so."""
 LAYERS_S = 1800
 """Until nobody waits any longer for what another cluster builds."""
 MOST_GIB = 8
@@ -72,6 +72,7 @@ SAVE = f"""
 set -eu
 v2=docker/registry/v2
 rm -rf {ENGINE}/registries
+mkdir -p {ENGINE}/registries
 for data in /mnt/data /mnt/data/plain; do
   cd "$data/sparkqfs/registry/storage" || continue
   to={ENGINE}/registries/$(basename "$data")
@@ -155,26 +156,27 @@ class Kept:
             except BlockingIOError:
                 time.sleep(1)
         self._turn.seek(0)
-        donor = self._turn.read().strip()
-        if donor and self._has_layers(donor):
-            self.inside(donor, SAVE)
-            for what, taker in (("images", "docker load"), ("rest", f"tar -C {ENGINE} -x")):
-                give = f"docker exec -i {donor} sh -s {what}"
-                subprocess.run(
-                    ["sh", "-c", f"{give} | docker exec -i {self.machines[0]} {taker}"],
-                    input=HAND_OVER,
-                    capture_output=True,
-                    text=True,
-                    timeout=900,
-                    check=False,  # what has not come is built
-                )
-            self.let_go()
+        donors = [donor for donor in self._turn.read().splitlines() if self._has_layers(donor)]
+        if not donors:
+            self._turn.truncate(0)  # those of earlier runs
+        if any(self._take_from(donor) for donor in reversed(donors)):
+            self.has_built()
+
+    def _take_from(self, donor: str) -> bool:
+        """Whether all has come; an image that the donor's cluster removes meanwhile breaks it off."""
+        self.inside(donor, SAVE)
+        for what, taker in (("images", "docker load"), ("rest", f"tar -C {ENGINE} -x")):
+            pipe = f"docker exec -i {donor} sh -s {what} | docker exec -i {self.machines[0]} {taker}"
+            argv = ["bash", "-o", "pipefail", "-c", pipe]
+            done = subprocess.run(argv, input=HAND_OVER, capture_output=True, text=True, timeout=900, check=False)
+            if done.returncode:
+                return False
+        return True
 
     def has_built(self) -> None:
         """Others may take our layers."""
         if self._turn is not None:
-            self._turn.truncate(0)
-            self._turn.write(self.machines[0])
+            self._turn.write(f"{self.machines[0]}\n")
             self.let_go()
 
     def let_go(self) -> None:
