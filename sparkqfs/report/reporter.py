@@ -318,7 +318,8 @@ class Reporter:
             )
             used, free = int(storage["used_bytes"]) / 2**30, int(storage["free_bytes"]) / 2**30
             add("  space", f"{used:.2f} GiB used, {free:.2f} GiB free")
-            add("  files", f"{storage['files']} in {storage['blocks']} blocks")
+            too = storage.get("files_count_too")
+            add("  files", f"{storage['files']}{f' with {too},' if too else ''} in {storage['blocks']} blocks")
             add("  replication", f"{storage['replication']} copies, {storage['replications_pending']} pending")
             for name, value in storage_lines(storage) if "check" in storage else ():
                 add(name, value)

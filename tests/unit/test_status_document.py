@@ -54,6 +54,18 @@ def test_status_md_shows_what_a_healthy_cluster_looks_like(
         assert actual == line if not line.endswith("…") else actual.startswith(line.removesuffix("…"))
 
 
+def test_the_line_says_what_is_counted_besides_files(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The namenode has one number for files and directories, the metaserver one for files."""
+    monkeypatch.setenv("COLUMNS", "200")
+    for kind, line in (("qfs", "12 in 34 blocks"), ("hdfs", "12 with directories, in 34 blocks")):
+        shown = status_document.document(a_session(a_cluster(storage=StorageConfig(kind=kind))), a_status(), ())
+        Reporter().result(JobResult(task="status", document=shown))
+        rows = [row.split(maxsplit=1) for row in capsys.readouterr().out.splitlines()]
+        assert ["files", line] in rows
+
+
 def test_status_md_names_the_pages_of_all_services() -> None:
     kinds = (StorageConfig(kind="qfs"), StorageConfig(kind="hdfs"))
     every = [service for kind in kinds for service in single_services(a_cluster(storage=kind))]

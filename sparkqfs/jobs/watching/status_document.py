@@ -88,6 +88,7 @@ def _storage(session: Session, status: ClusterStatus, data: Data) -> dict[str, o
         "recovering": found.recovering,
         "replications_pending": found.replications_pending,
         "files": found.files,
+        "files_count_too": session.backend.words.counted_too,
         "blocks": found.blocks,
         "file_system_id": found.file_system_id,
         "state": data.state,

@@ -41,7 +41,7 @@ class Hdfs(Backend):
     """Property names: Hadoop 3, hdfs-default.xml and core-default.xml."""
 
     kind = "hdfs"
-    words = Words(storage="HDFS", master="namenode", servers="datanodes", blocks="blocks")
+    words = Words(storage="HDFS", master="namenode", servers="datanodes", blocks="blocks", counted_too="directories")
     master = Master(
         name=topology.HDFS_NAMENODE,
         ui_port=topology.HDFS_UI_PORT,

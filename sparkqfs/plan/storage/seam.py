@@ -25,6 +25,8 @@ class Words:
     """The daemons that keep the data, plural."""
     blocks: str
     """What they keep, plural."""
+    counted_too: str = ""
+    """What the master's number of files has besides files; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
