@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import os
 import re
@@ -10,8 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
+from typing import Any
 
 from sparkqfs.clients.context import SHARED_MODULES
 from tests.paths import ROOT
@@ -102,8 +102,17 @@ def layer_of(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
+def imported(tree: ast.AST) -> tuple[tuple[str, int], ...]:
     """Every dotted name a module imports, with its line."""
+    return imported_by_module(tree) if isinstance(tree, ast.Module) else tuple(_imported(tree))
+
+
+@functools.cache
+def imported_by_module(tree: ast.Module) -> tuple[tuple[str, int], ...]:
+    return tuple(_imported(tree))
+
+
+def _imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
     for node in walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -127,33 +136,31 @@ def is_pure(path: Path) -> bool:
     return short(path).startswith(PURE_FOLDERS) or short(path) in PURE_FILES
 
 
-def names_of(paths: list[Path]) -> list[str]:
-    return [short(path) for path in paths]
-
-
 MODULES = [path for path in SOURCES if path != PACKAGE / "__init__.py"]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=names_of(MODULES))
-def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
-    layer = layer_of(path)
-    assert layer in MAY_IMPORT, f"{short(path)} is in no layer of the import contract"
+def imports_of(paths: list[Path]) -> Iterator[tuple[Path, str, int]]:
+    """Module, dotted name that it imports, line."""
+    return ((path, name, line) for path in paths for name, line in imported(tree_of(path)))
+
+
+def test_a_module_imports_only_what_its_layer_may() -> None:
+    unknown = [short(path) for path in MODULES if layer_of(path) not in MAY_IMPORT]
+    assert not unknown, "in no layer of the import contract"
     wrong = []
-    for name, line in imported(tree_of(path)):
+    for path, name, line in imports_of(MODULES):
         parts = name.split(".")
         if parts[0] != "sparkqfs" or (len(parts) == 2 and not is_module(name)):
             continue
-        target = parts[1]
-        if target not in MAY_IMPORT[layer]:
+        if parts[1] not in MAY_IMPORT[layer_of(path)]:
             wrong.append(f"{short(path)}:{line} imports {name}")
     assert not wrong
 
 
-@pytest.mark.parametrize("path", MODULES, ids=names_of(MODULES))
-def test_a_third_party_library_is_used_in_one_place(path: Path) -> None:
+def test_a_third_party_library_is_used_in_one_place() -> None:
     wrong = [
         f"{short(path)}:{line} imports {name}"
-        for name, line in imported(tree_of(path))
+        for path, name, line in imports_of(MODULES)
         if (allowed := ONLY_IN.get(name.split(".")[0])) is not None and not short(path).startswith(allowed)
     ]
     assert not wrong
@@ -162,10 +169,9 @@ def test_a_third_party_library_is_used_in_one_place(path: Path) -> None:
 CLI = [path for path in MODULES if layer_of(path) == "cli"]
 
 
-@pytest.mark.parametrize("path", CLI, ids=names_of(CLI))
-def test_a_task_opens_clients_and_knows_none_of_them(path: Path) -> None:
-    found = {name for name, _ in imported(tree_of(path)) if name.startswith("sparkqfs.clients")}
-    assert found <= {"sparkqfs.clients.connect.open_clients"}
+def test_a_task_opens_clients_and_knows_none_of_them() -> None:
+    found = {name for _, name, _ in imports_of(CLI) if name.startswith("sparkqfs.clients")}
+    assert found == {"sparkqfs.clients.connect.open_clients"}
 
 
 def imported_at_once(tree: ast.Module) -> set[str]:
@@ -178,9 +184,9 @@ def imported_at_once(tree: ast.Module) -> set[str]:
     return {".".join(name.split(".")[:2]) for name in names if name.split(".")[0] == "sparkqfs"}
 
 
-@pytest.mark.parametrize("path", CLI, ids=names_of(CLI))
-def test_the_command_line_imports_at_once_only_itself(path: Path) -> None:
-    assert imported_at_once(tree_of(path)) <= {"sparkqfs.cli", "sparkqfs.errors", "sparkqfs.streams"}
+def test_the_command_line_imports_at_once_only_itself() -> None:
+    found = {(short(path), name) for path in CLI for name in imported_at_once(tree_of(path))}
+    assert not [pair for pair in found if pair[1] not in {"sparkqfs.cli", "sparkqfs.errors", "sparkqfs.streams"}]
 
 
 LATE = ("cli/", "report/reporter.py")
@@ -188,18 +194,21 @@ LATE = ("cli/", "report/reporter.py")
 NOT_LATE = [path for path in MODULES if not short(path).startswith(LATE)]
 
 
-@pytest.mark.parametrize("path", NOT_LATE, ids=names_of(NOT_LATE))
-def test_everything_else_imports_at_its_head(path: Path) -> None:
-    functions = [one for one in walk(tree_of(path)) if isinstance(one, ast.FunctionDef)]
-    assert not [f"{short(path)}:{line} imports {name}" for one in functions for name, line in imported(one)]
+def nodes_of(paths: list[Path], *kinds: type[ast.AST]) -> Iterator[tuple[Path, Any]]:
+    """Module and node, for all nodes of these kinds."""
+    return ((path, node) for path in paths for node in walk(tree_of(path)) if isinstance(node, kinds))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=names_of(MODULES))
-def test_no_import_is_hidden_from_these_tests(path: Path) -> None:
-    tree = tree_of(path)
-    assert not [name for name, _ in imported(tree) if name.split(".")[0] == "importlib"]
-    assert not [node for node in walk(tree) if isinstance(node, ast.Name) and node.id == "__import__"]
-    assert not [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "__getattr__"]
+def test_everything_else_imports_at_its_head() -> None:
+    functions = nodes_of(NOT_LATE, ast.FunctionDef)
+    assert not [f"{short(path)}:{line} imports {name}" for path, one in functions for name, line in imported(one)]
+
+
+def test_no_import_is_hidden_from_these_tests() -> None:
+    wrong = [short(path) for path, name, _ in imports_of(MODULES) if name.split(".")[0] == "importlib"]
+    wrong += [short(path) for path, node in nodes_of(MODULES, ast.Name) if node.id == "__import__"]
+    heads = [(path, node) for path in MODULES for node in tree_of(path).body if isinstance(node, ast.FunctionDef)]
+    assert not wrong + [short(path) for path, node in heads if node.name == "__getattr__"]
 
 
 def test_the_tasks_file_only_names_the_tasks() -> None:
@@ -226,16 +235,17 @@ def test_every_third_party_library_in_use_is_a_declared_dependency() -> None:
 PURE = [path for path in MODULES if is_pure(path)]
 
 
-@pytest.mark.parametrize("path", PURE, ids=names_of(PURE))
-def test_pure_code_has_no_clock_no_files_no_network_and_no_output(path: Path) -> None:
-    tree = tree_of(path)
-    wrong = [f"imports {name}" for name, _ in imported(tree) if name.split(".")[0] in FORBIDDEN_IN_PURE]
-    wrong += [f"imports {name}" for name, _ in imported(tree) if name == "pathlib.Path"]
-    for node in walk(tree):
+def test_pure_code_has_no_clock_no_files_no_network_and_no_output() -> None:
+    wrong = [
+        f"{short(path)}:{line} imports {name}"
+        for path, name, line in imports_of(PURE)
+        if name.split(".")[0] in FORBIDDEN_IN_PURE or name == "pathlib.Path"
+    ]
+    for path, node in nodes_of(PURE, ast.Name, ast.Attribute):
         if isinstance(node, ast.Name) and node.id in ("print", "open", "input", "eval", "exec", "__import__"):
-            wrong.append(f"line {node.lineno}: {node.id}")
+            wrong.append(f"{short(path)}:{node.lineno}: {node.id}")
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "read_text", "write_text", "read_bytes"):
-            wrong.append(f"line {node.lineno}: .{node.attr}")
+            wrong.append(f"{short(path)}:{node.lineno}: .{node.attr}")
     assert not wrong
 
 
@@ -243,26 +253,24 @@ MAY_PRINT = ("report/reporter.py", "program.py", "streams.py", "remote/")
 PRINTING = [path for path in MODULES if not short(path).startswith(MAY_PRINT)]
 
 
-@pytest.mark.parametrize("path", PRINTING, ids=names_of(PRINTING))
-def test_only_the_reporter_prints_or_ends_the_process(path: Path) -> None:
+def test_only_the_reporter_prints_or_ends_the_process() -> None:
     wrong = []
-    streams = () if layer_of(path) == "cli" else ("stdout", "stderr")  # tasks hand them to their jobs
-    for node in walk(tree_of(path)):
+    for path, node in nodes_of(PRINTING, ast.Name, ast.Attribute):
+        streams = () if layer_of(path) == "cli" else ("stdout", "stderr")  # tasks hand them to their jobs
         if isinstance(node, ast.Name) and node.id == "print":
-            wrong.append(f"line {node.lineno}: print")
+            wrong.append(f"{short(path)}:{node.lineno}: print")
         if isinstance(node, ast.Attribute) and node.attr in (*streams, "exit"):
             owner = node.value
             if isinstance(owner, ast.Name) and owner.id == "sys":
-                wrong.append(f"line {node.lineno}: sys.{node.attr}")
+                wrong.append(f"{short(path)}:{node.lineno}: sys.{node.attr}")
     assert not wrong
 
 
-@pytest.mark.parametrize("path", MODULES, ids=names_of(MODULES))
-def test_a_channel_is_closed_by_the_function_that_minds_a_broken_connection(path: Path) -> None:
-    calls = [node.func for node in walk(tree_of(path)) if isinstance(node, ast.Call)]
-    closed = [call.value for call in calls if isinstance(call, ast.Attribute) and call.attr == "close"]
-    named = [f"line {one.lineno}" for one in closed if ast.unparse(one).endswith(("channel", "_session", "_channel"))]
-    assert short(path) == "clients/broken.py" or not named
+def test_a_channel_is_closed_by_the_function_that_minds_a_broken_connection() -> None:
+    calls = [(path, node.func) for path, node in nodes_of(MODULES, ast.Call)]
+    closed = [(path, call.value) for path, call in calls if isinstance(call, ast.Attribute) and call.attr == "close"]
+    named = [path for path, one in closed if ast.unparse(one).endswith(("channel", "_session", "_channel"))]
+    assert {short(path) for path in named} == {"clients/broken.py"}
 
 
 def needs(path: Path) -> set[str]:
@@ -366,12 +374,11 @@ IN_JUPYTER = {"pages/in_jupyter.py": {"jupyter_server", "tornado"}}
 ON_SPARK = ("measuring/", "files/copying.py", "spark_session.py", "sql/engine.py")
 
 
-@pytest.mark.parametrize("path", PROGRAMS, ids=[path.relative_to(RUNTIME).as_posix() for path in PROGRAMS])
-def test_a_program_in_the_containers_needs_the_standard_library_only(path: Path) -> None:
+def test_a_program_in_the_containers_needs_the_standard_library_only() -> None:
     """But for those that are Spark programs; and the first process needs none of those."""
-    name = path.relative_to(RUNTIME).as_posix()
     wrong = []
-    for imports, line in imported(tree_of(path)):
+    for path, imports, line in imports_of(PROGRAMS):
+        name = path.relative_to(RUNTIME).as_posix()
         first, _, rest = imports.partition(".")
         is_ours = first == "sparkqfs_runtime" and not (rest.startswith("measuring") and not name.startswith(ON_SPARK))
         is_shared = first == "sparkqfs" and rest.split(".")[0] in SHARED
