@@ -59,8 +59,9 @@ def test_the_line_says_what_is_counted_besides_files(
 ) -> None:
     """The namenode has one number for files and directories, the metaserver one for files."""
     monkeypatch.setenv("COLUMNS", "200")
-    for kind, line in (("qfs", "12 in 34 blocks"), ("hdfs", "12 with directories, in 34 blocks")):
-        shown = status_document.document(a_session(a_cluster(storage=StorageConfig(kind=kind))), a_status(), ())
+    qfs, hdfs = StorageConfig(kind="qfs"), StorageConfig(kind="hdfs")
+    for storage, line in ((qfs, "12 in 34 blocks"), (hdfs, "12 with directories, in 34 blocks")):
+        shown = status_document.document(a_session(a_cluster(storage=storage)), a_status(), ())
         Reporter().result(JobResult(task="status", document=shown))
         rows = [row.split(maxsplit=1) for row in capsys.readouterr().out.splitlines()]
         assert ["files", line] in rows
