@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 from types import TracebackType
 
@@ -75,10 +77,10 @@ class HdfsCluster:
         for name in (NAMENODE, DATANODE):
             self.processes.append(self._started(name))
         end = time.monotonic() + DEADLINE_S
-        while "Live datanodes (1)" not in self._report():
+        while not self._has_datanode():
             if time.monotonic() > end:
                 raise TimeoutError("no datanode in time")
-            time.sleep(0.5)
+            time.sleep(0.2)
 
     def _started(self, name: str) -> subprocess.Popen[bytes]:
         with (self.home / f"{name}.log").open("ab") as log:
@@ -103,9 +105,22 @@ class HdfsCluster:
         answer = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=300)
         return answer.stdout.split()
 
-    def _report(self) -> str:
-        argv = self.java("org.apache.hadoop.hdfs.tools.DFSAdmin", "-report")
-        return subprocess.run(argv, check=False, capture_output=True, text=True, timeout=DEADLINE_S).stdout
+    def http_port(self, daemon: str = "namenode") -> int:
+        """Of a daemon's pages."""
+        text = (self.home / "conf" / "hdfs-site.xml").read_text(encoding="utf-8")
+        found = re.search(rf"{daemon}\.http.address</name><value>127\.0\.0\.1:(\d+)", text)
+        assert found is not None
+        return int(found[1])
+
+    def _has_datanode(self) -> bool:
+        """As the namenode's page says: a JVM that asks would cost as much as a daemon's start."""
+        page = f"http://127.0.0.1:{self.http_port()}/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState"
+        try:
+            with urllib.request.urlopen(page, timeout=10) as answer:
+                beans = json.load(answer)["beans"]
+        except OSError:
+            return False
+        return any(bean["NumLiveDataNodes"] == 1 for bean in beans)
 
     def java(self, *words: str) -> tuple[str, ...]:
         """A command line with the cluster's settings."""

@@ -171,18 +171,11 @@ def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HdfsCluster]:
         yield running
 
 
-def http_port(hdfs: HdfsCluster, daemon: str = "namenode") -> int:
-    text = (hdfs.home / "conf" / "hdfs-site.xml").read_text()
-    found = re.search(rf"{daemon}\.http.address</name><value>127\.0\.0\.1:(\d+)", text)
-    assert found is not None
-    return int(found[1])
-
-
 def test_on_hdfs_short_and_lost_files_are_named_with_their_copies(
     hdfs: HdfsCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Hdfs, "check_port", http_port(hdfs))
-    with urllib.request.urlopen(f"http://127.0.0.1:{http_port(hdfs, 'datanode')}/blockScannerReport") as page:
+    monkeypatch.setattr(Hdfs, "check_port", hdfs.http_port())
+    with urllib.request.urlopen(f"http://127.0.0.1:{hdfs.http_port('datanode')}/blockScannerReport") as page:
         assert b"Block Scanner Statistics" in page.read()  # else: Periodic block scanner is not running
     found: Any = asked(tmp_path, "hdfs", "hdfs-namenode", "127.0.0.1")
     assert (found.exit_code, found.document["lost_files"], found.document["short_files"]) == (1, 0, 3)
@@ -196,7 +189,7 @@ def test_on_hdfs_short_and_lost_files_are_named_with_their_copies(
     (block_file,) = [path for path in (hdfs.home.parent / "data").rglob("blk_*") if path.stat().st_size == 777]
     block_file.unlink()
     read_file(hdfs, "/one")
-    words = (sys.executable, str(PROGRAMS / "fsck"), "hdfs", "127.0.0.1", str(http_port(hdfs)), "5", "60")
+    words = (sys.executable, str(PROGRAMS / "fsck"), "hdfs", "127.0.0.1", str(hdfs.http_port()), "5", "60")
 
     def lost() -> Any:
         answer = subprocess.run(words, check=True, capture_output=True, timeout=60).stdout

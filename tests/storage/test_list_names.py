@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import re
 import subprocess
 import sys
 import urllib.parse
@@ -66,11 +65,8 @@ def namenode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namenode]:
         (folder / name).mkdir(parents=True)
     for jar in map(Path, class_path.split(":")):
         (folder / "hadoop" / "lib" / jar.name).symlink_to(jar)
-    with HdfsCluster(class_path, folder / "home", folder / "names", folder / "data", "true"):
-        site = (folder / "home" / "conf" / "hdfs-site.xml").read_text()
-        found = re.search(r"namenode\.http-address</name><value>[^:]*:(\d+)", site)
-        assert found is not None
-        yield Namenode(folder / "names", found[1], folder / "hadoop")
+    with HdfsCluster(class_path, folder / "home", folder / "names", folder / "data", "true") as hdfs:
+        yield Namenode(folder / "names", str(hdfs.http_port()), folder / "hadoop")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the superuser is who starts the namenode, here root")
