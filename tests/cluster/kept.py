@@ -193,6 +193,11 @@ class Kept:
         if self.is_used:
             self.inside(self.machines[0], SEED, data_dir, cluster)
 
+    def save_blobs(self) -> None:
+        """Of the registries, before their disk is lost: so `seed` can give them to the next one."""
+        if self.is_used:
+            self.inside(self.machines[0], SAVE)
+
     def keep(self) -> None:
         """After the last test, before the machines are removed."""
         if self.is_used:

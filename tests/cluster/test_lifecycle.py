@@ -780,7 +780,7 @@ class Ending(Storage):
 
     @pytest.mark.every_storage
     def test_older_metadata_does_not_start_and_a_restore_brings_back_what_the_managers_disk_had(
-        self, cluster: Cluster
+        self, cluster: Cluster, kept: Kept
     ) -> None:
         top = f"/mnt/data/{self.kind.name}"
         older = on_node_bytes(1, "tar", "-C", top, "-cf", "-", *METADATA[self.kind.name])
@@ -792,11 +792,14 @@ class Ending(Storage):
         replace_metadata(top, self.kind.name, older)
         refused = cluster.run("deploy")
         assert refused.code == 1 and "the metadata is older than its copy on node" in refused.err, refused.err[-2000:]
+        kept.save_blobs()
         lose_disk(1)
         assert "invoke restore" in cluster.run("deploy").err
         nobody = cluster.run("restore")
         assert nobody.code == 5 and "--cluster spark" in nobody.err, nobody.err[-2000:]
-        assert cluster.ended("restore", "--cluster", "spark", said="== put aside", sent=signal.SIGKILL) == -9
+        for stage in ("== put aside", "== swarm"):
+            assert cluster.ended("restore", "--cluster", "spark", said=stage, sent=signal.SIGKILL) == -9
+        kept.seed("/mnt/data", "spark")
         found = cluster.ok("restore", "--cluster", "spark", "--json").json
         print(f"restored in {found['seconds']} s: {found['stages']}")
         assert (found["lost_files"], found["nameless_blocks"], found["kept"]) == (0, 0, None)
