@@ -104,8 +104,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         chosen = [item for item in items if is_of(part, item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
         items[:] = chosen
-    rank = {LIFECYCLE: 0, QFS_GROUP: 1, DIRECTORY: 2, HDFS_LIFE: 3, SMALL_CLUSTERS: 5}
-    items.sort(key=lambda item: rank.get(group_of(item.nodeid), 4))
+    rank = {LIFECYCLE: 0, QFS_GROUP: 1, DIRECTORY: 2, HDFS_LIFE: 3, SMALL_CLUSTERS: 4}
+    items.sort(key=lambda item: rank.get(group_of(item.nodeid), 5))
     skips = {"soak": "an hour on an idle cluster: ./test --all soak runs it"}
     if part is None:
         skips["long"] = "takes long: ./test --all [qfs | hdfs | shared] runs it"

@@ -302,7 +302,7 @@ def calls_of_test(
     return done, [line.removeprefix("python -m pytest ") for line in calls if line.startswith("python ")]
 
 
-COMMON = "-p tests.outcomes --durations=40 -n 3 --dist loadscope"
+COMMON = "-p tests.outcomes --durations=40 -n 4 --dist loadscope"
 PARTS = [f"-p tests.outcomes --durations=40 --part {part}" for part in ("qfs", "hdfs", "shared", "soak")]
 
 
