@@ -376,8 +376,14 @@ class Beginning(Storage):
         assert [one["backup"] for one in listed["backups"] if one["verified"]] == [made["backup"]]
         assert {one["node"]: len(one["histories"]) for one in listed["copies"]} == {"node2": 1, "node3": 1}
 
+    @pytest.mark.second_storage
     def test_a_table_goes_to_the_shared_directory_and_back(self, cluster: Cluster) -> None:
-        table, shared = "/user/spark/primes-1000000.parquet", f"shared:/primes-{self.kind.name}"
+        table, shared = "/tmp/table", f"shared:/primes-{self.kind.name}"
+        written = cluster.hosts.with_name("table")
+        written.mkdir()
+        for number in range(4):
+            (written / f"part-{number}.parquet").write_bytes(os.urandom(1 << 16))
+        cluster.ok("put", str(written), table)
         there = cluster.ok("copy", table, shared, "--json").json["copy"]
         assert there["copied"] == there["files"] > 0
         back = cluster.ok("copy", shared, "/tmp/primes", "--json").json["copy"]
@@ -497,10 +503,14 @@ def is_whole(request: pytest.FixtureRequest) -> bool:
 def _whole_life_on_one_storage(request: pytest.FixtureRequest) -> None:
     """All of it on one storage: that of `./test --all PART`, else QFS where its tarball is, else HDFS.
 
-    `Redeployed` without a part on the shared directory alone.
+    Without a part `Redeployed` runs on the shared directory alone, and `second_storage` on HDFS alone.
     """
     kind = getattr(request.cls, "kind", None)
     if kind is None or request.node.get_closest_marker("every_storage") or request.config.getoption("part"):
+        return
+    if request.node.get_closest_marker("second_storage"):
+        if kind is not HDFS:
+            pytest.skip(f"runs on hdfs here: ./test --all {kind.name} runs it on {kind.name} too")
         return
     if request.function.__qualname__.startswith(Redeployed.__name__):
         pytest.skip(f"runs on the shared directory: ./test --all {kind.name} runs it on {kind.name} too")
@@ -904,6 +914,7 @@ class Ending(Storage):
         assert "[node3]" in deploy.err and "[node3]" in prep.err
         assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}
 
+    @pytest.mark.second_storage
     def test_deploy_alone_brings_changed_sizes_to_their_machines(self, cluster: Cluster) -> None:
         cluster.ok("deploy")
         settings = yaml.safe_load(cluster.hosts.read_text())
@@ -919,6 +930,7 @@ class Ending(Storage):
         assert wanted["node1"] is None and int(limit) == round(1e9 * wanted["node3"])
         assert set(uneven.ok("deploy", "--json").states().values()) == {"unchanged"}
 
+    @pytest.mark.second_storage
     def test_the_machines_own_network_does_as_well(self, cluster: Cluster) -> None:
         settings = yaml.safe_load(cluster.hosts.read_text()) | {"network": "host"}
         file = cluster.hosts.with_name(f"{self.kind.name}-host.yml")

@@ -20,7 +20,7 @@ TESTS = ROOT / "tests"
 PAGE = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 CODE = re.compile(r"`([^`\n]+)`")
-MARKS = ("long", "soak", "cluster", "every_storage")
+MARKS = ("long", "soak", "cluster", "every_storage", "second_storage")
 FROM_FUNCTION = {"takes_long": "long"}
 """Functions of tests/marks.py and what they mark with."""
 
@@ -114,6 +114,9 @@ def test_what_only_test_all_runs_is_on_the_page_with_its_mark_and_a_reason() -> 
 
 def test_the_short_form_of_a_clusters_life_is_on_the_page() -> None:
     assert {row[0].strip("`") for row in table_of(PAGE, "Test of the short form")} == with_mark("every_storage")
+    assert {row[0].strip("`") for row in table_of(PAGE, "Test on the second storage alone")} == with_mark(
+        "second_storage"
+    )
 
 
 def test_what_needs_an_engine_is_in_the_folder_for_it() -> None:
