@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sparkqfs_runtime.metadata import accepted, guard
-from sparkqfs_runtime.metadata.compare import Compared
+from sparkqfs_runtime.metadata.compare import Compared, compare
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.pieces import grown
 from sparkqfs_runtime.metadata.store import Store, StoreError
@@ -41,6 +41,22 @@ def test_the_rest_of_hdfs_file_is_no_record() -> None:
     assert hdfs.whole(data + b"\xff" * 4096, 0) == len(data)
     assert hdfs.whole(record(3) + b"\xff" * 9, len(data)) == len(record(3))
     assert hdfs.whole(HEAD[:5], 0) == 0 and hdfs.whole(b"", 8) == 0
+
+
+@pytest.mark.parametrize("head", [b"\xff" * 8, HEAD[:4] + b"\xff" * 4, b"\xff" * 4 + HEAD[4:], b""])
+def test_a_log_of_hdfs_that_is_only_room_yet_is_not_copied(tmp_path: Path, head: bytes) -> None:
+    """The namenode writes 0xFF over the whole file first, and a copy that begins with it has another log for ever."""
+    log = tmp_path / "edits_inprogress_0000000000000000001"
+    log.write_bytes(head.ljust(1 << 20, b"\xff"))
+    assert list(grown(KINDS["hdfs"], log, 0)) == []
+    log.write_bytes((HEAD + record(1)).ljust(1 << 20, b"\xff"))
+    assert b"".join(grown(KINDS["hdfs"], log, 0)) == HEAD + record(1)
+
+
+def test_a_damaged_head_of_hdfs_log_cuts_nothing_off() -> None:
+    """It is said, and what is behind it stays: a flipped bit in a copy is not a log that has only room."""
+    data = bytes([HEAD[0] ^ 4]) + HEAD[1:] + record(1)
+    assert KINDS["hdfs"].whole(data, 0) == len(data) and "first bytes" in KINDS["hdfs"].fault(iter([data]))
 
 
 BLOCK = b"a/MD=N=d1;z=0 0 1;\nc/0 0 0/4/0/0/0 0 1/1/1/13c6156a\n"
@@ -154,6 +170,27 @@ def test_a_history_that_cannot_be_read_is_not_replaced_by_an_earlier_one(tmp_pat
     (tmp_path / "000002" / "about.json").unlink()
     with pytest.raises(ValueError, match="not known what it is a copy of"):
         Store(tmp_path, KINDS)
+
+
+def test_a_copy_that_began_with_a_log_that_was_only_room_begins_it_again(tmp_path: Path) -> None:
+    """As earlier versions made it: its sum is not the storage's, so the storage would not be started beside it."""
+    top = tmp_path / "hdfs"
+    (top / "name" / "current").mkdir(parents=True)
+    log = HEAD + record(1) + record(2)
+    (top / "name" / "current" / "VERSION").write_text("blockpoolID=BP-1\n")
+    (top / "name" / "current" / "edits_inprogress_0000000000000000001").write_bytes(log.ljust(1 << 20, b"\xff"))
+    copies, key = tmp_path / "copies", "edits_0000000000000000001"
+    copies.mkdir()
+    store = Store(copies, KINDS)
+    store.begin("hdfs", "BP-1", "")
+    store.append(key, 0, b"\xff" * 8)
+    store.append(key, 8, log[8:])
+    store.sync()
+    assert compare(KINDS["hdfs"], top, store.hello()).verdict == "parted"
+    again = Store(copies, KINDS)
+    assert (compare(KINDS["hdfs"], top, again.hello()).is_well, again.hello()["logs"]) == (True, [[key, 1, 0]])
+    again.append(key, 0, log)
+    assert compare(KINDS["hdfs"], top, Store(copies, KINDS).hello()).is_level
 
 
 def test_a_log_that_got_shorter_is_said_and_nothing_of_it_is_copied(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 Source: Hadoop 3, FSEditLogOp.Writer and LengthPrefixedReader. A log begins with two 32-bit numbers, its layout version
 and 0. A record is an operation code (1 byte), a length (4), which counts from here to before the checksum, the
 transaction's number (8), what it says, and the CRC-32 of all that (4). The file of the log that is being written is
-longer: the rest of it is 0xFF.
+longer: the rest of it is 0xFF. So is all of it for a moment: EditLogFileOutputStream makes the room before it writes
+the two numbers.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ LOG = re.compile(r"edits_(?:inprogress_(\d{19})|(\d{19})-\d{19})")
 KEY = re.compile(r"edits_(\d{19})")
 VERSION = "VERSION"
 HEADER_BYTES = 8
+NOT_WRITTEN = b"\xff" * 4
+"""Half of a head for which there is only room."""
 LAYOUTS = range(-99, -59)
 """Versions of Hadoop 2 and 3, and some to come; no checksum guards the number."""
 FRAME = struct.Struct(">BIQ")
@@ -75,7 +78,7 @@ class Hdfs(Kind):
     def whole(self, data: bytes, offset: int) -> int:
         at = 0
         if offset == 0:
-            if len(data) < HEADER_BYTES:
+            if len(data) < HEADER_BYTES or NOT_WRITTEN in (data[:4], data[4:HEADER_BYTES]):
                 return 0
             at = HEADER_BYTES
         return at + _records(data[at:])[0]
