@@ -115,6 +115,23 @@ def test_the_result_is_kept_and_the_next_check_is_on_its_hour(store: Store, monk
     assert again.wait_s() == checking.SOON_S, "the machine was off for two days"
 
 
+def test_damage_that_was_put_right_is_not_told_for_the_rest_of_the_day(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "_pause", lambda _count: None)
+    checker = Checker(store, threading.Lock(), 3 * 3600, lambda: 1_000_000 * 86400.0)
+    file = next(one.path for one in to_check(store) if not one.is_log)
+    whole = file.read_bytes()
+    file.write_bytes(b"x" * len(whole))
+    checker.look()
+    assert checker.verdict is not None and checker.verdict.damaged and checker.wait_s() == checking.SOON_S
+    checker.verdict = replace(checker.verdict, took_s=900.0)
+    assert checker.wait_s() == 9000, "a large copy is not read all the time"
+    file.write_bytes(whole)
+    checker.look()
+    assert (checker.told() or {})["ok"] and checker.wait_s() == 3 * 3600
+
+
 def test_what_a_keeper_tells_reaches_the_facts_of_status() -> None:
     copy = {"node": "node2", "age_s": 1.0, "up_s": 9.0, "verdict": "continues", "mark": "m", "error": ""}
     told = {"age_s": 60.0, "depth": 1, "ok": False, "damaged": ["chkpt.1: its checksum is another one"]}

@@ -1,5 +1,7 @@
 """Once a day a keeper reads what it has kept of the current history: images by their checksums, logs record by record.
 
+Every few minutes while something is damaged: it may have been put right.
+
 In a thread of the lowest priority, so much a second and a piece at a time: memory does not grow with what there is.
 What comes of it is told to the sender, and so reaches `invoke status`. Whether a state opens is not tried here: that
 takes the memory of the storage's master (`invoke backup.verify`).
@@ -29,6 +31,8 @@ SCHEMA = DEPTH = 1
 DAY_S = 86400
 SOON_S = 300.0
 """After the start, where none is known of the last day."""
+BREAK = 10
+"""While something is damaged a check takes at most one part of so many of the time."""
 BYTES_S = 32 << 20
 READ_BYTES = 1 << 18
 MOST_TOLD = 5
@@ -142,6 +146,8 @@ class Checker:
         now = self.clock()
         if self.verdict is None or not 0 <= now - self.verdict.at < 1.1 * DAY_S:
             return SOON_S
+        if self.verdict.damaged:
+            return max(SOON_S, BREAK * self.verdict.took_s)
         return (self.second - now) % DAY_S or DAY_S
 
     def look(self) -> None:
