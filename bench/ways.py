@@ -87,9 +87,10 @@ def by_connect(client: str) -> Callable[[list[str]], Lines]:
 
 def by_sql(words: list[str]) -> Lines:
     """Statements alone: one call for each line, all on the server that `invoke sql` starts."""
-    name, *others = words
+    name, *others = [word for word in words if not word.startswith(ways_program.ONLY)]
+    only = "".join(word.removeprefix(ways_program.ONLY) for word in words if word.startswith(ways_program.ONLY))
     db, path = f"ways_{name}", f"/tmp/ways/{name}"
-    lines = {line: pair for line, pair in ways_program.SQL.items() if not others}
+    lines = {line: pair for line, pair in ways_program.SQL.items() if only in line and not others}
     for other in others:
         asked = f"SELECT (SELECT sum(twice) FROM ways_{other}.t), (SELECT sum(sold) FROM ways_{other}.books)"
         lines[f"tables of {other}"] = ((asked,), [[999000, 15]])
@@ -131,6 +132,7 @@ def main() -> int:
     """Exit code 0 when every line was right in every way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--client", required=True, help="a Python with pyspark-client")
+    parser.add_argument("--lines", default="", help="only those with this in their names, and nothing after `deploy`")
     parser.add_argument("--json", type=Path, help="everything, written there")
     given = parser.parse_args()
     ways = {
@@ -140,7 +142,11 @@ def main() -> int:
         "sql": by_sql,
         "connect": by_connect(given.client),
     }
-    first = passed(ways, lambda name: [name])
+    only = [f"{ways_program.ONLY}{given.lines}"] if given.lines else []
+    first = passed(ways, lambda name: [name, *only])
+    if only:
+        print(table(first))
+        return 0 if all(one["ok"] for lines in first.values() for one in lines.values()) else 1
     for words in (("connect", "--stop"), ("down",), ("deploy",)):
         ran = invoke(*words)
         print(f"{' '.join(words)}: exit {ran.returncode}", file=sys.stderr, flush=True)
