@@ -121,7 +121,7 @@ def test_a_program_runs_through_the_tunnel_with_the_token_in_its_environment_and
 def test_what_a_person_pastes_is_shown_when_it_is_true_and_the_server_ends_the_tunnel(world: World) -> None:
     held = world.held(Wishes(idle_minutes=90))
     document = held.shown[0].document
-    assert held.shown[0].text.splitlines()[1] == "pip install 'pyspark-client==4.1.*'"
+    assert held.shown[0].text.splitlines()[1] == "pip install 'pyspark-client==4.1.*' 'pandas<3'"
     assert held.shown[0].text.splitlines()[-1].endswith(f'.remote("{document["remote"]}").getOrCreate()')
     token = str(document["remote"]).partition("token=")[2]
     with socket.create_connection(("localhost", int(str(document["port"]))), 5) as link:
@@ -193,7 +193,7 @@ def test_a_service_whose_tasks_swarm_has_forgotten_makes_room(world: World, monk
 def test_a_client_of_another_minor_is_refused_with_the_line_to_type(world: World, client: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said) as raised:
         world.connect(words=connect.program_words(world.program()), python=world.python(client))
-    assert raised.value.problems[0].hint == "pip install 'pyspark-client==4.1.*'"
+    assert raised.value.problems[0].hint == "pip install 'pyspark-client==4.1.*' 'pandas<3'"
     assert not (world.folder / "answers").exists()
 
 
@@ -210,7 +210,7 @@ def test_without_a_client_nothing_is_started(world: World, monkeypatch: pytest.M
     bare.chmod(0o755)
     with pytest.raises(ConfigError, match="no client of Spark is installed") as raised:
         world.connect(words=connect.program_words(world.program()), python=str(bare))
-    assert "pip install 'pyspark-client==4.1.*'" in str(raised.value.problems[0].hint)
+    assert "pip install 'pyspark-client==4.1.*' 'pandas<3'" in str(raised.value.problems[0].hint)
     with pytest.raises(ConfigError, match="--python nothing/here: no such program"):
         world.connect(words=connect.program_words(world.program()), python="nothing/here")
     assert world.swarm.started == 0

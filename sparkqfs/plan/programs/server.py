@@ -182,8 +182,11 @@ def minor(version: str) -> str:
 
 
 def install_line(spark: str) -> str:
-    """For the newest client of the server's minor version; it needs no Java."""
-    return f"pip install 'pyspark-client=={minor(spark)}.*'"
+    """For the newest client of the server's minor version; it needs no Java.
+
+    With pandas 3 its pandas API cannot be imported (tried: pyspark-client 4.1.3), and the client takes any pandas.
+    """
+    return f"pip install 'pyspark-client=={minor(spark)}.*' 'pandas<3'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
