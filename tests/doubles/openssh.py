@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,17 +166,25 @@ def known_files(home: Path) -> dict[str, str | None]:
     return found
 
 
+def _answers(path: Path) -> bool:
+    """Whether somebody takes connections there: the file is there some moments earlier."""
+    with socket.socket(socket.AF_UNIX) as link:
+        try:
+            link.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
 @contextlib.contextmanager
 def agent(folder: Path, name: str, *keys: Path) -> Iterator[None]:
     """An ssh-agent at `folder`/`name` with these keys."""
     path = folder / name
     running = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
     try:
-        for _ in range(200):
-            if path.exists():
-                break
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                running.wait(0.02)
+        end = time.monotonic() + 60
+        while not _answers(path) and running.poll() is None and time.monotonic() < end:
+            time.sleep(0.02)
         environment = {**os.environ, "SSH_AUTH_SOCK": str(path), "SSH_ASKPASS": "/bin/false"}
         for key in keys:
             subprocess.run(["ssh-add", "-q", str(key)], env=environment, check=True, timeout=30)
