@@ -98,7 +98,7 @@ def by_sql(words: list[str]) -> Lines:
     def ask(statements: tuple[str, ...]) -> list[list[Any]]:
         ran = invoke("sql", "--json", stdin=";\n".join(one.format(db=db, path=path) for one in statements))
         if ran.returncode:
-            raise ValueError(ran.stderr[-300:])
+            raise ValueError((ran.stderr.strip() or "nothing said").splitlines()[-1])
         return [list(row.values()) for row in json.loads(ran.stdout)["results"][-1]["rows"]]
 
     return {line: ways_program.tried(lambda w=wanted: ask(w), rows) for line, (wanted, rows) in lines.items()}  # type: ignore[misc]

@@ -20,8 +20,9 @@ import scala.jdk.javaapi.CollectionConverters;
 /**
  * The Connect server's executors go back to the cluster when nothing has run for a minute, and are asked for again, all
  * of them, by the next query. Spark's dynamic allocation would ask for as many as a query has tasks, on whichever
- * machines: what lies on the others would be read over the network. Cached data keeps them. Where settings turn dynamic
- * allocation on, this does nothing.
+ * machines: what lies on the others would be read over the network. Data that somebody cached keeps them; what Delta
+ * caches of a table's log for itself, for an hour after each query, does not. Where settings turn dynamic allocation on,
+ * this does nothing.
  */
 public final class ExecutorsOnDemand implements SparkPlugin {
     /** A time as Spark writes it, seconds without a unit; 0 for never. */
@@ -30,6 +31,8 @@ public final class ExecutorsOnDemand implements SparkPlugin {
     private static final long LOOK_MS = 500;
     private static final long PATIENCE_MS = 20_000;
     private static final int ALL = Integer.MAX_VALUE;
+    /** Of the names it gives. Source: Delta 4.4, Snapshot.scala. Where its blocks are gone, it reads the log again. */
+    private static final String OF_DELTA = "Delta Table State";
 
     private static volatile Driver driver;
 
@@ -117,13 +120,18 @@ public final class ExecutorsOnDemand implements SparkPlugin {
 
         private synchronized void giveBack() {
             boolean isIdle = jobs == 0 && waiting == 0 && (System.nanoTime() - lastUse) / 1_000_000 > idleMs;
-            if (!isIdle || executors.isEmpty() || given > 0 || !context.getPersistentRDDs().isEmpty()) {
+            if (!isIdle || executors.isEmpty() || given > 0 || hasCachedData()) {
                 return;
             }
             given = executors.size();
             executors.clear();
             request(0);
             context.killExecutors(context.getExecutorIds());
+        }
+
+        private boolean hasCachedData() {
+            return CollectionConverters.asJava(context.getPersistentRDDs()).values().stream()
+                .anyMatch(data -> data.name() == null || !data.name().startsWith(OF_DELTA));
         }
 
         /** For all that there were, if they have been given back. */
