@@ -17,8 +17,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import ways_program
 
@@ -87,21 +90,15 @@ def by_connect(client: str) -> Callable[[list[str]], Lines]:
 
 def by_sql(words: list[str]) -> Lines:
     """Statements alone: one call for each line, all on the server that `invoke sql` starts."""
-    name, *others = [word for word in words if not word.startswith(ways_program.ONLY)]
-    only = "".join(word.removeprefix(ways_program.ONLY) for word in words if word.startswith(ways_program.ONLY))
-    db, path = f"ways_{name}", f"/tmp/ways/{name}"
-    lines = {line: pair for line, pair in ways_program.SQL.items() if only in line and not others}
-    for other in others:
-        asked = f"SELECT (SELECT sum(twice) FROM ways_{other}.t), (SELECT sum(sold) FROM ways_{other}.books)"
-        lines[f"tables of {other}"] = ((asked,), [[999000, 15]])
 
-    def ask(statements: tuple[str, ...]) -> list[list[Any]]:
-        ran = invoke("sql", "--json", stdin=";\n".join(one.format(db=db, path=path) for one in statements))
+    def ask(texts: tuple[str, ...]) -> list[list[Any]]:
+        ran = invoke("sql", "--json", stdin=";\n".join(texts))
         if ran.returncode:
             raise ValueError((ran.stderr.strip() or "nothing said").splitlines()[-1])
         return [list(row.values()) for row in json.loads(ran.stdout)["results"][-1]["rows"]]
 
-    return {line: ways_program.tried(lambda w=wanted: ask(w), rows) for line, (wanted, rows) in lines.items()}  # type: ignore[misc]
+    lines = ways_program.statements(*words)
+    return {line: ways_program.tried(partial(ask, texts), rows) for line, (texts, rows) in lines.items()}
 
 
 def passed(ways: dict[str, Callable[[list[str]], Lines]], wanted: Callable[[str], list[str]]) -> dict[str, Lines]:
@@ -143,19 +140,17 @@ def main() -> int:
         "connect": by_connect(given.client),
     }
     only = [f"{ways_program.ONLY}{given.lines}"] if given.lines else []
-    first = passed(ways, lambda name: [name, *only])
-    if only:
-        print(table(first))
-        return 0 if all(one["ok"] for lines in first.values() for one in lines.values()) else 1
-    for words in (("connect", "--stop"), ("down",), ("deploy",)):
-        ran = invoke(*words)
-        print(f"{' '.join(words)}: exit {ran.returncode}", file=sys.stderr, flush=True)
-    second = passed(ways, lambda name: [name, *(other for other in ways if other != name)])
+    halves = {"first": passed(ways, lambda name: [name, *only])}
+    if not only:
+        for words in (("connect", "--stop"), ("down",), ("deploy",)):
+            ran = invoke(*words)
+            print(f"{' '.join(words)}: exit {ran.returncode}", file=sys.stderr, flush=True)
+        halves["second"] = passed(ways, lambda name: [name, *(other for other in ways if other != name)])
     if given.json is not None:
-        given.json.write_text(json.dumps({"first": first, "second": second}, indent=1, ensure_ascii=False))
-    print(table(first))
-    print(table(second))
-    return 0 if all(one["ok"] for half in (first, second) for lines in half.values() for one in lines.values()) else 1
+        given.json.write_text(json.dumps(halves, indent=1, ensure_ascii=False))
+    for half in halves.values():
+        print(table(half))
+    return 0 if all(one["ok"] for half in halves.values() for lines in half.values() for one in lines.values()) else 1
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 MARK = "ways of spark: "
@@ -163,9 +164,10 @@ def machine_learning(spark: Any, _db: str, _path: str) -> Any:
     return round(LinearRegression(labelCol="y").fit(made).coefficients[0], 3)
 
 
-def stream(spark: Any, db: str, path: str) -> Any:
+def stream(spark: Any, _db: str, path: str) -> Any:
     """A directory as a stream, its checkpoint on the storage, stopped and gone on with."""
-    spark.range(30).write.mode("overwrite").parquet(f"{path}/in")
+    path = f"{path}/stream-{time.time_ns()}"  # a checkpoint of an earlier run knows other files
+    spark.range(30).write.parquet(f"{path}/in")
     for _ in range(2):
         incoming = spark.readStream.schema("id long").parquet(f"{path}/in")
         asked = incoming.writeStream.option("checkpointLocation", f"{path}/check")
@@ -207,11 +209,6 @@ def said(value: Any) -> str:
     return (lines or [""])[0][:200]
 
 
-def plain(row: Any) -> list[Any]:
-    """A row's values."""
-    return list(row)
-
-
 def tried(job: Callable[[], Any], expected: Any) -> dict[str, Any]:
     """What came of a line."""
     started = time.monotonic()
@@ -223,27 +220,43 @@ def tried(job: Callable[[], Any], expected: Any) -> dict[str, Any]:
     return {"ok": not why, "why": why, "seconds": round(time.monotonic() - started, 1)}
 
 
-def run(spark: Any, name: str, others: list[str], only: str = "") -> dict[str, Any]:
-    """All lines, in order, or those that have `only` in them; or the tables of others."""
-    db, path = f"ways_{name}", f"/tmp/ways/{name}"
+def places(name: str) -> tuple[str, str]:
+    """A way's database and its directory on the storage."""
+    return f"ways_{name}", f"/tmp/ways/{name}"
 
-    def ask(statements: tuple[str, ...]) -> list[list[Any]]:
-        rows: list[Any] = []
-        for statement in statements:
-            rows = spark.sql(statement.format(db=db, path=path)).collect()
-        return [plain(row) for row in rows]
 
-    lines = {}
+def others_and_only(words: list[str]) -> tuple[list[str], str]:
+    """Whose tables are to be read; or what must be in the names of the lines."""
+    others = [word for word in words if not word.startswith(ONLY)]
+    return others, "".join(word.removeprefix(ONLY) for word in words if word.startswith(ONLY))
+
+
+def statements(name: str, *words: str) -> dict[str, tuple[tuple[str, ...], list[list[Any]]]]:
+    """Line → statements in SQL and the rows of the last one: of its own tables, or of those of others."""
+    others, only = others_and_only(list(words))
+    db, path = places(name)
     if not others:
-        for line, (statements, expected) in SQL.items():
-            if only in line:
-                lines[line] = tried(lambda wanted=statements: ask(wanted), expected)  # type: ignore[misc]
-        for line, (function, wanted) in PYTHON.items():
-            if only in line:
-                lines[line] = tried(lambda call=function: call(spark, db, path), wanted)  # type: ignore[misc]
-    for other in others:
-        asked = f"SELECT (SELECT sum(twice) FROM ways_{other}.t), (SELECT sum(sold) FROM ways_{other}.books)"
-        lines[f"tables of {other}"] = tried(lambda text=asked: ask((text,)), [[999000, 15]])  # type: ignore[misc]
+        return {
+            line: (tuple(one.format(db=db, path=path) for one in texts), rows)
+            for line, (texts, rows) in SQL.items()
+            if only in line
+        }
+    asked = "SELECT (SELECT sum(twice) FROM {0}.t), (SELECT sum(sold) FROM {0}.books)"
+    return {f"tables of {other}": ((asked.format(places(other)[0]),), [[999000, 15]]) for other in others}
+
+
+def run(spark: Any, name: str, *words: str) -> dict[str, Any]:
+    """All lines, in order."""
+
+    def ask(texts: tuple[str, ...]) -> list[list[Any]]:
+        answers = [spark.sql(text).collect() for text in texts]
+        return [list(row) for row in answers[-1]]
+
+    lines = {line: tried(partial(ask, texts), rows) for line, (texts, rows) in statements(name, *words).items()}
+    others, only = others_and_only(list(words))
+    for line, (function, wanted) in PYTHON.items():
+        if only in line and not others:
+            lines[line] = tried(partial(function, spark, *places(name)), wanted)
     return lines
 
 
@@ -252,9 +265,7 @@ def main(arguments: list[str]) -> None:
     from pyspark.sql import SparkSession
 
     spark = globals().get("spark") or SparkSession.builder.getOrCreate()
-    name, *others = [word for word in arguments if not word.startswith(ONLY)]
-    only = "".join(word.removeprefix(ONLY) for word in arguments if word.startswith(ONLY))
-    print(MARK + json.dumps(run(spark, name, others, only)), flush=True)
+    print(MARK + json.dumps(run(spark, *arguments)), flush=True)
 
 
 if sys.argv[0].endswith("ways_program.py"):

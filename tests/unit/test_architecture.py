@@ -102,25 +102,17 @@ def layer_of(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
+@functools.cache
 def imported(tree: ast.AST) -> tuple[tuple[str, int], ...]:
     """Every dotted name a module imports, with its line."""
-    return imported_by_module(tree) if isinstance(tree, ast.Module) else tuple(_imported(tree))
-
-
-@functools.cache
-def imported_by_module(tree: ast.Module) -> tuple[tuple[str, int], ...]:
-    return tuple(_imported(tree))
-
-
-def _imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    found = []
     for node in walk(tree):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, node.lineno
+            found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            for alias in node.names:
-                yield f"{node.module}.{alias.name}", node.lineno
+            found += [(f"{node.module}.{alias.name}", node.lineno) for alias in node.names]
+    return tuple(found)
 
 
 def is_module(name: str) -> bool:
