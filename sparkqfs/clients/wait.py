@@ -38,7 +38,11 @@ def wait_until(
         time.sleep(min(interval_s, max(0.05, deadline - time.monotonic())))
 
 
-def in_time(function: Callable[[], object], seconds: float = 2.0) -> None:
+CLOSING_S = 2.0
+"""What closing something may take after Ctrl-C."""
+
+
+def in_time(function: Callable[[], object], seconds: float | None = None) -> None:
     """Calls it in a thread of its own and waits no longer; what it raises is dropped.
 
     For closing after Ctrl-C: an interrupt between two lines of paramiko's BufferedPipe leaves its lock taken, and
@@ -51,4 +55,4 @@ def in_time(function: Callable[[], object], seconds: float = 2.0) -> None:
 
     thread = threading.Thread(target=call, daemon=True)
     thread.start()
-    thread.join(seconds)
+    thread.join(CLOSING_S if seconds is None else seconds)

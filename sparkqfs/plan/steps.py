@@ -28,6 +28,16 @@ class Step:
     what: str
     why: str
 
+    @property
+    def planned(self) -> str:
+        """As a plan says it."""
+        return f"{self.what}: {self.why}"
+
+    @property
+    def done(self) -> str:
+        """As it is said afterwards: `missing` would not be true any more."""
+        return f"{self.what}: was missing" if self.why == "missing" else self.planned
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShellStep(Step):

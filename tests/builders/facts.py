@@ -101,7 +101,7 @@ def a_node(
         "material": MATERIAL if node.manager else None,
         "recovery": a_copy(config, marker) if keeps_copy and marker is not None else None,
     }
-    if marker is not None:
+    if marker is not None and "records" not in more:
         values["records"] = copies_on(config, name, a_record(config, id=marker))
     return NodeFacts(**(values | more))
 

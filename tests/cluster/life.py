@@ -151,8 +151,8 @@ def jvms_of_spark(number: int) -> dict[str, str]:
     return dict(line.split() for line in on_node(number, "sh", stdin=JVMS.encode()).splitlines())
 
 
-QUICK_START = "-XX:TieredStopAtLevel=1"
-"""Programs of tests do little: most of their CPU time would be the JVM's compiling."""
+QUICK_START = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""Programs of tests do little: most of their CPU time would be the JVM's compiling, and a collector's threads."""
 
 
 def with_storage(machines: Path, kind: str, **more: object) -> Path:

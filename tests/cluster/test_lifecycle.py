@@ -216,15 +216,15 @@ class Beginning(Storage):
         second = {one["subject"]: one["changes"] for one in cluster.ok("prep", "--json").json["outcomes"]}
         # a new id waits until every machine was asked, and the name with it
         top = f"/mnt/data/{self.kind.top}"
-        marker = [f"marker {top}/.cluster-id: missing", f"name {top}/.cluster-name: missing"]
+        marker = [f"marker {top}/.cluster-id: was missing", f"name {top}/.cluster-name: was missing"]
         memory = f"/var/lib/sparkqfs/spark.{self.kind.top}.json"
-        record = [f"record {path}: missing" for path in (f"{top}/.cluster.json", memory)]
-        private = f"record /mnt/data/sparkqfs/spark.{self.kind.top}.json: missing"
+        record = [f"record {path}: was missing" for path in (f"{top}/.cluster.json", memory)]
+        private = f"record /mnt/data/sparkqfs/spark.{self.kind.top}.json: was missing"
         first, other = second["node1"], second["node2"]
         assert first == [*marker, private, *record]
         assert other[:2] == marker and other[-2:] == record  # the record is the last
         copy = "/mnt/data/sparkqfs/recovery.json"  # it has the id
-        assert other[-3] == f"copy of the secrets {copy}: missing" and len(other) <= 6
+        assert other[-3] == f"copy of the secrets {copy}: was missing" and len(other) <= 6
         assert len(second["node3"]) >= 3
         assert set(cluster.ok("prep", "--json").states().values()) == {"unchanged"}
 

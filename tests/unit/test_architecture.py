@@ -115,6 +115,7 @@ def imported(tree: ast.AST) -> tuple[tuple[str, int], ...]:
     return tuple(found)
 
 
+@functools.cache
 def is_module(name: str) -> bool:
     path = ROOT / Path(*name.split("."))
     return path.is_dir() or path.with_suffix(".py").is_file()
@@ -431,10 +432,11 @@ def docstrings(path: Path) -> Iterator[str]:
             yield node.value.value
 
 
-def is_file_of_ours(name: str, told_in: Path) -> bool:
-    """From the top, from a package, from the folder of who says it; a bare name may be of a program in an image."""
+@functools.cache
+def is_file_of_ours(name: str, folder: Path) -> bool:
+    """From the top, from a package, from the `folder` of who says it; a bare name may be of a program in an image."""
     programs = [ROOT / "runtime" / "bin", *(ROOT / "docker").iterdir()] if "/" not in name else []
-    tops = [ROOT, PACKAGE, RUNTIME, told_in.parent, *programs]
+    tops = [ROOT, PACKAGE, RUNTIME, folder, *programs]
     return any((top / name).is_file() for top in tops)
 
 
@@ -444,7 +446,7 @@ def test_every_file_that_a_docstring_names_is_there() -> None:
     paths = [path for folder in folders for path in folder.rglob("*.py")]
     said = [(path, name) for path in paths for text in docstrings(path) for name in FILE.findall(text)]
     assert len(said) > 40
-    wrong = [f"{path.relative_to(ROOT)}: {name}" for path, name in said if not is_file_of_ours(name, path)]
+    wrong = [f"{path.relative_to(ROOT)}: {name}" for path, name in said if not is_file_of_ours(name, path.parent)]
     assert [one for one in wrong if one.partition(": ")[2] not in OF_OTHERS] == []
 
 
@@ -461,8 +463,9 @@ def long_texts(tree: ast.AST) -> Iterator[tuple[int, int]]:
     """Line and number of lines of every string that is no docstring and has more than three lines."""
     statements = {id(node.value) for node in walk(tree) if isinstance(node, ast.Expr)}
     parts = {id(part) for node in walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    skipped = statements | parts
     for node in walk(tree):
-        if id(node) in statements | parts or not isinstance(node, (ast.Constant, ast.JoinedStr)):
+        if id(node) in skipped or not isinstance(node, (ast.Constant, ast.JoinedStr)):
             continue
         if isinstance(node, ast.JoinedStr) or isinstance(node.value, str):
             values = node.values if isinstance(node, ast.JoinedStr) else [node]

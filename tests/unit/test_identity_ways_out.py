@@ -21,7 +21,7 @@ from sparkqfs.plan.cluster.record import plan_record
 from sparkqfs.plan.steps import Plan
 from tests.builders import worlds
 from tests.builders.clusters import a_cluster, a_node_config
-from tests.builders.facts import a_node, fresh, with_path
+from tests.builders.facts import a_node, a_record, copies_on, fresh, with_path
 from tests.builders.identity_changes import (
     D1,
     D2,
@@ -478,7 +478,8 @@ def test_three_hundred_nodes_are_compared_and_written_in_seconds() -> None:
     dirs = tuple(PurePosixPath(f"/mnt/d{number}") for number in range(10))
     nodes: list[NodeConfig] = [a_node_config(f"node{at}", at, address="10.0.0.1", data_dirs=dirs) for at in range(300)]
     config = a_cluster(nodes=tuple(nodes))
-    facts = {node.name: a_node(node.name, config) for node in nodes}
+    record = a_record(config)
+    facts = {node.name: a_node(node.name, config, records=copies_on(config, node.name, record)) for node in nodes}
     none = {name: replace(fact, records=()) for name, fact in facts.items()}
     began = time.process_time()
     assert (plan_record(config, facts).steps, identify(config, facts).problems) == ((), ())

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.clients import connect, login_shell, ssh
+from sparkqfs.clients import connect, login_shell, ssh, wait
 from sparkqfs.clients.connect import Clients, open_clients
 from sparkqfs.clients.ssh import NodeClient
 from tests.builders.clusters import a_cluster
@@ -46,7 +46,8 @@ class Interrupted:
 
 
 @pytest.fixture
-def never() -> Any:
+def never(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(wait, "CLOSING_S", 0.2)
     event = threading.Event()
     yield event
     event.set()

@@ -35,6 +35,12 @@ def codes(plan: Plan) -> set[ExitCode]:
     return {problem.code for problem in plan.problems}
 
 
+def test_a_step_that_was_done_does_not_say_that_the_thing_is_missing() -> None:
+    new, old = (Step(node="node1", what="directory /x", why=why) for why in ("missing", "mode 755"))
+    assert (new.planned, new.done) == ("directory /x: missing", "directory /x: was missing")
+    assert old.planned == old.done == "directory /x: mode 755"
+
+
 # --- what differs ---------------------------------------------------------------------------------
 
 

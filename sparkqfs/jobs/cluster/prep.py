@@ -149,7 +149,7 @@ def _run(session: Session, words: _Words) -> JobResult:
     outcomes = [Outcome(subject=name, state="unchanged") for name in made.unchanged]
     names = tuple(dict.fromkeys(step.node for step in made.steps))
     if session.dry_run:
-        outcomes += [Outcome(subject=name, state="planned", changes=_changes(made, name)) for name in names]
+        outcomes += [Outcome(subject=name, state="planned", changes=_planned(made, name)) for name in names]
         return JobResult(task="prep", outcomes=_in_order(session, outcomes), problems=problems)
     done = Applied(session)
     done.apply(without_record(made))
@@ -244,8 +244,8 @@ def _in_order(session: Session, outcomes: list[Outcome]) -> tuple[Outcome, ...]:
     return tuple(sorted(outcomes, key=lambda outcome: order.index(outcome.subject)))
 
 
-def _changes(made: Plan, name: str) -> tuple[str, ...]:
-    return tuple(f"{step.what}: {step.why}" for step in made.of(name))
+def _planned(made: Plan, name: str) -> tuple[str, ...]:
+    return tuple(step.planned for step in made.of(name))
 
 
 def apply_steps(session: Session, made: Plan, name: str) -> tuple[str, ...]:
@@ -253,10 +253,9 @@ def apply_steps(session: Session, made: Plan, name: str) -> tuple[str, ...]:
     client: NodeClient = session.clients.node(name)
     session.on_event(f"[{name}] {len(made.of(name))} changes")
     output = client.script(script_of(with_material(session, made.of(name))), timeout_s=PREP_TIMEOUT_S, check=False)
-    changes = _changes(made, name)
     done = sum(1 for line in output.stdout.splitlines() if line.startswith("done\t"))
     if output.exit_code != 0:
-        step = made.of(name)[min(done, len(changes) - 1)]
+        step = made.of(name)[min(done, len(made.of(name)) - 1)]
         raise ClusterError(
             Problem(
                 node=name,
@@ -264,4 +263,4 @@ def apply_steps(session: Session, made: Plan, name: str) -> tuple[str, ...]:
                 hint="the steps before it are done; run prep again once this is fixed",
             )
         )
-    return changes
+    return tuple(step.done for step in made.of(name))

@@ -204,10 +204,12 @@ def registry_fault(session: Session) -> str | None:
 def run(session: Session) -> JobResult:
     """Make it so."""
     made = plan(session)
-    changes = _changes_by_node(session, made)
+    is_planned = session.dry_run or bool(made.problems) or not made.steps
+    names = dict.fromkeys(step.node for step in made.steps)
+    changes = {name: tuple(step.planned if is_planned else step.done for step in made.of(name)) for name in names}
     if not session.dry_run and not made.problems:
         end_collection(session)
-    if session.dry_run or made.problems or not made.steps:
+    if is_planned:
         outcomes = [Outcome(subject=name, state="planned", changes=what) for name, what in changes.items()]
         outcomes += [Outcome(subject=name, state="unchanged") for name in made.unchanged]
         return JobResult(task="swarm", outcomes=tuple(outcomes), problems=made.problems)
@@ -220,11 +222,6 @@ def run(session: Session) -> JobResult:
     outcomes = [Outcome(subject=name, state="changed", changes=what) for name, what in changes.items()]
     outcomes += [Outcome(subject=name, state="unchanged") for name in made.unchanged]
     return JobResult(task="swarm", outcomes=tuple(outcomes))
-
-
-def _changes_by_node(session: Session, made: Plan) -> dict[str, tuple[str, ...]]:
-    names = dict.fromkeys(step.node for step in made.steps)
-    return {name: tuple(f"{step.what}: {step.why}" for step in made.of(name)) for name in names}
 
 
 def swarm_address(session: Session, name: str) -> str:

@@ -206,7 +206,8 @@ class Qfs(Backend):
         """User directory, /tmp and the event log directory, owned by the service user."""
         user = config.owner.user
         return topology.QFS_MASTER, tuple(
-            f"qfs -test -d {path} || {{ qfs -mkdir {path} && qfs -chmod {mode} {path} && echo made {path}; }}"
+            f"qfs -test -d {path} 2>/dev/null || "
+            f"{{ qfs -mkdir {path} && qfs -chmod {mode} {path} && echo made {path}; }}"
             for path, mode in (
                 ("/user", "0755"),
                 (f"/user/{user}", "0750"),
