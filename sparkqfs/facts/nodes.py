@@ -62,6 +62,8 @@ class StorageLayout:
     """Directory of the data, under `top`."""
     block_files: str
     """Words for find(1), true for a file that holds data."""
+    block_number: str
+    """Pattern of awk(1) for the beginning of a block's file name, up to and with its number."""
     metadata: tuple[str, ...]
     """Directories of the metadata, under the manager's first `top`."""
     metadata_script: str

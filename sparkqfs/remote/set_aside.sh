@@ -2,7 +2,7 @@
 # Sent by sparkqfs/jobs/storage/aside.py, which says what its words are.
 set -eu
 . ./to_disk.sh
-top=$1 blocks=$2 id=$3; shift 3
+top=$1 blocks=$2 number=$3 id=$4; shift 4
 for d in "$@"; do
   source=$d/$top/$blocks kept=$d/$top/kept
   [ -d "$source" ] || continue
@@ -17,14 +17,26 @@ for d in "$@"; do
     to_disk "$kept/$id" "$kept" "$d/$top"
   fi
   printf 'kept\t%s\n' "$kept/$id"
-  # What an earlier restore has kept, and nobody has under another name: this metadata may have names for it again.
+  # What an earlier restore has kept, and nobody has under another name: this metadata may have names for it again. A
+  # master tells blocks apart by their numbers alone, so none goes back beside a newer one with its number.
   for old in "$kept"/*Z; do
     if [ "$old" = "$kept/$id" ] || [ ! -d "$old" ] || [ -L "$old" ]; then continue; fi
-    (cd "$old" && find . -xdev -type f -links 1 -exec sh -c '
-      source=$1; shift
-      for file in "$@"; do
+    {
+      (cd "$old" && find . -xdev -type f -links 1 -printf 'kept %f %p\n')
+      for one in "$@"; do
+        [ ! -d "$one/$top/$blocks" ] || find "$one/$top/$blocks" -xdev -type f -printf 'live %f\n'
+      done
+    } | awk -v "pattern=$number" '
+      { number = $2; sub(pattern, "&\n", number); sub(/\n.*/, "", number); sub(/^.*[^0-9-]/, "", number) }
+      $1 == "kept" { sub(/^kept [^ ]* /, ""); paths[number] = paths[number] $0 "\n"; next }
+      { delete paths[number] }
+      END { for (number in paths) printf "%s", paths[number] }' | (
+      cd "$old"
+      while read -r file; do
         [ -d "$source/${file%/*}" ] && [ ! -e "$source/$file" ] && ln -- "$file" "$source/$file" && echo back
-      done; :' sh "$source" {} +) | wc -l | sed "s|^|back\t$old\t|"
+      done
+      :
+    ) | wc -l | sed "s|^|back\t$old\t|"
   done
   to_disk "$source"
 done

@@ -36,7 +36,9 @@ def files_of(kind: str) -> str:
 
 
 def aside(*disks: Path, kind: str = "qfs") -> list[str]:
-    return sh("set_aside", *WORDS[kind], NAME, *map(str, disks))
+    layout = {"qfs": Qfs, "hdfs": Hdfs}[kind].layout
+    assert layout is not None
+    return sh("set_aside", *WORDS[kind], layout.block_number, NAME, *map(str, disks))
 
 
 def only(*disks: Path, kind: str = "qfs", most: int = 100) -> list[str]:
@@ -87,6 +89,34 @@ def test_what_an_earlier_restore_has_kept_is_in_its_place_again_unless_something
     assert path.read_text() == "kept" and live.read_text() == "live"
     assert not (top / "kept" / NAME / path.name).exists(), "it is kept under the earlier name"
     assert aside(tmp_path, kind=kind)[-1] == f"back\t{earlier}\t0", "done again"
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept", "newer"),
+    [
+        ("qfs", ("526.66053.1",), ("530.66053.1",)),
+        ("qfs", ("526.66053.1",), ("526.66053.2",)),
+        ("hdfs", ("blk_1073741826", "blk_1073741826_1002.meta"), ("blk_1073741826", "blk_1073741826_1003.meta")),
+        ("hdfs", ("blk_-16", "blk_-16_1002.meta"), ("blk_-16", "blk_-16_1003.meta")),
+    ],
+)
+def test_a_kept_block_does_not_go_beside_a_newer_one_with_its_number_on_any_disk_of_the_machine(
+    tmp_path: Path, kind: str, kept: tuple[str, ...], newer: tuple[str, ...]
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "disk two"
+    folder = "current/BP-1/current/finalized/subdir0" if kind == "hdfs" else "."
+    earlier = one / WORDS[kind][0] / "kept" / "20260130T110000Z"
+    other = "7.66054.1" if kind == "qfs" else "blk_1073741827"
+    for name in (*kept, other):
+        block(one, f"{folder}/{name}", kind=kind).unlink()
+        (earlier / folder).mkdir(parents=True, exist_ok=True)
+        (earlier / folder / name).write_text("kept")
+    for name in newer:
+        block(two, f"{folder}/{name}", "newer", kind=kind)
+    assert f"back\t{earlier}\t1" in aside(one, two, kind=kind)
+    place = one.joinpath(*WORDS[kind], folder)
+    assert [path.name for path in place.iterdir() if path.is_file()] == [other]
+    assert {path.name for path in (earlier / folder).iterdir()} == {*kept, other}
 
 
 def test_a_run_that_was_broken_off_is_done_again_whole(tmp_path: Path) -> None:
@@ -178,7 +208,7 @@ def test_a_link_is_not_followed(tmp_path: Path, link: str) -> None:
     if target.is_dir():
         target.rename(tmp_path / "was")
     target.symlink_to(elsewhere)
-    argv = ("sh", "-c", script("set_aside"), "sh", *WORDS["qfs"], NAME, str(disk))
+    argv = ("sh", "-c", script("set_aside"), "sh", *WORDS["qfs"], "^[0-9]+[.][0-9]+", NAME, str(disk))
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (1, "") and "symbolic link" in done.stderr
     assert [path.name for path in elsewhere.iterdir()] == ["chunk"]

@@ -107,8 +107,12 @@ class HdfsCluster:
 
     def http_port(self, daemon: str = "namenode") -> int:
         """Of a daemon's pages."""
+        return self.port_of(f"{daemon}.http.address")
+
+    def port_of(self, setting: str) -> int:
+        """A setting without `dfs.`, for example `datanode.ipc.address`."""
         text = (self.home / "conf" / "hdfs-site.xml").read_text(encoding="utf-8")
-        found = re.search(rf"{daemon}\.http.address</name><value>127\.0\.0\.1:(\d+)", text)
+        found = re.search(rf"{setting}</name><value>127\.0\.0\.1:(\d+)", text)
         assert found is not None
         return int(found[1])
 

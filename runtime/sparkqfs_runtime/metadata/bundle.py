@@ -197,14 +197,21 @@ def of_storage(pieces: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
 
 
 def lay_out(
-    stream: IO[bytes], top: Path, aside: str, names: Path | None = None, books: Path | None = None
+    stream: IO[bytes],
+    top: Path,
+    aside: str,
+    names: Path | None = None,
+    books: Path | None = None,
+    *,
+    beyond: int = 0,
 ) -> dict[str, Any]:
     """Puts an archive's state below `top` as the storage starts from it; what is there goes to the directory `aside`.
 
     With the catalogue of tables, where it has one, the same is done in the metastore's directory `names`. Nothing of
     what is there is touched before the new state is whole and on the disk. Notebooks that are missing in the directory
-    `books` are put there. Can be repeated after a crash at any step. Returns the index, with how many tables and
-    notebooks came in `tables` and `notebooks`. Raises StateError, OSError.
+    `books` are put there. New blocks get numbers above `beyond`. Can be repeated after a crash at any step.
+
+    Returns the index, with how many tables and notebooks came in `tables` and `notebooks`. Raises StateError, OSError.
     """
     arriving = top / ARRIVING
     shutil.rmtree(arriving, ignore_errors=True)
@@ -213,7 +220,7 @@ def lay_out(
     kind = KINDS[index["kind"]]
     pieces = [(key, arriving / PIECES / key) for key, _, _ in index["pieces"]]
     notes = {name: arriving / NOTES / name for name, _, _ in index["notes"]}
-    kind.lay_out(of_storage(pieces), notes, arriving / "made")
+    kind.lay_out(of_storage(pieces), notes, arriving / "made", beyond)
     if kind.identity(arriving / "made") != index["identity"]:
         raise StateError(f"the state is of the file system {kind.identity(arriving / 'made') or 'none'}")
     durable.sync_directory(arriving / "made")

@@ -11,7 +11,8 @@ Usage: metadata-state list COPIES
 one not later than SECONDS since the epoch, to standard output as a tar archive (bundle.py), `take-master` what a master
 has on its own disk, with LOG from an image on that is not later than that log. `lay-out` reads one from standard input
 and puts it below TOP, what is there into TOP/ASIDE, with the catalogue of tables below NAMES, and notebooks that are
-missing there in NOTEBOOKS; it prints what the state is. In the metastore's container `fresh-catalogue` waits until the
+missing there in NOTEBOOKS; it prints what the state is. No block that is written from then on has a number that one
+may have had before. In the metastore's container `fresh-catalogue` waits until the
 newest of its copies is the catalogue as it is now, `tables` prints what is in that one as JSON. Exit codes: 0 done,
 1 there is no such state or it is damaged, 64 wrong command line, 74 a disk fails.
 """
@@ -21,6 +22,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from sparkqfs_runtime.metadata import bundle, catalogue, states
 from sparkqfs_runtime.metadata.kinds import KINDS
 
 EX_USAGE, EX_IOERR = 64, 74
+NUMBERS_A_SECOND = 1 << 24
+"""More blocks than a cluster makes in a second: what a restore gives out is above all that was given before it."""
 
 
 def listed(top: Path) -> list[dict[str, Any]]:
@@ -79,7 +83,8 @@ def run(words: list[str]) -> int:
             bundle.write(states.state_of_master(KINDS[kind], Path(top), *log), sys.stdout.buffer)
         case ["lay-out", top, aside, *more] if aside.strip(".") and "/" not in aside and len(more) <= 2:
             names, books = (Path(word) if word else None for word in (*more, "", "")[:2])
-            index = bundle.lay_out(sys.stdin.buffer, Path(top), aside, names, books)
+            beyond = int(time.time()) * NUMBERS_A_SECOND
+            index = bundle.lay_out(sys.stdin.buffer, Path(top), aside, names, books, beyond=beyond)
             told = ("kind", "identity", "at", "operation", "passed_over", "tables", "notebooks")
             print(json.dumps({key: index[key] for key in told}))
         case ["fresh-catalogue", seconds] if _is_time(seconds):

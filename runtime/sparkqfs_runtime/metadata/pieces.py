@@ -81,8 +81,12 @@ class Kind(ABC):
         """Before a start: takes away what a power cut left unfinished and nobody was answered for. Lines to say."""
 
     @abstractmethod
-    def lay_out(self, pieces: list[tuple[str, Path]], notes: dict[str, Path], top: Path) -> None:
-        """Puts a copy's pieces (key, file) below an empty `top` as the storage starts from them."""
+    def lay_out(self, pieces: list[tuple[str, Path]], notes: dict[str, Path], top: Path, beyond: int = 0) -> None:
+        """Puts a copy's pieces (key, file) below an empty `top` as the storage starts from them.
+
+        New blocks get numbers above `beyond`. Those that the state would give next may be on a disk already, as the
+        numbers of what was written after it: a storage tells blocks apart by their numbers alone.
+        """
 
 
 def whole_pieces(kind: Kind, path: Path, offset: int = 0) -> Iterator[tuple[int, bytes]]:

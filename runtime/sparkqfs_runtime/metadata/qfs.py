@@ -6,6 +6,8 @@ each block of operations ends with a line `c/…`, which is written together wit
 log. Without a link `last`, with a log whose first lines are not whole, or with a closing line cut off, the metaserver
 does not start. With half a block at the end it starts, appends behind that, and does not start a second time. The last
 number of a line `c/…` is the Adler-32 of its block, from the line end before it up to that number; MD5 is of all above.
+A checkpoint ends with such a line too. It says in `chunkId/…` which number the last new chunk has; a log that goes on
+from it raises that and never lowers it.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from sparkqfs.durable import replace_file, sync_directory, sync_file
-from sparkqfs_runtime.metadata.pieces import LONGEST_RECORD, Kind, Piece, copy_piece
+from sparkqfs.durable import replace_file, sync, sync_directory, sync_file
+from sparkqfs_runtime.metadata.pieces import LONGEST_RECORD, READ_BYTES, Kind, Piece, copy_piece
 
 IMAGE = re.compile(r"chkpt\.\d+\.\d+\.(\d+)")
 LOG = re.compile(r"log\.\d+\.\d+\.\d+\.(\d+)")
@@ -28,6 +30,8 @@ TORN = "torn"
 """Directory under `top` for what was cut off the logs."""
 MOST_TORN = 64 << 20
 CLOSED = re.compile(rb"\nchecksum/[0-9a-f]{32}\n\Z")
+CLOSING_BYTES = len("checksum/") + 32 + 1
+LAST_CHUNK = re.compile(rb"^chunkId/(\d+)$", re.MULTILINE)
 BLOCK_END = re.compile(rb"^(?:c/[^\n]*|checksum/[0-9a-f]{32})\n", re.MULTILINE)
 OPERATION = re.compile(rb"^c/[^\n]*/[0-9a-f]+ [0-9a-f]+ ([0-9a-f]+)/[0-9a-f]+/[0-9a-f]+/[0-9a-f]+\n", re.MULTILINE)
 
@@ -119,7 +123,7 @@ class Qfs(Kind):
             sync_directory(top / "checkpoint")
         return said
 
-    def lay_out(self, pieces: list[tuple[str, Path]], notes: dict[str, Path], top: Path) -> None:
+    def lay_out(self, pieces: list[tuple[str, Path]], notes: dict[str, Path], top: Path, beyond: int = 0) -> None:
         for name in ("checkpoint", "logs"):
             (top / name).mkdir(exist_ok=True)
         logs = {int(match[1]) for key, _ in pieces if (match := LOG.fullmatch(key))}
@@ -127,10 +131,37 @@ class Qfs(Kind):
             folder = "checkpoint" if IMAGE.fullmatch(key) else "logs"
             if folder == "checkpoint" and _image(key, path, 0).first_log not in logs:
                 continue  # the metaserver does not start from it
-            copy_piece(path, top / folder / key)
+            if folder == "logs" or not _copy_beyond(path, top / folder / key, beyond):
+                copy_piece(path, top / folder / key)
         self.repair(top)
         sync_directory(top / "logs")
         sync_directory(top / "checkpoint")
+
+
+def _copy_beyond(source: Path, target: Path, beyond: int) -> bool:
+    """A copy of a checkpoint that says of the last new chunk that its number was `beyond`; not where it was more."""
+    left = source.stat().st_size - CLOSING_BYTES
+    with source.open("rb") as read:
+        head = read.read(min(HEADER_BYTES, max(0, left)))
+        found = LAST_CHUNK.search(head)
+        if found is None or int(found[1]) >= beyond:
+            return False
+        first = head[: found.start(1)] + b"%d" % beyond + head[found.end(1) :]
+        before, after = (hashlib.md5(one, usedforsecurity=False) for one in (head, first))
+        left -= len(head)
+        with target.open("xb") as write:
+            write.write(first)
+            while left and (data := read.read(min(left, READ_BYTES))):
+                left -= len(data)
+                before.update(data)
+                after.update(data)
+                write.write(data)
+            if read.read() != b"checksum/%s\n" % before.hexdigest().encode():
+                raise OSError(f"{source.name} does not end with its checksum")
+            write.write(b"checksum/%s\n" % after.hexdigest().encode())
+            write.flush()
+            sync(write.fileno())
+    return True
 
 
 def _image(key: str, path: Path, order: int) -> Piece:

@@ -38,7 +38,7 @@ def put_aside(session: Session, name: str) -> JobResult:
         session.on_event(f"[{node}] keeping all {session.backend.words.blocks} under a second name")
         disks = map(str, session.config.node(node).data_dirs)
         output = session.clients.node(node).script(
-            ASIDE_SCRIPT, layout.top, layout.blocks, name, *disks, timeout_s=ASIDE_S
+            ASIDE_SCRIPT, layout.top, layout.blocks, layout.block_number, name, *disks, timeout_s=ASIDE_S
         )
         rows = [line.split("\t") for line in output.stdout.splitlines()]
         for row in rows:

@@ -55,6 +55,7 @@ class Hdfs(Backend):
         top="hdfs",
         blocks="data",
         block_files="-name blk_* ! -name *.meta",
+        block_number="^blk_-?[0-9]+",
         metadata=("name",),
         metadata_script=METADATA_SCRIPT,
         undo_script=UNDO_SCRIPT,

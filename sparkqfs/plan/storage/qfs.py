@@ -70,6 +70,7 @@ class Qfs(Backend):
         top="qfs",
         blocks="chunk",
         block_files="! -name 0-fsid-*",
+        block_number="^[0-9]+[.][0-9]+",
         metadata=("checkpoint", "logs"),
         metadata_script=METADATA_SCRIPT,
         undo_script=UNDO_SCRIPT,
