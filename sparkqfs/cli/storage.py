@@ -113,6 +113,7 @@ def restore(
             at=plans.parse_time(at) if at is not None and at != NEWEST else None,
             newest=at == NEWEST,
             backup=Path(backup).expanduser() if backup is not None else None,
+            said=" ".join([f"--at {at}"] * (at is not None) + [f"--backup {backup}"] * (backup is not None)),
             name=cluster,
             typed=ask_word,
             on_stage=reporter_of(given).stage,

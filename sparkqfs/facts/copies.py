@@ -45,7 +45,11 @@ class RestoreFact:
     state: dict[str, object]
     """What that is, for the report."""
     wanted: str = ""
-    """Which state was asked for."""
+    """Which state was asked for: seconds since the epoch, `newest` or `backup NAME`."""
+    said: str = ""
+    """In which words of the command line; empty for none, and in the note of an earlier version."""
+    backup: str = ""
+    """Where the backup was, on the computer that began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +117,8 @@ def _restore(row: str) -> RestoreFact:
             laid_out=bool(document["laid_out"]),
             state=dict(document["state"]),
             wanted=str(document.get("wanted", "")),
+            said=str(document.get("said", "")),
+            backup=str(document.get("backup", "")),
         )
     except (binascii.Error, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the note of a restore that has begun cannot be read: {error}") from error

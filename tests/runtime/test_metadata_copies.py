@@ -99,6 +99,29 @@ def test_new_logs_and_checkpoints_follow_and_a_checkpoint_has_its_checksum(
     assert read_sums(keeping.top / "000001")["chkpt.0.0.1"] == hashlib.sha256(image).hexdigest()
 
 
+def test_a_log_behind_one_that_cannot_be_read_whole_makes_no_copy_until_an_image_is_behind_it(
+    keeping: Keeping, metadata: Metadata, sender: Sender
+) -> None:
+    metadata.write(2)
+    settle(sender)
+    size = metadata.newest.stat().st_size
+    with metadata.newest.open("ab") as file:
+        file.write(block(3)[:-9])
+    metadata.log(1, 3)
+    metadata.write()
+    end = time.monotonic() + 30
+    while "no whole record" not in sender.state.error:
+        assert time.monotonic() < end, sender.state
+        time.sleep(0.01)
+    said = f"log.0.0.0.0 has no whole record at byte {size}, and a log goes on behind it"
+    assert said in str(sender.document()["error"])
+    assert not (keeping.top / "000001" / "log.0.0.1.1").exists()
+    metadata.image(1)
+    settle(sender)
+    assert held(keeping, "log.0.0.1.1") == metadata.newest.read_bytes()
+    assert sender.document()["error"] == ""
+
+
 def test_a_keeper_that_was_killed_goes_on_where_it_was(keeping: Keeping, metadata: Metadata, sender: Sender) -> None:
     metadata.write(50)
     settle(sender)

@@ -169,6 +169,32 @@ def test_the_newest_backup_of_the_cluster_is_taken(tmp_path: Path) -> None:
         backup_store.newest(tmp_path, "none")
 
 
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 1}', "[" * 100_000])
+def test_an_earlier_backup_does_not_stand_in_for_the_newest_that_cannot_be_read(tmp_path: Path, text: str) -> None:
+    a_backup(tmp_path, time=1_800_000_000.0)
+    newest = a_backup(tmp_path, time=1_800_000_100.0)
+    (newest / "backup.json").write_text(text)
+    assert backup_store.newest(tmp_path, "spark") == newest
+    assert backup_store.check(newest)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("cluster", 5), ("time", "x"), ("time", 1e300), ("files", {"a": 1}), ("kind", None)],
+)
+def test_a_backups_own_description_of_another_shape_is_a_fault_of_it(path: Path, key: str, value: object) -> None:
+    found = json.loads((path / "backup.json").read_text())
+    (path / "backup.json").write_text(json.dumps({**found, key: value}))
+    row = backup_list.row_of(path)
+    assert row["error"] and "cannot be read" in text([row])
+
+
+@pytest.mark.parametrize("when", ["x", None, 1e300, -1, [1]])
+def test_a_note_of_a_check_with_another_time_is_none(path: Path, when: object) -> None:
+    backup_store.note_verified(path, {"schema": 1, "time": when, "depth": 3, "ok": True, "problems": []})
+    assert "never verified" in text([backup_list.row_of(path)])
+
+
 def test_a_list_tells_when_and_how_deep_each_was_verified(path: Path) -> None:
     assert "never verified" in text([backup_list.row_of(path)])
     backup_store.note_verified(path, {"schema": 1, "time": 0.0, "depth": 3, "ok": True, "problems": []})

@@ -64,9 +64,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return a_store(tmp_path / "copies", QFS, "chkpt.0.0.0", "log.0.0.0.0", data)
 
 
-def damaged(store: Store) -> tuple[str, ...]:
+def damaged(store: Store, *, is_held: bool = True) -> tuple[str, ...]:
     assert store.history is not None
-    return check(KINDS[store.history.kind], to_check(store), lambda _count: None, time.time).damaged
+    kind, files = KINDS[store.history.kind], to_check(store)
+    return check(kind, files, lambda _count: None, time.time, lambda _key: is_held).damaged
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -92,11 +93,50 @@ def test_every_changed_byte_is_found_also_by_a_keeper_that_was_started_again(sto
 
 
 def test_what_was_thinned_out_meanwhile_is_no_damage(store: Store) -> None:
-    files = to_check(store)
-    assert store.history is not None
-    for file in files:
+    for file in to_check(store):
         file.path.unlink()
-    assert check(KINDS[store.history.kind], files, lambda _count: None, time.time).damaged == ()
+    assert damaged(store, is_held=False) == ()
+
+
+def test_what_is_gone_from_the_disk_is_damage_and_an_image_is_asked_for_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "_pause", lambda _count: None)
+    files = {file.key: file for file in to_check(store)}
+    for file in files.values():
+        file.path.unlink()
+    checker = Checker(store, threading.Lock(), 0)
+    checker.look()
+    assert checker.verdict is not None
+    assert set(checker.verdict.damaged) == {f"{key}: it is gone" for key in files}
+    assert [key for key, _ in store.hello()["images"]] == [], "the sender sends it again"
+    assert [key for key, _, _ in store.hello()["logs"]] == [key for key, file in files.items() if file.is_log]
+
+
+@pytest.mark.parametrize("flipped", ["middle", "last record"])
+def test_a_flipped_bit_in_the_newest_log_cuts_nothing_off_and_is_found_after_a_start(
+    store: Store, flipped: str
+) -> None:
+    assert store.history is not None
+    key, held = store.history.logs[-1]
+    path, size = store.history.path / key, held.size
+    data = bytearray(path.read_bytes())
+    data[size // 2 if flipped == "middle" else size - 2] ^= 0x80
+    path.write_bytes(data)
+    again = Store(store.top, KINDS)
+    assert path.read_bytes() == data and again.hello()["reached"] == size
+    (text,) = damaged(again)
+    assert text.startswith(f"{key}: ")
+
+
+def test_what_a_power_cut_left_behind_the_last_moment_is_cut_off(store: Store) -> None:
+    assert store.history is not None
+    key, held = store.history.logs[-1]
+    path, size = store.history.path / key, held.size
+    with path.open("ab") as file:
+        file.write(b"half a record")
+    again = Store(store.top, KINDS)
+    assert path.stat().st_size == size and damaged(again) == ()
 
 
 def test_the_result_is_kept_and_the_next_check_is_on_its_hour(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -193,6 +193,61 @@ def test_a_copy_that_began_with_a_log_that_was_only_room_begins_it_again(tmp_pat
     assert compare(KINDS["hdfs"], top, Store(copies, KINDS).hello()).is_level
 
 
+def test_a_copy_that_is_damaged_where_it_had_more_still_keeps_an_older_master_from_starting(tmp_path: Path) -> None:
+    copies, key = tmp_path / "copies", f"edits_{1:019d}"
+    copies.mkdir()
+    store = Store(copies, KINDS)
+    store.begin("hdfs", "BP-1", "")
+    log = HEAD + b"".join(record(number) for number in range(1, 101))
+    store.append(key, 0, log)
+    store.sync()
+
+    def masters(last: int) -> Path:
+        current = tmp_path / f"master{last}" / "name" / "current"
+        current.mkdir(parents=True)
+        (current / "VERSION").write_text("blockpoolID=BP-1\n")
+        records = b"".join(record(number) for number in range(1, last + 1))
+        (current / f"edits_inprogress_{1:019d}").write_bytes(HEAD + records + b"\xff" * 999)
+        return current.parents[1]
+
+    now, yesterday = masters(100), masters(50)
+    path = copies / "000001" / key
+    data = bytearray(path.read_bytes())
+    data[len(HEAD) + 30 * len(record(1)) + 20] ^= 1
+    path.write_bytes(data)
+    again = Store(copies, KINDS)
+    found = compare(KINDS["hdfs"], yesterday, again.hello())
+    assert (found.verdict, found.text) == (
+        "behind",
+        f"the copy had {len(log)} bytes of {key} once, here are {len(HEAD) + 50 * len(record(1))}",
+    )
+    assert compare(KINDS["hdfs"], now, again.hello()).is_well
+    at = again.hello()["logs"][0][2]
+    again.append(key, at, log[at:])  # the master that has it sends it again
+    again.sync()
+    assert path.read_bytes() == log and Store(copies, KINDS).hello()["operation"] == 100
+
+
+def test_a_line_of_the_moments_that_cannot_be_read_does_not_end_thinning(tmp_path: Path) -> None:
+    clock = [NOW - 100 * DAY_S]
+    store = Store(tmp_path, KINDS, Keep(), lambda: clock[0])
+    store.begin("qfs", "1", "")
+    for number in range(4):
+        body = f"checkpoint/1\nfilesysteminfo/fsid/1/1\nlog/logs/log.0.0.0.{number}\n".encode()
+        store.append(f"chkpt.0.0.{number}", 0, body)
+        store.finish(f"chkpt.0.0.{number}", len(body), hashlib.sha256(body).hexdigest())
+        store.append(f"log.0.0.0.{number}", 0, BLOCK)
+        store.sync()
+        clock[0] += 30 * DAY_S
+    times = tmp_path / "000001" / "times"
+    data = bytearray(times.read_bytes())
+    data[4] |= 0x80
+    times.write_bytes(data + b"half a li")
+    assert store.thin()
+    left = times.read_text(encoding="ascii").splitlines()
+    assert left and all(line.split("\t")[1] in store.history.held for line in left if store.history)
+
+
 def test_a_log_that_got_shorter_is_said_and_nothing_of_it_is_copied(tmp_path: Path) -> None:
     log = tmp_path / "log.0.0.0.0"
     log.write_bytes(BLOCK)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import random
+import struct
 import tarfile
 import zlib
 from pathlib import Path
@@ -129,6 +130,58 @@ def test_a_last_log_that_lacks_what_was_written_down_of_it_is_no_state(copy: Pat
     path = copy / "000001" / log_name(3)
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(states.StateError, match=r"is damaged: \d+ of \d+ bytes are whole records"):
+        state(copy)
+
+
+def test_an_earlier_image_does_not_stand_in_for_a_damaged_one_where_logs_between_them_are_gone(copy: Path) -> None:
+    (copy / "000001" / log_name(2)).unlink()
+    assert [part.piece.key for part in state(copy).parts] == ["chkpt.1.3.3", log_name(3)]
+    path = copy / "000001" / "chkpt.1.3.3"
+    path.write_bytes(path.read_bytes() + b"x")
+    gone = rf"logs between chkpt\.1\.1\.1 and {log_name(3)} are missing; damaged: chkpt\.1\.3\.3"
+    with pytest.raises(states.StateError, match=gone):
+        state(copy)
+
+
+def test_operations_of_hdfs_that_are_missing_between_two_logs_are_no_state(tmp_path: Path) -> None:
+    def record(number: int) -> bytes:
+        data = struct.pack(">BIQ", 3, 12 + 5, number) + b"mkdir"
+        return data + struct.pack(">I", zlib.crc32(data))
+
+    store = Store(tmp_path, KINDS)
+    store.begin("hdfs", "BP-1", "")
+    store.append(f"fsimage_{0:019d}", 0, b"image")
+    store.finish(f"fsimage_{0:019d}", 5, hashlib.sha256(b"image").hexdigest())
+    head = bytes.fromhex("ffffffbd00000000")
+    for first, last in ((1, 30), (31, 30), (31, 100)):  # the second was empty, and the namenode began it again
+        name = f"edits_{first:019d}"
+        if store.history is None or name not in store.history.held:
+            store.append(name, 0, head)
+        for number in range(first, last + 1):
+            store.append(name, store.history.held[name].size if store.history else 0, record(number))
+        store.sync()
+    assert state(tmp_path).operation == 100
+    store.append(f"edits_{103:019d}", 0, head + record(103))
+    store.sync()
+    with pytest.raises(states.StateError, match=rf"logs between fsimage_{0:019d} and edits_{103:019d} are missing"):
+        state(tmp_path)
+
+
+def test_a_history_that_cannot_be_read_does_not_hide_a_later_one_and_is_said_where_it_is_asked_for(copy: Path) -> None:
+    store = Store(copy, KINDS, Keep(), lambda: 2000.0)
+    assert store.history is not None
+    store.begin("qfs", FSID, store.history.mark())
+    add_image(store, 5)
+    store.append(log_name(5), 0, block(9))
+    store.sync()
+    (copy / "000001" / "about.json").write_text("{")
+    assert state(copy).history == 2
+    for at in (1004.0, 1999.0):
+        with pytest.raises(states.StateError, match=r"000001/about\.json cannot be read"):
+            state(copy, at)
+    assert state(copy, 2001.0).history == 2
+    (copy / "000002" / "about.json").write_text("{")
+    with pytest.raises(states.StateError, match=r"000002/about\.json cannot be read"):
         state(copy)
 
 

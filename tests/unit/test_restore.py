@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,7 @@ from sparkqfs.facts.nodes import ContainerFact, DiskFact, NodeFacts
 from sparkqfs.facts.pages import parse_hdfs
 from sparkqfs.jobs.cluster import deploy, restore_look
 from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.storage import aside
 from sparkqfs.plan.cluster import restore as plans
 from sparkqfs.plan.cluster.restore_report import Report
 from sparkqfs.plan.steps import JobResult
@@ -242,6 +244,88 @@ def test_what_was_not_looked_at_is_no_success() -> None:
     partial = Problem(what="not everything was looked at: the time was over")
     files = JobResult(task="fsck", document={"lost_files": 0, "short_files": None}, problems=(partial,))
     assert report(files=files).result().exit_code == 1
+
+
+def test_the_report_says_that_servers_still_remove_blocks_and_what_earlier_restores_keep() -> None:
+    result = report(is_settled=False, kept="20260131T120000Z", kept_before=("20260130T110000Z",)).result()
+    assert "nothing was let go, in qfs/kept/20260131T120000Z is all that there was" in result.notes[0]
+    assert result.notes[-1] == "earlier restores keep something too: 20260130T110000Z"
+    assert (result.document["settled"], result.document["kept_before"]) == (False, ["20260130T110000Z"])
+
+
+class Removing:
+    """Servers that remove blocks without a name, and a clock that goes on by itself."""
+
+    def __init__(self, look_s: float, of_all: int, each_s: float) -> None:
+        self.now, self.look_s, self.of_all, self.each_s = 0.0, look_s, of_all, each_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def nameless(self, _session: Session, _name: str) -> tuple[dict[str, int], int]:
+        self.now += self.look_s
+        return {}, min(self.of_all, int(self.now / self.each_s))
+
+
+@pytest.mark.parametrize(
+    ("look_s", "of_all", "each_s", "is_settled"),
+    [
+        (0.5, 0, 1.0, True),
+        (0.5, 800, 0.2, True),
+        (12.0, 90, 0.2, True),
+        (700.0, 1400, 1.0, False),
+        (1.0, 9999, 5.0, False),
+    ],
+)
+def test_blocks_are_let_go_only_after_two_looks_that_found_the_same(
+    monkeypatch: pytest.MonkeyPatch, look_s: float, of_all: int, each_s: float, is_settled: bool
+) -> None:
+    servers = Removing(look_s, of_all, each_s)
+    monkeypatch.setattr(aside, "nameless", servers.nameless)
+    monkeypatch.setattr(time, "sleep", servers.sleep)
+    found = aside.settled(a_session(a_cluster()), "20260131T120000Z", clock=lambda: servers.now)
+    assert found.is_settled == is_settled
+    if is_settled:
+        assert found.count == of_all
+        assert servers.now >= of_all * each_s + aside.SETTLED_S, "nothing changes for so long"
+    assert servers.now < aside.SETTLE_S + 2 * (look_s + aside.SETTLED_S)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said", "is_laid_out", "wishes", "takes"),
+    [
+        ("1769850000", "--at 3h", False, {}, ("1769850000", True)),
+        ("1769850000", "--at 3h", True, {}, ("1769850000", True)),
+        ("1769850000", "--at 3h", False, {"at": 1769850900.0, "said": "--at 3h"}, ("1769850000", True)),
+        ("1769850000", "--at 3h", True, {"at": 1769850900.0, "said": "--at 3h"}, ("1769850000", True)),
+        ("1769850000", "--at 3h", False, {"at": 1769850900.0, "said": "--at 2h"}, ("1769850900", True)),
+        ("1769850000", "--at 3h", True, {"at": 1769850900.0, "said": "--at 2h"}, ("1769850900", False)),
+        ("1769850000", "--at 3h", False, {"newest": True, "said": "--at newest"}, ("newest", True)),
+        ("1769850000", "", False, {}, ("1769850000", True)),
+        ("newest", "", False, {}, ("newest", True)),
+        ("newest", "", False, {"at": 1769850900.0, "said": "--at 2h"}, ("1769850900", True)),
+        ("backup one", "--backup b", False, {}, ("backup one", True)),
+        ("backup one", "--backup b", False, {"backup": Path("b"), "said": "--backup b"}, ("backup one", True)),
+        ("backup one", "--backup b", True, {"at": 1769850900.0, "said": "--at 2h"}, ("1769850900", False)),
+    ],
+)
+def test_a_restore_that_was_broken_off_goes_on_with_the_state_that_it_was_begun_for(
+    tmp_path: Path, wanted: str, said: str, is_laid_out: bool, wishes: dict[str, Any], takes: tuple[str, bool]
+) -> None:
+    (tmp_path / "one").mkdir()
+    where = str(tmp_path / "one") if wanted.startswith("backup") else ""
+    begun = RestoreFact(id="20260131T120000Z", laid_out=is_laid_out, state={}, wanted=wanted, said=said, backup=where)
+    now = restore_look._resumed(a_session(a_cluster()), restore_look.Wishes(old_manager="node1", **wishes), begun)
+    assert (now.text, restore_look._going_on(begun, now) is begun) == takes
+
+
+def test_a_backup_that_is_not_on_this_computer_must_be_named_before_its_state_is_in_place() -> None:
+    wishes, session = restore_look.Wishes(old_manager="node1"), a_session(a_cluster())
+    begun = RestoreFact(id="20260131T120000Z", laid_out=False, state={}, wanted="backup one", backup="/not/here")
+    with pytest.raises(ConfigError, match="takes the backup one, which is not on this computer"):
+        restore_look._resumed(session, wishes, begun)
+    begun = replace(begun, laid_out=True)
+    assert restore_look._going_on(begun, restore_look._resumed(session, wishes, begun)) is begun
 
 
 def test_the_report_of_a_moved_manager_has_the_lines_to_change() -> None:

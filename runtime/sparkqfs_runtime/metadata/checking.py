@@ -23,7 +23,7 @@ from typing import Any
 
 from sparkqfs import durable
 from sparkqfs_runtime.metadata.pieces import Kind
-from sparkqfs_runtime.metadata.store import Store
+from sparkqfs_runtime.metadata.store import Held, Store
 
 FILE = "verified.json"
 """Beside the histories: what the last check has found."""
@@ -82,15 +82,20 @@ def to_check(store: Store) -> list[ToCheck]:
             key,
             history.path / key,
             held.is_log,
-            held.size,
-            held.sha256 if not held.is_log else (held.digest.hexdigest() if held.digest is not None else ""),
+            max(held.size, held.reached),
+            held.sha256 if not held.is_log else _digest_of(held),
         )
         for key, held in history.held.items()
     ]
 
 
+def _digest_of(held: Held) -> str:
+    """Of a log as far as it was looked at; empty where that is not all of it."""
+    return held.digest.hexdigest() if held.digest is not None and held.size >= held.reached else ""
+
+
 def damage(kind: Kind, file: ToCheck, pause: Callable[[int], None]) -> str | None:
-    """What is wrong with a file; `None` when nothing is, or when it has been thinned out meanwhile."""
+    """What is wrong with a file; `None` when nothing is. Raises FileNotFoundError."""
     digest, size = hashlib.sha256(), 0
 
     def read() -> Iterator[bytes]:
@@ -105,7 +110,7 @@ def damage(kind: Kind, file: ToCheck, pause: Callable[[int], None]) -> str | Non
     try:
         said = kind.fault(read()) if file.is_log else _pass(read())
     except FileNotFoundError:
-        return None
+        raise
     except OSError as error:
         return f"{file.key}: {error.strerror or error}"
     if size != file.size:
@@ -122,10 +127,22 @@ def _pass(pieces: Iterator[bytes]) -> str:
     return ""
 
 
-def check(kind: Kind, files: list[ToCheck], pause: Callable[[int], None], clock: Callable[[], float]) -> Verdict:
-    """All of them."""
-    begun = clock()
-    damaged = [text for file in files if (text := damage(kind, file, pause)) is not None]
+def check(
+    kind: Kind,
+    files: list[ToCheck],
+    pause: Callable[[int], None],
+    clock: Callable[[], float],
+    is_held: Callable[[str], bool],
+) -> Verdict:
+    """All of them. A file that is gone may have been thinned out meanwhile: then it is not held any more."""
+    begun, damaged = clock(), []
+    for file in files:
+        try:
+            text = damage(kind, file, pause)
+        except FileNotFoundError:
+            text = f"{file.key}: it is gone" if is_held(file.key) else None
+        if text is not None:
+            damaged.append(text)
     return Verdict(clock(), round(clock() - begun, 1), sum(file.size for file in files), tuple(damaged))
 
 
@@ -156,7 +173,16 @@ class Checker:
             history, files = self.store.history, to_check(self.store)
         if history is None:
             return
-        self.verdict = check(self.store.kinds[history.kind], files, _pause, self.clock)
+
+        def is_held(key: str) -> bool:
+            """An image that is gone is not held from now on, so that the sender sends it again."""
+            with self.lock:
+                held = history.held.get(key)
+                if held is not None and not held.is_log and not (history.path / key).exists():
+                    del history.held[key]
+                return held is not None
+
+        self.verdict = check(self.store.kinds[history.kind], files, _pause, self.clock, is_held)
         for text in self.verdict.damaged:
             print(f"metadata copy: damaged: {text}", file=sys.stderr, flush=True)
         durable.replace_file(self.store.top / FILE, json.dumps(asdict(self.verdict)).encode(), 0o640)

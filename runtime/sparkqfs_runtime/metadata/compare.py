@@ -56,9 +56,13 @@ def compare(kind: Kind, top: Path, hello: dict[str, Any]) -> Compared:
     if same is None and logs and (logs[0].order > there or _is_empty(kind, logs, hello, size)):
         return Compared("continues", mark)  # the storage has no more use for it, or nothing was in it
     found = _digest(same.path, size) if same is not None else None
-    if found == digest:
-        is_level = logs[-1] == same and sum(len(data) for _, data in whole_pieces(kind, logs[-1].path)) == size
-        return Compared("continues", mark, is_level=is_level)
+    if found == digest and same is not None:
+        length = sum(len(data) for _, data in whole_pieces(kind, logs[-1].path)) if logs[-1] == same else -1
+        reached = hello.get("reached")
+        if length >= 0 and isinstance(reached, int) and length < reached:  # what it has behind `size` is damaged there
+            text = f"the copy had {reached} bytes of {key} once, here are {length}"
+            return Compared("behind", mark, text, operation)
+        return Compared("continues", mark, is_level=length == size)
     return Compared("behind" if found is None else "parted", mark, _lost(kind, logs, hello), operation)
 
 

@@ -74,6 +74,12 @@ class Hdfs(Kind):
                 found.append(Piece(f"edits_{first}", path, int(first), is_log=True))
         return sorted(found, key=lambda piece: piece.order)
 
+    def next_log(self, log: Piece, operation: int | None) -> int:
+        return log.order if operation is None else operation + 1
+
+    def is_room(self, data: bytes) -> bool:
+        return not data.strip(b"\xff")
+
     def is_log(self, key: str) -> bool | None:
         return bool(KEY.fullmatch(key)) if KEY.fullmatch(key) or IMAGE.fullmatch(key) else None
 

@@ -134,8 +134,8 @@ def thin_regularly(keeping: Keeping) -> None:
         try:
             with keeping.lock:
                 gone = keeping.store.thin()
-        except OSError as error:
-            print(f"metadata copy: thinning: {error}", file=sys.stderr, flush=True)
+        except Exception as error:  # noqa: BLE001 - whatever it was: without this thread the copies fill the disk
+            print(f"metadata copy: thinning: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             continue
         if gone:
             print(f"metadata copy: {len(gone)} old files removed, {gone[0]} the first", file=sys.stderr, flush=True)

@@ -61,6 +61,14 @@ class Kind(ABC):
         """The number of the last operation in whole records that stand at `offset` of a log; `None` where none is."""
 
     @abstractmethod
+    def next_log(self, log: Piece, operation: int | None) -> int:
+        """The order of the log that goes on from a log whose last operation that is; `None` where it has none."""
+
+    def is_room(self, data: bytes) -> bool:
+        """Whether bytes behind the last record of a log that nobody writes any more mean nothing."""
+        return not data
+
+    @abstractmethod
     def is_log(self, key: str) -> bool | None:
         """Of a piece's key; `None` for what is no such key."""
 

@@ -54,6 +54,9 @@ class Qfs(Kind):
         found = [Piece(path.name, path, order, is_log=True) for path, order in _matching(top / "logs", LOG)]
         return sorted(found, key=lambda piece: piece.order)
 
+    def next_log(self, log: Piece, operation: int | None) -> int:
+        return log.order + 1
+
     def is_log(self, key: str) -> bool | None:
         return bool(LOG.fullmatch(key)) if LOG.fullmatch(key) or IMAGE.fullmatch(key) else None
 

@@ -108,6 +108,8 @@ class Round:
     logs: dict[str, int] = field(default_factory=dict)
     newest: int = -1
     """Order of its newest log."""
+    ended: set[str] = field(default_factory=set)
+    """Logs that another one goes on from and that are whole there."""
     notes: dict[str, str] = field(default_factory=dict)
     catalogues: set[str] | None = None
     """`None` of a keeper of an earlier version, which takes none."""
@@ -207,9 +209,13 @@ class Sender:
         used = [image.first_log for image in there if image.key in has.images or image in images]
         first = min(used + ([has.newest] if has.newest >= 0 else []), default=0)
         changed = False
-        for log in self.kind.logs(self.top):  # before the images that cannot be used without them
+        logs = self.kind.logs(self.top)
+        needed = max(image.first_log for image in there)  # what is before it the newest state can do without
+        for log in logs:  # before the images that cannot be used without them
             if log.order >= first:
                 changed |= self.send_log(link, has, log)
+                if needed <= log.order < logs[-1].order and log.key not in has.ended:
+                    self.check_end(has, log)
         for image in images:
             changed |= self.send_image(link, has, image)
         for name, body in self.kind.notes(self.top).items():
@@ -317,6 +323,19 @@ class Sender:
             return offset > begun
         self.state.bytes += offset - begun
         return offset > begun
+
+    def check_end(self, has: Round, log: Piece) -> None:
+        """That a log is whole in the copy. Raises OSError: the log that goes on from it must not follow a hole."""
+        size = has.logs.get(log.key, 0)
+        try:
+            with log.path.open("rb") as file:
+                file.seek(size)
+                is_whole = all(self.kind.is_room(data) for data in iter(lambda: file.read(READ_BYTES), b""))
+        except FileNotFoundError:  # the storage keeps so many and no more
+            return
+        if not is_whole:
+            raise OSError(f"{log.path} has no whole record at byte {size}, and a log goes on behind it")
+        has.ended.add(log.key)
 
     def document(self) -> dict[str, object]:
         """For the status page."""

@@ -10,12 +10,11 @@ import atexit
 import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -23,12 +22,11 @@ from sparkqfs.durable import sync_file
 from sparkqfs_runtime.metadata import catalogue, notebooks
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.pieces import READ_BYTES, Kind, Piece, last_operation, whole_pieces
-from sparkqfs_runtime.metadata.store import ABOUT, FOLDER, TIMES, mark, read_sums, sha256_of
+from sparkqfs_runtime.metadata.store import ABOUT, FOLDER, MOMENT, TIMES, mark, read_sums, sha256_of
 
 MOST_ABOUT = 65536
 MOST_NOTE = 65536
 MOST_TIMES = 256 << 20
-MOMENT = re.compile(r"(\d+\.\d+)\t(\S+)\t(\d+)")
 
 
 class StateError(Exception):
@@ -88,6 +86,8 @@ class Kept:
     sums: dict[str, str]
     catalogues: tuple[Piece, ...] = ()
     """Copies of the catalogue of tables, and of the notebooks, the oldest first."""
+    unread: str = ""
+    """Why the history before this one cannot be read; empty where it can, or where there is none."""
 
     def moments(self) -> list[Moment]:
         """The oldest first; those of logs that are there."""
@@ -108,11 +108,22 @@ class Kept:
 
 
 def histories(top: Path) -> list[Kept]:
-    """Those of a keeper's directory, the oldest first. Raises OSError, and StateError for one that cannot be read."""
-    found = []
+    """Those of a keeper's directory, the oldest first. Raises OSError, and StateError when the last cannot be read.
+
+    An earlier one that cannot be read is left out, and the one behind it says so.
+    """
+    found: list[Kept] = []
+    unread: StateError | None = None
     for folder in sorted(top.iterdir()):
-        if FOLDER.fullmatch(folder.name) and folder.is_dir() and any(folder.iterdir()):
-            found.append(_read(folder))
+        if not FOLDER.fullmatch(folder.name) or not folder.is_dir() or not any(folder.iterdir()):
+            continue
+        try:
+            found.append(replace(_read(folder), unread=str(unread or "")))
+            unread = None
+        except StateError as error:
+            unread = error
+    if unread is not None:
+        raise unread
     return found
 
 
@@ -169,12 +180,17 @@ def _made_of(
         logs = [log for log in kept.logs if last is not None and image.first_log <= log.order <= last.order]
         parts = [Part(image, image.path.stat().st_size, kept.sums[image.key])]
         operation = None
+        awaited = image.first_log
         for log in logs:
             is_last = log is last
+            if log.order != awaited:
+                said = f"; damaged: {', '.join(passed)}" if passed else ""
+                raise StateError(f"logs between {image.key} and {log.key} are missing{said}")
             size, found = _extent(kept.kind, log.path, most if is_last else None)
             _check_log(kept.kind, log, size, written if is_last else log.path.stat().st_size)
             parts.append(Part(log, size))
             operation = operation if found is None else found
+            awaited = kept.kind.next_log(log, found)
         for copies in ("catalogue", notebooks.KIND):
             newest, damaged = _copy_at(kept, copies, limit)
             parts += newest
@@ -249,6 +265,9 @@ def mark_of(kept: Kept) -> str:
 def history_at(found: list[Kept], at: float | None) -> Kept:
     """The history that was the current one at that time; the latest by default. Raises StateError."""
     begun = [one for one in found if at is None or one.began <= at]
+    after = found[len(begun)].unread if len(begun) < len(found) else ""
+    if after:
+        raise StateError(after)
     if not begun:
         raise StateError("there is no copy" if at is None else "there is no copy as old as that")
     return begun[-1]

@@ -29,6 +29,9 @@ TIMES = "times"
 PART = ".part"
 SUMS = "SHA256SUMS"
 """Of the images, as sha256sum(1) reads it."""
+MOMENT = re.compile(r"(\d+\.\d+)\t(\S+)\t(\d+)", re.ASCII)
+"""A line of TIMES: seconds since the epoch, key of the newest log, its bytes."""
+TAIL_BYTES = 65536
 SCHEMA = 1
 MOST_TOLD = 1000
 """Images and logs that are named to the sender, the latest."""
@@ -54,6 +57,8 @@ class Held:
     """When its first bytes came; seconds since the epoch."""
     operation: int | None = None
     """The last one of a log, where that was looked at."""
+    reached: int = 0
+    """Bytes of the newest log that were on the disk once: more than `size` where they are damaged now."""
 
 
 @dataclass
@@ -141,6 +146,9 @@ class Store:
                 held = Held(found.st_size, piece.is_log, piece.order, piece.first_log, at=found.st_mtime)
                 held.sha256 = sums.get(piece.key, "")
                 history.held[piece.key] = held
+        if history.logs:
+            key, held = history.logs[-1]
+            held.reached = last_length(path / TIMES, key)
         for key, held in reversed(history.logs):
             self._look_at(history, key, held)
             if held.operation is not None:
@@ -152,14 +160,17 @@ class Store:
         return history
 
     def _look_at(self, history: History, key: str, held: Held) -> None:
-        """Checksum and last operation of a log's whole records; a power cut may have left more, which is cut off."""
+        """Checksum and last operation of a log's whole records; a power cut may have left more, which is cut off.
+
+        Not where more was on the disk once: that is damage, and stays as it is until the sender sends it again.
+        """
         kind, path = self.kinds[history.kind], history.path / key
         held.digest, held.size = hashlib.sha256(), 0
         for offset, data in whole_pieces(kind, path):
             held.digest.update(data)
             held.size = offset + len(data)
             held.operation = kind.last_operation(data, offset) or held.operation
-        if path.stat().st_size > held.size:
+        if path.stat().st_size > held.size >= held.reached:
             os.truncate(path, held.size)
             durable.sync_file(path)
 
@@ -180,6 +191,7 @@ class Store:
             "catalogues": [key for key, _ in history.catalogues[-MOST_TOLD:]],
             "logs": [[key, one.order, one.size] for key, one in logs[-MOST_TOLD:]],
             "newest": history.newest or None,
+            "reached": max([one.reached for _, one in logs[-1:]], default=0),
             "operation": next((one.operation for _, one in reversed(logs) if one.operation is not None), None),
             "notes": history.notes,
         }
@@ -322,16 +334,28 @@ class Store:
 
     def _thin_times(self, history: History) -> None:
         try:
-            lines = (history.path / TIMES).read_text(encoding="ascii").splitlines(keepends=True)
+            lines = (history.path / TIMES).read_text(encoding="ascii", errors="replace").split("\n")
         except FileNotFoundError:
             return
-        kept = [line for line in lines if line.count("\t") == 2 and line.split("\t")[1] in history.held]
-        durable.replace_file(history.path / TIMES, "".join(kept).encode(), 0o640)
+        kept = [line for line in lines if (found := MOMENT.fullmatch(line)) and found[2] in history.held]
+        durable.replace_file(history.path / TIMES, "".join(f"{line}\n" for line in kept).encode(), 0o640)
 
     def _current(self) -> History:
         if self.history is None:
             raise StoreError("no history has begun")
         return self.history
+
+
+def last_length(times: Path, key: str) -> int:
+    """How many bytes of a log were on the disk at the last moment that was written down of it; 0 where none was."""
+    try:
+        with times.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+            lines = file.read(TAIL_BYTES).decode("ascii", "replace").split("\n")
+    except FileNotFoundError:
+        return 0
+    found = (MOMENT.fullmatch(line) for line in reversed(lines))
+    return next((int(one[3]) for one in found if one and one[2] == key), 0)
 
 
 def read_sums(folder: Path) -> dict[str, str]:

@@ -29,7 +29,7 @@ from sparkqfs.jobs.cluster import deploy, down, images, prep, swarm
 from sparkqfs.jobs.cluster import record as cluster_record
 from sparkqfs.jobs.cluster.restore_look import Ground, Wishes, ask, check_said, look, question
 from sparkqfs.jobs.session import Session, check_cluster_name
-from sparkqfs.jobs.storage import aside, backup_verify
+from sparkqfs.jobs.storage import aside
 from sparkqfs.jobs.storage import copies as kept_copies
 from sparkqfs.jobs.storage.backup_store import Backup
 from sparkqfs.jobs.watching import fsck
@@ -52,6 +52,7 @@ NO_SUCH_STATE = 1
 """Its exit code where a copy has no such state, or is damaged."""
 STREAM_S = 3600.0
 FSCK_S = 600.0
+REPORT_S = 600.0
 T = TypeVar("T")
 
 
@@ -61,9 +62,8 @@ def run(session: Session, wishes: Wishes) -> JobResult:
     if layout is None:
         what = f"storage {session.config.storage.kind} has no metadata of ours: `invoke up` makes a new manager"
         raise ConfigError(Problem(what=what, config_path="storage.kind"))
-    if wishes.backup is not None:
-        wishes = replace(wishes, backup=backup_verify.find(session, str(wishes.backup)))
     ground = look(session, wishes, layout)
+    wishes = ground.wishes
     if session.dry_run:
         return _planned(session, wishes, ground)
     ask(session, wishes, ground)
@@ -71,7 +71,7 @@ def run(session: Session, wishes: Wishes) -> JobResult:
     begun = time.monotonic()
     name = ground.record.id if ground.record is not None else time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     if ground.record is None or not ground.record.laid_out:
-        _timed(wishes, ground, "seed", lambda: _seed(session, ground, name, wishes.text))
+        _timed(wishes, ground, "seed", lambda: _seed(session, ground, name))
         _timed(wishes, ground, "stop", lambda: _stop(session))
         _timed(wishes, ground, "put aside", lambda: aside.put_aside(session, name))
     for stage, job in _stages(session):
@@ -201,7 +201,7 @@ def _remove_old_containers(session: Session, members: set[str]) -> None:
     )
 
 
-def _seed(session: Session, ground: Ground, name: str, wanted_state: str) -> None:
+def _seed(session: Session, ground: Ground, name: str) -> None:
     """On the manager: what is root's alone, the cluster's id, and the note that a restore has begun."""
     config = session.config
     manager, fact = config.manager.name, session.all_facts()[config.manager.name]
@@ -226,7 +226,7 @@ def _seed(session: Session, ground: Ground, name: str, wanted_state: str) -> Non
         steps.append(
             write_file(manager, path, line, uid=owner.uid, gid=owner.gid, mode=0o444, what="marker", why="missing")
         )
-    steps.append(_record_step(session, {"id": name, "laid_out": False, "state": {}, "wanted": wanted_state}))
+    steps.append(_record_step(session, {"id": name, "laid_out": False, "state": {}, **ground.note()}))
     session.clients.manager.script(script_of(tuple(steps)))
     cluster_record.take_over(session, cluster_id=ground.cluster_id)
 
@@ -257,7 +257,7 @@ def _lay_out(session: Session, wishes: Wishes, ground: Ground, layout: StorageLa
     if ground.backup is not None:
         state = _from_backup(session, ground.backup, layout, worker, name)
         _give_up_newer(session, copies, layout, worker)
-        return _laid_out(session, name, wishes, {**state, "node": f"backup {ground.backup.path.name}"})
+        return _laid_out(session, name, ground, {**state, "node": f"backup {ground.backup.path.name}"})
     for copy in ground.source.as_new() if ground.source is not None else ():
         try:
             state = _stream(session, wishes, copy, layout, worker, name)
@@ -270,7 +270,7 @@ def _lay_out(session: Session, wishes: Wishes, ground: Ground, layout: StorageLa
         others = [one for one in copies if one is not copy or wishes.at is not None]
         _give_up_newer(session, others, layout, worker)
         damaged = [problem.node for problem in failures]
-        return _laid_out(session, name, wishes, {**state, "node": copy.node, "damaged_copies": damaged})
+        return _laid_out(session, name, ground, {**state, "node": copy.node, "damaged_copies": damaged})
     for copy in ground.source.older() if ground.source is not None else ():
         hint = (
             f"`invoke restore --at {plans.time_text(copy.at + 1)}` takes it; what was written later has no names then"
@@ -279,9 +279,9 @@ def _lay_out(session: Session, wishes: Wishes, ground: Ground, layout: StorageLa
     raise ClusterError(*failures)
 
 
-def _laid_out(session: Session, name: str, wishes: Wishes, state: dict[str, object]) -> RestoreFact:
-    _write_record(session, {"id": name, "laid_out": True, "state": state, "wanted": wishes.text})
-    return RestoreFact(id=name, laid_out=True, state=state, wanted=wishes.text)
+def _laid_out(session: Session, name: str, ground: Ground, state: dict[str, object]) -> RestoreFact:
+    _write_record(session, {"id": name, "laid_out": True, "state": state, **ground.note()})
+    return RestoreFact(id=name, laid_out=True, state=state, **ground.note())
 
 
 def _from_backup(session: Session, backup: Backup, layout: StorageLayout, image: str, name: str) -> dict[str, object]:
@@ -388,9 +388,11 @@ def _compare(session: Session, wishes: Wishes, ground: Ground, name: str, begun:
     """
     assert ground.record is not None
     files = fsck.run(session, most=SHOWN, timeout_s=FSCK_S)
-    nameless, count = aside.settled(session, name)
+    is_told = is_up and _have_blocks_reported(session)
+    found = aside.settled(session, name)
     is_whole = is_up and files.document.get("ready") is True and not files.document.get("partial")
-    is_all_there = is_whole and not count and files.document.get("lost_files") == 0
+    is_whole = is_whole and is_told and found.is_settled
+    is_all_there = is_whole and not found.count and files.document.get("lost_files") == 0
     is_kept = True
     if is_all_there:
         aside.let_go(session, name)
@@ -404,10 +406,25 @@ def _compare(session: Session, wishes: Wishes, ground: Ground, name: str, begun:
         seconds=time.monotonic() - begun,
         stages=ground.seconds,
         files=files,
-        nameless=nameless,
-        nameless_count=count,
+        nameless=found.sizes,
+        nameless_count=found.count,
+        is_settled=is_told and found.is_settled if is_up else True,
         kept=name if is_kept else "",
+        kept_before=tuple(one for one in aside.kept_names(session) if one != name),
     ).result()
+
+
+def _have_blocks_reported(session: Session) -> bool:
+    """The master knows of every block now; whether it could be had. What it has no name for it has removed then."""
+    backend = session.backend
+    if not backend.report_blocks or backend.master is None:
+        return True
+    try:
+        deploy.exec_in(session, backend.master.name, ["sh", "-ec", backend.report_blocks], timeout_s=REPORT_S)
+    except ClusterError as error:
+        session.on_event(f"the servers were not asked for what they have: {error.problems[0].what}")
+        return False
+    return True
 
 
 def remove_kept(session: Session, wishes: Wishes, name: str) -> JobResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
@@ -12,7 +12,7 @@ from sparkqfs.facts.copies import CopiesFact, RestoreFact, parse_copies
 from sparkqfs.facts.nodes import NodeFacts, StorageLayout
 from sparkqfs.jobs.cluster.recovery import newest_recovery
 from sparkqfs.jobs.session import Session
-from sparkqfs.jobs.storage import backup_store
+from sparkqfs.jobs.storage import backup_store, backup_verify
 from sparkqfs.jobs.storage.backup_store import Backup
 from sparkqfs.plan.cluster import restore as plans
 from sparkqfs.plan.cluster.directories import private_directory
@@ -36,6 +36,8 @@ class Wishes:
     """Seconds since the epoch; `None` for the newest state."""
     newest: bool = False
     """The newest state was asked for by name: also where the manager has metadata."""
+    said: str = ""
+    """Which state, in the words of the command line: a time that is counted from now means another one later."""
     name: str | None = None
     backup: Path | None = None
     """One on this computer, in place of the copies on the nodes."""
@@ -60,6 +62,8 @@ class Wishes:
 class Ground:
     """What a restore stands on."""
 
+    wishes: Wishes
+    """Those of the run that this one goes on with, where it does."""
     facts: dict[str, NodeFacts]
     found: dict[str, CopiesFact]
     source: plans.Source | None
@@ -69,6 +73,13 @@ class Ground:
     backup: Backup | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
+    def note(self) -> dict[str, str]:
+        """Which state this restore takes, for one that goes on with it."""
+        wishes = self.wishes
+        path = str(self.backup.path.absolute()) if self.backup is not None else ""
+        wanted = f"backup {self.backup.path.name}" if self.backup is not None else wishes.text
+        return {"wanted": wanted, "said": wishes.said, "backup": path}
+
 
 def look(session: Session, wishes: Wishes, layout: StorageLayout) -> Ground:
     """Asks the machines, and says what stands against it. Raises `ClusterError` or `RefusedError`."""
@@ -77,8 +88,12 @@ def look(session: Session, wishes: Wishes, layout: StorageLayout) -> Ground:
     against = (*name_problems(config, facts), *plans.refusals(config, facts))
     if against:
         raise RefusedError(*against)
+    found, unread = _copies(session, layout)
+    begun = found[config.manager.name].restore
+    wishes = _resumed(session, wishes, begun)
     backup = _backup(session, wishes)
-    found = _copies(session, layout)
+    if backup is not None:
+        wishes = replace(wishes, backup=backup.path)
     source = plans.choose(found, config.storage.kind)
     recovery = backup.recovery if backup is not None and backup.recovery is not None else _recovery(session)
     cluster_id, problems = plans.cluster_id(facts, recovery.cluster_id if recovery is not None else None)
@@ -87,7 +102,11 @@ def look(session: Session, wishes: Wishes, layout: StorageLayout) -> Ground:
     if cluster_id is None:
         what = f"no disk of these machines carries the id of cluster {config.name}: there is nothing to restore"
         raise RefusedError(Problem(what=what, hint="`invoke up` makes a new cluster", code=ExitCode.REFUSED))
-    record = _going_on(found[config.manager.name].restore, wishes)
+    record = _going_on(begun, wishes)
+    if unread and not wishes.is_chosen and (record is None or not record.laid_out):
+        hint = "`invoke restore --at newest` takes the newest of the others; `--at TIME` the last one before a time"
+        what = "a copy of the metadata that may be the newest cannot be read: nothing was restored"
+        raise RefusedError(*unread, Problem(what=what, hint=hint, code=ExitCode.REFUSED))
     if source is None and backup is None and (record is None or not record.laid_out):
         what = f"none of {plans.ids_line(facts)} keeps a copy of the metadata"
         hint = "`invoke restore --backup DIR` puts the state of a backup back; the blocks stay as they are"
@@ -100,6 +119,7 @@ def look(session: Session, wishes: Wishes, layout: StorageLayout) -> Ground:
         )
         raise RefusedError(Problem(node=config.manager.name, what=what, hint=hint, code=ExitCode.REFUSED))
     return Ground(
+        wishes=wishes,
         facts=facts,
         found=found,
         source=source,
@@ -121,6 +141,29 @@ def _recovery(session: Session) -> Recovery | None:
         return None
 
 
+def _resumed(session: Session, wishes: Wishes, begun: RestoreFact | None) -> Wishes:
+    """With the state of the run that was broken off, where the same words were said, or none. Raises `ConfigError`."""
+    if begun is None:
+        return wishes
+    is_same = begun.said == wishes.said if begun.said else begun.wanted == wishes.text
+    if wishes.is_chosen and not is_same:
+        session.on_event("another state than that of the restore that was broken off")
+        return wishes
+    if begun.wanted.isdecimal():
+        session.on_event(f"going on with the state before {plans.time_text(float(begun.wanted))}")
+        return replace(wishes, at=float(begun.wanted), newest=False, backup=None, said=begun.said)
+    if not begun.wanted.startswith("backup "):
+        return wishes
+    if begun.backup and Path(begun.backup).is_dir():
+        session.on_event(f"going on with the backup {begun.backup}")
+        return replace(wishes, at=None, newest=False, backup=Path(begun.backup), said=begun.said)
+    if begun.laid_out or wishes.backup is not None:
+        return wishes
+    what = f"the restore that was broken off takes the {begun.wanted}, which is not on this computer"
+    hint = "`--backup DIR` names it; `--at newest` takes the newest state of the copies on the nodes"
+    raise ConfigError(Problem(what=what, hint=hint))
+
+
 def _going_on(record: RestoreFact | None, wishes: Wishes) -> RestoreFact | None:
     """The earlier run that this one goes on with; another state than that one's is laid out by a run of its own."""
     if record is not None and record.laid_out and wishes.is_chosen and record.wanted != wishes.text:
@@ -134,7 +177,7 @@ def _backup(session: Session, wishes: Wishes) -> Backup | None:
         return None
     if wishes.at is not None or wishes.newest:
         raise ConfigError(Problem(what="--at is for the copies on the nodes: a backup has one state"))
-    found = backup_store.open_backup(wishes.backup)
+    found = backup_store.open_backup(backup_verify.find(session, str(wishes.backup)))
     config, manifest = session.config, found.manifest
     if not manifest.is_of(config) or found.bundle is None:
         what = f"{wishes.backup} is of cluster {manifest.cluster}, storage {manifest.kind}"
@@ -163,8 +206,8 @@ def _reachable(session: Session, wishes: Wishes) -> dict[str, NodeFacts]:
     return facts
 
 
-def _copies(session: Session, layout: StorageLayout) -> dict[str, CopiesFact]:
-    """What each machine keeps."""
+def _copies(session: Session, layout: StorageLayout) -> tuple[dict[str, CopiesFact], tuple[Problem, ...]]:
+    """What each machine keeps, and why what one keeps could not be read."""
     config = session.config
     record = str(private_directory(config) / plans.RECORD)
 
@@ -183,7 +226,7 @@ def _copies(session: Session, layout: StorageLayout) -> dict[str, CopiesFact]:
     manager = config.manager.name
     if manager in results.failures:
         raise results.failures[manager]
-    return results.values
+    return results.values, results.problems
 
 
 def ask(session: Session, wishes: Wishes, ground: Ground) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts.nodes import StorageLayout
@@ -19,9 +21,10 @@ ASIDE_S = 6 * 3600.0
 """A hard link for each of millions of files takes its time."""
 MOST_NAMES = 100_000
 """Blocks without a name that are looked for on other machines."""
-SETTLED_S, SETTLE_S = 10.0, 60.0
-"""A storage has its servers delete what has no name within seconds of its start: for so long nothing must change. And
-how long is waited for that at most."""
+SETTLED_S, SETTLE_S = 10.0, 900.0
+"""A storage has its servers delete what has no name from its start on, so many at a time: for so long nothing must
+change. And how long is waited for that at most."""
+LOOK_S = 3.0
 
 
 def layout_of(session: Session) -> StorageLayout:
@@ -54,16 +57,35 @@ def put_aside(session: Session, name: str) -> JobResult:
     return JobResult(task="put aside", outcomes=outcomes)
 
 
-def settled(session: Session, name: str) -> tuple[dict[str, int], int]:
-    """Blocks that no server has any more, once nothing has changed for `SETTLED_S`."""
-    begun = since = time.monotonic()
+@dataclass(frozen=True, slots=True)
+class Nameless:
+    """Kept blocks that no server has any more."""
+
+    sizes: dict[str, int]
+    """Name → bytes; at most so many of each machine."""
+    count: int
+    is_settled: bool = True
+    """Whether the servers have ended removing them."""
+
+
+def settled(session: Session, name: str, clock: Callable[[], float] = time.monotonic) -> Nameless:
+    """Once two looks, and all for `SETTLED_S`, have found the same; after `SETTLE_S` as it is then.
+
+    A look may take longer than either: each begins after the one before it.
+    """
+    begun = clock()
     before = nameless(session, name)
-    while time.monotonic() - since < SETTLED_S and time.monotonic() - begun < SETTLE_S:
-        time.sleep(3.0)
+    since = clock()
+    while True:
+        time.sleep(LOOK_S)
         now = nameless(session, name)
         if now[1] != before[1]:
-            before, since = now, time.monotonic()
-    return before
+            before, since = now, clock()
+            session.on_event(f"{now[1]} {session.backend.words.blocks} without a name so far")
+        elif clock() - since >= SETTLED_S:
+            return Nameless(*now)
+        if clock() - begun >= SETTLE_S:
+            return Nameless(*now, is_settled=False)
 
 
 def nameless(session: Session, name: str) -> tuple[dict[str, int], int]:

@@ -263,16 +263,24 @@ def verified(path: Path) -> dict[str, Any]:
     """When and how deep a backup was checked last; empty when it never was."""
     try:
         found = json.loads((path / backups.VERIFIED).read_text(encoding="ascii", errors="replace"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) and found.get("schema") == backups.SCHEMA else {}
+    if not isinstance(found, dict) or found.get("schema") != backups.SCHEMA:
+        return {}
+    when = found.get("time")
+    return found if isinstance(when, int | float) and 0 <= when < backups.LATEST else {}
 
 
 def newest(place: Path, cluster: str) -> Path:
-    """The last backup of a cluster in a directory. Raises `ConfigError` where there is none."""
+    """The last backup of a cluster in a directory. Raises `ConfigError` where there is none.
+
+    Of one that cannot be read nobody knows whose it is: it may be the newest, so no earlier one takes its place.
+    """
     for path in reversed(found_in(place)):
-        with contextlib.suppress(OSError, ValueError):
+        try:
             if read_manifest(path).cluster == cluster:
                 return path
+        except (OSError, ValueError):
+            return path
     hint = "`invoke backup` makes one"
     raise ConfigError(Problem(what=f"{place} has no backup of cluster {cluster}", hint=hint))

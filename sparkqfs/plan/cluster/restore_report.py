@@ -30,8 +30,12 @@ class Report:
     nameless: dict[str, int] = field(default_factory=dict)
     """Blocks that only the kept directories have, the first ones, and their bytes."""
     nameless_count: int = 0
+    is_settled: bool = True
+    """Whether the servers have ended removing what has no name."""
     kept: str = ""
     """Name of these directories; empty when they were let go."""
+    kept_before: tuple[str, ...] = ()
+    """Names of those of earlier restores."""
 
     @property
     def moved(self) -> tuple[str, ...]:
@@ -64,6 +68,11 @@ class Report:
             )
             if lost:
                 found.append("they may be what the lost files lack: docs/restore.md says how their bytes are read")
+        if not self.is_settled:
+            found.append(
+                f"the servers have not ended removing {backend.words.blocks} without a name: "
+                f"nothing was let go, in {top}/kept/{self.kept} is all that there was"
+            )
         if damaged := self.state.get("damaged_copies"):
             found.append(
                 f"the copy on {ids_line(map(str, damaged)) if isinstance(damaged, list) else damaged} is damaged"
@@ -80,6 +89,8 @@ class Report:
             found.append(f"{short} files have too few copies; the {backend.words.master} makes them by itself")
         if self.kept and not lost:
             found.append(f"`invoke restore --let-go {self.kept} --cluster {name}` removes what is kept")
+        if self.kept_before:
+            found.append(f"earlier restores keep something too: {ids_line(self.kept_before)}")
         if self.moved:
             found += ["hosts.yml must say so before the next task:", *(f"  {line}" for line in self.moved)]
         return tuple(found)
@@ -102,6 +113,8 @@ class Report:
             "nameless_blocks": self.nameless_count,
             "nameless": [{"block": block, "bytes": size} for block, size in list(self.nameless.items())[:SHOWN]],
             "kept": self.kept or None,
+            "kept_before": list(self.kept_before),
+            "settled": self.is_settled,
             "hosts_yml": list(self.moved),
         }
         outcome = Outcome(subject=f"cluster {self.config.name}", state="changed", changes=(self.summary(),))

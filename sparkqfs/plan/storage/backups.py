@@ -102,6 +102,10 @@ class Manifest:
         return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=1, sort_keys=True) + "\n"
 
 
+LATEST = 1e11
+"""Seconds since the epoch: no time is later."""
+
+
 def parse_manifest(text: str) -> Manifest:
     """Raises `ValueError` with what is wrong."""
     try:
@@ -118,9 +122,9 @@ def parse_manifest(text: str) -> Manifest:
             lacks=lacks,
             **found,
         )
+        _check(made)
     except (TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"it has another shape ({error})") from error
-    _check(made)
     return made
 
 
@@ -136,6 +140,9 @@ def _check(made: Manifest) -> None:
         raise ValueError("it names files that are not of a backup")
     if any(not _DIGEST.fullmatch(part.sha256) or part.bytes < 0 for part in made.files.values()):
         raise ValueError("a checksum or a length in it is wrong")
+    times = [made.time, *([made.metadata.at] if made.metadata is not None else [])]
+    if not all(0 <= time < LATEST for time in times):
+        raise ValueError("a time in it is wrong")
     wanted = {METADATA: made.metadata, NAMES: made.names, RECOVERY: made.recovery_node}
     for name, told in wanted.items():
         if (told is not None) != (name in made.files):

@@ -65,6 +65,12 @@ class Hdfs(Backend):
     probe_host = topology.HDFS_NAMENODE
     waits_for_older = "generation stamps in future"
     begin_without = ("/opt/sparkqfs/bin/hdfs", "dfsadmin", "-safemode", "forceExit")
+    # Of a first report the namenode leaves alone what it has no name for: until the next one, six hours later.
+    report_blocks = (
+        r"names=$(hdfs dfsadmin -report -live | sed -n 's/^Name: \([^ ]*\):[0-9]*.*/\1/p')"
+        '\n[ -n "$names" ]\n'
+        f"""printf '%s:{topology.DATANODE_IPC_PORT}\\n' $names | xargs -n 1 -P 4 hdfs dfsadmin -triggerBlockReport"""
+    )
     server_process = "datanode.DataNode"
     master_process = "namenode.NameNode"
     server_listens = (topology.DATANODE_PORT, topology.DATANODE_IPC_PORT, topology.DATANODE_HTTP_PORT)

@@ -135,6 +135,11 @@ class Backend(ABC):
     """In its master's words when it does not begin because servers have blocks that its names are too old for."""
     begin_without: tuple[str, ...] = ()
     """The command in the master's container that has it begin; the servers remove such blocks then."""
+    report_blocks: str = ""
+    """Shell lines in the master's container that have every data server say at once what blocks it has.
+
+    Empty where a server says all when it begins, and the master has it remove then what has no name.
+    """
     scrub_state: str | None = None
     """The file of a worker-node container that says what its scrub has found; `None` where none of ours runs."""
     opening: Opening | None = None
