@@ -80,7 +80,7 @@ def runs_again(folder: Path) -> bool:
     try:
         known = json.loads((folder / "app.json").read_text(encoding="utf-8"))
         return known.get("restart") is True and (folder / RUNS).exists()
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
 
 

@@ -16,7 +16,7 @@ show() {
   [ "${gone:-0}" = 0 ] || printf '%s-gone\t%s\n' "$name" "$gone"
   printf '%s\t%s\n' "$name" "$(cat -- "$@" 2>/dev/null | tail -c 1000000 | tail -n "$lines" | base64 -w 0)"
 }
-for d in '' */; do
+for d in '' [0-9]*/; do
   for f in "${d}stderr" "${d}stdout"; do
     set --
     for part in "$f"--* "$f" "$f"@*; do

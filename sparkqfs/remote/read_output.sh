@@ -4,11 +4,11 @@ submission=$1 out_from=$2 err_from=$3 reader=$4
 cd "@FOLDER@/$submission" 2>/dev/null || exit 0
 [ -z "$reader" ] || { printf '%s %s\n' "$((out_from - 1))" "$((err_from - 1))" > ".r-$reader" &&
   mv -f ".r-$reader" ".reader-$reader"; } || rm -f ".r-$reader"
-one() { head -n 1 | LC_ALL=C tr -cd '\040-\176'; }
+one() { head -n 1 | head -c 1000 | LC_ALL=C tr -cd '\040-\176'; }
 [ ! -f exit ] || printf 'exit\t%s\n' "$(head -c 40 exit | one)"
 [ ! -f spark.log ] || printf 'app\t%s\n' "$(grep 'app ID app-' spark.log | tail -n 1 | one)"
 [ ! -f executors.log ] || printf 'executors\t%s\n' "$(grep -c 'Granted executor ID' executors.log)"
-! grep -qs '"restart": true' app.json || printf 'runs\t%s\n' "$(head -c 1000 .runs.json 2>/dev/null | one)"
+! head -c @KNOWN_BYTES@ app.json 2>/dev/null | grep -q '"restart": true' || printf 'runs\t%s\n' "$(head -c 1000 .runs.json 2>/dev/null | one)"
 piece() {
   stream=$1 wanted=$(($2 - 1))
   file='' next='' start=0

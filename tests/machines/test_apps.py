@@ -14,7 +14,7 @@ import pytest
 
 from sparkqfs.jobs.programs import apps as jobs
 from sparkqfs.jobs.programs import drivers, submit
-from sparkqfs.plan.programs.apps import Program, pack, parse_piece, parse_submissions
+from sparkqfs.plan.programs.apps import Program, pack, parse_piece, parse_runs, parse_submissions
 from tests.builders.apps import APP, ID, PLACE
 
 
@@ -113,8 +113,42 @@ def test_submissions_are_listed_with_their_ends(sent: Path) -> None:
     (sent / "spark.log").write_text("".join(f"Connected to Spark cluster with app ID {one}\n" for one in (first, APP)))
     (found,) = parse_submissions(run(jobs.LIST_SCRIPT, cwd=top))
     assert (found.app_id, found.ended, found.ended_s) == (APP, (0, "ended"), 1000.0)
-    (sent / "app.json").write_text("damaged")
-    assert parse_submissions(run(jobs.LIST_SCRIPT, cwd=top)) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "damaged",
+        "[1]",
+        '{"threshold": 3}',
+        pytest.param("[" * 200_000, id="nested"),
+        pytest.param('{"name": "' + "x" * (9 << 20), id="long"),
+        '{"name": "a", "user": "b", "submitted": 1e999}',
+        '{"name": "a", "user": "b", "submitted": -1}',
+        pytest.param(f'{{"name": "a", "user": "b", "submitted": 1{"0" * 400}}}', id="late"),
+    ],
+)
+def test_a_submission_whose_description_was_overwritten_hides_no_other(sent: Path, text: str) -> None:
+    other = sent.parent / "submit-20260101120000-0001"
+    other.mkdir()
+    (other / "app.json").write_text((sent / "app.json").read_text())
+    (sent / "app.json").write_text(text)
+    listed = run(jobs.LIST_SCRIPT, cwd=sent.parent.parent)
+    assert len(listed) <= (8 << 20) + 4096
+    assert [one.id for one in parse_submissions(listed)] == [other.name]
+
+
+def test_how_often_a_program_was_started_is_not_known_from_what_is_none(sent: Path) -> None:
+    for text in ("[" * 1000, '{"number": 1e999, "ended": null}', "[]"):
+        assert parse_runs(text) == (None, True)
+
+
+def test_the_logs_of_a_program_are_its_own_output_and_no_file_that_it_wrote(sent: Path) -> None:
+    (sent / "work").mkdir()
+    for path in (sent / "stdout", sent / "work" / "stdout", sent / "files" / "stderr"):
+        path.write_text(f"{path.parent.name}\n")
+    found = dict(jobs._files(run(jobs.LOGS_SCRIPT, f"apps/{ID}", "2", cwd=sent.parent.parent)))
+    assert found == {"stdout": f"{ID}\n".encode()}
 
 
 def test_logs_are_the_last_lines_of_each_file(tmp_path: Path) -> None:

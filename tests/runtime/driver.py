@@ -24,6 +24,10 @@ print("conf", os.environ["SPARK_CONF_DIR"], file=sys.stderr, flush=True)
 if sys.argv[1] == "sleep":
     print("asleep", flush=True)
     time.sleep(60)
+if sys.argv[1] == "writes":
+    for name in sys.argv[2:]:
+        open(name, "w").write('{{"threshold": 3}}')
+    sys.argv[1] = "0"
 if sys.argv[1] == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
 sys.exit(int(sys.argv[1]))

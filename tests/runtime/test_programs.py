@@ -35,15 +35,64 @@ def test_a_programs_exit_code_is_the_containers_and_is_kept(driver: Driver, word
     log = process.communicate(timeout=30)[0]
     assert process.returncode == code
     assert driver.said("exit") == f"{code} ended\n"
-    assert driver.said() == f"argv {[word, 'two words']} cwd {driver.app}\n"
+    assert driver.said() == f"argv {[word, 'two words']} cwd {driver.app}/work\n"
     assert driver.said("stderr") == f"conf {driver.run_dir / 'conf'}\n"
     assert "argv" not in log
+
+
+OURS = ("app.json", "spark.log", "executors.log", "exit", ".runs.json", ".ending", ".lock", "stdout", "stderr")
+
+
+def test_what_a_program_writes_under_a_plain_name_is_none_of_our_own_files(driver: Driver) -> None:
+    process = driver.start("writes", *OURS)
+    process.communicate(timeout=30)
+    assert process.returncode == 0 and driver.said("exit") == "0 ended\n"
+    assert json.loads(driver.said("app.json"))["argv"] == ["writes", *OURS]
+    assert driver.said().startswith("argv ") and driver.said("stderr").startswith("conf ")
+    assert {path.name for path in driver.app.iterdir()} == {"app.json", "exit", ".lock", "stdout", "stderr", "work"}
+    assert all(driver.said(f"work/{name}") == '{"threshold": 3}' for name in OURS)
+
+
+def test_a_program_reads_what_was_sent_with_it_where_it_runs_and_finds_its_own_files_in_the_next_run(
+    driver: Driver,
+) -> None:
+    (driver.app / "files").mkdir()
+    (driver.app / "files" / "codes.csv").write_text("a,1\n")
+    for name in ("mine", "more"):
+        driver.start("writes", name).communicate(timeout=30)
+        assert driver.said("work/files/codes.csv") == "a,1\n" and driver.said(f"work/{name}")
+    assert driver.said("work/mine")
+
+
+def test_a_driver_without_room_for_its_working_directory_says_so(driver: Driver) -> None:
+    (driver.app / "work").write_text("in the way")
+    process = driver.start("0")
+    process.communicate(timeout=30)
+    assert process.returncode == 78 and driver.said("exit") == "78 ended\n"
+    assert f"the driver cannot start: cannot enter {driver.app}/work: " in driver.said("stderr")
+
+
+@pytest.mark.parametrize("text", ["[1]", '"argv"', "[" * 200_000, '{"argv": 1}', '{"threshold": 3}'])
+def test_a_description_that_is_none_is_said_and_ends_with_its_code(driver: Driver, text: str) -> None:
+    process = driver.start("0")
+    process.communicate(timeout=30)
+    (driver.app / "app.json").write_text(text)
+    again = subprocess.run(
+        [sys.executable, "-I", str(PROGRAMS / "supervise"), "driver"],
+        env=driver.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert again.returncode == 78 and f"sparkqfs: cannot read {driver.app / 'app.json'}: " in again.stderr
+    assert "Traceback" not in again.stderr
 
 
 def test_a_driver_goes_first_when_memory_runs_out_and_its_supervisor_stays(driver: Driver) -> None:
     process = driver.start("sleep")
     until(lambda: "asleep" in driver.said())
-    assert int(driver.said("score")) >= 500
+    assert int(driver.said("work/score")) >= 500
     assert Path(f"/proc/{process.pid}/oom_score_adj").read_text() == Path("/proc/self/oom_score_adj").read_text()
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)

@@ -257,7 +257,8 @@ def test_a_run_that_cannot_be_written_down_does_not_begin_and_is_not_tried_at_on
 
 
 def test_what_cannot_be_read_is_a_first_run(tmp_path: Path) -> None:
-    for text in ("", "[]", '{"number": 1}', "\0"):
+    whole = '{"number": 1, "failed": 0, "started": 1, "ended": null, "how": "", "boot": ""}'
+    for text in ("", "[]", '{"number": 1}', "\0", "[" * 200_000, whole.replace("1", "1e999", 1)):
         (tmp_path / ".runs.json").write_text(text)
         assert restarts.read(tmp_path) == Runs()
 
@@ -304,14 +305,15 @@ def test_a_follower_that_pauses_does_not_hold_up_the_start_of_the_next_run(
 
 
 def test_a_program_that_waits_for_its_machine_is_not_tidied_away(tmp_path: Path) -> None:
-    waiting, dead = (tmp_path / f"submit-20260101120000-000{number}" for number in (1, 2))
-    for folder in (waiting, dead):
+    waiting, dead, damaged = (tmp_path / f"submit-20260101120000-000{number}" for number in (1, 2, 3))
+    for folder in (waiting, dead, damaged):
         folder.mkdir()
         (folder / ".lock").touch()
         restarts.write(folder, Runs(number=1))
     (waiting / "app.json").write_text('{"argv": [], "restart": true}')
     (dead / "app.json").write_text('{"argv": ["\\"restart\\": true"], "restart": false}')
-    for folder in (waiting, dead):
+    (damaged / "app.json").write_text("[" * 200_000)
+    for folder in (waiting, dead, damaged):
         os.utime(folder, (time.time() - 30 * 86400,) * 2)
     assert scratch.is_dead(waiting)
     tidy.tidy_programs(tmp_path, 7)

@@ -77,7 +77,8 @@ def test_laying_notebooks_follows_no_link(notebooks: Notebooks, tmp_path: Path) 
     assert (notebooks.theirs / "b.ipynb").read_text() == "ours"
 
 
-def test_a_damaged_list_of_what_was_laid_counts_as_none(notebooks: Notebooks) -> None:
+@pytest.mark.parametrize("text", ["[1", "[1]", pytest.param("[" * 200_000, id="nested")])
+def test_a_damaged_list_of_what_was_laid_counts_as_none(notebooks: Notebooks, text: str) -> None:
     notebooks.lay(a="old")
-    (notebooks.theirs / ".sparkqfs-notebooks.json").write_text("[1")
+    (notebooks.theirs / ".sparkqfs-notebooks.json").write_text(text)
     assert notebooks.lay(a="newer") == {"a": "old", "a.new": "newer"}

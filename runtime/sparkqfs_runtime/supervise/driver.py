@@ -111,6 +111,10 @@ def app_ui_port(setup: Setup) -> str:
     return setup.get("SPARKQFS_APP_UI_PORT", str(topology.APP_UI_PORT))
 
 
+WORK = "work"
+"""In a program's directory: where it runs. What it writes under a plain name meets none of our own files there."""
+SENT = "files"
+"""What was sent with it, in its directory; in `WORK` under the same name."""
 DRIVER_PYTHON = "/opt/sparkqfs/bin/driver-python"
 """Keeps a program's standard error apart from its standard output."""
 
@@ -124,7 +128,7 @@ def run_driver(setup: Setup) -> int:
     try:
         known = json.loads((folder / "app.json").read_text(encoding="utf-8"))
         argv = [str(word) for word in known["argv"]]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         die(EX_CONFIG, f"cannot read {folder / 'app.json'}: {error}")
     with contextlib.suppress(OSError):
         scratch.hold(folder)
@@ -151,11 +155,11 @@ def run_program(setup: Setup, folder: Path, argv: list[str]) -> tuple[int, str, 
         prepare_driver(
             setup, DRIVER_LOG + APP_LOG.format(file=folder / "spark.log", executors=folder / "executors.log")
         )
+        enter_work(folder)
     except Refusal as refusal:
         return int(str(refusal.code)), "ended", f"the driver cannot start: {refusal.text}\n"
     setup.environ["PYTHONUNBUFFERED"] = "1"
     write_env(setup)
-    os.chdir(folder)
     submit = (str(setup.spark_home / "bin" / "spark-submit"), "--conf", f"spark.pyspark.driver.python={DRIVER_PYTHON}")
     kept = kept_output.Kept(folder, int(setup.get("SPARKQFS_PROGRAM_LOG_BYTES", str(OUTPUT_BYTES))))
     with first_victim():
@@ -165,6 +169,19 @@ def run_program(setup: Setup, folder: Path, argv: list[str]) -> tuple[int, str, 
     code, word = wait_for_driver(pid)
     lost = kept.finish(OUTPUT_DEADLINE_S, DRAIN_S[word], lambda: bool(signal.sigpending() & STOP_SIGNALS))
     return code, word, f"sparkqfs: the disk was too slow for the last {lost} bytes\n" if lost else ""
+
+
+def enter_work(folder: Path) -> None:
+    """The program's working directory, which its next run has too. Exits 78 when there is no room for it."""
+    work = folder / WORK
+    try:
+        work.mkdir(mode=0o750, exist_ok=True)
+        if (folder / SENT).is_dir():
+            with contextlib.suppress(FileExistsError):
+                (work / SENT).symlink_to(Path("..") / SENT)
+        os.chdir(work)
+    except OSError as error:
+        die(EX_CONFIG, f"cannot enter {work}: {error}")
 
 
 def keep_end(folder: Path, code: int, word: str, text: str = "") -> None:

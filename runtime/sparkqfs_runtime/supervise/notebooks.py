@@ -64,6 +64,6 @@ def read_laid(path: Path) -> dict[str, str]:
     """The SHA-256 of the notebooks that were laid down; empty when the file is missing, damaged or a link."""
     try:
         found = json.loads(content_of(path) or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {str(name): str(digest) for name, digest in found.items()} if isinstance(found, dict) else {}

@@ -63,7 +63,7 @@ def read(folder: Path) -> Runs:
             how=str(found["how"]),
             boot=str(found["boot"]),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return Runs()
 
 

@@ -32,10 +32,11 @@ from sparkqfs.plan.times import exactly
 from sparkqfs.remote import program, script
 from sparkqfs.shortening import shortened
 
-LIST_SCRIPT = script("list_submissions", FOLDER=FOLDER)
+LIST_SCRIPT = script("list_submissions", FOLDER=FOLDER, KNOWN_BYTES=drivers.KNOWN_BYTES)
 LOGS_SCRIPT = script("last_lines")
 """Of each stream the last lines, from all its pieces, and the bytes that are not kept any more. A driver's pieces are
-`stdout`, `stdout@OFFSET`, …; an executor's are `stdout--TIME`, …, `stdout`, and `.stdout.gone` says what is missing."""
+`stdout`, `stdout@OFFSET`, …; an executor's are `stdout--TIME`, …, `stdout`, and `.stdout.gone` says what is missing.
+Executors' directories are numbers; what a program keeps in others beside its output is its own."""
 END_LISTENER = program("end_listener")
 """In the container of a driver that is no submission: ends the JVM that listens on the driver's port."""
 

@@ -25,7 +25,9 @@ ENTER = (
 """What users' programs write is read and made as the service user, never as root: it may be a link to anywhere."""
 PIECE_BYTES = 1_000_000
 """Of a driver's output, read at once."""
-READ_SCRIPT = script("read_output", FOLDER=FOLDER, PIECE_BYTES=PIECE_BYTES)
+KNOWN_BYTES = 8 << 20
+"""Of an `app.json`: more than a command line of 2 MiB, Linux's most, takes as JSON; a longer one is not ours."""
+READ_SCRIPT = script("read_output", FOLDER=FOLDER, PIECE_BYTES=PIECE_BYTES, KNOWN_BYTES=KNOWN_BYTES)
 """Output is in pieces, named after where they begin, as runtime/sparkqfs_runtime/kept_output.py says.
 
 Its words are the submission, the first bytes to read of stdout and stderr, from 1, and the id of a reader for whom the

@@ -175,7 +175,7 @@ def parse_runs(text: str) -> tuple[int | None, bool]:
     try:
         found = json.loads(text)
         return int(found["number"]), found["ended"] is None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None, True
 
 
@@ -224,6 +224,10 @@ class Submission:
     """It runs again, and not at the moment."""
 
 
+LAST_S = 253402300799.0
+"""The end of the year 9999: a moment after it, or an endless number, cannot be shown as a date."""
+
+
 def parse_submissions(text: str) -> tuple[Submission, ...]:
     """Read the lines of remote/list_submissions.sh; others are left out.
 
@@ -238,7 +242,9 @@ def parse_submissions(text: str) -> tuple[Submission, ...]:
             known = json.loads(words[6])
             submitted = float(known["submitted"])
             name, user = str(known["name"]), str(known["user"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            continue
+        if not 0 <= submitted <= LAST_S:
             continue
         runs, runs_now = parse_runs(words[5])
         found.append(
