@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import json
 import os
 import re
 import shlex
 import sys
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,22 @@ MISSING = (
     re.compile(r"File (file:/\S+) does not exist"),
     re.compile(r"(?:FileNotFoundException|NoSuchFileException): (?:File )?((?:file:)?/\S+?)(?: \(|\s|$)", re.MULTILINE),
 )
-PLACES = ("--target", "-t", "--user", "--prefix", "--root")
+PLACES = frozenset(("--target", "-t", "--user", "--prefix", "--root"))
+FROM = frozenset(("--requirement", "-r", "--editable", "-e", "--group"))
+"""Options of pip whose value is something to install."""
+VALUED = FROM | PLACES - {"--user"} | frozenset((
+    "--abi", "--build-constraint", "--cache-dir", "--cert", "--client-cert", "--config-settings", "--constraint",
+    "--exists-action", "--extra-index-url", "--find-links", "--global-option", "--implementation", "--index-url",
+    "--keyring-provider", "--log", "--no-binary", "--only-binary", "--only-final", "--platform", "--progress-bar",
+    "--proxy", "--python", "--python-version", "--report", "--resume-retries", "--retries", "--root-user-action",
+    "--src", "--timeout", "--trusted-host", "--upgrade-strategy", "--uploaded-prior-to", "--use-deprecated",
+    "--use-feature", "-C", "-c", "-f", "-i",
+))  # fmt: skip
+"""Options of `pip install` that have a value, pip 25."""
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*\s*(\[[^\]/]*\])?\s*([=<>!~;][^/]*)?", re.ASCII)
+"""What may stand in worker.requirements. A path or an address is none; an address may have a password."""
+FILES = (".whl", ".zip", ".gz", ".tgz", ".bz2", ".xz", ".tar", ".txt")
+UNNAMED = "…"
 SHOWN = (("pyspark.sql.session", "SparkSession"), ("pyspark.core.context", "SparkContext"))
 """Module and class, Spark 4.1."""
 WORKERS = """\
@@ -82,15 +99,43 @@ def file_hint(text: str, folders: tuple[Path, ...], home: str, root: str = "") -
 
 
 def pip_words(line: str, packages: Path) -> tuple[str, list[str]]:
-    """A %pip line as it is run here, and what it installs; the same line where it installs nothing, or elsewhere."""
+    """A %pip line as it is run here, and what it installs; the same line where it installs nothing, or elsewhere.
+
+    `UNNAMED`, the last one, is for files, addresses and lists, which are not named to anybody.
+    """
+    found = re.match(r"\s*(?:-\S+\s+)*install(?=\s|$)", line)
     try:
-        words = shlex.split(line)
+        options = list(_options(shlex.split(line[found.end() :]) if found else []))
     except ValueError:
         return line, []
-    if words[:1] != ["install"] or any(word.split("=")[0] in PLACES for word in words):
+    given = {option for option, _ in options}
+    if found is None or given & PLACES:
         return line, []
-    names = [word for word in words[1:] if not word.startswith("-") and not word.endswith((".txt", ".whl"))]
-    return f"install --target {shlex.quote(str(packages))} --upgrade {line.split(None, 1)[1] if names else ''}", names
+    names = [value for option, value in options if not option and _is_name(value)]
+    if len(names) < sum(not option or option in FROM for option, _ in options):
+        names.append(UNNAMED)
+    run = f"{found[0]} --target {shlex.quote(str(packages))} --upgrade{line[found.end() :]}"
+    return run, [] if "--dry-run" in given else names
+
+
+def _options(words: list[str]) -> Iterator[tuple[str, str]]:
+    """(option, value) of pip's words up to what is the shell's; the option of a word beside them is empty."""
+    rest = iter(words)
+    for word in rest:
+        if re.match(r"[0-9]?[<>]|[#;&|]", word):
+            return
+        if word.startswith("--"):
+            option, equals, value = word.partition("=")
+            yield option, value if equals or option not in VALUED else next(rest, "")
+        elif word.startswith("-"):
+            at = next((at for at in range(1, len(word)) if f"-{word[at]}" in VALUED), len(word))
+            yield f"-{word[at : at + 1]}", word[at + 1 :] or (next(rest, "") if at < len(word) else "")
+        else:
+            yield "", word
+
+
+def _is_name(word: str) -> bool:
+    return NAME.fullmatch(word) is not None and not word.endswith(FILES)
 
 
 def packages_folder() -> Path:
@@ -129,7 +174,8 @@ def _wrap_pip(shell: Any, packages: Path) -> None:
         run, names = pip_words(line, packages)
         plain(run)
         if names and shell.user_ns.get("_exit_code", 0) == 0:
-            print(WORKERS.format(names=", ".join(f'"{name}"' for name in names)))
+            listed = (name if name == UNNAMED else json.dumps(name, ensure_ascii=False) for name in names)
+            print(WORKERS.format(names=", ".join(listed)))
 
     shell.register_magic_function(pip, magic_kind="line", magic_name="pip")
 

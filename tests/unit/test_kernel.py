@@ -75,10 +75,42 @@ def test_other_errors_stay_as_they_are(folder: Path, text: str) -> None:
         ("list", "list", []),
         ("uninstall -y polars", "uninstall -y polars", []),
         ("install 'torn", "install 'torn", []),
+        ("install -r requirements.txt", "install --target /p --upgrade -r requirements.txt", ["…"]),
+        ("install ./x.whl", "install --target /p --upgrade ./x.whl", ["…"]),
+        ("install x-1.0-py3-none-any.whl a", "install --target /p --upgrade x-1.0-py3-none-any.whl a", ["a", "…"]),
+        ("install -e .", "install --target /p --upgrade -e .", ["…"]),
+        ("install", "install --target /p --upgrade", []),
+        ("install --help", "install --target /p --upgrade --help", []),
+        ("install --dry-run a", "install --target /p --upgrade --dry-run a", []),
+        ("-q install a", "-q install --target /p --upgrade a", ["a"]),
+        ("install -qr req.txt -c limits a", "install --target /p --upgrade -qr req.txt -c limits a", ["a", "…"]),
+        ("install -rreq.txt --timeout 5 a", "install --target /p --upgrade -rreq.txt --timeout 5 a", ["a", "…"]),
+        ("install -t/x a", "install -t/x a", []),
+        ("install a 2>/dev/null # b", "install --target /p --upgrade a 2>/dev/null # b", ["a"]),
+        ("install 'a[b]; x > \"1\"'", "install --target /p --upgrade 'a[b]; x > \"1\"'", ['a[b]; x > "1"']),
     ],
 )
 def test_pip_installs_where_the_notebook_may_write(line: str, run: str, names: list[str]) -> None:
     assert pip_words(line, Path("/p")) == (run, names)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-i https://me:hidden@index/simple polars",
+        "--index-url https://me:hidden@index/simple polars",
+        "--extra-index-url=https://me:hidden@index/simple polars",
+        "-fhttps://me:hidden@index/links polars",
+        "--proxy me:hidden@proxy:3128 polars",
+        "polars git+https://me:hidden@host/repository",
+        "polars 'mine @ https://me:hidden@host/mine.tar.gz'",
+        "polars https://me:hidden@host/mine",
+    ],
+)
+def test_no_address_and_so_no_password_is_among_the_names(words: str) -> None:
+    run, names = pip_words(f"install {words}", Path("/p"))
+    assert run == f"install --target /p --upgrade {words}"
+    assert [name for name in names if name != kernel.UNNAMED] == ["polars"]
 
 
 class Shell:
@@ -114,10 +146,10 @@ def test_after_pip_it_is_said_how_the_workers_get_it(
     monkeypatch.setattr("sys.path", [])
     shell = Shell(code)
     load_ipython_extension(shell)
-    shell.magics["pip"]("install polars")
-    assert shell.ran == [f"install --target {tmp_path}/.local/{kernel.PACKAGES} --upgrade polars"]
+    shell.magics["pip"]("install polars -r more.txt")
+    assert shell.ran == [f"install --target {tmp_path}/.local/{kernel.PACKAGES} --upgrade polars -r more.txt"]
     said = capsys.readouterr().out
-    assert ('requirements: ["polars"]' in said and "invoke up" in said) is (code == 0)
+    assert ('requirements: ["polars", …]' in said and "invoke up" in said) is (code == 0)
 
 
 def test_the_cells_own_error_is_always_shown(
