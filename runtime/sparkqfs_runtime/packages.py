@@ -51,7 +51,11 @@ def main(words: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     cache = defaults.get("ivy", "")
     if not asked.get("packages") or not cache or asked.get("ivy") != cache:
         return 0
-    return resolve_once(asked, Path(cache), environ)
+    try:
+        return resolve_once(asked, Path(cache), environ)
+    except OSError as error:  # a full disk: what is not on it does not count as downloaded
+        print(f"sparkqfs: the packages cannot be kept in {cache}: {error}", file=sys.stderr, flush=True)
+        return 1
 
 
 def settings_in(text: str) -> dict[str, str]:
@@ -89,7 +93,7 @@ def options_of(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def resolve_once(asked: Mapping[str, str], cache: Path, environ: Mapping[str, str]) -> int:
     """Under the cache's lock, unless it was done before."""
-    cache.mkdir(parents=True, exist_ok=True)
+    durable.make_directories(cache)
     done = cache / "done" / key_of(asked)
     if done.exists():
         return 0
@@ -110,9 +114,14 @@ def resolve_once(asked: Mapping[str, str], cache: Path, environ: Mapping[str, st
             remove_since(cache, broken.stat().st_mtime_ns)
         broken.unlink(missing_ok=True)
         broken.touch()
+        durable.sync_file(broken)
+        durable.sync_directory(cache)
+        before = changes_in(cache)
         code = resolve(asked, cache, environ)
         if code == 0:
+            sync_changed(cache, before)
             broken.unlink()
+            durable.sync_directory(cache)
             if not CHANGING.search(asked["packages"]):
                 durable.make_directories(done.parent)
                 durable.replace_file(done, f"{asked['packages']}\n".encode(), 0o640)
@@ -136,11 +145,40 @@ def key_of(asked: Mapping[str, str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
+def changes_in(cache: Path) -> dict[Path, tuple[int, int]]:
+    """Each file, then its directory → what is another one once it was written: inode, and time of change.
+
+    Not the time of its content: Ivy gives a file the one that the repository says.
+    """
+    found = {}
+    for folder, _, names in os.walk(cache, topdown=False):
+        for path in (*(Path(folder) / name for name in names), Path(folder)):
+            with contextlib.suppress(OSError):
+                about = path.lstat()
+                found[path] = about.st_ino, about.st_ctime_ns
+    return found
+
+
+def sync_changed(cache: Path, before: Mapping[Path, tuple[int, int]]) -> None:
+    """What a download has written is on the disk: a power cut must not leave an empty jar that counts as done.
+
+    Raises OSError.
+    """
+    for path, change in changes_in(cache).items():
+        if before.get(path) == change or path.is_symlink():
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_dir():
+                durable.sync_directory(path)
+            else:
+                durable.sync_file(path)
+
+
 def remove_since(cache: Path, moment_ns: int) -> None:
-    """What a download that was cut off has written: it may be half a file."""
+    """What a download that was cut off has written: it may be half a file, or not be on the disk."""
     for path in cache.rglob("*"):
         with contextlib.suppress(OSError):
-            if path.is_file() and path.name not in (".lock", ".broken") and path.lstat().st_mtime_ns >= moment_ns:
+            if path.is_file() and path.name not in (".lock", ".broken") and path.lstat().st_ctime_ns >= moment_ns:
                 path.unlink()
 
 

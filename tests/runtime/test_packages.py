@@ -145,12 +145,15 @@ def test_without_packages_in_our_cache_there_is_nothing_to_do(spark: Spark, word
 
 
 def test_a_download_that_fails_ends_it_and_what_it_left_is_not_used(spark: Spark) -> None:
+    older = spark.ivy / "jars" / "older.jar"
+    older.parent.mkdir(parents=True)
+    older.write_text("older")
     (spark.top / "cut").touch()
     code, out, _ = spark.run("--packages", "a:b:1", "app.py")
     assert (code, out) == (7, "") and (spark.ivy / "jars" / "lib.jar").read_text() == "half"
-    older = spark.ivy / "jars" / "older.jar"
-    older.write_text("older")
-    os.utime(older, (time.time() - 60,) * 2)
+    dated = spark.ivy / "jars" / "dated.jar"
+    dated.write_text("as old as the repository says")
+    os.utime(dated, (time.time() - 60,) * 2)
     (spark.top / "cut").unlink()
     (spark.top / "downloading").unlink()
     (spark.top / "spark" / "bin" / "spark-class").write_text(
@@ -158,8 +161,56 @@ def test_a_download_that_fails_ends_it_and_what_it_left_is_not_used(spark: Spark
     )
     code, out, err = spark.run("--packages", "a:b:1", "app.py")
     assert (code, out) == (0, "to standard output\nwhole")
-    assert "older.jar" in err and "lib.jar" not in err
+    assert "older.jar" in err and "lib.jar" not in err and "dated.jar" not in err
     assert not (spark.ivy / ".broken").exists()
+
+
+DOWNLOAD = """\
+#!/bin/sh
+mkdir -p "$TOP/ivy/cache/a" "$TOP/ivy/jars"
+printf whole > "$TOP/ivy/cache/a/a.jar.part"
+mv "$TOP/ivy/cache/a/a.jar.part" "$TOP/ivy/cache/a/a.jar"
+touch -d 2001-01-01 "$TOP/ivy/cache/a/a.jar"
+ln -sf ../cache/a/a.jar "$TOP/ivy/jars/a.jar"
+"""
+
+
+@pytest.mark.parametrize("version", ["1", "1-SNAPSHOT"])
+def test_what_was_downloaded_is_on_the_disk_before_it_counts_as_done(
+    spark: Spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    (spark.top / "spark" / "bin" / "spark-class").write_text(DOWNLOAD)
+    (spark.ivy / "jars").mkdir(parents=True)
+    (spark.ivy / "jars" / "older.jar").touch()
+    seen: list[str] = []
+    real, unlink = os.fsync, Path.unlink
+
+    def fsync(descriptor: int) -> None:
+        seen.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()).removeprefix(f"{spark.ivy}/"))
+        real(descriptor)
+
+    def unlinked(path: Path, missing_ok: bool = False) -> None:
+        seen.append(f"removed {path.name}")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    words = {"packages": f"a:b:{version}"}
+    assert packages.resolve_once(words, spark.ivy, spark.environ) == 0
+    kept = ["cache/a/a.jar", "cache/a", "cache", str(spark.ivy)]
+    began, ended = seen.index(".broken"), len(seen) - 1 - seen[::-1].index("removed .broken")
+    assert seen[began + 1] == str(spark.ivy), "a power cut must not take the sign that a download has begun"
+    assert sorted(one for one in seen[began + 2 : ended] if one in kept) == sorted(kept)
+    assert [one for one in seen[began + 2 : ended] if one in kept[:3]] == kept[:3]
+    assert "jars/older.jar" not in seen
+    done = [at for at, one in enumerate(seen) if one.startswith("done/")]
+    assert seen[ended + 1] == str(spark.ivy) and (min(done) > ended + 1 if version == "1" else not done)
+
+
+def test_a_disk_that_does_not_keep_a_download_fails_the_program_and_marks_nothing(spark: Spark, tmp_path: Path) -> None:
+    (spark.top / "run" / "conf" / "spark-defaults.conf").write_text("spark.jars.ivy /proc/none\n")
+    code, _, err = spark.run("--packages", "a:b:1", "app.py")
+    assert code == 1 and "sparkqfs: the packages cannot be kept in /proc/none: " in err and "Traceback" not in err
 
 
 def test_a_version_that_may_change_is_asked_for_each_time(spark: Spark) -> None:
