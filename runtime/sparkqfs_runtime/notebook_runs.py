@@ -1,8 +1,9 @@
 """Runs a notebook headless: found in a directory, in Python, its parameters of the types of their defaults.
 
 Usage: run-notebook FOLDER NAME [-p PARAMETER VALUE]…: NAME.ipynb of FOLDER or of a directory in it. A FOLDER that was
-sent for this run goes afterwards. On stdout a line for each result, `file NAME BASE64`, or before anything ran `absent`
-with lines `known NAME`, or `refused WHY`; fields are parted by tabs. Exit code: papermill's, 64 when nothing ran.
+sent for this run goes afterwards, also when SIGTERM ends it. On stdout a line for each result, `file NAME BASE64`, or
+before anything ran `absent` with lines `known NAME`, or `refused WHY`; fields are parted by tabs. Exit code:
+papermill's, 64 when nothing ran.
 Standard library only; papermill and nbconvert are programs of the venv.
 """
 
@@ -10,21 +11,31 @@ from __future__ import annotations
 
 import ast
 import base64
+import contextlib
+import fcntl
 import json
 import operator
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 EX_USAGE = 64
 END = ".ipynb"
+TOP = Path("/tmp")
 SENT = re.compile(r"/tmp/notebook-sent\.[A-Za-z0-9]+")
+WORK = "notebook-run."
+"""Of a run, in `TOP`: where it works."""
+LEFT = re.compile(r"notebook-(sent|run)\.\w+")
+OLD_S = 6 * 3600.0
+"""What no run holds after that was left by one that was killed, or never began: sending takes minutes."""
 CHECKPOINTS = ".ipynb_checkpoints"
 MOST_KNOWN = 200
 RUN = """\
@@ -196,7 +207,7 @@ def parameters_of(notebook: dict[str, Any], given: list[tuple[str, str]]) -> dic
 def run(source: Path, parameters: dict[str, Any]) -> int:
     """papermill's exit code; the results are printed."""
     venv = Path(os.environ.get("SPARKQFS_VENV") or "/opt/venv") / "bin"
-    with tempfile.TemporaryDirectory(prefix="notebook.") as folder:
+    with tempfile.TemporaryDirectory(prefix=WORK, dir=TOP) as folder, held(Path(folder)):
         work = Path(folder)
         target = work / source.name
         words = (str(venv / "python"), "-c", RUN, str(source), str(target), str(work), json.dumps(parameters))
@@ -210,8 +221,56 @@ def run(source: Path, parameters: dict[str, Any]) -> int:
         return code
 
 
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """While this lasts no other run sweeps the directory away; the kernel lets go of it with the process."""
+    try:
+        descriptor = _open(folder)
+    except OSError:
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def sweep() -> None:
+    """Removes what earlier runs have left: of one that was killed nobody else does."""
+    for path in TOP.iterdir():
+        if not LEFT.fullmatch(path.name):
+            continue
+        with contextlib.suppress(OSError):
+            descriptor = _open(path)
+            try:
+                if time.time() - os.fstat(descriptor).st_mtime > OLD_S:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
 def main(words: list[str]) -> int:
-    """Exit code."""
+    """Exit code. On SIGTERM, which is how `attended` ends a run, all of the run goes as at any other end."""
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        return _main(words)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _main(words: list[str]) -> int:
     match words:
         case [folder, name, *rest] if len(rest) % 3 == 0 and all(word == "-p" for word in rest[::3]):
             given = list(zip(rest[1::3], rest[2::3], strict=True))
@@ -219,6 +278,25 @@ def main(words: list[str]) -> int:
             print(f"usage:{(__doc__ or '').partition('Usage:')[2].partition(chr(10) * 2)[0]}", file=sys.stderr)
             return EX_USAGE
     top, source = Path(folder), Path(folder) / f"{name}{END}"
+    with _taken(folder):
+        sweep()
+        return _found(top, source, given)
+
+
+@contextlib.contextmanager
+def _taken(folder: str) -> Iterator[None]:
+    """A directory that was sent is held, and goes in the end."""
+    if not SENT.fullmatch(folder):
+        yield
+        return
+    try:
+        with held(Path(folder)):
+            yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _found(top: Path, source: Path, given: list[tuple[str, str]]) -> int:
     try:
         if not source.is_file() or not source.resolve().is_relative_to(top.resolve()):
             print("absent")
@@ -232,6 +310,3 @@ def main(words: list[str]) -> int:
     except Refusal as error:
         print(f"refused\t{' '.join(str(error).split())}")
         return EX_USAGE
-    finally:
-        if SENT.fullmatch(folder):
-            shutil.rmtree(folder, ignore_errors=True)

@@ -3,33 +3,127 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sparkqfs.jobs.programs.compute import SEND_SCRIPT
 from tests.paths import PROGRAMS
+from tests.runtime.driver import until
 
 NOTEBOOK = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}
 
 
-@pytest.mark.parametrize("code", [0, 1])
-def test_its_results_come_with_papermills_exit_code_whatever_that_is(tmp_path: Path, code: int) -> None:
-    programs = {
-        "python": f'cp "$3" "$4"\nexit {code}\n',
-        "jupyter": 'for one in "$@"; do :; done\necho page > "${one%.ipynb}.html"\n',
-    }
+TOP = Path("/tmp")
+
+
+def a_venv(top: Path, python: str) -> dict[str, str]:
+    """What run-notebook finds in the place of papermill's Python and of nbconvert."""
+    programs = {"python": python, "jupyter": 'for one in "$@"; do :; done\necho page > "${one%.ipynb}.html"\n'}
     for name, text in programs.items():
-        path = tmp_path / "venv" / "bin" / name
+        path = top / "venv" / "bin" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"#!/bin/sh\n{text}")
         path.chmod(0o755)
+    return {"SPARKQFS_VENV": str(top / "venv"), "PATH": "/usr/bin:/bin"}
+
+
+def command(folder: Path, name: str) -> list[str]:
+    return [sys.executable, "-I", str(PROGRAMS / "run-notebook"), str(folder), name]
+
+
+@pytest.fixture
+def sent() -> Iterator[Path]:
+    """A notebook as `invoke notebook` has put it into the container."""
+    done = subprocess.run(
+        ["sh", "-c", SEND_SCRIPT, "sh", "mine.ipynb"], input=json.dumps(NOTEBOOK), capture_output=True, text=True
+    )
+    folder = Path(done.stdout.strip())
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def works() -> set[Path]:
+    return set(TOP.glob("notebook-run.*"))
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_its_results_come_with_papermills_exit_code_whatever_that_is(tmp_path: Path, code: int) -> None:
+    environ = a_venv(tmp_path, f'cp "$3" "$4"\nexit {code}\n')
     (tmp_path / "a b.ipynb").write_text(json.dumps(NOTEBOOK))
-    argv = [sys.executable, "-I", str(PROGRAMS / "run-notebook"), str(tmp_path), "a b"]
-    environ = {"SPARKQFS_VENV": str(tmp_path / "venv"), "PATH": "/usr/bin:/bin"}
+    argv = command(tmp_path, "a b")
     done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=60, check=False)
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert done.returncode == code and [row[:2] for row in rows] == [["file", "a b.ipynb"], ["file", "a b.html"]]
     assert json.loads(base64.b64decode(rows[0][2])) == NOTEBOOK
+
+
+@pytest.mark.parametrize("seconds", ["100", "8"])
+def test_what_was_sent_goes_when_nobody_waits_any_more_or_the_time_is_over(
+    tmp_path: Path, sent: Path, seconds: str
+) -> None:
+    before = works()
+    environ = a_venv(tmp_path, f"touch {tmp_path}/runs\nexec sleep 60\n")
+    argv = [sys.executable, "-I", str(PROGRAMS / "attended"), seconds, *command(sent, "mine")]
+    process = subprocess.Popen(argv, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    until((tmp_path / "runs").exists)
+    assert sent.exists() and works() - before
+    if seconds == "100":
+        assert process.stdin is not None
+        process.stdin.close()
+    process.wait(30)
+    assert process.returncode == (125 if seconds == "100" else 124)
+    assert not sent.exists() and not works() - before
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        assert pipe is not None
+        pipe.close()
+
+
+def test_the_next_run_removes_what_was_left_long_ago_and_nothing_that_a_run_holds(tmp_path: Path, sent: Path) -> None:
+    made = [Path(tempfile.mkdtemp(prefix=f"notebook-{kind}.", dir=TOP)) for kind in ("sent", "run", "sent", "run")]
+    other = Path(tempfile.mkdtemp(prefix="notebook.", dir=TOP))
+    link = TOP / f"notebook-run.{os.getpid()}"
+    link.symlink_to(tmp_path)
+    (tmp_path / "mine.ipynb").write_text(json.dumps(NOTEBOOK))
+    for folder in (*made, other):
+        (folder / "x").touch()
+        os.utime(folder, (time.time() - 7 * 3600,) * 2)
+    os.utime(made[2])
+    held = os.open(made[3], os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = subprocess.run(command(tmp_path, "mine"), env=a_venv(tmp_path, ""), capture_output=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert [path.exists() for path in made] == [False, False, True, True]
+        assert sent.exists() and other.exists() and (tmp_path / "mine.ipynb").exists()
+    finally:
+        os.close(held)
+        link.unlink(missing_ok=True)
+        for folder in (*made, other):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_run_that_goes_on_is_not_swept_away_however_old_it_is(tmp_path: Path, sent: Path) -> None:
+    environ, before = a_venv(tmp_path, f"touch {tmp_path}/runs\nexec sleep 60\n"), works()
+    long = subprocess.Popen(command(sent, "mine"), env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until((tmp_path / "runs").exists)
+        (work,) = works() - before
+        for folder in (sent, work):
+            os.utime(folder, (time.time() - 7 * 3600,) * 2)
+        (tmp_path / "other.ipynb").write_text(json.dumps(NOTEBOOK))
+        subprocess.run(command(tmp_path, "other"), env=a_venv(tmp_path, ""), capture_output=True, timeout=60)
+        assert sent.exists() and work.exists()
+    finally:
+        long.terminate()
+        assert long.wait(30) == 143
+    assert not sent.exists() and not work.exists()
