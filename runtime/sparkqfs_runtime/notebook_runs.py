@@ -42,10 +42,20 @@ RUN = """\
 import json, logging, sys
 import papermill
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-source, target, cwd, parameters = sys.argv[1:]
-papermill.execute_notebook(source, target, parameters=json.loads(parameters), kernel_name="python3", language="python",
+from papermill.translators import PythonTranslator, papermill_translators
+class Exact(str):
+    pass
+class Translator(PythonTranslator):
+    @classmethod
+    def translate(cls, value):
+        return str(value) if isinstance(value, Exact) else super().translate(value)
+papermill_translators.register("python", Translator)
+source, target, cwd, parameters, exact = sys.argv[1:]
+parameters = json.loads(parameters) | {name: Exact(text) for name, text in json.loads(exact).items()}
+papermill.execute_notebook(source, target, parameters=parameters, kernel_name="python3", language="python",
     cwd=cwd, progress_bar=False, log_output=True)
 """
+"""papermill 2.7 knows what JSON knows, and makes a text of a tuple. `exact` has such values as Python writes them."""
 LANGUAGES = {
     "ir": "R", "r": "R", "julia": "Julia", "scala": "Scala", "spylon-kernel": "Scala", "apache_toree_scala": "Scala",
     "sparkkernel": "Scala", "sparkrkernel": "R", "bash": "Bash", "javascript": "JavaScript", "typescript": "TypeScript",
@@ -59,6 +69,14 @@ LANGUAGES = {
 UNKNOWN = object()
 WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]*)")
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+MAGIC = re.compile(r"(?P<indent>\s*)(?:[%!?]|[\w., ]+=\s*[%!]|.*\?\s*$)")
+"""A line that IPython does not give to Python as it is."""
+PYTHON = ("%%time", "%%timeit", "%%capture", "%%prun")
+"""Of a cell whose other lines are Python."""
+LIKE: dict[type, str] = {dict: '{"a": 1}', list: "[1, 2]", tuple: "(1, 2)", set: "{1, 2}", bytes: "b'x'"}
+"""A type → how its values are written."""
+TAKEN: dict[type, tuple[type, ...]] = {list: (list, tuple), tuple: (list, tuple), set: (list, tuple, set)}
+"""A type → those that are taken for it, where it is not itself alone."""
 SUMS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv, ast.Pow: operator.pow,
@@ -85,9 +103,10 @@ def read(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise Refusal(f"{path.name} cannot be read: {error}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("cells", found.get("worksheets")), list):
+    cells = found.get("cells", found.get("worksheets")) if isinstance(found, dict) else None
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
         raise Refusal(f"{path.name} is not a notebook: it has no cells")
-    return found
+    return dict(found)
 
 
 def language_of(notebook: dict[str, Any]) -> str:
@@ -117,16 +136,31 @@ def check_language(path: Path, notebook: dict[str, Any]) -> None:
 def defaults(notebook: dict[str, Any]) -> dict[str, Any]:
     """Name → value of what the cell with the tag `parameters` assigns; `UNKNOWN` for what only running it tells."""
     for cell in notebook.get("cells") or []:
-        tags = (cell.get("metadata") or {}).get("tags") or []
-        if cell.get("cell_type") != "code" or "parameters" not in tags:
+        metadata = cell.get("metadata")
+        tags = metadata.get("tags") if isinstance(metadata, dict) else None
+        if cell.get("cell_type") != "code" or not isinstance(tags, list) or "parameters" not in tags:
             continue
         source = cell.get("source") or ""
-        try:
-            tree = ast.parse("".join(source))
-        except SyntaxError:  # a magic among them: papermill says what it thinks of it
-            return {}
-        return dict(_assigned(tree))
+        text = source if isinstance(source, str) else "".join(map(str, source)) if isinstance(source, list) else ""
+        for given in (text, without_magics(text)):
+            with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+                return dict(_assigned(ast.parse(given)))
+        return {}  # papermill says what it thinks of it
     return {}
+
+
+def without_magics(text: str) -> str:
+    """A cell's Python: each line that is a magic, or a command, does nothing."""
+    lines, goes_on = [], False
+    for at, line in enumerate(text.split("\n")):
+        if at == 0 and line.startswith("%%") and not line.startswith(PYTHON):
+            return ""
+        found = MAGIC.match(line)
+        if goes_on or found:
+            goes_on = line.endswith("\\")
+            line = f"{found['indent']}pass" if found else ""
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _assigned(tree: ast.Module) -> Iterator[tuple[str, Any]]:
@@ -151,7 +185,7 @@ def value_of(node: ast.expr) -> Any:
                 return UNKNOWN
             return SUMS[type(node.op)](left, right)
         return ast.literal_eval(node)
-    except (ValueError, TypeError, ArithmeticError, RecursionError):
+    except (ValueError, TypeError, ArithmeticError, RecursionError, MemoryError):
         return UNKNOWN
 
 
@@ -170,23 +204,34 @@ def typed(name: str, text: str, default: Any) -> Any:
                 return kind(text)
             except ValueError:
                 raise Refusal(f"{name} is {what} in this notebook, not {text!r}") from None
-        case list() | tuple() | dict() | set():
-            return _collection(name, text, default)
+        case list() | tuple() | dict() | set() | bytes():
+            return _written(name, text, type(default))
         case _:
             return guessed(text)
 
 
-def _collection(name: str, text: str, default: Any) -> Any:
-    wanted = dict if isinstance(default, dict) else (list, tuple, set)
+def _written(name: str, text: str, wanted: type) -> Any:
+    """What Python, or JSON, writes so. A list is taken for a tuple and for a set, and a tuple for a list."""
+    taken = TAKEN.get(wanted, (wanted,))
     for parse in (ast.literal_eval, json.loads):
-        try:
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             found = parse(text)
-        except (ValueError, SyntaxError, RecursionError, TypeError):
-            continue
-        if isinstance(found, wanted):
-            return found if isinstance(found, dict) else list(found)
-    example = '{"a": 1}' if wanted is dict else "[1, 2]"
-    raise Refusal(f"{name} is like {example} in this notebook, not {text!r}")
+            if isinstance(found, taken):
+                value = found if isinstance(found, wanted) else wanted(found)
+                if is_json(value) or ast.literal_eval(repr(value)) == value:
+                    return value
+    raise Refusal(f"{name} is like {LIKE[wanted]} in this notebook, not {text!r}")
+
+
+def is_json(value: Any) -> bool:
+    """Whether JSON gives back the same value, with the same types; papermill takes no other."""
+    match value:
+        case dict():
+            return all(isinstance(key, str) and is_json(one) for key, one in value.items())
+        case list():
+            return all(map(is_json, value))
+        case _:
+            return value is None or isinstance(value, (str, int, float))
 
 
 def guessed(text: str) -> Any:
@@ -210,8 +255,10 @@ def run(source: Path, parameters: dict[str, Any]) -> int:
     with tempfile.TemporaryDirectory(prefix=WORK, dir=TOP) as folder, held(Path(folder)):
         work = Path(folder)
         target = work / source.name
-        words = (str(venv / "python"), "-c", RUN, str(source), str(target), str(work), json.dumps(parameters))
-        code = subprocess.run(words, stdout=sys.stderr, cwd=work, check=False).returncode
+        plain = {name: value for name, value in parameters.items() if is_json(value)}
+        exact = {name: repr(value) for name, value in parameters.items() if name not in plain}
+        words = (str(venv / "python"), "-c", RUN, str(source), str(target), str(work), json.dumps(plain))
+        code = subprocess.run((*words, json.dumps(exact)), stdout=sys.stderr, cwd=work, check=False).returncode
         convert = (str(venv / "jupyter"), "nbconvert", "--log-level", "WARN", "--to", "html", str(target))
         if target.exists():
             subprocess.run(convert, stdout=sys.stderr, cwd=work, check=False)

@@ -23,6 +23,26 @@ from tests.runtime.driver import until
 NOTEBOOK = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}
 
 
+PAPERMILL = """\
+import json
+from papermill.translators import papermill_translators
+def execute_notebook(source, target, parameters, **_more):
+    made = papermill_translators.made
+    cells = [{name: made.translate(value) for name, value in parameters.items()}]
+    json.dump({"cells": cells, "metadata": {"parameters": parameters}}, open(target, "w"))
+"""
+TRANSLATORS = """\
+class PythonTranslator:
+    @classmethod
+    def translate(cls, value):
+        return "of papermill's own: " + repr(value)
+class papermill_translators:
+    @classmethod
+    def register(cls, language, made):
+        assert language == "python"
+        cls.made = made
+"""
+"""As much of papermill 2.7 as we use: it translates a value, and keeps all of them in the notebook as JSON."""
 TOP = Path("/tmp")
 
 
@@ -37,8 +57,8 @@ def a_venv(top: Path, python: str) -> dict[str, str]:
     return {"SPARKQFS_VENV": str(top / "venv"), "PATH": "/usr/bin:/bin"}
 
 
-def command(folder: Path, name: str) -> list[str]:
-    return [sys.executable, "-I", str(PROGRAMS / "run-notebook"), str(folder), name]
+def command(folder: Path, name: str, *words: str) -> list[str]:
+    return [sys.executable, "-I", str(PROGRAMS / "run-notebook"), str(folder), name, *words]
 
 
 @pytest.fixture
@@ -65,6 +85,23 @@ def test_its_results_come_with_papermills_exit_code_whatever_that_is(tmp_path: P
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert done.returncode == code and [row[:2] for row in rows] == [["file", "a b.ipynb"], ["file", "a b.html"]]
     assert json.loads(base64.b64decode(rows[0][2])) == NOTEBOOK
+
+
+def test_a_value_that_json_does_not_know_reaches_the_notebook_as_python_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "lib" / "papermill").mkdir(parents=True)
+    (tmp_path / "lib" / "papermill" / "__init__.py").write_text(PAPERMILL)
+    (tmp_path / "lib" / "papermill" / "translators.py").write_text(TRANSLATORS)
+    source = "PAIR = (1, 2)\nMAP = {1: 'a'}\nLIST = [1]\nTEXT = 'a'"
+    cell = {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": source}
+    (tmp_path / "mine.ipynb").write_text(json.dumps(NOTEBOOK | {"cells": [cell]}))
+    environ = a_venv(tmp_path, f'PYTHONPATH={tmp_path}/lib exec {sys.executable} "$@"\n')
+    given = {"PAIR": "(3, 'x')", "MAP": "{2: {3}}", "LIST": "[4, null]", "TEXT": "(5, 6)"}
+    words = [word for name, value in given.items() for word in ("-p", name, value)]
+    done = subprocess.run(command(tmp_path, "mine", *words), env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    (ran,) = json.loads(base64.b64decode(done.stdout.split("\t")[2].partition("\n")[0]))["cells"]
+    own = "of papermill's own: "
+    assert ran == {"PAIR": "(3, 'x')", "MAP": "{2: {3}}", "LIST": f"{own}[4, None]", "TEXT": f"{own}'(5, 6)'"}
 
 
 @pytest.mark.parametrize("seconds", ["100", "8"])
