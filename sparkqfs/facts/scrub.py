@@ -27,8 +27,10 @@ class ScrubFact:
     healed: int = 0
     kept: int = 0
     """Damaged and left as it is."""
+    kept_before: int = 0
+    """In the pass before, while one runs."""
     errors: int = 0
-    """Directories that could not be looked at."""
+    """Directories and chunks that could not be looked at."""
 
 
 def parse_scrub(node: str, text: str) -> ScrubFact:
@@ -49,6 +51,7 @@ def parse_scrub(node: str, text: str) -> ScrubFact:
             damaged=int(body["damaged"]),
             healed=int(body["healed"]),
             kept=int(body["kept"]),
+            kept_before=int(body.get("kept_before", 0)),
             errors=int(body["errors"]),
         )
     except (KeyError, TypeError, OverflowError, RecursionError) as error:

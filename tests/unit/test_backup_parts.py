@@ -114,8 +114,9 @@ def row(**more: Any) -> list[dict[str, Any]]:
     return [{"identity": "1", "images": 1, "last": 10.0, "operation": 5} | more]
 
 
-def test_the_freshest_copy_is_the_one_with_most_operations_whatever_its_clock_says() -> None:
-    assert freshest({"node2": row(operation=6), "node3": row(last=99.0)}) == "node2"
+def test_the_freshest_copy_is_the_one_with_most_operations_in_the_same_minute_whatever_its_clock_says() -> None:
+    assert freshest({"node2": row(operation=6), "node3": row(last=60.0)}) == "node2"
+    assert freshest({"node2": row(operation=600), "node3": row(last=500_000.0)}) == "node3", "of a given up history"
     assert freshest({"node2": row(identity="2", operation=6), "node3": row(last=99.0)}) == "node3"
     assert freshest({"node2": row(images=0, operation=9), "node3": row()}) == "node3"
     assert freshest({"node2": [], "node3": []}) is None

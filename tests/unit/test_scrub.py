@@ -180,6 +180,26 @@ def test_a_pass_counts_and_goes_on_when_the_metaserver_does_not_answer(
     assert command.main(["scrub", "meta", "1", HERE, "2", "0", "s", "d"]) == 64
 
 
+def test_what_a_pass_has_left_counts_until_the_next_one_has_ended(tmp_path: Path) -> None:
+    (tmp_path / "chunk").mkdir()
+    state = command.State(kept=2)
+    scrub = command.Scrub(Healer("meta", 1, HERE), (tmp_path / "chunk",), state, tmp_path / "state")
+    seen: list[tuple[int, int]] = []
+
+    def fails(_directory: Path) -> list[Chunk]:
+        seen.append((state.kept, state.kept_before))
+        raise RuntimeError("broken off")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "chunks_in", fails)
+        for _ in range(2):
+            with pytest.raises(RuntimeError):
+                scrub.run_pass()
+    assert seen == [(0, 2), (0, 2)]
+    scrub.run_pass()
+    assert (state.kept, state.kept_before) == (0, 0)
+
+
 def test_a_pass_begins_when_its_hour_does_and_not_in_the_middle_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A container that is started at 2:30 waits until the next night."""
     hours = iter([2, 2, 3, 23, 0, 1, 2, 2])

@@ -85,7 +85,7 @@ class Kept:
     logs: tuple[Piece, ...]
     sums: dict[str, str]
     catalogues: tuple[Piece, ...] = ()
-    """Copies of the catalogue of tables, and of the notebooks, the oldest first."""
+    """Copies of the catalogue of tables, and of the notebooks, in the order in which they came."""
     unread: str = ""
     """Why the history before this one cannot be read; empty where it can, or where there is none."""
 
@@ -141,8 +141,8 @@ def _read(folder: Path) -> Kept:
     images = sorted(whole, key=lambda one: (one.first_log, one.order))
     logs = sorted((one for one in pieces if one.is_log), key=lambda one: one.order)
     kept = (Piece(one, folder / one, int(match[2])) for one in sums if (match := catalogue.KEY.fullmatch(one)))
-    catalogues = sorted((piece for piece in kept if piece.path.is_file()), key=lambda one: one.order)
-    return Kept(int(folder.name), folder, kind, identity, began, tuple(images), tuple(logs), sums, tuple(catalogues))
+    catalogues = tuple(piece for piece in kept if piece.path.is_file())
+    return Kept(int(folder.name), folder, kind, identity, began, tuple(images), tuple(logs), sums, catalogues)
 
 
 def state_at(kept: Kept, at: float | None = None) -> State:
@@ -204,7 +204,7 @@ def _copy_at(kept: Kept, kind: str, limit: float | None) -> tuple[list[Part], li
     """The newest copy of that kind that is whole and came not later, and the keys of damaged ones passed over."""
     damaged: list[str] = []
     copies = [(one.path.stat(), one) for one in kept.catalogues if catalogue.is_copy(one.key, kind)]
-    for found, copy in sorted(copies, key=lambda item: (item[0].st_mtime, item[1].order), reverse=True):
+    for found, copy in reversed(copies):  # not by their times: a clock may have been wrong for a while
         if limit is not None and found.st_mtime > limit:
             continue
         if sha256_of(copy.path) == kept.sums[copy.key]:

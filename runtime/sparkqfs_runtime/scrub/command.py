@@ -56,6 +56,8 @@ class State:
     """Put in order here, or reported by its chunkserver so that it is made again."""
     kept: int = 0
     """Damaged and left: the only copy, or no good one elsewhere."""
+    kept_before: int = 0
+    """Of the pass before, while one runs: what was left then is not well before it was looked at again."""
     errors: int = 0
     """Directories or chunks that could not be looked at."""
     damages: list[dict[str, object]] = field(default_factory=list)
@@ -88,6 +90,7 @@ class Scrub:
         """Every chunk file once, in an order of its own: passes that are broken off have not seen the same ones."""
         state = self.state
         state.running, state.began = True, time.time()
+        state.kept_before = max(state.kept, state.kept_before)  # the last one may have been broken off
         state.blocks = state.bytes = state.damaged = state.healed = state.kept = state.errors = 0
         found: list[Chunk] = []
         for directory in self.directories:
@@ -100,7 +103,7 @@ class Scrub:
         for chunk in found:
             self.look(chunk)
             self.write(STATE_S)
-        state.running, state.ended = False, time.time()
+        state.running, state.ended, state.kept_before = False, time.time(), 0
         self.write(0)
         ends = f"{state.healed} of them healed or reported, {state.kept} kept"
         self.say(f"read {state.blocks} chunks, {state.bytes} bytes: {state.damaged} damaged, {ends}")

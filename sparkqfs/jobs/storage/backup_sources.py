@@ -24,6 +24,7 @@ from sparkqfs.jobs.storage.backup_names import Summary, read_summary
 from sparkqfs.jobs.storage.backup_store import write_private
 from sparkqfs.plan import catalogue
 from sparkqfs.plan.cluster.recovery import recovery_text
+from sparkqfs.plan.cluster.restore import SAME_S
 from sparkqfs.plan.storage.backups import METADATA, NAMES, RECOVERY, MetadataPart, NamesPart
 from sparkqfs.plan.storage.seam import COPIES, Master
 
@@ -228,10 +229,15 @@ def _histories(session: Session, run: streams.Run) -> list[dict[str, Any]]:
 
 
 def freshest(told: dict[str, list[dict[str, Any]]]) -> str | None:
-    """The node whose copy has most: operations of the same file system, else the latest moment."""
+    """The node whose copy has most: operations of the same file system in the same minute, else the latest moment.
+
+    An older copy may have more of them, of a history that was given up.
+    """
     rows = {name: histories[-1] for name, histories in told.items() if histories and histories[-1].get("images")}
     if not rows:
         return None
+    latest = max(float(row.get("last") or 0.0) for row in rows.values())
+    rows = {name: row for name, row in rows.items() if latest - float(row.get("last") or 0.0) < SAME_S}
     is_same = len({row.get("identity") for row in rows.values()}) == 1
 
     def worth(name: str) -> tuple[float, float]:

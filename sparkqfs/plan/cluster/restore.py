@@ -114,10 +114,14 @@ def parse_time(text: str) -> float:
     """Seconds since the epoch of `--at`: an ISO time with its distance from UTC, this computer's time without, or
     `15m`, `3h`, `2d` ago. Raises `ConfigError`."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    if text[:-1].isdecimal() and text[-1:] in units:
-        return datetime.now(UTC).timestamp() - int(text[:-1]) * units[text[-1]]
     try:
-        return datetime.fromisoformat(text).astimezone(UTC).timestamp()
+        if text[:-1].isdecimal() and text[-1:] in units:
+            seconds = datetime.now(UTC).timestamp() - int(text[:-1]) * units[text[-1]]
+        else:
+            seconds = datetime.fromisoformat(text).astimezone(UTC).timestamp()
+        if seconds < 0:
+            raise ValueError("before 1970")
+        return seconds
     except (ValueError, OverflowError) as error:
         hint = "for example 2026-01-31T12:00, 2026-01-31T12:00:00Z, or 3h for three hours ago"
         raise ConfigError(Problem(what=f"--at {text}: it is not a time", hint=hint)) from error

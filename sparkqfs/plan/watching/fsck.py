@@ -62,9 +62,13 @@ class Report:
             what = f"{count} with too few copies: {_counted(fact.short_blocks, self.block)}"
             found.append(Problem(what=what, hint=self._wait()))
         for scrub in self.scrubs:
-            if scrub.kept:
-                what = f"{_counted(scrub.kept, 'damaged copy', 'damaged copies')} left as found: no good copy is known"
-                found.append(Problem(node=scrub.node, what=what, hint="which: `invoke logs --service worker-node`"))
+            hint = "which: `invoke logs --service worker-node`"
+            if kept := max(scrub.kept, scrub.kept_before):
+                what = f"{_counted(kept, 'damaged copy', 'damaged copies')} left as found: no good copy is known"
+                found.append(Problem(node=scrub.node, what=what, hint=hint))
+            if scrub.errors:
+                what = f"{_counted(scrub.errors, 'directory or chunk', 'directories or chunks')} could not be read"
+                found.append(Problem(node=scrub.node, what=f"{what} by the scrub", hint=hint))
         if fact.partial:
             found.append(Problem(what=f"not everything was looked at: {fact.partial}", hint="more time: --timeout"))
         return tuple(found)
