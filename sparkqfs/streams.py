@@ -1,4 +1,4 @@
-"""Standard output and standard error where nobody reads them, or where they take no more. Standard library only."""
+"""Standard streams that are not ready, that nobody reads, or that take no more. Standard library only."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ class NobodyReads(BrokenPipeError):
 
 class CannotWrite(Exception):
     """Standard output takes no more, as on a full disk; the text says why."""
+
+
+def read_some(descriptor: int, size: int) -> bytes:
+    """As `os.read`, and waits also where whoever opened the descriptor has told it not to; empty at its end only."""
+    while True:
+        try:
+            return os.read(descriptor, size)
+        except BlockingIOError:
+            asked = select.poll()
+            asked.register(descriptor, select.POLLIN)
+            asked.poll()
 
 
 def to_nowhere(descriptor: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkqfs.cli.flags import Flags, cluster_task
-from sparkqfs.cli.running import end_with, input_text, opened, recording, reporting
+from sparkqfs.cli.running import end_with, input_text, opened, recording, reporting, sudo_password
 from sparkqfs.cli.submitting import memory_of, number_of
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 
@@ -137,6 +137,7 @@ def sql(given: Flags, e: str | None = None, f: str | None = None, csv: bool = Fa
         text = text_of(e, f)
         at_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not (csv or given.json)
         if text is None and not at_terminal:
+            sudo_password(given.sudo_password_file)  # where it is asked for here, its line comes first
             text = input_text(), ""
         form = "records" if given.json else "csv" if csv else "table"
         with opened(given, reporter.event) as session, recording(session, "sql") as record:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import functools
 import getpass
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from invoke import Exit
 from sparkqfs.cli.flags import Flags, names, values_of
 from sparkqfs.cli.guide import CHANGES_NOTHING
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
-from sparkqfs.streams import CannotWrite, NobodyReads, tell, to_nowhere
+from sparkqfs.streams import CannotWrite, NobodyReads, read_some, tell, to_nowhere
 
 if TYPE_CHECKING:
     from sparkqfs.config.finding import ClusterFile
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from sparkqfs.report.reporter import Reporter
 
     Job = Callable[[Session], JobResult]
+
+READ_BYTES = 1 << 16
+MOST_PASSWORD = 4096
+"""Bytes of its line."""
 
 
 def cluster_file(hosts: str | None) -> ClusterFile:
@@ -77,18 +82,23 @@ def _asked_password() -> str:
     """At the terminal; without one the first line of standard input. Raises `ConfigError` where there is neither."""
     with contextlib.suppress(OSError), Path("/dev/tty").open("rb"):
         return getpass.getpass("sudo password: ")
-    if line := sys.stdin.readline():
-        return line.rstrip("\n")
-    hint = "name a file that only you may read, or give the password on standard input"
-    raise ConfigError(Problem(what="--sudo-password-file -: there is no terminal to ask at", hint=hint))
+    line = b""
+    while not line.endswith(b"\n") and len(line) < MOST_PASSWORD and (one := read_some(0, 1)):
+        line += one  # one by one: what follows the line is for the task, such as `put -`
+    if not line:
+        hint = "name a file that only you may read, or give the password on standard input"
+        raise ConfigError(Problem(what="--sudo-password-file -: there is no terminal to ask at", hint=hint))
+    if len(line) == MOST_PASSWORD:
+        raise ConfigError(Problem(what="--sudo-password-file -: the first line of standard input is too long"))
+    return line.decode().rstrip("\r\n")
 
 
 @functools.cache
 def _read_password(path: str) -> str:
-    if path == "-":
-        return _asked_password()
     try:
-        return Path(path).read_text(encoding="utf-8").rstrip("\n")
+        return _asked_password() if path == "-" else Path(path).read_text(encoding="utf-8").rstrip("\n")
+    except UnicodeError as error:
+        raise ConfigError(Problem(what=f"--sudo-password-file {path}: not UTF-8")) from error
     except OSError as error:
         raise ConfigError(Problem(what=f"--sudo-password-file {path}: {error.strerror}")) from error
 
@@ -155,12 +165,11 @@ def _unforeseen(error: Exception) -> Problem:
 
 def input_text() -> str:
     """All of standard input. Raises `ConfigError` for bytes that are no text."""
+    found = b"".join(iter(lambda: read_some(0, READ_BYTES), b""))
     try:
-        text = sys.stdin.read()
-        text.encode()  # in the C locale Python takes any bytes, and text of them cannot be sent
+        return io.StringIO(found.decode(), newline=None).getvalue()
     except UnicodeError as error:
         raise ConfigError(Problem(what="standard input: not UTF-8")) from error
-    return text
 
 
 def ask_word(question: str) -> str:

@@ -19,7 +19,7 @@ from sparkqfs.errors import ConfigError, Problem
 from sparkqfs.files.places import OURS, PART
 from sparkqfs.files.storage import LocalError
 from sparkqfs.files.wire import BLOCK_BYTES
-from sparkqfs.streams import reason, to_nowhere
+from sparkqfs.streams import read_some, reason, to_nowhere
 
 READ_BYTES = 1 << 20
 
@@ -132,7 +132,7 @@ class Reading:
             is_ours = not isinstance(self._path, int)
             with open(self._path, "rb", buffering=0, closefd=is_ours) as file:
                 before = os.fstat(file.fileno())
-                while block := file.read(BLOCK_BYTES):
+                while block := read_some(file.fileno(), BLOCK_BYTES):
                     self._digest.update(block)
                     self.size += len(block)
                     yield block

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,23 @@ def test_a_file_that_changes_while_it_is_read_is_not_copied(tmp_path: Path) -> N
     list(blocks)
     with pytest.raises(LocalError, match="changed"):
         reading.finish()
+
+
+def test_a_stream_that_has_nothing_for_a_while_is_read_to_its_end_though_it_was_told_not_to_wait() -> None:
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+
+    def feed() -> None:
+        for _ in range(3):
+            time.sleep(0.05)
+            os.write(write, b"some")
+        os.close(write)
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    assert b"".join(local.Reading(read, lambda _size: None).blocks()) == b"somesomesome"
+    thread.join()
+    os.close(read)
 
 
 def test_a_name_that_begins_with_a_tilde_is_a_name_where_there_is_no_such_user(
