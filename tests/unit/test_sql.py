@@ -117,6 +117,17 @@ def test_csv_is_read_back_as_it_was_and_null_is_not_the_empty_text() -> None:
     assert written(show.as_csv, ["n"], [("",), (None,), ("x",)]) == 'n\n""\n\nx\n'
 
 
+def test_a_line_end_of_any_kind_in_a_field_of_csv_is_quoted_also_in_the_header() -> None:
+    rows = [("one\rtwo",), ("three\r\nfour",), ("\r",), (["a\rb"],)]
+    text = written(show.as_csv, ["a\rname"], rows)
+    assert text == '"a\rname"\n"one\rtwo"\n"three\r\nfour"\n"\r"\n"[""a\\rb""]"\n'
+    assert list(csv.reader(io.StringIO(text, newline="")))[1:3] == [["one\rtwo"], ["three\r\nfour"]]
+
+
+def test_a_binary_value_of_no_bytes_is_not_null_in_csv() -> None:
+    assert written(show.as_csv, ["a", "b"], [(b"", None)]) == 'a,b\n"",\n'
+
+
 def test_a_record_has_all_columns_also_those_of_one_name() -> None:
     text = written(show.as_records, ["a", "a", "a_2"], ["int", "string", "int"], [(1, "x", 2)])
     first, row = map(json.loads, text.splitlines())

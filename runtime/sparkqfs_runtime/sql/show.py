@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import csv
 import datetime
 import decimal
-import io
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -18,6 +17,8 @@ FIRST_ROWS = 1000
 """By which the columns of a table get their widths."""
 WIDEST = 80
 """Of a column on a terminal; what is longer is cut with `…`."""
+QUOTED = re.compile('[",\\r\\n]')
+"""What a field of CSV has in quotes only."""
 Row = Sequence[Any]
 Write = Callable[[str], object]
 
@@ -80,30 +81,22 @@ def distinct(names: Iterable[str]) -> list[str]:
 
 def as_csv(names: Sequence[str], rows: Iterable[Row], write: Write) -> None:
     """A header, then the rows (RFC 4180, with plain line ends). A text that is empty is quoted, NULL is not."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    write(_taken(buffer, writer, [names]))
+    write(_csv_line(names))
     rows = iter(rows)
     while some := list(islice(rows, FIRST_ROWS)):
-        write("".join(_csv_line(buffer, writer, row) for row in some))
+        write("".join(map(_csv_line, some)))
 
 
-def _taken(buffer: io.StringIO, writer: Any, rows: Iterable[Sequence[str]]) -> str:
-    writer.writerows(rows)
-    text = buffer.getvalue()
-    buffer.seek(0)
-    buffer.truncate()
+def _csv_line(row: Row) -> str:
+    return ",".join(map(_csv_cell, row)) + "\n"
+
+
+def _csv_cell(value: Any) -> str:
+    """Not by Python's `csv`: it has one kind of empty, and leaves a carriage return without quotes."""
+    text = text_of(value)
+    if QUOTED.search(text) or (text == "" and value is not None):
+        return '"' + text.replace('"', '""') + '"'
     return text
-
-
-def _csv_line(buffer: io.StringIO, writer: Any, row: Row) -> str:
-    if not any(value == "" for value in row if isinstance(value, str)) and not (len(row) == 1 and row[0] is None):
-        return _taken(buffer, writer, [[text_of(value) for value in row]])
-    cells = []
-    for value in row:  # csv's writer knows one kind of empty
-        cell = '""\n' if value == "" else "\n" if value is None else _taken(buffer, writer, [[text_of(value)]])
-        cells.append(cell[:-1])
-    return ",".join(cells) + "\n"
 
 
 def as_records(names: Sequence[str], types: Sequence[str], rows: Iterable[Row], write: Write) -> None:
