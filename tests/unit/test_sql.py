@@ -43,6 +43,9 @@ def texts(text: str) -> list[str]:
         ),
         ("begin begin select 1; end; select 2; end; x", ["begin begin select 1; end; select 2; end", "x"]),
         ("begin case a when 1 then x; end case; end; y", ["begin case a when 1 then x; end case; end", "y"]),
+        ("begin select window.end, w . /* of */ end; end; y", ["begin select window.end, w . /* of */ end; end", "y"]),
+        ("begin select t.begin, t1.case, `t`.end; end; y", ["begin select t.begin, t1.case, `t`.end; end", "y"]),
+        ("begin select case a when 1 then 1. end; end; y", ["begin select case a when 1 then 1. end; end", "y"]),
         ("select begin from t; select end from t", ["select begin from t", "select end from t"]),
     ],
 )  # fmt: skip

@@ -15,6 +15,8 @@ PIECE = re.compile(
     |(?P<raw>\b[rR](?P<mark>['"]).*?(?P=mark))
     |(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`]|``)*`)
     |(?P<unclosed>['"`])
+    |(?P<number>\d+\.?\d*|\.\d+)
+    |(?P<dot>\.)
     |(?P<word>[A-Za-z_][A-Za-z_0-9]*)
     |(?P<end>;)
     |(?P<space>\s+)
@@ -43,10 +45,12 @@ class _Place:
         self.depth = 0
         self.is_first = True
         self._after_end = False
+        self._after_dot = False
 
     def word(self, word: str) -> None:
         """BEGIN opens a compound statement where it comes first, and in one; CASE opens in one too."""
-        word = word.upper()
+        word = "" if self._after_dot else word.upper()  # `window.end` names a field
+        self._after_dot = False
         if self._after_end:
             self._after_end = False
             if word in INNER:  # `END IF` closes what has not been counted
@@ -60,9 +64,14 @@ class _Place:
             self._after_end = True
         self.is_first = False
 
+    def other(self, *, is_dot: bool) -> None:
+        """What is no word."""
+        self._after_dot = is_dot
+        self.is_first = False
+
     def semicolon(self) -> bool:
         """Whether it ends the statement."""
-        self._after_end = False
+        self._after_end = self._after_dot = False
         return self.depth == 0
 
 
@@ -88,7 +97,7 @@ def split(text: str) -> Iterator[Statement]:
             if kind == "word":
                 place.word(found[0])
             else:
-                place.is_first = False
+                place.other(is_dot=kind == "dot")
     if has_words:
         yield _statement(text, begin, len(text), is_closed=False)
 
