@@ -32,7 +32,8 @@ class Frame:
             if isinstance(row, Exception): raise row
             yield row
 
-BEYOND = {"late": ValueError("year 10000 is out of range"), "long": OverflowError("date value out of range")}
+BEYOND = {"late": ValueError("year 10000 is out of range"), "long": OverflowError("date value out of range"),
+    "strange": KeyError(21)}
 TABLES = ["books", "Authors"]
 
 class Session:

@@ -110,6 +110,12 @@ def test_values_that_python_cannot_hold_are_an_error_like_others(place: Place, t
     assert code == 1 and err.startswith("mine.sql:1: Python cannot hold") and said in err and err.count("\n") == 1
 
 
+def test_what_nobody_has_foreseen_of_rows_is_an_error_like_others(place: Place) -> None:
+    code, out, err = place.ran("csv", "select 1; strange; select 1", "mine.sql")
+    assert (code, out) == (1, 'n,word\n0,""\n\nn\n')
+    assert err == "mine.sql:1: Spark's client cannot read the answer (KeyError: 21). `cast(… as string)` shows it\n"
+
+
 def test_when_nobody_waits_any_more_the_query_ends(place: Place) -> None:
     process = place.start("csv", "slow")
     end = time.monotonic() + 30
@@ -264,9 +270,10 @@ def test_a_second_ctrl_c_while_the_query_is_being_ended_does_not_end_the_shell(p
         opened.wait("sql> ")
         opened.type("select 1;\n")
         opened.wait("(1 row, ")
-        opened.type("late;\n")
-        opened.wait("Python cannot hold")
-        opened.wait("sql> ")
+        for typed, said in (("late", "Python cannot hold"), ("strange", "cannot read the answer (KeyError: 21)")):
+            opened.type(f"{typed};\n")
+            opened.wait(said)
+            assert "Traceback" not in opened.wait("sql> ")
     finally:
         opened.close()
 

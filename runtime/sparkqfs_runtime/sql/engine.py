@@ -19,6 +19,7 @@ USED_S = 5.0
 """Between two notes that the server is used, while a statement runs."""
 BEYOND = (ValueError, ArithmeticError, NotImplementedError)
 """What Python and Arrow say of values that they have no place for, such as a date after the year 9999."""
+HINT = "`cast(… as string)` shows it"
 STACK = "\n\nJVM stacktrace:"
 
 
@@ -113,4 +114,7 @@ def spoken() -> Iterator[None]:
         text = str(error.getMessage() or error)
         raise SqlError(text.partition(STACK)[0].strip()) from error
     except BEYOND as error:
-        raise SqlError(f"Python cannot hold a value of these rows: {error}. `cast(… as string)` shows it") from error
+        raise SqlError(f"Python cannot hold a value of these rows: {error}. {HINT}") from error
+    except Exception as error:  # whatever its client has against an answer, a shell goes on
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SqlError(f"Spark's client cannot read the answer ({said}). {HINT}") from error
