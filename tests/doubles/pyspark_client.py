@@ -6,6 +6,7 @@ from pathlib import Path
 
 PACKAGE = """
 import os, pathlib, re, time
+from pyspark.sql.types import *
 
 STACK = "\\n\\nJVM stacktrace:\\n\\tat org.x"
 
@@ -13,19 +14,13 @@ class PySparkException(Exception):
     def getMessage(self):
         return str(self)
 
-class Kind:
-    def __init__(self, name): self.name = name
-    def simpleString(self): return self.name
-
-class Field:
-    def __init__(self, name, kind): self.name, self.dataType = name, Kind(kind)
-
 class Schema:
     def __init__(self, fields): self.fields = fields
 
 class Frame:
     def __init__(self, columns, rows):
-        self.schema = Schema([Field(*column) for column in columns])
+        known = {"int": DataType("int"), "string": StringType()}
+        self.schema = Schema([StructField(name, known.get(str(kind), kind), True) for name, kind in columns])
         self.rows = rows
     def toLocalIterator(self):
         for row in self.rows:
@@ -35,6 +30,11 @@ class Frame:
 BEYOND = {"late": ValueError("year 10000 is out of range"), "long": OverflowError("date value out of range"),
     "strange": KeyError(21)}
 TABLES = ["books", "Authors"]
+PAIR = StructType([StructField("a", DataType("int"), True), StructField("a", StringType(), True)])
+TYPED = {
+    "twins": ([("p", PAIR), ("l", ArrayType(PAIR, True)), ("m", MapType(StringType(), PAIR, True))],
+        [((1, "x"), [(2, "y"), None], {"k": (3, None)}), (None, None, None)]),
+}
 
 class Session:
     interrupted = False
@@ -58,6 +58,7 @@ class Session:
             raise PySparkException("[CANCELLED] as asked")
         if text.startswith("broken"):
             return Frame([("n", "int")], [(1,), PySparkException("[LATE] it broke" + STACK)])
+        if text in TYPED: return Frame(*TYPED[text])
         if text in BEYOND: return Frame([("n", "int")], [(1,), BEYOND[text]])
         if not text.startswith("select "): raise PySparkException("[PARSE] what is this?" + STACK)
         return Frame([("n", "int"), ("word", "string")], [(n, "w" * n) for n in range(int(text.split()[1]))])
@@ -77,15 +78,45 @@ class Builder:
 class SparkSession:
     builder = Builder()
 """
+TYPES = """
+class DataType:
+    name = ""
+    def __init__(self, name): self.name = name
+    def simpleString(self): return self.name
+    def __eq__(self, other): return type(self) is type(other) and vars(self) == vars(other)
+
+class StringType(DataType):
+    def __init__(self): super().__init__("string")
+
+class ArrayType(DataType):
+    def __init__(self, element, null):
+        super().__init__(f"array<{element.name}>")
+        self.elementType, self.containsNull = element, null
+
+class MapType(DataType):
+    def __init__(self, key, value, null):
+        super().__init__(f"map<{key.name},{value.name}>")
+        self.keyType, self.valueType, self.valueContainsNull = key, value, null
+
+class StructField:
+    def __init__(self, name, kind, null): self.name, self.dataType, self.nullable = name, kind, null
+    def __eq__(self, other): return vars(self) == vars(other)
+
+class StructType(DataType):
+    def __init__(self, fields):
+        super().__init__(f"struct<{','.join(f'{one.name}:{one.dataType.name}' for one in fields)}>")
+        self.fields = fields
+"""
 
 
 def install(folder: Path) -> Path:
     """Into this folder, which belongs on PYTHONPATH."""
     for name, text in (
         ("__init__.py", ""),
-        ("sql.py", PACKAGE),
+        ("sql/__init__.py", PACKAGE),
+        ("sql/types.py", TYPES),
         ("errors.py", "from pyspark.sql import PySparkException\n"),
     ):
-        (folder / "pyspark").mkdir(parents=True, exist_ok=True)
+        (folder / "pyspark" / "sql").mkdir(parents=True, exist_ok=True)
         (folder / "pyspark" / name).write_text(text)
     return folder

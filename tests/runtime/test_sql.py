@@ -94,6 +94,15 @@ def test_rows_for_programs(place: Place, form: str, out: str) -> None:
     assert place.ran(form, "select 2") == (0, out, "")
 
 
+def test_two_fields_of_one_name_in_a_struct_are_both_shown(place: Place) -> None:
+    assert place.ran("table", "twins")[1].splitlines()[2:] == [
+        '{"a": 1, "a_2": "x"}  [{"a": 2, "a_2": "y"}, null]  {"k": {"a": 3, "a_2": null}}',
+        "NULL                  NULL                          NULL",
+    ]
+    row = json.loads(place.ran("records", "twins")[1].splitlines()[1])["row"]
+    assert row["p"] == {"a": 1, "a_2": "x"} and row["m"] == {"k": {"a": 3, "a_2": None}}
+
+
 def test_the_first_that_fails_ends_it_and_is_quoted_with_its_line_and_without_a_stack(place: Place) -> None:
     code, out, err = place.ran("csv", "select 1;\n\nwhat;\nselect 2", "mine.sql")
     assert (code, out, err) == (1, 'n,word\n0,""\n', "mine.sql:3: [PARSE] what is this?\n")

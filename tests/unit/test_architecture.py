@@ -364,7 +364,7 @@ SHARED = {"durable", "errors", "files", "progress", "streams", "topology"}
 """Of sparkqfs, what is in the images."""
 IN_JUPYTER = {"pages/in_jupyter.py": {"jupyter_server", "tornado"}}
 """What Jupyter's server loads."""
-ON_SPARK = ("measuring/", "files/copying.py", "spark_session.py", "sql/engine.py")
+ON_SPARK = ("measuring/", "files/copying.py", "spark_session.py", "sql/engine.py", "sql/values.py")
 
 
 def test_a_program_in_the_containers_needs_the_standard_library_only() -> None:

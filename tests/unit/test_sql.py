@@ -69,13 +69,6 @@ def test_what_is_typed_goes_on_until_a_semicolon_ends_it(text: str, open_: bool)
     assert is_open(text) is open_
 
 
-class Struct(tuple[Any, ...]):
-    """As a Row of Spark's."""
-
-    def asDict(self) -> dict[str, Any]:
-        return dict(zip("xy", self, strict=True))
-
-
 VALUES: list[tuple[Any, str, str]] = [
     (None, "", "null"),
     (True, "true", "true"),
@@ -90,7 +83,6 @@ VALUES: list[tuple[Any, str, str]] = [
     (b"\x00\xff", "AP8=", '"AP8="'),
     ([1, None, "a"], '[1, null, "a"]', '[1, null, "a"]'),
     ({"k": 1, 2: [Decimal("0.50")]}, '{"k": 1, "2": [0.50]}', '{"k": 1, "2": [0.50]}'),
-    (Struct((1, "b")), '{"x": 1, "y": "b"}', '{"x": 1, "y": "b"}'),
 ]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkqfs_runtime.relay import USED, Uses
+from sparkqfs_runtime.sql import values
 
 READY = "server.json"
 USED_S = 5.0
@@ -57,8 +58,8 @@ class Engine:
             frame = self._spark.sql(statement)
             fields = frame.schema.fields
             rows = frame.toLocalIterator() if fields else iter(())
-        names, types = [one.name for one in fields], [one.dataType.simpleString() for one in fields]
-        return Result(names, types, self._read(rows))
+        names, kinds = [one.name for one in fields], [one.dataType for one in fields]
+        return Result(names, [kind.simpleString() for kind in kinds], self._read(values.read(kinds, rows)))
 
     def _read(self, rows: Iterator[Any]) -> Iterator[Any]:
         with self._in_use(), spoken():

@@ -51,8 +51,6 @@ def json_of(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, (bytes, bytearray)):
         return json.dumps(base64.b64encode(value).decode())
-    if hasattr(value, "asDict"):  # a struct
-        value = value.asDict()
     if isinstance(value, dict):
         pairs = (f"{json.dumps(_key(key), ensure_ascii=False)}: {json_of(one)}" for key, one in value.items())
         return "{" + ", ".join(pairs) + "}"
@@ -67,7 +65,7 @@ def _key(key: Any) -> str:
 
 
 def distinct(names: Iterable[str]) -> list[str]:
-    """Columns' names as keys: the second `a` is `a_2`, where there is none of that name."""
+    """Names of columns, or of a struct's fields, as keys: the second `a` is `a_2`, where there is none of that name."""
     names = list(names)
     found: list[str] = []
     for name in names:
