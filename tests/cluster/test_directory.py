@@ -135,6 +135,10 @@ class SharedDirectory:
             assert shared.ok("sql", "-e", asked, "--csv").out == "rows,ids\n270000,90000\n"
             (tables,) = shared.ok("sql", "-e", "show tables", "--json").json["results"]
             assert "kept" in [row["tableName"] for row in tables["rows"]]
+            zoned = (
+                "set time zone 'America/New_York'; select timestamp'2024-01-01 00:00:00' as t, cast(0.1 as float) as f"
+            )
+            assert shared.ok("sql", "-e", zoned, "--csv").out.endswith("\nt,f\n2024-01-01 00:00:00,0.1\n")
             all_of_them = cores_used(shared)
             assert all_of_them > 0
             running = [jvms_of_spark(1), jvms_of_spark(2)]

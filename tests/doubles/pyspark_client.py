@@ -22,6 +22,12 @@ class Frame:
         known = {"int": DataType("int"), "string": StringType()}
         self.schema = Schema([StructField(name, known.get(str(kind), kind), True) for name, kind in columns])
         self.rows = rows
+    def toDF(self, *names):
+        assert len(names) == len(self.schema.fields)
+        return self
+    def select(self, *columns):
+        note("select " + " ".join(str(one) for one in columns))
+        return Frame([], SENT)
     def toLocalIterator(self):
         for row in self.rows:
             if isinstance(row, Exception): raise row
@@ -30,11 +36,20 @@ class Frame:
 BEYOND = {"late": ValueError("year 10000 is out of range"), "long": OverflowError("date value out of range"),
     "strange": KeyError(21)}
 TABLES = ["books", "Authors"]
+AT, YEARS, FLOAT = TimestampType("timestamp"), YearMonthIntervalType("interval year to month"), FloatType("float")
+BOTH = StructType([StructField("t", AT, True), StructField("f", FLOAT, True)])
 PAIR = StructType([StructField("a", DataType("int"), True), StructField("a", StringType(), True)])
 TYPED = {
     "twins": ([("p", PAIR), ("l", ArrayType(PAIR, True)), ("m", MapType(StringType(), PAIR, True))],
         [((1, "x"), [(2, "y"), None], {"k": (3, None)}), (None, None, None)]),
+    "times": ([("t", AT), ("y", YEARS), ("f", FLOAT), ("a", ArrayType(BOTH, True)), ("m", MapType(AT, FLOAT, True)),
+        ("n", DataType("int"))], [Exception("as Python's own")]),
 }
+SENT = [
+    ("2024-01-01 00:00:00", "INTERVAL '1-2' YEAR TO MONTH", 0.10000000149011612,
+        [("2024-01-01 00:00:00.5", 16777216.0), None], {"+12000-01-01 00:00:00": 3.4028234663852886e+38}, 1),
+    (None, None, float("nan"), None, None, 2),
+]
 
 class Session:
     interrupted = False
@@ -85,6 +100,10 @@ class DataType:
     def simpleString(self): return self.name
     def __eq__(self, other): return type(self) is type(other) and vars(self) == vars(other)
 
+class TimestampType(DataType): pass
+class YearMonthIntervalType(DataType): pass
+class FloatType(DataType): pass
+
 class StringType(DataType):
     def __init__(self): super().__init__("string")
 
@@ -107,6 +126,12 @@ class StructType(DataType):
         super().__init__(f"struct<{','.join(f'{one.name}:{one.dataType.name}' for one in fields)}>")
         self.fields = fields
 """
+FUNCTIONS = """
+class col:
+    def __init__(self, name): self.name = name
+    def cast(self, kind): return f"{self.name}:{kind.simpleString()}"
+    def __str__(self): return self.name
+"""
 
 
 def install(folder: Path) -> Path:
@@ -115,6 +140,7 @@ def install(folder: Path) -> Path:
         ("__init__.py", ""),
         ("sql/__init__.py", PACKAGE),
         ("sql/types.py", TYPES),
+        ("sql/functions.py", FUNCTIONS),
         ("errors.py", "from pyspark.sql import PySparkException\n"),
     ):
         (folder / "pyspark" / "sql").mkdir(parents=True, exist_ok=True)

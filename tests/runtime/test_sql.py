@@ -94,6 +94,24 @@ def test_rows_for_programs(place: Place, form: str, out: str) -> None:
     assert place.ran(form, "select 2") == (0, out, "")
 
 
+def test_timestamps_are_asked_for_in_spark_s_own_words_and_a_float_has_its_own_digits(place: Place) -> None:
+    code, out, err = place.ran("records", "times")
+    assert (code, err) == (0, "")
+    words = "c0:string c1:string c2 c3:array<struct<t:string,f:float>> c4:map<string,float> c5"
+    assert place.statements()[-1] == f"select {words}"
+    columns, first, second = map(json.loads, out.splitlines())
+    assert [one["type"] for one in columns["columns"]][:3] == ["timestamp", "interval year to month", "float"]
+    assert first["row"] == {
+        "t": "2024-01-01 00:00:00",
+        "y": "INTERVAL '1-2' YEAR TO MONTH",
+        "f": 0.1,
+        "a": [{"t": "2024-01-01 00:00:00.500000", "f": 16777216.0}, None],
+        "m": {"+12000-01-01 00:00:00": 3.4028235e38},
+        "n": 1,
+    }
+    assert second["row"] == {"t": None, "y": None, "f": "nan", "a": None, "m": None, "n": 2}
+
+
 def test_two_fields_of_one_name_in_a_struct_are_both_shown(place: Place) -> None:
     assert place.ran("table", "twins")[1].splitlines()[2:] == [
         '{"a": 1, "a_2": "x"}  [{"a": 2, "a_2": "y"}, null]  {"k": {"a": 3, "a_2": null}}',

@@ -57,7 +57,7 @@ class Engine:
         with self._in_use(), spoken():
             frame = self._spark.sql(statement)
             fields = frame.schema.fields
-            rows = frame.toLocalIterator() if fields else iter(())
+            rows = values.asked(frame).toLocalIterator() if fields else iter(())
         names, kinds = [one.name for one in fields], [one.dataType for one in fields]
         return Result(names, [kind.simpleString() for kind in kinds], self._read(values.read(kinds, rows)))
 

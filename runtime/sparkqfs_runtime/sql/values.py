@@ -1,17 +1,58 @@
-"""Rows as Spark itself shows their values, where its client for Python hands over something else."""
+"""Rows as Spark itself shows their values, where its client for Python hands over something else.
+
+A timestamp comes in this process's time zone, not in the session's; a year-month interval not at all; a FLOAT with the
+digits of a double; and of two fields of one name in a struct a dictionary keeps one.
+"""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sparkqfs_runtime.sql.show import distinct
 
 Change = Callable[[Any], Any]
+DIGITS = range(1, 10)
+"""Of a FLOAT: nine tell any two of them apart, and fewer do for most."""
+FRACTION = 6
+"""Digits of a second, as Python writes them."""
+
+
+def asked(frame: Any) -> Any:
+    """The frame with Spark's own texts for what its client has no right place for."""
+    from pyspark.sql.functions import col
+
+    kinds = [field.dataType for field in frame.schema.fields]
+    texts = [_sent_as(kind) for kind in kinds]
+    if texts == kinds:
+        return frame
+    names = [f"c{at}" for at in range(len(kinds))]  # two columns may have one name
+    columns = (
+        col(name) if text == kind else col(name).cast(text)
+        for name, kind, text in zip(names, kinds, texts, strict=True)
+    )
+    return frame.toDF(*names).select(*columns)
+
+
+def _sent_as(kind: Any) -> Any:
+    from pyspark.sql import types
+
+    if isinstance(kind, (types.TimestampType, types.YearMonthIntervalType)):
+        return types.StringType()
+    if isinstance(kind, types.ArrayType):
+        return types.ArrayType(_sent_as(kind.elementType), kind.containsNull)
+    if isinstance(kind, types.MapType):
+        return types.MapType(_sent_as(kind.keyType), _sent_as(kind.valueType), kind.valueContainsNull)
+    if isinstance(kind, types.StructType):
+        return types.StructType(
+            [types.StructField(one.name, _sent_as(one.dataType), one.nullable) for one in kind.fields]
+        )
+    return kind
 
 
 def read(kinds: Sequence[Any], rows: Iterator[Any]) -> Iterator[Any]:
-    """Rows of columns of these kinds."""
+    """Rows of what `asked` has made of columns of these kinds."""
     changes = [_change(kind) for kind in kinds]
     if not any(changes):
         yield from rows
@@ -24,6 +65,10 @@ def _change(kind: Any) -> Change | None:
     """What is to be done with values of this kind; `None` for nothing."""
     from pyspark.sql import types
 
+    if isinstance(kind, types.TimestampType):
+        return _unless_null(whole_fraction)
+    if isinstance(kind, types.FloatType):
+        return _unless_null(shortest)
     if isinstance(kind, types.StructType):
         return _of_struct(kind)
     if isinstance(kind, types.ArrayType) and (inner := _change(kind.elementType)):
@@ -53,3 +98,22 @@ def _same(value: Any) -> Any:
 
 def _unless_null(change: Change) -> Change:
     return lambda value: None if value is None else change(value)
+
+
+def whole_fraction(text: str) -> str:
+    """`….5` as `….500000`: as a TIMESTAMP_NTZ is shown, which comes as Python's own."""
+    head, dot, fraction = text.partition(".")
+    return f"{head}.{fraction.ljust(FRACTION, '0')}" if dot else text
+
+
+def shortest(value: float) -> float:
+    """Of all doubles that are this FLOAT, the one with the fewest digits: 0.1, not 0.10000000149011612."""
+    for digits in DIGITS:
+        found = float(f"{value:.{digits}g}")
+        if _as_float(found) == value:
+            return found
+    return value
+
+
+def _as_float(value: float) -> float:
+    return float(struct.unpack("f", struct.pack("f", value))[0])
