@@ -3,7 +3,7 @@
 Usage: docker exec -i CONTAINER attended SECONDS PROGRAM ARGUMENT…
 
 Killing `docker exec` leaves the program running; all that arrives in the container is the end of standard input. The
-program itself gets an empty one.
+program itself gets an empty one, and the variable SPARKQFS_UNTIL: the second since the epoch in which its time is over.
 
 Exit codes: the program's own, 128 + N when signal N ended it; 64 wrong command line; 124 the SECONDS are over;
 125 nobody waits any more; 127 the program cannot be started. Standard library only.
@@ -28,6 +28,7 @@ EX_NOT_FOUND = 127
 GRACE_S = 5.0
 """Between SIGTERM and SIGKILL."""
 PR_SET_CHILD_SUBREAPER = 36
+UNTIL = "SPARKQFS_UNTIL"
 
 
 def say(text: str) -> None:
@@ -122,8 +123,9 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     deadline = time.monotonic() + int(arguments[0])
+    environment = {**os.environ, UNTIL: str(int(time.time()) + int(arguments[0]))}
     try:
-        process = subprocess.Popen(arguments[1:], stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(arguments[1:], stdin=subprocess.DEVNULL, start_new_session=True, env=environment)
     except OSError as error:
         say(f"{arguments[1]}: {error.strerror}")
         return EX_NOT_FOUND

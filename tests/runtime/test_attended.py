@@ -62,6 +62,16 @@ def is_gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
+def test_a_program_is_told_when_its_time_is_over() -> None:
+    process = start(
+        "1000", sys.executable, "-c", "import os; print(os.environ['SPARKQFS_UNTIL'], os.environ['PATH'] > '')"
+    )
+    assert process.stdout is not None
+    until, path = process.stdout.read().split()
+    assert process.wait(30) == 0 and path == "True" and 900 < int(until) - time.time() <= 1001
+    close(process)
+
+
 def test_output_and_exit_code_of_the_program_pass_through(running: list[subprocess.Popen[str]]) -> None:
     running.append(start("20", "sh", "-c", "echo out; echo err >&2; exit 7"))
     assert running[0].wait(30) == 7

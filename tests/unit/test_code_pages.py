@@ -268,7 +268,7 @@ def test_what_only_tests_set_is_set_nowhere_else_and_what_submit_sets_is_in_its_
 
 def test_everybody_who_sets_a_variable_is_explained() -> None:
     who = {one for by in variables().values() for one in by}
-    assert who == {"stack", "image", "supervise", "submit", "connect", "tests"}
+    assert who == {"stack", "image", "supervise", "submit", "connect", "attended", "tests"}
     assert [one for one in who if f"*{one}*" not in text_of("runtime.md")] == []
 
 

@@ -8,8 +8,9 @@ Exit code 0 whenever there is that document.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import re
+import os
 import sys
 import threading
 import time
@@ -20,11 +21,13 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
+from sparkqfs.files.places import OURS
+from sparkqfs_runtime.attended import UNTIL
 from sparkqfs_runtime.spark_session import start
 
 UDF = "copy_file"
-OURS = re.compile(r"\..*\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(copying|old)", re.DOTALL)
-"""Hidden files of CopyFile."""
+MOST_S = 86400
+"""Of a copy that nobody has given a time."""
 TASKS_PER_CORE = 4
 PROGRESS_S = 5.0
 
@@ -63,8 +66,8 @@ class Tree:
         while todo:
             for item in self.system.listStatus(todo.pop()):
                 name = str(item.getPath().toString())[len(self.uri) :]
-                if OURS.fullmatch(name.rpartition("/")[2]):
-                    continue  # what a copy left behind that was broken off
+                if name.rpartition("/")[2].startswith(OURS):
+                    continue  # in the making, or left by what was broken off
                 where = item.getPath().toUri()
                 if where.getScheme() == "file" and Path(where.getPath()).is_symlink():
                     self.links += 1
@@ -77,6 +80,16 @@ class Tree:
         """Below the root; there already is fine."""
         path = self.jvm.org.apache.hadoop.fs.Path(self.uri + name)
         self.jvm.sparkqfs.files.Disk.makeDirectories(self.system, path)
+        self._sweep(path)
+
+    def sweep_above(self) -> None:
+        """Where the root is to be a file."""
+        self._sweep(self.path.getParent())
+
+    def _sweep(self, path: Any) -> None:
+        """Of a directory that is not there, or not ours, nothing is removed."""
+        with contextlib.suppress(Py4JJavaError):
+            self.jvm.sparkqfs.files.Part.sweep(self.system, path)
 
 
 def watch(spark: SparkSession, done: threading.Event, files: int) -> None:
@@ -135,10 +148,13 @@ def copy(spark: SparkSession, source: Tree, target: Tree, options: argparse.Name
             result["failed"].append({"file": source.uri + name, "why": first_line(error)})
     if not files:
         return result
+    if len(found) == len(files):  # one, without a directory
+        target.sweep_above()
     spark.udf.registerJavaFunction(UDF, "sparkqfs.copy.CopyFile", "string")
     cores = max(1, spark.sparkContext.defaultParallelism)
     rows = [(source.uri + name, target.uri + name) for name, _ in files]
     flag = "true" if options.overwrite else "false"
+    until = int(os.environ.get(UNTIL) or time.time() + MOST_S)
     table = spark.createDataFrame(rows, "source string, target string")
     parts = table.repartition(min(len(rows), TASKS_PER_CORE * cores))
     done = threading.Event()
@@ -146,7 +162,7 @@ def copy(spark: SparkSession, source: Tree, target: Tree, options: argparse.Name
     watcher.start()
     started = time.monotonic()
     try:
-        answers = parts.selectExpr("source", f"{UDF}(source, target, {flag}) as answer").collect()
+        answers = parts.selectExpr("source", f"{UDF}(source, target, {flag}, {until}L) as answer").collect()
     finally:
         done.set()
         watcher.join()

@@ -11,9 +11,16 @@ import org.apache.hadoop.util.functional.RemoteIterators;
 
 /** Plain files with a storage's moods: settings that begin with fs.odd. */
 public class OddFileSystem extends RawLocalFileSystem {
-    /** With {@code replaces=false} a name that is taken stays; with {@code halts} a file that has lost its name is the end. */
+    /**
+     * With {@code replaces=false} a name that is taken stays; with {@code halts} a file that has lost its name is the
+     * end; with {@code throws} what was written gets no name.
+     */
     @Override
     public boolean rename(Path from, Path to) throws IOException {
+        if (getConf().getBoolean("fs.odd.throws", false) && from.getName().contains("part-")
+                && !pathToFile(to).exists()) {
+            throw new IOException("the connection broke");
+        }
         if (pathToFile(to).exists() && !getConf().getBoolean("fs.odd.replaces", true)) {
             return false;
         }

@@ -11,13 +11,14 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 
 /** SHA-256 of files, and whether they are there. */
-final class Digests {
-    static final int BUFFER_BYTES = 1 << 20;
+public final class Digests {
+    public static final int BUFFER_BYTES = 1 << 20;
 
     private Digests() {
     }
 
-    static MessageDigest sha256() {
+    /** A new one. */
+    public static MessageDigest sha256() {
         try {
             return MessageDigest.getInstance("SHA-256");
         } catch (NoSuchAlgorithmException impossible) {
@@ -26,7 +27,7 @@ final class Digests {
     }
 
     /** The whole file, read now. */
-    static String of(FileSystem system, Path path) throws IOException {
+    public static String of(FileSystem system, Path path) throws IOException {
         MessageDigest digest = sha256();
         byte[] buffer = new byte[BUFFER_BYTES];
         try (InputStream in = system.open(path)) {
@@ -37,7 +38,8 @@ final class Digests {
         return HexFormat.of().formatHex(digest.digest());
     }
 
-    static FileStatus statusOrNull(FileSystem system, Path path) throws IOException {
+    /** Null where nothing has the name. */
+    public static FileStatus statusOrNull(FileSystem system, Path path) throws IOException {
         try {
             return system.getFileStatus(path);
         } catch (FileNotFoundException absent) {

@@ -19,7 +19,7 @@ import org.apache.hadoop.fs.RemoteIterator;
 import org.apache.hadoop.hdfs.DistributedFileSystem;
 
 /** A file in the making, under a hidden name beside its target; gone unless it was given the target's name. */
-final class Part implements AutoCloseable {
+public final class Part implements AutoCloseable {
     /** Then the second in which nobody writes it any more, and something unique. */
     private static final String PREFIX = ".sparkqfs-part-";
     /** The same, then the name that the file had and is to get back when nothing took it. */
@@ -39,7 +39,8 @@ final class Part implements AutoCloseable {
     private long size;
     private boolean isThere = true;
 
-    Part(FileSystem system, Path target, long endSeconds) throws IOException {
+    /** {@code endSeconds}: in which nobody writes it any more, since the epoch. */
+    public Part(FileSystem system, Path target, long endSeconds) throws IOException {
         this.system = system;
         this.target = target;
         unique = endSeconds + "-" + UUID.randomUUID().toString().substring(0, 8);
@@ -49,16 +50,21 @@ final class Part implements AutoCloseable {
     }
 
     void write(byte[] data) throws IOException {
-        digest.update(data);
-        out.write(data);
-        size += data.length;
+        write(data, data.length);
+    }
+
+    /** The first bytes of a buffer. */
+    public void write(byte[] buffer, int count) throws IOException {
+        digest.update(buffer, 0, count);
+        out.write(buffer, 0, count);
+        size += count;
     }
 
     /**
      * Compares what was written and what reads back with the sum; gives the part its name. The state: copied,
      * unchanged (the same bytes are there), differs (others are there and must stay).
      */
-    String finish(String sum, boolean overwrite) throws IOException {
+    public String finish(String sum, boolean overwrite) throws IOException {
         out.close();
         out = null;
         String received = HexFormat.of().formatHex(digest.digest());
@@ -101,7 +107,7 @@ final class Part implements AutoCloseable {
         try {
             return there.getLen() == size && sum.equals(Digests.of(system, target));
         } catch (IOException unreadable) {
-            System.err.println("file-server: " + target + ": " + unreadable.getMessage());
+            System.err.println("sparkqfs: " + target + ": " + unreadable.getMessage());
             return false;
         }
     }
@@ -156,7 +162,7 @@ final class Part implements AutoCloseable {
         try {
             system.delete(old, false);
         } catch (IOException failure) { // the new file is there, and that was what was asked for
-            System.err.println("file-server: " + old + " stays: " + failure.getMessage());
+            System.err.println("sparkqfs: " + old + " stays: " + failure.getMessage());
         }
     }
 
@@ -174,19 +180,19 @@ final class Part implements AutoCloseable {
                 out.close();
             }
         } catch (IOException failure) {
-            System.err.println("file-server: " + path + ": " + failure.getMessage());
+            System.err.println("sparkqfs: " + path + ": " + failure.getMessage());
         }
         try {
             if (isThere) {
                 system.delete(path, false);
             }
         } catch (IOException failure) {
-            System.err.println("file-server: " + path + " stays: " + failure.getMessage());
+            System.err.println("sparkqfs: " + path + " stays: " + failure.getMessage());
         }
     }
 
     /** Of writers that were ended by force: removes parts, and old files unless their name is free; how many. */
-    static int sweep(FileSystem system, Path directory) throws IOException {
+    public static int sweep(FileSystem system, Path directory) throws IOException {
         int swept = 0;
         RemoteIterator<FileStatus> items = system.listStatusIterator(directory);
         while (items.hasNext()) {
