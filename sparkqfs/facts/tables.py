@@ -77,6 +77,13 @@ def path_of(uri: str) -> str:
     return URI.sub("", uri, count=1).rstrip("/")
 
 
+def below_root(uri: str, root: str) -> str:
+    """The path below a file system's root, or the whole URI of what is elsewhere."""
+    if uri.startswith("file:/") and not uri.startswith("file://"):  # as Hadoop writes it where there is no server
+        uri = f"file://{uri.removeprefix('file:')}"
+    return uri.removeprefix(root) if f"{uri}/".startswith(f"{root}/") else uri
+
+
 def parse_catalogue(text: str) -> CatalogueFact:
     """Raises `ValueError` on another shape."""
     try:

@@ -51,7 +51,10 @@ def read() -> tuple[list[str] | None, bytes]:
 
 
 def local(uri: str) -> Path:
-    return Path(uri.removeprefix("file://"))
+    scheme, _, path = uri.partition(":")
+    if scheme != "file":
+        raise OSError(f'No FileSystem for scheme "{scheme}"')
+    return Path(path.removeprefix("//"))
 
 
 def entry(path: Path) -> list[str]:

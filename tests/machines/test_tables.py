@@ -26,6 +26,7 @@ class Warehouse:
 
     def __init__(self, place: Place) -> None:
         self.place, self.told = place, list[list[str]]()
+        self.catalogue: dict[str, Any] = CATALOGUE
         self.rows: list[dict[str, object]] = []
         world = place.storage()
         place.patch.setattr(tables, "places", lambda _session: world.places)
@@ -40,7 +41,7 @@ class Warehouse:
 
     def answer(self, _session: object, service: str, words: list[str], **_more: object) -> str:
         if service == "metastore":
-            return json.dumps(CATALOGUE).replace("file:/warehouse", f"file://{self.place.folder}/storage/warehouse")
+            return json.dumps(self.catalogue).replace("file:/warehouse", f"file:{self.place.folder}/storage/warehouse")
         self.told.append(words)
         return "a line of a log\n" + json.dumps(self.rows)
 
@@ -143,6 +144,18 @@ def test_sizes_are_asked_of_the_storage_and_a_table_without_files_is_seen(wareho
     result = warehouse.run(sizes=True)
     document = result.document
     assert [(one["bytes"], one["missing"]) for one in document["tables"]] == [(None, True)] and "missing" in result.text
+
+
+def test_a_table_that_the_storage_cannot_measure_is_a_note_and_the_others_are_measured(warehouse: Warehouse) -> None:
+    (books,) = warehouse.catalogue["tables"]
+    elsewhere = {**books, "name": "far", "location": "s3a://bucket/far"}
+    warehouse.catalogue = {**CATALOGUE, "tables": [elsewhere, books]}
+    result = warehouse.run(sizes=True)
+    document: Any = result.document
+    found = [(one["name"], one["bytes"], one["missing"]) for one in document["tables"]]
+    assert found == [("far", None, False), ("books", 123, False)]
+    assert result.notes[0] == 'far was not measured: No FileSystem for scheme "s3a"'
+    assert (result.exit_code, result.problems) == (ExitCode.OK, ()) and "missing" not in result.text
 
 
 def test_one_directory_gets_a_name_and_the_others_stay(warehouse: Warehouse) -> None:

@@ -14,6 +14,7 @@ import pytest
 from sparkqfs.errors import ConfigError, ExitCode, RefusedError
 from sparkqfs.files import looking, moving, wire
 from sparkqfs.files.results import Result
+from sparkqfs.files.storage import StorageError
 from tests.builders.trees import NAMES, a_tree, same
 from tests.doubles.file_servers import World, stand_in
 from tests.storage.file_servers import compiled, java, on_plain_files
@@ -235,6 +236,23 @@ def test_on_plain_files_a_colon_is_refused_and_checksum_files_of_hadoop_do_not_o
     assert [path.name for path in stored.iterdir()] == ["c"]
     world.get("/t/c", tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == b"new"
+
+
+def test_a_place_is_a_uri_with_a_server_or_without_and_one_that_is_none_ends_nothing(
+    java_server: list[str], tmp_path: Path
+) -> None:
+    world = on_plain_files(java_server, tmp_path / "storage")
+    (tmp_path / "storage" / "a:b").mkdir()
+    (tmp_path / "storage" / "a:b" / "c").write_bytes(b"1234")
+    storage = world.access().connect(0)
+    for uri in (f"file:{tmp_path}/storage", f"file://{tmp_path}/storage"):
+        assert [entry.size for entry in storage.walk(uri, deep=True) if entry.is_file] == [4]
+    for uri in ("s3a://bucket/x", "s3a:/x", "nothing://x/y", f"{tmp_path}", "/a:/b", "file:x", ":/x"):
+        with pytest.raises(StorageError) as caught:
+            list(storage.walk(uri))
+        assert caught.value.kind == "failed"
+    assert len(list(storage.walk(f"file:{tmp_path}/storage"))) == 2
+    storage.close()
 
 
 def on_odd_files(java_server: list[str], folder: Path, **moods: int) -> World:

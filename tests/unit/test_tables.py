@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.facts.tables import CatalogueFact, database_of, nameless, parse_catalogue
+from sparkqfs.facts.tables import CatalogueFact, below_root, database_of, nameless, parse_catalogue
 from sparkqfs_runtime.adopting import judge, main
 
 
@@ -42,6 +42,22 @@ def test_each_table_says_what_is_known_of_it() -> None:
     assert (runs.partitions, runs.bytes, runs.path) == (12, None, "/warehouse/lab.db/runs")
     assert (view.kind, view.format, view.location) == ("view", "", "")
     assert (hive.kind, hive.format) == ("external", "parquet")
+
+
+@pytest.mark.parametrize(
+    ("uri", "root", "shown"),
+    [
+        ("file:/data/shared/warehouse/t", "file:///data/shared", "/warehouse/t"),
+        ("file:///data/shared/warehouse/t", "file:///data/shared", "/warehouse/t"),
+        ("file:/data/shared-2/t", "file:///data/shared", "file:///data/shared-2/t"),
+        ("qfs://m:20000/warehouse/t", "qfs://m:20000", "/warehouse/t"),
+        ("qfs://m:200001/warehouse/t", "qfs://m:20000", "qfs://m:200001/warehouse/t"),
+        ("s3a://bucket/t", "qfs://m:20000", "s3a://bucket/t"),
+        ("", "qfs://m:20000", ""),
+    ],
+)
+def test_where_a_table_is_is_said_from_the_root_of_the_storage_on(uri: str, root: str, shown: str) -> None:
+    assert below_root(uri, root) == shown
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "{}", '{"schema": 2}', '{"schema": 1, "tables": [3]}', "[]"])

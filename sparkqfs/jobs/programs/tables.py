@@ -14,6 +14,7 @@ from sparkqfs.facts.tables import (
     CatalogueFact,
     Nameless,
     TableFact,
+    below_root,
     database_of,
     nameless,
     parse_catalogue,
@@ -47,6 +48,8 @@ class Seen:
     nameless: tuple[Nameless, ...]
     sizes: dict[tuple[str, str], int | None]
     """Bytes on the storage, of tables that were measured; `None` where there are no files."""
+    unread: dict[tuple[str, str], str]
+    """Of tables that were to be measured: why the storage does not say it."""
     makers: tuple[Makers, ...] | None
     """Of each table; `None` when not all of those that know of applications have answered."""
 
@@ -64,6 +67,7 @@ def run(session: Session, *, adopt: tuple[str, ...], sizes: bool, timeout_s: flo
     if seen.makers is None:
         notes.append("who made them is not known: `invoke apps` says what does not answer")
     notes += map(visible, doubts(seen.makers or ()))
+    notes += [visible(f"{_full(*key)} was not measured: {why}") for key, why in seen.unread.items()]
     if seen.nameless:
         count = f"{len(seen.nameless)} director{'y' if len(seen.nameless) == 1 else 'ies'}"
         notes.append(f"{count} of the warehouse without a name: `invoke tables --adopt {ALL}`, or --adopt PATH")
@@ -81,10 +85,9 @@ def look(session: Session, *, sizes: bool, timeout_s: float) -> Seen:
         raise ClusterError(Problem(what=str(error), hint="`invoke deploy`")) from error
     with opened(access(session, timeout_s), "tables") as storage:
         directories = list(_directories(storage, places(session).read(place_of_tables.WAREHOUSE), found))
-        measured = {(one.database, one.name): _size(storage, one) for one in found.tables if sizes and one.location}
-    return Seen(
-        found, nameless(directories, found), measured, _makers_of(session, found.tables) if found.tables else ()
-    )
+        measured, unread = _measured(storage, found.tables if sizes else ())
+    makers = _makers_of(session, found.tables) if found.tables else ()
+    return Seen(found, nameless(directories, found), measured, unread, makers)
 
 
 def _makers_of(session: Session, tables: Sequence[TableFact]) -> tuple[Makers, ...] | None:
@@ -117,14 +120,23 @@ def _inside(storage: Storage, uri: str) -> list[str]:
     return [entry.path.rstrip("/") for entry in found[1:] if entry.kind == "d"]
 
 
-def _size(storage: Storage, table: TableFact) -> int | None:
-    """Bytes of its files; `None` where its directory is not there."""
-    try:
-        return sum(entry.size for entry in storage.walk(table.location, deep=True) if entry.is_file)
-    except StorageError as error:
-        if error.kind == "absent":
-            return None
-        raise ClusterError(Problem(what=f"{table.database}.{table.name}: {error}")) from error
+def _measured(
+    storage: Storage, tables: Sequence[TableFact]
+) -> tuple[dict[tuple[str, str], int | None], dict[tuple[str, str], str]]:
+    """Bytes of their files, `None` where the directory is not there; and why it is not known of the others."""
+    sizes: dict[tuple[str, str], int | None] = {}
+    unread: dict[tuple[str, str], str] = {}
+    for one in tables:
+        key = one.database, one.name
+        try:
+            if one.location:
+                sizes[key] = sum(entry.size for entry in storage.walk(one.location, deep=True) if entry.is_file)
+        except StorageError as error:  # of this table: it may be anywhere, also where the cluster has no jars for
+            if error.kind == "absent":
+                sizes[key] = None
+            else:
+                unread[key] = str(error)
+    return sizes, unread
 
 
 # -- names for directories --------------------------------------------------------------------------------------------
@@ -186,7 +198,11 @@ def _shown(session: Session, one: Nameless) -> str:
 
 
 def _name(one: Nameless) -> str:
-    return one.name if one.database == DEFAULT else f"{one.database}.{one.name}"
+    return _full(one.database, one.name)
+
+
+def _full(database: str, name: str) -> str:
+    return name if database == DEFAULT else f"{database}.{name}"
 
 
 # -- what is told -----------------------------------------------------------------------------------------------------
@@ -197,11 +213,11 @@ def _text(session: Session, seen: Seen) -> str:
     rows: list[tuple[str, ...]] = [HEAD]
     root = session.backend.root_uri(session.config)
     for one, makers in zip(seen.catalogue.tables, _known(seen), strict=True):
-        size = seen.sizes.get((one.database, one.name), one.bytes)
-        lost = (one.database, one.name) in seen.sizes and size is None
+        size = _bytes(one, seen)
+        lost = _is_missing(one, seen)
         rows.append(
             (
-                one.name if one.database == DEFAULT else f"{one.database}.{one.name}",
+                _full(one.database, one.name),
                 one.kind,
                 one.format or "-",
                 f"{one.partitions:,}" if one.partitions else "-",
@@ -210,12 +226,22 @@ def _text(session: Session, seen: Seen) -> str:
                 one.owner or "-",
                 time.strftime("%Y-%m-%d %H:%M", time.localtime(one.created)),
                 _maker(makers or ()),
-                visible(one.location.removeprefix(root)) or "-",
+                visible(below_root(one.location, root)) or "-",
             )
         )
     if len(rows) == 1:
         return "there are no tables by name"
     return columns(rows, right={3, 4, 5})
+
+
+def _bytes(one: TableFact, seen: Seen) -> int | None:
+    """As measured; the catalogue's number where nobody was to measure it."""
+    key = one.database, one.name
+    return None if key in seen.unread else seen.sizes.get(key, one.bytes)
+
+
+def _is_missing(one: TableFact, seen: Seen) -> bool:
+    return seen.sizes.get((one.database, one.name), 0) is None
 
 
 def _known(seen: Seen) -> list[tuple[Application, ...] | None]:
@@ -249,7 +275,6 @@ def _document(session: Session, seen: Seen) -> dict[str, object]:
 
 
 def _described(one: TableFact, seen: Seen, makers: tuple[Application, ...] | None) -> dict[str, object]:
-    key = (one.database, one.name)
     return {
         "database": one.database,
         "name": one.name,
@@ -262,8 +287,8 @@ def _described(one: TableFact, seen: Seen, makers: tuple[Application, ...] | Non
         "made_by": None if makers is None else _makers(makers),
         "partitions": one.partitions,
         "rows": one.rows,
-        "bytes": seen.sizes.get(key, one.bytes),
-        "missing": key in seen.sizes and seen.sizes[key] is None,
+        "bytes": _bytes(one, seen),
+        "missing": _is_missing(one, seen),
     }
 
 

@@ -79,7 +79,7 @@ public final class FileServer {
             wire.setWorking(true);
             try {
                 answer(request);
-            } catch (IOException | RuntimeException failure) {
+            } catch (IOException | RuntimeException | LinkageError failure) { // jars may be missing
                 refuse(failure);
             } finally {
                 wire.setWorking(false);
@@ -116,14 +116,17 @@ public final class FileServer {
 
     /** In parts, because a name may hold a colon. */
     private static Path path(String uri) {
-        int colon = uri.indexOf("://");
-        if (colon < 0) {
+        int colon = uri.indexOf(':');
+        if (colon <= 0 || uri.indexOf('/') != colon + 1) {
             throw new IllegalArgumentException("no URI: " + uri);
+        }
+        String scheme = uri.substring(0, colon);
+        if (!uri.startsWith("//", colon + 1)) { // as Hadoop writes it where there is no server: file:/data
+            return new Path(scheme, null, uri.substring(colon + 1));
         }
         int slash = uri.indexOf('/', colon + 3);
         String authority = slash < 0 ? uri.substring(colon + 3) : uri.substring(colon + 3, slash);
-        return new Path(uri.substring(0, colon), authority.isEmpty() ? null : authority,
-            slash < 0 ? "/" : uri.substring(slash));
+        return new Path(scheme, authority.isEmpty() ? null : authority, slash < 0 ? "/" : uri.substring(slash));
     }
 
     private FileSystem system(Path path) throws IOException {
@@ -135,7 +138,7 @@ public final class FileServer {
         return system;
     }
 
-    private void refuse(Exception failure) throws IOException {
+    private void refuse(Throwable failure) throws IOException {
         String kind = "failed";
         if (failure instanceof FileNotFoundException) {
             kind = "absent";
@@ -245,7 +248,7 @@ public final class FileServer {
             told = receive(system, target, request.text(2).equals("1"));
         } catch (Wire.Alone alone) {
             throw alone;
-        } catch (IOException | RuntimeException failure) {
+        } catch (IOException | RuntimeException | LinkageError failure) {
             refuse(failure);
             if (!(failure instanceof Finished)) {
                 forget();
