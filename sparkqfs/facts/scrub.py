@@ -30,7 +30,7 @@ class ScrubFact:
     kept_before: int = 0
     """In the pass before, while one runs."""
     errors: int = 0
-    """Directories and chunks that could not be looked at."""
+    """Directories and blocks that could not be looked at."""
 
 
 def parse_scrub(node: str, text: str) -> ScrubFact:

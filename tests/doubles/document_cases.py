@@ -520,7 +520,7 @@ def _restore(place: Place, *, dry_run: bool = False) -> JobResult:
     meta = MetaFact(checkpoints=0 if dry_run else 1, logs=1, latest=not dry_run)
     facts["node1"] = replace(facts["node1"], meta=meta)
     found = {node.name: CopiesFact(histories=(COPY,) if node.name == "node2" else ()) for node in session.config.nodes}
-    place.patch.setattr(restore_look, "_copies", lambda _session, _layout: found)
+    place.patch.setattr(restore_look, "_copies", lambda _session, _layout: (found, ()))
     place.patch.setattr(restore_look, "newest_recovery", lambda _session: None)
     return restore.run(session, restore_look.Wishes(old_manager="node1"))
 

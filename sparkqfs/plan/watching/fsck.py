@@ -67,7 +67,7 @@ class Report:
                 what = f"{_counted(kept, 'damaged copy', 'damaged copies')} left as found: no good copy is known"
                 found.append(Problem(node=scrub.node, what=what, hint=hint))
             if scrub.errors:
-                what = f"{_counted(scrub.errors, 'directory or chunk', 'directories or chunks')} could not be read"
+                what = f"{_counted(scrub.errors, 'directory or block', 'directories or blocks')} could not be read"
                 found.append(Problem(node=scrub.node, what=f"{what} by the scrub", hint=hint))
         if fact.partial:
             found.append(Problem(what=f"not everything was looked at: {fact.partial}", hint="more time: --timeout"))
