@@ -103,7 +103,7 @@ def _history(node: str, row: str) -> KeptCopy:
             at=float(match[1]) if match else began,
             order=(log, int(match[3])) if match else (0, 0),
         )
-    except (binascii.Error, KeyError, TypeError, ValueError) as error:
+    except (binascii.Error, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"its copy {number} cannot be read: {error}") from error
 
 
@@ -120,5 +120,5 @@ def _restore(row: str) -> RestoreFact:
             said=str(document.get("said", "")),
             backup=str(document.get("backup", "")),
         )
-    except (binascii.Error, KeyError, TypeError, ValueError) as error:
+    except (binascii.Error, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"the note of a restore that has begun cannot be read: {error}") from error

@@ -96,7 +96,7 @@ def parse_catalogue(text: str) -> CatalogueFact:
             for row in found["databases"]
         )
         return CatalogueFact(databases=databases, tables=tuple(_table(row, counts) for row in found["tables"]))
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise ValueError(f"the metastore's answer has another shape: {error!r}") from error
 
 

@@ -115,7 +115,7 @@ class Session:
             raise ClusterError(Problem(node=self.config.manager.name, what=what, hint="run `invoke prep` first"))
         try:
             return {str(k): str(v) for k, v in json.loads(output.stdout).items()}
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             what = f"{path} is damaged"
             raise ClusterError(Problem(node=self.config.manager.name, what=what)) from error
 

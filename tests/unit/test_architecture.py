@@ -284,6 +284,23 @@ def test_imports_have_no_circle() -> None:
     list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
+def _caught(node: ast.Try) -> set[str]:
+    kinds = [part for one in node.handlers if one.type is not None for part in ast.walk(one.type)]
+    return {str(getattr(one, "attr", "") or getattr(one, "id", "")) for one in kinds}
+
+
+def test_json_that_is_nested_too_deeply_is_caught_where_other_faults_of_it_are() -> None:
+    """Python raises RecursionError for that, which is no ValueError."""
+    wrong = []
+    for path, node in nodes_of([*MODULES, *PROGRAMS], ast.Try):
+        calls = (ast.unparse(one.func) for part in node.body for one in ast.walk(part) if isinstance(one, ast.Call))
+        if not {"json.loads", "json.load"} & set(calls) or not node.handlers:
+            continue
+        if not {"RecursionError", "Exception"} & _caught(node):
+            wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not wrong
+
+
 def test_no_module_in_docker_hides_the_docker_sdk() -> None:
     assert (ROOT / "docker").is_dir()
     assert not (ROOT / "docker" / "__init__.py").exists()

@@ -158,7 +158,7 @@ def read(stream: IO[bytes], folder: Path) -> dict[str, Any]:
                 _take(_file(archive, member), folder / member.name, digest)
             while stream.read(READ_BYTES):
                 pass
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except (tarfile.TarError, EOFError, ValueError, RecursionError) as error:
         raise StateError(f"the archive is damaged: {error}") from error
     if wanted:
         raise StateError(f"the archive lacks {min(wanted)}")

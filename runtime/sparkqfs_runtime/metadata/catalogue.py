@@ -90,7 +90,7 @@ def looked(copies: Path) -> Looked | None:
         if found["schema"] != SCHEMA:
             return None
         return Looked(float(found["at"]), str(found["copy"]), str(found["error"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -137,7 +137,7 @@ def contents(copy: Path) -> dict[str, Any]:
             found = json.loads(archive.read(INDEX))
         if found["schema"] != SCHEMA or not all(isinstance(found[key], list) for key in ("databases", "tables")):
             raise CatalogueError(f"{copy.name}: {INDEX} is of another version")
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError, zlib.error) as error:
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError, zlib.error, RecursionError) as error:
         raise CatalogueError(f"{copy.name} is damaged: {error}") from error
     return dict(found)
 

@@ -211,5 +211,5 @@ def read_verdict(top: Path) -> Verdict | None:
             return None
         damaged = tuple(map(str, found["damaged"]))
         return Verdict(float(found["at"]), float(found["took_s"]), int(found["bytes"]), damaged)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -133,7 +133,7 @@ def _read(folder: Path) -> Kept:
             about: Any = json.loads(file.read(MOST_ABOUT))
         kind = KINDS[about["kind"]]
         identity, began = str(about["identity"]), float(about["began"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StateError(f"{folder / ABOUT} cannot be read: {error}") from error
     sums = read_sums(folder)
     pieces = [piece for path in folder.iterdir() if (piece := kind.of_copy(path.name, path)) is not None]

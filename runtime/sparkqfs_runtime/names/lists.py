@@ -133,7 +133,7 @@ def _batch(connection: http.client.HTTPConnection, directory: bytes, after: str)
             raise Unasked(f"listing {quoted(directory)}: the namenode answers {answer.status} {said}")
         found = json.loads(body)["DirectoryListing"]
         return list(found["partialListing"]["FileStatuses"]["FileStatus"]), int(found["remainingEntries"])
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError) as error:
         raise Unasked(f"listing {quoted(directory)}: {error!r}") from error
 
 

@@ -32,7 +32,7 @@ class Page(history.Page):
                 return
             found = json.loads(self.body_of(self.master, "/json/"))["activeapps"]
             apps = {str(app["id"]): str(app["name"]) for app in found if APP_ID.fullmatch(str(app["id"]))}
-        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, RecursionError) as error:
             self.send_error(502, explain=f"The Spark master does not answer: {type(error).__name__}")
             return
         if len(apps) == 1:

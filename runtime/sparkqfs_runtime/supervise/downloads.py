@@ -55,7 +55,7 @@ def options(setup: Setup) -> None:
         words = proxy_options(found["proxy"])
         if found["certificates"]:
             words += trust_options(setup, found["certificates"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         die(EX_CONFIG, f"cannot read {file}: {error}")
     given = setup.get("SPARK_SUBMIT_OPTS")
     setup.environ["SPARK_SUBMIT_OPTS"] = " ".join([*words, *([given] if given else [])])

@@ -68,7 +68,7 @@ def settings_of(setup: Setup) -> dict[str, str]:
     try:
         found = json.loads(setup.get("SPARKQFS_SERVER_SETTINGS", "{}"))
         return {str(name): str(value) for name, value in found.items()}
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         die(EX_CONFIG, f"SPARKQFS_SERVER_SETTINGS: {error}")
 
 

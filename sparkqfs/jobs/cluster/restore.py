@@ -314,7 +314,7 @@ def _put(session: Session, layout: StorageLayout, image: str, name: str) -> list
 def _state_of(session: Session, said: str) -> dict[str, object]:
     try:
         return dict(json.loads(said))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         what = f"an answer of another shape: {said[:200]!r}"
         raise ClusterError(Problem(node=session.config.manager.name, what=what)) from error
 

@@ -105,7 +105,7 @@ def load(file: Path) -> dict[str, Any]:
         document = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(Problem(what=f"{file} cannot be read: {error.strerror}")) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(Problem(what=f"{file} is not a result file: {error}")) from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA or "samples" not in document:
         what = f"{file} is not a result file of `invoke bench.storage`"

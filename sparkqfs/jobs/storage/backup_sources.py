@@ -224,7 +224,7 @@ def _histories(session: Session, run: streams.Run) -> list[dict[str, Any]]:
             raise ValueError(output.last_lines(3))
         found = json.loads(output.stdout)["histories"]
         return [dict(row) for row in found]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise streams.failed(run, str(error)) from error
 
 

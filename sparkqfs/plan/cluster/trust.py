@@ -44,7 +44,7 @@ def _plain_http(config: ClusterConfig, fact: NodeFacts) -> tuple[list[Step], lis
         names = settings.get(KEY, [])
         if not isinstance(names, list):
             raise ValueError(f"{KEY} is not a list")
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         what = f"{DAEMON_JSON} cannot be read: {error}"
         hint = f'fix it, or add "{KEY}": ["{address}"] by hand and reload the engine; nothing was changed'
         return [], [Problem(node=fact.name, what=what, config_path="registry.tls", hint=hint)]

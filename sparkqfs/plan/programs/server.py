@@ -111,7 +111,7 @@ def parse_ready(text: str) -> Ready:
             app_id=None if found["app_id"] is None else str(found["app_id"]),
             idle_s=int(found["idle_s"]),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"the server does not say {error}") from error
     if not re.fullmatch(r"[A-Za-z0-9_-]{20,}", ready.token):
         raise ValueError("the server has no token")
