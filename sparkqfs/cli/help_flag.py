@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from invoke import Argument, Collection, Exit, Program, Task
 from invoke.parser import Parser, ParserContext
 
 from sparkqfs.cli.numbers import as_numbers
-from sparkqfs.cli.usage import print_task_help
+from sparkqfs.cli.usage import joined, print_task_help, spaced
 from sparkqfs.errors import ExitCode
 from sparkqfs.streams import CannotWrite, NobodyReads, output_errors, to_nowhere
 
@@ -78,6 +79,8 @@ class HelpfulTask(Task):  # type: ignore[misc]
         self.help = texts
         found = as_numbers(found)
         for argument in found:
+            if argument.kind is list:
+                argument.raw_value = None  # with its empty list Invoke takes a flag at the end of a line for given
             if argument.name in self.short:
                 argument.names = (*argument.names, self.short[argument.name])
             if shows_default(argument):
@@ -96,6 +99,7 @@ class HelpfulTask(Task):  # type: ignore[misc]
     def __call__(self, *args: Any, help: bool = False, **kwargs: Any) -> Any:
         """Run the body, which knows nothing of the flag, nor of what was added for this command line."""
         self.refuse_letters(sys.argv[1:])
+        self.refuse_spaces(sys.argv[1:])
         kwargs = {name: value for name, value in kwargs.items() if name not in self.added}
         if self.many is not None:
             more = [key for key in kwargs if re.fullmatch(rf"{self.many}_[0-9]+", key)]
@@ -109,6 +113,17 @@ class HelpfulTask(Task):  # type: ignore[misc]
         found = foreign_flag(words, dict.fromkeys(self.others) | dict.fromkeys(self.called, self))
         if found is not None and found[0] in ("-f", "-w"):
             raise Exit(f"{found[0]} is not a flag of {found[1].name}", code=int(ExitCode.USAGE))
+
+    def refuse_spaces(self, words: list[str]) -> None:
+        """`invoke backup list` would make a backup in the directory `list`. Raises `Exit`."""
+        if self.word is None:
+            return
+        bare = bare_words(words, self.called, self.others, self.get_arguments())
+        following = [last for head, last in itertools.pairwise(words) if head in self.called]
+        for last in (*bare, *following):
+            head = next((name for name in self.called if joined(name, last, self.others)), None)
+            if head is not None and head in words:
+                raise Exit(spaced(head, last, self.others), code=int(ExitCode.USAGE))
 
 
 def shows_default(argument: Argument) -> bool:

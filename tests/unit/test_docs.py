@@ -121,7 +121,7 @@ def used_tasks(contexts: list[ParserContext], arguments: list[str]) -> list[str]
 
 
 def read_tasks(contexts: list[ParserContext], arguments: list[str]) -> list[str]:
-    if arguments[0] in ("--help", "--list", "--version"):
+    if arguments[0] in ("help", "--help", "--list", "--version"):
         known = {context.name for context in contexts}
         wrong = [name for name in arguments[1:] if name != "TASK" and name not in known]
         if wrong:

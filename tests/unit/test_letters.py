@@ -7,7 +7,7 @@ import sys
 import pytest
 from invoke import Exit
 
-from sparkqfs.cli.letters import foreign_flag
+from sparkqfs.cli.letters import foreign_flag, spaced_name
 from sparkqfs.cli.usage import names_of
 from sparkqfs.plan.programs.doors import SERVICES
 from tasks import ns
@@ -65,6 +65,41 @@ def test_f_follows_and_w_watches() -> None:
 def test_what_looks_like_a_flag_is_one_or_is_found(words: list[str], flag: str | None) -> None:
     found = foreign_flag(words, TASKS)
     assert (None if found is None else found[0]) == flag
+
+
+@pytest.mark.parametrize(
+    ("words", "both"),
+    [
+        (["backup", "list"], ("backup", "list")),
+        (["status", "local", "up"], ("local", "up")),
+        (["backup", "--hosts", "x", "list"], ("backup", "list")),
+        (["backup", "--to", "list"], None),
+        (["backup", "--to", "/usb", "verify"], None),
+        (["backup.make", "verify"], None),
+        (["backup", "/usb", "status"], None),
+        (["put", "backup", "list"], None),
+        (["open", "backup", "status"], None),
+        (["submit", "a.py", "local", "up"], None),
+        (["submit", "a.py", "--", "backup", "list"], None),
+        (["logs", "apps"], None),
+    ],
+)
+def test_two_words_that_name_a_task_are_found_where_they_are_not_values(
+    words: list[str], both: tuple[str, str] | None
+) -> None:
+    assert spaced_name(words, TASKS) == both
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(["list"], "backup.list"), (["--json", "list"], "backup.list"), (["verify"], "backup.verify")]
+)
+def test_invoke_makes_no_backup_into_a_directory_that_is_called_as_a_task(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["invoke", "backup", *words])
+    with pytest.raises(Exit, match=f"did you mean {said}") as caught:
+        ns["backup"](None)
+    assert caught.value.code == 2
 
 
 @pytest.mark.parametrize("page", [*SERVICES, *TASKS])

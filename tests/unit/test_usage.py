@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
 from invoke.exceptions import ParseError
 
 from sparkqfs.cli.guide import EXAMPLES, GROUPS, grouped
+from sparkqfs.cli.known_words import TASKS
 from sparkqfs.cli.numbers import read
+from sparkqfs.cli.usage import names_of
 from sparkqfs.program import SparkqfsProgram
 from tasks import ns
 from tests.paths import ROOT
@@ -55,12 +58,99 @@ def answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
         (("apps", "--last", "x"), "--last x: expected a whole number"),
         (("logs", "--tail", "-1"), "--tail -1: must be 0 or more"),
         (("--help", "statsu"), "statsu is not a task: did you mean status?"),
+        (("help", "statsu"), "statsu is not a task: did you mean status?"),
+        (("status", "help"), "help is not a task: did you mean status --help?"),
+        (("connect", "stop"), "stop is not a task: did you mean connect --stop?"),
+        (("stop",), "stop is not a task: did you mean down (keeps all data)?"),
+        (("DESTROY",), "DESTROY is not a task: did you mean down (keeps all data) or purge (erases it)?"),
+        (("version",), "version is not a task: did you mean --version?"),
+        (("jupyter",), "jupyter is not a task: did you mean open jupyter?"),
+        (("bench",), "bench is not a task: did you mean bench.report or bench.storage?"),
+        (("xelp",), "xelp is not a task; `sparkqfs` alone lists them"),
+        (("down", "--erase", "x"), "--erase is not a flag of down; `sparkqfs down --help` lists them"),
+        (("up", "-y"), "-y is not a flag of up: did you mean --yes?"),
+        (("rm", "-rf", "/x"), "-r is not a flag of rm: did you mean --recursive?"),
+        (("ls", "-R", "/"), "-R is not a flag of ls: did you mean --recursive?"),
+        (("logs", "-n", "5"), "-n is not a flag of logs: did you mean --tail?"),
+        (("up", "-n"), "-n is not a flag of up: did you mean --dry-run?"),
+        (("status", "-v"), "-v is not a flag of status: did you mean --verbose?"),
+        (("status", "lab.yml"), "lab.yml is not a task: did you mean status --hosts lab.yml?"),
+        (("doctor", "node1"), "node1 is not a task: did you mean doctor --only node1?"),
+        (("logs", "spark-master"), "spark-master is not a task: did you mean logs --service spark-master (a service) or --on spark-master (a node)?"),  # noqa: E501
+        (("logs", "app-20260101120000-0000"), "app-20260101120000-0000 is not a task: did you mean app.logs app-20260101120000-0000?"),  # noqa: E501
+        (("apps", "5"), "5 is not a task: did you mean apps --last 5?"),
+        (("sql", "SELECT 1"), 'SELECT 1 is not a task: did you mean sql -e "SELECT 1"?'),
+        (("sql", "all.sql"), "all.sql is not a task: did you mean sql -f all.sql?"),
+        (("sql", "-e"), "-e needs a value"),
+        (("connect", "--exec"), "--exec needs a value"),
+        (("logs", "--tail"), "--tail needs a value"),
+        (("put", "a", "/x", "--timeout"), "--timeout needs a value"),
+        (("top", "--interval"), "--interval needs a value"),
+        (("submit", "a.py", "--conf"), "--conf needs a value"),
+        (("submit", "a.py", "--conf", "--name", "x"), "--conf needs a value"),
+        (("notebook", "primes", "--param"), "--param needs a value"),
+        (("--list", "-F", "xml"), "--list-format xml: flat, nested or json"),
+        (("--list", "--list-depth", "x"), "--list-depth x: expected a whole number"),
+        (("--list", "lcoal"), "lcoal is not a group of tasks: app, backup, bench, local"),
+        (("-c", "foo", "status"), "-c is not a flag of sparkqfs itself: flags follow the task, as in: sparkqfs status -c"),  # noqa: E501
+        (("-r", "/", "status"), "-r is not a flag of sparkqfs itself: flags follow the task, as in: sparkqfs status -r"),  # noqa: E501
+        (("backup", "list"), "backup list: did you mean backup.list?"),
+        (("backup", "--json", "list"), "backup list: did you mean backup.list?"),
+        (("backup", "verify"), "backup verify: did you mean backup.verify? For both tasks write two command lines"),
+        (("status", "apps", "logs"), "apps logs: did you mean app.logs? For both tasks write two command lines"),
     ],
 )  # fmt: skip
 def test_a_wrong_word_is_one_sentence_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
 ) -> None:
     assert answer(monkeypatch, capsys, *words) == (2, "", said)
+
+
+def test_every_two_words_that_name_a_task_are_refused_with_its_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (one for one in ns.task_names if "." in one):
+        code, out, err = answer(monkeypatch, capsys, *name.split("."))
+        assert (code, out) == (2, "") and err.startswith(f"{name.replace('.', ' ')}: did you mean {name}?")
+
+
+def test_no_known_word_is_a_task_and_what_is_meant_is_one() -> None:
+    names = {*names_of(ns), *(f"--{one.name}" for one in SparkqfsProgram().core_args())}
+    assert not names & set(TASKS)
+    begins = {word.strip(",()") for text in TASKS.values() for word in re.sub(r"\(.*?\)", "", text).split()}
+    assert begins - names <= {
+        "",
+        "or",
+        "one",
+        "after",
+        "the",
+        "other",
+        "jupyter",
+        "spark",
+        "storage",
+        "PATH",
+        "-",
+        "SHELL",
+    }
+
+
+@pytest.mark.parametrize("words", [("--help",), ("-h",), ("help",)])
+def test_the_programs_own_help_lists_all_tasks_and_the_flags_that_matter(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    code, out, err = answer(monkeypatch, capsys, *words)
+    listed = {line.split()[0] for line in out.splitlines() if line.startswith("  ")}
+    assert (code, err) == (0, "") and {min((name, *ns.task_names[name]), key=len) for name in ns.task_names} <= listed
+    assert {"--hosts", "--dry-run", "--json", "--yes", "--version", "--list"} <= listed
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [(("status",), "status"), (("backup", "list"), "backup.list"), (("up", "--json"), "up")]
+)
+def test_help_before_a_task_is_its_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], name: str
+) -> None:
+    assert answer(monkeypatch, capsys, "help", *words) == answer(monkeypatch, capsys, name, "--help")
 
 
 def test_without_a_task_all_are_listed_in_groups(
