@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-from invoke import Argument, Exit, Program
+from invoke import Argument, Config, Exit, Program
 from invoke.exceptions import ParseError
 
 from sparkqfs import __version__
@@ -24,8 +24,28 @@ FORMATS = ("flat", "nested", "json")
 """What --list-format may be."""
 
 
+class OwnConfig(Config):  # type: ignore[misc]
+    """Reads no file: what people set for Invoke's tasks of their own would change the names of ours."""
+
+    def load_system(self, merge: bool = True) -> None:
+        """Leaves /etc/invoke.yaml alone."""
+
+    def load_user(self, merge: bool = True) -> None:
+        """Leaves ~/.invoke.yaml alone."""
+
+    def load_project(self, merge: bool = True) -> None:
+        """Leaves invoke.yaml beside tasks.py alone."""
+
+    def load_runtime(self, merge: bool = True) -> None:
+        """Leaves $INVOKE_RUNTIME_CONFIG alone."""
+
+
 class SparkqfsProgram(Program):  # type: ignore[misc]
     """`invoke` answers a wrong command line with 1; ours is 2, like any other bad input."""
+
+    def create_config(self) -> None:
+        """With what Invoke has by itself."""
+        self.config = OwnConfig()
 
     def core_args(self) -> list[Argument]:
         """Those of Invoke's that do here what they say."""

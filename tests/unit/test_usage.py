@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 from invoke.exceptions import ParseError
@@ -151,6 +152,27 @@ def test_help_before_a_task_is_its_help(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], name: str
 ) -> None:
     assert answer(monkeypatch, capsys, "help", *words) == answer(monkeypatch, capsys, name, "--help")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (".invoke.yaml", "tasks: {auto_dash_names: false, collection_name: other}"),
+        (".invoke.json", "{damaged"),
+        (".invoke.py", "tasks = {'executor_class': 'none.Such'}; raise SystemExit(7)"),
+    ],
+)
+def test_what_people_set_for_their_own_invoke_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("INVOKE_RUNTIME_CONFIG", str(tmp_path / name))
+    code, out, err = answer(monkeypatch, capsys, "init-storage", "--help")
+    assert (code, err) == (0, "") and out.startswith("Usage: sparkqfs init-storage ")
+    monkeypatch.chdir(tmp_path)
+    code, _, err = answer(monkeypatch, capsys, "init-storage")
+    assert code == 2 and err.startswith("sparkqfs.yml: cannot be read")
 
 
 def test_without_a_task_all_are_listed_in_groups(
