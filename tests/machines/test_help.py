@@ -113,14 +113,16 @@ def test_what_follows_two_dashes_is_the_programs_help(ask: Ask, machine: socket.
 OURS = "import sys; sys.argv[0] = 'sparkqfs'; from sparkqfs.program import main; main()"
 
 
-@pytest.mark.parametrize("program", [["-m", "invoke"], ["-c", OURS]])
+@pytest.mark.parametrize("program", [["-m", "invoke"], ["-c", OURS], ["-m", "sparkqfs"]])
 def test_in_a_process_of_its_own_too(program: list[str], machine: socket.socket) -> None:
-    found = ["--search-root", str(ROOT)] if program[0] == "-m" else []
+    found = ["--search-root", str(ROOT)] if program[-1] == "invoke" else []
     command = [sys.executable, *program, *found, "kill", "--help"]
     env = {key: value for key, value in os.environ.items() if not key.startswith(("SPARKQFS_", "INVOKE_"))}
+    env |= {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "") and is_help(done.stdout, "kill")
     assert "End a running application" in done.stdout and nobody_came(machine)
+    assert done.stdout.startswith("Usage: sparkqfs kill ") is (program[-1] != "invoke")
 
 
 @pytest.mark.parametrize("program", ["invoke", "sparkqfs.program"])

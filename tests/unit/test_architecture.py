@@ -68,6 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "local": {"archives", "config", "durable", "errors", "local", "topology", "tree"},
     "cli": {"cli", "clients", "config", "errors", "jobs", "local", "plan", "report", "shortening", "streams"},
     "program": {"cli", "errors", "streams", "tree"},
+    "__main__": {"program"},
 }
 ONLY_IN = {
     "fabric": ("clients/",),
