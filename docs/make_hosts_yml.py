@@ -37,6 +37,9 @@ A task takes the first of these, and the first line that it says names it (on st
 4. `sparkqfs.yml` in the nearest directory above, if it is yours or root's. `invoke purge`, `invoke drill`,
    `invoke restore --let-go ID` and whatever is given `--erase` take none from above.
 
+A `sparkqfs.yaml` or `hosts.yaml` in the current directory is not read: where a file above would be taken, or none is
+there, the task says so and ends with exit code 2.
+
 These pages call it hosts.yml, whatever its name. The sample's machines do not exist: a task on a file that still has
 one of its addresses asks no machine (exit 2).
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkqfs.cli.flags import Flags, cluster_task, names, offline_task
+from sparkqfs.cli.flags import Flags, cluster_task, names, offline_task, path_of
 from sparkqfs.cli.running import cluster_file, end_with, opened, reporter_of, reporting, run
 from sparkqfs.errors import ConfigError
 
@@ -34,7 +34,7 @@ def new(given: Flags, addresses: str, user: str | None = None, file: str = "spar
     with reporting(given, "new") as reporter:
         from sparkqfs.jobs.cluster import new as job
 
-        path = Path(file)
+        path = path_of("--file", file)
         if given.dry_run:
             result = job.planned(path, names(addresses), user)
         else:

@@ -122,6 +122,7 @@ def text_of(statements: str | None, file: str | None) -> tuple[str, str] | None:
 
 
 @cluster_task(
+    may_be_empty=("e",),
     help={
         "e": "these statements, then end",
         "f": "the statements of this file of this computer, then end",

@@ -90,9 +90,6 @@ def exec_(given: Flags, on: str | None = None, timeout: int = 86400) -> None:
     """Run the command behind -- on all nodes or on some, as root; each line has its node before it."""
     with reporting(given, "exec") as reporter:
         words, chosen = _command(), names(on)
-        if on is not None and not chosen:
-            raise ConfigError(Problem(what="--on needs the name of a node"))
-
         with opened(given, reporter.event, a_node("--on", *chosen)) as session, recording(session, "exec") as record:
             from sparkqfs.jobs.programs import on_nodes
 

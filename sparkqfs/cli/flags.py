@@ -8,11 +8,13 @@ import itertools
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from invoke import Context, task
 
 from sparkqfs.cli.help_flag import HelpfulTask
+from sparkqfs.errors import ConfigError, Problem
 
 Body = Callable[..., None]
 
@@ -45,7 +47,8 @@ OF_A_CLUSTER = ("hosts", "sudo_password_file", *OF_A_REPORT)
 def cluster_task(*more: str, help: Mapping[str, str] | None = None, **options: Any) -> Callable[[Body], Any]:
     """A task that works on a cluster. `more` names further shared flags; `options` are Invoke's own.
 
-    The signature of the decorated function has `Flags` first, then the flags that are the task's own.
+    The signature of the decorated function has `Flags` first, then the flags that are the task's own. Those of
+    `may_be_empty` take an empty text; any other is refused then, as a script's variable that is not set.
     """
     return _task((*OF_A_CLUSTER, *more), help or {}, options)
 
@@ -101,3 +104,11 @@ def values_of(words: list[str], flag: str) -> list[str]:
 def names(text: str | None) -> tuple[str, ...]:
     """`a,b` → ("a", "b")."""
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def path_of(flag: str, text: str) -> Path:
+    """A path of this computer. After `=` no shell expands its `~`. Raises `ConfigError` where nobody has that home."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(Problem(what=f"{flag} {text}: {error}")) from error

@@ -11,10 +11,11 @@ from typing import Any
 
 from invoke import Argument, Collection, Exit, Program, Task
 from invoke.parser import Parser, ParserContext
+from invoke.parser.context import to_flag
 
 from sparkqfs.cli.numbers import as_numbers
 from sparkqfs.cli.usage import joined, print_task_help, spaced
-from sparkqfs.errors import ExitCode
+from sparkqfs.errors import ConfigError, ExitCode, Problem
 from sparkqfs.streams import CannotWrite, NobodyReads, output_errors, to_nowhere
 
 OWN_NAME = "sparkqfs"
@@ -56,6 +57,8 @@ class HelpfulTask(Task):  # type: ignore[misc]
     """Gives the arguments that only this command line has: words of the program that `submit` runs."""
     added: frozenset[str] = frozenset()
     """Their names."""
+    may_be_empty: tuple[str, ...]
+    """Arguments that may be an empty text. Any other would stand for all nodes, this directory, another cluster."""
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class HelpfulTask(Task):  # type: ignore[misc]
         word: str | None = None,
         many: str | None = None,
         more: More | None = None,
+        may_be_empty: tuple[str, ...] = (),
         short: dict[str, str] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -71,6 +75,7 @@ class HelpfulTask(Task):  # type: ignore[misc]
         self.word = word
         self.many = many
         self.more = more
+        self.may_be_empty = may_be_empty
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         """The task's own, and the flag. Invoke takes the texts out of `help` as it reads them; they are kept."""
@@ -103,8 +108,24 @@ class HelpfulTask(Task):  # type: ignore[misc]
         kwargs = {name: value for name, value in kwargs.items() if name not in self.added}
         if self.many is not None:
             more = [key for key in kwargs if re.fullmatch(rf"{self.many}_[0-9]+", key)]
-            kwargs[self.many] = ",".join([kwargs[self.many], *(kwargs.pop(key) for key in more)])
+            words = [kwargs[self.many], *(kwargs.pop(key) for key in more)]
+            kwargs[self.many] = ",".join(words) if all(word.strip() for word in words) else ""
+        self.refuse_empty(kwargs)
         return super().__call__(*args, **kwargs)
+
+    def refuse_empty(self, kwargs: dict[str, Any]) -> None:
+        """What says nothing is a variable of a script that is not set. Raises `Exit`."""
+        empty = next((name for name, value in kwargs.items() if is_empty(value) and name not in self.may_be_empty), "")
+        if not empty:
+            return
+        from sparkqfs.cli.flags import Flags
+        from sparkqfs.cli.running import reporting
+
+        name = empty.upper() if empty in self.positional else to_flag(empty)
+        given = Flags(json=bool(kwargs.get("json")), verbose=bool(kwargs.get("verbose")))
+        with reporting(given, min(self.called, key=len, default=self.name)):
+            hint = "is it a variable of a script that is not set?"
+            raise ConfigError(Problem(what=f"{name} is empty", hint=hint))
 
     def refuse_letters(self, words: list[str]) -> None:
         """`invoke` takes -f and -w behind a task for its own, and says nothing. Raises `Exit`."""
@@ -124,6 +145,11 @@ class HelpfulTask(Task):  # type: ignore[misc]
             head = next((name for name in self.called if joined(name, last, self.others)), None)
             if head is not None and head in words:
                 raise Exit(spaced(head, last, self.others), code=int(ExitCode.USAGE))
+
+
+def is_empty(value: object) -> bool:
+    """Whether it is a text, or a list with commas, that says nothing."""
+    return isinstance(value, str) and not value.strip(" \t\n,")
 
 
 def shows_default(argument: Argument) -> bool:

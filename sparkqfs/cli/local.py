@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkqfs.cli.flags import Flags, offline_task
+from sparkqfs.cli.flags import Flags, offline_task, path_of
 from sparkqfs.cli.running import reporting
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def local_up(
         made = local.local_up(
             name=name,
             nodes=nodes,
-            file=Path(file),
+            file=path_of("--file", file),
             storage=storage,
             shared_mount=shared_mount,
             base=base,
@@ -65,7 +64,7 @@ def local_down(given: Flags, name: str = "local", file: str = "hosts.local.yml")
     with reporting(given, "local.down") as reporter:
         from sparkqfs.local import cluster as local
 
-        removed = local.local_down(name=name, file=Path(file), on_event=reporter.event)
+        removed = local.local_down(name=name, file=path_of("--file", file), on_event=reporter.event)
         reporter.result(local_result("local.down", None, "changed" if removed else "unchanged"))
 
 
@@ -75,4 +74,4 @@ def local_status(given: Flags, name: str = "local", file: str = "hosts.local.yml
     with reporting(given, "local.status") as reporter:
         from sparkqfs.local import cluster as local
 
-        reporter.result(local_result("local.status", local.local_status(name=name, file=Path(file)), ""))
+        reporter.result(local_result("local.status", local.local_status(name=name, file=path_of("--file", file)), ""))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkqfs.cli.flags import Flags, cluster_task, names, offline_task
+from sparkqfs.cli.flags import Flags, cluster_task, names, offline_task, path_of
 from sparkqfs.cli.running import ask_word, cluster_file, end_with, reporting, run, session_of
 from sparkqfs.cli.running import load as load_cluster
 from sparkqfs.errors import ConfigError, Problem
@@ -45,7 +45,7 @@ def verify(
     with reporting(given, "verify"):
         allowed, wanted = _share("--max-remote", max_remote), _share("--min-local", min_local)
         if report is not None:
-            check_new_file("--report", Path(report))
+            check_new_file("--report", path_of("--report", report))
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.measuring import verify
@@ -62,7 +62,7 @@ def verify(
             timeout_s=timeout,
         )
         if report is not None:
-            write_page(Path(report), result.document)
+            write_page(path_of("--report", report), result.document)
         return result
 
     run("verify", job, given, changes=path is None)
@@ -129,7 +129,7 @@ def bench_storage(
         made = bench.storage(session, wanted)
         if not isinstance(made, bench.Report):
             return made
-        name = Path(out) / bench.default_name(made)
+        name = path_of("--out", out) / bench.default_name(made)
         file, page = name.with_name(name.name + ".json"), name.with_name(name.name + ".html")
         bench.save(file, made.documents[0])
         write_bench_page(page, made.documents, made.comparison)
@@ -153,11 +153,11 @@ def bench_report(given: Flags, files: str, baseline: str | None = None, page: st
         from sparkqfs.jobs.measuring import bench
         from sparkqfs.report.bench_page import write_bench_page
 
-        report = bench.report(tuple(Path(name) for name in names(files)), baseline)
+        report = bench.report(tuple(path_of("FILES", name) for name in names(files)), baseline)
         result = report.result
         if page is not None:
-            write_bench_page(Path(page), report.documents, report.comparison)
-            result = bench.saved(result, Path(page))
+            write_bench_page(path_of("--page", page), report.documents, report.comparison)
+            result = bench.saved(result, path_of("--page", page))
         reporter.result(result)
     end_with(result)
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkqfs.cli.flags import Flags, cluster_task
+from sparkqfs.cli.flags import Flags, cluster_task, path_of
 from sparkqfs.cli.running import input_text, reporter_of, reporting, run
 from sparkqfs.errors import ConfigError, Problem
 
@@ -139,7 +138,7 @@ def notebook(
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.programs import compute
 
-        return compute.notebook(session, name, parameters, out=Path(out), timeout_s=timeout)
+        return compute.notebook(session, name, parameters, out=path_of("--out", out), timeout_s=timeout)
 
     run("notebook", job, given)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Exit
 
-from sparkqfs.cli.flags import Flags, names, values_of
+from sparkqfs.cli.flags import Flags, names, path_of, values_of
 from sparkqfs.cli.guide import CHANGES_NOTHING
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.streams import CannotWrite, NobodyReads, read_some, tell, to_nowhere
@@ -44,10 +44,9 @@ def cluster_file(hosts: str | None) -> ClusterFile:
 
     Raises `ConfigError` when the command line names two.
     """
-    from sparkqfs.config.finding import ClusterFile, find
+    from sparkqfs.config.finding import VARIABLE, find, named_file
 
-    named = _only_value("--hosts", hosts, "one cluster") or os.environ.get("SPARKQFS_HOSTS")
-    return ClusterFile(Path(named)) if named else find()
+    return named_file(_only_value("--hosts", hosts, "one cluster"), os.environ.get(VARIABLE)) or find()
 
 
 def _only_value(flag: str, given: str | None, one: str) -> str | None:
@@ -96,7 +95,9 @@ def _asked_password() -> str:
 @functools.cache
 def _read_password(path: str) -> str:
     try:
-        return _asked_password() if path == "-" else Path(path).read_text(encoding="utf-8").rstrip("\n")
+        if path == "-":
+            return _asked_password()
+        return path_of("--sudo-password-file", path).read_text(encoding="utf-8").rstrip("\n")
     except UnicodeError as error:
         raise ConfigError(Problem(what=f"--sudo-password-file {path}: not UTF-8")) from error
     except OSError as error:
@@ -190,7 +191,7 @@ def load(given: Flags, *, erases: bool = False) -> ClusterConfig:
     name_file(plain(file.path.name))
     if erases:
         check_may_erase(file)
-    config = load_config(file.path)
+    config = load_config(file.path, hint=file.hint)
     check_not_sample(config)
     tell(f"cluster file: {plain(str(file.path))}\n")
     return config

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from sparkqfs.plan.programs.user import Program
     from sparkqfs.plan.steps import JobResult
 
+MAY_BE_EMPTY = (
+    *("py_files", "jars", "files", "archives", "packages", "exclude_packages", "repositories"),
+    *("driver_class_path", "driver_library_path", "driver_java_options"),
+)
+"""An empty list is a list; scripts for spark-submit have such."""
 UNIT_NEEDED_MIB = 64 * 1024**2
 """A size of more than 64 TiB is one in bytes."""
 
@@ -50,6 +55,7 @@ def more(task: HelpfulTask, arguments: list[Argument]) -> list[Argument]:
     iterable=["conf"],
     short={"conf": "c"},
     more=more,
+    may_be_empty=MAY_BE_EMPTY,
     help={
         "program": "a .py or .jar file of this computer, or a URI; its own arguments follow, with dashes after --",
         "name": "name of the application (default: the file's)",

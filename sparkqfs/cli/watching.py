@@ -96,6 +96,7 @@ def history(given: Flags, limit: int = 20) -> None:
 @cluster_task(
     "only",
     short={"follow": "f"},
+    may_be_empty=("grep",),
     help={
         "service": "one service",
         "on": "only on these nodes, comma-separated (default: on all)",

@@ -14,6 +14,9 @@ OWN_FILE = "sparkqfs.yml"
 """One's own; git does not look at it. `new` writes it."""
 SAMPLE_FILE = "hosts.yml"
 """The annotated sample, or a file of one's own from before; only in the current directory."""
+OTHER_SPELLINGS = ("sparkqfs.yaml", "hosts.yaml")
+"""They look like a cluster file, and are none by their names."""
+VARIABLE = "SPARKQFS_HOSTS"
 SAMPLE_ADDRESSES = ("192.0.2.11", "192.0.2.12", "192.0.2.13")
 """The machines of hosts.yml: addresses for documentation (RFC 5737), which nobody has."""
 MAKE_ONE = f"`invoke new ADDRESS…` writes {OWN_FILE} for your machines, and says what they lack"
@@ -25,13 +28,31 @@ class ClusterFile(NamedTuple):
     path: Path
     is_above: bool = False
     """Found in a directory above the current one, and not named."""
+    hint: str | None = None
+    """What to do where it cannot be read, other than to name one."""
+
+
+def named_file(flag: str | None, variable: str | None) -> ClusterFile | None:
+    """The file of `--hosts`, else of SPARKQFS_HOSTS, `~` expanded; none where neither says one. Raises `ConfigError`.
+
+    A variable that is empty is one that is not set.
+    """
+    text = flag if flag is not None else variable or None
+    if text is None:
+        return None
+    hint = None if flag is not None else f"{VARIABLE} names this file: correct it, or `unset {VARIABLE}`"
+    try:
+        return ClusterFile(Path(text).expanduser(), hint=hint)
+    except RuntimeError as error:  # nobody has this home
+        raise ConfigError(Problem(what=f"{text}: {error}", hint=hint, code=ExitCode.USAGE)) from error
 
 
 def find() -> ClusterFile:
     """One's own file of this directory or the nearest above; `hosts.yml` of this directory comes between.
 
     When there is none: `hosts.yml`, the sample, or one's own that is not there. Raises `ConfigError` when the one above
-    belongs to somebody else, who could send your data to machines of theirs.
+    belongs to somebody else, who could send your data to machines of theirs, or when this directory has one under
+    another name.
     """
     try:
         here = Path.cwd()
@@ -43,12 +64,23 @@ def find() -> ClusterFile:
         return ClusterFile(Path(SAMPLE_FILE))
     above = (folder / OWN_FILE for folder in here.parents)
     found = next((path for path in above if os.path.isfile(path)), None)  # noqa: PTH113 - raises nothing
+    _refuse_other_spelling(found)
     if found is None:
         return ClusterFile(Path(SAMPLE_FILE if os.path.lexists(SAMPLE_FILE) else OWN_FILE))
     if found.stat().st_uid not in _trusted():
         what = f"{found} belongs to another user, and it is not in this directory"
         raise ConfigError(Problem(what=what, hint=f"if you mean this cluster: --hosts {found}", code=ExitCode.USAGE))
     return ClusterFile(found, is_above=True)
+
+
+def _refuse_other_spelling(above: Path | None) -> None:
+    """Raises `ConfigError` where this directory has a file that is only called otherwise."""
+    name = next((name for name in OTHER_SPELLINGS if os.path.lexists(name)), None)
+    if name is not None:
+        hint = f"`mv {name} {OWN_FILE}` renames it, and --hosts {name} names it as it is"
+        hint += f"; the cluster above this directory: --hosts {above}" if above is not None else ""
+        what = f"{name} is not read: a cluster file is called {OWN_FILE}"
+        raise ConfigError(Problem(what=what, hint=hint, code=ExitCode.USAGE))
 
 
 def _trusted() -> set[int]:

@@ -58,13 +58,16 @@ _DEFAULT_DATA_DIRS = (PurePosixPath("/mnt/data"),)
 TARBALL_VARIABLE = "SPARKQFS_QFS_TARBALL"
 
 
-def load_config(path: Path, env: Mapping[str, str] | None = None) -> ClusterConfig:
-    """Read a cluster file; `env` is the process's environment unless given.
+HOW_TO_NAME_ONE = "name the cluster file with --hosts; `invoke new ADDRESS…` writes one"
+
+
+def load_config(path: Path, env: Mapping[str, str] | None = None, *, hint: str | None = None) -> ClusterConfig:
+    """Read a cluster file; `env` is the process's environment unless given. `hint`: for one that cannot be read.
 
     Raises `ConfigError` with every fault found, in the order of the file. Reads files, changes nothing.
     """
     faults = Faults(str(path))
-    text = _read_text(path, faults)
+    text = _read_text(path, faults, hint or HOW_TO_NAME_ONE)
     foreign.refuse_text(text, faults)
     table = read.read_tree(text, faults)
     foreign.refuse_tree(table, faults)
@@ -81,8 +84,7 @@ def load_config(path: Path, env: Mapping[str, str] | None = None) -> ClusterConf
     return config
 
 
-def _read_text(path: Path, faults: Faults) -> str:
-    hint = "name the cluster file with --hosts; `invoke new ADDRESS…` writes one"
+def _read_text(path: Path, faults: Faults, hint: str) -> str:
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):

@@ -48,8 +48,10 @@ def expanded(text: str) -> Path:
 def sources(text: str) -> list[Path]:
     """The paths that a user's word names; a path that is there as it is written counts as written.
 
-    Raises `ConfigError` when there is none.
+    Raises `ConfigError` when there is none, and for an empty word, which is no path but would be this directory.
     """
+    if not text:
+        raise ConfigError(Problem(what="an empty path", hint="this directory is ."))
     path = expanded(text)
     if os.path.lexists(path):
         return [path]

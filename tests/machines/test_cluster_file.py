@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sparkqfs.config.finding import OWN_FILE, SAMPLE_ADDRESSES, SAMPLE_FILE, ClusterFile, find
+from sparkqfs.config.finding import OTHER_SPELLINGS, OWN_FILE, SAMPLE_ADDRESSES, SAMPLE_FILE, ClusterFile, find
 from sparkqfs.config.loading import load_config
 from tests.doubles.servers import closed_port
 from tests.paths import ROOT
@@ -125,9 +125,9 @@ def test_the_sample_next_to_ones_own_file_further_up_is_passed_over(
     (tmp_path / OWN_FILE).write_text(dead("own"))
     (inner / SAMPLE_FILE).write_bytes((ROOT / SAMPLE_FILE).read_bytes())
     monkeypatch.chdir(inner)
-    assert find() == (tmp_path / OWN_FILE, True)
+    assert find() == ClusterFile(tmp_path / OWN_FILE, is_above=True)
     (inner / OWN_FILE).symlink_to("gone")
-    assert find() == (Path(OWN_FILE), False)
+    assert find() == ClusterFile(Path(OWN_FILE))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user")
@@ -163,6 +163,39 @@ def test_a_sample_that_was_changed_is_ones_own_and_nothing_above_is_taken(
     assert change(text) != text
     (here / "hosts.yml").write_text(change(text))
     assert find() == ClusterFile(Path("hosts.yml"))
+
+
+@pytest.mark.parametrize("name", OTHER_SPELLINGS)
+def test_a_file_that_is_only_called_otherwise_is_named_and_nothing_above_is_taken(
+    tmp_path: Path, inner: Path, name: str
+) -> None:
+    (inner / name).write_text(dead("here"))
+    code, lines = said(inner, "status")
+    assert code == 2 and lines[0] == f"{name} is not read: a cluster file is called {OWN_FILE}"
+    assert f"`mv {name} {OWN_FILE}`" in lines[1] and f"--hosts {name}" in lines[1]
+    (tmp_path / OWN_FILE).write_text(dead("far"))
+    (inner / SAMPLE_FILE).write_bytes((ROOT / SAMPLE_FILE).read_bytes())
+    code, lines = said(inner, "status")
+    assert code == 2 and f"--hosts {tmp_path / OWN_FILE}" in lines[1]
+    assert said(inner, "status", "--hosts", name)[1][0] == f"cluster file: {name}"
+    (inner / OWN_FILE).write_text(dead("near"))
+    assert said(inner, "status")[1][0] == f"cluster file: {OWN_FILE}"
+
+
+def test_a_home_directory_is_understood_where_no_shell_expands_it(tmp_path: Path) -> None:
+    (tmp_path / "lab.yml").write_text(dead("lab"))
+    home = {"HOME": str(tmp_path)}
+    for words, env in ((["--hosts=~/lab.yml"], home), ([], home | {"SPARKQFS_HOSTS": "~/lab.yml"})):
+        code, lines = said(tmp_path, "status", *words, program=OURS, **env)
+        assert code == 3 and lines[0] == f"cluster file: {tmp_path / 'lab.yml'}"
+    assert said(tmp_path, "status", "--hosts", "~nobody-such/x.yml")[0] == 2
+
+
+def test_a_variable_that_names_what_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / OWN_FILE).write_text(dead("own"))
+    code, lines = said(tmp_path, "status", SPARKQFS_HOSTS="gone.yml")
+    assert code == 2 and lines[0].startswith("gone.yml: cannot be read") and "unset SPARKQFS_HOSTS" in lines[1]
+    assert said(tmp_path, "status", SPARKQFS_HOSTS="")[1][0] == f"cluster file: {OWN_FILE}"
 
 
 def test_the_sample_has_the_addresses_that_are_known_as_its() -> None:

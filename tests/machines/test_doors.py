@@ -444,7 +444,7 @@ WRONG = {
     (): "exec needs a command behind --",
     ("--",): "exec needs a command behind --",
     ("--on", "nod2", "--", "true"): "--on: no node nod2 in off.yml: did you mean node2?",
-    ("--on", "", "--", "true"): "--on needs the name of a node",
+    ("--on", "", "--", "true"): "--on is empty",
 }
 
 

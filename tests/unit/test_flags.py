@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from invoke import Argument, Collection, Config, Context, Program
+from invoke import Argument, Collection, Config, Context, Exit, Program
 from invoke.parser import Parser
 
 from sparkqfs.cli.flags import OF_A_CLUSTER, OF_A_REPORT, SHARED, Body, Flags, cluster_task, names, offline_task
@@ -190,6 +190,44 @@ def test_a_flag_without_a_default_is_a_text_as_invoke_gives_it() -> None:
             if one.default is None and one.annotation not in ("str | None", "list[str] | None")
         ]
     assert wrong == []
+
+
+def texts_of(name: str) -> list[Argument]:
+    """The arguments of a task that are texts."""
+    return [one for one in ns[name].get_arguments() if one.kind is str]
+
+
+@pytest.mark.parametrize("empty", ["", " ", ","])
+def test_an_empty_text_is_a_variable_that_is_not_set_in_every_task(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], empty: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sparkqfs"])
+    tried = 0
+    for name in ns.task_names:
+        texts = texts_of(name)
+        given = {one.name: "x" for one in texts if one.positional}
+        for one in (one for one in texts if one.name not in ns[name].may_be_empty):
+            with pytest.raises(Exit) as caught:
+                ns[name](Context(), **(given | {one.name: empty}))
+            said = capsys.readouterr().err
+            assert caught.value.code == 2 and " is empty\n" in said, (name, one.name, said)
+            tried += 1
+    assert tried > 150
+
+
+def test_lists_for_spark_submit_and_texts_to_search_for_may_be_empty() -> None:
+    found = {name: set(ns[name].may_be_empty) for name in ns.task_names if ns[name].may_be_empty}
+    assert set(found) == {"submit", "sql", "logs"} and found["sql"] == {"e"} and found["logs"] == {"grep"}
+    assert {"packages", "jars"} <= found["submit"] and "program" not in found["submit"]
+
+
+def test_one_empty_word_of_several_is_not_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sparkqfs", "new", "10.0.0.1", ""])
+    with pytest.raises(Exit):
+        ns["new"](Context(), addresses="10.0.0.1", addresses_2="", dry_run=True)
+    assert capsys.readouterr().err.startswith("ADDRESSES is empty")
 
 
 @pytest.mark.parametrize("text", ["0", "4", "x", "", "1.0", "٣"])
