@@ -466,7 +466,7 @@ def mebibytes(low: int) -> Reader[int]:
         mib = int(float(size[1]) * _MEBIBYTES[size[2] or size[3]])
         return mib if low <= mib <= 64 * 1024**2 else None
 
-    schema = _text(r"[0-9]{1,9}(?:\.[0-9]{1,3})?[kKmMgGtT](?:[iI]?[bB])?")
+    schema = _text(r"[0-9]{1,15}(?:\.[0-9]{1,3})?(?:[bB]|[kKmMgGtT](?:[iI]?[bB])?)")
     return Reader(f"a size with its unit such as 24g or 512m, from {low}m to 64t", read, schema=schema)
 
 

@@ -66,9 +66,10 @@ def test_it_has_the_keys_of_the_page() -> None:
         text_of(machines(["pi@10.0.0.1:22", "10.0.0.2"], "pi")),
         NODES + "data_dir: [/mnt/a, /mnt/b]\nworker: {requirements: [polars]}\ntimeouts: {connect: 5, build: 1.5h}\n",
         NODES + "ssh: ~\nspark: {conf: {spark.sql.shuffle.partitions: 64, spark.ui.enabled: false}}\n",
+        NODES + "logs: {container: 1073741824b, program: 1048576B}\nspark: {driver_memory: 1024MiB}\n",
         NODES + "storage: {replication: 1, qfs: {version: 2.2, check: 10s}, scrub: {rate: 0m}}\n",
     ],
-    ids=["two", "sample", "sample, all keys", "new", "lists", "null", "numbers"],
+    ids=["two", "sample", "sample, all keys", "new", "lists", "null", "sizes", "numbers"],
 )
 def test_what_the_code_takes_it_takes(text: str, tmp_path: Path) -> None:
     (tmp_path / "x.yml").write_text(text)
