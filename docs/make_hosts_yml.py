@@ -26,7 +26,8 @@ nodes:
 ```
 
 `invoke new 192.168.1.11 192.168.1.12 192.168.1.13` writes such a file, `sparkqfs.yml`, and looks at the machines as
-`invoke doctor` does. A machine may be named `user@host:port`; `--user NAME` is for those without a user. A file
+`invoke doctor` does. A machine may be named `user@host:port`, as a URI too; a range is refused. `--user NAME` is for
+those without a user. A file
 that is there is never replaced; `--dry-run` shows what would be written.
 
 A task takes the first of these, and the first line that it says names it (on standard error):

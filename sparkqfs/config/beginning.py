@@ -16,6 +16,8 @@ from sparkqfs.errors import ConfigError, ExitCode, Problem
 T = TypeVar("T")
 _WORD = re.compile(r"(?:(?P<user>[^@]*)@)?(?P<host>[^@:]*)(?::(?P<port>[^@:]*))?")
 _FORM = "a machine is HOST, USER@HOST or USER@HOST:PORT, its HOST an IPv4 address or a name"
+_UNREACHABLE = "the other machines would look for it at themselves"
+_OF_OTHERS = "name this computer by its address in their network: `hostname -I` shows it"
 _HEAD = """\
 # A cluster: a machine a line. The manager also runs Spark's master, the storage's master, Jupyter and the registry.
 # Every other setting has a default; docs/hosts-yml.md explains them, the sample hosts.yml shows them.
@@ -35,6 +37,8 @@ def machines(words: Sequence[str], user: str | None) -> list[Machine]:
     """What the words say; `user` is for those that name none. Raises `ConfigError` with every fault of every word."""
     faults: list[Problem] = []
     found: list[Machine] = []
+    if not words:
+        raise ConfigError(_usage("no machine is named", _FORM))
     if user is not None:
         user = _taken(f"--user {read.shown(user)}", LOGIN, user, faults)
     for word in words:
@@ -43,14 +47,19 @@ def machines(words: Sequence[str], user: str | None) -> list[Machine]:
     addresses = [one.address.lower() for one in found if one.address]
     double = sorted({address for address in addresses if addresses.count(address) > 1})
     faults += [_usage(f"{address}: named more than once") for address in double]
+    if len(found) > 1:
+        faults += [_usage(f"{one.address}: {_UNREACHABLE}", _OF_OTHERS) for one in found if _is_loopback(one.address)]
     if faults:
         raise ConfigError(*faults)
     return found
 
 
 def _machine(word: str, faults: list[Problem]) -> Machine:
-    """`user@host:port`, of which user and port may be missing."""
-    named = _WORD.fullmatch(word)
+    """`user@host:port`, of which user and port may be missing, also as a URI of ssh."""
+    if (several := read.addresses_of(word)) is not None:
+        faults.append(_usage(read.range_of(word, several)))
+        return Machine("")
+    named = _WORD.fullmatch(re.sub(r"^ssh://(.*?)/?$", r"\1", word))
     if named is None:
         faults.append(_usage(f"{read.shown(word)}: {_FORM}"))
         return Machine("")
@@ -63,12 +72,25 @@ def _machine(word: str, faults: list[Problem]) -> Machine:
     )
 
 
+def _is_loopback(address: str) -> bool:
+    return address.lower() == "localhost" or address.startswith("127.")
+
+
 def _taken(word: str, reader: Reader[T], value: str | int, faults: list[Problem]) -> T | None:
     text = str(value)
     got = reader.read(Scalar(value, text, 0))
     if got is None:
         faults.append(_usage(f"{word}: '{read.shown(text)}' must be {reader.allowed}", _FORM))
     return got
+
+
+def in_words(problem: Problem, found: Sequence[Machine]) -> Problem:
+    """A fault of the file that is not written yet, about the machine that was named."""
+    place = re.match(r"nodes\.node([0-9]+)\b", problem.config_path or "")
+    address = found[int(place[1]) - 1].address if place else ""
+    what = problem.what if address in problem.what else f"{address}: {problem.what}"
+    hint = "write the file by hand, with another `subnet`" if "`subnet`" in (problem.hint or "") else problem.hint
+    return replace(problem, what=what, hint=hint, file=None, line=None, config_path=None)
 
 
 def _usage(what: str, hint: str | None = None) -> Problem:

@@ -67,7 +67,15 @@ def load_config(path: Path, env: Mapping[str, str] | None = None, *, hint: str |
     Raises `ConfigError` with every fault found, in the order of the file. Reads files, changes nothing.
     """
     faults = Faults(str(path))
-    text = _read_text(path, faults, hint or HOW_TO_NAME_ONE)
+    return _config_of(_read_text(path, faults, hint or HOW_TO_NAME_ONE), path, faults, env)
+
+
+def parse_config(text: str, path: Path) -> ClusterConfig:
+    """As `load_config`, of a file that is not written yet."""
+    return _config_of(text, path, Faults(str(path)), None)
+
+
+def _config_of(text: str, path: Path, faults: Faults, env: Mapping[str, str] | None) -> ClusterConfig:
     foreign.refuse_text(text, faults)
     table = read.read_tree(text, faults)
     foreign.refuse_tree(table, faults)

@@ -18,6 +18,8 @@ from sparkqfs.shortening import shortened
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 12
+MOST_SHOWN = 8
+"""Of the addresses of a range."""
 MAX_EVENTS = 50_000
 """Of YAML, about one a key and one a value: enough for two thousand nodes, read within seconds."""
 SECRET = re.compile(r"password|passwd|passphrase|secret|token|(private|api)_?key", re.IGNORECASE)
@@ -503,6 +505,8 @@ def address() -> Reader[str]:
         text = scalar.text
         if not isinstance(scalar.value, str) or len(text) > 253:
             return None
+        if (several := addresses_of(text)) is not None:
+            raise Fault(range_of(text, several))
         if re.fullmatch(rf"({label}\.)*{label}", text) and not re.search(r"(^|\.)[0-9]+$", text):
             return text
         user, host, port = place_of(text)
@@ -517,6 +521,21 @@ def address() -> Reader[str]:
         return None if number.is_multicast or number.is_unspecified or number.is_reserved else text
 
     return Reader("an IPv4 address or a host name", read)
+
+
+def addresses_of(text: str) -> list[str] | None:
+    """The addresses of `192.168.1.11-13` and the like; none for what is not written as a range."""
+    net = r"(?P<net>(?:[0-9]{1,3}\.){3})"
+    found = re.fullmatch(rf"{net}\[?(?P<first>[0-9]{{1,3}})(?:-|:|\.\.)(?:(?P=net))?(?P<last>[0-9]{{1,3}})\]?", text)
+    if found is None:
+        return None
+    return [f"{found['net']}{number}" for number in range(int(found["first"]), int(found["last"]) + 1)]
+
+
+def range_of(text: str, addresses: list[str]) -> str:
+    """What is wrong with a range."""
+    shown_ones = addresses if len(addresses) <= MOST_SHOWN else [*addresses[: MOST_SHOWN - 1], "…", addresses[-1]]
+    return f"'{shown(text)}' is a range; name each machine" + (f": {', '.join(shown_ones)}" if shown_ones else "")
 
 
 def place_of(text: str) -> tuple[str | None, str, str | None]:

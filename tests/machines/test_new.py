@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,7 +73,9 @@ def test_a_link_that_leads_nowhere_is_not_written_through(tmp_path: Path) -> Non
     ("words", "said"),
     [
         (["10.0.0.1", "10.0.0.1"], "named more than once"),
-        (["10.0.0.1", "localhost"], "the other nodes cannot reach localhost"),
+        (["10.0.0.1", "localhost"], "localhost: the other machines would look for it at themselves"),
+        (["10.0.0.1", "127.0.1.1"], "127.0.1.1: the other machines would look for it at themselves"),
+        (["10.0.0.1", "10.20.30.5"], "10.20.30.5 is in the overlay's subnet"),
         (["192.0.2.11"], "an address of the sample"),
         (["10.0.0.1", "--file", "none/x.yml"], "none/x.yml: cannot be written"),
         ([], "addresses"),
@@ -80,8 +83,10 @@ def test_a_link_that_leads_nowhere_is_not_written_through(tmp_path: Path) -> Non
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",
 )
 def test_what_cannot_be_a_cluster_leaves_no_file(tmp_path: Path, words: list[str], said: str) -> None:
-    done = call(tmp_path, *words)
-    assert done.returncode == 2 and said in done.stderr and list(tmp_path.iterdir()) == []
+    for more in ([], ["--dry-run"]):
+        done = call(tmp_path, *words, *more)
+        assert done.returncode == 2 and said in done.stderr and list(tmp_path.iterdir()) == []
+        assert done.stdout == "" and not re.search(r"sparkqfs\.yml:\d", done.stderr)
 
 
 def test_a_machine_that_answers_is_looked_at(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from sparkqfs.errors import ConfigError
         ("pi@192.168.1.11:2222", Machine("192.168.1.11", "pi", 2222)),
         ("rpi-3.home.arpa:22", Machine("rpi-3.home.arpa", None, 22)),
         ("Nuc", Machine("Nuc")),
+        ("ssh://pi@192.168.1.11:22", Machine("192.168.1.11", "pi", 22)),
+        ("ssh://nuc.lan/", Machine("nuc.lan")),
     ],
 )
 def test_a_machine_is_understood_as_it_is_typed_behind_ssh(word: str, machine: Machine) -> None:
@@ -34,7 +36,7 @@ def test_a_machine_is_understood_as_it_is_typed_behind_ssh(word: str, machine: M
         ("10.0.0.1:70000", "'70000' must be"),
         ("10.0.0.1:ssh", "'ssh' must be"),
         ("a b@10.0.0.1", "'a b' must be a user name"),
-        ("ssh://pi@10.0.0.1", "a machine is HOST, USER@HOST or USER@HOST:PORT"),
+        ("ftp://pi@10.0.0.1", "a machine is HOST, USER@HOST or USER@HOST:PORT"),
         ("fe80::1", "a machine is HOST, USER@HOST or USER@HOST:PORT"),
         ("", "'' must be an IPv4 address or a host name"),
         ("\x1b[31m", "must be an IPv4 address or a host name"),
@@ -45,6 +47,31 @@ def test_a_word_that_is_no_machine_is_one_line_with_the_form(word: str, said: st
         machines([word], None)
     assert said in str(caught.value) and "USER@HOST:PORT" in str(caught.value) and caught.value.exit_code == 2
     assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["192.168.1.11-13", "192.168.1.[11:13]", "192.168.1.[11-13]", "192.168.1.11..13", "192.168.1.11-192.168.1.13"],
+)
+def test_a_range_is_no_name_and_its_addresses_are_written_out(word: str) -> None:
+    with pytest.raises(ConfigError, match=r"is a range; name each machine: 192.168.1.11, 192.168.1.12, 192.168.1.13$"):
+        machines([word], None)
+    with pytest.raises(ConfigError, match=r"192.168.1.17, …, 192.168.1.99$"):
+        machines(["192.168.1.11-99"], None)
+    with pytest.raises(ConfigError, match=r"is a range; name each machine$"):
+        machines(["192.168.1.13-11"], None)
+
+
+def test_a_range_is_no_address_in_a_cluster_file_either(tmp_path: Path) -> None:
+    (tmp_path / "x.yml").write_text("nodes: {node1: 10.0.0.1-3}\n")
+    with pytest.raises(ConfigError, match=r"nodes.node1: '10.0.0.1-3' is a range; name each machine: 10.0.0.1, "):
+        load_config(tmp_path / "x.yml", {})
+
+
+def test_no_machine_is_a_sentence_with_the_form() -> None:
+    with pytest.raises(ConfigError, match="no machine is named") as caught:
+        machines([], None)
+    assert caught.value.exit_code == 2 and "USER@HOST:PORT" in str(caught.value)
 
 
 def test_all_faults_are_told_at_once() -> None:

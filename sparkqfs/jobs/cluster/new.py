@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from sparkqfs import durable
-from sparkqfs.config.beginning import machines, text_of
+from sparkqfs.config.beginning import in_words, machines, text_of
 from sparkqfs.config.finding import check_not_sample
-from sparkqfs.config.loading import load_config
-from sparkqfs.errors import ClusterError, ConfigError, Problem
+from sparkqfs.config.loading import parse_config
+from sparkqfs.errors import ConfigError, Problem
 from sparkqfs.jobs.cluster import whole
 from sparkqfs.jobs.session import Session
 from sparkqfs.plan.steps import JobResult, Outcome
@@ -22,7 +22,7 @@ _SCHEMA = (PACKAGE / "config" / "hosts.schema.json").as_uri()
 
 def planned(path: Path, words: Sequence[str], user: str | None) -> JobResult:
     """What would be written."""
-    text = text_of(machines(words, user), _SCHEMA)
+    text = _checked(path, words, user)
     _check_free(path)
     outcomes = (Outcome(subject=str(path), state="planned"),)
     return JobResult(task="new", outcomes=outcomes, text=text.rstrip("\n"), document={"file": str(path), "text": text})
@@ -30,7 +30,7 @@ def planned(path: Path, words: Sequence[str], user: str | None) -> JobResult:
 
 def write(path: Path, words: Sequence[str], user: str | None) -> None:
     """Write the file, unless there is one. Raises `ConfigError`, and leaves nothing then."""
-    text = text_of(machines(words, user), _SCHEMA)
+    text = _checked(path, words, user)
     _check_free(path)
     try:
         file = path.open("x", encoding="utf-8")
@@ -46,11 +46,17 @@ def write(path: Path, words: Sequence[str], user: str | None) -> None:
     except OSError as error:
         path.unlink()
         raise _unwritten(path, error) from error
+
+
+def _checked(path: Path, words: Sequence[str], user: str | None) -> str:
+    """The file's text. Raises `ConfigError` with what is wrong, about the words: there is no file yet."""
+    found = machines(words, user)
+    text = text_of(found, _SCHEMA)
     try:
-        check_not_sample(load_config(path))
-    except ClusterError:
-        path.unlink()
-        raise
+        check_not_sample(parse_config(text, path))
+    except ConfigError as error:
+        raise ConfigError(*(in_words(problem, found) for problem in error.problems)) from None
+    return text
 
 
 def _unwritten(path: Path, error: OSError) -> ConfigError:
@@ -61,6 +67,8 @@ def _check_free(path: Path) -> None:
     if os.path.lexists(path):
         hint = "`invoke doctor` goes on with it; or change it by hand, or name another one with --file"
         raise ConfigError(Problem(what=f"{path}: is there already, and stays as it is", hint=hint))
+    if not path.parent.is_dir():
+        raise ConfigError(Problem(what=f"{path}: cannot be written: there is no directory {path.parent}"))
 
 
 def look(session: Session, *, is_found: bool = True) -> JobResult:
