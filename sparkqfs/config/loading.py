@@ -36,6 +36,7 @@ from sparkqfs.config.model import (
     TimeoutsConfig,
     WorkerConfig,
 )
+from sparkqfs.config.other_words import STORAGES
 from sparkqfs.config.reading import Faults, Items, Scalar, Section, Table
 from sparkqfs.config.redundancy import Redundancy, fitting
 from sparkqfs.config.requirements import take_requirements
@@ -115,22 +116,22 @@ def read_cluster(path: Path, root: Section, env: Mapping[str, str]) -> ClusterCo
     """What the file says, key by key; what must hold between keys is not looked at yet."""
     base = path.parent
     name = root.take("cluster", _CLUSTER, _DEFAULT.name)
-    ssh = _ssh(root.section("ssh"), base)
+    ssh = _ssh(root.section("ssh", usual="user"), base)
     nodes = _nodes(root, base)
     return ClusterConfig(
         file=path,
         name=name,
         ssh=ssh,
         nodes=nodes,
-        owner=_owner(root.section("owner")),
-        notebooks=_notebooks(root.section("notebooks")),
+        owner=_owner(root.section("owner", usual="user")),
+        notebooks=_notebooks(root.section("notebooks", usual="path")),
         network=root.take("network", read.choice("overlay", "host"), _DEFAULT.network),
         subnet=root.take("subnet", read.subnet(), default_subnet(len(nodes))),
-        storage=_storage(root.section("storage"), base, env, len(nodes)),
+        storage=_storage(root.section("storage", usual="kind"), base, env, len(nodes)),
         spark=_spark(root.section("spark")),
         logs=_logs(root.section("logs")),
         ports=_ports(root.section("ports")),
-        registry=_registry(root.section("registry")),
+        registry=_registry(root.section("registry", usual="port")),
         build=_build(root.section("build"), base),
         worker=WorkerConfig(requirements=take_requirements(root.section("worker"), base)),
         jupyter=JupyterConfig(requirements=take_requirements(root.section("jupyter"), base)),
@@ -161,7 +162,13 @@ def _nodes(root: Section, base: Path) -> tuple[NodeConfig, ...]:
     nodes = [_node(section, name, common, base) for name in section.table.entries]
     managers = [node for node in nodes if node.manager]
     if not nodes and (given is None or isinstance(given, Table)):
-        root.faults.add("nodes", "must name at least one node", "`nodes: {node1: 192.168.1.11}` is enough")
+        beside = [name for name, (_, value) in root.table.entries.items() if read.looks_like_node(value)]
+        hint = (
+            f"indent {read.shown(beside[0])} below it"
+            if given is None and beside and "nodes" in root.table.entries
+            else None
+        )
+        root.faults.add("nodes", "must name at least one node", hint or "`nodes: {node1: 192.168.1.11}` is enough")
     if len(nodes) == 1:
         nodes = [replace(nodes[0], manager=True)]
     elif nodes and not managers:
@@ -242,14 +249,14 @@ def _storage(section: Section, base: Path, env: Mapping[str, str], node_count: i
     replication = section.take("replication", copies, max(1, min(default.replication, node_count)))
     if replication > node_count > 0:
         section.faults.add("storage.replication", too_many(Redundancy(replication), node_count), fitting(node_count))
-    kind = section.take("kind", read.choice(*get_args(StorageKind)), default.kind)
+    kind = section.take("kind", read.choice(*get_args(StorageKind), others=STORAGES), default.kind)
     named = env.get(TARBALL_VARIABLE) if kind == "qfs" else None
     return StorageConfig(
         kind=kind,
         replication=replication,
-        qfs=_qfs(section.section("qfs"), base, named or None),
+        qfs=_qfs(section.section("qfs", usual="version"), base, named or None),
         hdfs=HdfsConfig(jars=section.section("hdfs").take("jars", read.local_path(base), default.hdfs.jars)),
-        shared=SharedConfig(path=section.section("shared").take("path", _SHARED_PATH, None)),
+        shared=SharedConfig(path=section.section("shared", usual="path").take("path", _SHARED_PATH, None)),
         copies=_copies(section.section("copies")),
         scrub=_scrub(section.section("scrub")),
     )

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from sparkqfs.config.other_words import NODE, elsewhere
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 from sparkqfs.shortening import shortened
 
@@ -22,14 +23,9 @@ MOST_SHOWN = 8
 """Of the addresses of a range."""
 MAX_EVENTS = 50_000
 """Of YAML, about one a key and one a value: enough for two thousand nodes, read within seconds."""
+_NEAR = 0.7
+"""Below it words are near each other that have little in common: `hosts` and `ports`."""
 SECRET = re.compile(r"password|passwd|passphrase|secret|token|(private|api)_?key", re.IGNORECASE)
-_NODE_WORDS = {
-    **dict.fromkeys(("ansible_host", "ansible_ssh_host", "host", "hostname", "ip"), "address"),
-    **dict.fromkeys(("ansible_user", "ansible_ssh_user", "username", "ssh_user", "remote_user", "login"), "user"),
-    **dict.fromkeys(("ansible_port", "ansible_ssh_port", "ssh_port"), "port"),
-    **dict.fromkeys(("ansible_ssh_private_key_file", "identity_file", "identityfile", "ssh_key", "key_file"), "key"),
-}
-"""What others call a node's keys."""
 SECRET_HINT = "remove it: passwords, tokens and keys are made on the manager on first use"
 _SYSTEM_DIRECTORIES = frozenset({"bin", "boot", "dev", "etc", "lib", "lib64", "proc", "run", "sbin", "sys", "usr"})
 _COMMON_DIRECTORIES = frozenset(
@@ -117,7 +113,10 @@ class Faults:
                     if section.path.startswith("nodes."):
                         hint = _meant_in_node(key, tuple(section.known), paths)
                     else:
-                        hint = _meant_elsewhere(key, paths) or _meant(key, tuple(section.known))
+                        hint = elsewhere(section.path).get(key.lower()) or _meant_elsewhere(key, paths)
+                        hint = hint or _meant(key, tuple(section.known))
+                    if not section.path and looks_like_node(section.table.entries[key][1]):
+                        hint = f"indent {shown(key)} below `nodes`" if "nodes" in section.table.entries else hint
                     self.add(path, f"unknown key; known here: {', '.join(section.known)}", hint)
 
     def add_secrets(self, value: Value, path: str = "") -> None:
@@ -144,6 +143,8 @@ class Reader(Generic[T_co]):
     allowed: str
     read: Callable[[Scalar], T_co | None]
     nearest: tuple[str, ...] = ()
+    others: Mapping[str, str] = field(default_factory=dict)
+    """What else the words are called, in small letters."""
     hint: str | None = None
     schema: Mapping[str, object] = field(default_factory=lambda: {"type": "string"})
     """The same as JSON Schema, as far as that can say it: for editors."""
@@ -193,12 +194,14 @@ class Section:
         ones = [self._one(f"{path}[{index}]", item, reader) for index, item in enumerate(value.values)]
         return tuple(one for each in ones for one in each)
 
-    def section(self, key: str, is_open: bool = False) -> Section:
-        """The mapping under the key; empty where it is not given."""
+    def section(self, key: str, is_open: bool = False, usual: str | None = None) -> Section:
+        """The mapping under the key; empty where it is not given. `usual`: the key that a single value is meant for."""
         value = self.value(key)
         path = join(self.path, key)
         if value is not None and not isinstance(value, Table):
-            self.faults.add(path, f"found {found(value)}; must be a mapping (key: value)")
+            is_one = usual is not None and isinstance(value, Scalar) and value.text.isprintable()
+            hint = f"write `{key}: {{{usual}: {shown(value.text)}}}`" if is_one and isinstance(value, Scalar) else None
+            self.faults.add(path, f"found {found(value)}; must be a mapping (key: value)", hint)
         table = value if isinstance(value, Table) else Table({}, self.table.line)
         return Section(self.faults, path, table, is_open)
 
@@ -213,7 +216,8 @@ class Section:
             read = reader.read(value) if isinstance(value, Scalar) else None
             what = f"found {found(value)}; must be {reader.allowed}"
             if isinstance(value, Scalar):
-                hint = _meant(value.text, reader.nearest) or hint
+                other = reader.others.get(value.text.lower())
+                hint = f"did you mean `{other}`?" if other else _meant(value.text, reader.nearest) or hint
         except Fault as fault:
             read, what = None, str(fault)
         if read is None:
@@ -380,8 +384,18 @@ def _children(value: Value) -> Iterator[tuple[str, int, Value]]:
 
 
 def _meant(text: str, names: tuple[str, ...]) -> str | None:
-    near = difflib.get_close_matches(text[:80].lower(), names, 1, 0.6)
+    near = difflib.get_close_matches(text[:80].lower(), names, 1, _NEAR)
     return f"did you mean `{near[0]}`?" if near else None
+
+
+def looks_like_node(value: Value) -> bool:
+    """An IPv4 address, or a mapping with one, or with a host's name as its address."""
+    if isinstance(value, Table):
+        return any(NODE.get(key.lower(), key) == "address" for key in value.entries)
+    return (
+        isinstance(value, Scalar)
+        and re.fullmatch(r"(\w[\w.-]*@)?[0-9]{1,3}(\.[0-9]{1,3}){3}.*", value.text) is not None
+    )
 
 
 def _is_secret(key: str) -> bool:
@@ -391,8 +405,8 @@ def _is_secret(key: str) -> bool:
 
 def _meant_in_node(key: str, known: tuple[str, ...], paths: list[str]) -> str | None:
     """A hint for a node's unknown key, which must not lead to a setting of all nodes unawares."""
-    if key.lower() in _NODE_WORDS:
-        return f"write it as `{_NODE_WORDS[key.lower()]}`"
+    if key.lower() in NODE:
+        return f"write it as `{NODE[key.lower()]}`"
     elsewhere = [
         path for path in paths if path.rpartition(".")[2] == key and not path.startswith(("nodes.", "defaults."))
     ]
@@ -422,14 +436,16 @@ def _text(pattern: str, *types: str) -> dict[str, object]:
     return {"type": list(types) or "string", "pattern": f"^(?:{pattern})$"}
 
 
-def choice(*names: T) -> Reader[T]:
-    """One of these words."""
+def choice(*names: T, others: Mapping[str, str] | None = None) -> Reader[T]:
+    """One of these words; `others` says what else they are called."""
     words = tuple(str(name).lower() for name in names)
     allowed = " or ".join(words)
     schema = {"enum": list(names)}
-    return Reader(
-        allowed, lambda scalar: next((name for name in names if name == scalar.value), None), words, schema=schema
-    )
+
+    def read(scalar: Scalar) -> T | None:
+        return next((name for name in names if name == scalar.value), None)
+
+    return Reader(allowed, read, words, others or {}, schema=schema)
 
 
 def setting() -> Reader[str]:

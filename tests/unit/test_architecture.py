@@ -349,6 +349,7 @@ MAY_NAME_BACKENDS = {
     "config/model.py": "the settings of each storage",
     "config/loading.py": "the settings of each storage",
     "config/between.py": "ports of each storage",
+    "config/other_words.py": "what others call a storage",
     "config/redundancy.py": "Spark's settings for each storage",
     "topology.py": "names, ports and versions",
     "facts/nodes.py": "parsers of each storage's answer",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 from pathlib import Path
 
 import pytest
 
+from sparkqfs.config import other_words
 from sparkqfs.config.loading import load_config
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ConfigError, Problem
+from sparkqfs.topology import SPARK_VERSION
+from tests.paths import ROOT
 
 
 def load(directory: Path, text: str) -> ClusterConfig:
@@ -144,6 +149,32 @@ FOREIGN = {
         "an Ansible inventory",
         PIS,
     ),
+    "hosts of Ansible without a group": (
+        "pi1 ansible_host=192.0.2.1 ansible_user=pi ansible_port=2222\npi2.lan\n",
+        "an Ansible inventory",
+        PIS,
+    ),
+    "variables of groups in INI": (
+        "[pis]\npi1 ansible_host = 192.0.2.1 ansible_port=2222\n[others]\npi2.lan ansible_user=me\n"
+        "[site:children]\npis\n[site:vars]\nansible_user = pi\n[all:vars]\nansible_port=23\nansible_user=root\n",
+        "an Ansible inventory",
+        "write `nodes: {pi1: {address: 192.0.2.1, user: pi, port: 2222, manager: true}, "
+        "pi2: {address: pi2.lan, user: me, port: 23}}`",
+    ),
+    "kubespray": (
+        "all:\n  vars: {ansible_user: root}\n  hosts:\n"
+        "    pi1: {ansible_host: 192.0.2.1, ip: 192.0.2.1, ansible_port: 2222}\n    pi2.lan:\n"
+        "  children:\n    control:\n      hosts: {pi1: }\n    workers:\n      vars: {ansible_user: pi}\n"
+        "      hosts:\n        pi1:\n        pi2.lan: {ansible_user: me}\n",
+        "an Ansible inventory",
+        "write `nodes: {pi1: {address: 192.0.2.1, user: pi, port: 2222, manager: true}, "
+        "pi2: {address: pi2.lan, user: me}}`",
+    ),
+    "groups beside all in YAML": (
+        "pis:\n  hosts: {pi1: {ansible_host: 192.0.2.1}}\nall:\n  vars: {ansible_user: pi}\n",
+        "an Ansible inventory",
+        "write `nodes: {pi1: {address: 192.0.2.1, user: pi}}`",
+    ),
 }
 
 
@@ -159,6 +190,74 @@ def test_a_list_of_another_program_is_told_in_one_line_what_to_write(tmp_path: P
 def test_a_list_of_nodes_is_told_what_to_write(tmp_path: Path) -> None:
     fault = the_fault(tmp_path, "nodes: [192.0.2.1, 192.0.2.2]\n")
     assert (fault.config_path, fault.hint) == ("nodes", TWO)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- name: pi1\n    address: 192.0.2.1\n    user: pi\n    port: 2222\n  - name: pi2\n    host: pi2.lan\n",
+        "- {name: pi1, ansible_host: 192.0.2.1, ansible_user: pi, ansible_port: 2222}\n  - pi2: pi2.lan\n",
+        "- pi1: pi@192.0.2.1:2222\n  - pi2: {hostname: pi2.lan}\n",
+    ],
+)
+def test_a_list_of_named_nodes_is_too(tmp_path: Path, text: str) -> None:
+    fault = the_fault(tmp_path, f"nodes:\n  {text}")
+    assert (fault.config_path, fault.hint) == ("nodes", PIS)
+
+
+def all_faults(directory: Path, text: str) -> dict[str | None, str | None]:
+    """Setting → hint."""
+    with pytest.raises(ConfigError) as raised:
+        load(directory, text)
+    return {problem.config_path: problem.hint for problem in raised.value.problems}
+
+
+@pytest.mark.parametrize("word", ["hosts", "machines", "servers", "workers"])
+def test_nodes_under_another_word_are_told_theirs(tmp_path: Path, word: str) -> None:
+    assert all_faults(tmp_path, f"{word}: {{node1: 192.0.2.1}}\n")[word] == "write it as `nodes`"
+
+
+def test_nodes_that_are_not_indented_are_told_so(tmp_path: Path) -> None:
+    for one in ("192.0.2.1", "{address: nuc.lan, user: pi}"):
+        found = all_faults(tmp_path, f"nodes:\nnode1: {one}\nnode2: 192.0.2.2\n")
+        assert found == {
+            "nodes": "indent node1 below it",
+            "node1": "indent node1 below `nodes`",
+            "node2": "indent node2 below `nodes`",
+        }
+
+
+GOOD = "nodes: {node1: 192.0.2.1}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "hint"),
+    [
+        ("storage: hdfs\n", "storage", "write `storage: {kind: hdfs}`"),
+        ("ssh: pi\n", "ssh", "write `ssh: {user: pi}`"),
+        ("registry: 5001\n", "registry", "write `registry: {port: 5001}`"),
+        ("storage: {kind: nfs}\n", "storage.kind", "did you mean `shared`?"),
+        ("storage: {kind: GlusterFS}\n", "storage.kind", "did you mean `shared`?"),
+        ("storage: {kind: Hadoop}\n", "storage.kind", "did you mean `hdfs`?"),
+        ("storage: {kind: hfds}\n", "storage.kind", "did you mean `hdfs`?"),
+        ("storage: {kind: s3}\n", "storage.kind", None),
+        ("spark: {executor_memory: 4g}\n", "spark.executor_memory", "`memory` of a node, or of `defaults`, is what its executors share"),  # noqa: E501
+        ("spark: {version: 3.5}\n", "spark.version", f"leave it out: Spark is {SPARK_VERSION}, which comes with sparkqfs"),  # noqa: E501
+        ("spark: {num_executors: 2}\n", "spark.num_executors", "write it as `executors_per_worker`"),
+    ],
+)  # fmt: skip
+def test_a_setting_of_other_programs_is_told_ours(tmp_path: Path, text: str, path: str, hint: str | None) -> None:
+    fault = the_fault(tmp_path, GOOD + text)
+    assert (fault.config_path, fault.hint) == (path, hint)
+
+
+def test_what_is_said_of_other_words_are_settings_that_there_are() -> None:
+    known = set(runpy.run_path(str(ROOT / "docs" / "make_hosts_yml.py"))["keys"]())
+    names = {part for one in known for part in one.split(".")} | {"address", "manager", "nodes"}
+    assert set(other_words.NODE.values()) <= names
+    hints = [hint for section in ("", "spark", "storage", "ssh") for hint in other_words.elsewhere(section).values()]
+    said = {word for hint in hints for code in re.findall("`(.*?)`", hint) for word in re.findall(r"[a-z_]+", code)}
+    assert said and said <= names
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,6 @@ def test_the_sample_names_it_for_editors() -> None:
     assert (ROOT / line).samefile(FILE)
 
 
-def test_a_new_file_names_it_too() -> None:
-    first = planned(Path("none/x.yml"), ["10.0.0.1"], None).text.splitlines()[0]
+def test_a_new_file_names_it_too(tmp_path: Path) -> None:
+    first = planned(tmp_path / "x.yml", ["10.0.0.1"], None).text.splitlines()[0]
     assert first == f"# yaml-language-server: $schema={FILE.as_uri()}"
