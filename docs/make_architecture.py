@@ -66,7 +66,7 @@ def imports_of(package: Path) -> Graph:
     graph: Graph = {}
     for path in sorted(package.rglob("*.py")):
         part = path.relative_to(package).with_suffix("").parts[0]
-        if part == "__init__":
+        if part in ("__init__", "__main__"):  # what `python -m` runs only starts the program
             continue
         used = graph.setdefault(part, set())
         for names in _imported(path):
