@@ -25,6 +25,7 @@ MAY_BE_EMPTY = (
     *("driver_class_path", "driver_library_path", "driver_java_options"),
 )
 """An empty list is a list; scripts for spark-submit have such."""
+DAY_S = 86400
 UNIT_NEEDED_MIB = 64 * 1024**2
 """A size of more than 64 TiB is one in bytes."""
 
@@ -108,13 +109,18 @@ def submit(
     driver_java_options: str | None = None,
     restart: bool = False,
     detach: bool = False,
-    timeout: int = 86400,
+    timeout: int = DAY_S,
 ) -> None:
     """Run a .py or .jar on the cluster. Shows its output, returns its exit code; Ctrl-C stops it."""
     said = dict(locals())
     with reporting(given, "submit") as reporter:
         all_cores = one_of(("--cores", cores), ("--total-executor-cores", total_executor_cores))
         wanted = wanted_program(said, all_cores, reporter.event)
+        if detach and timeout != DAY_S:
+            hint = "`invoke kill ID` ends it; without --detach it is waited for, and ended in time"
+            raise ConfigError(
+                Problem(what="--timeout and --detach: nobody waits for a program that is left", hint=hint)
+            )
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.programs import submit
@@ -187,7 +193,10 @@ def memory_of(flag: str, text: str | None) -> int | None:
     from sparkqfs.plan.sizes import mebibytes
 
     found = mebibytes(text)
-    if found is None or (text.isdigit() and found < LEAST_MIB):
+    if found is not None and text.isdigit() and found < LEAST_MIB:
+        what = f"{flag} {text}: {text} is {text} MiB, and Spark needs at least {LEAST_MIB}"
+        raise ConfigError(Problem(what=what, hint=f"write {max(1, found)}g"))
+    if found is None:
         what = f"{flag} {text}: expected a size, such as 2g or 512m"
         raise ConfigError(
             Problem(what=what, hint="a whole number, with b, k, m, g or t behind it; without one it is MiB")

@@ -424,7 +424,9 @@ def test_invokes_own_dry_run_counts_too(machine: tuple[Path, Sshd]) -> None:
         (["submit", "nothing.py"], "nothing.py: no such file on this computer"),
         (["submit", "dead.yml"], "not a program that Spark can run"),
         (["submit", "a.py", "--cores", "many"], "--cores many: a number from 1 on, or all"),
-        (["submit", "a.py", "--driver-memory", "2"], "--driver-memory 2: expected a size, such as 2g or 512m"),
+        (["submit", "a.py", "--driver-memory", "2"], "--driver-memory 2: 2 is 2 MiB, and Spark needs at least 450"),
+        (["submit", "a.py", "--conf", "spark.cores.max=abc"], "--conf spark.cores.max=abc: must be 1 or more"),
+        (["submit", "a.py", "--timeout", "5", "--detach"], "--timeout and --detach: nobody waits"),
         (["submit", "a.py", "--conf", "x=1"], "--conf x=1: expected spark.NAME=VALUE"),
     ],
 )

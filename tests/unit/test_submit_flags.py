@@ -12,7 +12,7 @@ from sparkqfs.plan.programs.fits import driver_size, fit_executors
 from sparkqfs.plan.programs.parcel import Parcel, pack
 from sparkqfs.plan.programs.properties import as_properties, parse_properties
 from sparkqfs.plan.programs.refused import REFUSED_SETTINGS
-from sparkqfs.plan.programs.settings import masked
+from sparkqfs.plan.programs.settings import NUMBERS, SIZES, masked
 from sparkqfs.plan.programs.user import Program, is_uri, local_path
 from sparkqfs.plan.sizes import mebibytes
 from tests.builders.apps import ID, PLACE
@@ -56,6 +56,38 @@ def test_packages_and_repositories_are_passed_on() -> None:
 def test_what_maven_cannot_find_is_refused_before_it_starts(text: str) -> None:
     (fault,) = faults_of(packages=(text,))
     assert fault.what == f"--packages {text}: expected group:artifact:version"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "way"),
+    [
+        ("org.x:y_2.12:1.0", "it is for Scala 2.12, and Spark here has 2.13", "org.x:y_2.13:1.0"),
+        ("org.x/y_2.11:1.0", "it is for Scala 2.11, and Spark here has 2.13", "org.x/y_2.13:1.0"),
+        ("io.delta:delta-spark_2.13:4.0.0", "Delta comes with the images", "`spark.delta: true`"),
+        ("io.delta:delta-core_2.12:2.4.0", "Delta comes with the images", "`spark.delta: true`"),
+    ],
+)
+def test_a_package_that_does_not_go_with_this_spark_is_one_sentence(text: str, what: str, way: str) -> None:
+    (fault,) = faults_of(packages=(text,))
+    assert fault.what.startswith(f"--packages {text}: {what}") and fault.hint is not None and way in fault.hint
+    said = [fault.what for fault in faults_of(conf=(f"spark.jars.packages={text}",))]
+    assert said[0].startswith(f"spark.jars.packages: {text}: {what}")
+
+
+@pytest.mark.parametrize(
+    ("program", "way"),
+    [
+        ("app.ipynb", "`invoke notebook ./app.ipynb`"),
+        ("in/app.ipynb", "`invoke notebook in/app.ipynb`"),
+        ("all.sql", "`invoke sql -f all.sql`"),
+        ("app.scala", "ends with .py"),
+    ],
+)
+def test_a_file_that_spark_does_not_run_is_told_what_does(program: str, way: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        pack(Program(program=program), ID)
+    (fault,) = caught.value.problems
+    assert fault.hint is not None and way in fault.hint
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -284,6 +316,31 @@ def test_bytes_are_bytes_where_spark_means_them() -> None:
 def test_a_memory_that_is_none_is_said_with_its_flag(text: str) -> None:
     with pytest.raises(ConfigError, match=f"--executor-memory {text}"):
         memory_of("--executor-memory", text)
+
+
+def test_a_number_without_a_unit_that_is_too_small_is_told_the_size_that_was_meant() -> None:
+    with pytest.raises(ConfigError) as caught:
+        memory_of("--driver-memory", "4")
+    (problem,) = caught.value.problems
+    assert problem.what == "--driver-memory 4: 4 is 4 MiB, and Spark needs at least 450" and problem.hint == "write 4g"
+    (fault,) = faults_of(conf=("spark.executor.memory=4",))
+    assert fault.hint == "a number without a unit is MiB: write 4g"
+
+
+@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize(("value", "hint"), [("abc", None), ("4GiB", "write 4g"), ("1.5g", None), ("4 g", "write 4g")])
+def test_a_setting_that_is_no_size_is_refused_before_anything_starts(name: str, value: str, hint: str | None) -> None:
+    (fault,) = faults_of(conf=(f"{name}={value}",))
+    assert (fault.what, fault.hint) == (f"--conf {name}={value}: expected a size, such as 4g or 512m", hint)
+    assert faults_of(properties=((name, value),)) == [fault]
+    packed(conf=(f"{name}=4g",))
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", ["abc", "0", "-1", "1.5", ""])
+def test_a_setting_that_is_no_number_is_refused_before_anything_starts(name: str, value: str) -> None:
+    (fault,) = faults_of(conf=(f"{name}={value}",))
+    assert fault.what == f"--conf {name}={value}: must be 1 or more"
 
 
 def test_numbers_and_flags_that_mean_the_same() -> None:

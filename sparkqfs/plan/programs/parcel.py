@@ -26,6 +26,10 @@ MODULES = (".py", ".zip", ".egg", ".jar")
 """Spark 4.1, PACKAGE_EXTENSIONS of its SparkContext in Python: these are put on Python's path, and .py files."""
 COORDINATE = re.compile(r"[^\s:,/]+[:/][^\s:,/]+:[^\s:,/]+")
 """`group:artifact:version`; Spark takes a slash for the first colon too."""
+SCALA = "2.13"
+"""Spark 4's only one; classes of another Scala are not found, or fail when they run."""
+OTHER_SCALA = re.compile(r"_(2\.1[0-2])(?=:)")
+DELTA = ("io.delta:", "io.delta/")
 
 
 def a_file(_path: str) -> str:
@@ -62,14 +66,17 @@ def wrong_words(program: Program) -> list[Problem]:
     """Faults of the words themselves."""
     faults = [Problem(what=f"--conf {text}: expected spark.NAME=VALUE") for text in program.conf if not _is_conf(text)]
     if not re.search(r"\.(py|jar)$", program.program):
-        hint = "a Python program's name ends with .py, a Java or Scala one's with .jar"
-        faults.append(Problem(what=f"{program.program} is not a program that Spark can run", hint=hint))
+        what = f"{program.program} is not a program that Spark can run"
+        faults.append(Problem(what=what, hint=_way_to_run(program.program)))
     if program.program.endswith(".jar") and program.main_class is None:
         faults.append(Problem(what=f"{program.program}: which class?", hint="name its main class with --class"))
-    for text in program.packages:
-        if not COORDINATE.fullmatch(text):
-            hint = "for example org.postgresql:postgresql:42.7.4; several with a comma between them"
-            faults.append(Problem(what=f"--packages {text}: expected group:artifact:version", hint=hint))
+    faults += [fault for text in program.packages if (fault := _wrong_package("--packages ", text)) is not None]
+    settings = {**dict(program.properties), **conf_of(program)}
+    faults += [
+        fault
+        for text in settings.get("spark.jars.packages", "").split(",")
+        if text.strip() and (fault := _wrong_package("spark.jars.packages: ", text.strip())) is not None
+    ]
     faults += [
         Problem(what=f"--exclude-packages {text}: expected group:artifact")
         for text in program.exclude_packages
@@ -81,6 +88,30 @@ def wrong_words(program: Program) -> list[Problem]:
         if not re.match(r"(https?|file)://?\S+$", text)
     ]
     return faults
+
+
+def _way_to_run(path: str) -> str:
+    """What a file is for that is not a program of Spark's."""
+    if path.endswith(".ipynb"):
+        return f"`invoke notebook {path if '/' in path else f'./{path}'}` runs a notebook"
+    if path.endswith(".sql"):
+        return f"`invoke sql -f {path}` runs statements"
+    return "a Python program's name ends with .py, a Java or Scala one's with .jar"
+
+
+def _wrong_package(where: str, text: str) -> Problem | None:
+    """A package that Maven cannot name, of another Scala, or of what the images have."""
+    if not COORDINATE.fullmatch(text):
+        hint = "for example org.postgresql:postgresql:42.7.4; several with a comma between them"
+        return Problem(what=f"{where}{text}: expected group:artifact:version", hint=hint)
+    if text.startswith(DELTA):
+        hint = "set `spark.delta: true` in hosts.yml, then `invoke up`; leave the package out"
+        return Problem(what=f"{where}{text}: Delta comes with the images, in a version that fits", hint=hint)
+    other = OTHER_SCALA.search(text)
+    if other is None:
+        return None
+    hint = f"take the artifact that ends with _{SCALA}: {OTHER_SCALA.sub(f'_{SCALA}', text)}, if there is this version"
+    return Problem(what=f"{where}{text}: it is for Scala {other[1]}, and Spark here has {SCALA}", hint=hint)
 
 
 def as_flags(program: Program) -> Program:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from sparkqfs.errors import Problem
 from sparkqfs.plan.programs.refused import REFUSED_SETTINGS
@@ -19,6 +19,11 @@ LISTS = {
 """Settings that name files, and the field of `Program` that is the same as a flag."""
 LEAST_MIB = 450
 """Spark 4.1, memory/UnifiedMemoryManager.scala: 1.5 times 300 MiB, for a driver and for an executor."""
+SIZES = (
+    *("spark.driver.memory", "spark.executor.memory", "spark.driver.memoryOverhead", "spark.executor.memoryOverhead"),
+    *("spark.executor.pyspark.memory", "spark.memory.offHeap.size", "spark.driver.maxResultSize"),
+)
+NUMBERS = ("spark.cores.max", "spark.executor.cores", "spark.executor.instances", "spark.task.cpus")
 SECRET = re.compile(r"secret|password|token|access[.]?key", re.IGNORECASE)
 IN_ADDRESS = re.compile(r"(//[^/@\s:]*:)[^/@\s]+@")
 """Spark's own spark.redaction.regex."""
@@ -48,16 +53,35 @@ def refused_settings(program: Program) -> list[Problem]:
         if name in REFUSED_SETTINGS:
             faults.append(Problem(what=f"{name}={value} cannot be: {REFUSED_SETTINGS[name]}"))
     settings = settings_of(program, {})
+    faults += [*_no_sizes(settings), *_no_numbers(settings)]
     for name in ("spark.driver.memory", "spark.executor.memory"):
         size = mebibytes(settings.get(name, f"{LEAST_MIB}m"))
         if size is not None and size < LEAST_MIB:
             what = f"{name} is {settings[name]}: Spark does not start with less than {LEAST_MIB}m"
-            faults.append(Problem(what=what))
+            is_bare = settings[name].isdigit()
+            hint = f"a number without a unit is MiB: write {max(1, size)}g" if is_bare else None
+            faults.append(Problem(what=what, hint=hint))
     for name in ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions"):
         if re.search(r"(^|\s)['\"]?-Xmx", settings.get(name, "")):
             flag = "--driver-memory" if ".driver." in name else "--executor-memory"
             faults.append(Problem(what=f"{name}: Spark does not take -Xmx there: use `{flag}`"))
     return faults
+
+
+def _no_sizes(settings: Mapping[str, str]) -> Iterator[Problem]:
+    """Spark's sizes have no fraction, and the units b, k, m, g, t, p, also with a b: `4GiB` is none."""
+    for name in SIZES:
+        if name in settings and mebibytes(settings[name]) is None:
+            binary = re.fullmatch(r"\s*([0-9]{1,15})\s*([kmgtp])i?b?\s*", settings[name].lower())
+            hint = f"write {binary[1]}{binary[2]}" if binary else None
+            what = f"--conf {name}={settings[name]}: expected a size, such as 4g or 512m"
+            yield Problem(what=what, hint=hint)
+
+
+def _no_numbers(settings: Mapping[str, str]) -> Iterator[Problem]:
+    for name in NUMBERS:
+        if name in settings and not re.fullmatch(r"[1-9][0-9]{0,8}", settings[name]):
+            yield Problem(what=f"--conf {name}={settings[name]}: must be 1 or more")
 
 
 def _normal(settings: dict[str, str]) -> dict[str, str]:
