@@ -111,6 +111,8 @@ def text_of(statements: str | None, file: str | None) -> tuple[str, str] | None:
         raise ConfigError(Problem(what="-e and -f: one at a time"))
     if file is None:
         return None if statements is None else (statements, "")
+    if file == "-":
+        return input_text(), ""
     try:
         return Path(file).expanduser().read_text(encoding="utf-8"), file
     except OSError as error:
@@ -125,7 +127,7 @@ def text_of(statements: str | None, file: str | None) -> tuple[str, str] | None:
     may_be_empty=("e",),
     help={
         "e": "these statements, then end",
-        "f": "the statements of this file of this computer, then end",
+        "f": "the statements of this file of this computer, then end; - is standard input",
         "csv": "rows as CSV, with a header",
         "timeout": "seconds, then a text's statements are ended",
     },
