@@ -123,7 +123,9 @@ class HelpfulTask(Task):  # type: ignore[misc]
 
         name = empty.upper() if empty in self.positional else to_flag(empty)
         given = Flags(json=bool(kwargs.get("json")), verbose=bool(kwargs.get("verbose")))
-        with reporting(given, min(self.called, key=len, default=self.name)):
+        name_of_task = min(self.called, key=len, default=self.name)
+        by_line = bool(kwargs.get("follow") or kwargs.get("watch")) or name_of_task == "top"
+        with reporting(given, name_of_task, by_line=by_line):
             hint = "is it a variable of a script that is not set?"
             raise ConfigError(Problem(what=f"{name} is empty", hint=hint))
 

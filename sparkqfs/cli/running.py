@@ -104,18 +104,18 @@ def _read_password(path: str) -> str:
         raise ConfigError(Problem(what=f"--sudo-password-file {path}: {error.strerror}")) from error
 
 
-def reporter_of(given: Flags) -> Reporter:
-    """Where this command's output goes."""
+def reporter_of(given: Flags, *, by_line: bool = False) -> Reporter:
+    """Where this command's output goes. `by_line`: a JSON document is a line, an error too."""
     from sparkqfs.report.reporter import Reporter
 
-    return Reporter(as_json=given.json, verbose=given.verbose)
+    return Reporter(as_json=given.json, verbose=given.verbose, by_line=by_line)
 
 
 @contextlib.contextmanager
-def reporting(given: Flags, name: str) -> Iterator[Reporter]:
+def reporting(given: Flags, name: str, *, by_line: bool = False) -> Iterator[Reporter]:
     """Errors become a report and an exit code, in one place; standard output that takes no more, one line."""
     try:
-        with _reported(given, name) as reporter:
+        with _reported(name, reporter_of(given, by_line=by_line)) as reporter:
             yield reporter
     except CannotWrite as error:
         to_nowhere(1)
@@ -124,14 +124,13 @@ def reporting(given: Flags, name: str) -> Iterator[Reporter]:
 
 
 @contextlib.contextmanager
-def _reported(given: Flags, name: str) -> Iterator[Reporter]:
+def _reported(name: str, reporter: Reporter) -> Iterator[Reporter]:
     from sparkqfs.plan.steps import JobResult
 
-    reporter = reporter_of(given)
     try:
         yield reporter
     except ClusterError as error:
-        if given.verbose:
+        if reporter.verbose:
             reporter.err.print_exception()
         reporter.result(JobResult(task=name, problems=error.problems, code=error.exit_code))
         raise Exit(code=int(error.exit_code)) from None
@@ -141,7 +140,7 @@ def _reported(given: Flags, name: str) -> Iterator[Reporter]:
         to_nowhere(1)
         raise Exit(code=int(ExitCode.OK)) from None
     except Exception as error:  # noqa: BLE001 - the last place before the user
-        if given.verbose:
+        if reporter.verbose:
             reporter.err.print_exception()
         problem = _unforeseen(error)
         reporter.result(JobResult(task=name, problems=(problem,), code=problem.code))

@@ -33,7 +33,7 @@ def status(given: Flags, watch: bool = False) -> None:
     if not watch:
         run("status", job, given)
         return
-    with reporting(given, "status") as reporter:
+    with reporting(given, "status", by_line=True) as reporter:
         try:
             with opened(given, lambda _text: None) as session:
                 while True:
@@ -52,7 +52,7 @@ def status(given: Flags, watch: bool = False) -> None:
 )
 def top(given: Flags, once: bool = False, interval: float = 2.0) -> None:
     """CPU, memory, disk, network, temperature of the machines; progress of what runs on Spark. Until Ctrl-C."""
-    with reporting(given, "top") as reporter:
+    with reporting(given, "top", by_line=True) as reporter:
         if not 0.2 <= interval <= 3600:
             raise ConfigError(Problem(what=f"--interval {interval:g}: must be 0.2 to 3600 seconds"))
         result: JobResult | None = None
@@ -116,7 +116,7 @@ def logs(
     follow: bool = False,
 ) -> None:
     """What the stack's containers print, of all machines in the order of time."""
-    with reporting(given, "logs") as reporter:
+    with reporting(given, "logs", by_line=follow) as reporter:
         from sparkqfs.plan.times import moment
         from sparkqfs.plan.watching.logs import Wanted, pattern_of
 

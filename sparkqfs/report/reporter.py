@@ -127,8 +127,10 @@ def _write(text: str) -> None:
 class Reporter:
     """Results on standard output, progress on standard error. `NO_COLOR` and pipes get plain text."""
 
-    def __init__(self, *, as_json: bool = False, verbose: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, verbose: bool = False, by_line: bool = False) -> None:
+        """`by_line`: each JSON document is one line, for tasks that go on saying more of them."""
         self.as_json = as_json
+        self.by_line = by_line
         self.verbose = verbose
         self._started = time.monotonic()
         self._lock = threading.Lock()
@@ -197,7 +199,7 @@ class Reporter:
 
     def _show(self, result: JobResult) -> None:
         if self.as_json:
-            _write(json_text(self.document(result), indent=2) + "\n")
+            _write(json_text(self.document(result), indent=None if self.by_line else 2) + "\n")
             return
         if result.task == "status" and result.document:
             self._status(result)

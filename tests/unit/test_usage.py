@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -173,6 +174,20 @@ def test_what_people_set_for_their_own_invoke_changes_nothing(
     monkeypatch.chdir(tmp_path)
     code, _, err = answer(monkeypatch, capsys, "init-storage")
     assert code == 2 and err.startswith("sparkqfs.yml: cannot be read")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("logs", "-f"), ("status", "--watch"), ("top",), ("logs", "-f", "--since", "x"), ("logs", "-f", "--on", "")],
+)
+def test_an_error_is_a_line_where_one_document_a_line_is_promised(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = answer(monkeypatch, capsys, *words, "--json")
+    assert (code, err, out.count("\n")) == (2, "", 1) and json.loads(out)["exit_code"] == 2
+    code, out, _ = answer(monkeypatch, capsys, "logs", "--json")
+    assert code == 2 and out.count("\n") > 5
 
 
 def test_without_a_task_all_are_listed_in_groups(
