@@ -37,6 +37,14 @@ class Unusable(Exception):
     """A key that cannot be offered, and why."""
 
 
+class Unfit(Unusable):
+    """Another key is needed."""
+
+
+class NotThere(Unfit):
+    """There is no such file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A key to offer: where it is from, its public half (none where that is not known before it is read)."""
@@ -288,11 +296,16 @@ def _private(path: Path) -> paramiko.PKey:
     """The private key of a file. Raises `Unusable` where ssh would go on with the next one, or would ask."""
     try:
         found = path.stat()
+        if _public_line(_content(path)) is not None:
+            other = f": write {path.with_suffix('')}" if path.suffix == ".pub" else ""
+            raise Unusable(f"is the public half of a key{other}")
         if found.st_uid == os.getuid() and found.st_mode & 0o077:
             raise Unusable(f"others may read it: chmod 600 {path}")
         if not path.is_file() or found.st_size > LONGEST_FILE:
             raise Unusable("is not a private key that can be read")
         return _read(path.read_bytes())
+    except FileNotFoundError as error:
+        raise NotThere("is not there") from error
     except OSError as error:
         raise Unusable(error.strerror or "cannot be read") from error
     except paramiko.PasswordRequiredException as error:

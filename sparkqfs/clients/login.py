@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from typing import Any
 import paramiko
 from fabric import Config, Connection
 
-from sparkqfs.clients.authentication import Authentication
+from sparkqfs.clients.authentication import Authentication, LoginRefused
 from sparkqfs.clients.host_keys import POLICIES, HostKeyRefused, HostKeys, Policy
 from sparkqfs.clients.openssh import Login, OpenSsh
 from sparkqfs.clients.proxy import ProxySocket, started
@@ -22,6 +23,7 @@ from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ConfigError, ExitCode, Problem, UnreachableError
 
 KEEPALIVE_S = 15
+SSH_PORT = 22
 MOST_JUMPS = 16
 """Jump hosts before a machine; more of them lead to each other."""
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # what it logs, tracebacks too, is raised as well
@@ -190,6 +192,9 @@ def unreachable(
     where = f"the jump host {host}:{port}" if is_jump else f"{host}:{port}"
     through = f" through the jump host {hops[1].login.host}" if len(hops) > 1 and not is_jump else ""
     what, hint = _reason(config, node, error, host, where, is_jump)
+    if isinstance(error, LoginRefused) and failed is not None and error.takes_keys:
+        own = None if is_jump else node.key or config.ssh.key
+        hint = f"{_way_to_copy(failed.login, own, had_key=error.had_key)}, or {hint}"
     proxy = failed.connection.connect_kwargs.get("sock") if failed is not None else None
     if isinstance(proxy, ProxySocket):
         through = f"; its ProxyCommand says: {said}" if (said := proxy.last_words()) else " through its ProxyCommand"
@@ -218,7 +223,17 @@ def _reason(
     said = (
         error.text if isinstance(error, paramiko.ChannelException) else getattr(error, "strerror", None) or str(error)
     )
-    return f"cannot connect to {where}: {said or type(error).__name__}", hint
+    ended = "the connection ended" if isinstance(error, EOFError) else type(error).__name__
+    return f"cannot connect to {where}: {said or ended}", hint
+
+
+def _way_to_copy(login: Login, key: Path | None, *, had_key: bool) -> str:
+    """How a key comes to the machine, with ssh's own programs."""
+    words = ["ssh-copy-id"]
+    words += ["-i", str(key)] if key is not None and had_key else []
+    words += ["-p", str(login.port)] if login.port != SSH_PORT else []
+    copy = f"`{shlex.join([*words, f'{login.user}@{login.name}'])}`"
+    return f"{copy} lets your key in" if had_key else f"`ssh-keygen -t ed25519` makes a key, {copy} lets it in"
 
 
 def _host_key_reason(config: ClusterConfig, error: HostKeyRefused, where: str) -> tuple[str, str]:

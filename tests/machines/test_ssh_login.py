@@ -103,8 +103,9 @@ def server_without(algorithms: tuple[str, ...], door: Door, host: Path) -> Itera
                 transport.close()
 
 
-def at(port: int, key: Path, home: Path) -> ClusterConfig:
-    return Sshd(port=port, key=key, host_key="").cluster(home / "known_hosts")
+def at(port: int, key: Path | None, home: Path) -> ClusterConfig:
+    config = Sshd(port=port, key=key or home, host_key="").cluster(home / "known_hosts")
+    return replace(config, ssh=replace(config.ssh, key=key))
 
 
 @pytest.mark.parametrize("algorithms", [RSA, RSA[:2]])
@@ -122,6 +123,56 @@ def test_an_rsa_key_that_a_machine_does_not_take_is_named(home: Path, keys: Path
     with server_without(RSA, Door(), keys / "host") as port, pytest.raises(UnreachableError) as caught:
         opened(at(port, keys / "rsa", home))
     assert f"tried {keys}/rsa (the machine takes no signatures of RSA keys)" in str(caught.value)
+    assert "`ssh-keygen -t ed25519` makes a key" in str(caught.value)
+
+
+def refusal(config: ClusterConfig) -> tuple[str, str]:
+    """(what is wrong, the hint) of a login."""
+    with pytest.raises(UnreachableError) as caught:
+        opened(config)
+    (problem,) = caught.value.problems
+    return problem.what, problem.hint or ""
+
+
+def test_a_key_that_is_refused_is_told_how_it_comes_to_the_machine(home: Path, keys: Path) -> None:
+    with server_without((), Door(), keys / "host") as port:
+        what, hint = refusal(at(port, keys / "good", home))
+        assert what.endswith(f"tried {keys}/good")
+        assert hint.startswith(
+            f"`ssh-copy-id -i {keys}/good -p {port} root@127.0.0.1` lets your key in, or set ssh.user"
+        )
+        (home / ".ssh" / "id_rsa").symlink_to(keys / "good")
+        _, hint = refusal(at(port, None, home))
+        assert hint.startswith(f"`ssh-copy-id -p {port} root@127.0.0.1` lets your key in")
+
+
+def test_where_there_is_no_key_one_is_made(home: Path, keys: Path) -> None:
+    (home / ".ssh" / "config").write_text("Host 127.0.0.1\n  IdentityFile ~/.ssh/gone\n")
+    with server_without((), Door(), keys / "host") as port:
+        what, hint = refusal(at(port, None, home))
+        assert what.endswith(f"tried {home}/.ssh/gone (is not there)")
+        assert hint.startswith("`ssh-keygen -t ed25519` makes a key, `ssh-copy-id -p ")
+        (home / ".ssh" / "config").unlink()
+        what, hint = refusal(at(port, None, home))
+        assert what.endswith("there is no key to offer") and hint.startswith("`ssh-keygen")
+
+
+def test_the_public_half_of_a_key_is_told_from_one_that_others_may_read(home: Path, keys: Path) -> None:
+    (home / "id.pub").write_text((keys / "good.pub").read_text())
+    (home / "id.pub").chmod(0o644)
+    with server_without((), Door(), keys / "host") as port:
+        what, _ = refusal(at(port, home / "id.pub", home))
+        assert what.endswith(f"tried {home}/id.pub (is the public half of a key: write {home}/id)")
+        (home / "open").write_text((keys / "good").read_text())
+        (home / "open").chmod(0o644)
+        assert "others may read it: chmod 600" in refusal(at(port, home / "open", home))[0]
+
+
+def test_a_proxy_command_that_ends_says_so_in_words(home: Path, keys: Path) -> None:
+    for command in ("true", "echo no way >&2; false"):
+        (home / ".ssh" / "config").write_text(f"Host 127.0.0.1\n  ProxyCommand sh -c '{command}'\n")
+        what, _ = refusal(at(1, keys / "good", home))
+        assert "EOFError" not in what and "ProxyCommand" in what, what
 
 
 def test_an_rsa_key_is_offered_to_a_machine_that_takes_it(home: Path, keys: Path) -> None:
