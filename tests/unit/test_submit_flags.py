@@ -74,6 +74,11 @@ def test_a_package_that_does_not_go_with_this_spark_is_one_sentence(text: str, w
     assert said[0].startswith(f"spark.jars.packages: {text}: {what}")
 
 
+@pytest.mark.parametrize("text", ["io.delta:delta-sharing-spark_2.13:1.3.0", "org.io.delta:delta-spark_2.13:4.0.0"])
+def test_what_only_sounds_like_delta_is_a_package_like_others(text: str) -> None:
+    assert not faults_of(packages=(text,))
+
+
 @pytest.mark.parametrize(
     ("program", "way"),
     [

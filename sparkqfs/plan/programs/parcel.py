@@ -29,7 +29,8 @@ COORDINATE = re.compile(r"[^\s:,/]+[:/][^\s:,/]+:[^\s:,/]+")
 SCALA = "2.13"
 """Spark 4's only one; classes of another Scala are not found, or fail when they run."""
 OTHER_SCALA = re.compile(r"_(2\.1[0-2])(?=:)")
-DELTA = ("io.delta:", "io.delta/")
+DELTA = re.compile(r"io\.delta[:/]delta-(core|spark|storage)\b")
+"""What the images have; other artifacts of that group, such as delta-sharing, they have not."""
 
 
 def a_file(_path: str) -> str:
@@ -104,7 +105,7 @@ def _wrong_package(where: str, text: str) -> Problem | None:
     if not COORDINATE.fullmatch(text):
         hint = "for example org.postgresql:postgresql:42.7.4; several with a comma between them"
         return Problem(what=f"{where}{text}: expected group:artifact:version", hint=hint)
-    if text.startswith(DELTA):
+    if DELTA.match(text):
         hint = "set `spark.delta: true` in hosts.yml, then `invoke up`; leave the package out"
         return Problem(what=f"{where}{text}: Delta comes with the images, in a version that fits", hint=hint)
     other = OTHER_SCALA.search(text)
