@@ -29,7 +29,7 @@ COORDINATE = re.compile(r"[^\s:,/]+[:/][^\s:,/]+:[^\s:,/]+")
 SCALA = "2.13"
 """Spark 4's only one; classes of another Scala are not found, or fail when they run."""
 OTHER_SCALA = re.compile(r"_(2\.1[0-2])(?=:)")
-DELTA = re.compile(r"io\.delta[:/]delta-(core|spark|storage)\b")
+DELTA = re.compile(r"io\.delta[:/]delta-(core|spark|storage)(?=[_:])")
 """What the images have; other artifacts of that group, such as delta-sharing, they have not."""
 
 
