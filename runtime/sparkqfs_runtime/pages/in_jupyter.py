@@ -101,6 +101,10 @@ def fetch(
         if len(body) > MOST_BYTES:
             raise OSError(errno.EMSGSIZE, "more than a page")
         return found.status, kept, body
+    except (OSError, http.client.HTTPException) as error:
+        if is_late.is_set():  # the other side may have answered the cut before what it had sent was read
+            raise TimeoutError from error
+        raise
     finally:
         if timer is not None:
             timer.cancel()
