@@ -72,19 +72,18 @@ def test_a_driver_without_room_for_its_working_directory_says_so(driver: Driver)
     assert f"the driver cannot start: cannot enter {driver.app}/work: " in driver.said("stderr")
 
 
+def started_again(driver: Driver) -> subprocess.CompletedProcess[str]:
+    """With what is left of its directory."""
+    argv = [sys.executable, "-I", str(PROGRAMS / "supervise"), "driver"]
+    return subprocess.run(argv, env=driver.environ, capture_output=True, text=True, check=False, timeout=30)
+
+
 @pytest.mark.parametrize("text", ["[1]", '"argv"', "[" * 200_000, '{"argv": 1}', '{"threshold": 3}'])
 def test_a_description_that_is_none_is_said_and_ends_with_its_code(driver: Driver, text: str) -> None:
     process = driver.start("0")
     process.communicate(timeout=30)
     (driver.app / "app.json").write_text(text)
-    again = subprocess.run(
-        [sys.executable, "-I", str(PROGRAMS / "supervise"), "driver"],
-        env=driver.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
+    again = started_again(driver)
     assert again.returncode == 78 and f"sparkqfs: cannot read {driver.app / 'app.json'}: " in again.stderr
     assert "Traceback" not in again.stderr
 
@@ -131,14 +130,7 @@ def test_a_driver_without_its_description_does_not_start(driver: Driver) -> None
     process = driver.start("0")
     process.communicate(timeout=30)
     (driver.app / "app.json").unlink()
-    again = subprocess.run(
-        [sys.executable, "-I", str(PROGRAMS / "supervise"), "driver"],
-        env=driver.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
+    again = started_again(driver)
     assert again.returncode == 78 and "app.json" in again.stderr
 
 

@@ -175,14 +175,14 @@ class Checker:
             return
 
         def is_held(key: str) -> bool:
-            """An image that is gone is not held from now on, so that the sender sends it again."""
             with self.lock:
-                held = history.held.get(key)
-                if held is not None and not held.is_log and not (history.path / key).exists():
-                    del history.held[key]
-                return held is not None
+                return key in history.held
 
         self.verdict = check(self.store.kinds[history.kind], files, _pause, self.clock, is_held)
+        with self.lock:  # an image that is gone is not held from now on, so that the sender sends it again
+            for key in [key for key, one in history.held.items() if not one.is_log]:
+                if not (history.path / key).exists():
+                    del history.held[key]
         for text in self.verdict.damaged:
             print(f"metadata copy: damaged: {text}", file=sys.stderr, flush=True)
         durable.replace_file(self.store.top / FILE, json.dumps(asdict(self.verdict)).encode(), 0o640)
