@@ -44,8 +44,9 @@ def verify(
     """Measure how much data Spark reads from local disks, and judge it."""
     with reporting(given, "verify"):
         allowed, wanted = _share("--max-remote", max_remote), _share("--min-local", min_local)
-        if report is not None:
-            check_new_file("--report", path_of("--report", report))
+        file = path_of("--report", report) if report is not None else None
+        if file is not None:
+            check_new_file("--report", file)
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.measuring import verify
@@ -61,8 +62,8 @@ def verify(
             min_local=wanted,
             timeout_s=timeout,
         )
-        if report is not None:
-            write_page(path_of("--report", report), result.document)
+        if file is not None:
+            write_page(file, result.document)
         return result
 
     run("verify", job, given, changes=path is None)
@@ -156,8 +157,9 @@ def bench_report(given: Flags, files: str, baseline: str | None = None, page: st
         report = bench.report(tuple(path_of("FILES", name) for name in names(files)), baseline)
         result = report.result
         if page is not None:
-            write_bench_page(path_of("--page", page), report.documents, report.comparison)
-            result = bench.saved(result, path_of("--page", page))
+            file = path_of("--page", page)
+            write_bench_page(file, report.documents, report.comparison)
+            result = bench.saved(result, file)
         reporter.result(result)
     end_with(result)
 

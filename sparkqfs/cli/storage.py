@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkqfs.cli.flags import Flags, cluster_task
+from sparkqfs.cli.flags import Flags, cluster_task, path_of
 from sparkqfs.cli.running import ask_word, named, reporter_of, run
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ def restore(
             old_manager=old,
             at=plans.parse_time(at) if at is not None and at != NEWEST else None,
             newest=at == NEWEST,
-            backup=Path(backup).expanduser() if backup is not None else None,
+            backup=path_of("--backup", backup) if backup is not None else None,
             said=" ".join([f"--at {at}"] * (at is not None) + [f"--backup {backup}"] * (backup is not None)),
             name=cluster,
             typed=ask_word,
