@@ -9,10 +9,10 @@ from invoke import Argument, Config, Exit, Program
 from invoke.exceptions import ParseError
 
 from sparkqfs import __version__
-from sparkqfs.cli import usage
+from sparkqfs.cli import pages, usage
 from sparkqfs.cli.letters import foreign_flag, spaced_name
 from sparkqfs.cli.overview import overview
-from sparkqfs.errors import ExitCode
+from sparkqfs.errors import ConfigError, ExitCode
 from sparkqfs.streams import exit_code_of
 from sparkqfs.tree import TREE
 
@@ -101,10 +101,12 @@ class SparkqfsProgram(Program):  # type: ignore[misc]
             raise self._wrong(error) from None
 
     def _helped(self, words: list[str]) -> list[str]:
-        """`help` prints what --help prints, `help TASK` the task's help; other words are left as they are."""
+        """`help` prints what --help prints, `help TASK` the task's help, `help docs/PAGE.md` a page."""
         if words[:1] != ["help"]:
             return words
         named = [word for word in words[1:] if not word.startswith("-")]
+        if named and ".md" in named[0]:
+            raise _shown(named[0])
         both = usage.joined(named[0], named[1], usage.names_of(self.collection)) if len(named) > 1 else None
         self.args.help.set_value(both or next(iter(named), True), cast=False)
         self.core.unparsed = []
@@ -140,6 +142,16 @@ class SparkqfsProgram(Program):  # type: ignore[misc]
         tasks = getattr(self, "collection", None)
         text = usage.explained(error, sys.argv[1:], tasks, self.binary)
         return Exit(re.sub(r"\s*\n\s*", " ", text), code=int(ExitCode.USAGE))
+
+
+def _shown(page: str) -> Exit:
+    """The end of the program, after the page, or with one line and exit code 2."""
+    try:
+        print(pages.page(page), end="")
+    except ConfigError as error:
+        problem = error.problems[0]
+        return Exit(f"{problem.what}; {problem.hint}", code=int(ExitCode.USAGE))
+    return Exit()
 
 
 def main() -> None:

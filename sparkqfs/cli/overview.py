@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 OWN = {
     "--help [TASK]": "this, or what a task does; also `help TASK`, or --help behind the task",
+    "help docs/PAGE.md": "a page of the documentation, as messages name them",
     "--list [GROUP]": "the tasks by name; with --list-format json for programs",
     "--print-completion-script SHELL": "lets Tab complete tasks and flags: bash, zsh or fish",
     "--version": "the version",

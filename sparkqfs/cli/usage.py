@@ -14,6 +14,7 @@ from invoke.parser.context import to_flag
 
 from sparkqfs.cli.guide import BEHIND, EXAMPLES, grouped
 from sparkqfs.cli.known_words import TASKS, flag_for
+from sparkqfs.cli.pages import address
 
 if TYPE_CHECKING:
     from invoke import Program
@@ -61,7 +62,7 @@ def print_task_help(program: Program, name: str) -> None:
     lines += [f"  {line}".rstrip() for line in (inspect.getdoc(program.collection[name]) or "").splitlines()]
     if name in EXAMPLES:
         example, page = EXAMPLES[name]
-        lines += ["", "Example:", f"  {program.binary} {example}", "", "Page:", f"  docs/{page}.md"]
+        lines += ["", "Example:", f"  {program.binary} {example}", "", "Page:", f"  {address(page, program.binary)}"]
     sys.stdout.write("\n".join([*lines, "", "Options:", ""]))
     program.print_columns(context.help_tuples())
 

@@ -7,7 +7,11 @@ from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.text import Text
+
+PAGE_WIDTH = 120
+"""Columns of a page, at most."""
 
 
 class Terminal(Console):
@@ -38,3 +42,11 @@ class Terminal(Console):
         width = max((cell_len(name) for name, _ in lines), default=0)
         for name, value in lines:  # no table of rich's: at the edge of a terminal it cuts what is longer, URLs too
             self.say(f"{name}{' ' * (width - cell_len(name))}  {value}".rstrip())
+
+
+def laid_out(markdown: str) -> str:
+    """Markdown as this terminal shows it."""
+    console = Console()
+    with console.capture() as captured:
+        console.print(Markdown(markdown, hyperlinks=False), width=min(PAGE_WIDTH, console.width))
+    return captured.get()

@@ -129,6 +129,16 @@ def test_the_program_has_all_tasks_in_an_empty_directory(installed: Path, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_pages_that_messages_name_are_in_the_wheel(installed: Path, tmp_path: Path) -> None:
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")}
+    assert pages == {path.name for path in (installed / "sparkqfs" / "_tree" / "docs").iterdir()}
+    assert "\n  sparkqfs help docs/files.md\n" in command(installed, tmp_path, "put", "--help").stdout
+    shown = command(installed, tmp_path, "help", "docs/files.md").stdout
+    assert shown.startswith("# Files on the storage\n") and "sparkqfs put " in shown and "invoke put " not in shown
+    wrong = command(installed, tmp_path, "help", "docs/decisions/0001-invoke-and-fabric.md", check=False)
+    assert wrong.returncode == 2 and "the repository only" in wrong.stderr, wrong
+
+
 def test_a_task_of_the_user_of_the_same_name_is_not_taken_for_ours(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text("raise SystemExit('not ours')\n")
     assert "init-qfs" in command(installed, tmp_path, "--list").stdout
@@ -191,7 +201,7 @@ def test_the_wheel_has_nothing_beside_the_package(wheel: Path) -> None:
 
 
 def is_in_a_folder_of_the_top(name: str) -> bool:
-    return name.startswith(tuple(f"sparkqfs/_tree/{folder}/" for folder in TOP))
+    return name.startswith(tuple(f"sparkqfs/_tree/{folder}/" for folder in (*TOP, "docs")))
 
 
 def metadata(wheel: Path) -> Message:

@@ -27,6 +27,7 @@ from sparkqfs.facts.scrub import ScrubFact
 from sparkqfs.plan.services import single_services
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.watching.fsck import Report
+from sparkqfs.report.doc_page import is_page
 from tests.builders.clusters import a_cluster
 from tests.paths import ROOT, STACK
 from tests.trees import tree_of, walk
@@ -102,6 +103,8 @@ def with_its_words(context: ParserContext) -> ParserContext:
     return ParserContext(name=context.name, aliases=context.aliases, args=tasks.ns[context.name].get_arguments())
 
 
+UNNAMED = ("TASK", "docs/PAGE.md", "docs/….md")
+"""Stand for any."""
 _READ: dict[tuple[str, ...], list[str] | ParseError] = {}
 """What came of a command line; pages have the same ones, and the parser copies all that it knows for each."""
 
@@ -122,16 +125,21 @@ def used_tasks(contexts: list[ParserContext], arguments: list[str]) -> list[str]
 
 def read_tasks(contexts: list[ParserContext], arguments: list[str]) -> list[str]:
     if arguments[0] in ("help", "--help", "--list", "--version"):
-        known = {context.name for context in contexts}
-        wrong = [name for name in arguments[1:] if name != "TASK" and name not in known]
+        known = {*UNNAMED, *(context.name for context in contexts)}
+        wrong = [name for name in arguments[1:] if name not in known and not is_page_here(name)]
         if wrong:
             raise ParseError(f"no task {wrong[0]}")
-        return arguments[1:]
+        return [name for name in arguments[1:] if name not in UNNAMED and not is_page(name)]
     named = [context for context in contexts if {context.name, *context.aliases} & set(arguments)]  # it copies each
     with mock.patch.object(sys, "argv", ["invoke", *arguments]):  # `new` takes as many words as there are
         named = [with_its_words(context) if context.name == "new" else context for context in named]
     parser = Parser(contexts=named, initial=initial_context())
     return [context.name for context in parser.parse_argv(arguments) if context.name]
+
+
+def is_page_here(word: str) -> bool:
+    path, _, anchor = word.partition("#")
+    return is_page(word) and (ROOT / path).is_file() and not is_broken(ROOT / path, f"#{anchor}" if anchor else "")
 
 
 def slug(heading: str) -> str:
