@@ -92,6 +92,8 @@ DELTA = "delta"
 NETWORK = "cluster_network"
 SERVICE_LABEL = "sparkqfs.stack"
 CONTEXT_LABEL = "sparkqfs.context"
+IMAGE_LABEL = "sparkqfs.image"
+"""`NAME:TAG`, whatever registry an image came from: the tag says all that it is made of."""
 
 
 class Image(NamedTuple):

@@ -183,6 +183,12 @@ class Engine:
         with self._faults("listing images"):
             return list(self._api.images(filters={"label": label}))
 
+    def name_image(self, image_id: str, reference: str) -> None:
+        """Give an image that is there one more name. Raises `ClusterError` when it is gone."""
+        name, _, tag = reference.rpartition(":")
+        with self._faults(f"naming {reference}"):
+            self._api.tag(image_id, name, tag)
+
     def image_history(self, image_id: str) -> list[dict[str, Any]]:
         """The steps that an image was made in, the last first; none when it is gone."""
         with self._faults("asking for an image's history"):

@@ -132,3 +132,16 @@ def test_an_engine_that_no_longer_knows_our_version_is_asked_in_its_oldest(
     engine.push("registry.example.org/x:1", None)
     engine.close()
     assert [path.split("/")[1] for path, _ in seen] == ["v1.41", "v1.44", "v1.44"]
+
+
+def test_an_image_gets_one_more_name_with_the_port_of_its_registry(machine: tuple[NodeClient, Requests]) -> None:
+    client, seen = machine
+    seen.clear()
+    engine = Engine(client, timeout_s=20)
+    try:
+        engine.name_image("sha256:0", "192.168.1.11:5000/spark/worker-node:0123")
+    finally:
+        engine.close()
+    ((path, _),) = seen
+    assert "/images/sha256:0/tag?" in path and "tag=0123" in path
+    assert "repo=192.168.1.11%3A5000%2Fspark%2Fworker-node" in path

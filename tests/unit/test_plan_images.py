@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -16,8 +18,8 @@ from sparkqfs.config.model import (
     StorageKind,
     WorkerConfig,
 )
-from sparkqfs.jobs.cluster.images import pip_errors
-from sparkqfs.plan.cluster.images import image_refs, network_arguments, stack_images
+from sparkqfs.jobs.cluster.images import find_pulled, pip_errors
+from sparkqfs.plan.cluster.images import image_refs, label_of, network_arguments, stack_images
 from tests.builders.clusters import a_cluster
 
 NAMES = [topology.REGISTRY, *(image.name for image in stack_images(a_cluster()))]
@@ -158,3 +160,54 @@ def test_of_a_failed_install_pips_own_error_lines_are_quoted() -> None:
     assert pip_errors(LOG.splitlines()) == [line for line in LOG.splitlines() if "ERROR" in line]
     assert len(pip_errors(CONFLICT.splitlines())) == 4
     assert pip_errors(["Step 3/9 : RUN pip install", "Successfully installed polars-1.9.0"]) == []
+
+
+OLD = "192.168.1.99:5000/spark"
+"""The registry of a manager that was lost, and the cluster's name in it."""
+
+
+def named(images: list[dict[str, Any]], names: tuple[str, ...] = (), requirements: tuple[str, ...] = ()) -> list[Any]:
+    """What the manager's engine, with these images and names, is told to name as the workers' image."""
+    config = a_cluster(worker=WorkerConfig(requirements=requirements))
+    ref = image_refs(config, CONTEXTS)[topology.WORKER_NODE]
+    asked: list[Any] = []
+    engine = SimpleNamespace(
+        image_labels=lambda reference: {} if reference in names else None,
+        labelled_images=lambda label: [one for one in images if label == f"sparkqfs.image={one['said']}"],
+        name_image=lambda image_id, reference: asked.append((image_id, reference)),
+    )
+    session: Any = SimpleNamespace(
+        config=config, clients=SimpleNamespace(engine=lambda: engine), on_event=lambda _text: None
+    )
+    find_pulled(session, ref)
+    return asked
+
+
+def an_image(image_id: str, said: str, *digests: str) -> dict[str, Any]:
+    return {"Id": image_id, "said": said, "RepoDigests": [f"{one}@sha256:0" for one in digests]}
+
+
+WORKERS = REFS[topology.WORKER_NODE].reference
+
+
+def test_what_a_lost_managers_registry_gave_a_node_is_not_built_there_again() -> None:
+    theirs = an_image("sha256:1", label_of(WORKERS), f"{OLD}/worker-node")
+    other = an_image("sha256:2", "worker-node:0123456789abcdef", f"{OLD}/worker-node")
+    assert named([other, theirs]) == [("sha256:1", WORKERS)]
+    assert named([theirs], names=(WORKERS,)) == []
+    assert named([other]) == []
+
+
+def test_what_did_not_come_from_the_clusters_registry_is_not_taken_for_it() -> None:
+    on_top = an_image("sha256:3", label_of(WORKERS), "registry.example.org/mine")
+    of_another = an_image("sha256:4", label_of(WORKERS), "192.168.1.99:5000/other/worker-node")
+    unknown = an_image("sha256:5", label_of(WORKERS))
+    assert named([on_top, of_another, unknown]) == []
+
+
+def test_an_image_with_packages_is_found_as_the_whole_of_it() -> None:
+    wanted = ("polars==1.0.0",)
+    ref = image_refs(a_cluster(worker=WorkerConfig(requirements=wanted)), CONTEXTS)[topology.WORKER_NODE]
+    whole = an_image("sha256:6", label_of(ref.reference), f"{OLD}/worker-node")
+    assert ref.reference != ref.plain
+    assert named([whole], requirements=wanted) == [("sha256:6", ref.reference)]

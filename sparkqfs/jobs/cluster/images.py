@@ -22,7 +22,14 @@ from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts.images import names_meant
 from sparkqfs.jobs.cluster.registry import end_collection
 from sparkqfs.jobs.session import Session
-from sparkqfs.plan.cluster.images import ImageRef, build_arguments, image_refs, network_arguments, stack_images
+from sparkqfs.plan.cluster.images import (
+    ImageRef,
+    build_arguments,
+    image_refs,
+    label_of,
+    network_arguments,
+    stack_images,
+)
 from sparkqfs.plan.stack import CLUSTER_LABEL
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.progress import Progress
@@ -118,6 +125,32 @@ def references(session: Session) -> dict[str, ImageRef]:
     return session.references
 
 
+def _labels(config: ClusterConfig, context: Context, reference: str) -> dict[str, str]:
+    return {
+        topology.CONTEXT_LABEL: context.digest,
+        topology.IMAGE_LABEL: label_of(reference),
+        "sparkqfs.cluster": config.name,
+    }
+
+
+def find_pulled(session: Session, ref: ImageRef) -> None:
+    """Name what the manager's engine has already, from a registry at another address: that of a manager that was lost.
+
+    A node that becomes the manager ran the workers' image before, and building that takes longest. Something of a
+    user's that was built on it has its labels, but did not come from our registry.
+    """
+    engine = session.clients.engine()
+    repository = f"/{session.config.name}/{ref.image.name}"
+    for reference in ref.all_names:
+        if engine.image_labels(reference) is not None:
+            continue
+        for found in engine.labelled_images(f"{topology.IMAGE_LABEL}={label_of(reference)}"):
+            if any(one.partition("@")[0].endswith(repository) for one in found.get("RepoDigests") or ()):
+                session.on_event(f"[{ref.image.name}] the manager has this image, from another registry")
+                engine.name_image(found["Id"], reference)
+                break
+
+
 def build_one(session: Session, ref: ImageRef, context: Context) -> bool:
     """Build an image without what hosts.yml adds to it, unless the manager's engine has it; True when it was built."""
     config = session.config
@@ -134,7 +167,7 @@ def build_one(session: Session, ref: ImageRef, context: Context) -> bool:
                 **build_arguments(config, ref.image),
                 **network_arguments(config, ref.image),
             },
-            labels={topology.CONTEXT_LABEL: context.digest, "sparkqfs.cluster": config.name},
+            labels=_labels(config, context, ref.plain),
             timeout_s=config.timeouts.build_s,
             network="host",
             on_line=lambda line: session.on_event(f"[{ref.image.name}] {line}"),
@@ -163,7 +196,7 @@ def add_delta(session: Session, ref: ImageRef, jars: tuple[Path, ...]) -> bool:
             tar,
             tag=ref.delta,
             buildargs={"BASE": ref.plain, **network_arguments(config, ref.image)},
-            labels={topology.CONTEXT_LABEL: context.digest, "sparkqfs.cluster": config.name},
+            labels=_labels(config, context, ref.delta),
             timeout_s=config.timeouts.build_s,
             network="host",
             on_line=lambda line: session.on_event(f"[{ref.image.name}] {line}"),
@@ -199,7 +232,7 @@ def add_packages(session: Session, ref: ImageRef, worker: ImageRef) -> bool:
                     "WORKER": ref.below_packages if is_worker else worker.reference,
                     **network_arguments(config, ref.image),
                 },
-                labels={topology.CONTEXT_LABEL: context.digest, "sparkqfs.cluster": config.name},
+                labels=_labels(config, context, ref.reference),
                 timeout_s=config.timeouts.build_s,
                 network="host",
                 on_line=on_line,
@@ -242,6 +275,8 @@ def build(session: Session) -> JobResult:
     jars = fetch_delta(session)
     session.references = image_refs(session.config, _digests(session, made))
     refs = session.references
+    for name in names:
+        find_pulled(session, refs[name])
     done: list[str] = []
     waves = ((topology.WORKER_NODE,), tuple(name for name in names if name != topology.WORKER_NODE))
     for wave in waves:

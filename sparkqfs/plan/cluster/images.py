@@ -45,9 +45,19 @@ class ImageRef:
     """Names of packages that may get another version than the image has."""
 
     @property
+    def all_names(self) -> tuple[str, ...]:
+        """References of the image and of those below it that are made for it, each once."""
+        return tuple(dict.fromkeys(name for name in (self.plain, self.delta, self.reference) if name))
+
+    @property
     def below_packages(self) -> str:
         """The image that the user's packages are added to."""
         return self.delta or self.plain
+
+
+def label_of(reference: str) -> str:
+    """What `IMAGE_LABEL` says of an image: the end of its reference, which is the same in every registry."""
+    return reference.rpartition("/")[2]
 
 
 def build_arguments(config: ClusterConfig, image: Image) -> dict[str, str]:
