@@ -13,6 +13,7 @@ from sparkqfs.clients.parallel import Results
 from sparkqfs.config.model import NotebooksConfig, SharedConfig, StorageConfig, StorageKind
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
 from sparkqfs.facts.nodes import MetaFact, NodeFacts
+from sparkqfs.facts.record import ClusterRecord, DiskName, RecordFact
 from sparkqfs.jobs import session as base
 from sparkqfs.jobs.cluster import deploy, record
 from sparkqfs.jobs.session import Session
@@ -196,10 +197,12 @@ def erased(monkeypatch: pytest.MonkeyPatch, outcome: object) -> list[str]:
         monkeypatch.setattr(file_system, name, erase)
     monkeypatch.setattr(file_system, "remove_copies", lambda _session: {})
     monkeypatch.setattr(record, "forget", lambda _session: None)
+    monkeypatch.setattr(record, "write", lambda _session, *, erasing=False: done.append(f"{erasing=}"))
     monkeypatch.setattr(file_system, "_refuse_while_running", lambda _session: None)
     return done
 
 
+PURGED = ["erasing=True", "erase"]
 ERASING: dict[str, Callable[..., JobResult]] = {
     "purge": lambda session, **more: file_system.purge(session, erase_name="spark", **more),
     "init-storage": lambda session, **more: init(session, erase_name="spark", **more),
@@ -214,7 +217,7 @@ def test_what_is_erased_is_backed_up_first_and_it_is_said_where(
     done = erased(monkeypatch, a_backup(tmp_path / "others"))
     session = a_session(a_whole_file_system(), _is_counted=True)
     first = ERASING[task](session).outcomes[0]
-    assert done == ["backup", "erase"]
+    assert done == ["backup", *PURGED[task != "purge" :]]
     assert (first.subject, first.changes[0]) == ("backup", f"{tmp_path}/sparkqfs/backups/spark/made")
     done.clear()
     planned = ERASING[task](replace(session, dry_run=True)).outcomes[0]
@@ -231,10 +234,43 @@ def test_nothing_is_erased_without_a_backup_unless_that_is_said(task: str, monke
     assert "--no-backup" in str(caught.value.problems[-1].hint) and caught.value.exit_code == ExitCode.REFUSED
     done.clear()
     ERASING[task](session, no_backup=True)
-    assert done == ["erase"]
+    assert done == PURGED[task != "purge" :]
 
 
 def test_where_there_is_no_file_system_nothing_is_backed_up(monkeypatch: pytest.MonkeyPatch) -> None:
     done = erased(monkeypatch, ClusterError())
     file_system.purge(a_session(prepared(HDFS)), erase_name="spark")
-    assert done == ["erase"]
+    assert done == PURGED
+
+
+def without_its_metadata(*, is_made: bool | None) -> dict[str, NodeFacts]:
+    """Blocks on a node, and nothing on the manager. `is_made`: what the record says; `None` without one."""
+    facts = {name: replace(fact, records=()) for name, fact in prepared(HDFS).items()}
+    facts["node2"] = a_node("node2", HDFS, blocks=5, records=())
+    if is_made is None:
+        return facts
+    known = ClusterRecord(cluster="spark", id="x", storage="hdfs", initialised=True, metadata=DiskName("node1", 0))
+    erasing = replace(known, initialised=False, confirmed=True, serial=2)
+    path = PurePosixPath("/var/lib/sparkqfs/spark.hdfs.json")
+    records = [RecordFact(path=path, record=one, node="node3") for one in (known, *(() if is_made else (erasing,)))]
+    return facts | {"node3": replace(facts["node3"], records=tuple(records))}
+
+
+@pytest.mark.parametrize("is_made", [None, True])
+@pytest.mark.parametrize("task", ERASING)
+def test_a_file_system_whose_metadata_the_manager_has_not_is_backed_up_from_a_copy_or_kept(
+    task: str, is_made: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = erased(monkeypatch, ClusterError(Problem(what="there is no metadata that a backup could be made of")))
+    monkeypatch.setattr(file_system, "check_cluster_name", lambda *_args, **_more: None)
+    with pytest.raises(RefusedError, match="nothing was erased"):
+        ERASING[task](a_session(without_its_metadata(is_made=is_made), _is_counted=True))
+    assert done == ["backup"]
+
+
+@pytest.mark.parametrize("task", ERASING)
+def test_an_erasure_that_was_cut_off_goes_on_without_another_backup(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = erased(monkeypatch, ClusterError())
+    monkeypatch.setattr(file_system, "check_cluster_name", lambda *_args, **_more: None)
+    ERASING[task](a_session(without_its_metadata(is_made=False), _is_counted=True))
+    assert done == PURGED[task != "purge" :]

@@ -5,16 +5,19 @@ from __future__ import annotations
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import backup
+from sparkqfs.plan.cluster.identity import was_made
 from sparkqfs.plan.steps import Outcome
 
 
 def before_erasing(session: Session, *, no_backup: bool) -> tuple[Outcome, ...]:
     """What was done; nothing where there is no file system to lose, or with `no_backup`.
 
+    One whose metadata the manager has not is one too: its disk may not be mounted, and the other nodes have copies.
     Raises `RefusedError` when there is one and no backup of it can be made.
     """
     meta = session.manager_facts().meta
-    if no_backup or session.backend.master is None or not meta.exists or meta.init:
+    is_there = meta.exists or was_made(session.config, session.facts()[0])
+    if no_backup or session.backend.master is None or meta.init or not is_there:
         return ()
     hint = "`--no-backup` erases without one"
     try:

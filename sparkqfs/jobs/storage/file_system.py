@@ -275,6 +275,8 @@ def purge(session: Session, *, erase_name: str | None, no_backup: bool = False) 
     check_cluster_name(session, session.all_facts(), erases=True)
     _refuse_while_running(session)
     saved = before_erasing(session, no_backup=no_backup)
+    if not session.dry_run and session.backend.master is not None:
+        record.write(session, erasing=True)  # a purge that is cut off has its backup, and asks for no other
     copies = remove_copies(session)
     if session.dry_run:
         planned = [

@@ -100,10 +100,25 @@ def identify(
 
 def newest_record(config: ClusterConfig, facts: dict[str, NodeFacts]) -> ClusterRecord | None:
     """The record of the highest serial of a cluster with files and this name and kind, whatever its id."""
-    name = memory_path(config).name
-    found = [copy.record for fact in facts.values() for copy in fact.records if copy.record and copy.record.initialised]
-    mine = [record for record in found if f"{record.cluster}.{record.storage}.json" == name]
+    mine = [record for record in _records(config, facts) if record.initialised]
     return max(mine, key=lambda record: record.serial, default=None)
+
+
+def was_made(config: ClusterConfig, facts: dict[str, NodeFacts]) -> bool:
+    """Whether there was a file system that nobody has begun to erase since: the newest record says so, whatever its id,
+    or there are blocks.
+    """
+    found = max(_records(config, facts), key=lambda record: record.serial, default=None)
+    if found is not None and (found.initialised or found.confirmed):
+        return found.initialised
+    return any(disk.has_blocks for fact in facts.values() for disk in fact.disks)
+
+
+def _records(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[ClusterRecord]:
+    """Of this name and kind of storage."""
+    name = memory_path(config).name
+    found = [copy.record for fact in facts.values() for copy in fact.records if copy.record]
+    return [record for record in found if f"{record.cluster}.{record.storage}.json" == name]
 
 
 def _another_manager(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Problem, ...]:
