@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import subprocess
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +18,18 @@ from tests.doubles.servers import closed_port
 from tests.runtime.container import Container
 
 KEY = b"key-of-the-copies"
-HEAD = "version/1\nchecksum/last-line\nsetintbase/16\ntime/2026-11-29T08:45:08Z\nc/0 0 {n}/9/0/0/0 0 {n}/0/0/4972\n"
+HEAD = "version/1\nchecksum/last-line\nsetintbase/16\ntime/2026-11-29T08:45:08Z\nc/0 0 {n}/9/0/0/0 0 {n}/0/0/"
 
 
 def block(number: int) -> bytes:
     """One operation and the end of its block."""
     name = f"a/MD=G=0;M=1ed;N=d{number:x};P=2;U=0;g=0;p=74;u=0;z=0 0 {number:x};\n"
-    return (name + f"c/0 0 {number - 1:x}/a/0/0/0 0 {number:x}/1/1/13c6156a\n").encode()
+    return sealed(name + f"c/0 0 {number - 1:x}/a/0/0/0 0 {number:x}/1/1/", "\n")
+
+
+def sealed(text: str, before: str = "") -> bytes:
+    """A block of a log with its checksum, which counts from the end of the line before it."""
+    return f"{text}{zlib.adler32((before + text).encode()):x}\n".encode()
 
 
 class Metadata:
@@ -38,14 +45,14 @@ class Metadata:
 
     def image(self, log: int) -> None:
         path = self.top / "checkpoint" / f"chkpt.0.0.{log}"
-        path.write_text(
-            f"checkpoint/{log}/0/0/0\nfilesysteminfo/fsid/42/crtime/1/2\nlog//x/logs/log.0.0.{log}.{log}\n\n"
-        )
+        text = f"checkpoint/{log}/0/0/0\nfilesysteminfo/fsid/42/crtime/1/2\nlog//x/logs/log.0.0.{log}.{log}\n\n"
+        path.write_text(f"{text}checksum/{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}\n")
         (self.top / "checkpoint" / "latest").unlink(missing_ok=True)
         os.link(path, self.top / "checkpoint" / "latest")
 
     def log(self, number: int, operation: int) -> None:
-        (self.top / "logs" / f"log.0.0.{number}.{number}").write_text(HEAD.format(n=format(operation, "x")))
+        head = sealed(HEAD.format(n=format(operation, "x")))
+        (self.top / "logs" / f"log.0.0.{number}.{number}").write_bytes(head)
         self.newest = self.top / "logs" / f"log.0.0.{number}.{number}"
 
     def write(self, count: int = 1) -> None:

@@ -8,7 +8,6 @@ import json
 import os
 import time
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,34 +19,14 @@ from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.sender import Sender, open_link
 from sparkqfs_runtime.metadata.thinning import Keep
 from sparkqfs_runtime.metadata.wire import Refused
-from tests.runtime.keepers import HEAD, KEY, Keeping, Metadata, block, keeping, settle
+from tests.runtime.keepers import KEY, Keeping, Metadata, keeping, settle
 
 __all__ = ["keeping"]
 
 
-class SoundMetadata(Metadata):
-    """One whose logs have their checksums."""
-
-    def log(self, number: int, operation: int) -> None:
-        super().log(number, operation)
-        self.newest.write_bytes(sealed(HEAD.format(n=format(operation, "x")).encode(), b""))
-
-    def write(self, count: int = 1) -> None:
-        with self.newest.open("ab") as file:
-            for _ in range(count):
-                self.made += 1
-                file.write(sealed(block(self.made), b"\n"))
-
-
-def sealed(text: bytes, before: bytes) -> bytes:
-    """A block with its right checksum at its end."""
-    body = text[: text.rindex(b"/") + 1]
-    return body + b"%x\n" % zlib.adler32(before + body)
-
-
 @pytest.fixture
 def metadata(tmp_path: Path) -> Metadata:
-    return SoundMetadata(tmp_path / "master")
+    return Metadata(tmp_path / "master")
 
 
 def key_of(number: int) -> str:

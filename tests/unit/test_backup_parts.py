@@ -11,9 +11,11 @@ import pytest
 from sparkqfs.clients.parallel import run_on
 from sparkqfs.config.model import SharedConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ConfigError, Problem
+from sparkqfs.jobs.cluster import images
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import backup, backup_sources, backup_store, backup_verify
 from sparkqfs.jobs.storage.backup_sources import Taken, freshest
+from sparkqfs.jobs.storage.backup_streams import NO_STATE, StreamError
 from sparkqfs.plan.cluster.recovery import parse_recovery, recovery_text
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.storage.backups import ABOUT, RECOVERY, SUMS, MetadataPart
@@ -108,6 +110,45 @@ def test_what_is_no_directory_and_no_time_is_bad_input(tmp_path: Path) -> None:
     for values in ({"to": str(tmp_path / "file"), "timeout_s": 60}, {"to": str(tmp_path), "timeout_s": 1}):
         with pytest.raises(ConfigError):
             backup.run(a_session(a_cluster()), **values)  # type: ignore[arg-type]
+
+
+DAMAGED = Problem(node="node1", what="the metadata: log.1 is damaged")
+TOLD = "the metadata: log.1 is damaged (on node1); this backup has the state of a copy"
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_where_the_masters_own_metadata_is_damaged_a_copy_is_taken_and_that_is_a_fault(
+    runs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take(_session: Session, run: Any, target: Path, source: str) -> MetadataPart:
+        if source != "copy":
+            raise StreamError(DAMAGED, NO_STATE)
+        target.write_bytes(archive_of(PIECES, {"passed_over": ["chkpt.2"]}))
+        return MetadataPart(source=source, node=run.node, file_system=FSID, at=1.0, operation=1)
+
+    def listed(_session: Session, _task: object, target: Path, _timeout_s: float) -> Any:
+        target.write_text("names")
+        return SimpleNamespace(before=SimpleNamespace(log="log.1"))
+
+    config = a_cluster()
+    services = {"qfs-master": "node1", "metadata-copy-1": "node2"} if runs else {}
+    tasks = tuple(SimpleNamespace(service=name, node=node, container_id="c") for name, node in services.items())
+    for name, value in {
+        "_take": take,
+        "running_tasks": lambda _session: tasks,
+        "list_names": listed,
+        "_make_fresh_catalogue": lambda _session: None,
+        "ask_keeper": lambda _session, _task: row(),
+        "ask_disk": lambda _session, name: row() if name == "node2" else [],
+    }.items():
+        monkeypatch.setattr(backup_sources, name, value)
+    monkeypatch.setattr(backup_sources, "tables_of", lambda _index: True)
+    monkeypatch.setattr(images, "references", lambda _session: {"worker-node": SimpleNamespace(reference="none")})
+    taken = backup_sources.take_metadata(a_session(config), tmp_path, 60)
+    assert (taken.metadata.source, taken.metadata.node, taken.names) == ("copy", "node2", None)
+    passed = "damaged on node2: chkpt.2; an earlier one takes its place here"
+    assert taken.lacks[1:] == [TOLD, passed] and taken.lacks[0].startswith("no list of names")
+    assert not (tmp_path / "names.gz").exists()
 
 
 def row(**more: Any) -> list[dict[str, Any]]:

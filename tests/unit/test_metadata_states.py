@@ -185,6 +185,101 @@ def test_a_history_that_cannot_be_read_does_not_hide_a_later_one_and_is_said_whe
         state(copy)
 
 
+def sealed(body: bytes) -> bytes:
+    """With the line that ends an image, or a log that is closed."""
+    return body + b"checksum/%s\n" % hashlib.md5(body, usedforsecurity=False).hexdigest().encode()
+
+
+@pytest.fixture
+def master(tmp_path: Path) -> Path:
+    """The disk of a metaserver: two images, three logs, the last of which is being written."""
+    for name in ("checkpoint", "logs"):
+        (tmp_path / name).mkdir()
+    for log in (1, 3):
+        (tmp_path / "checkpoint" / f"chkpt.1.{log}.{log}").write_bytes(sealed(image_bytes(log)))
+    for log in (1, 2, 3):
+        body = block(2 * log - 1) + block(2 * log)
+        (tmp_path / "logs" / log_name(log)).write_bytes(body + block(9)[:-4] if log == 3 else sealed(body))
+    return tmp_path
+
+
+def of_master(top: Path, kind: str = "qfs") -> states.State:
+    return states.state_of_master(KINDS[kind], top)
+
+
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_master_that_was_killed_while_it_wrote_has_its_last_whole_state(master: Path) -> None:
+    found = of_master(master)
+    assert (keys(found), found.operation, found.passed_over) == (["chkpt.1.3.3", log_name(3)], 6, ())
+
+
+@pytest.mark.parametrize("at", [3, -4])
+def test_a_damaged_image_of_a_master_is_passed_over_and_named(master: Path, at: int) -> None:
+    flip(master / "checkpoint" / "chkpt.1.3.3", at)
+    found = of_master(master)
+    assert (found.passed_over, keys(found)) == (("chkpt.1.3.3",), ["chkpt.1.1.1", *map(log_name, (1, 2, 3))])
+    assert found.operation == 6
+    path = master / "checkpoint" / "chkpt.1.1.1"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(states.StateError, match=r"no image .* to begin with; damaged: chkpt\.1\.3\.3, chkpt\.1\.1\.1"):
+        of_master(master)
+
+
+@pytest.mark.parametrize("log", [1, 2, 3])
+def test_a_log_of_a_master_with_a_flipped_bit_is_no_state(master: Path, log: int) -> None:
+    if log < 3:
+        (master / "checkpoint" / "chkpt.1.3.3").unlink()
+    flip(master / "logs" / log_name(log), 2)
+    with pytest.raises(states.StateError, match=rf"{log_name(log)} is damaged"):
+        of_master(master)
+
+
+def test_a_log_of_a_master_that_is_cut_off_or_gone_between_others_is_no_state(master: Path) -> None:
+    (master / "checkpoint" / "chkpt.1.3.3").unlink()
+    path = master / "logs" / log_name(2)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(states.StateError, match=rf"{log_name(2)} is damaged: it has no whole record at byte \d+"):
+        of_master(master)
+    path.unlink()
+    with pytest.raises(states.StateError, match=rf"logs between chkpt\.1\.1\.1 and {log_name(3)} are missing"):
+        of_master(master)
+
+
+def test_the_state_of_a_namenodes_disk_has_no_hole_either(tmp_path: Path) -> None:
+    def record(number: int) -> bytes:
+        data = struct.pack(">BIQ", 3, 12 + 5, number) + b"mkdir"
+        return data + struct.pack(">I", zlib.crc32(data))
+
+    current = tmp_path / "name" / "current"
+    current.mkdir(parents=True)
+    (current / "VERSION").write_text("blockpoolID=BP-1\n")
+    image = current / f"fsimage_{0:019d}"
+    image.write_bytes(b"image")
+    image.with_name(f"{image.name}.md5").write_text(f"{hashlib.md5(b'image').hexdigest()} *{image.name}\n")
+    head, room = bytes.fromhex("ffffffbd00000000"), b"\xff" * 4096
+    closed = current / f"edits_{1:019d}-{3:019d}"
+    closed.write_bytes(head + record(1) + record(2) + record(3) + room)
+    newest = current / f"edits_inprogress_{4:019d}"
+    newest.write_bytes(head + record(4) + record(5) + record(6)[:-6] + room)
+    assert of_master(tmp_path, "hdfs").operation == 5
+    with pytest.MonkeyPatch.context() as patch:  # two more operations were written while it was read
+        short = len(head + record(4))
+        extent = states._extent
+        patch.setattr(states, "_extent", lambda *args: (short, 4) if args[1] == newest else extent(*args))
+        assert of_master(tmp_path, "hdfs").operation == 4
+    for path, at in ((newest, len(head) + 14), (newest, len(head) + 3), (closed, len(head) + 14), (image, 0)):
+        well = path.read_bytes()
+        flip(path, at)
+        with pytest.raises(states.StateError, match="damaged"):
+            of_master(tmp_path, "hdfs")
+        path.write_bytes(well)
+
+
 def archive_of(copy: Path) -> bytes:
     stream = io.BytesIO()
     bundle.write(state(copy, 1004.0), stream)

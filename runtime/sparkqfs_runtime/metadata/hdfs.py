@@ -77,6 +77,14 @@ class Hdfs(Kind):
     def next_log(self, log: Piece, operation: int | None) -> int:
         return log.order if operation is None else operation + 1
 
+    def goes_on(self, data: bytes, operation: int) -> bool:
+        for number in range(operation + 1, operation + 4):
+            wanted, at = number.to_bytes(8, "big"), -1
+            while (at := data.find(wanted, at + 1)) >= 0:
+                if at >= FRAME.size - len(wanted) and _records(data[at - FRAME.size + len(wanted) :])[0]:
+                    return True
+        return False
+
     def is_room(self, data: bytes) -> bool:
         return not data.strip(b"\xff")
 
@@ -111,6 +119,13 @@ class Hdfs(Kind):
             if len(rest) > LONGEST_RECORD:
                 break
         return f"no whole record at byte {at}" if rest else ""
+
+    def image_fault(self, path: Path) -> str:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        with path.with_name(f"{path.name}.md5").open("rb") as file:
+            is_right = file.read(len(digest)) == digest.encode()
+        return "" if is_right else f"its checksum is not the one in {path.name}.md5"
 
     def notes(self, top: Path) -> dict[str, bytes]:
         try:

@@ -64,6 +64,13 @@ class Kind(ABC):
     def next_log(self, log: Piece, operation: int | None) -> int:
         """The order of the log that goes on from a log whose last operation that is; `None` where it has none."""
 
+    def goes_on(self, data: bytes, operation: int) -> bool:
+        """Whether whole records come behind bytes of the newest log that are none, whose last operation that is.
+
+        Then they are not half a record at its end, but damaged.
+        """
+        return False
+
     def is_room(self, data: bytes) -> bool:
         """Whether bytes behind the last record of a log that nobody writes any more mean nothing."""
         return not data
@@ -79,6 +86,13 @@ class Kind(ABC):
     @abstractmethod
     def fault(self, pieces: Iterator[bytes]) -> str:
         """What is wrong with a log that comes in pieces, whole records at its end; empty when nothing is."""
+
+    @abstractmethod
+    def image_fault(self, path: Path) -> str:
+        """What is wrong with an image on its master's own disk, where its checksum is; empty when nothing is.
+
+        Raises OSError.
+        """
 
     def notes(self, top: Path) -> dict[str, bytes]:
         """Small files that go with it."""

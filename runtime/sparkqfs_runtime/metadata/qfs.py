@@ -92,6 +92,15 @@ class Qfs(Kind):
                 break
         return f"no whole block at byte {at}" if rest else ""
 
+    def image_fault(self, path: Path) -> str:
+        digest, left = hashlib.md5(usedforsecurity=False), path.stat().st_size - CLOSING_BYTES
+        with path.open("rb") as file:
+            while left > 0 and (data := file.read(min(left, READ_BYTES))):
+                left -= len(data)
+                digest.update(data)
+            is_right = file.read() == b"checksum/%s\n" % digest.hexdigest().encode()
+        return "" if is_right else "it does not end with its checksum"
+
     def repair(self, top: Path) -> list[str]:
         said = []
         logs = self.logs(top)

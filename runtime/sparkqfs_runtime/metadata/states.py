@@ -27,6 +27,8 @@ from sparkqfs_runtime.metadata.store import ABOUT, FOLDER, MOMENT, TIMES, mark, 
 MOST_ABOUT = 65536
 MOST_NOTE = 65536
 MOST_TIMES = 256 << 20
+MOST_REST = 8 << 20
+"""Bytes behind the last whole record that are looked at for more of them."""
 
 
 class StateError(Exception):
@@ -184,8 +186,7 @@ def _made_of(
         for log in logs:
             is_last = log is last
             if log.order != awaited:
-                said = f"; damaged: {', '.join(passed)}" if passed else ""
-                raise StateError(f"logs between {image.key} and {log.key} are missing{said}")
+                raise StateError(f"logs between {image.key} and {log.key} are missing{_damaged(passed)}")
             size, found = _extent(kept.kind, log.path, most if is_last else None)
             _check_log(kept.kind, log, size, written if is_last else log.path.stat().st_size)
             parts.append(Part(log, size))
@@ -196,8 +197,7 @@ def _made_of(
             parts += newest
             passed += damaged
         return State(kept.kind, kept.identity, at, tuple(parts), _notes(kept), operation, kept.number, tuple(passed))
-    said = f"; damaged: {', '.join(passed)}" if passed else ""
-    raise StateError(f"the copy in {kept.path.name} has no image to begin with{said}")
+    raise StateError(f"the copy in {kept.path.name} has no image to begin with{_damaged(passed)}")
 
 
 def _copy_at(kept: Kept, kind: str, limit: float | None) -> tuple[list[Part], list[str]]:
@@ -298,7 +298,7 @@ def position_of_master(kind: Kind, top: Path) -> Position:
 def state_of_master(kind: Kind, top: Path, log_key: str | None = None) -> State:
     """What is on a master's own disk now, synced; with `log_key` from an image on that is not later than that log.
 
-    Raises StateError, OSError.
+    An image that is damaged is passed over for the one before it. Raises StateError, OSError.
     """
     images, logs = kind.images(top), kind.logs(top)
     numbers = {log.order for log in logs}
@@ -307,19 +307,57 @@ def state_of_master(kind: Kind, top: Path, log_key: str | None = None) -> State:
         latest = next((log.order for log in logs if log.key == log_key), -1)
     usable = [image for image in images if not kind.needs_log or image.first_log in numbers]
     usable = [image for image in usable if log_key is None or image.first_log <= latest]
-    if not usable:
-        before = f" before {log_key}" if log_key is not None else ""
-        raise StateError(f"{top} has no image of the metadata to begin with{before}")
-    image = usable[-1]
-    parts = [Part(image, image.path.stat().st_size)]
-    operation = None
+    passed: list[str] = []
+    for image in reversed(usable):
+        if kind.image_fault(image.path):
+            passed.append(image.key)
+            continue
+        parts = [Part(image, image.path.stat().st_size)]
+        more, operation = _logs_of_master(kind, logs, image, passed)
+        parts += [*more, *_catalogue_of_master(), *_part_of(notebooks.COPIES, notebooks.KIND)]
+        identity, notes = kind.identity(top), kind.notes(top)
+        return State(kind, identity, time.time(), tuple(parts), notes, operation, passed_over=tuple(passed))
+    before = f" before {log_key}" if log_key is not None else ""
+    raise StateError(f"{top} has no image of the metadata to begin with{before}{_damaged(passed)}")
+
+
+def _damaged(passed: list[str]) -> str:
+    return f"; damaged: {', '.join(passed)}" if passed else ""
+
+
+def _logs_of_master(kind: Kind, logs: list[Piece], image: Piece, passed: list[str]) -> tuple[list[Part], int | None]:
+    """The logs that go on from an image, without a hole, and the last operation in them.
+
+    Only behind the last record of the newest one may be half a record: it is being written. Raises StateError, OSError.
+    """
+    parts: list[Part] = []
+    operation, awaited = None, image.first_log
     for log in (log for log in logs if log.order >= image.first_log):
+        if log.order != awaited:
+            raise StateError(f"logs between {image.key} and {log.key} are missing{_damaged(passed)}")
         size, found = _extent(kind, log.path, None)
+        operation = operation if found is None else found
+        last = image.first_log - 1 if operation is None else operation
+        _check_rest(kind, log, size, last, is_newest=log is logs[-1])
+        _check_log(kind, log, size, 0)
         sync_file(log.path)
         parts.append(Part(log, size))
-        operation = operation if found is None else found
-    parts += [*_catalogue_of_master(), *_part_of(notebooks.COPIES, notebooks.KIND)]
-    return State(kind, kind.identity(top), time.time(), tuple(parts), kind.notes(top), operation)
+        awaited = kind.next_log(log, found)
+    return parts, operation
+
+
+def _check_rest(kind: Kind, log: Piece, size: int, operation: int, *, is_newest: bool) -> None:
+    """Raises StateError for a log with something behind its whole records that cannot be half a record at its end."""
+    with log.path.open("rb") as file:
+        file.seek(size)
+        if is_newest:
+            rest = file.read(MOST_REST)
+            since = rest[: kind.whole(rest, size)]  # it is being written
+            is_well = not kind.goes_on(rest[len(since) :], kind.last_operation(since, size) or operation)
+        else:
+            is_well = all(kind.is_room(data) for data in iter(lambda: file.read(READ_BYTES), b""))
+    if not is_well:
+        raise StateError(f"{log.key} is damaged: it has no whole record at byte {size}")
 
 
 def _catalogue_of_master() -> list[Part]:

@@ -69,15 +69,47 @@ def take_metadata(session: Session, folder: Path, timeout_s: float) -> Taken:
     tasks = running_tasks(session)
     running = next((task for task in tasks if task.service == master.name), None)
     if running is not None:
-        return _of_master(session, master, running, folder, timeout_s)
-    lacks = f"no list of names: the {session.backend.words.master} does not run"
-    metadata = _of_copies(session, tasks, folder, timeout_s) or _of_disks(session, folder, timeout_s)
-    return _with_tables(session, Taken(metadata=metadata, lacks=[lacks]), folder)
+        try:
+            return _of_master(session, master, running, folder, timeout_s)
+        except streams.StreamError as error:
+            found = _in_its_place(session, tasks, folder, timeout_s, error)
+        return _with_tables(session, found, folder)
+    lacks = [f"no list of names: the {session.backend.words.master} does not run"]
+    metadata = _of_copies(session, tasks, folder, timeout_s)
+    if metadata is None:
+        metadata, said = _of_disks(session, folder, timeout_s)
+        lacks += said
+    return _with_tables(session, Taken(metadata=metadata, lacks=lacks), folder)
+
+
+def _in_its_place(
+    session: Session, tasks: tuple[TaskFact, ...], folder: Path, timeout_s: float, error: streams.StreamError
+) -> Taken:
+    """A copy where the running master's own metadata is damaged on its disk. Raises `error` without one."""
+    for name in (METADATA, NAMES):
+        (folder / name).unlink(missing_ok=True)
+    metadata = _of_copies(session, tasks, folder, timeout_s) if error.program_code == streams.NO_STATE else None
+    if metadata is None:
+        raise error
+    return Taken(metadata=metadata, lacks=["no list of names: it would be of another state", _damaged(error)])
+
+
+def _damaged(error: ClusterError) -> str:
+    """For `lacks`: what is wrong with the metadata on the master's own disk."""
+    problem = error.problems[0]
+    return f"{problem.what} (on {problem.node}); this backup has the state of a copy"
 
 
 def _with_tables(session: Session, taken: Taken, folder: Path, why: str | None = None) -> Taken:
-    """What the archive has of the catalogue of tables is told, or that it has none; `why` it has not the newest."""
-    taken.tables = tables_of(read_index(folder / METADATA))
+    """What the archive has of the catalogue of tables is told, or that it has none; `why` it has not the newest.
+
+    So is what of the source is damaged, and was passed over.
+    """
+    index = read_index(folder / METADATA)
+    taken.tables = tables_of(index)
+    if passed := index.get("passed_over"):
+        what = f"damaged on {taken.metadata.node}: {', '.join(map(str, passed))}"
+        taken.lacks.append(f"{what}; an earlier one takes its place here")
     if taken.tables is None and session.config.has_metastore:
         runs = any(task.service == topology.METASTORE for task in running_tasks(session))
         why = why or ("no copy of it was found" if runs else "the metastore does not run")
@@ -248,12 +280,16 @@ def freshest(told: dict[str, list[dict[str, Any]]]) -> str | None:
     return max(rows, key=worth)
 
 
-def _of_disks(session: Session, folder: Path, timeout_s: float) -> MetadataPart:
-    """Of the manager's disk, else of the freshest copy on another one. Raises `ClusterError` with what each said."""
+def _of_disks(session: Session, folder: Path, timeout_s: float) -> tuple[MetadataPart, list[str]]:
+    """Of the manager's disk, else of the freshest copy on another one, and what is damaged on the manager's.
+
+    Raises `ClusterError` with what each said.
+    """
     config, layout = session.config, session.backend.layout
     assert layout is not None
     source, target = str(config.manager.data_dirs[0] / layout.top), inside(layout)
     said: list[Problem] = []
+    lacks: list[str] = []
     words = ["take-master", session.backend.kind, target]
     try:
         run = streams.thrown_away(
@@ -266,9 +302,11 @@ def _of_disks(session: Session, folder: Path, timeout_s: float) -> MetadataPart:
             mount=(source, target),
             names=str(catalogue.place(config)) if config.has_metastore else "",
         )
-        return _take(session, run, folder / METADATA, "disk")
+        return _take(session, run, folder / METADATA, "disk"), lacks
     except ClusterError as error:
         said += error.problems
+        if isinstance(error, streams.StreamError) and error.program_code == streams.NO_STATE:
+            lacks.append(_damaged(error))
         (folder / METADATA).unlink(missing_ok=True)
     names = tuple(node.name for node in copy_nodes(config))
     told = session.clients.on(names, lambda name: ask_disk(session, name))
@@ -280,7 +318,7 @@ def _of_disks(session: Session, folder: Path, timeout_s: float) -> MetadataPart:
     run = streams.thrown_away(
         session, node, streams.STATE, ["take", mount[1]], what="the copy on its disk", seconds=timeout_s, mount=mount
     )
-    return _take(session, run, folder / METADATA, "copy")
+    return _take(session, run, folder / METADATA, "copy"), lacks
 
 
 def cluster_id(session: Session) -> str:
