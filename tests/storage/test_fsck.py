@@ -116,7 +116,7 @@ def test_on_qfs_short_and_lost_files_are_named_with_their_copies(
     lost = until_seen(tmp_path, other, "lost_files")
     assert (lost.exit_code, lost.document["lost_files"], lost.document["short_files"]) == (1, 1, 6)
     assert (lost.document["damaged"][0]["path"], lost.document["damaged"][0]["state"]) == ("/one", "lost")
-    assert "1 file: 1 chunk without a copy" in lost.problems[0].what
+    assert "1 file: 1 chunk without a good copy" in lost.problems[0].what
     assert "invoke rm" in (lost.problems[0].hint or "")
 
     qfs.run("-rm", "-skipTrash", "/one")

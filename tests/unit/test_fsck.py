@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +19,7 @@ from sparkqfs.plan.watching.fsck import Report, path_keys, scrub_line
 from sparkqfs.report.reporter import json_text
 from sparkqfs_runtime.fsck import hdfs, qfs
 from sparkqfs_runtime.fsck.findings import Block, Copy, Damaged, Findings
-from sparkqfs_runtime.pages.sources import Unasked
+from sparkqfs_runtime.pages.sources import Hdfs, Unasked
 from tests.builders.clusters import a_cluster
 
 NODES = {"10.0.1.2": "node1", "10.0.1.3": "node2"}
@@ -53,7 +56,7 @@ def test_lost_and_short_files_are_named_with_the_nodes_of_their_copies() -> None
         "         chunk 65539 at 0: node2 (10.0.1.3)",
     ]
     lost, short = report.problems()
-    assert "1 file: 1 chunk without a copy" in lost.what and "node3 may have the copies" in (lost.hint or "")
+    assert "1 file: 1 chunk without a good copy" in lost.what and "node3 may have the copies" in (lost.hint or "")
     assert "up to 3 copies are asked for and 2 chunkservers are up (not: node3)" in (short.hint or "")
     files: Any = report.document()["damaged"]
     assert files[1]["blocks"][0]["copies"] == [{"node": "node2", "address": "10.0.1.3", "state": "live"}]
@@ -78,7 +81,7 @@ def test_all_are_counted_the_list_is_bounded_and_lost_files_come_first() -> None
         ({"ready": False}, "QFS is recovering"),
         ({"partial": "the time was over", "short_files": None}, "not everything was looked at: the time was over"),
         ({"short_blocks": 2, "short_files": None}, "files with too few copies: 2 chunks"),
-        ({"lost_blocks": 1}, "pieces of files that can be made again: 1 chunk without a copy"),
+        ({"lost_blocks": 1}, "pieces of files that can be made again: 1 chunk without a good copy"),
     ],
 )
 def test_what_is_not_known_is_a_problem_too(change: dict[str, Any], said: str) -> None:
@@ -171,6 +174,45 @@ def test_a_report_of_the_namenode_is_read_whatever_its_files_are_called() -> Non
     assert [(one.path, one.asked) for one in findings.kept["short"]] == [(b"/two\nlines", 3)]
     assert (findings.lost_files, findings.short_files) == (2, 1)
     assert (counts["Total files"], counts["Missing blocks"], counts["Under-replicated blocks"]) == (5, 3, 2)
+
+
+ALL_COPIES_CORRUPT = b"""
+/a: CORRUPT blockpool BP-1 block blk_3
+
+/a: CORRUPT 1 blocks of total size 5 B.
+/b:  Under replicated BP-1:blk_1_1. Target Replicas is 3 but found 1 live replica(s).
+
+/c: MISSING 1 blocks of total size 5 B.
+/d: CORRUPT blockpool BP-1 block blk_9
+
+/d: MISSING 1 blocks of total size 7 B.
+/d: CORRUPT 1 blocks of total size 5 B.
+/e: CORRUPT blockpool BP-1 block blk_11
+
+/e: CORRUPT 1 blocks of total size 5 B.
+Status: CORRUPT
+  MISSING BLOCKS:\t2
+  CORRUPT BLOCKS:\t3
+ Total files:\t5
+ Missing blocks:\t\t2
+ Corrupt blocks:\t\t3
+"""
+"""As Hadoop 3 writes it, source: NamenodeFsck, collectBlocksSummary."""
+
+
+def test_files_whose_copies_are_all_corrupt_are_lost_and_the_names_after_them_stay_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @contextlib.contextmanager
+    def report(*_args: object, **more: str) -> Iterator[Iterator[bytes]]:
+        yield iter(() if more else ALL_COPIES_CORRUPT.splitlines(keepends=True))
+
+    monkeypatch.setattr(hdfs, "report", report)
+    monkeypatch.setattr(Hdfs, "look", lambda _self: SimpleNamespace(bad=3, ready=True))
+    findings = hdfs.check("127.0.0.1", 1, 9, 60.0)
+    assert [one.path for one in findings.kept["lost"]] == [b"/a", b"/c", b"/d", b"/e"]
+    assert [one.path for one in findings.kept["short"]] == [b"/b"]
+    assert (findings.lost_files, findings.lost_blocks) == (4, 5)
 
 
 def test_a_report_of_the_namenode_that_is_cut_off_is_no_report() -> None:

@@ -25,13 +25,15 @@ MAX_LINE = 1 << 20
 MAX_FILE_REPORT = 16 << 20
 RECORD = re.compile(
     rb"(?s)(/.*):\s+(?:(?P<short>Under (?:replicated|Erasure-Coded Block) .*\.)"
-    rb"|(?P<lost>MISSING \d+ blocks of total size \d+ B\.?|CORRUPT (?:blockpool|block) .*)"
+    rb"|(?P<lost>(?:MISSING|CORRUPT) \d+ blocks of total size \d+ B\.?|CORRUPT (?:blockpool|block) .*)"
     rb"|Replica placement policy is violated for .*)\s*"
 )
 COUNT = re.compile(rb"\s*([A-Za-z][A-Za-z' -]*)(?: \(validated\))?:\t+(\d+)\b.*\s*")
 FILE = re.compile(rb" (\d+) bytes, (?:replicated: replication=(\d+)|erasure-coded)")
 BLOCK = re.compile(rb"\d+\. \S+?:(blk_-?\d+)_\d+ len=(\d+) (.*)\s*")
 COPY = re.compile(rb"DatanodeInfoWithStorage\[([^],]+):\d+,[^]]*\](?:\(([A-Z_ -]+)\))?")
+LOST = ("Missing blocks", "Missing block groups", "Corrupt blocks", "Corrupt block groups")
+"""What the summary calls them. One all of whose copies are corrupt is not missing to it."""
 ASKED = re.compile(rb"Target Replicas is (\d+)")
 
 
@@ -93,7 +95,7 @@ def check(host: str, port: int, limit: int, seconds: float) -> Findings:
     with report(host, port, b"/", seconds) as lines:
         read(records(lines, counts), findings)
     findings.files = counts.get("Total files")
-    findings.lost_blocks = counts.get("Missing blocks", 0) + counts.get("Missing block groups", 0)
+    findings.lost_blocks = sum(counts.get(key, 0) for key in LOST)
     findings.short_blocks = sum(
         counts.get(key, 0) for key in ("Under-replicated blocks", "Under-erasure-coded block groups")
     )

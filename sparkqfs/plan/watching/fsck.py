@@ -55,7 +55,7 @@ class Report:
             found.append(Problem(what=f"{what}have not reported yet", hint=hint))
         if fact.lost_files or fact.lost_blocks:
             files = _counted(fact.lost_files, "file") if fact.lost_files else "pieces of files that can be made again"
-            what = f"{files}: {_counted(fact.lost_blocks, self.block)} without a copy on the {self.words.servers} "
+            what = f"{files}: {_counted(fact.lost_blocks, self.block)} without a good copy on the {self.words.servers} "
             found.append(Problem(what=f"{what}that are up", hint=self._remedy()))
         if fact.short_files or fact.short_blocks:
             count = "files" if fact.short_files is None else _counted(fact.short_files, "file")
