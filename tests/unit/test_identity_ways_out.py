@@ -36,6 +36,7 @@ from tests.builders.identity_changes import (
     metadata_to,
     new_manager,
     nodes_with,
+    other_metadata,
     renamed,
     swapped,
     third_disk,
@@ -186,6 +187,21 @@ def test_a_node_that_left_is_given_up_while_the_metadata_is_lost() -> None:
     ]
     assert {step.what.split()[0] for step in plan.steps} == {"record"}
     assert "node3" not in record_of(world, config).nodes
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [(combined(), {"add": ("node2",)}), (without("node3"), {"forget": ("node3",)})]
+)
+def test_a_word_about_a_node_is_no_word_about_metadata_of_another_file_system(
+    change: Change, words: dict[str, Any]
+) -> None:
+    world = a_grown_world(CONFIG)
+    config = change(world, other_metadata(world, CONFIG))
+    said = [f"the metadata in {D1} is of file system 4711, this cluster's is 7"]
+    assert whats(planned(world, config, **words)) == said
+    assert whats(planned(world, config)) == said, "still"
+    assert whats(planned(world, config, here=True)) == []
+    assert whats(planned(world, config)) == []
 
 
 def test_what_left_is_given_up_and_the_managers_place_is_changed_in_one_command() -> None:

@@ -228,7 +228,7 @@ class _Prep:
         )
         accepted = frozenset(place for place in self.accepted if place[0] in ready)
         names = names_of_disks(config, identity, marked, accepted & {*identity.disks, *marked})
-        record = wanted_record(config, facts, identity, identity.id, names)
+        record = wanted_record(config, facts, identity, identity.id, names, is_asked=True)
         first = new_disk_steps(config, manager, identity.id, marked)
         steps = (*first, *copy_steps(config, ready, identity, record, names))
         changed = {step.node for step in steps}

@@ -150,9 +150,18 @@ def names_of_disks(
 
 
 def wanted_record(
-    config: ClusterConfig, facts: dict[str, NodeFacts], identity: Identity, id_: str, names: dict[Place, DiskName]
+    config: ClusterConfig,
+    facts: dict[str, NodeFacts],
+    identity: Identity,
+    id_: str,
+    names: dict[Place, DiskName],
+    *,
+    is_asked: bool = False,
 ) -> ClusterRecord:
-    """What is to be written down. What it was keeps its serial number; anything else gets the next one."""
+    """What is to be written down. What it was keeps its serial number; anything else gets the next one.
+
+    `is_asked`: whose the metadata is that was found is still a question, so the file system's id stays as it is.
+    """
     old, manager = identity.record, facts[config.manager.name]
     has_disks = backend_of(config).layout is not None
     shared = manager.paths.get(config.shared_directory) if config.shared_directory is not None else None
@@ -161,6 +170,8 @@ def wanted_record(
     begins_again = identity.is_confirmed and not has_disks  # with an empty directory
     is_made = is_found or (old is not None and old.initialised and not begins_again)
     made_id = manager.meta.file_system_id if manager.meta.exists else None
+    if old is not None and (made_id is None or (is_asked and old.file_system_id and not identity.is_confirmed)):
+        made_id = old.file_system_id
     record = ClusterRecord(
         cluster=config.name,
         id=id_,
@@ -168,7 +179,7 @@ def wanted_record(
         serial=old.serial if old is not None else 1,
         initialised=is_made,
         confirmed=not is_made and (identity.is_confirmed or (old is not None and old.confirmed)),
-        file_system_id=made_id if made_id is not None or old is None else old.file_system_id,
+        file_system_id=made_id,
         metadata=names.get((config.manager.name, 0), DiskName(config.manager.name, 0)),
         disks=_disks(config, facts, identity, names, is_made=is_made) if has_disks else {},
         shared_path=None if has_disks else config.shared_directory,
