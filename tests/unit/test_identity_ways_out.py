@@ -15,6 +15,7 @@ from sparkqfs.errors import ExitCode, Problem, RefusedError
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.facts.record import ClusterRecord, DiskName
 from sparkqfs.jobs.session import Session, check_cluster_name
+from sparkqfs.jobs.storage.file_system import init as init_job
 from sparkqfs.plan.cluster.identity import identify
 from sparkqfs.plan.cluster.nodes import plan_prep
 from sparkqfs.plan.cluster.record import plan_record
@@ -477,6 +478,21 @@ def test_every_command_in_a_hint_ends_the_question_that_it_is_for(shape: Shape) 
             planned(then, config, **words_of(command))
             assert then.all_files() == files
             assert problem not in planned(then, config).problems
+
+
+@pytest.mark.parametrize("erase_name", [None, "spark"])
+@pytest.mark.parametrize(("node", "other"), [("node1", "node1"), ("node2", "node2"), ("node2", "node3")])
+def test_one_directory_under_two_names_is_a_question_before_there_is_a_file_system(
+    node: str, other: str, erase_name: str | None
+) -> None:
+    world = world_of(CONFIG)
+    world.at(CONFIG, other).disks[D2] = world.at(CONFIG, node).disks[D1]  # mounted twice, or shared
+    assert whats(planned(world, CONFIG)) == []
+    session = Session(CONFIG, None, lambda _text: None, dry_run=True, _facts=facts_of(world, CONFIG))  # type: ignore[arg-type]
+    with pytest.raises(RefusedError, match=f"{D1} says that it is disk 1 of {other}, which is {D2} there") as caught:
+        init_job(session, erase_name=erase_name)
+    (problem,) = caught.value.problems
+    assert (problem.node, problem.code) == (node, ExitCode.REFUSED) and "take one out" in str(problem.hint)
 
 
 def test_a_machine_that_cannot_remember_has_the_other_copies() -> None:

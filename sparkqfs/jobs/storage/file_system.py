@@ -16,7 +16,7 @@ from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.storage.backup_first import before_erasing
 from sparkqfs.jobs.storage.shared_path import check_shared_path
 from sparkqfs.plan import catalogue
-from sparkqfs.plan.cluster.identity import identify
+from sparkqfs.plan.cluster.identity import identify, same_directories
 from sparkqfs.plan.cluster.markers import marker_path
 from sparkqfs.plan.cluster.ownership import cluster_directories, users_of
 from sparkqfs.plan.stack import SECRETS
@@ -51,7 +51,7 @@ def refusals(session: Session) -> tuple[Problem, ...]:
     ]
     manager = facts.get(config.manager.name)
     found = identify(config, facts)
-    problems += [*found.gone, *found.lost]
+    problems += [*found.gone, *found.lost, *same_directories(config, facts)]
     for name, fact in facts.items():
         if fact is manager:
             problems += metadata_refusals(config, fact)
@@ -168,8 +168,8 @@ def init(
     _wait_for_broken_off(session)
     against = refusals(session)
     facts, unreachable = session.facts()
-    linked = any(_links(session, fact) for fact in facts.values())
-    if against and (erase_name is None or unreachable or linked):
+    unfit = any(_links(session, fact) for fact in facts.values()) or same_directories(config, facts)
+    if against and (erase_name is None or unreachable or unfit):
         raise RefusedError(*against)
     markers = _marker_problems(session, facts)
     if markers:

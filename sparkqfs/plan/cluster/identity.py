@@ -121,6 +121,23 @@ def _records(config: ClusterConfig, facts: dict[str, NodeFacts]) -> list[Cluster
     return [record for record in found if f"{record.cluster}.{record.storage}.json" == name]
 
 
+def same_directories(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Problem, ...]:
+    """Disks that say another name than prep has written on them: what is written on one is read on another.
+
+    So it is with a directory that is mounted or shared twice, and with one machine under two names.
+    """
+    identity = identify(config, facts)
+    found = []
+    for place, disk in identity.disks.items():
+        if backend_of(config).layout is None:
+            break
+        fact = facts[place[0]]
+        path = disk_path(config, fact.disks[place[1]])
+        said = [copy.disk for copy in fact.records if copy.path == path and copy.disk is not None]
+        found += [questions.same_directory(config, place, own) for own in said if own != disk]
+    return tuple(found)
+
+
 def _another_manager(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Problem, ...]:
     """The manager gives no answer, and the others remember another one, as after a restore to another machine."""
     record = newest_record(config, facts)

@@ -260,6 +260,18 @@ def copied(config: ClusterConfig, place: tuple[str, int], twin: tuple[str, int],
     return _refusal(place[0], what, "take the copy out of `data_dir`", f"nodes.{place[0]}.data_dir")
 
 
+def same_directory(config: ClusterConfig, place: tuple[str, int], own: DiskName) -> Problem:
+    """A disk that prep has given a name says the name of another one."""
+    name, at = place
+    path = config.node(name).data_dirs[at]
+    dirs = next((node.data_dirs for node in config.nodes if node.name == own.node), ())
+    where = f", which is {dirs[own.number]} there" if own.number < len(dirs) else ""
+    what = f"{path} says that it is disk {own.number} of {own.node}{where}"
+    hint = "run `invoke prep`; if it ran before, one directory is there twice, or one machine has two names: "
+    hint += "take one out of hosts.yml"
+    return _refusal(name, what, hint, f"nodes.{name}.data_dir")
+
+
 def gone(
     config: ClusterConfig, record: ClusterRecord, missing: list[DiskName], *, here: bool = False
 ) -> tuple[Problem, ...]:
