@@ -13,7 +13,7 @@ from sparkqfs.config.model import SharedConfig, StorageConfig
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.jobs.cluster import images
 from sparkqfs.jobs.session import Session
-from sparkqfs.jobs.storage import backup, backup_sources, backup_store, backup_verify
+from sparkqfs.jobs.storage import backup, backup_list, backup_sources, backup_store, backup_verify
 from sparkqfs.jobs.storage.backup_sources import Taken, freshest
 from sparkqfs.jobs.storage.backup_streams import NO_STATE, StreamError
 from sparkqfs.plan.cluster.recovery import parse_recovery, recovery_text
@@ -69,6 +69,27 @@ def test_of_a_shared_storage_a_backup_has_the_secrets_and_says_so(sources: Any, 
     seen: Any = backup_verify.run(a_session(a_cluster(storage=SHARED)), backup=str(path), depth=None, timeout_s=60)
     assert (seen.exit_code, seen.document["depth"]) == (0, 1)
     assert "nothing to open" in seen.document["depths"][1]["text"]
+
+
+def test_a_backup_that_could_not_be_looked_at_as_deep_as_was_said_is_not_called_damaged(
+    sources: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = a_cluster(storage=SHARED)
+    path = Path(str(made(config, tmp_path).document["backup"]))
+    seen = backup_verify.run(a_session(config), backup=str(path), depth=2, timeout_s=60)
+    assert seen.exit_code == 1 and "was not verified to depth 2" in seen.problems[0].what
+    assert backup_list.row_of(path)["verified"]["ok"] is True and backup_store.verified(path)["depth"] == 1
+
+    def full(*_args: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(backup_verify, "_opens", full)
+    seen = backup_verify.run(a_session(config), backup=str(path), depth=None, timeout_s=60)
+    assert seen.exit_code == 1 and backup_store.verified(path)["ok"] is True
+    (path / RECOVERY).write_text("changed")
+    seen = backup_verify.run(a_session(config), backup=str(path), depth=2, timeout_s=60)
+    assert seen.exit_code == 1 and backup_store.verified(path)["ok"] is False
+    assert "DAMAGED" in backup_list.text_of(tmp_path, [backup_list.row_of(path)], [], 0.0)
 
 
 def test_without_the_manager_the_copy_of_the_secrets_on_another_node_is_taken(sources: Any, tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ class Report:
     path: Path
     steps: list[Step]
     problems: list[Problem] = field(default_factory=list)
+    damages: tuple[Problem, ...] = ()
+    """Those that are the backup's own fault: not that it could not be looked at."""
     backup: Backup | None = None
     since: Difference | None = None
     """How the running storage has changed since."""
@@ -113,6 +115,7 @@ def verify(session: Session, path: Path, depth: int, timeout_s: float) -> Report
             except NotPossible as error:
                 step.text = str(error)
             except ClusterError as error:
+                report.damages = error.problems
                 report.problems += error.problems
                 step.state, step.text = "failed", error.problems[0].what
             except OSError as error:
@@ -258,7 +261,8 @@ def result(session: Session, report: Report) -> JobResult:
         one = report.since
         notes.append(f"names since then: {one.added} new, {one.missing} gone, {one.changed} with another length")
     try:
-        store.note_verified(report.path, _verdict(report))
+        if report.depth or report.damages:
+            store.note_verified(report.path, _verdict(report))
     except OSError as error:
         notes.append(f"the result could not be written beside it: {error}")
     outcomes = [Outcome(subject=str(report.path), state="failed" if report.problems else "ok")]
@@ -279,8 +283,8 @@ def _verdict(report: Report) -> dict[str, object]:
         "schema": backups.SCHEMA,
         "time": time.time(),
         "depth": report.depth,
-        "ok": not report.problems,
-        "problems": [problem.what for problem in report.problems],
+        "ok": not report.damages,
+        "problems": [problem.what for problem in report.damages],
     }
 
 
