@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScrubFact:
-    """One node's scrub; times are seconds since 1970, `None` where there was no pass since the container's start."""
+    """One node's scrub; times are seconds since 1970, `None` where there was no pass yet."""
 
     node: str
     error: str = ""
@@ -31,6 +31,8 @@ class ScrubFact:
     """In the pass before, while one runs."""
     errors: int = 0
     """Directories and blocks that could not be looked at."""
+    age_s: float | None = None
+    """Since it last wrote that down, which it does every minute; `None` of one of an earlier version."""
 
 
 def parse_scrub(node: str, text: str) -> ScrubFact:
@@ -53,6 +55,7 @@ def parse_scrub(node: str, text: str) -> ScrubFact:
             kept=int(body["kept"]),
             kept_before=int(body.get("kept_before", 0)),
             errors=int(body["errors"]),
+            age_s=_time(body.get("age_s")),
         )
     except (KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not a scrub's state: {type(error).__name__}: {error}") from error

@@ -568,7 +568,7 @@ def test_the_scrub_says_what_it_is_set_to_and_its_end_is_not_the_containers(
     process = container.start("worker-node", SPARKQFS_SCRUB="2 8388608", SPARKQFS_ROOT="qfs://meta:20000")
     running.append(process)
     container.wait_for("chunkserver started", "spark-class started")
-    state = container.run_dir / "scrub.json"
+    state = container.root / "scrub.json"
     end = time.monotonic() + 30
     while not state.exists():
         assert time.monotonic() < end

@@ -84,14 +84,18 @@ def test_on_qfs_short_and_lost_files_are_named_with_their_copies(
 ) -> None:
     monkeypatch.setattr(Qfs, "check_port", qfs.client_port)
     well = asked(tmp_path, "qfs", "qfs-master", SERVERS[0])
-    assert (well.exit_code, well.document["lost_files"], well.document["damaged"]) == (0, 0, [])
+    assert (well.exit_code, well.document["lost_files"], well.document["damaged"]) == (1, 0, [])
+    assert [problem.what.partition(": ")[0] for problem in well.problems] == [
+        "whether copies here are damaged is not known"
+    ]
     unknown: Any = well.document["scrub"]
     assert [one["node"] for one in unknown] == ["node1"] and "No such file" in unknown[0]["error"]
     monkeypatch.setattr(Qfs, "scrub_state", str(qfs.home / f"{SERVERS[0]}.scrub.json"))
     scrub(qfs, SERVERS[0])
     count = len(qfs.chunk_files(SERVERS[0]))
-    text = fresh(tmp_path, SERVERS[0]).text
-    assert "scrub  node1: ended 20" in text and f": {count} chunks, 0 damaged" in text
+    well = fresh(tmp_path, SERVERS[0])
+    text = well.text
+    assert well.exit_code == 0 and "scrub  node1: ended 20" in text and f": {count} chunks, 0 damaged" in text
     holder, other = sorted(SERVERS, key=lambda address: -len(qfs.chunk_files(address)))
 
     qfs.stop_server(other)

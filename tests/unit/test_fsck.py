@@ -241,10 +241,10 @@ STATE = {
     [
         ({}, "scrub  n: ended 1970-01-01 01:00 UTC: 7 chunks, 3 damaged, 2 healed, 1 left"),
         ({"running": True}, "scrub  n: runs since 1970-01-01 00:00 UTC: 7 chunks, 3 damaged, 2 healed, 1 left"),
-        ({"ended": None}, "scrub  n: no pass since the container's start; one begins at 2:00 UTC"),
+        ({"ended": None}, "scrub  n: no pass yet; one begins at 2:00 UTC"),
         (
             {"ended": "soon", "began": float("inf")},
-            "scrub  n: no pass since the container's start; one begins at 2:00 UTC",
+            "scrub  n: no pass yet; one begins at 2:00 UTC",
         ),
         ({"errors": 2}, "scrub  n: ended 1970-01-01 01:00 UTC: 7 chunks, 3 damaged, 2 healed, 1 left, 2 not looked at"),
     ],
@@ -254,14 +254,23 @@ def test_a_scrub_is_one_line_a_node(change: dict[str, Any], line: str) -> None:
     assert scrub_line(parse_scrub("n", json.dumps(STATE | change)), words) == line
 
 
-def test_a_scrub_that_left_damage_is_a_problem_and_one_that_does_not_answer_is_said() -> None:
+def test_a_scrub_that_left_damage_is_a_problem_and_so_is_one_that_does_not_answer() -> None:
     report = a_report(Findings(5, files=3))
     report = replace(report, scrubs=(parse_scrub("node1", json.dumps(STATE)), ScrubFact(node="node2", error="gone")))
-    (problem,) = report.problems()
+    problem, unknown = report.problems()
     assert (problem.node, "1 damaged copy left" in problem.what) == ("node1", True)
+    assert (unknown.node, unknown.what) == ("node2", "whether copies here are damaged is not known: gone")
     assert report.text().splitlines()[-1] == "scrub  node2: not known: gone"
     scrubs: Any = report.document()["scrub"]
     assert [one["error"] for one in scrubs] == ["", "gone"]
+
+
+@pytest.mark.parametrize("age", [None, 0.0, 3599.0, 7300.0])
+def test_a_scrub_that_has_said_nothing_for_hours_does_not_run(age: float | None) -> None:
+    scrub = parse_scrub("node1", json.dumps(STATE | {"kept": 0, "age_s": age}))
+    problems = replace(a_report(Findings(5, files=3)), scrubs=(scrub,)).problems()
+    said = "whether copies here are damaged is not known: its scrub has said nothing for 2 h"
+    assert [problem.what for problem in problems] == ([said] if age == 7300.0 else [])
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}', json.dumps(STATE | {"hour": None})])

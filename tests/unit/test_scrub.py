@@ -200,18 +200,101 @@ def test_what_a_pass_has_left_counts_until_the_next_one_has_ended(tmp_path: Path
     assert (state.kept, state.kept_before) == (0, 0)
 
 
-def test_a_pass_begins_when_its_hour_does_and_not_in_the_middle_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container that is started at 2:30 waits until the next night."""
-    hours = iter([2, 2, 3, 23, 0, 1, 2, 2])
-    slept: list[float] = []
+def test_a_container_that_is_started_within_the_hour_waits_until_the_next_night() -> None:
+    now = 2.5 * 3600
+    assert command.first_time(2, command.State(since=now), now) == (24 + 2) * 3600
 
-    class Clock:
-        sleep = slept.append
 
-        @staticmethod
-        def gmtime() -> SimpleNamespace:
-            return SimpleNamespace(tm_hour=next(hours))
+class Clock:
+    """A machine that sleeps at some hours, and whose clock may jump; times are seconds since 1970."""
 
-    monkeypatch.setattr(command, "time", Clock)
-    command.wait_for(2)
-    assert list(hours) == [2] and len(slept) == 6
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, now: float, jumps: dict[float, float]) -> None:
+        self.now, self.jumps = now, jumps
+        fake = SimpleNamespace(time=lambda: self.now, monotonic=lambda: self.now, sleep=self.sleep)
+        monkeypatch.setattr(command, "time", fake)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for at in [at for at in self.jumps if self.now >= at]:
+            self.now = self.jumps.pop(at)
+
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("jumps", "begun"),
+    [
+        ({}, DAY + 2 * HOUR),
+        ({DAY + HOUR: DAY + 7 * HOUR}, DAY + 7 * HOUR),  # asleep at two
+        ({23 * HOUR: 400 * DAY}, 400 * DAY),  # put forward
+        ({23 * HOUR: 3 * HOUR}, DAY + 2 * HOUR),  # put back
+    ],
+)
+def test_a_pass_begins_at_its_hour_or_as_soon_as_the_machine_is_awake_again(
+    monkeypatch: pytest.MonkeyPatch, jumps: dict[float, float], begun: float
+) -> None:
+    clock, beats = Clock(monkeypatch, 20 * HOUR, jumps), list[float]()
+    begin = command.first_time(2, command.State(since=clock.now), clock.now)
+    command.wait_until(begin, lambda: beats.append(clock.now))
+    assert begun <= clock.now <= begun + command.LOOK_S and len(beats) > 100
+
+
+def test_a_clock_that_was_a_year_ahead_when_the_pass_was_fixed_does_not_put_it_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock(monkeypatch, 400 * DAY, {400 * DAY + HOUR: 20 * HOUR})
+    command.wait_until(command.next_time(2, clock.now), lambda: None)
+    assert clock.now == DAY + 2 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("state", "begin"),
+    [
+        ({"since": 10 * DAY}, 10 * DAY + 2 * HOUR),
+        ({"since": 8 * DAY}, 10 * DAY + command.START_S),  # off every night, and never a pass
+        ({"since": 1.0, "began": 9 * DAY, "ended": 9 * DAY + 9 * HOUR}, 10 * DAY + 2 * HOUR),
+        ({"since": 1.0, "began": 8 * DAY, "ended": 8 * DAY + 9 * HOUR}, 10 * DAY + command.START_S),  # off for a night
+        ({"since": 1.0, "began": 9.5 * DAY, "ended": 8 * DAY}, 10 * DAY + command.START_S),  # broken off
+        ({"since": 1.0, "began": 9.5 * DAY, "ended": None}, 10 * DAY + command.START_S),
+        ({"since": 1.0, "began": 90 * DAY, "ended": 91 * DAY}, 10 * DAY + 2 * HOUR),  # by a wrong clock
+    ],
+)
+def test_a_daemon_that_starts_begins_soon_where_a_pass_was_missed(state: dict[str, float], begin: float) -> None:
+    assert command.first_time(2, command.State(**state), 10 * DAY) == begin  # type: ignore[arg-type]
+
+
+def test_what_was_left_is_known_after_the_containers_next_start_and_forgotten_with_the_file_system(
+    tmp_path: Path,
+) -> None:
+    folder, file = tmp_path / "chunk", tmp_path / "state"
+    folder.mkdir()
+    (folder / "0-fsid-7-1").touch()
+    state = command.State(since=5.0, began=6.0, ended=7.0, blocks=9, kept=1, damages=[{"block": "3"}])
+    scrub = command.Scrub(Healer("meta", 1, HERE), (folder,), state, file)
+    scrub.write(0)
+    again = command.earlier(file, (folder,))
+    assert (again.since, again.ended, again.blocks, again.kept, again.damages) == (5.0, 7.0, 9, 1, [{"block": "3"}])
+    state.running = True
+    scrub.write(0)
+    again = command.earlier(file, (folder,))
+    assert (again.running, again.blocks, again.kept, again.kept_before) == (False, 0, 0, 1)
+    (folder / "0-fsid-7-1").rename(folder / "0-fsid-8-1")
+    assert command.earlier(file, (folder,)) == command.State()
+    for text in ("", "[]", "{}", '{"schema": 1, "of": "0-fsid-8-1"}', "[" * 100_000):
+        file.write_text(text)
+        assert command.earlier(file, (folder,)) == command.State()
+
+
+def test_the_state_says_how_old_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "state"
+    scrub = command.Scrub(Healer("meta", 1, HERE), (), command.State(), file)
+    scrub.write(0)
+    assert command.show(file) == 0
+    assert 0 <= json.loads(capsys.readouterr().out)["age_s"] < 60
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"at": scrub.state.at - DAY}))
+    assert command.show(file) == 0
+    assert DAY <= json.loads(capsys.readouterr().out)["age_s"] < DAY + 60
+    file.write_text("{")
+    assert command.show(file) == 1

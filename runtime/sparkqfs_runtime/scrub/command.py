@@ -3,9 +3,10 @@
 Usage: scrub METASERVER PORT ADDRESS HOUR BYTES_PER_SECOND STATE DIRECTORY...
        scrub --state FILE
 
-ADDRESS is that of this node's chunkserver. A pass begins at HOUR, UTC (0 to 23), and takes as long as it takes; `now`
-makes one pass at once and ends, with exit code 0 when no damage is left. What it has found is in STATE, as JSON, which
-`--state` prints. It runs at the lowest priority for CPU and disk. Standard library only.
+ADDRESS is that of this node's chunkserver. A pass begins at HOUR, UTC (0 to 23), and takes as long as it takes; where
+the machine was off or asleep at that hour, or a pass was broken off, it begins as soon as that is over. `now` makes one
+pass at once and ends, with exit code 0 when no damage is left. What it has found is in STATE, as JSON, which `--state`
+prints; a daemon that starts goes on from there. It runs at the lowest priority for CPU and disk. Standard library only.
 """
 
 from __future__ import annotations
@@ -28,8 +29,15 @@ from sparkqfs_runtime.scrub.healing import Healer
 
 STATE_S = 10.0
 """Between two writes of the state."""
+BEAT_S = 60.0
+"""The same while nothing is read: that it is written says that the daemon is there."""
 LOOK_S = 30.0
 """Between two looks at the clock."""
+START_S = 600.0
+"""A container that has just started has other things to do."""
+HOUR_S, DAY_S = 3600, 86400
+FILE_SYSTEM = "0-fsid-"
+"""What the name of the file begins with that says of which file system a directory of chunks is."""
 KEPT = 20
 """Damaged chunks that the state names."""
 IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
@@ -42,13 +50,19 @@ class State:
     """What a pass has found; times are seconds since 1970."""
 
     schema: int = 1
+    at: float = 0.0
+    """When this was written."""
+    of: str = ""
+    """Of which file system the chunks are."""
+    since: float = 0.0
+    """When the first daemon on these chunks began."""
     hour: str = ""
     bytes_per_second: int = 0
     running: bool = False
     began: float | None = None
     """Of the pass that runs, or of the last one."""
     ended: float | None = None
-    """Of the last pass that came to its end since the container's start."""
+    """Of the last pass that came to its end."""
     blocks: int = 0
     bytes: int = 0
     damaged: int = 0
@@ -61,7 +75,52 @@ class State:
     errors: int = 0
     """Directories or chunks that could not be looked at."""
     damages: list[dict[str, object]] = field(default_factory=list)
-    """The latest, since the container's start."""
+    """The latest."""
+
+
+def file_system_of(directories: tuple[Path, ...]) -> str:
+    """As the names of files in the directories say it; empty where they do not yet."""
+    found: set[str] = set()
+    for directory in directories:
+        with contextlib.suppress(OSError):
+            found |= {path.name for path in directory.iterdir() if path.name.startswith(FILE_SYSTEM)}
+    return " ".join(sorted(found))
+
+
+def earlier(file: Path, directories: tuple[Path, ...]) -> State:
+    """What the daemon before this one has written of the same file system; nothing of what cannot be understood."""
+    try:
+        body = json.loads(file.read_text(encoding="ascii"))
+        of = file_system_of(directories)
+        if body["schema"] != State.schema or not of or body["of"] != of:
+            return State()
+        counts = {name: int(body[name]) for name in ("blocks", "bytes", "damaged", "healed", "kept", "errors")}
+        began, ended = (None if body[name] is None else float(body[name]) for name in ("began", "ended"))
+        left = int(body["kept_before"])
+        damages = [dict(one) for one in body["damages"]][-KEPT:]
+        if body["running"]:  # it was broken off
+            counts, left = {}, max(left, counts["kept"])
+        since = float(body["since"])
+        state = State(of=of, since=since, began=began, ended=ended, kept_before=left, damages=damages)
+        for name, count in counts.items():
+            setattr(state, name, count)
+        return state
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return State()
+
+
+def next_time(hour: int, after: float) -> float:
+    """When it is that hour, UTC, for the first time after a time."""
+    at = after // DAY_S * DAY_S + hour * HOUR_S
+    return at if at > after else at + DAY_S
+
+
+def first_time(hour: int, state: State, now: float) -> float:
+    """When a daemon that starts begins its first pass: at the hour, or soon where that was missed."""
+    after: float | None = state.since if state.began is None else state.ended
+    if after is None or (state.began is not None and after < state.began):  # it was broken off
+        return now + START_S
+    return max(now + START_S, next_time(hour, min(now, after)))
 
 
 class Slow:
@@ -137,7 +196,8 @@ class Scrub:
         """The state, where it has not been written for so long."""
         if time.monotonic() - self.written < every_s:
             return
-        self.written = time.monotonic()
+        self.written, self.state.at = time.monotonic(), time.time()
+        self.state.of = self.state.of or file_system_of(self.directories)
         temporary = self.file.with_name(f".{self.file.name}.new")
         try:
             temporary.write_text(json.dumps(asdict(self.state)), encoding="ascii")
@@ -160,15 +220,13 @@ def step_back() -> None:
         ctypes.CDLL(None).syscall(number, 1, 0, IDLE)
 
 
-def wait_for(hour: int) -> None:
-    """Until it is this hour, UTC; the hour that is on when the daemon starts does not count."""
-    was = time.gmtime().tm_hour
-    while True:
+def wait_until(begin: float, beat: Callable[[], None]) -> None:
+    """By the machine's clock, whatever happens to it: it may be asleep at that time, and its clock be put back."""
+    while (left := begin - time.time()) > 0:
+        beat()
         time.sleep(LOOK_S)
-        now = time.gmtime().tm_hour
-        if now == hour and was != hour:
-            return
-        was = now
+        if left > 2 * DAY_S:
+            begin -= left // DAY_S * DAY_S
 
 
 def main(argv: list[str]) -> int:
@@ -185,24 +243,29 @@ def main(argv: list[str]) -> int:
         print("usage: scrub METASERVER PORT ADDRESS HOUR|now BYTES_PER_SECOND STATE DIRECTORY...", file=sys.stderr)
         return 64
     step_back()
-    state = State(hour=when, bytes_per_second=int(rate))
-    scrub = Scrub(healer, tuple(map(Path, directories)), state, Path(file))
+    places = tuple(map(Path, directories))
+    state = State() if hour is None else earlier(Path(file), places)
+    state.hour, state.bytes_per_second, state.since = when, int(rate), state.since or time.time()
+    scrub = Scrub(healer, places, state, Path(file))
     scrub.write(0)
+    begin = 0.0 if hour is None else first_time(hour, state, time.time())
     while hour is not None:
-        wait_for(hour)
+        wait_until(begin, lambda: scrub.write(BEAT_S))
         try:
             scrub.run_pass()
         except Exception as error:  # noqa: BLE001 - whatever it was: there is another night
             scrub.say(f"the pass was broken off: {type(error).__name__}: {error}")
+        begin = next_time(hour, time.time())
     scrub.run_pass()
     return 1 if state.kept or state.errors else 0
 
 
 def show(file: Path) -> int:
-    """Prints the state; 1 when there is none."""
+    """Prints the state, and how old it is; 1 when there is none."""
     try:
-        print(file.read_text(encoding="ascii"))
-    except (OSError, UnicodeDecodeError) as error:
+        state = json.loads(file.read_text(encoding="ascii"))
+        print(json.dumps({**state, "age_s": max(0.0, round(time.time() - float(state.get("at", 0)), 1))}))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -87,7 +87,7 @@ class Qfs(Backend):
     check_port = topology.META_CLIENT_PORT
     server_process = "/bin/chunkserver"
     master_process = "/bin/metaserver"
-    scrub_state = "/run/sparkqfs/scrub.json"
+    scrub_state = "/data/spark/scrub.json"
     opening = Opening(share=4)
     stripes = ((6, 3),)
     remote_reads = "QFS's client reads a random copy"

@@ -12,8 +12,11 @@ from sparkqfs.errors import Problem
 from sparkqfs.facts.fsck import BlockFact, DamagedFact, FsckFact, shown_name
 from sparkqfs.facts.scrub import ScrubFact
 from sparkqfs.plan.storage.seam import Backend, Words
+from sparkqfs.plan.times import about
 
 SCHEMA = 1
+SILENT_S = 3600.0
+"""A scrub that has said nothing for so long does not run: it does so every minute, and after each block."""
 SHOWN_BLOCKS = 4
 """Blocks of one file in the text; the document has 16."""
 
@@ -62,6 +65,7 @@ class Report:
             what = f"{count} with too few copies: {_counted(fact.short_blocks, self.block)}"
             found.append(Problem(what=what, hint=self._wait()))
         for scrub in self.scrubs:
+            found += self._silent(scrub)
             hint = "which: `invoke logs --service worker-node`"
             if kept := max(scrub.kept, scrub.kept_before):
                 what = f"{_counted(kept, 'damaged copy', 'damaged copies')} left as found: no good copy is known"
@@ -72,6 +76,15 @@ class Report:
         if fact.partial:
             found.append(Problem(what=f"not everything was looked at: {fact.partial}", hint="more time: --timeout"))
         return tuple(found)
+
+    def _silent(self, scrub: ScrubFact) -> list[Problem]:
+        """A scrub that does not run finds nothing, which is not to be taken for good news."""
+        if not scrub.error and (scrub.age_s or 0.0) <= SILENT_S:
+            return []
+        why = scrub.error or f"its scrub has said nothing for {about(scrub.age_s or 0.0)}"
+        what = f"whether copies here are damaged is not known: {why}"
+        hint = "`invoke logs --service worker-node`; `invoke deploy` where the stack is of an earlier version"
+        return [Problem(node=scrub.node, what=what, hint=hint)]
 
     @property
     def block(self) -> str:
@@ -188,7 +201,7 @@ def scrub_line(scrub: ScrubFact, words: Words) -> str:
     if scrub.running:
         return head + f"runs since {_when(scrub.began)}: {found}"
     if scrub.ended is None:
-        return head + f"no pass since the container's start; one begins at {scrub.hour}:00 UTC"
+        return head + f"no pass yet; one begins at {scrub.hour}:00 UTC"
     return head + f"ended {_when(scrub.ended)}: {found}"
 
 

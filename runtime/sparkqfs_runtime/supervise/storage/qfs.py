@@ -18,7 +18,9 @@ from sparkqfs_runtime.supervise.storage.seam import Storage
 LOCK = "lock"
 """Held by the chunkserver in each of its directories; source: chunkServer.dirLockFileName, chunk/ChunkManager.cc."""
 SCRUB_STATE = "scrub.json"
-"""In the run directory; `invoke fsck` reads it."""
+"""Beside the Spark worker's directory, on the machine's disk: what was found outlives the container.
+
+`invoke fsck` reads it."""
 
 
 def cluster_key(setup: Setup) -> str:
@@ -76,7 +78,8 @@ def scrub(setup: Setup, address: str, dirs: tuple[Path, ...]) -> list[Daemon]:
         return []
     default = f"qfs://{topology.QFS_MASTER}:{topology.META_CLIENT_PORT}"
     host, _, port = setup.get("SPARKQFS_ROOT", default).removeprefix("qfs://").rstrip("/").partition(":")
-    words = (host, port, address, hour, rate, str(setup.run / SCRUB_STATE), *map(str, dirs))
+    state = Path(setup.get("SPARK_WORKER_DIR", "/data/spark/work")).parent / SCRUB_STATE
+    words = (host, port, address, hour, rate, str(state), *map(str, dirs))
     return [Daemon("scrub", (python(), "-I", str(PROGRAMS / "scrub"), *words), is_needed=False)]
 
 
