@@ -10,8 +10,8 @@ import pytest
 from sparkqfs.jobs.storage.file_system import ERASE_SCRIPT, INIT_SCRIPT, WAIT_SCRIPT
 
 
-def erase(top: str, *directories: Path) -> subprocess.CompletedProcess[str]:
-    command = ["sh", "-s", "--", top, *map(str, directories)]
+def erase(top: str, *directories: Path, mode: str = "erase") -> subprocess.CompletedProcess[str]:
+    command = ["sh", "-s", "--", mode, top, *map(str, directories)]
     return subprocess.run(command, input=ERASE_SCRIPT, capture_output=True, text=True, check=False, timeout=30)
 
 
@@ -51,6 +51,26 @@ def test_a_link_in_the_place_of_all_names_is_not_followed(tmp_path: Path) -> Non
     done = erase("qfs", tmp_path / "metastore" / "qfs")
     assert done.returncode == 1 and "metastore is a symbolic link" in done.stderr
     assert (elsewhere / "qfs" / "file").exists()
+
+
+@pytest.mark.parametrize("inside", ["qfs/qfs", "qfs/chunk/qfs", "spark/hdfs"])
+def test_nothing_is_erased_where_a_disk_of_another_cluster_is_inside(tmp_path: Path, inside: str) -> None:
+    for name in ("qfs", "spark"):
+        (tmp_path / name / "chunk").mkdir(parents=True)
+    (tmp_path / "qfs" / ".cluster-id").write_text("ours")
+    (tmp_path / "qfs" / "chunk" / "1.2.3").write_text("a chunk of ours")
+    other = tmp_path / inside
+    other.mkdir(parents=True)
+    (other / ".cluster-id").write_text("theirs")
+    done = erase("qfs", tmp_path / "qfs", tmp_path / "spark")
+    assert done.returncode == 1 and f"{other}/.cluster-id is in there" in done.stderr
+    assert (tmp_path / "qfs" / "chunk" / "1.2.3").exists() and (other / ".cluster-id").exists()
+    assert erase("qfs", tmp_path / "qfs", tmp_path / "spark", mode="look").stderr == done.stderr
+    (other / ".cluster-id").unlink()
+    assert erase("qfs", tmp_path / "qfs", tmp_path / "spark", mode="look").returncode == 0
+    assert (tmp_path / "qfs" / "chunk" / "1.2.3").exists()
+    assert erase("qfs", tmp_path / "qfs", tmp_path / "spark").returncode == 0
+    assert not (tmp_path / "qfs" / "chunk").exists()
 
 
 @pytest.mark.parametrize("running", ["", "c1 c2"])

@@ -196,6 +196,7 @@ def erased(monkeypatch: pytest.MonkeyPatch, outcome: object) -> list[str]:
     for name in ("erase", "_make"):
         monkeypatch.setattr(file_system, name, erase)
     monkeypatch.setattr(file_system, "remove_copies", lambda _session: {})
+    monkeypatch.setattr(file_system, "check_erasable", lambda _session, *, everything=False: None)
     monkeypatch.setattr(record, "forget", lambda _session: None)
     monkeypatch.setattr(record, "write", lambda _session, *, erasing=False: done.append(f"{erasing=}"))
     monkeypatch.setattr(file_system, "_refuse_while_running", lambda _session: None)

@@ -126,23 +126,30 @@ def data_directories(session: Session, name: str, *, everything: bool) -> list[s
     return list(dict.fromkeys(found))
 
 
+def check_erasable(session: Session, *, everything: bool = False) -> None:
+    """On every node, before anything is erased on one of them. Raises `ClusterError` where something must not go."""
+    _on_data(session, "look", everything=everything)
+
+
 def erase(session: Session, *, everything: bool = False) -> tuple[Outcome, ...]:
     """Empty the data directories on every node, all at once; the directories themselves stay."""
+    done = _on_data(session, "erase", everything=everything)
+    return tuple(Outcome(subject=name, state="changed", changes=paths) for name, paths in done.items())
+
+
+def _on_data(session: Session, mode: str, *, everything: bool) -> dict[str, tuple[str, ...]]:
+    """Node → the directories that were emptied there."""
     names = tuple(node.name for node in session.config.nodes)
     top = session.backend.layout.top if session.backend.layout is not None else ""
 
     def one(name: str) -> tuple[str, ...]:
-        session.on_event(f"[{name}] erasing")
-        output = session.clients.node(name).script(
-            ERASE_SCRIPT,
-            top,
-            *data_directories(session, name, everything=everything),
-            timeout_s=ERASE_TIMEOUT_S,
-        )
+        if mode == "erase":
+            session.on_event(f"[{name}] erasing")
+        paths = data_directories(session, name, everything=everything)
+        output = session.clients.node(name).script(ERASE_SCRIPT, mode, top, *paths, timeout_s=ERASE_TIMEOUT_S)
         return tuple(line.partition("\t")[2] for line in output.stdout.splitlines() if line.startswith("erased"))
 
-    done = session.clients.on(names, one).raise_failures()
-    return tuple(Outcome(subject=name, state="changed", changes=paths) for name, paths in done.items())
+    return session.clients.on(names, one).raise_failures()
 
 
 def init(
@@ -181,6 +188,8 @@ def init(
         changes: tuple[str, ...] = (f"empty, and as an earlier init made it: file-system id {meta.file_system_id}",)
         return JobResult(task=task, outcomes=(Outcome(subject=subject, state="unchanged", changes=changes),))
     erases = erase_name is not None and (bool(against) or bool(meta.init))
+    if erases and not session.dry_run:
+        check_erasable(session)
     saved = before_erasing(session, no_backup=no_backup) if erases else ()
     if session.dry_run:
         undo = ("undo an init that did not end",) if meta.init == "begun" else ()
@@ -274,6 +283,8 @@ def purge(session: Session, *, erase_name: str | None, no_backup: bool = False) 
     _check_erase_name(session, erase_name, "--erase")
     check_cluster_name(session, session.all_facts(), erases=True)
     _refuse_while_running(session)
+    if not session.dry_run:
+        check_erasable(session, everything=True)
     saved = before_erasing(session, no_backup=no_backup)
     if not session.dry_run and session.backend.master is not None:
         record.write(session, erasing=True)  # a purge that is cut off has its backup, and asks for no other
