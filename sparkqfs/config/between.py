@@ -13,6 +13,9 @@ from sparkqfs.config.model import ClusterConfig, NodeConfig, StorageKind
 from sparkqfs.config.reading import Faults
 from sparkqfs.config.redundancy import Redundancy, fitting, spark_setting
 
+IN_DATA_DIR = ("qfs", "hdfs", "spark", "spark-master", "metastore", "sparkqfs")
+"""What clusters make in a data directory."""
+
 
 def too_many(wanted: Redundancy, node_count: int) -> str:
     what = f"{wanted.copies} copies need" if not wanted.data else f"{wanted.name} needs"
@@ -90,7 +93,7 @@ def check_paths(config: ClusterConfig, faults: Faults) -> None:
     for data_dir in data_dirs:
         if shared is not None and (shared.is_relative_to(data_dir) or data_dir.is_relative_to(shared)):
             faults.add("storage.shared.path", f"{shared} and the data directory {data_dir}: one is inside the other")
-        ours = tuple(data_dir / name for name in ("qfs", "hdfs", "spark", "spark-master", "metastore", "sparkqfs"))
+        ours = tuple(data_dir / name for name in IN_DATA_DIR)
         if notebooks is not None and (data_dir.is_relative_to(notebooks) or any(map(notebooks.is_relative_to, ours))):
             faults.add("notebooks.path", f"{notebooks} holds or is in what the daemons write in {data_dir}")
 

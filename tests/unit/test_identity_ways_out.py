@@ -480,6 +480,34 @@ def test_every_command_in_a_hint_ends_the_question_that_it_is_for(shape: Shape) 
             assert problem not in planned(then, config).problems
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "words"),
+    [
+        ("other", f"{D1}/qfs", {}),
+        ("other", f"{D1}/qfs/chunk", {}),
+        ("other", f"{D1}/spark/mine", {}),
+        ("spark", f"{D1}/qfs", {"here": True}),
+    ],
+)
+def test_a_data_directory_among_what_another_cluster_has_made_is_a_question(
+    name: str, first: str, words: dict[str, Any]
+) -> None:
+    world = a_grown_world(CONFIG)
+    config = with_dirs(first, "/mnt/y2")(world, replace(CONFIG, name=name))
+    plan = planned(world, config, **words)
+    what = f"{first} and {D1}, which is a data directory of cluster spark: one is inside the other"
+    assert what in whats(plan) and not plan.steps
+    beside = with_dirs(f"{D1}/mine", "/mnt/y2")(world, replace(CONFIG, name="other"))
+    assert whats(planned(world.again(), beside)) == []
+
+
+def test_a_data_directory_in_which_another_cluster_is_among_what_would_be_made_is_a_question() -> None:
+    inside = with_dirs(f"{D1}/spark", "/mnt/y2")(world_of(CONFIG), CONFIG)
+    world = a_grown_world(inside)
+    said = whats(planned(world, replace(with_dirs(D1, D2)(world, CONFIG), name="other")))
+    assert said[:1] == [f"{D1} and {D1}/spark, which is a data directory of cluster spark: one is inside the other"]
+
+
 @pytest.mark.parametrize("erase_name", [None, "spark"])
 @pytest.mark.parametrize(("node", "other"), [("node1", "node1"), ("node2", "node2"), ("node2", "node3")])
 def test_one_directory_under_two_names_is_a_question_before_there_is_a_file_system(

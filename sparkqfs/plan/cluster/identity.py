@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from sparkqfs.config.between import IN_DATA_DIR
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts.nodes import NodeFacts
@@ -144,6 +145,12 @@ def _another_manager(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tupl
     if record is None or record.metadata.node == config.manager.name or record.shared_path is not None:
         return ()
     return (questions.managed_elsewhere(config, record),)
+
+
+def _is_mixed(one: PurePosixPath, other: PurePosixPath) -> bool:
+    """Whether a data directory is among what a cluster makes in another one, and goes with it when that is erased."""
+    pairs = ((one, other), (other, one))
+    return any(inner.is_relative_to(outer / name) for inner, outer in pairs for name in IN_DATA_DIR)
 
 
 class _Look:
@@ -400,16 +407,23 @@ class _Look:
         return [questions.copied(self.config, place, other, disks[place]) for place, other in twins(disks)]
 
     def foreign(self) -> list[Problem]:
-        """Directories without a marker that a machine remembers as another cluster's."""
+        """Directories without a marker that a machine remembers as another cluster's, or that are mixed up with one."""
         found = []
         for name, fact in self.facts.items():
             bare = {disk.path for disk in fact.disks if disk.marker is None}
             for copy in fact.records:
                 record = copy.record
-                if record is None or record.cluster == self.config.name or record.storage != self.kind:
+                if record is None or copy.disk is not None or not record.initialised:
                     continue
-                paths = [path for disk, path in record.disks.items() if disk.node == copy.node and path in bare]
-                if copy.disk is None and record.initialised and paths:
+                theirs = [path for disk, path in record.disks.items() if disk.node == copy.node]
+                mixed = [(ours, path) for ours in sorted(bare) for path in theirs if _is_mixed(ours, path)]
+                if mixed:
+                    found.append(questions.mixed_up(self.config, name, copy.path, record, mixed[0]))
+                    continue
+                if record.cluster == self.config.name or record.storage != self.kind:
+                    continue
+                paths = [path for path in theirs if path in bare]
+                if paths:
                     found.append(questions.another_clusters(self.config, name, copy.path, record, paths[0]))
         return found
 

@@ -238,6 +238,19 @@ def another_clusters(
     return _refusal(node, what, hint, f"nodes.{node}.data_dir")
 
 
+def mixed_up(
+    config: ClusterConfig,
+    node: str,
+    file: PurePosixPath,
+    record: ClusterRecord,
+    paths: tuple[PurePosixPath, PurePosixPath],
+) -> Problem:
+    """A data directory of hosts.yml, and one of a cluster that this machine remembers: one is inside the other."""
+    what = f"{paths[0]} and {paths[1]}, which is a data directory of cluster {record.cluster}: one is inside the other"
+    hint = f"use another `data_dir`; if what is in {paths[1]} does not exist any more: `rm {file}` there"
+    return _refusal(node, what, hint, f"nodes.{node}.data_dir")
+
+
 def moved(config: ClusterConfig, node: str, disks: dict[int, DiskName], record: ClusterRecord) -> Problem:
     """Disks of this cluster that were another node's."""
     dirs = config.node(node).data_dirs
