@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import pytest
 from sparkqfs.config.model import CopiesConfig, NodeConfig, StorageConfig
 from sparkqfs.errors import ConfigError, Problem
 from sparkqfs.jobs.measuring import drill_load
-from sparkqfs.jobs.measuring.drill_faults import why_not
+from sparkqfs.jobs.measuring.drill_faults import counts_of, why_not
 from sparkqfs.plan.measuring.drill import FAULTS, Answered, Look, choose, listed, planned, table
 from sparkqfs.plan.steps import JobResult
 from tests.builders.clusters import a_cluster
@@ -43,6 +44,8 @@ def test_what_status_said_before_the_fault_does_not_count() -> None:
     [
         ({"lost": (3,)}, "1 acknowledged files are lost"),
         ({"lost": (1, 2)}, "2 acknowledged files are lost"),
+        ({"extra": {"damaged_kept": 2}}, "2 damaged blocks were not healed"),
+        ({"extra": {"damaged_kept": 0, "not_read_again": True}}, "not all block files were read again"),
         ({"wrong_reads": 2}, "2 reads gave other bytes than were written"),
         ({"looks": (Look(1.0, 1, ("2 of 3 are up",)),)}, "status does not say that all is well: 2 of 3 are up"),
         ({"looks": ()}, "status never said that anything was wrong"),
@@ -51,8 +54,18 @@ def test_what_status_said_before_the_fault_does_not_count() -> None:
 )
 def test_what_must_not_be_is_a_problem(values: dict[str, Any], what: str) -> None:
     made = a_row(**values)
-    assert f"storage-server: {what}" in [problem.what for problem in made.problems]
+    assert any(problem.what.startswith(f"storage-server: {what}") for problem in made.problems)
     assert made.document()["ok"] is False
+
+
+@pytest.mark.parametrize(
+    ("change", "is_whole"),
+    [({}, True), ({"ended": None}, False), ({"running": True, "ended": None}, False), ({"errors": 1}, False)],
+)
+def test_a_pass_that_was_cut_off_has_not_seen_all_damage(change: dict[str, Any], is_whole: bool) -> None:
+    state = {"schema": 1, "running": False, "began": 1.0, "ended": 2.0, "damaged": 3, "kept": 0, "errors": 0} | change
+    counts = counts_of(json.dumps(state))
+    assert (counts["damaged"], counts["kept"], counts["is_whole"]) == (3, 0, is_whole)
 
 
 def test_names_of_the_last_five_seconds_may_be_lost_with_the_manager_and_with_nothing_else() -> None:

@@ -273,6 +273,8 @@ def flip(scene: Scene) -> None:
         return
     scene.extra["damaged_after_reading"] = left["damaged"]
     scene.extra["damaged_kept"] = left["kept"]
+    if not left["is_whole"]:
+        scene.extra["not_read_again"] = True
 
 
 def _scrub(session: Session, node: str) -> dict[str, int] | None:
@@ -285,10 +287,18 @@ def _scrub(session: Session, node: str) -> dict[str, int] | None:
     if not words:
         return None
     client = session.clients.node(node)
+    client.run(["docker", "exec", task.container_id, "rm", "-f", SCRUB_STATE], timeout_s=SIGNAL_S)
     command = [*deploy.in_container(task.container_id, SCRUB_S), *words]
     client.run(command, timeout_s=SCRUB_S + SIGNAL_S, check=False, attend=True)
     read = client.run(["docker", "exec", task.container_id, "cat", SCRUB_STATE], timeout_s=SIGNAL_S)
-    return {key: value for key, value in json.loads(read.stdout).items() if isinstance(value, int)}
+    return counts_of(read.stdout)
+
+
+def counts_of(state: str) -> dict[str, int]:
+    """The numbers of a pass, and `is_whole`: it came to its end, and nothing was left out."""
+    found = json.loads(state)
+    is_whole = found["ended"] is not None and not found["running"] and not found["errors"]
+    return {**{key: value for key, value in found.items() if isinstance(value, int)}, "is_whole": is_whole}
 
 
 def _address(session: Session, task: TaskFact) -> str:

@@ -172,6 +172,8 @@ class Row:
             found.append("the older metadata was taken")
         if self.extra.get("damaged_kept"):
             found.append(f"{self.extra['damaged_kept']} damaged blocks were not healed")
+        if self.extra.get("not_read_again"):
+            found.append("not all block files were read again: whether all damage was healed is not known")
         if self.seen_s is None and not self.fault.is_healed_unseen:
             found.append("status never said that anything was wrong")
         if self.healthy_s is None:
