@@ -62,7 +62,7 @@ for d in "$@"; do
   marker= has=no count=0 kib=0
   cluster=$(id_in "$d/${top:-spark}/.cluster-name")
   if [ -n "$top" ]; then
-    path "$d/$top"; path "$d/$top/$blocks"
+    path "$d/$top"; path "$d/$top/$blocks"; path "$d/$top/copies"
     marker=$(id_in "$d/$top/.cluster-id")
     record "$d/$top/.cluster.json"
     [ "$manager$d" = "yes$first" ] || (metadata_in "$d/$top")
@@ -82,7 +82,7 @@ for d in "$@"; do
   say disk_kind "$d" "$(stat -f -c %T "$at" 2>/dev/null)" "$writable" "$(df -Pi "$at" 2>/dev/null | awk 'NR==2 {print $5}')"
   say disk "$d" "$marker" "$cluster" "${set_df% *}" "${set_df#* }" "$has" "$count" "$kib"
 done
-[ -z "$top" ] || { path "$first/$top/logs"; path "$first/$top/copies"; }
+[ -z "$top" ] || path "$first/$top/logs"
 path "$first/spark"
 path "$first/sparkqfs"
 copy=$first/sparkqfs/recovery.json

@@ -93,6 +93,16 @@ def addresses_swapped(world: World, config: ClusterConfig) -> ClusterConfig:
     return nodes_with(config, "node3", address=two.address, advertise=two.address)
 
 
+def copies_kept(node: str, path: str) -> Change:
+    """A node that keeps copies of the metadata, on that disk."""
+
+    def change(world: World, config: ClusterConfig) -> ClusterConfig:
+        world.at(config, node).write(f"{path}/qfs/copies/000001/about.json", "{}")
+        return config
+
+    return change
+
+
 def disk_moved(world: World, config: ClusterConfig) -> ClusterConfig:
     """node2's second disk is now a third of node3."""
     world.at(config, "node3").disks[D3] = world.at(config, "node2").disks.pop(D2)

@@ -13,6 +13,7 @@ from tests.builders.identity_changes import (
     Change,
     addresses_swapped,
     combined,
+    copies_kept,
     disk_copied,
     disk_moved,
     foreign,
@@ -137,6 +138,13 @@ SHAPES = (
         status="hosts.yml does not have node3",
     ),
     Shape(name="a worker's data_dir in another order", change=node_with("node2", data_dirs=(D2, D1)), deploy=0),
+    Shape(
+        name="the same, and the worker keeps copies of the metadata",
+        change=combined(copies_kept("node2", D1), node_with("node2", data_dirs=(D2, D1))),
+        prep="the copies of the metadata that node2 keeps are in /mnt/d1/qfs/copies",
+        typed="write /mnt/d1 first in `data_dir` of node2",
+        answer=UNDO,
+    ),
     Shape(
         name="the metadata directory is gone, and a disk of node3 is not mounted",
         change=combined(without_metadata, unmounted("node3", D2)),

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from sparkqfs.config.model import ClusterConfig
-from sparkqfs.facts.nodes import MetaFact, NodeFacts
+from sparkqfs.facts.nodes import MetaFact, NodeFacts, PathFact
 from sparkqfs.facts.record import RecordFact, parse_record
 from sparkqfs.plan.cluster.nodes import plan_prep
 from sparkqfs.plan.cluster.record import plan_record
 from sparkqfs.plan.steps import Plan, ShellStep
 from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.storage.seam import COPIES
 from tests.builders.facts import a_node, fresh
 
 MEMORY = "/var/lib/sparkqfs"
@@ -112,6 +113,9 @@ def _fact(machine: Machine, config: ClusterConfig, name: str) -> NodeFacts:
                 blocks=len(blocks),
             )
         )
+    copies = [path / layout.top / COPIES for path in node.data_dirs if machine.names(path / layout.top / COPIES)]
+    filled = PathFact(path=node.data_dirs[0], kind="directory", uid=config.owner.uid, gid=config.owner.gid, mode=0o750)
+    fact = replace(fact, paths=fact.paths | {one: replace(filled, path=one, empty=False) for one in copies})
     others = node.data_dirs[1:] if node.manager else node.data_dirs
     with_metadata = tuple(path for path in others if _meta(machine, path / layout.top).exists)
     return replace(

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from sparkqfs.config.between import IN_DATA_DIR
+from sparkqfs.config.copies import copy_nodes
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
-from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.facts.nodes import NodeFacts, PathFact
 from sparkqfs.facts.record import ClusterRecord, DiskName, RecordFact
 from sparkqfs.plan.cluster import questions
 from sparkqfs.plan.cluster.disk_names import Place, disks_at, missing_disks, twins
 from sparkqfs.plan.cluster.record_paths import RECORD, disk_path, memory_path
 from sparkqfs.plan.storage import backend_of
+from sparkqfs.plan.storage.seam import COPIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,10 @@ def _another_manager(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tupl
     if record is None or record.metadata.node == config.manager.name or record.shared_path is not None:
         return ()
     return (questions.managed_elsewhere(config, record),)
+
+
+def _is_filled(found: PathFact | None) -> bool:
+    return found is not None and found.kind == "directory" and not found.empty
 
 
 def _is_mixed(one: PurePosixPath, other: PurePosixPath) -> bool:
@@ -406,9 +412,22 @@ class _Look:
         """Two directories that are the same disk: one is a copy."""
         return [questions.copied(self.config, place, other, disks[place]) for place, other in twins(disks)]
 
+    def displaced(self) -> list[Problem]:
+        """Copies of the metadata on another disk of their node than the first, where one without a past would begin."""
+        found: list[Problem] = []
+        layout = self.backend.layout
+        for node in copy_nodes(self.config) if layout is not None else ():
+            fact = self.facts.get(node.name)
+            if fact is None or layout is None:
+                continue
+            has = [path for path in node.data_dirs if _is_filled(fact.paths.get(path / layout.top / COPIES))]
+            if has and node.data_dirs[0] not in has:
+                found.append(questions.copies_elsewhere(self.config, node.name, has[0] / layout.top / COPIES))
+        return found
+
     def foreign(self) -> list[Problem]:
         """Directories without a marker that a machine remembers as another cluster's, or that are mixed up with one."""
-        found = []
+        found = self.displaced()
         for name, fact in self.facts.items():
             bare = {disk.path for disk in fact.disks if disk.marker is None}
             for copy in fact.records:

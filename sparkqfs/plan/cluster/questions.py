@@ -238,6 +238,14 @@ def another_clusters(
     return _refusal(node, what, hint, f"nodes.{node}.data_dir")
 
 
+def copies_elsewhere(config: ClusterConfig, node: str, path: PurePosixPath) -> Problem:
+    """The copies of the metadata that this node keeps are not on its first disk."""
+    first, disk = config.node(node).data_dirs[0], path.parent.parent
+    what = f"the copies of the metadata that {node} keeps are in {path}; hosts.yml says {first} first, which has none"
+    hint = f"write {disk} first in `data_dir` of {node}; or move {path} to {first / path.relative_to(disk)}"
+    return _refusal(node, what, hint, f"nodes.{node}.data_dir")
+
+
 def mixed_up(
     config: ClusterConfig,
     node: str,
