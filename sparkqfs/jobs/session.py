@@ -117,7 +117,11 @@ class Session:
             return {str(k): str(v) for k, v in json.loads(output.stdout).items()}
         except (ValueError, AttributeError, RecursionError) as error:
             what = f"{path} is damaged"
-            raise ClusterError(Problem(node=self.config.manager.name, what=what)) from error
+            hint = (
+                "a copy of it may be on another node: docs/backup.md, Secrets and the cluster's id; without one remove "
+            )
+            hint += "the file, and `invoke prep` makes new secrets"
+            raise ClusterError(Problem(node=self.config.manager.name, what=what, hint=hint)) from error
 
     def registry_auth(self) -> dict[str, str]:
         """Login of the cluster's registry."""

@@ -39,6 +39,7 @@ def sources(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def take(_session: Session, folder: Path, _timeout_s: float) -> Taken:
         (folder / "metadata.tar").write_bytes(archive_of(PIECES))
+        (folder / "metadata.tar").chmod(0o600)
         part = MetadataPart(source="disk", node="node1", file_system=FSID, at=1.0, operation=1)
         return Taken(metadata=part, lacks=["no list of names: the metaserver does not run"])
 
@@ -124,6 +125,20 @@ def test_a_full_disk_is_said_and_leaves_nothing(sources: Any, tmp_path: Path, mo
     with pytest.raises(ClusterError, match="No space left on device"):
         made(a_cluster(), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_that_others_can_read_is_said(sources: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert made(a_cluster(), tmp_path).notes == ()
+    monkeypatch.setattr(backup_store, "finish", lambda *args, finish=backup_store.finish: opened(*finish(*args)))
+    (note,) = made(a_cluster(), tmp_path).notes
+    assert "others can read" in note and "the cluster's secrets" in note
+
+
+def opened(path: Path, manifest: Any) -> tuple[Path, Any]:
+    """As on a file system without modes."""
+    for one in path.iterdir():
+        one.chmod(0o755)
+    return path, manifest
 
 
 def test_what_is_no_directory_and_no_time_is_bad_input(tmp_path: Path) -> None:

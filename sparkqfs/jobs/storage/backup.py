@@ -39,14 +39,18 @@ def run(session: Session, *, to: str | None, timeout_s: float = TIMEOUT_S) -> Jo
     path, manifest = make(session, place_of(session, to), timeout_s)
     problems = [Problem(what=f"the backup is not complete: {text}") for text in manifest.lacks if _is_fault(text)]
     clone = store.clone_of(path)
-    notes = (f"{path} is in the git clone {clone}, and it has the cluster's secrets",) if clone is not None else ()
+    notes = [f"{path} is in the git clone {clone}, and it has the cluster's secrets"] if clone is not None else []
+    if not store.is_private(path):
+        notes.append(
+            f"others can read {path}, as the file system there does not keep modes; it has the cluster's secrets"
+        )
     outcome = Outcome(subject="backup", state="changed", changes=(str(path), *described(session, path, manifest)))
     return JobResult(
         task="backup",
         outcomes=(outcome,),
         problems=tuple(problems),
         document=document_of(path, manifest),
-        notes=notes,
+        notes=tuple(notes),
     )
 
 

@@ -149,6 +149,11 @@ def finish(folder: Path, manifest: Manifest) -> tuple[Path, Manifest]:
     raise AssertionError("not reached")
 
 
+def is_private(path: Path) -> bool:
+    """Whether a backup is its owner's alone: FAT and the like, as on sticks, have one mode for all files."""
+    return not any(one.stat().st_mode & 0o077 for one in (path, *path.iterdir()))
+
+
 def found_in(place: Path) -> list[Path]:
     """The backups of a directory, the oldest first."""
     try:
