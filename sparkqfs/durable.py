@@ -5,6 +5,7 @@ A file's bytes are synced before it gets its name, and its directory afterwards 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -62,19 +63,41 @@ def write_file(path: Path, content: bytes) -> None:
 
 def replace_file(path: Path, content: bytes, mode: int) -> None:
     """The file has this content, and `mode` less the umask, or stays as it was. Raises OSError."""
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-    name_file(part, path)
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(content)
+        name_file(part, path)
+    except OSError:
+        with contextlib.suppress(OSError):  # its room may be what is lacking
+            part.unlink(missing_ok=True)
+        raise
+
+
+def part_of(path: Path) -> Path:
+    """What `replace_file` calls a file that is not whole: one that is killed leaves it."""
+    return path.with_name(f".{path.name}.part")
 
 
 def append(path: Path, text: str) -> None:
-    """Adds to a file, or begins one. Raises OSError."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        sync(file.fileno())
+    """Adds whole lines to a file, or begins one; all or nothing, also where a line before it was cut off.
+
+    Raises OSError.
+    """
+    data = text.encode()
+    with path.open("ab+", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        if size and os.pread(file.fileno(), 1, size - 1) != b"\n" and not data.startswith(b"\n"):
+            data = b"\n" + data
+        try:
+            while data:
+                data = data[file.write(data) :]
+            sync(file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.truncate(size)
+            raise
     sync_directory(path.parent)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from sparkqfs_runtime.metadata import accepted, guard
+from sparkqfs import durable
+from sparkqfs_runtime.metadata import accepted, guard, states
 from sparkqfs_runtime.metadata.compare import Compared, compare
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.pieces import grown
-from sparkqfs_runtime.metadata.store import Store, StoreError
+from sparkqfs_runtime.metadata.store import Store, StoreError, read_sums
 from sparkqfs_runtime.metadata.thinning import DAY_S, Image, Keep, kept_images
 
 NOW = 1_800_000_000.0
@@ -318,3 +319,88 @@ def test_thinning_removes_what_the_rule_says_from_disk_and_from_the_list(tmp_pat
     lines = (tmp_path / "000001" / "times").read_text().splitlines()
     assert [line.split("\t")[1] for line in lines] == ["log.0.0.0.1", "log.0.0.0.2", "log.0.0.0.3"]
     assert store.thin() == []
+
+
+def full(_descriptor: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def a_short_copy(top: Path) -> Store:
+    store = Store(top, KINDS)
+    store.begin("qfs", "1", "")
+    store.append("log.0.0.0.0", 0, BLOCK)
+    store.sync()
+    return store
+
+
+def test_a_full_disk_at_the_beginning_of_a_history_leaves_nothing_that_stands_against_a_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = a_short_copy(tmp_path)
+    assert store.history is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "sync", full)
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space left"):
+                store.begin("qfs", "2", store.history.mark())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["000001", "000002"]
+    assert [kept.identity for kept in states.histories(tmp_path)] == ["1"]
+    again = Store(tmp_path, KINDS)
+    assert again.history is not None and again.history.identity == "1"
+    again.begin("qfs", "2", again.history.mark())
+    assert [kept.identity for kept in states.histories(tmp_path)] == ["1", "2"]
+
+
+def test_a_beginning_that_a_power_cut_has_broken_off_is_none(tmp_path: Path) -> None:
+    a_short_copy(tmp_path)
+    (tmp_path / "000002").mkdir()
+    (tmp_path / "000002" / ".about.json.part").write_text("{")
+    assert [kept.number for kept in states.histories(tmp_path)] == [1]
+    found = Store(tmp_path, KINDS).history
+    assert found is not None and found.number == 1
+    (tmp_path / "000002" / "log.0.0.0.0").write_bytes(BLOCK)
+    with pytest.raises(ValueError, match=r"has no about\.json"):
+        Store(tmp_path, KINDS)
+
+
+def test_a_small_file_that_was_only_being_written_is_in_no_state(tmp_path: Path) -> None:
+    store = a_short_copy(tmp_path)
+    store.note("VERSION", b"whole")
+    (tmp_path / "000001" / "notes" / ".VERSION.part").write_bytes(b"half")
+    body = b"log/x/log.0.0.0.0\n"
+    store.append("chkpt.0.0.0", 0, body)
+    store.finish("chkpt.0.0.0", len(body), hashlib.sha256(body).hexdigest())
+    (kept,) = states.histories(tmp_path)
+    assert states._notes(kept) == {"VERSION": b"whole"}
+    found = Store(tmp_path, KINDS).history
+    assert found is not None and set(found.notes) == {"VERSION"}
+
+
+def test_lines_are_added_whole_or_not_at_all_and_not_to_one_that_was_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "SHA256SUMS"
+    durable.append(file, "aa  one\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "sync", full)
+        with pytest.raises(OSError, match="No space left"):
+            durable.append(file, "bb  two\n")
+    assert file.read_text() == "aa  one\n"
+    file.write_text("aa  one\nbb  tw")
+    durable.append(file, "bb  two\n")
+    assert read_sums(tmp_path) == {"one": "aa", "tw": "bb", "two": "bb"}
+
+
+def test_a_moment_is_written_down_when_its_bytes_are_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = a_short_copy(tmp_path)
+    times = (tmp_path / "000001" / "times").read_text()
+    store.append("log.0.0.0.0", len(BLOCK), BLOCK)
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "sync_file", lambda path: full(0))
+        with pytest.raises(OSError, match="No space left"):
+            store.sync()
+    assert (tmp_path / "000001" / "times").read_text() == times
+    store.sync()
+    assert (tmp_path / "000001" / "times").read_text().splitlines()[-1].endswith(f"\t{2 * len(BLOCK)}")

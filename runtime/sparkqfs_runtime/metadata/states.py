@@ -22,7 +22,17 @@ from sparkqfs.durable import sync_file
 from sparkqfs_runtime.metadata import catalogue, notebooks
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.pieces import READ_BYTES, Kind, Piece, last_operation, whole_pieces
-from sparkqfs_runtime.metadata.store import ABOUT, FOLDER, MOMENT, TIMES, mark, read_sums, sha256_of
+from sparkqfs_runtime.metadata.store import (
+    ABOUT,
+    FOLDER,
+    MOMENT,
+    TIMES,
+    is_only_begun,
+    mark,
+    notes_in,
+    read_sums,
+    sha256_of,
+)
 
 MOST_ABOUT = 65536
 MOST_NOTE = 65536
@@ -117,7 +127,7 @@ def histories(top: Path) -> list[Kept]:
     found: list[Kept] = []
     unread: StateError | None = None
     for folder in sorted(top.iterdir()):
-        if not FOLDER.fullmatch(folder.name) or not folder.is_dir() or not any(folder.iterdir()):
+        if not FOLDER.fullmatch(folder.name) or not folder.is_dir() or is_only_begun(folder):
             continue
         try:
             found.append(replace(_read(folder), unread=str(unread or "")))
@@ -214,8 +224,7 @@ def _copy_at(kept: Kept, kind: str, limit: float | None) -> tuple[list[Part], li
 
 
 def _notes(kept: Kept) -> dict[str, bytes]:
-    folder = kept.path / "notes"
-    return {path.name: path.read_bytes()[:MOST_NOTE] for path in folder.iterdir()} if folder.is_dir() else {}
+    return {path.name: path.read_bytes()[:MOST_NOTE] for path in notes_in(kept.path)}
 
 
 def _check_log(kind: Kind, log: Piece, size: int, wanted: int) -> None:

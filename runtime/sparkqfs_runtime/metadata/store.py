@@ -130,9 +130,9 @@ class Store:
         found = sorted(path for path in top.iterdir() if FOLDER.fullmatch(path.name) and path.is_dir())
         self.number = int(found[-1].name) if found else 0
         while found and not (found[-1] / ABOUT).is_file():
-            if any(found[-1].iterdir()):
+            if not is_only_begun(found[-1]):
                 raise ValueError(f"{found[-1]} has no {ABOUT}: it is not known what it is a copy of")
-            found.pop()  # its beginning was broken off
+            found.pop()
         self.history = self._read(found[-1]) if found else None
 
     def _read(self, path: Path) -> History:
@@ -155,7 +155,7 @@ class Store:
                 break
         for part in path.glob(f"*{PART}"):
             part.unlink()
-        for note in (path / "notes").iterdir() if (path / "notes").is_dir() else ():
+        for note in notes_in(path):
             history.notes[note.name] = sha256_of(note)
         return history
 
@@ -202,13 +202,13 @@ class Store:
             raise StoreError(f"no history of {kind!r} {identity!r} can be begun")
         if self.history is not None and accepted != self.history.mark():
             raise StoreError(f"there is a history of {self.history.identity} with the mark {self.history.mark()}")
-        self.number += 1
-        path = self.top / f"{self.number:06d}"
-        path.mkdir(mode=0o750)
+        path = self.top / f"{self.number + 1:06d}"
+        path.mkdir(mode=0o750, exist_ok=True)
         now = self.clock()
         about = {"schema": SCHEMA, "kind": kind, "identity": identity, "began": now}
         durable.replace_file(path / ABOUT, json.dumps(about).encode(), 0o640)
         durable.sync_directory(self.top)
+        self.number += 1
         self.history = History(self.number, path, kind, identity, now)
 
     def append(self, key: str, offset: int, body: bytes) -> None:
@@ -299,20 +299,20 @@ class Store:
         history.notes[name] = hashlib.sha256(body).hexdigest()
 
     def sync(self) -> None:
-        """All that came is on the disk when this returns; when that was is written down, for a restore to a time."""
+        """All that came is on the disk when this returns; when that was is written down, for a restore to a time.
+
+        It is written down last: what a power cut takes back is not to be missed as damage.
+        """
         history = self._current()
         folders = {path.parent for path in self.changed}
-        logs = history.logs
-        if self.changed and logs:
-            line = f"{self.clock():.3f}\t{logs[-1][0]}\t{logs[-1][1].size}\n"
-            with (history.path / TIMES).open("a", encoding="ascii") as file:
-                file.write(line)
-            self.changed.add(history.path / TIMES)
+        logs, now = history.logs, self.clock()
         for path in self.changed:
             if path.exists():
                 durable.sync_file(path)
         for folder in folders:
             durable.sync_directory(folder)
+        if self.changed and logs:
+            durable.append(history.path / TIMES, f"{now:.3f}\t{logs[-1][0]}\t{logs[-1][1].size}\n")
         self.changed.clear()
 
     def thin(self) -> list[str]:
@@ -344,6 +344,17 @@ class Store:
         if self.history is None:
             raise StoreError("no history has begun")
         return self.history
+
+
+def is_only_begun(folder: Path) -> bool:
+    """Whether nothing is in the directory of a history but what its beginning has left that was broken off."""
+    return not {path.name for path in folder.iterdir()} - {durable.part_of(folder / ABOUT).name}
+
+
+def notes_in(folder: Path) -> list[Path]:
+    """The small files of a history; not what is left of one that was being written."""
+    notes = folder / "notes"
+    return [path for path in notes.iterdir() if KEY.fullmatch(path.name)] if notes.is_dir() else []
 
 
 def last_length(times: Path, key: str) -> int:
