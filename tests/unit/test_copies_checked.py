@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import struct
 import threading
@@ -10,6 +11,7 @@ import time
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -184,3 +186,23 @@ def test_what_a_keeper_tells_reaches_the_facts_of_status() -> None:
     assert bad is not None and bad[0].verified is not None and not bad[0].verified.ok
     assert bad[0].verified.damaged == ("chkpt.1: its checksum is another one",)
     assert replace(bad[0].verified, ok=True).ok
+
+
+def test_a_check_that_fails_in_an_unforeseen_way_is_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checker, looks = Checker(store, threading.Lock(), 0), list[int]()
+
+    class Over(BaseException):
+        """The end of the thread."""
+
+    def look() -> None:
+        looks.append(1)
+        raise RuntimeError("changed size") if len(looks) < 3 else Over
+
+    monkeypatch.setattr(checker, "look", look)
+    monkeypatch.setattr(checking, "time", SimpleNamespace(sleep=lambda _seconds: None))
+    monkeypatch.setattr(os, "setpriority", lambda *_args: None)
+    with pytest.raises(Over):
+        checker.run()
+    assert len(looks) == 3 and "RuntimeError: changed size" in capsys.readouterr().err

@@ -68,6 +68,25 @@ def test_a_copy_whose_daily_check_has_found_damage_is_a_problem(ok: bool) -> Non
     assert ok or "is damaged: chkpt.1: its checksum is another one" in told(data)
 
 
+DAY_S = 86400.0
+
+
+@pytest.mark.parametrize(
+    ("up_s", "age_s", "said"),
+    [
+        (9 * DAY_S, 1.1 * DAY_S, ""),
+        (9 * DAY_S, 4 * DAY_S, "the copy of the metadata here was last read whole 96 h ago"),
+        (60.0, 4 * DAY_S, ""),  # the stack was down for days
+        (60.0, None, ""),
+        (4 * DAY_S, None, "the copy of the metadata here was not read whole in 96 h"),
+    ],
+)
+def test_a_copy_that_nobody_has_read_for_days_is_not_called_whole(up_s: float, age_s: float | None, said: str) -> None:
+    seen = None if age_s is None else {"age_s": age_s, "depth": 1, "ok": True, "damaged": []}
+    data = judged(memory(copies=[COPY, OTHER | {"up_s": up_s, "verified": seen}]))
+    assert [problem.what for problem in data.problems] == ([said] if said else [])
+
+
 @pytest.mark.parametrize(
     ("up_s", "names", "said"),
     [

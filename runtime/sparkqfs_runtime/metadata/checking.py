@@ -195,8 +195,8 @@ class Checker:
             time.sleep(self.wait_s())
             try:
                 self.look()
-            except OSError as error:
-                print(f"metadata copy: the daily check: {error}", file=sys.stderr, flush=True)
+            except Exception as error:  # noqa: BLE001 - whatever it was: there is another day
+                print(f"metadata copy: the daily check: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
 
 
 def _pause(count: int) -> None:

@@ -20,6 +20,10 @@ CATALOGUE_OLD_S = 300.0
 """A copy of the catalogue of tables may be so old: with many partitions they are made less often."""
 COPY_OLD_S = 60.0
 """A copy of the metadata may be so old."""
+UNREAD_S = 3 * 86400.0
+"""A copy of the metadata is read whole once a day."""
+STARTED_S = 3600.0
+"""And soon after a start, where that was longer ago."""
 CHECK_OLD_S = 900.0
 """A check may be so old, or three intervals."""
 OLDER = re.compile(r"\b40[34]\b")
@@ -190,6 +194,8 @@ class _Look:
             if copy.verified is not None and not copy.verified.ok:
                 what = f"the copy of the metadata here is damaged: {'; '.join(copy.verified.damaged)}"
                 found.append(Problem(node=copy.node, what=what, hint="docs/backup.md, section A damaged copy"))
+            if problem := unread_problem(copy):
+                found.append(problem)
             if problem := catalogue_problem(copy):
                 found.append(problem)
         return found
@@ -234,6 +240,18 @@ def _have(count: int) -> str:
 
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
+
+
+def unread_problem(copy: MetadataCopyFact) -> Problem | None:
+    """That nobody has read a node's copy whole for days: then nobody knows whether it is damaged."""
+    age = copy.verified.age_s if copy.verified is not None else copy.up_s
+    if age <= UNREAD_S or copy.up_s <= STARTED_S:
+        return None
+    what = f"the copy of the metadata here was last read whole {about(age)} ago"
+    if copy.verified is None:
+        what = f"the copy of the metadata here was not read whole in {about(age)}"
+    hint = "`invoke logs --service metadata-copy`; `invoke deploy` where the stack is of an earlier version"
+    return Problem(node=copy.node, what=what, hint=hint)
 
 
 def catalogue_problem(copy: MetadataCopyFact) -> Problem | None:
