@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, Refuse
 from sparkqfs.facts.nodes import MetaFact, NodeFacts
 from sparkqfs.facts.record import ClusterRecord, DiskName, RecordFact
 from sparkqfs.jobs import session as base
-from sparkqfs.jobs.cluster import deploy, record
+from sparkqfs.jobs.cluster import deploy, images, record
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import backup, backup_store, file_system
 from sparkqfs.jobs.storage.file_system import data_directories, init, refusals
@@ -236,6 +237,30 @@ def test_nothing_is_erased_without_a_backup_unless_that_is_said(task: str, monke
     done.clear()
     ERASING[task](session, no_backup=True)
     assert done == PURGED[task != "purge" :]
+
+
+@pytest.mark.parametrize("task", ["purge", "init-storage"])
+def test_nothing_is_erased_by_a_run_that_has_lost_its_lock_while_it_made_the_backup(
+    task: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    make = file_system._make
+    done = erased(monkeypatch, a_backup(tmp_path / "others"))
+    monkeypatch.setattr(file_system, "_make", make)
+    monkeypatch.setattr(file_system, "_init_files", lambda *_args: "")
+    monkeypatch.setattr(images, "references", lambda _session: {"hdfs-namenode": SimpleNamespace(reference="")})
+
+    def run(argv: list[str], **_more: object) -> SimpleNamespace:
+        done.append("asked")
+        return SimpleNamespace(exit_code=9)
+
+    clients: Any = SimpleNamespace(
+        manager=SimpleNamespace(run=run), engine=lambda: SimpleNamespace(image_labels=lambda _reference: {})
+    )
+    session = Session(HDFS, clients, lambda _text: None, _facts=a_whole_file_system(), _is_counted=True, locked=True)
+    with pytest.raises(RefusedError, match="lost the lock"):
+        ERASING[task](session)
+    assert done == ["backup", "asked"]
 
 
 def test_where_there_is_no_file_system_nothing_is_backed_up(monkeypatch: pytest.MonkeyPatch) -> None:

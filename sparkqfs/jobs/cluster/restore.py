@@ -28,7 +28,7 @@ from sparkqfs.gather.nodes import gather_swarm_nodes
 from sparkqfs.jobs.cluster import deploy, down, images, prep, swarm
 from sparkqfs.jobs.cluster import record as cluster_record
 from sparkqfs.jobs.cluster.restore_look import Ground, Wishes, ask, check_said, look, question
-from sparkqfs.jobs.session import Session, check_cluster_name
+from sparkqfs.jobs.session import Session, check_cluster_name, check_lock
 from sparkqfs.jobs.storage import aside
 from sparkqfs.jobs.storage import copies as kept_copies
 from sparkqfs.jobs.storage.backup_store import Backup
@@ -394,6 +394,8 @@ def _compare(session: Session, wishes: Wishes, ground: Ground, name: str, begun:
     is_whole = is_whole and is_told and found.is_settled
     is_all_there = is_whole and not found.count and files.document.get("lost_files") == 0
     is_kept = True
+    if is_whole:
+        check_lock(session)  # what is removed now may be the last of it
     if is_all_there:
         aside.let_go(session, name)
         is_kept = False
@@ -450,4 +452,5 @@ def remove_kept(session: Session, wishes: Wishes, name: str) -> JobResult:
         return JobResult(task="restore", outcomes=(outcome,))
     said = wishes.name or wishes.typed(f"This removes {size}. The cluster's name, to go on: ")
     check_said(session, said)
+    check_lock(session)  # an answer may take its time
     return aside.let_go(session, name)

@@ -12,7 +12,7 @@ from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, Refuse
 from sparkqfs.facts.nodes import NodeFacts, StorageLayout
 from sparkqfs.jobs.cluster import images, record
 from sparkqfs.jobs.cluster.recovery import remove_copies
-from sparkqfs.jobs.session import Session, check_cluster_name
+from sparkqfs.jobs.session import Session, check_cluster_name, check_lock
 from sparkqfs.jobs.storage.backup_first import before_erasing
 from sparkqfs.jobs.storage.shared_path import check_shared_path
 from sparkqfs.plan import catalogue
@@ -218,6 +218,7 @@ def _make(session: Session, master: Master, *, erases: bool) -> tuple[Outcome, .
         what = f"{ref.reference} is not built"
         raise ClusterError(Problem(node=config.manager.name, what=what, hint="run `invoke build` first"))
     files = _init_files(session, master)  # before anything is erased
+    check_lock(session)  # a backup takes long, and this computer may have slept
     if erases:
         record.write(session, erasing=True)
     erased = erase(session) if erases else ()
@@ -286,6 +287,7 @@ def purge(session: Session, *, erase_name: str | None, no_backup: bool = False) 
     if not session.dry_run:
         check_erasable(session, everything=True)
     saved = before_erasing(session, no_backup=no_backup)
+    check_lock(session)  # a backup takes long, and this computer may have slept
     if not session.dry_run and session.backend.master is not None:
         record.write(session, erasing=True)  # a purge that is cut off has its backup, and asks for no other
     copies = remove_copies(session)
