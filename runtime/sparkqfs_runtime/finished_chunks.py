@@ -26,6 +26,8 @@ FIELDS = struct.Struct("<IIqqqq1024I")
 """Magic, format, file, chunk, version, bytes, and an Adler-32 for each block, the last one filled up with zeros."""
 MAGIC, FORMAT = 0xCAFECAFE, 1
 BLOCK_BYTES = 65_536
+ZEROS = 0x000F_0001
+"""Adler-32 of a block of zeros, which may have 0 in its place: a part that was never written."""
 NAME = re.compile(r"(\d+)\.(\d+)\.0")
 
 
@@ -47,8 +49,9 @@ def finished_name(path: Path) -> str | None:
         file.seek(HEADER_BYTES)
         for start in range(0, size, BLOCK_BYTES):
             wanted = min(BLOCK_BYTES, size - start)
-            block = file.read(wanted)
-            if len(block) < wanted or zlib.adler32(block.ljust(BLOCK_BYTES, b"\0")) != sums[start // BLOCK_BYTES]:
+            block, expected = file.read(wanted), sums[start // BLOCK_BYTES]
+            found = zlib.adler32(block.ljust(BLOCK_BYTES, b"\0"))
+            if len(block) < wanted or (found != expected and (found, expected) != (ZEROS, 0)):
                 return None
     return f"{file_id}.{chunk_id}.{version}"
 

@@ -11,9 +11,10 @@ CONTENT = bytes(range(256)) * 400
 """A block and a part of one."""
 
 
-def chunk(version: int, content: bytes = CONTENT, chunk_id: int = 7) -> bytes:
-    """A chunk's file as QFS 2.2.8 writes it."""
+def chunk(version: int, content: bytes = CONTENT, chunk_id: int = 7, *, unwritten: tuple[int, ...] = ()) -> bytes:
+    """A chunk's file as QFS 2.2.8 writes it; `unwritten` blocks are a hole, and have no checksum."""
     sums = [zlib.adler32(content[at : at + BLOCK].ljust(BLOCK, b"\0")) for at in range(0, len(content), BLOCK)]
+    sums = [0 if number in unwritten else found for number, found in enumerate(sums)]
     fields = struct.pack("<IIqqqq", 0xCAFECAFE, 1, 5, chunk_id, version, len(content))
     fields = (fields + struct.pack(f"<{len(sums)}I", *sums)).ljust(4_400, b"\0")
     return (fields + struct.pack("<Q", zlib.adler32(fields))).ljust(16_384, b"\0") + content

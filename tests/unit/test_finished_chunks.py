@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sparkqfs_runtime import finished_chunks
-from tests.builders.chunks import CONTENT, chunk, put
+from tests.builders.chunks import BLOCK, CONTENT, chunk, put
 
 
 def run(directory: Path, capsys: pytest.CaptureFixture[str]) -> str:
@@ -23,7 +23,15 @@ def test_a_chunk_that_was_finished_gets_its_name(tmp_path: Path, capsys: pytest.
     assert not list((tmp_path / "dirty").iterdir())
 
 
+def test_a_chunk_with_a_part_that_was_never_written_is_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(tmp_path, chunk(3, bytes(BLOCK) + CONTENT, unwritten=(0,)))
+    assert f"{tmp_path}/5.7.3: finished" in run(tmp_path, capsys)
+
+
 LEFT = {
+    "without the bytes of a part that has no checksum": chunk(3, CONTENT, unwritten=(0,)),
     "still written": chunk(0),
     "no header yet": b"",
     "a header of another chunk": chunk(3, chunk_id=8),
