@@ -182,11 +182,11 @@ def erased(monkeypatch: pytest.MonkeyPatch, outcome: object) -> list[str]:
     """What was done, in order; a backup gives this, or fails with it."""
     done: list[str] = []
 
-    def make(_session: Session, place: Path, _timeout_s: float) -> tuple[Path, Manifest]:
+    def make(_session: Session, _place: Path, _timeout_s: float) -> tuple[Path, Manifest]:
         done.append("backup")
         if isinstance(outcome, Exception):
             raise outcome
-        return place / "made", backup_store.read_manifest(Path(str(outcome)))
+        return Path(str(outcome)), backup_store.read_manifest(Path(str(outcome)))
 
     monkeypatch.setattr(backup, "make", make)
 
@@ -216,14 +216,27 @@ def test_what_is_erased_is_backed_up_first_and_it_is_said_where(
     task: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    done = erased(monkeypatch, a_backup(tmp_path / "others"))
+    made = a_backup(tmp_path / "others")
+    done = erased(monkeypatch, made)
     session = a_session(a_whole_file_system(), _is_counted=True)
     first = ERASING[task](session).outcomes[0]
     assert done == ["backup", *PURGED[task != "purge" :]]
-    assert (first.subject, first.changes[0]) == ("backup", f"{tmp_path}/sparkqfs/backups/spark/made")
+    assert (first.subject, first.changes[0]) == ("backup", str(made))
     done.clear()
     planned = ERASING[task](replace(session, dry_run=True)).outcomes[0]
     assert (planned.subject, planned.state, done) == ("backup", "planned", [])
+
+
+@pytest.mark.parametrize("task", ERASING)
+def test_nothing_is_erased_where_the_backup_cannot_be_read_again(
+    task: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = a_backup(tmp_path)
+    (made / "metadata.tar").write_bytes((made / "metadata.tar").read_bytes()[:-1])
+    done = erased(monkeypatch, made)
+    with pytest.raises(RefusedError, match="nothing was erased") as caught:
+        ERASING[task](a_session(a_whole_file_system(), _is_counted=True))
+    assert done == ["backup"] and "metadata.tar" in caught.value.problems[0].what
 
 
 @pytest.mark.parametrize("task", ERASING)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
 from sparkqfs.jobs.session import Session
-from sparkqfs.jobs.storage import backup
+from sparkqfs.jobs.storage import backup, backup_store
 from sparkqfs.plan.cluster.identity import was_made
 from sparkqfs.plan.steps import Outcome
 
@@ -25,6 +25,7 @@ def before_erasing(session: Session, *, no_backup: bool) -> tuple[Outcome, ...]:
         if session.dry_run:
             return (Outcome(subject="backup", state="planned", changes=(f"in {place}",)),)
         path, manifest = backup.make(session, place, backup.TIMEOUT_S)
+        backup_store.open_backup(path)  # all of it is read again: soon there is nothing else
     except ClusterError as error:
         what = "nothing was erased, because no backup could be made first"
         refused = Problem(what=what, hint=hint, code=ExitCode.REFUSED)
