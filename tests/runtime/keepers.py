@@ -46,7 +46,9 @@ class Metadata:
     def image(self, log: int) -> None:
         path = self.top / "checkpoint" / f"chkpt.0.0.{log}"
         text = f"checkpoint/{log}/0/0/0\nfilesysteminfo/fsid/42/crtime/1/2\nlog//x/logs/log.0.0.{log}.{log}\n\n"
-        path.write_text(f"{text}checksum/{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}\n")
+        part = path.with_name(f"{path.name}.tmp")
+        part.write_text(f"{text}checksum/{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}\n")
+        part.replace(path)
         (self.top / "checkpoint" / "latest").unlink(missing_ok=True)
         os.link(path, self.top / "checkpoint" / "latest")
 

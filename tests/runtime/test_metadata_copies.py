@@ -122,6 +122,29 @@ def test_a_log_behind_one_that_cannot_be_read_whole_makes_no_copy_until_an_image
     assert sender.document()["error"] == ""
 
 
+def test_an_image_that_is_damaged_on_the_masters_disk_is_not_copied_and_that_is_said(
+    keeping: Keeping, metadata: Metadata, sender: Sender
+) -> None:
+    metadata.write(2)
+    settle(sender)
+    metadata.log(1, 2)
+    image = metadata.top / "checkpoint" / "chkpt.0.0.1"
+    part = image.with_name("damaged.tmp")
+    part.write_bytes((image.with_name("chkpt.0.0.0")).read_bytes().replace(b"log.0.0.0.0", b"log.0.0.1.1"))
+    part.replace(image)
+    metadata.write()
+    end = time.monotonic() + 30
+    while "chkpt.0.0.1 is damaged, and is not copied: it does not end" not in sender.state.error:
+        assert time.monotonic() < end, sender.state
+        time.sleep(0.01)
+    assert held(keeping, "log.0.0.1.1") == metadata.newest.read_bytes(), "the logs are"
+    assert not (keeping.top / "000001" / "chkpt.0.0.1").exists()
+    metadata.log(2, 3)
+    metadata.image(2)
+    settle(sender)
+    assert sender.document()["error"] == "" and set(read_sums(keeping.top / "000001")) == {"chkpt.0.0.0", "chkpt.0.0.2"}
+
+
 def test_a_keeper_that_was_killed_goes_on_where_it_was(keeping: Keeping, metadata: Metadata, sender: Sender) -> None:
     metadata.write(50)
     settle(sender)

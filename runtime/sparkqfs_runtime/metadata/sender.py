@@ -131,6 +131,8 @@ class Sender:
         self.kind, self.top, self.keeper, self.key, self.clock = kind, top, keeper, key, clock
         self.copies = names / catalogue.COPIES if names is not None else None
         self.catalogue = CatalogueState()
+        self.faults: dict[str, tuple[str, float]] = {}
+        """Of the images here, and when they were looked at."""
         self.again: dict[str, float] = {}
         """When what was not taken is tried again."""
         self.others: list[Sender] = [self]
@@ -203,14 +205,14 @@ class Sender:
         there = self.kind.images(self.top)
         if not there:
             raise FileNotFoundError(f"there is no metadata in {self.top}")
-        images = [image for image in there if image.key not in has.images]
-        if not has.images:
-            images = images[-1:]  # a copy begins with the newest; what was before it is not needed for anything
+        new = (image for image in reversed(there) if image.key not in has.images and not self.fault(image))
+        # a copy begins with the newest; what was before it is not needed for anything
+        images = list(new)[::-1] if has.images else [image for image in [next(new, None)] if image is not None]
         used = [image.first_log for image in there if image.key in has.images or image in images]
+        needed = max(used, default=0)  # what is before it the newest state can do without
         first = min(used + ([has.newest] if has.newest >= 0 else []), default=0)
         changed = False
         logs = self.kind.logs(self.top)
-        needed = max(image.first_log for image in there)  # what is before it the newest state can do without
         for log in logs:  # before the images that cannot be used without them
             if log.order >= first:
                 changed |= self.send_log(link, has, log)
@@ -235,6 +237,18 @@ class Sender:
                     self.catalogue.error = f"it is not copied: {error}"
                 else:
                     print(f"copy of the notebooks: {error}", file=sys.stderr, flush=True)
+        if there[-1].key not in has.images and (fault := self.fault(there[-1])):
+            raise OSError(f"{there[-1].path} is damaged, and is not copied: {fault}")
+
+    def fault(self, image: Piece) -> str:
+        """What is wrong with an image on the disk here: a copy of it would be taken for whole."""
+        text, when = self.faults.get(image.key, ("not looked at", self.clock() - 2 * REFUSED_S))
+        if text and self.clock() - when > REFUSED_S:
+            try:
+                self.faults[image.key] = self.kind.image_fault(image.path), self.clock()
+            except FileNotFoundError:  # the storage keeps so many and no more
+                return ""
+        return self.faults[image.key][0]
 
     def send_notebooks(self, link: Link, has: Round) -> None:
         """The newest copy of the notebooks, where there is one. A broken connection raises OSError."""
