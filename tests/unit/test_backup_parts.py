@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,9 @@ import pytest
 
 from sparkqfs.clients.parallel import run_on
 from sparkqfs.config.model import SharedConfig, StorageConfig
-from sparkqfs.errors import ClusterError, ConfigError, Problem
+from sparkqfs.errors import ClusterError, ConfigError, Problem, RefusedError
 from sparkqfs.jobs.cluster import images
-from sparkqfs.jobs.session import Session
+from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.storage import backup, backup_list, backup_sources, backup_store, backup_verify
 from sparkqfs.jobs.storage.backup_sources import Taken, freshest
 from sparkqfs.jobs.storage.backup_streams import NO_STATE, StreamError
@@ -21,7 +22,7 @@ from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.storage.backups import ABOUT, RECOVERY, SUMS, MetadataPart
 from tests.builders.backups import FSID, ID, PIECES, archive_of
 from tests.builders.clusters import a_cluster
-from tests.builders.facts import prepared
+from tests.builders.facts import a_record, copies_on, prepared
 
 SECRETS = {"secrets": '{"cluster_key": "hidden"}'}
 SHARED = StorageConfig(kind="shared", shared=SharedConfig(path=PurePosixPath("/mnt/nfs")))
@@ -91,6 +92,18 @@ def test_a_backup_that_could_not_be_looked_at_as_deep_as_was_said_is_not_called_
     seen = backup_verify.run(a_session(config), backup=str(path), depth=2, timeout_s=60)
     assert seen.exit_code == 1 and backup_store.verified(path)["ok"] is False
     assert "DAMAGED" in backup_list.text_of(tmp_path, [backup_list.row_of(path)], [], 0.0)
+
+
+def test_a_backup_of_the_copies_is_made_also_where_the_manager_has_lost_its_metadata(
+    sources: Any, tmp_path: Path
+) -> None:
+    config = a_cluster()
+    record = a_record(config, initialised=True, file_system_id=FSID)
+    facts = {name: replace(fact, records=copies_on(config, name, record)) for name, fact in prepared(config).items()}
+    session = replace(a_session(config), _facts=facts)
+    with pytest.raises(RefusedError, match="its metadata is not in"):
+        check_cluster_name(session, facts)
+    assert backup.run(session, to=str(tmp_path), timeout_s=60).exit_code == 0
 
 
 def test_without_the_manager_the_copy_of_the_secrets_on_another_node_is_taken(sources: Any, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def make(session: Session, place: Path, timeout_s: float) -> tuple[Path, Manifes
     facts, unreachable = session.facts()
     if not facts:
         raise ClusterError(*unreachable)
-    check_cluster_name(session, facts)
+    check_cluster_name(session, facts, erases=True)  # what is gone may be what a copy still has
     with store.making(place) as folder:
         begun, lacks = time.time(), []
         taken = sources.take_metadata(session, folder, timeout_s) if session.backend.master is not None else None
