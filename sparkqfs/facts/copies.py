@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import re
 from dataclasses import dataclass
 
 MOMENT = re.compile(r"(\d+\.\d+)\t(\S+)\t(\d+)")
+AHEAD_S = 3600.0
+"""Clocks may be so far apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +30,13 @@ class KeptCopy:
     order: tuple[int, int] = (0, 0)
     """Number of the log at that moment, and its length."""
 
-    def is_newer_than(self, other: KeptCopy) -> bool:
-        """Of two copies of one file system. Clocks of machines differ by seconds, numbers of operations do not."""
-        if self.identity == other.identity and abs(self.at - other.at) < 60.0:
+    def is_newer_than(self, other: KeptCopy, now: float = math.inf) -> bool:
+        """Of two copies of one file system. Clocks of machines differ by seconds, numbers of operations do not.
+
+        A time that is yet to come, after `now`, is of a clock that was wrong, and says nothing.
+        """
+        is_told = abs(self.at - other.at) >= 60.0 and max(self.at, other.at) <= now + AHEAD_S
+        if self.identity == other.identity and not is_told:
             return (self.order, self.at) > (other.order, other.at)
         return self.at > other.at
 

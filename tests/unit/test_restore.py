@@ -20,7 +20,7 @@ from sparkqfs.facts.nodes import ContainerFact, DiskFact, NodeFacts
 from sparkqfs.facts.pages import parse_hdfs
 from sparkqfs.jobs.cluster import deploy, restore_look
 from sparkqfs.jobs.session import Session
-from sparkqfs.jobs.storage import aside
+from sparkqfs.jobs.storage import aside, backup_sources
 from sparkqfs.plan.cluster import restore as plans
 from sparkqfs.plan.cluster.restore_report import Report
 from sparkqfs.plan.steps import JobResult
@@ -95,6 +95,23 @@ def test_of_two_copies_the_one_with_more_operations_is_put_back_whatever_the_clo
 def test_a_copy_that_was_left_behind_for_longer_is_the_second_choice() -> None:
     """After an older state was accepted the numbers of operations begin lower again."""
     assert order_of(node2=copy("node2", 1000.0, 90, 1), node3=copy("node3", 2000.0, 5, 1)) == ["node3", "node2"]
+
+
+def test_a_copy_whose_clock_was_ahead_is_not_the_newest_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that has been off for weeks, and whose clock was a year ahead before."""
+    now, year = 100_000.0, 3.2e7
+    found = {"node2": copy("node2", now - 5, 90, 9), "node3": copy("node3", now + year, 12, 1)}
+    source = plans.choose(found, "qfs", now)
+    assert source is not None and [one.node for one in source.copies] == ["node2", "node3"]
+    assert [one.node for one in source.as_new()] == ["node2"], "no stand-in either"
+    assert [one.node for one in source.older()] == ["node3"]
+    monkeypatch.setattr(time, "time", lambda: now)
+    rows = {
+        node: [{"identity": "7", "images": 1, "last": one.at, "operation": one.order[0]}]
+        for node, fact in found.items()
+        for one in fact.histories
+    }
+    assert backup_sources.freshest(rows) == "node2"
 
 
 def test_where_the_newest_copy_is_damaged_one_of_days_ago_does_not_stand_in_for_it() -> None:

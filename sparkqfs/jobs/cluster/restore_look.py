@@ -94,7 +94,7 @@ def look(session: Session, wishes: Wishes, layout: StorageLayout) -> Ground:
     backup = _backup(session, wishes)
     if backup is not None:
         wishes = replace(wishes, backup=backup.path)
-    source = plans.choose(found, config.storage.kind)
+    source = plans.choose(found, config.storage.kind, time.time())
     recovery = backup.recovery if backup is not None and backup.recovery is not None else _recovery(session)
     cluster_id, problems = plans.cluster_id(facts, recovery.cluster_id if recovery is not None else None)
     if problems:

@@ -12,6 +12,7 @@ from sparkqfs import topology
 from sparkqfs.clients.ssh import Output
 from sparkqfs.config.copies import copy_nodes
 from sparkqfs.errors import ClusterError, Problem
+from sparkqfs.facts.copies import AHEAD_S
 from sparkqfs.facts.nodes import StorageLayout
 from sparkqfs.facts.swarm import TaskFact
 from sparkqfs.gather.nodes import gather_tasks
@@ -263,13 +264,15 @@ def _histories(session: Session, run: streams.Run) -> list[dict[str, Any]]:
 def freshest(told: dict[str, list[dict[str, Any]]]) -> str | None:
     """The node whose copy has most: operations of the same file system in the same minute, else the latest moment.
 
-    An older copy may have more of them, of a history that was given up.
+    An older copy may have more of them, of a history that was given up. Where a moment is yet to come, a clock was
+    wrong, and operations count.
     """
     rows = {name: histories[-1] for name, histories in told.items() if histories and histories[-1].get("images")}
     if not rows:
         return None
     latest = max(float(row.get("last") or 0.0) for row in rows.values())
-    rows = {name: row for name, row in rows.items() if latest - float(row.get("last") or 0.0) < SAME_S}
+    if latest <= time.time() + AHEAD_S:
+        rows = {name: row for name, row in rows.items() if latest - float(row.get("last") or 0.0) < SAME_S}
     is_same = len({row.get("identity") for row in rows.values()}) == 1
 
     def worth(name: str) -> tuple[float, float]:

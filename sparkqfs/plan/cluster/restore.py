@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -74,20 +75,23 @@ class Source:
 
     def as_new(self) -> tuple[KeptCopy, ...]:
         """Those that may stand in for the best one where that is damaged: at most some seconds older."""
-        return tuple(copy for copy in self.copies if self.best.at - copy.at <= SAME_S)
+        return tuple(copy for copy in self.copies if abs(self.best.at - copy.at) <= SAME_S)
 
     def older(self) -> tuple[KeptCopy, ...]:
         """The others: with one of them names are given up that nobody was asked about."""
         return tuple(copy for copy in self.copies if copy not in self.as_new())
 
 
-def choose(found: dict[str, CopiesFact], kind: str) -> Source | None:
-    """The newest history of each machine, the newest of all first; `None` where none of this storage is kept."""
+def choose(found: dict[str, CopiesFact], kind: str, now: float = math.inf) -> Source | None:
+    """The newest history of each machine, the newest of all first; `None` where none of this storage is kept.
+
+    `now` is this computer's time, seconds since the epoch.
+    """
     newest = [one.newest for one in found.values()]
     copies = [one for one in newest if one is not None and one.kind == kind]
     ordered: list[KeptCopy] = []
     for copy in copies:
-        place = next((n for n, other in enumerate(ordered) if copy.is_newer_than(other)), len(ordered))
+        place = next((n for n, other in enumerate(ordered) if copy.is_newer_than(other, now)), len(ordered))
         ordered.insert(place, copy)
     return Source(copies=tuple(ordered)) if ordered else None
 
