@@ -7,6 +7,7 @@ import json
 import os
 import random
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,18 @@ def test_the_newest_backup_of_the_cluster_is_taken(tmp_path: Path) -> None:
     assert backup_store.newest(tmp_path, "spark") == newest
     with pytest.raises(ConfigError, match="no backup of cluster none"):
         backup_store.newest(tmp_path, "none")
+
+
+def test_a_backup_of_a_time_that_is_yet_to_come_is_taken_only_where_there_is_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was made while this computer's clock was years ahead."""
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000.0)
+    ahead = a_backup(tmp_path, time=1_900_000_000.0)
+    assert backup_store.newest(tmp_path, "spark") == ahead
+    a_backup(tmp_path, time=1_700_000_000.0)
+    newest = a_backup(tmp_path, time=1_700_000_100.0)
+    assert backup_store.newest(tmp_path, "spark") == newest
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"schema": 1}', "[" * 100_000])

@@ -17,6 +17,7 @@ from typing import IO, Any
 from sparkqfs import durable
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ClusterError, ConfigError, Problem
+from sparkqfs.facts.copies import AHEAD_S
 from sparkqfs.jobs.storage.backup_archive import check_archive
 from sparkqfs.jobs.storage.backup_names import read_summary
 from sparkqfs.plan.cluster.recovery import MAX_BYTES, Recovery, parse_recovery
@@ -135,7 +136,7 @@ def finish(folder: Path, manifest: Manifest) -> tuple[Path, Manifest]:
     digests = {name: sha256_of(folder / name).sha256 for name in (*parts, backups.ABOUT)}
     write_private(folder / backups.SUMS, backups.sums_text(digests))
     durable.sync_directory(folder)
-    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(manifest.time))
+    name = name_at(manifest.time)
     for number in range(1, 10_000):
         target = folder.parent / (name if number == 1 else f"{name}-{number}")
         try:
@@ -152,6 +153,11 @@ def finish(folder: Path, manifest: Manifest) -> tuple[Path, Manifest]:
 def is_private(path: Path) -> bool:
     """Whether a backup is its owner's alone: FAT and the like, as on sticks, have one mode for all files."""
     return not any(one.stat().st_mode & 0o077 for one in (path, *path.iterdir()))
+
+
+def name_at(seconds: float) -> str:
+    """Of the directory of a backup that was made then."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
 
 
 def found_in(place: Path) -> list[Path]:
@@ -279,9 +285,11 @@ def verified(path: Path) -> dict[str, Any]:
 def newest(place: Path, cluster: str) -> Path:
     """The last backup of a cluster in a directory. Raises `ConfigError` where there is none.
 
-    Of one that cannot be read nobody knows whose it is: it may be the newest, so no earlier one takes its place.
+    Of one that cannot be read nobody knows whose it is: it may be the newest, so no earlier one takes its place. One
+    whose time is yet to come was made by a wrong clock, and is taken only where there is no other.
     """
-    for path in reversed(found_in(place)):
+    limit = name_at(time.time() + AHEAD_S)
+    for path in sorted(found_in(place), key=lambda path: (path.name <= limit, path.name), reverse=True):
         try:
             if read_manifest(path).cluster == cluster:
                 return path
