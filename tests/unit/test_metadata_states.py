@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sparkqfs_runtime.metadata import bundle, states
+from sparkqfs_runtime.metadata import bundle, hdfs, qfs, states
 from sparkqfs_runtime.metadata.command import main
 from sparkqfs_runtime.metadata.kinds import KINDS
 from sparkqfs_runtime.metadata.store import Store
@@ -390,3 +390,27 @@ def test_the_command_lists_and_says_what_is_missing(copy: Path, tmp_path: Path, 
     assert main(["", "take", str(tmp_path / "absent")]) == 74
     for words in ([], ["take"], ["take", str(copy), "nan"], ["take-master", "ext4", "/"], ["lay-out", "/x", "../y"]):
         assert main(["", *words]) == 64, words
+
+
+STEP = 1 << 50
+
+
+@pytest.mark.parametrize(("last", "beyond", "number"), [(77, 100, 100), (100, 100, 100 + STEP), (200, 100, 200 + STEP)])
+def test_new_blocks_have_numbers_that_none_had_also_where_the_clock_was_put_back_between_two_restores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int, beyond: int, number: int
+) -> None:
+    image, made = tmp_path / "image", tmp_path / "made"
+    image.write_bytes(sealed(image_bytes(1) + b"chunkId/%d\n" % last))
+    assert qfs._copy_beyond(image, made, beyond)
+    assert made.read_bytes() == sealed(image_bytes(1) + b"chunkId/%d\n" % number)
+    assert not qfs._copy_beyond(image, tmp_path / "other", 0), "as it is"
+
+    log, head = tmp_path / "edits", bytes.fromhex("ffffffbd00000000")
+    log.write_bytes(head)
+    monkeypatch.setattr(hdfs, "_last_block", lambda _image: last)
+    hdfs._give_beyond(Path(f"fsimage_{7:019d}"), [log], log, beyond)
+    code, _length, operation = struct.unpack_from(">BIQ", log.read_bytes(), len(head))
+    assert (code, operation, struct.unpack_from(">q", log.read_bytes(), len(head) + 13)[0]) == (32, 8, number)
+    written = log.read_bytes()
+    hdfs._give_beyond(Path(f"fsimage_{7:019d}"), [log], log, 0)
+    assert log.read_bytes() == written

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sparkqfs.durable import sync, sync_directory
-from sparkqfs_runtime.metadata.pieces import LONGEST_RECORD, Kind, Piece, copy_piece, whole_pieces
+from sparkqfs_runtime.metadata.pieces import LONGEST_RECORD, Kind, Piece, copy_piece, number_beyond, whole_pieces
 
 IMAGE = re.compile(r"fsimage_(\d{19})")
 LOG = re.compile(r"edits_(?:inprogress_(\d{19})|(\d{19})-\d{19})")
@@ -176,7 +176,7 @@ def _is_header(data: bytes) -> bool:
 
 
 def _give_beyond(image: Path, logs: list[Path], newest: Path, beyond: int) -> None:
-    """One more operation at the end of the newest log, where the last block's number is known and lower.
+    """One more operation at the end of the newest log, where the last block's number is known.
 
     The logs go on from the image. Blocks of erasure-coded files have numbers of their own; here are none.
     """
@@ -190,9 +190,10 @@ def _give_beyond(image: Path, logs: list[Path], newest: Path, beyond: int) -> No
                     (number,) = NUMBER.unpack_from(data, at + FRAME.size)
                     last = number if number >= 0 else last
                 at += 1 + length + CHECKSUM.size
-    if last is None or last >= beyond:
+    if last is None or not beyond:
         return
-    record = FRAME.pack(LAST_BLOCK, FRAME.size - 1 + NUMBER.size, operation + 1) + NUMBER.pack(beyond)
+    record = FRAME.pack(LAST_BLOCK, FRAME.size - 1 + NUMBER.size, operation + 1)
+    record += NUMBER.pack(number_beyond(last, beyond))
     with newest.open("ab") as file:
         file.write(record + CHECKSUM.pack(zlib.crc32(record)))
         file.flush()

@@ -12,6 +12,8 @@ from pathlib import Path
 from sparkqfs import durable
 
 READ_BYTES = 1 << 20
+STEP = 1 << 50
+"""As many numbers as two years are worth, and one eight-thousandth of all that there are."""
 LONGEST_RECORD = 64 << 20
 """Bytes; HDFS writes none above 50 MB (dfs.namenode.max.op.size), QFS's blocks are smaller."""
 
@@ -106,9 +108,17 @@ class Kind(ABC):
     def lay_out(self, pieces: list[tuple[str, Path]], notes: dict[str, Path], top: Path, beyond: int = 0) -> None:
         """Puts a copy's pieces (key, file) below an empty `top` as the storage starts from them.
 
-        New blocks get numbers above `beyond`. Those that the state would give next may be on a disk already, as the
-        numbers of what was written after it: a storage tells blocks apart by their numbers alone.
+        New blocks get numbers above `beyond`, where that is not 0. Those that the state would give next may be on a
+        disk already, as the numbers of what was written after it: a storage tells blocks apart by their numbers alone.
         """
+
+
+def number_beyond(last: int, beyond: int) -> int:
+    """The number to go on from, of a state whose last block has the number `last`.
+
+    `beyond` is made of the time. Where it is not above `last`, a clock was wrong at an earlier restore or is so now.
+    """
+    return beyond if last < beyond else last + STEP
 
 
 def whole_pieces(kind: Kind, path: Path, offset: int = 0) -> Iterator[tuple[int, bytes]]:

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sparkqfs.durable import replace_file, sync, sync_directory, sync_file
-from sparkqfs_runtime.metadata.pieces import LONGEST_RECORD, READ_BYTES, Kind, Piece, copy_piece
+from sparkqfs_runtime.metadata.pieces import LONGEST_RECORD, READ_BYTES, Kind, Piece, copy_piece, number_beyond
 
 IMAGE = re.compile(r"chkpt\.\d+\.\d+\.(\d+)")
 LOG = re.compile(r"log\.\d+\.\d+\.\d+\.(\d+)")
@@ -151,14 +151,14 @@ class Qfs(Kind):
 
 
 def _copy_beyond(source: Path, target: Path, beyond: int) -> bool:
-    """A copy of a checkpoint that says of the last new chunk that its number was `beyond`; not where it was more."""
+    """A copy of a checkpoint that says of the last new chunk that its number was `beyond`, or more."""
     left = source.stat().st_size - CLOSING_BYTES
     with source.open("rb") as read:
         head = read.read(min(HEADER_BYTES, max(0, left)))
         found = LAST_CHUNK.search(head)
-        if found is None or int(found[1]) >= beyond:
+        if found is None or not beyond:
             return False
-        first = head[: found.start(1)] + b"%d" % beyond + head[found.end(1) :]
+        first = head[: found.start(1)] + b"%d" % number_beyond(int(found[1]), beyond) + head[found.end(1) :]
         before, after = (hashlib.md5(one, usedforsecurity=False) for one in (head, first))
         left -= len(head)
         with target.open("xb") as write:
