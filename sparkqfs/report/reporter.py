@@ -59,9 +59,30 @@ def as_called(text: str, *, is_installed: bool = IS_INSTALLED) -> str:
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7e]")
 
 
+class _Exact:
+    """Writes a `Decimal` as a number with all its digits: Python's JSON knows numbers of its own only."""
+
+    def __init__(self) -> None:
+        self._mark = ""
+
+    def text_of(self, value: object) -> str:
+        """What stands for the number until all is written."""
+        from decimal import Decimal
+
+        if not isinstance(value, Decimal):
+            raise TypeError(f"a document with a {type(value).__name__}")
+        self._mark = self._mark or os.urandom(16).hex()
+        return f"{self._mark}{value:f}"
+
+    def numbers_in(self, text: str) -> str:
+        """The text with the numbers themselves."""
+        return re.sub(f'"{self._mark}([^"]*)"', r"\1", text) if self._mark else text
+
+
 def json_text(document: Mapping[str, object], indent: int | None = None) -> str:
     """A document as text. Marks that turn the direction of writing and the like are escaped, which means the same."""
-    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    exact = _Exact()
+    text = exact.numbers_in(json.dumps(document, indent=indent, ensure_ascii=False, default=exact.text_of))
     return _BEYOND_ASCII.sub(lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text)
 
 

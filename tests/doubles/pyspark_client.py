@@ -6,6 +6,7 @@ from pathlib import Path
 
 PACKAGE = """
 import os, pathlib, re, time
+from decimal import Decimal
 from pyspark.sql.types import *
 
 STACK = "\\n\\nJVM stacktrace:\\n\\tat org.x"
@@ -44,6 +45,8 @@ TYPED = {
         [((1, "x"), [(2, "y"), None], {"k": (3, None)}), (None, None, None)]),
     "times": ([("t", AT), ("y", YEARS), ("f", FLOAT), ("a", ArrayType(BOTH, True)), ("m", MapType(AT, FLOAT, True)),
         ("n", DataType("int"))], [Exception("as Python's own")]),
+    "exact": ([("d", DataType("decimal(38,22)")), ("f", DataType("double"))],
+        [(Decimal("123456789012345678901234567890.10"), 1e300), (Decimal("0.10"), 0.1), (Decimal("-1E-22"), -0.0)]),
 }
 SENT = [
     ("2024-01-01 00:00:00", "INTERVAL '1-2' YEAR TO MONTH", 0.10000000149011612,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -14,6 +15,7 @@ from sparkqfs.cli.connecting import text_of
 from sparkqfs.errors import ConfigError, DeadlineError
 from sparkqfs.jobs.programs import server, sql
 from sparkqfs.plan.steps import JobResult
+from sparkqfs.report.reporter import Reporter
 from tests.doubles.connect_server import World, a_world
 from tests.doubles.pyspark_client import install
 from tests.paths import PROGRAMS
@@ -71,6 +73,15 @@ def test_json_has_a_result_for_each_statement_with_its_columns(world: World) -> 
             },
         ],
     }
+
+
+def test_json_has_all_digits_of_a_decimal_as_printed(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    result, _ = run(world, "exact", "records")
+    Reporter(as_json=True).result(result)
+    printed = capsys.readouterr().out
+    for number in ("123456789012345678901234567890.10", "0.10", "-0.0000000000000000000001", "1e+300", "0.1"):
+        assert f": {number}" in printed
+    assert json.loads(printed)["results"][0]["rows"][1] == {"d": 0.1, "f": 0.1}
 
 
 def test_a_statement_that_fails_is_quoted_and_what_ran_before_it_is_there(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from sparkqfs.clients import pipe, terminal
 from sparkqfs.clients.broken import close
@@ -78,6 +79,11 @@ def _broken(session: Session) -> Problem:
     return Problem(node=session.config.manager.name, what=what, code=ExitCode.UNREACHABLE)
 
 
+def _number(text: str) -> float | Decimal:
+    """With all its digits, which a float has not; what has an exponent was one."""
+    return float(text) if "e" in text.lower() else Decimal(text)
+
+
 @dataclass(slots=True)
 class _Results:
     """Records as they come, put together."""
@@ -91,7 +97,7 @@ class _Results:
         """Whole lines count; a line that is not whole yet waits."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            record = json.loads(line)
+            record = json.loads(line, parse_float=_number)
             if "columns" in record:
                 self._rows = []
                 self._found.append({"columns": record["columns"], "rows": self._rows})
