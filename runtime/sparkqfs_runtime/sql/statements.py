@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 PIECE = re.compile(
-    r"""(?P<comment>--[^\n]*)
+    r"""(?P<comment>--(?:\\\n|[^\n])*)
     |(?P<open>/\*)
     |(?P<raw>\b[rR](?P<mark>['"]).*?(?P=mark))
     |(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`]|``)*`)
     |(?P<unclosed>['"`])
     |(?P<number>\d+\.?\d*|\.\d+)
     |(?P<dot>\.)
-    |(?P<word>[A-Za-z_][A-Za-z_0-9]*)
+    |(?P<word>[^\W\d]\w*)
     |(?P<end>;)
     |(?P<space>\s+)
     |(?P<other>.)""",
@@ -26,6 +26,8 @@ PIECE = re.compile(
 COMMENT = re.compile(r"/\*|\*/")
 INNER = frozenset(("IF", "WHILE", "LOOP", "REPEAT", "FOR"))
 """Of a compound statement's blocks, those that close with END and their own word."""
+BEFORE = frozenset(("THEN", "ELSE", "DO", "LOOP", "REPEAT", "ATOMIC"))
+"""Words of a compound statement behind which a statement of it begins."""
 
 
 class Statement(NamedTuple):
@@ -39,40 +41,48 @@ class Statement(NamedTuple):
 
 
 class _Place:
-    """Where we are in a compound statement."""
+    """Where we are in a compound statement. `begin` and `end` are columns too: blocks stand where a statement may."""
 
     def __init__(self) -> None:
-        self.depth = 0
-        self.is_first = True
-        self._after_end = False
-        self._after_dot = False
+        self._open: list[str] = []
+        """BEGIN and CASE that are not closed yet."""
+        self._closed = ""
+        """What the word END just before has closed."""
+        self._is_first = self._is_start = True
+        self._declares = self._is_handler = self._after_dot = False
 
     def word(self, word: str) -> None:
         """BEGIN opens a compound statement where it comes first, and in one; CASE opens in one too."""
         word = "" if self._after_dot else word.upper()  # `window.end` names a field
-        self._after_dot = False
-        if self._after_end:
-            self._after_end = False
-            if word in INNER:  # `END IF` closes what has not been counted
-                self.depth += 1
-            if word in INNER or word == "CASE":
-                return
-        if (word == "BEGIN" and self.is_first) or (word in ("BEGIN", "CASE") and self.depth):
-            self.depth += 1
-        elif word == "END" and self.depth:
-            self.depth -= 1
-            self._after_end = True
-        self.is_first = False
+        is_first, is_start, closed = self._is_first, self._is_start, self._closed
+        self._is_first = self._after_dot = False
+        self._is_start, self._closed = word in BEFORE, ""
+        if closed and word in INNER:  # `END IF` closes what has not been counted
+            self._open.append(closed)
+        elif closed and word == "CASE":
+            return
+        elif word == "BEGIN" and (is_first or (self._open and (is_start or self._is_handler))):
+            self._open.append(word)
+            self._is_start, self._is_handler = True, False
+        elif word == "CASE" and self._open:
+            self._open.append(word)
+        elif word == "END" and self._open and (is_start or self._open[-1] == "CASE"):
+            self._closed = self._open.pop()
+        elif word == "DECLARE" and is_start:
+            self._declares = True
+        elif word == "HANDLER" and self._declares:  # DECLARE EXIT HANDLER FOR … BEGIN
+            self._is_handler = True
 
-    def other(self, *, is_dot: bool) -> None:
+    def other(self, text: str) -> None:
         """What is no word."""
-        self._after_dot = is_dot
-        self.is_first = False
+        self._after_dot, self._is_start = text == ".", text == ":"  # behind a label
+        self._is_first, self._closed = False, ""
 
     def semicolon(self) -> bool:
         """Whether it ends the statement."""
-        self._after_end = self._after_dot = False
-        return self.depth == 0
+        self._closed, self._is_start = "", True
+        self._declares = self._is_handler = self._after_dot = False
+        return not self._open
 
 
 def split(text: str) -> Iterator[Statement]:
@@ -92,12 +102,12 @@ def split(text: str) -> Iterator[Statement]:
             if has_words:
                 yield _statement(text, begin, at - 1, is_closed=True)
             begin, place, has_words = at, _Place(), False
-        elif kind not in ("comment", "space"):
+        elif kind not in ("comment", "space", "end"):
             has_words = True
             if kind == "word":
                 place.word(found[0])
             else:
-                place.other(is_dot=kind == "dot")
+                place.other(found[0])
     if has_words:
         yield _statement(text, begin, len(text), is_closed=False)
 
