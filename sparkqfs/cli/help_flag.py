@@ -35,6 +35,29 @@ class HelpFlag(Argument):  # type: ignore[misc]
         raise Exit(code=0)
 
 
+class Last(Argument):  # type: ignore[misc]
+    """A flag that a command line has more than once: its last value counts, as with spark-submit and most programs.
+
+    Invoke would take the second value for a word without a flag. It is a list for its parser alone.
+    """
+
+    def __init__(self, one: Argument) -> None:
+        how = {"help": one.help, "positional": one.positional, "optional": one.optional, "attr_name": one.attr_name}
+        super().__init__(names=one.names, kind=list, default=one.default, **how)
+        self._one = one
+        self.raw_value = self._value = None
+
+    def set_value(self, value: Any, cast: bool = True) -> None:
+        """As the flag itself takes it."""
+        self._one.set_value(value, cast)
+        self.raw_value, self._value = value, self._one.value
+
+    @property
+    def got_value(self) -> bool:
+        """Whether it has one."""
+        return self._value is not None
+
+
 More = Callable[["HelpfulTask", list[Argument]], list[Argument]]
 
 
@@ -57,6 +80,8 @@ class HelpfulTask(Task):  # type: ignore[misc]
     """Gives the arguments that only this command line has: words of the program that `submit` runs."""
     added: frozenset[str] = frozenset()
     """Their names."""
+    repeated: frozenset[str] = frozenset()
+    """Names of the arguments that this command line has more than once."""
     may_be_empty: tuple[str, ...]
     """Arguments that may be an empty text. Any other would stand for all nodes, this directory, another cluster."""
 
@@ -92,6 +117,8 @@ class HelpfulTask(Task):  # type: ignore[misc]
                 argument.help = f"{argument.help} (default: {argument.default})"
             if argument.name == self.word:  # Invoke insists on each word that may be given without a flag
                 argument.positional = has_word(sys.argv[1:], self.called, self.others, found)
+        self.repeated = repeated_flags(sys.argv[1:], self.called, self.others, found)
+        found = [Last(one) if one.name in self.repeated else one for one in found]
         if self.many is not None:  # Invoke knows no argument that takes all words
             count = len(bare_words(sys.argv[1:], self.called, self.others, found))
             found += [Argument(name=f"{self.many}_{number}", positional=True) for number in range(2, count + 1)]
@@ -181,6 +208,27 @@ def bare_words(
             found.append(word)
         is_value = is_within and word in valued
     return found
+
+
+def repeated_flags(
+    words: list[str], called: frozenset[str], others: frozenset[str], arguments: list[Argument]
+) -> frozenset[str]:
+    """Names of the arguments that a task of these names is given more than once, but for those that may be."""
+    flags = {flag: one for one in arguments if one.takes_value and one.kind is not list for flag in flags_of(one)}
+    seen: list[str] = []
+    is_within = is_value = False
+    for word in words:
+        if word == "--":
+            break
+        flag = word.partition("=")[0]
+        if is_value:
+            is_value = False
+        elif word in others:
+            is_within = word in called
+        elif is_within and flag in flags:
+            seen.append(flags[flag].name)
+            is_value = flag == word
+    return frozenset(name for name in seen if seen.count(name) > 1)
 
 
 def flags_of(argument: Argument) -> list[str]:

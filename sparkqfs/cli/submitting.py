@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from sparkqfs.plan.programs.user import Program
     from sparkqfs.plan.steps import JobResult
 
+LISTS = ("py_files", "jars", "files", "archives", "packages", "exclude_packages", "repositories")
 MAY_BE_EMPTY = (
-    *("py_files", "jars", "files", "archives", "packages", "exclude_packages", "repositories"),
+    *LISTS,
     *("driver_class_path", "driver_library_path", "driver_java_options"),
 )
 """An empty list is a list; scripts for spark-submit have such."""
@@ -116,6 +117,8 @@ def submit(
     with reporting(given, "submit") as reporter:
         all_cores = one_of(("--cores", cores), ("--total-executor-cores", total_executor_cores))
         wanted = wanted_program(said, all_cores, reporter.event)
+        for one in (one for one in LISTS if one in submit.repeated):
+            reporter.event(f"--{one.replace('_', '-')} is given more than once; the last one counts: {said[one]}")
         if detach and timeout != DAY_S:
             hint = "`invoke kill ID` ends it; without --detach it is waited for, and ended in time"
             raise ConfigError(

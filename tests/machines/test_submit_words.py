@@ -64,6 +64,14 @@ def test_words_without_a_dash_are_the_programs(folder: Path) -> None:
         assert passed(line, out) == lines[line], line
 
 
+def test_of_a_list_that_is_given_more_than_once_it_is_said_what_counts(folder: Path) -> None:
+    (folder / "b.jar").write_text("")
+    for code, out, err in ends(folder, "submit --dry-run --jars a.jar --jars b.jar a.py x"):
+        assert code == 0, err
+        assert passed("", out) == ["x"] and "files/b.jar" in out and "a.jar" not in out
+        assert "--jars is given more than once; the last one counts: b.jar" in err
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

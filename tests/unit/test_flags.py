@@ -179,6 +179,31 @@ def test_a_word_goes_to_its_task_and_the_next_task_follows(monkeypatch: pytest.M
         assert parsed[0].args["to"].value == to
 
 
+def parsed(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[Any]:
+    """The arguments of each task of a command line."""
+    monkeypatch.setattr(sys, "argv", ["invoke", *words])
+    return [context.args for context in Parser(contexts=ns.to_contexts()).parse_argv(list(words))]
+
+
+def test_a_flag_that_is_given_more_than_once_has_its_last_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    (ls,) = parsed(monkeypatch, "ls", "--timeout", "5", "--timeout=1e3", "/x")
+    assert (ls["timeout"].value, ls["path"].value) == (1000, "/x")
+    (get,) = parsed(monkeypatch, "get", "--local", "a", "/x", "--local", "b")
+    assert (get["path"].value, get["local"].value) == ("/x", "b")
+    words = ("--driver-memory", "1g", "--jars", "a", "--driver-memory=4g", "--jars=b.jar", "a.py")
+    (submit,) = parsed(monkeypatch, "submit", *words)
+    values = [submit[name].value for name in ("program", "driver_memory", "jars", "name", "conf")]
+    assert values == ["a.py", "4g", "b.jar", None, []]
+    (submit,) = parsed(
+        monkeypatch, "submit", "-c", "spark.a=1", "--conf", "spark.b=2", "a.py", "--", "--name", "--name"
+    )
+    assert (submit["conf"].value, submit["name"].value) == (["spark.a=1", "spark.b=2"], None)
+    ls, du = parsed(monkeypatch, "ls", "/a", "--timeout", "5", "du", "/b", "--timeout", "6")
+    assert (ls["timeout"].value, du["timeout"].value) == (5, 6)
+    with pytest.raises(Exit, match="--timeout x: expected a whole number"):
+        parsed(monkeypatch, "ls", "/x", "--timeout", "5", "--timeout", "x")
+
+
 def test_a_flag_without_a_default_is_a_text_as_invoke_gives_it() -> None:
     """Invoke takes a flag's type from its default: `None` is a text, whatever the annotation says."""
     wrong = []
