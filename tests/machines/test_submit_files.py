@@ -103,9 +103,9 @@ def test_a_pattern_means_the_files_that_match(here: Path) -> None:
     (here / "lib").mkdir()
     for name in ("b.jar", "a.jar", "c.txt", "[x].jar"):
         (here / "lib" / name).write_text(name)
-    argv, files = content(jars=("lib/[ab].jar",), files=("lib/*.txt#t", "lib/[x].jar"))
+    argv, files = content(jars=("lib/[ab].jar",), files=("lib/*.txt#t", "lib/[x].jar#x.jar"))
     assert [Path(one).name for one in argv[argv.index("--jars") + 1].split(",")] == ["a.jar", "b.jar"]
-    assert files["files/t"] == b"c.txt" and files["files/[x].jar"] == b"[x].jar"
+    assert files["files/t"] == b"c.txt" and files["files/x.jar"] == b"[x].jar"
     assert "lib/*.zip: no such file" in refused(archives=("lib/*.zip",))
     assert "2 files match" in refused(files=("lib/[ab].jar#one",))
 

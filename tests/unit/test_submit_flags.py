@@ -125,10 +125,33 @@ def test_an_archive_keeps_its_name_and_is_unpacked_as_the_one_behind_its_mark() 
         ({"archives": ("env.rar",)}, "Spark unpacks .zip, .jar, .tar, .tar.gz and .tgz"),
         ({"files": ("a.csv#t", "b.csv#t")}, "two files are called t"),
         ({"jars": ("odd#name.jar",)}, "Spark reads what follows #"),
+        ({"files": ("x[1].csv",)}, "--files x[1].csv: Spark does not find a file with [ in its name"),
+        ({"files": ("x].csv",)}, "--files x].csv: Spark does not find a file with ] in its name"),
+        ({"jars": ("a.jar", "x{1}.jar")}, "--jars x{1}.jar: Spark does not find a file with { in its name"),
+        ({"py_files": ("a?b.py",)}, "Spark does not find a file with ? in its name"),
+        ({"archives": ("10:15.zip",)}, "--archives 10:15.zip: Spark does not find a file with : in its name"),
+        ({"archives": ("a.zip#env", "b.zip#env")}, "--archives b.zip#env: a.zip#env is unpacked as env too"),
+        ({"archives": ("in/a.zip", "hdfs://x/a.zip")}, "in/a.zip is unpacked as a.zip too"),
     ],
 )
 def test_a_name_that_spark_would_not_give_is_refused(more: dict[str, object], said: str) -> None:
     assert any(said in fault.what for fault in faults_of(**more))
+
+
+def test_an_archive_of_any_other_name_is_unpacked_under_that_name() -> None:
+    archives = ("my env.zip", "50%.tgz", "ü (1).zip")
+    assert value_of(packed(archives=archives), "--archives") == ",".join(f"{PLACE}/{one}" for one in archives)
+
+
+def test_a_name_that_spark_does_not_find_goes_under_another_one() -> None:
+    assert value_of(packed(files=("x[1].csv#x.csv",)), "--files") == f"{PLACE}/x.csv"
+    assert value_of(packed(archives=("x[1].zip#x",)), "--archives") == f"{PLACE}/archive-0.zip#x"
+    pack(
+        Program(program="a.py", jars=("x[ab].jar",)), ID, lambda path: "file" if path == "a.py" else ""
+    )  # no such file
+    (fault,) = faults_of(files=("my x[1].csv",))
+    assert fault.hint == "give it another one there, as in 'my x[1].csv#data.csv', or rename the file"
+    assert packed(jars=("hdfs://x/a{1,2}.jar",)).files == {"a.py": "a.py"}, "Spark's own pattern"
 
 
 def test_one_file_that_is_named_twice_is_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -22,6 +23,8 @@ PROPERTIES = "submit.properties"
 PLAIN_NAME = re.compile(r"[\w.@+=~-]+")
 ARCHIVES = (".zip", ".jar", ".tar", ".tar.gz", ".tgz")
 """Spark 4.1, util/Utils.scala, unpack: of another name it copies the file as it is."""
+UNFOUND = re.compile(r"[\[\]{?:]")
+"""In the name of a file of a list: Spark 4.1.1 ends with an exception or, for `{`, leaves the file out (tried each)."""
 MODULES = (".py", ".zip", ".egg", ".jar")
 """Spark 4.1, PACKAGE_EXTENSIONS of its SparkContext in Python: these are put on Python's path, and .py files."""
 COORDINATE = re.compile(r"[^\s:,/]+[:/][^\s:,/]+:[^\s:,/]+")
@@ -137,6 +140,8 @@ class _Packer:
     zipped: set[str] = field(default_factory=set)
     unpacked: frozenset[str] = frozenset()
     """Names that come into the executors' working directories."""
+    archives: dict[str, str] = field(default_factory=dict)
+    """Directory that an archive becomes there → the archive."""
 
     def parcel(self, program: Program) -> Parcel:
         """All of it."""
@@ -192,8 +197,18 @@ class _Packer:
             ("--archives", program.archives, self.place_archive),
         ):
             if texts:
-                words += [flag, ",".join(map(place, texts))]
+                words += [flag, ",".join(self.listed(flag, text, place(text)) for text in texts)]
         return words
+
+    def listed(self, flag: str, text: str, placed: str) -> str:
+        """One of a list in Spark's words."""
+        name = PurePosixPath(placed).name
+        found = UNFOUND.search(name) if placed.startswith(f"{IN_CONTAINER}/") else None
+        if found is not None and self.here(self.files[name]):
+            other = f"give it another one there, as in {shlex.quote(text + '#data.csv')}, or rename the file"
+            what = f"{flag} {text}: Spark does not find a file with {found[0]} in its name"
+            self.faults.append(Problem(what=what, hint=other if flag == "--files" else "rename it"))
+        return placed
 
     def place(self, text: str, name: str = "") -> str:
         """Where a file will be in the driver's container; a URI stays one."""
@@ -244,12 +259,15 @@ class _Packer:
         if not name.lower().endswith(ARCHIVES):
             what = f"--archives {text}: Spark unpacks {', '.join(ARCHIVES[:-1])} and {ARCHIVES[-1]}"
             self.faults.append(Problem(what=what, hint="pack it, or send a single file with --files"))
+        if self.archives.setdefault(alias or name, text) != text:
+            what = f"--archives {text}: {self.archives[alias or name]} is unpacked as {alias or name} too"
+            self.faults.append(Problem(what=what, hint="give each a name of its own behind #"))
         if is_uri(path):
             return text
-        if PLAIN_NAME.fullmatch(name):
+        if not alias or PLAIN_NAME.fullmatch(name):
             return self.place(path) + (f"#{alias}" if alias else "")
         ending = next((one for one in sorted(ARCHIVES, key=len, reverse=True) if name.lower().endswith(one)), "")
-        return self.place(path, f"archive-{len(self.files)}{ending}") + f"#{alias or 'archive'}"
+        return self.place(path, f"archive-{len(self.files)}{ending}") + f"#{alias}"
 
     def alias_of(self, text: str) -> tuple[str, str]:
         """(path, name behind the last `#`)."""
