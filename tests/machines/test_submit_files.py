@@ -90,6 +90,16 @@ def test_a_package_comes_under_its_name_and_another_directory_as_a_place_of_modu
     assert content(py_files=("pack", "src"))[1] == files, "the same files give the same bytes"
 
 
+def test_a_package_that_is_a_link_is_imported_by_the_name_of_the_link(here: Path, tmp_path: Path) -> None:
+    (here / "pack-2.1").mkdir()
+    (here / "pack-2.1" / "__init__.py").write_text("X = 'found'\n")
+    (here / "pack").symlink_to("pack-2.1")
+    (here / "up").symlink_to(here.parent)
+    for given in ("pack", "./pack/", f"up/{here.name}/pack", str(here / "pack")):
+        _, files = content(py_files=(given,))
+        assert run_with(files["files/pack.zip"], tmp_path, "import pack; print(pack.X)") == "found\n"
+
+
 def test_a_directory_without_modules_or_for_another_flag_is_refused(here: Path) -> None:
     (here / "empty").mkdir()
     assert "no Python module is in this directory" in refused(py_files=("empty",))

@@ -188,7 +188,7 @@ def zip_of(directory: Path) -> bytes:
 
     A package is a directory with an `__init__.py`; with another one `--py-files src` is as if src were in PYTHONPATH.
     """
-    top = directory.resolve()
+    top = directory.absolute()  # a link has the name that it is imported by
     base = top.parent if (top / "__init__.py").is_file() else top
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as found:
