@@ -53,7 +53,7 @@ _IMAGE = read.matching(r"[a-z0-9][A-Za-z0-9._/:@-]{0,254}", "an image name such 
 _SHARED_PATH = read.node_path("/media", "/mnt", "/srv")  # only a directory in it is made and owned
 _BOOLEAN = read.choice(True, False)
 NODE_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-SPARK_KEY = re.compile(r"spark\.[A-Za-z0-9._-]+", re.ASCII)
+SPARK_KEY = re.compile(r"spark\.[A-Za-z0-9._*-]+", re.ASCII)
 _DEFAULT = ClusterConfig(file=Path(), nodes=())
 _DEFAULT_DATA_DIRS = (PurePosixPath("/mnt/data"),)
 TARBALL_VARIABLE = "SPARKQFS_QFS_TARBALL"

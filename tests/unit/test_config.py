@@ -45,7 +45,8 @@ storage:
 spark:
   executors_per_worker: 1
   driver_memory: 768MiB
-  conf: {spark.sql.shuffle.partitions: 64, spark.eventLog.enabled: no, spark.locality.wait: 3s}
+  conf:
+    {spark.sql.shuffle.partitions: 64, spark.eventLog.enabled: no, spark.locality.wait: 3s, spark.metrics.conf.*.x: y}
 ports: {jupyter: 8080, spark_ui: 7777, app_ui: 4041, qfs_ui: 20051}
 registry: {port: 5001, tls: false}
 build: {base: local/debian:12, ca_certificates: ca.pem, pip_index: "http://pip:8081/simple", proxy: "http://me:pw@p:1"}
@@ -106,6 +107,7 @@ def test_every_key_arrives_in_its_field(full: ClusterConfig, tmp_path: Path) -> 
         ("spark.sql.shuffle.partitions", "64"),
         ("spark.eventLog.enabled", "false"),
         ("spark.locality.wait", "3s"),
+        ("spark.metrics.conf.*.x", "y"),
     )
     assert (full.ports.jupyter, full.ports.spark_ui, full.ports.app_ui, full.ports.qfs_ui) == (8080, 7777, 4041, 20051)
     assert (full.registry.port, full.registry.tls) == (5001, False)

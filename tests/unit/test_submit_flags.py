@@ -211,6 +211,30 @@ def test_settings_name_files_as_flags_do_and_a_flag_wins() -> None:
     assert confs(parcel) == {} and parcel.properties == ""
 
 
+@pytest.mark.parametrize(
+    "name", ["spark.metrics.conf.*.sink.jmx.class", "spark.hadoop.a:b", "spark.hadoop.fs.x/y", "spark.ä"]
+)
+def test_a_setting_of_any_name_is_one(name: str) -> None:
+    assert confs(packed(conf=(f"{name}=x",))) == {name: "x"}
+
+
+@pytest.mark.parametrize("text", ["spark.a", "spark.=x", "spark.a b=x", "spark. a=x", "hive.x=y", "=x"])
+def test_what_is_no_setting_is_refused(text: str) -> None:
+    assert [fault.what for fault in faults_of(conf=(text,))] == [f"--conf {text}: expected spark.NAME=VALUE"]
+
+
+@pytest.mark.parametrize("value", ["\n\n", "\t", " ", " ; ", "", "a\n"])
+def test_blanks_and_line_ends_of_a_setting_are_its_value(value: str) -> None:
+    name = "spark.hadoop.textinputformat.record.delimiter"
+    assert confs(packed(conf=(f"{name}={value}",))) == {name: value}
+
+
+def test_blanks_around_a_number_or_a_size_do_not_matter() -> None:
+    conf = ("spark.executor.instances= 2 ", "spark.executor.memory= 1g", "spark.dynamicAllocation.enabled=false")
+    assert fitted(conf=conf)[0].cores == 4
+    assert fitted(conf=(*conf[:1], "spark.dynamicAllocation.enabled= TRUE"))[0].cores is None
+
+
 def test_the_name_may_be_a_setting() -> None:
     assert packed(conf=("spark.app.name=mine",)).name == "mine"
     assert packed(properties=(("spark.app.name", "mine"),)).argv[3:5] == ("--name", "mine")
@@ -308,6 +332,13 @@ def test_a_damaged_escape_is_said(text: str) -> None:
 @pytest.mark.parametrize("value", ["", "a=b:c", "C:\\x", "two\nlines", "tab\there", "ü#!", "\\u0041"])
 def test_what_is_written_is_read_again(value: str) -> None:
     assert parse_properties(as_properties({"spark.x": value, "spark.y": "1"})) == {"spark.x": value, "spark.y": "1"}
+
+
+@pytest.mark.parametrize(
+    "name", ["spark.a b", "spark.a:b", "spark.a=b", "spark.a\\b", "spark.a\tb", "spark.conf.*.x", "spark.ü"]
+)
+def test_a_name_that_is_written_is_read_again(name: str) -> None:
+    assert parse_properties(as_properties({name: "x = y", "spark.y": "1"})) == {name: "x = y", "spark.y": "1"}
 
 
 def test_settings_of_others_are_left_out_and_said(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -60,7 +60,7 @@ def fit_executors(
 
 def _count(program: Program, settings: Mapping[str, str]) -> int | None:
     """How many executors it asks for; `None` when it does not. Spark's standalone master counts cores only."""
-    is_said = CORES_MAX in settings or settings.get("spark.dynamicAllocation.enabled") == "true"
+    is_said = CORES_MAX in settings or settings.get("spark.dynamicAllocation.enabled", "").strip().lower() == "true"
     name = "--num-executors" if program.num_executors is not None else INSTANCES
     count = program.num_executors
     if count is None and INSTANCES in settings and not is_said:
@@ -140,7 +140,7 @@ def _too_large(cores: int, memory: int, workers: Sequence[WorkerFact]) -> Proble
 
 
 def _number(settings: Mapping[str, str], name: str) -> int:
-    text = settings.get(name, "1")
+    text = settings.get(name, "1").strip()
     if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
         raise ConfigError(Problem(what=f"--conf {name}={text}: must be 1 or more"))
     return int(text)

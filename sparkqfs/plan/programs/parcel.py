@@ -296,4 +296,4 @@ def _no_module(text: str) -> Problem:
 
 
 def _is_conf(text: str) -> bool:
-    return re.fullmatch(r"spark\.[A-Za-z0-9._-]+=.*", text, re.DOTALL) is not None
+    return re.fullmatch(r"spark\.[^\s=]+=.*", text, re.DOTALL) is not None

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
+ENDS_NAME = re.compile(r"[\\=:\s]")
+"""Without a backslash before it."""
 SEPARATOR = re.compile(r"((?:\\.|[^\\=:\s])*)[ \t\f]*[=:]?[ \t\f]*(.*)", re.DOTALL)
 
 
@@ -54,8 +56,12 @@ def _unescaped(found: re.Match[str]) -> str:
 
 def as_properties(settings: Mapping[str, str]) -> str:
     """Text that Java, and `parse_properties`, read the same settings from."""
-    lines = [f"{name} = {_escaped(value)}" for name, value in settings.items()]
+    lines = [f"{re.sub(ENDS_NAME, _as_escape, name)} = {_escaped(value)}" for name, value in settings.items()]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _as_escape(found: re.Match[str]) -> str:
+    return "\\" + next((letter for letter, plain in ESCAPES.items() if plain == found[0]), found[0])
 
 
 def _escaped(value: str) -> str:

@@ -59,7 +59,7 @@ class SettingFiles:
     def value(self, name: str, value: str) -> str:
         """The setting with the paths that its files have in the driver's container."""
         if name in FILES:
-            return self._file(name, value)
+            return self._file(name, value.strip())
         if name in CLASS_PATHS:
             is_address = re.match(r"local:/|[a-z][a-z0-9+-]*://", value)
             return value if is_address else ":".join(self._entry(name, entry) for entry in value.split(":"))

@@ -36,9 +36,9 @@ def properties_of(program: Program) -> dict[str, str]:
 
 
 def conf_of(program: Program) -> dict[str, str]:
-    """What --conf says; the last one of a name counts."""
+    """What --conf says; the last one of a name counts. As in spark-submit blanks and line ends are part of a value."""
     words = (text.partition("=") for text in program.conf)
-    return _normal({name: value.strip() for name, _, value in words})
+    return _normal({name: value for name, _, value in words})
 
 
 def settings_of(program: Program, defaults: Mapping[str, str]) -> dict[str, str]:
@@ -58,7 +58,7 @@ def refused_settings(program: Program) -> list[Problem]:
         size = mebibytes(settings.get(name, f"{LEAST_MIB}m"))
         if size is not None and size < LEAST_MIB:
             what = f"{name} is {settings[name]}: Spark does not start with less than {LEAST_MIB}m"
-            is_bare = settings[name].isdigit()
+            is_bare = settings[name].strip().isdigit()
             hint = f"a number without a unit is MiB: write {max(1, size)}g" if is_bare else None
             faults.append(Problem(what=what, hint=hint))
     for name in ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions"):
@@ -80,7 +80,7 @@ def _no_sizes(settings: Mapping[str, str]) -> Iterator[Problem]:
 
 def _no_numbers(settings: Mapping[str, str]) -> Iterator[Problem]:
     for name in NUMBERS:
-        if name in settings and not re.fullmatch(r"[1-9][0-9]{0,8}", settings[name]):
+        if name in settings and not re.fullmatch(r"[1-9][0-9]{0,8}", settings[name].strip()):
             yield Problem(what=f"--conf {name}={settings[name]}: must be 1 or more")
 
 
