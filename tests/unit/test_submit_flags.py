@@ -235,6 +235,16 @@ def test_blanks_around_a_number_or_a_size_do_not_matter() -> None:
     assert fitted(conf=(*conf[:1], "spark.dynamicAllocation.enabled= TRUE"))[0].cores is None
 
 
+def test_an_archive_in_a_setting_that_sends_none_is_refused() -> None:
+    program = Program(program="a.py", conf=("spark.yarn.dist.archives=env.tar.gz#env",))
+    with pytest.raises(ConfigError) as caught:
+        pack(program, ID, lambda path: "file" if path in ("env.tar.gz", "a.py") else "")
+    (fault,) = caught.value.problems
+    assert fault.what.startswith("spark.yarn.dist.archives names env.tar.gz#env, a file of this computer")
+    assert fault.hint == "that is for YARN; here --archives FILE#NAME sends an archive"
+    assert pack(Program(program="a.py", conf=("spark.x=words#more",)), ID).files == {"a.py": "a.py"}
+
+
 def test_the_name_may_be_a_setting() -> None:
     assert packed(conf=("spark.app.name=mine",)).name == "mine"
     assert packed(properties=(("spark.app.name", "mine"),)).argv[3:5] == ("--name", "mine")

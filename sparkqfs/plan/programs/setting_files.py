@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sparkqfs.errors import Problem
-from sparkqfs.plan.programs.user import is_uri, local_path
+from sparkqfs.plan.programs.user import is_uri, local_path, split_alias
 
 Here = Callable[[str], str]
 """What a path is on this computer: `file`, `directory` or nothing."""
@@ -36,6 +36,9 @@ INSTEAD = {
     "spark.metrics.conf": "give its lines as settings: --conf spark.metrics.conf.NAME=VALUE",
     "spark.pyspark.python": "executors have the image's Python: packages come with worker.requirements, or as "
     "--archives env.tar.gz#env and --conf spark.pyspark.python=./env/bin/python",
+    "spark.yarn.dist.archives": "that is for YARN; here --archives FILE#NAME sends an archive",
+    "spark.yarn.dist.files": "that is for YARN; here --files sends a file",
+    "spark.yarn.dist.jars": "that is for YARN; here --jars sends a jar",
     "spark.pyspark.driver.python": "drivers have the image's Python: packages come with worker.requirements",
 }
 OF_EXECUTORS = (
@@ -68,7 +71,9 @@ class SettingFiles:
         is_options = name.endswith("JavaOptions")
         words = [word.partition("=")[2] for word in value.split()] if is_options else re.split(r"[,\s]+", value)
         for text in words if is_options else [value, *words]:
-            kind = "" if name == "spark.app.name" or self._is_unpacked(text) else self._kind(text)
+            if name == "spark.app.name" or self._is_unpacked(text):
+                continue
+            kind = self._kind(text) or self._kind(split_alias(text)[0])  # `env.tar.gz#env`
             if kind:
                 what = f"{name} names {text}, a {kind} of this computer, which the cluster does not see"
                 self.faults.append(Problem(what=what, hint=INSTEAD.get(name, OF_EXECUTORS if is_options else TO_DO)))
