@@ -255,7 +255,8 @@ def show(tasks: Collection, name: str) -> None:
     is_ours = Path(sys.argv[0]).name == OWN_NAME
     program = Program(binary=OWN_NAME if is_ours else INVOKES_NAME)
     program.collection = tasks
-    program.parser = Parser(contexts=[ParserContext(name=name, args=tasks[name].get_arguments())])
+    arguments = [one for one in tasks[name].get_arguments() if one.name not in tasks[name].added]
+    program.parser = Parser(contexts=[ParserContext(name=name, args=arguments)])
     try:
         with output_errors():
             if is_ours:

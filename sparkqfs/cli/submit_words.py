@@ -128,15 +128,24 @@ def _flag(said: Said, own: list[str], index: int, known: Known) -> None:
     elif not is_known:
         near = difflib.get_close_matches(flag, [*known.valued, *known.plain], 1, 0.8)
         what = f"{flag} is not a flag of submit{f'; did you mean {near[0]}?' if near else ''}"
-        program = said.program or "PROGRAM"
-        shown = f"invoke submit {shlex.join([program, '--', *said.passed, *own[index:]])}"
+        shown = f"invoke submit {_shown(said, own[:index], known, ['--', *said.passed, *own[index:]])}"
         said.refuse(flag, what, f"the program's own flags follow --: `{shown}`; submit's: `invoke --help submit`")
     elif said.passed:
         flags, others = _apart(own[index:], known)
-        before = shlex.join([said.program or "PROGRAM", *flags, "--", *said.passed, *others])
-        after = shlex.join([said.program or "PROGRAM", "--", *said.passed, *own[index:]])
+        before = _shown(said, own[:index], known, [*flags, "--", *said.passed, *others])
+        after = _shown(said, own[:index], known, ["--", *said.passed, *own[index:]])
         what = f"{flag} after the program's argument {said.passed[0]}: is it submit's, or the program's?"
         said.refuse(flag, what, f"submit's: `invoke submit {before}`; the program's: `invoke submit {after}`")
+
+
+def _shown(said: Said, before: list[str], known: Known, behind: list[str]) -> str:
+    """A line to type: the flags that were read, the program, and what is to stand behind it."""
+    from sparkqfs.plan.programs.settings import masked
+
+    flags, _ = _apart(before, known)
+    parts = (word.partition("=") if word.startswith("--") else ("", "", word) for word in flags)
+    shown = (f"{flag}{equals}{masked(value)}" for flag, equals, value in parts)
+    return shlex.join([*shown, said.program or "PROGRAM", *behind])
 
 
 def _apart(words: list[str], known: Known) -> tuple[list[str], list[str]]:
@@ -158,9 +167,9 @@ def _argument(said: Said, own: list[str], index: int, known: Known, *, has_dashe
         if word in known.others:
             return
         what = f"{word} before --: the program's own arguments all follow it"
-        said.refuse(word, what, f"`invoke submit {said.program} -- {shlex.quote(word)} …`")
+        said.refuse(word, what, f"`invoke submit {_shown(said, own[:index], known, ['--', word])} …`")
     elif word in known.others:
-        shown = shlex.join([said.program or "PROGRAM", "--", *said.passed, *own[index:]])
+        shown = _shown(said, own[:index], known, ["--", *said.passed, *own[index:]])
         what = f"{word} after a program: is it the program's argument, or the next task?"
         hint = f"an argument: `invoke submit {shown}`; a task: `invoke {word}` in a command line of its own"
         said.refuse(word, what, hint)
@@ -201,7 +210,8 @@ def extra_arguments(words: list[str], known: Known) -> list[Argument]:
         return [Word(number, None) for number in range(said.bare)]
     fault = _ending(said.fault, words)
     wrong = said.wrong or ""
-    if wrong.startswith("-") and wrong not in known.valued | known.plain:
+    is_known = wrong in known.valued | known.plain or (wrong[:2] in known.valued | known.plain and wrong[1:2] != "-")
+    if wrong.startswith("-") and not is_known:
         name = wrong.lstrip("-") if wrong.startswith("--") else wrong[1:2]
         return [*(Word(number, None) for number in range(said.bare)), RefusedFlag(name, fault)]
     return [Word(number, fault) for number in range(max(1, said.bare))]

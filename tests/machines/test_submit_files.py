@@ -371,3 +371,30 @@ def test_what_is_sent_with_files_needs_no_hint(here: Path) -> None:
         "`invoke put data.csv /user/ann/data.csv` copies it there"
     )
     assert local_look.hints(Program(program="a.py", files=("data.csv",), arguments=("data.csv",)), "/user/ann") == []
+
+
+@pytest.mark.parametrize(
+    ("argument", "line"),
+    [
+        ("my data.csv", "`invoke put 'my data.csv' '/user/ann/my data.csv'`"),
+        ("--input=./my data.csv", "`invoke put './my data.csv' '/user/ann/my data.csv'`"),
+        ("file:{here}/my%20data.csv", "`invoke put '{here}/my data.csv' '/user/ann/my data.csv'`"),
+        ("~/none.csv", "`invoke put ~/none.csv /user/ann/none.csv`"),
+    ],
+)
+def test_a_hint_has_a_line_that_a_shell_reads_as_it_is_meant(here: Path, argument: str, line: str) -> None:
+    (here / "my data.csv").write_text("")
+    program = Program(program="a.py", arguments=(argument.format(here=here),))
+    (hint,) = local_look.hints(program, "/user/ann")
+    assert line.format(here=here) in hint
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("my q.sql", "`invoke sql -f 'my q.sql'`"), ("my book.ipynb", "`invoke notebook './my book.ipynb'`")],
+)
+def test_the_way_to_run_another_file_is_a_line_for_a_shell(here: Path, name: str, line: str) -> None:
+    (here / name).write_text("")
+    with pytest.raises(ConfigError) as caught:
+        local_look.look_here(Program(program=name), ID)
+    assert line in str(caught.value)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import socket
 import tarfile
 import time
@@ -120,8 +121,10 @@ def hints(program: Program, home: str) -> list[str]:
     for word in program.arguments:
         text = word.partition("=")[2] if word.startswith("-") else word
         if text and text not in sent and _is_local(text):
-            name = Path(local_path(text)).expanduser().resolve().name
-            put = f"`invoke put {text} {home}/{name}` copies it"
+            path = local_path(text)
+            name = Path(path).expanduser().resolve().name
+            words = path if path.startswith("~") else shlex.quote(path), shlex.quote(f"{home}/{name}")
+            put = f"`invoke put {' '.join(words)}` copies it"
             said = f"{text} looks like a path of this computer, which the cluster does not see: "
             said += f"{put}, and the argument is {name} then"
             if text == name:

@@ -97,9 +97,9 @@ def wrong_words(program: Program) -> list[Problem]:
 def _way_to_run(path: str) -> str:
     """What a file is for that is not a program of Spark's."""
     if path.endswith(".ipynb"):
-        return f"`invoke notebook {path if '/' in path else f'./{path}'}` runs a notebook"
+        return f"`invoke notebook {shlex.quote(path if '/' in path else f'./{path}')}` runs a notebook"
     if path.endswith(".sql"):
-        return f"`invoke sql -f {path}` runs statements"
+        return f"`invoke sql -f {shlex.quote(path)}` runs statements"
     return "a Python program's name ends with .py, a Java or Scala one's with .jar"
 
 
