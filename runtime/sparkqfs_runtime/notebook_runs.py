@@ -66,6 +66,8 @@ LANGUAGES = {
     "lua": "Lua", "sagemath": "SageMath",
 }  # fmt: skip
 """A language, or a kernel that is known for one → how people write it."""
+PYTHONS = re.compile(r"(i?python|pyspark)(?![a-z])")
+"""Names of kernels of other services too: `Python 3`, `pyspark`, `Python_Glue_Session`."""
 UNKNOWN = object()
 WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]*)")
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -119,9 +121,8 @@ def language_of(notebook: dict[str, Any]) -> str:
     for said in (kernel.get("language"), info.get("name"), metadata.get("language")):
         if isinstance(said, str) and said.strip():
             word = said.strip().lower()
-            return (
-                "Python" if word in ("python", "ipython", "python2", "python3") else LANGUAGES.get(word, said.strip())
-            )
+            is_python = PYTHONS.match(word) or (word not in LANGUAGES and info.get("mimetype") == "text/x-python")
+            return "Python" if is_python else LANGUAGES.get(word, said.strip())
     name = str(kernel.get("name") or "").lower()
     return LANGUAGES.get(name) or LANGUAGES.get(re.sub(r"[-_]?[0-9.]+$", "", name)) or "Python"
 

@@ -34,6 +34,12 @@ def a_notebook(source: str = "", **metadata: Any) -> dict[str, Any]:
         ({"kernelspec": {"name": ".net-csharp"}}, "C#"),
         ({"kernelspec": {"name": "x", "language": "brainf"}}, "brainf"),
         ({"kernelspec": {"name": "pysparkkernel", "language": "python"}}, "Python"),
+        ({"kernelspec": {"name": "pysparkkernel", "language": ""}, "language_info": {"name": "pyspark"}}, "Python"),
+        ({"kernelspec": {"name": "glue_pyspark"}, "language_info": {"name": "Python_Glue_Session"}}, "Python"),
+        ({"language_info": {"name": "Python 3"}}, "Python"),
+        ({"language_info": {"name": "mine", "mimetype": "text/x-python"}}, "Python"),
+        ({"language_info": {"name": "scala", "mimetype": "text/x-python"}}, "Scala"),
+        ({"language_info": {"name": "pythonic"}}, "pythonic"),
     ],
 )
 def test_a_notebook_is_in_the_language_that_it_says_and_else_in_python(metadata: dict[str, Any], language: str) -> None:
