@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 EX_USAGE = 64
 END = ".ipynb"
@@ -84,6 +84,17 @@ SUMS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv, ast.Pow: operator.pow,
 }  # fmt: skip
 MOST_POWER = 400
+SAMPLES: dict[str, Any] = {one.__name__: one() for one in (str, int, float, bool, list, dict, tuple, set, bytes)}
+"""A type's name → a value of it."""
+OF_TEXTS = frozenset(("format", "join", "lower", "replace", "strip", "upper", "zfill"))
+"""Methods of a text that give a text."""
+OF_ENVIRONMENT = frozenset(("os.environ", "environ", "os.environ.get", "environ.get", "os.getenv", "getenv"))
+
+
+class OrNone(NamedTuple):
+    """The default is None, and its annotation says what else it may be."""
+
+    value: Any
 
 
 class Refusal(Exception):
@@ -169,30 +180,71 @@ def _assigned(tree: ast.Module) -> Iterator[tuple[str, Any]]:
         targets = (
             line.targets if isinstance(line, ast.Assign) else [line.target] if isinstance(line, ast.AnnAssign) else []
         )
+        value = line.value if isinstance(line, (ast.Assign, ast.AnnAssign)) else None
+        if value is None:
+            continue
         for target in targets:
-            value = line.value if isinstance(line, (ast.Assign, ast.AnnAssign)) else None
-            if isinstance(target, ast.Name) and value is not None:
-                yield target.id, value_of(value)
+            if isinstance(target, ast.Name):
+                found = value_of(value)
+                said = _annotated(line) if found is None or found is UNKNOWN else UNKNOWN
+                yield target.id, found if said is UNKNOWN else OrNone(said) if found is None else said
+            elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+                pairs = zip(target.elts, value.elts, strict=True)
+                yield from ((one.id, value_of(given)) for one, given in pairs if isinstance(one, ast.Name))
+
+
+def _annotated(line: ast.stmt) -> Any:
+    """A value of the type that an annotation names: `str`, `str | None`, `Optional[str]`."""
+    text = ast.unparse(line.annotation).strip("'\"") if isinstance(line, ast.AnnAssign) else ""
+    found = re.fullmatch(r"(?:(?:typing\.)?Optional\[)?(\w+)(?:\[.*\])?(?: \| None)?\]?", text)
+    return SAMPLES.get(found[1], UNKNOWN) if found else UNKNOWN
 
 
 def value_of(node: ast.expr) -> Any:
-    """Of a literal, or of arithmetic with numbers."""
+    """Of a literal, or of arithmetic with numbers; of what is surely a text, a list and so on, one of its type."""
     try:
         if isinstance(node, ast.BinOp) and type(node.op) in SUMS:
             left, right = value_of(node.left), value_of(node.right)
             if not all(isinstance(one, (int, float)) for one in (left, right)):
-                return UNKNOWN
+                is_text = isinstance(left, str) or (isinstance(right, str) and isinstance(node.op, ast.Add))
+                return "" if is_text else UNKNOWN
             if isinstance(node.op, ast.Pow) and abs(right) > MOST_POWER:
                 return UNKNOWN
             return SUMS[type(node.op)](left, right)
         return ast.literal_eval(node)
     except (ValueError, TypeError, ArithmeticError, RecursionError, MemoryError):
-        return UNKNOWN
+        return _sample(node)
+
+
+def _sample(node: ast.expr) -> Any:
+    """A value of the type that it has whatever it is when it runs."""
+    match node:
+        case ast.JoinedStr():
+            return ""
+        case ast.BinOp(left=left, op=ast.Mod()) if isinstance(value_of(left), str):
+            return ""
+        case ast.List() | ast.ListComp():
+            return []
+        case ast.Dict() | ast.DictComp():
+            return {}
+        case ast.Tuple() | ast.Set() | ast.SetComp():
+            return () if isinstance(node, ast.Tuple) else set()
+        case ast.Compare() | ast.UnaryOp(op=ast.Not()):
+            return False
+        case ast.Call(func=ast.Name(id=name)) if name in SAMPLES:
+            return SAMPLES[name]
+        case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in OF_TEXTS:
+            return "" if isinstance(value_of(owner), str) else UNKNOWN
+        case ast.Call(func=inner) | ast.Subscript(value=inner) if ast.unparse(inner) in OF_ENVIRONMENT:
+            return ""
+    return UNKNOWN
 
 
 def typed(name: str, text: str, default: Any) -> Any:
     """The value of the type that the default has. Raises Refusal."""
     match default:
+        case OrNone():
+            return None if text == "None" else typed(name, text, default.value)
         case str():
             return text
         case bool():

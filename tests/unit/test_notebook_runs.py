@@ -108,6 +108,43 @@ def test_a_parameter_has_the_type_of_its_default(name: str, text: str, value: ob
 
 
 @pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("X = f'/data/{1}'", "7"),
+        ("X = '/data/' + DAY", "7"),
+        ("X = PATH + '/data'", "7"),
+        ("X = '%s' % DAY", "7"),
+        ("X = 'a' * 3", "7"),
+        ("X = '{}'.format(1)", "7"),
+        ("X = f'{DAY}'.strip()", "7"),
+        ("X = str(7)", "7"),
+        ("X = os.environ.get('X', '8')", "7"),
+        ("X = os.environ['X']", "7"),
+        ("X, Y = '8', 9", "7"),
+        ("X: str = None", "7"),
+        ("X: str | None = None", "7"),
+        ("X: Optional[str] = None", "7"),
+        ("X: 'str' = make()", "7"),
+        ("X: int = None", 7),
+        ("X: float = None", 7.0),
+        ("X = float(SHARE)", 7.0),
+        ("X = make()", 7),
+        ("X = DAY % 3", 7),
+        ("X = not DAY", True),
+    ],
+)
+def test_a_default_whose_type_is_sure_says_it_also_where_its_value_is_not(source: str, value: object) -> None:
+    text = "true" if value is True else "7"
+    assert repr(parameters_of(a_notebook(source), [("X", text)])["X"]) == repr(value)
+
+
+def test_a_list_that_is_computed_takes_a_list_and_none_stays_none() -> None:
+    assert parameters_of(a_notebook("X = [DAY]"), [("X", "['a']")]) == {"X": ["a"]}
+    assert parameters_of(a_notebook("X = {DAY: 1}"), [("X", "{'a': 1}")]) == {"X": {"a": 1}}
+    assert parameters_of(a_notebook("X: str = None"), [("X", "None")]) == {"X": None}
+
+
+@pytest.mark.parametrize(
     ("name", "text", "said"),
     [
         ("COUNT", "ten", "COUNT is a whole number in this notebook, not 'ten'"),
