@@ -51,8 +51,8 @@ def judge(files: Iterable[str]) -> Verdict:
     for path in files:
         parts = path.strip("/").split("/")
         names.update(parts)
-        if any(part.startswith(("_", ".")) for part in parts):
-            continue
+        if any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in parts):
+            continue  # Spark does not see it; `_day=1` is a partition
         formats[_ending(parts[-1])] += 1
         partitioned.add(bool(parts[:-1]) and all("=" in part for part in parts[:-1]))
         if parts[:-1] and not all("=" in part for part in parts[:-1]):

@@ -95,6 +95,7 @@ def test_which_directories_are_databases(directory: str, database: str | None) -
         (["/part-0.snappy.parquet", "/_SUCCESS"], "parquet", False),
         (["/day=1/part-0.parquet", "/day=2/part-0.parquet", "/_SUCCESS"], "parquet", True),
         (["/a=1/b=2/p.orc"], "orc", True),
+        (["/_loaded=2026-01-31/part-0.parquet", "/_loaded=2026-02-01/.hidden", "/_other/x.csv"], "parquet", True),
         (["/part-0.json.gz", "/part-1.json.gz"], "json", False),
         (["/part-0.zstd.parquet", "/.part-0.crc", "/_temporary/0/x.parquet", "/_SUCCESS"], "parquet", False),
     ],
