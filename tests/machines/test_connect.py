@@ -329,6 +329,15 @@ def test_a_program_with_a_space_in_its_name_is_one_program(tmp_path: Path) -> No
     assert words == (str(tmp_path / "my program.py"), "a", "b c")
 
 
+def test_a_program_in_the_home_directory_may_be_written_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.py").touch()
+    assert connect.program_words("~/mine.py") == (str(tmp_path / "mine.py"),)
+    assert connect.program_words("~/mine.py ~/out") == (str(tmp_path / "mine.py"), "~/out")
+    with pytest.raises(ConfigError, match="no such file on this computer"):
+        connect.program_words("~nobody-has-this-name/mine.py")
+
+
 # --- jdbc ---
 
 

@@ -69,13 +69,22 @@ def program_words(text: str) -> tuple[str, ...]:
     Raises `ConfigError` where the first is not a file.
     """
     try:
-        words = (text,) if _is_file(text) else tuple(shlex.split(text))
+        program, *more = (text,) if _is_file(_at_home(text)) else shlex.split(text) or [""]
     except ValueError as error:
         raise ConfigError(Problem(what=f"--exec {text}: {error}")) from error
-    if not words or not _is_file(words[0]):
+    words = _at_home(program), *more
+    if not _is_file(words[0]):
         hint = "a Python program of this computer, with its arguments in the same quotes"
         raise ConfigError(Problem(what=f"--exec {shortened(text, SHOWN)}: no such file on this computer", hint=hint))
     return words
+
+
+def _at_home(name: str) -> str:
+    """With a `~` that no shell has expanded, because it is in quotes or behind `=`."""
+    try:
+        return str(Path(name).expanduser()) if name.startswith("~") else name
+    except RuntimeError:  # nobody has this home
+        return name
 
 
 def _is_file(name: str) -> bool:
