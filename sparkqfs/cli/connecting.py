@@ -114,7 +114,7 @@ def text_of(statements: str | None, file: str | None) -> tuple[str, str] | None:
     if file == "-":
         return input_text(), ""
     try:
-        return Path(file).expanduser().read_text(encoding="utf-8"), file
+        return Path(file).expanduser().read_text(encoding="utf-8-sig"), file
     except OSError as error:
         raise ConfigError(Problem(what=f"-f {file}: {error.strerror}")) from error
     except UnicodeDecodeError as error:

@@ -164,10 +164,10 @@ def _unforeseen(error: Exception) -> Problem:
 
 
 def input_text() -> str:
-    """All of standard input. Raises `ConfigError` for bytes that are no text."""
+    """All of standard input, without a byte order mark. Raises `ConfigError` for bytes that are no text."""
     found = b"".join(iter(lambda: read_some(0, READ_BYTES), b""))
     try:
-        return io.StringIO(found.decode(), newline=None).getvalue()
+        return io.StringIO(found.decode("utf-8-sig"), newline=None).getvalue()
     except UnicodeError as error:
         raise ConfigError(Problem(what="standard input: not UTF-8")) from error
 

@@ -217,7 +217,7 @@ def settings_in(path: str | None, say: Callable[[str], None]) -> tuple[tuple[str
     from sparkqfs.plan.programs.properties import parse_properties
 
     try:
-        found = parse_properties(Path(path).expanduser().read_text(encoding="utf-8"))
+        found = parse_properties(Path(path).expanduser().read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(Problem(what=f"--properties-file {path}: {error.strerror}")) from error
     except (RuntimeError, ValueError) as error:  # nobody has this home; no settings

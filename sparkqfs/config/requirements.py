@@ -69,7 +69,7 @@ def _of_file(section: Section, path: Path) -> tuple[str, ...]:
     where = f"{section.path}.requirements"
     try:
         content = path.read_bytes()[: MAX_BYTES + 1]
-        text = content.decode()
+        text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as failure:
         section.faults.add(where, f"{path} cannot be read: {failure}")
         return ()

@@ -139,6 +139,8 @@ def test_a_text_is_that_of_the_flag_or_of_the_file(tmp_path: Path, monkeypatch: 
     assert text_of("select 2", None) == ("select 2", "")
     assert text_of(None, str(tmp_path / "a.sql")) == ("select 1\n", str(tmp_path / "a.sql"))
     assert text_of(None, None) is None
+    (tmp_path / "marked.sql").write_text("select 1\n", encoding="utf-8-sig")
+    assert text_of(None, str(tmp_path / "marked.sql")) == ("select 1\n", str(tmp_path / "marked.sql"))
     monkeypatch.setattr("sparkqfs.cli.connecting.input_text", lambda: "select 3\n")
     assert text_of(None, "-") == ("select 3\n", "")
     assert os.linesep == "\n"

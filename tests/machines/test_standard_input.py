@@ -64,6 +64,7 @@ def ran(program: str, *pieces: bytes) -> tuple[int, str, str]:
     [
         ((STREAM,), (b"one", b"two"), "b'onetwo'\n"),
         ((TEXT,), (b"select\r\n", "'ü'".encode()), "\"select\\n'ü'\"\n"),
+        ((TEXT,), (b"\xef\xbb", b"\xbfselect 1"), "'select 1'\n"),
         ((PASSWORD, STREAM), (b"sec", b"ret\nthe ", b"stream\n"), "'secret'\nb'the stream\\n'\n"),
         ((PASSWORD, TEXT), (b"s\xc3\xb6\r\nselect 1",), "'sö'\n'select 1'\n"),
         ((PASSWORD, STREAM), (b"\nx",), "''\nb'x'\n"),

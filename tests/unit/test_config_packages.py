@@ -91,6 +91,11 @@ def test_a_file_is_read_without_comments_and_with_its_lines_joined(tmp_path: Pat
     assert config.worker.requirements == (f"polars==1.9.0 --hash=sha256:{digest}", "seaborn")
 
 
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text("polars==1.9.0\n", encoding="utf-8-sig")
+    assert load(tmp_path, "worker: {requirements: more.txt}\n").worker.requirements == ("polars==1.9.0",)
+
+
 def test_bad_lines_name_the_place(tmp_path: Path) -> None:
     found = faults(tmp_path, "worker:\n  requirements:\n    - polars\n    - a=1\n    - [x]\n")
     assert [(problem.line, problem.config_path) for problem in found] == [

@@ -357,6 +357,8 @@ def test_settings_of_others_are_left_out_and_said(tmp_path_factory: pytest.TempP
     said: list[str] = []
     assert settings_in(str(file), said.append) == (("spark.a", "1"),)
     assert "log4j.x left out" in said[0]
+    file.write_text("spark.a 1\n", encoding="utf-8-sig")
+    assert settings_in(str(file), said.append) == (("spark.a", "1"),) and len(said) == 1
     with pytest.raises(ConfigError, match="No such file"):
         settings_in(str(file) + "x", said.append)
 
