@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import base64
 import contextlib
+import decimal
 import fcntl
 import json
 import operator
@@ -254,13 +255,24 @@ def typed(name: str, text: str, default: Any) -> Any:
         case int() | float():
             kind, what = (int, "a whole number") if isinstance(default, int) else (float, "a number")
             try:
-                return kind(text)
+                return _whole(text) if kind is int else float(text)
             except ValueError:
                 raise Refusal(f"{name} is {what} in this notebook, not {text!r}") from None
         case list() | tuple() | dict() | set() | bytes():
             return _written(name, text, type(default))
         case _:
             return guessed(text)
+
+
+def _whole(text: str) -> int:
+    """Also of `1e7`. Raises ValueError."""
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+        if not number.is_integer():
+            raise
+        return int(decimal.Decimal(text))
 
 
 def _written(name: str, text: str, wanted: type) -> Any:

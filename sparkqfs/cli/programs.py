@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from invoke.exceptions import ParseError
+
 from sparkqfs.cli.flags import Flags, cluster_task, path_of
+from sparkqfs.cli.numbers import read
 from sparkqfs.cli.running import input_text, reporter_of, reporting, run
 from sparkqfs.errors import ConfigError, Problem
 
@@ -131,9 +134,10 @@ def notebook(
     with reporting(given, "notebook"):
         parameters = dict(_parameter(text) for text in param or [])
         if max_value is not None:
-            if not str(max_value).replace("_", "").isdigit():
-                raise ConfigError(Problem(what=f"--max-value {max_value}: expected a whole number"))
-            parameters["MAX_VALUE"] = str(int(str(max_value).replace("_", "")))
+            try:
+                parameters["MAX_VALUE"] = str(read("--max-value", max_value, int, 0))
+            except ParseError as error:
+                raise ConfigError(Problem(what=str(error))) from error
 
     def job(session: Session) -> JobResult:
         from sparkqfs.jobs.programs import compute

@@ -13,10 +13,12 @@ import pytest
 from invoke import Argument, Collection, Config, Context, Exit, Program
 from invoke.parser import Parser
 
+from sparkqfs.cli import programs
 from sparkqfs.cli.flags import OF_A_CLUSTER, OF_A_REPORT, SHARED, Body, Flags, cluster_task, names, offline_task
 from sparkqfs.cli.help_flag import has_word
 from sparkqfs.cli.running import sudo_password
 from sparkqfs.errors import ConfigError
+from sparkqfs.jobs.programs import compute
 from sparkqfs.jobs.storage import backup_verify
 from tasks import ns
 
@@ -202,6 +204,15 @@ def test_a_flag_that_is_given_more_than_once_has_its_last_value(monkeypatch: pyt
     assert (ls["timeout"].value, du["timeout"].value) == (5, 6)
     with pytest.raises(Exit, match="--timeout x: expected a whole number"):
         parsed(monkeypatch, "ls", "/x", "--timeout", "5", "--timeout", "x")
+
+
+@pytest.mark.parametrize(("text", "value"), [("1e7", "10000000"), ("10_000_000", "10000000"), ("7", "7"), ("0", "0")])
+def test_a_max_value_is_a_whole_number_as_others_are(monkeypatch: pytest.MonkeyPatch, text: str, value: str) -> None:
+    jobs: list[Callable[[Any], Any]] = []
+    monkeypatch.setattr(programs, "run", lambda _task, job, _given: jobs.append(job))
+    monkeypatch.setattr(compute, "notebook", lambda _session, _name, parameters, **_more: parameters)
+    programs.notebook(Context(), name="primes", max_value=text)
+    assert jobs[0](None) == {"MAX_VALUE": value}
 
 
 def test_a_flag_without_a_default_is_a_text_as_invoke_gives_it() -> None:
