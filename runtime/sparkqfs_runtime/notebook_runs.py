@@ -314,15 +314,41 @@ def parameters_of(notebook: dict[str, Any], given: list[tuple[str, str]]) -> dic
     return {name: typed(name, text, known_defaults.get(name, UNKNOWN)) for name, text in given}
 
 
-def run(source: Path, parameters: dict[str, Any]) -> int:
-    """papermill's exit code; the results are printed."""
+def whole(notebook: dict[str, Any]) -> dict[str, Any]:
+    """With what nbformat 4 insists on and the programs that write notebooks leave out."""
+    if not isinstance(notebook.get("cells"), list):
+        return notebook  # nbformat 3
+    found = dict(notebook)
+    for key in ("nbformat", "nbformat_minor"):
+        if not isinstance(found.get(key), int):
+            found[key] = int(found[key]) if str(found.get(key)).isdecimal() else 4
+    found["cells"] = [_whole_cell(cell) for cell in notebook["cells"]]
+    return _with_metadata(found)
+
+
+def _whole_cell(cell: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"source": ""}
+    if cell.get("cell_type") == "code":
+        found |= {"outputs": [], "execution_count": None}
+    return _with_metadata(found | cell)
+
+
+def _with_metadata(part: dict[str, Any]) -> dict[str, Any]:
+    return part if isinstance(part.get("metadata"), dict) else {**part, "metadata": {}}
+
+
+def run(source: Path, parameters: dict[str, Any], changed: dict[str, Any] | None = None) -> int:
+    """papermill's exit code; the results are printed. A `changed` notebook is run in the place of the file's."""
     venv = Path(os.environ.get("SPARKQFS_VENV") or "/opt/venv") / "bin"
     with tempfile.TemporaryDirectory(prefix=WORK, dir=TOP) as folder, held(Path(folder)):
         work = Path(folder)
-        target = work / source.name
+        target, given = work / source.name, source
+        if changed is not None:
+            given = work / ".given.ipynb"
+            given.write_text(json.dumps(changed), encoding="utf-8")
         plain = {name: value for name, value in parameters.items() if is_json(value)}
         exact = {name: repr(value) for name, value in parameters.items() if name not in plain}
-        words = (str(venv / "python"), "-c", RUN, str(source), str(target), str(work), json.dumps(plain))
+        words = (str(venv / "python"), "-c", RUN, str(given), str(target), str(work), json.dumps(plain))
         code = subprocess.run((*words, json.dumps(exact)), stdout=sys.stderr, cwd=work, check=False).returncode
         convert = (str(venv / "jupyter"), "nbconvert", "--log-level", "WARN", "--to", "html", str(target))
         if target.exists():
@@ -418,7 +444,8 @@ def _found(top: Path, source: Path, given: list[tuple[str, str]]) -> int:
         notebook = read(source)
         check_language(source, notebook)
         parameters = parameters_of(notebook, given)
-        return run(source, parameters)
+        changed = whole(notebook)
+        return run(source, parameters, None if changed == notebook else changed)
     except Refusal as error:
         print(f"refused\t{' '.join(str(error).split())}")
         return EX_USAGE

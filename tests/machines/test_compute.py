@@ -67,7 +67,8 @@ def test_a_notebook_that_is_not_there_is_bad_input_and_those_that_are_there_are_
 
 
 NOTEBOOK = """{"metadata": {"kernelspec": {"name": "my env"}}, "nbformat": 4, "nbformat_minor": 5, "cells": [
-{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": "CODE = '7'", "outputs": []}]}"""
+{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": "CODE = '7'", "outputs": [],
+"execution_count": null}]}"""
 
 
 @pytest.mark.parametrize("name", ["mine.ipynb", "Übung 1/b c.ipynb", "it's $(odd).ipynb"])

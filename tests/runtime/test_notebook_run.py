@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,6 +86,16 @@ def test_its_results_come_with_papermills_exit_code_whatever_that_is(tmp_path: P
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert done.returncode == code and [row[:2] for row in rows] == [["file", "a b.ipynb"], ["file", "a b.html"]]
     assert json.loads(base64.b64decode(rows[0][2])) == NOTEBOOK
+
+
+def test_a_notebook_that_lacks_what_the_format_needs_is_run_all_the_same(tmp_path: Path) -> None:
+    environ = a_venv(tmp_path, 'cp "$3" "$4"\n')
+    (tmp_path / "mine.ipynb").write_text('{"cells": [{"cell_type": "code", "source": "1"}]}')
+    done = subprocess.run(command(tmp_path, "mine"), env=environ, capture_output=True, text=True, timeout=60)
+    name, content = done.stdout.partition("\n")[0].split("\t")[1:]
+    assert name == "mine.ipynb"
+    cell: dict[str, Any] = {"cell_type": "code", "source": "1", "metadata": {}, "outputs": [], "execution_count": None}
+    assert json.loads(base64.b64decode(content)) == NOTEBOOK | {"nbformat_minor": 4, "cells": [cell]}
 
 
 def test_a_value_that_json_does_not_know_reaches_the_notebook_as_python_writes_it(tmp_path: Path) -> None:

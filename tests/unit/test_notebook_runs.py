@@ -7,9 +7,10 @@ import math
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
-from sparkqfs_runtime.notebook_runs import Refusal, known, language_of, main, parameters_of, read
+from sparkqfs_runtime.notebook_runs import Refusal, known, language_of, main, parameters_of, read, whole
 
 
 def a_notebook(source: str = "", **metadata: Any) -> dict[str, Any]:
@@ -212,6 +213,34 @@ def test_what_is_no_notebook_is_refused(text: str, tmp_path: Path, capsys: pytes
         read(tmp_path / "x.ipynb")
     assert main([str(tmp_path), "x"]) == 64
     assert capsys.readouterr().out.startswith("refused\tx.ipynb ")
+
+
+CODE = {"cell_type": "code", "source": "1"}
+
+
+@pytest.mark.parametrize(
+    "notebook",
+    [
+        {"cells": [CODE]},
+        {"nbformat": 4, "nbformat_minor": 5, "cells": []},
+        {"nbformat": 4, "nbformat_minor": "5", "metadata": {}, "cells": []},
+        {"nbformat": 4, "nbformat_minor": 2, "metadata": None, "cells": [CODE, {"cell_type": "markdown"}]},
+        {"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": [CODE | {"metadata": []}]},
+        {"nbformat": 3, "metadata": {}, "worksheets": [{"cells": [CODE | {"input": "1", "outputs": []}]}]},
+    ],
+)
+def test_a_notebook_without_all_of_its_format_is_made_whole(notebook: dict[str, Any]) -> None:
+    found = nbformat.reads(json.dumps(whole(notebook)), as_version=4)  # type: ignore[no-untyped-call]
+    nbformat.validate(found)
+    assert isinstance(found.metadata, dict) and all(isinstance(cell.metadata, dict) for cell in found.cells)
+
+
+def test_a_whole_notebook_stays_as_it_is() -> None:
+    notebooks: tuple[dict[str, Any], ...] = (a_notebook("X = 1", kernelspec={"name": "x"}), {"worksheets": []})
+    for notebook in notebooks:
+        for cell in notebook.get("cells", []):
+            cell |= {"outputs": [], "execution_count": 3, "id": "a"}
+        assert whole(notebook) == notebook
 
 
 def test_a_notebook_in_another_language_is_refused_by_its_name(
