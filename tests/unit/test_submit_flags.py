@@ -52,6 +52,14 @@ def test_packages_and_repositories_are_passed_on() -> None:
     assert value_of(parcel, "--repositories") == "https://r.example/m2"
 
 
+@pytest.mark.parametrize("text", ["file:///home/ann/.m2/repository", "file:/home/ann/.m2/repository"])
+def test_a_repository_of_this_computer_is_refused(text: str) -> None:
+    for more in ({"repositories": ("https://r.example", text)}, {"conf": (f"spark.jars.repositories= {text} ,",)}):
+        (fault,) = wrong_words(Program(program="a.py", **more))
+        assert fault.what == f"{text}: a repository of this computer, which the cluster does not see"
+    assert packed(repositories=("file:///data/shared/m2",)).files == {"a.py": "a.py"}
+
+
 @pytest.mark.parametrize("text", ["postgresql", "org.postgresql:postgresql", "a:b:c:d", "a::1", "a:b:1 2"])
 def test_what_maven_cannot_find_is_refused_before_it_starts(text: str) -> None:
     (fault,) = faults_of(packages=(text,))

@@ -91,7 +91,16 @@ def wrong_words(program: Program) -> list[Problem]:
         for text in program.repositories
         if not re.match(r"(https?|file)://?\S+$", text)
     ]
+    said = map(str.strip, program.repositories or settings.get("spark.jars.repositories", "").split(","))
+    faults += [_own_repository(text) for text in said if text.startswith("file:") and not is_uri(text)]
     return faults
+
+
+def _own_repository(text: str) -> Problem:
+    """One of this computer, where the driver looks on the manager."""
+    what = f"{text}: a repository of this computer, which the cluster does not see"
+    hint = "--jars sends its jars, with what they need; or name a repository that the manager reaches"
+    return Problem(what=what, hint=hint)
 
 
 def _way_to_run(path: str) -> str:
