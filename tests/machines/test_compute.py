@@ -128,6 +128,16 @@ def test_a_program_is_no_notebook_and_a_result_does_not_replace_what_was_sent(se
     assert "the result would replace" in str(run(session, str(tmp_path / "mine.ipynb"), tmp_path))
 
 
+@pytest.mark.parametrize("name", ["a\tb.ipynb", "a\nb.ipynb", "a\x1b[2J.ipynb", "a\udcff.ipynb"])
+def test_a_name_that_the_answers_cannot_have_is_refused(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / name).write_text(NOTEBOOK)
+    monkeypatch.setattr(compute, "find_container", lambda *_: pytest.fail("a machine was asked"))
+    said = str(run(session, str(tmp_path / name), tmp_path / "out"))
+    assert "a notebook's name has no line ends" in said and said.isascii() and "\x1b" not in said
+
+
 def test_where_there_is_no_notebook_at_all_the_user_is_told_where_to_put_one(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from pathlib import Path
 
 from sparkqfs import durable, topology
@@ -24,6 +25,8 @@ PROGRAM = "/opt/sparkqfs/bin/run-notebook"
 END = ".ipynb"
 SEND_SCRIPT = script("send_notebook")
 SEND_S = 600.0
+ODD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""The container's answers are lines, with tabs between their fields."""
 
 
 def notebook(session: Session, name: str, parameters: dict[str, str], *, out: Path, timeout_s: float) -> JobResult:
@@ -80,6 +83,9 @@ def local_notebook(name: str) -> Path | None:
         )
     if path.suffix != END:
         raise ConfigError(Problem(what=f"{name} is not a notebook: its name does not end with {END}"))
+    if ODD.search(path.name):
+        what = f"{name!r}: a notebook's name has no line ends, tabs or other controls here, and is UTF-8"
+        raise ConfigError(Problem(what=what, hint="rename it"))
     return path
 
 
