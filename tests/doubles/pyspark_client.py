@@ -45,6 +45,7 @@ TYPED = {
         [((1, "x"), [(2, "y"), None], {"k": (3, None)}), (None, None, None)]),
     "times": ([("t", AT), ("y", YEARS), ("f", FLOAT), ("a", ArrayType(BOTH, True)), ("m", MapType(AT, FLOAT, True)),
         ("n", DataType("int"))], [Exception("as Python's own")]),
+    "keyed": ([("m", MapType(PAIR, DataType("int"), True))], [({(1, "x"): 2, (3, None): None},), (None,)]),
     "exact": ([("d", DataType("decimal(38,22)")), ("f", DataType("double"))],
         [(Decimal("123456789012345678901234567890.10"), 1e300), (Decimal("0.10"), 0.1), (Decimal("-1E-22"), -0.0)]),
 }

@@ -121,6 +121,15 @@ def test_two_fields_of_one_name_in_a_struct_are_both_shown(place: Place) -> None
     assert row["p"] == {"a": 1, "a_2": "x"} and row["m"] == {"k": {"a": 3, "a_2": None}}
 
 
+def test_a_map_whose_keys_are_structs_has_them_as_texts(place: Place) -> None:
+    code, out, err = place.ran("records", "keyed")
+    assert (code, err) == (0, "")
+    assert [json.loads(line)["row"]["m"] for line in out.splitlines()[1:]] == [
+        {'{"a": 1, "a_2": "x"}': 2, '{"a": 3, "a_2": null}': None},
+        None,
+    ]
+
+
 def test_the_first_that_fails_ends_it_and_is_quoted_with_its_line_and_without_a_stack(place: Place) -> None:
     code, out, err = place.ran("csv", "select 1;\n\nwhat;\nselect 2", "mine.sql")
     assert (code, out, err) == (1, 'n,word\n0,""\n', "mine.sql:3: [PARSE] what is this?\n")

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sparkqfs_runtime.sql.show import distinct
+from sparkqfs_runtime.sql.show import distinct, json_of
 
 Change = Callable[[Any], Any]
 DIGITS = range(1, 10)
@@ -74,8 +74,16 @@ def _change(kind: Any) -> Change | None:
     if isinstance(kind, types.ArrayType) and (inner := _change(kind.elementType)):
         return _unless_null(lambda value: [inner(one) for one in value])
     if isinstance(kind, types.MapType):
-        return _of_map(_change(kind.keyType), _change(kind.valueType))
+        of_key = _change(kind.keyType)
+        if of_key is not None and isinstance(kind.keyType, types.StructType):
+            of_key = _as_text(of_key)
+        return _of_map(of_key, _change(kind.valueType))
     return None
+
+
+def _as_text(change: Change) -> Change:
+    """A dictionary cannot be a dictionary's key; its JSON can, and is what is shown."""
+    return lambda value: json_of(change(value))
 
 
 def _of_map(of_key: Change | None, of_value: Change | None) -> Change | None:
