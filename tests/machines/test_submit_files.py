@@ -10,6 +10,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -371,6 +372,19 @@ def test_what_is_sent_with_files_needs_no_hint(here: Path) -> None:
         "`invoke put data.csv /user/ann/data.csv` copies it there"
     )
     assert local_look.hints(Program(program="a.py", files=("data.csv",), arguments=("data.csv",)), "/user/ann") == []
+
+
+def test_the_python_of_an_archive_in_a_variable_gets_the_setting_that_counts(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYSPARK_PYTHON", "./env/bin/python")
+    program = Program(program="a.py", archives=("env.tar.gz#env",))
+    (hint,) = local_look.hints(program, "/user/ann")
+    assert "`--conf spark.pyspark.python=./env/bin/python`" in hint
+    assert local_look.hints(replace(program, conf=("spark.pyspark.python=./env/bin/python",)), "/user/ann") == []
+    assert local_look.hints(Program(program="a.py", archives=("other.zip",)), "/user/ann") == []
+    monkeypatch.setenv("PYSPARK_PYTHON", "/usr/bin/python3")
+    assert local_look.hints(program, "/user/ann") == []
 
 
 @pytest.mark.parametrize(

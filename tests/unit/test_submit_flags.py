@@ -253,6 +253,13 @@ def test_an_archive_in_a_setting_that_sends_none_is_refused() -> None:
     assert pack(Program(program="a.py", conf=("spark.x=words#more",)), ID).files == {"a.py": "a.py"}
 
 
+def test_the_drivers_python_is_in_no_archive() -> None:
+    (fault,) = faults_of(archives=("env.tgz#env",), conf=("spark.pyspark.driver.python=./env/bin/python",))
+    assert "archives are unpacked for executors" in fault.what
+    assert fault.hint == "for executors alone: --conf spark.pyspark.python=./env/bin/python"
+    packed(archives=("env.tgz#env",), conf=("spark.pyspark.python=./env/bin/python",))
+
+
 def test_the_name_may_be_a_setting() -> None:
     assert packed(conf=("spark.app.name=mine",)).name == "mine"
     assert packed(properties=(("spark.app.name", "mine"),)).argv[3:5] == ("--name", "mine")

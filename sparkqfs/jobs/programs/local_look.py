@@ -18,7 +18,8 @@ from pathlib import Path
 
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 from sparkqfs.plan.programs.parcel import PROPERTIES, Parcel, as_flags, local_files, pack
-from sparkqfs.plan.programs.setting_files import LIKE_A_PATH
+from sparkqfs.plan.programs.setting_files import EXECUTORS_PYTHON, LIKE_A_PATH
+from sparkqfs.plan.programs.settings import settings_of
 from sparkqfs.plan.programs.user import Program, is_uri, local_path, split_alias
 
 LEFT_OUT = frozenset({"__pycache__", "node_modules"})
@@ -117,7 +118,7 @@ def hints(program: Program, home: str) -> list[str]:
     `home` is the directory of the storage from which a program's relative paths go.
     """
     sent = {*program.files, *program.archives, *(split_alias(one)[1] or Path(one).name for one in program.files)}
-    found = []
+    found = list(_python_of(program))
     for word in program.arguments:
         text = word.partition("=")[2] if word.startswith("-") else word
         if text and text not in sent and _is_local(text):
@@ -131,6 +132,14 @@ def hints(program: Program, home: str) -> list[str]:
                 said = f"{text} is a file of this computer too; the program gets {home}/{name}. {put} there"
             found.append(said)
     return found
+
+
+def _python_of(program: Program) -> Iterator[str]:
+    """Spark's documentation names the Python of a packed environment in a variable, which stays on this computer."""
+    said = os.environ.get("PYSPARK_PYTHON", "")
+    places = {split_alias(one)[1] or Path(one).name for one in program.archives}
+    if said.removeprefix("./").partition("/")[0] in places and EXECUTORS_PYTHON not in settings_of(program, {}):
+        yield f"PYSPARK_PYTHON is of this computer; for executors: `--conf {EXECUTORS_PYTHON}={said}`"
 
 
 def _is_local(text: str) -> bool:

@@ -30,16 +30,17 @@ NAMED = re.compile(r"[^\s.]\.[A-Za-z][A-Za-z0-9_-]{0,11}$")
 """A name with an ending; without one, and without a directory, a value is a word that a file happens to be called."""
 LIKE_A_PATH = re.compile(r"(\.\.?|~[^/\s]*)/")
 """A `~` alone is a word: `spark.x=~`."""
+EXECUTORS_PYTHON, DRIVERS_PYTHON = "spark.pyspark.python", "spark.pyspark.driver.python"
 INSTEAD = {
     "spark.executor.extraClassPath": "--jars sends a jar to the executors' class path",
     "spark.executor.extraLibraryPath": "a native library belongs into the image: worker.requirements",
     "spark.metrics.conf": "give its lines as settings: --conf spark.metrics.conf.NAME=VALUE",
-    "spark.pyspark.python": "executors have the image's Python: packages come with worker.requirements, or as "
+    EXECUTORS_PYTHON: "executors have the image's Python: packages come with worker.requirements, or as "
     "--archives env.tar.gz#env and --conf spark.pyspark.python=./env/bin/python",
     "spark.yarn.dist.archives": "that is for YARN; here --archives FILE#NAME sends an archive",
     "spark.yarn.dist.files": "that is for YARN; here --files sends a file",
     "spark.yarn.dist.jars": "that is for YARN; here --jars sends a jar",
-    "spark.pyspark.driver.python": "drivers have the image's Python: packages come with worker.requirements",
+    DRIVERS_PYTHON: "drivers have the image's Python: packages come with worker.requirements",
 }
 OF_EXECUTORS = (
     "executors start before their files arrive: their log level is --conf spark.log.level=DEBUG; other files belong "
@@ -68,6 +69,9 @@ class SettingFiles:
             return value if is_address else ":".join(self._entry(name, entry) for entry in value.split(":"))
         if name in JAVA_OPTIONS:
             return self._options(name, value)
+        if name == DRIVERS_PYTHON and self._is_unpacked(value):
+            what = f"{name}={value}: archives are unpacked for executors, and the driver is in another directory"
+            self.faults.append(Problem(what=what, hint=f"for executors alone: --conf {EXECUTORS_PYTHON}={value}"))
         is_options = name.endswith("JavaOptions")
         words = [word.partition("=")[2] for word in value.split()] if is_options else re.split(r"[,\s]+", value)
         for text in words if is_options else [value, *words]:
