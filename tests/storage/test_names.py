@@ -189,6 +189,17 @@ def test_a_colon_is_taken_where_hadoop_takes_it(doors: Doors) -> None:
     assert "part /colon/y:é from" in doors.ask("context", "rename", "/colon/x", "/colon/y:é")[1]
 
 
+def test_a_pattern_finds_names_with_a_colon_and_those_beside_them(doors: Doors) -> None:
+    for name in ("10:15 é.csv", "10:30.csv", "plain.csv", "at 10:45/in:side"):
+        doors.one("ours", "write", f"/times/{name}", name)
+    assert doors.ask("ours", "glob", "/times/*.csv") == ["10:15 é.csv", "10:30.csv", "plain.csv"]
+    assert doors.ask("ours", "glob", "/times/10:*") == ["10:15 é.csv", "10:30.csv"]
+    assert doors.ask("ours", "glob", "/t*/plain.csv") == ["plain.csv"]
+    assert doors.ask("ours", "glob", "/times/at 10:45/*") == doors.ask("ours", "glob", "/times/*/in:*") == ["in:side"]
+    assert doors.ask("ours", "glob", "/times/{10:30,plain}.csv") == ["10:30.csv", "plain.csv"]
+    assert doors.ask("ours", "glob", "/times/11:*") == []
+
+
 def test_names_that_java_cannot_say_are_listed_all_the_same(cluster: QfsCluster, doors: Doors) -> None:
     for raw in ("t😀w".encode(), b"n\xfcm", b"n\xfdm", "ü x".encode() + b"\xffx"):
         argv = (str(cluster.qfs_home / "bin/tools/qfs"), "-fs", cluster.uri, "-mkdir", b"/tools/x" + raw)

@@ -3,6 +3,7 @@ package sparkqfs.fs;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -17,6 +18,7 @@ import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileAlreadyExistsException;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.PathFilter;
 import org.apache.hadoop.fs.permission.FsPermission;
 import org.apache.hadoop.util.Progressable;
 
@@ -144,6 +146,24 @@ public class LocalReadFileSystem extends OpenQuantcastFileSystem {
     private static String[] withoutPorts(String[] places) {
         return Arrays.stream(places).map(place -> place.substring(0, place.lastIndexOf(':'))).distinct()
             .toArray(String[]::new);
+    }
+
+    @Override
+    public FileStatus[] globStatus(Path pattern) throws IOException {
+        return globStatus(pattern, path -> true);
+    }
+
+    /** Also where a name has a colon, with which Hadoop's own way fails for the whole directory. */
+    @Override
+    public FileStatus[] globStatus(Path pattern, PathFilter filter) throws IOException {
+        try {
+            return super.globStatus(pattern, filter);
+        } catch (IllegalArgumentException failure) {
+            if (!(failure.getCause() instanceof URISyntaxException)) {
+                throw failure;
+            }
+            return ColonNames.matched(this, pattern, filter);
+        }
     }
 
     /** The copies of {@code fs.qfs.createParams}, which upstream does not look at. */
