@@ -52,6 +52,13 @@ def test_packages_and_repositories_are_passed_on() -> None:
     assert value_of(parcel, "--repositories") == "https://r.example/m2"
 
 
+def test_blanks_between_packages_of_a_setting_do_not_matter() -> None:
+    text = "org.x:y:1, org.x:z:2"
+    assert confs(packed(conf=(f"spark.jars.packages={text}",))) == {"spark.jars.packages": "org.x:y:1,org.x:z:2"}
+    parcel = packed(properties=(("spark.jars.excludes", "a:b,  c:d"),))
+    assert parse_properties(parcel.properties) == {"spark.jars.excludes": "a:b,c:d"}
+
+
 @pytest.mark.parametrize("text", ["file:///home/ann/.m2/repository", "file:/home/ann/.m2/repository"])
 def test_a_repository_of_this_computer_is_refused(text: str) -> None:
     for more in ({"repositories": ("https://r.example", text)}, {"conf": (f"spark.jars.repositories= {text} ,",)}):

@@ -17,6 +17,7 @@ LISTS = {
     "spark.archives": "archives",
 }
 """Settings that name files, and the field of `Program` that is the same as a flag."""
+MAVEN = ("spark.jars.packages", "spark.jars.excludes", "spark.jars.repositories")
 LEAST_MIB = 450
 """Spark 4.1, memory/UnifiedMemoryManager.scala: 1.5 times 300 MiB, for a driver and for an executor."""
 SIZES = (
@@ -85,9 +86,13 @@ def _no_numbers(settings: Mapping[str, str]) -> Iterator[Problem]:
 
 
 def _normal(settings: dict[str, str]) -> dict[str, str]:
-    """The driver's heap as its JVM reads it: `2gb` and a number without a unit are sizes for Spark alone."""
+    """The driver's heap as its JVM reads it: `2gb` and a number without a unit are sizes for Spark alone.
+
+    Lists for Maven without blanks: Spark would take ` org.x` for a group.
+    """
     size = mebibytes(settings.get("spark.driver.memory", ""))
-    return settings | ({"spark.driver.memory": f"{size}m"} if size is not None else {})
+    plain = {name: ",".join(part.strip() for part in settings[name].split(",")) for name in MAVEN if name in settings}
+    return settings | plain | ({"spark.driver.memory": f"{size}m"} if size is not None else {})
 
 
 def masked(word: str) -> str:
