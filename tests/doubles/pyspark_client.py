@@ -38,6 +38,7 @@ BEYOND = {"late": ValueError("year 10000 is out of range"), "long": OverflowErro
     "strange": KeyError(21)}
 TABLES = ["books", "Authors"]
 AT, YEARS, FLOAT = TimestampType("timestamp"), YearMonthIntervalType("interval year to month"), FloatType("float")
+DAYS, SPAN = DayTimeIntervalType("interval day to second"), CalendarIntervalType("interval")
 BOTH = StructType([StructField("t", AT, True), StructField("f", FLOAT, True)])
 PAIR = StructType([StructField("a", DataType("int"), True), StructField("a", StringType(), True)])
 TYPED = {
@@ -45,6 +46,7 @@ TYPED = {
         [((1, "x"), [(2, "y"), None], {"k": (3, None)}), (None, None, None)]),
     "times": ([("t", AT), ("y", YEARS), ("f", FLOAT), ("a", ArrayType(BOTH, True)), ("m", MapType(AT, FLOAT, True)),
         ("n", DataType("int"))], [Exception("as Python's own")]),
+    "spans": ([("d", DAYS), ("a", ArrayType(SPAN, True))], [Exception("as Python's own")]),
     "keyed": ([("m", MapType(PAIR, DataType("int"), True))], [({(1, "x"): 2, (3, None): None},), (None,)]),
     "exact": ([("d", DataType("decimal(38,22)")), ("f", DataType("double"))],
         [(Decimal("123456789012345678901234567890.10"), 1e300), (Decimal("0.10"), 0.1), (Decimal("-1E-22"), -0.0)]),
@@ -106,6 +108,8 @@ class DataType:
 
 class TimestampType(DataType): pass
 class YearMonthIntervalType(DataType): pass
+class DayTimeIntervalType(DataType): pass
+class CalendarIntervalType(DataType): pass
 class FloatType(DataType): pass
 
 class StringType(DataType):

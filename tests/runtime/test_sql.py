@@ -112,6 +112,11 @@ def test_timestamps_are_asked_for_in_spark_s_own_words_and_a_float_has_its_own_d
     assert second["row"] == {"t": None, "y": None, "f": "nan", "a": None, "m": None, "n": 2}
 
 
+def test_intervals_of_each_kind_are_asked_for_in_spark_s_own_words(place: Place) -> None:
+    place.ran("records", "spans")
+    assert place.statements()[-1] == "select c0:string c1:array<string>"
+
+
 def test_two_fields_of_one_name_in_a_struct_are_both_shown(place: Place) -> None:
     assert place.ran("table", "twins")[1].splitlines()[2:] == [
         '{"a": 1, "a_2": "x"}  [{"a": 2, "a_2": "y"}, null]  {"k": {"a": 3, "a_2": null}}',

@@ -1,7 +1,8 @@
 """Rows as Spark itself shows their values, where its client for Python hands over something else.
 
-A timestamp comes in this process's time zone, not in the session's; a year-month interval not at all; a FLOAT with the
-digits of a double; and of two fields of one name in a struct a dictionary keeps one.
+A timestamp comes in this process's time zone, not in the session's; an interval not at all, or as Python writes a span
+of time, in which -1 s is `-1 day, 23:59:59`; a FLOAT with the digits of a double; and of two fields of one name in a
+struct a dictionary keeps one.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def asked(frame: Any) -> Any:
 def _sent_as(kind: Any) -> Any:
     from pyspark.sql import types
 
-    if isinstance(kind, (types.TimestampType, types.YearMonthIntervalType)):
+    intervals = (types.YearMonthIntervalType, types.DayTimeIntervalType, types.CalendarIntervalType)
+    if isinstance(kind, (types.TimestampType, *intervals)):
         return types.StringType()
     if isinstance(kind, types.ArrayType):
         return types.ArrayType(_sent_as(kind.elementType), kind.containsNull)
