@@ -37,6 +37,7 @@ spark.sql.warehouse.dir      file:///somewhere/warehouse
 spark.hadoop.fs.defaultFS    qfs://first:1
 spark.hadoop.fs.defaultFS    qfs://a&b:20000
 spark.hadoop.hive.metastore.uris thrift://metastore:9083
+spark.hadoop.odd             a\\\\d
 spark.executor.cores         2
 """
 
@@ -125,7 +126,7 @@ def test_it_has_sparks_settings_for_the_storage_and_is_no_client_of_itself(metas
     metastore.run_until("java runs")
     tree = ET.fromstring((metastore.root / "run" / "metastore" / "hive-site.xml").read_text())
     found = {one.findtext("name"): one.findtext("value") for one in tree}
-    assert found["fs.defaultFS"] == "qfs://a&b:20000"
+    assert found["fs.defaultFS"] == "qfs://a&b:20000" and found["odd"] == r"a\d"
     assert found["hive.metastore.warehouse.dir"] == "file:///somewhere/warehouse"
     assert found["javax.jdo.option.ConnectionURL"] == f"jdbc:derby:{metastore.names / 'catalogue'}"
     assert "hive.metastore.uris" not in found and not any("spark." in str(name) for name in found)

@@ -22,7 +22,7 @@ APP = "app-20260101120100-0000"
 OURS = "sparkqfs.connect"
 DEFAULTS = """\
 spark.authenticate false
-spark.driver.extraJavaOptions -Done=1
+spark.driver.extraJavaOptions -Done=1\\\\d
 spark.connect.grpc.interceptor.classes a.First, b.Second
 spark.plugins a.Plugin
 """
@@ -124,7 +124,7 @@ def test_it_is_bound_to_loopback_with_the_wishes_and_the_settings_of_the_cluster
         "spark.connect.grpc.binding.port": str(said["connect_port"]),
         "spark.connect.grpc.interceptor.classes": f"a.First,b.Second,{OURS}.BeforeQueries,{OURS}.SameMinor",
         "spark.plugins": f"a.Plugin,{OURS}.ExecutorsOnDemand,{OURS}.JdbcOnDemand",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -Done=1",
+        "spark.driver.extraJavaOptions": r"-XX:TieredStopAtLevel=1 -Done=1\d",
     }
     assert words[-1] == "spark-internal"
     end(process)

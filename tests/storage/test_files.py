@@ -259,7 +259,7 @@ def on_odd_files(java_server: list[str], folder: Path, **moods: int) -> World:
     """Plain files on a storage with the moods of OddFileSystem."""
     folder.mkdir(exist_ok=True)
     conf = {"file.impl": "OddFileSystem"} | {f"odd.{name}": str(value).lower() for name, value in moods.items()}
-    lines = [f"spark.hadoop.fs.{name} {value}\n" for name, value in conf.items()]
+    lines = ["spark.hadoop.fs.goes.on a\\\\\n", *(f"spark.hadoop.fs.{name} {value}\n" for name, value in conf.items())]
     (folder.parent / "spark-defaults.conf").write_text("".join(lines))
     return World(java_server, f"file://{folder}", {"SPARK_CONF_DIR": str(folder.parent)})
 

@@ -24,6 +24,8 @@ from sparkqfs.config.model import (
     StorageKind,
 )
 from sparkqfs.errors import ClusterError
+from sparkqfs.plan.programs.fits import parse_defaults
+from sparkqfs.plan.programs.properties import parse_properties
 from sparkqfs.plan.services import single_services
 from sparkqfs.plan.sizes import sizing
 from sparkqfs.plan.stack import check_network, default_cores, node_labels
@@ -274,6 +276,15 @@ def test_a_machine_that_is_too_small_is_an_error() -> None:
 def test_the_users_spark_settings_come_last_and_win() -> None:
     config = a_cluster(spark=SparkConfig(conf=(("spark.sql.shuffle.partitions", "7"),)))
     assert defaults(build(config)).endswith("spark.sql.shuffle.partitions 7\n")
+
+
+@pytest.mark.parametrize("value", [r"(?i)secret|\bkey\d+", "ends in one\\", "=x", ": x", "a=b:c", "#x", "ü !", r"C:\u"])
+def test_java_and_our_own_readers_see_the_value_that_the_user_has_written(value: str) -> None:
+    conf = (("spark.redaction.regex", value), ("spark.after", "1"))
+    text = defaults(build(a_cluster(spark=SparkConfig(conf=conf))))
+    for read in (parse_properties, parse_defaults):
+        found = read(text)
+        assert (found["spark.redaction.regex"], found["spark.after"]) == (value, "1")
 
 
 # --- secrets, names, digest -----------------------------------------------------------------------

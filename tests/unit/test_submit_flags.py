@@ -361,7 +361,7 @@ def test_a_damaged_escape_is_said(text: str) -> None:
         parse_properties(text)
 
 
-@pytest.mark.parametrize("value", ["", "a=b:c", "C:\\x", "two\nlines", "tab\there", "ü#!", "\\u0041"])
+@pytest.mark.parametrize("value", ["", "=a", ":a", "a=b:c", "C:\\x", "two\nlines", "tab\there", "ü#!", "\\u0041"])
 def test_what_is_written_is_read_again(value: str) -> None:
     assert parse_properties(as_properties({"spark.x": value, "spark.y": "1"})) == {"spark.x": value, "spark.y": "1"}
 

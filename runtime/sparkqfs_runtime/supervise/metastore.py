@@ -20,6 +20,7 @@ from sparkqfs_runtime.supervise.setup import (
     Setup,
     die,
     make_writable,
+    plain,
     read_config,
     say,
     write_private,
@@ -95,7 +96,9 @@ def metastore_site(defaults: str, database: Path) -> str:
         line.split(None, 1) for line in defaults.splitlines() if line[:6] == "spark." and len(line.split()) > 1
     )
     settings = {
-        key.removeprefix("spark.hadoop."): value for key, value in pairs.items() if key.startswith("spark.hadoop.")
+        key.removeprefix("spark.hadoop."): plain(value)
+        for key, value in pairs.items()
+        if key.startswith("spark.hadoop.")
     }
     settings.pop("hive.metastore.uris", None)
     settings |= {**METASTORE_SITE, "javax.jdo.option.ConnectionURL": f"jdbc:derby:{database}"}

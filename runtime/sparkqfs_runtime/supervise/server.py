@@ -22,7 +22,7 @@ from sparkqfs_runtime.supervise.driver import (
     prepare_driver,
 )
 from sparkqfs_runtime.supervise.processes import Daemon, supervise
-from sparkqfs_runtime.supervise.setup import EX_CONFIG, Setup, die, say, write_env, write_private
+from sparkqfs_runtime.supervise.setup import EX_CONFIG, Setup, die, plain, say, write_env, write_private
 from sparkqfs_runtime.supervise.spark import QUICK_START, stack_setting
 
 CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
@@ -75,7 +75,7 @@ def settings_of(setup: Setup) -> dict[str, str]:
 def command(setup: Setup, settings: dict[str, str], port: int) -> tuple[str, ...]:
     """The words that start it. No secret is among them."""
     memory = settings.pop("spark.driver.memory", "")
-    java = stack_setting(setup, "spark.driver.extraJavaOptions")
+    java = plain(stack_setting(setup, "spark.driver.extraJavaOptions"))
     wanted = {
         **settings,
         "spark.connect.grpc.binding.address": "127.0.0.1",

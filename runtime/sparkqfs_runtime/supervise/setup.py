@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import sys
@@ -41,6 +42,11 @@ logger.native.name = org.apache.hadoop.util.NativeCodeLoader
 logger.native.level = error
 """
 """log4j's settings of a program whose warnings a person wants to see, on standard error."""
+
+
+def plain(value: str) -> str:
+    """What Java reads where spark-defaults.conf has this value: a backslash stands before another one."""
+    return re.sub(r"\\(.)", r"\1", value)
 
 
 def say(text: str) -> None:

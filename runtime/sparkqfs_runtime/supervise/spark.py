@@ -42,7 +42,7 @@ SPARKS_OWN_FIRST = "hive-jackson/*"
 
 
 def stack_setting(setup: Setup, name: str) -> str:
-    """What the stack's settings say of a name; the last line counts. Empty for nothing."""
+    """What the stack's settings say of a name, as it is written there; the last line counts. Empty for nothing."""
     lines = [line.split(None, 1) for line in read_config(setup, "spark-defaults.conf").splitlines()]
     return next((words[1].strip() for words in reversed(lines) if len(words) == 2 and words[0] == name), "")
 

@@ -22,7 +22,7 @@ DRIVER_MEMORY, DRIVER_OVERHEAD = "spark.driver.memory", "spark.driver.memoryOver
 def parse_defaults(text: str) -> dict[str, str]:
     """Settings of a spark-defaults.conf as we write it: `name value` lines, the last one of a name counts."""
     lines = [line.split(None, 1) for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return {words[0]: words[1].strip() for words in lines if len(words) == 2}
+    return {words[0]: re.sub(r"\\(.)", r"\1", words[1].strip()) for words in lines if len(words) == 2}
 
 
 def fit_executors(

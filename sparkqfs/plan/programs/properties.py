@@ -56,7 +56,7 @@ def _unescaped(found: re.Match[str]) -> str:
 
 def as_properties(settings: Mapping[str, str]) -> str:
     """Text that Java, and `parse_properties`, read the same settings from."""
-    lines = [f"{re.sub(ENDS_NAME, _as_escape, name)} = {_escaped(value)}" for name, value in settings.items()]
+    lines = [f"{re.sub(ENDS_NAME, _as_escape, name)} = {escaped(value)}" for name, value in settings.items()]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -64,8 +64,9 @@ def _as_escape(found: re.Match[str]) -> str:
     return "\\" + next((letter for letter, plain in ESCAPES.items() if plain == found[0]), found[0])
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
+    """A value as a line of such a file has it, behind its name and a blank."""
     text = value.replace("\\", "\\\\")
     for letter, plain in ESCAPES.items():
         text = text.replace(plain, f"\\{letter}")
-    return "\\" + text if text.startswith(" ") else text
+    return "\\" + text if text.startswith((" ", "=", ":")) else text

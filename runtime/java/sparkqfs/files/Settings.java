@@ -1,10 +1,12 @@
 package sparkqfs.files;
 
 import java.io.IOException;
+import java.io.Reader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import org.apache.hadoop.conf.Configuration;
 
 /** Hadoop's settings as they are in this container: any role's, without Spark. */
@@ -36,10 +38,13 @@ final class Settings {
         }
         Path defaults = Path.of(environment.getOrDefault("SPARK_CONF_DIR", run + "/conf"), "spark-defaults.conf");
         if (Files.isReadable(defaults)) {
-            for (String line : Files.readAllLines(defaults)) {
-                String[] words = line.strip().split("[\\s=]+", 2);
-                if (words.length == 2 && words[0].startsWith(PREFIX)) {
-                    conf.set(words[0].substring(PREFIX.length()), words[1]);
+            Properties said = new Properties();
+            try (Reader lines = Files.newBufferedReader(defaults)) {
+                said.load(lines);
+            }
+            for (String name : said.stringPropertyNames()) {
+                if (name.startsWith(PREFIX)) {
+                    conf.set(name.substring(PREFIX.length()), said.getProperty(name).strip());
                 }
             }
         }
