@@ -18,6 +18,7 @@ from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.plan import catalogue, delta
 from sparkqfs.plan.programs import downloads
 from sparkqfs.plan.programs.properties import escaped
+from sparkqfs.plan.programs.settings import maven_lists
 from sparkqfs.plan.services import single_services
 from sparkqfs.plan.services.seam import Service, Surroundings
 from sparkqfs.plan.services.worker_node import WorkerNode
@@ -192,6 +193,7 @@ def _configs(given: StackInput) -> dict[str, str]:
     lines = [Template(given.templates["spark-defaults.conf"]).substitute(values).rstrip()]
     added = {**backend.spark_conf(config), **delta.spark_conf(config, int(values["parallelism"]))}
     extra = {**added, **dict(config.spark.conf)}
+    extra |= maven_lists(extra)
     lines += [f"{key} {escaped(value)}" for key, value in extra.items()]
     rendered = {"spark-defaults.conf": "\n".join(lines) + "\n"}
     if downloads.are_special(config):

@@ -287,6 +287,13 @@ def test_java_and_our_own_readers_see_the_value_that_the_user_has_written(value:
         assert (found["spark.redaction.regex"], found["spark.after"]) == (value, "1")
 
 
+def test_packages_for_all_may_have_blanks_between_them() -> None:
+    conf = (("spark.jars.packages", "org.x:y:1, org.x:z:2"),)
+    assert defaults(build(a_cluster(spark=SparkConfig(conf=conf)))).endswith(
+        "spark.jars.packages org.x:y:1,org.x:z:2\n"
+    )
+
+
 # --- secrets, names, digest -----------------------------------------------------------------------
 
 

@@ -85,14 +85,16 @@ def _no_numbers(settings: Mapping[str, str]) -> Iterator[Problem]:
             yield Problem(what=f"--conf {name}={settings[name]}: must be 1 or more")
 
 
-def _normal(settings: dict[str, str]) -> dict[str, str]:
-    """The driver's heap as its JVM reads it: `2gb` and a number without a unit are sizes for Spark alone.
+def maven_lists(settings: Mapping[str, str]) -> dict[str, str]:
+    """Those of the settings that are lists for Maven, without blanks: Spark would take ` org.x` for a group."""
+    found = {name: settings[name].split(",") for name in MAVEN if name in settings}
+    return {name: ",".join(part.strip() for part in parts) for name, parts in found.items()}
 
-    Lists for Maven without blanks: Spark would take ` org.x` for a group.
-    """
+
+def _normal(settings: dict[str, str]) -> dict[str, str]:
+    """The driver's heap as its JVM reads it: `2gb` and a number without a unit are sizes for Spark alone."""
     size = mebibytes(settings.get("spark.driver.memory", ""))
-    plain = {name: ",".join(part.strip() for part in settings[name].split(",")) for name in MAVEN if name in settings}
-    return settings | plain | ({"spark.driver.memory": f"{size}m"} if size is not None else {})
+    return settings | maven_lists(settings) | ({"spark.driver.memory": f"{size}m"} if size is not None else {})
 
 
 def masked(word: str) -> str:
