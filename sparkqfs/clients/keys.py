@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -162,37 +162,37 @@ class Keys:
             mark = one.public if one.public is not None else one.source
             if mark not in offered and self._is_accepted(one.public):
                 offered.add(mark)  # type: ignore[arg-type]
-                yield one
+                yield one if one.public is not None else replace(one, load=self._of_accepted_type(one.load))
 
     def _ordered(
         self, own: list[_File], files: list[_File], held: list[_HeldKey], in_agent: dict[bytes, _HeldKey]
     ) -> Iterator[Candidate]:
+        listed = {file.public for file in files}
+        may_sign = listed | {file.public for file in own}
+        signers = [key for key in held if not self._login.identities_only or bytes(key.blob) in may_sign]
         for file in own:
-            yield _of_agent(in_agent[file.public]) if file.public in in_agent else _of_file(file)
+            yield _of_agent(in_agent[file.public]) if file.public in in_agent else _of_file(file, signers)
         for path in self._login.certificates:
             blob = _public(path)
             if blob is not None and (parsed := certificates.parsed(blob)) and parsed.kind == certificates.USER:
-                yield self._of_certificate(path, blob, [*own, *files], held)
-        listed = {file.public for file in files}
+                plain = certificates.plain_key(blob)
+                private = next((file.path for file in (*own, *files) if file.public == plain), None)
+                yield _of_certificate(path, blob, private, signers)
         yield from (_of_agent(key) for key in held if bytes(key.blob) in listed)
         if not self._login.identities_only:
             yield from (_of_agent(key) for key in held if bytes(key.blob) not in listed)
-        yield from (_of_file(file) for file in files if file.public not in in_agent)
+        yield from (_of_file(file, signers) for file in files if file.public not in in_agent)
 
-    def _of_certificate(self, path: Path, blob: bytes, files: list[_File], held: list[_HeldKey]) -> Candidate:
-        """A certificate with the private key that it is for, wherever that is."""
-        plain = certificates.plain_key(blob)
+    def _of_accepted_type(self, load: Callable[[], paramiko.PKey]) -> Callable[[], paramiko.PKey]:
+        """Of a key whose type is known when it was read."""
 
-        def load() -> paramiko.PKey:
-            for key in held:
-                if bytes(key.blob) == plain:
-                    return _with_certificate(_HeldKey(key.agent, key.blob, key.comment), blob)
-            for file in files:
-                if file.public == plain:
-                    return _with_certificate(_private(file.path), blob)
-            raise Unusable("there is no private key for it")
+        def checked() -> paramiko.PKey:
+            key = load()
+            if not self._is_accepted(key.asbytes()):
+                raise Unfit("its type is not among PubkeyAcceptedAlgorithms")
+            return key
 
-        return Candidate(str(path), blob, load)
+        return checked
 
     def _is_accepted(self, public: bytes | None) -> bool:
         """PubkeyAcceptedAlgorithms; RSA keys sign under other names than their own."""
@@ -210,13 +210,25 @@ def _of_agent(key: _HeldKey) -> Candidate:
     return Candidate(f"the agent's key {key.comment or key.get_name()}", bytes(key.blob), lambda: key)
 
 
-def _of_file(file: _File) -> Candidate:
-    def load() -> paramiko.PKey:
-        key = _private(file.path)
-        is_certificate = file.public is not None and kind_of(file.public).endswith(certificates.SUFFIX)
-        return _with_certificate(key, file.public) if file.public is not None and is_certificate else key
+def _of_file(file: _File, signers: Iterable[_HeldKey]) -> Candidate:
+    if file.public is not None and kind_of(file.public).endswith(certificates.SUFFIX):
+        return _of_certificate(file.path, file.public, file.path, signers)
+    return Candidate(str(file.path), file.public, lambda: _private(file.path))
 
-    return Candidate(str(file.path), file.public, load)
+
+def _of_certificate(source: Path, blob: bytes, private: Path | None, signers: Iterable[_HeldKey]) -> Candidate:
+    """A certificate with the key that it is for: the agent's, or that of a file."""
+    plain = certificates.plain_key(blob)
+
+    def load() -> paramiko.PKey:
+        for key in signers:
+            if bytes(key.blob) == plain:
+                return _with_certificate(_HeldKey(key.agent, key.blob, key.comment), blob)
+        if private is None:
+            raise Unusable("there is no private key for it")
+        return _with_certificate(_private(private), blob)
+
+    return Candidate(str(source), blob, load)
 
 
 def _with_certificate(key: paramiko.PKey, blob: bytes) -> paramiko.PKey:
@@ -317,18 +329,23 @@ def _private(path: Path) -> paramiko.PKey:
 
 
 def _read(content: bytes) -> paramiko.PKey:
-    """A private key, OpenSSH's form or PEM. paramiko's own `from_path` also takes what lies beside a file, and fails
-    where that is no certificate. Raises `Unusable`, or what paramiko and cryptography raise.
+    """A private key in OpenSSH's form, PKCS#1, SEC 1 or PKCS#8. paramiko's own `from_path` also takes what lies beside
+    a file, and fails where that is no certificate. Raises `Unusable`, or what paramiko and cryptography raise.
     """
     try:
         loaded: object = serialization.load_ssh_private_key(content, password=None)
     except ValueError:
         loaded = serialization.load_pem_private_key(content, password=None)
-    text = StringIO(content.decode())
     if isinstance(loaded, rsa.RSAPrivateKey):
-        return paramiko.RSAKey.from_private_key(text)
+        return paramiko.RSAKey.from_private_key(_as_openssh(loaded))
     if isinstance(loaded, ed25519.Ed25519PrivateKey):
-        return paramiko.Ed25519Key.from_private_key(text)
+        return paramiko.Ed25519Key.from_private_key(_as_openssh(loaded))
     if isinstance(loaded, ec.EllipticCurvePrivateKey) and loaded.curve.name in CURVES:
-        return paramiko.ECDSAKey.from_private_key(text)
+        return paramiko.ECDSAKey.from_private_key(_as_openssh(loaded))
     raise Unusable("is a key of a type that cannot be used here")
+
+
+def _as_openssh(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> StringIO:
+    """In the one form that paramiko reads of each type: of PKCS#8 it reads none."""
+    form = serialization.PrivateFormat.OpenSSH
+    return StringIO(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode())

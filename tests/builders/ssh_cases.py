@@ -107,6 +107,20 @@ CONFIGS = {
         config=MACHINE + "  IdentityFile <keys>/locked\n", agent="locked"
     ),
     "a key file of an older form": Case(config=MACHINE + "  IdentityFile ~/old\n", links={"old": "pem"}, offers=False),
+    "a key file in PKCS#8": Case(config=MACHINE + "  IdentityFile ~/new\n", links={"new": "pkcs8"}, offers=False),
+    "a key file in PKCS#8, of ECDSA": Case(
+        config=MACHINE + "  IdentityFile ~/new\n", links={"new": "pkcs8-ecdsa"}, offers=False
+    ),
+    "a key file whose type is not accepted, as is seen when it is read": Case(
+        config=MACHINE + "  IdentityFile ~/new\n  PubkeyAcceptedAlgorithms -ecdsa*\n",
+        links={"new": "pkcs8-ecdsa"},
+        offers=False,
+    ),
+    "a key file whose halves differ": Case(
+        config=MACHINE + "  IdentityFile ~/halves\n  IdentityFile <keys>/good\n",
+        links={"halves": "halves"},
+        offers=False,
+    ),
     "IdentityFile none": Case(config=MACHINE + "  IdentityFile none\n", agent="full"),
     "IdentityFile none without an agent": Case(config=MACHINE + "  IdentityFile none\n"),
     "no IdentityFile": Case(config=MACHINE, links={".ssh/id_rsa": "stray", ".ssh/id_ed25519": "good"}),
@@ -148,6 +162,22 @@ CONFIGS = {
         config=MACHINE + "  CertificateFile ~/given.pub\n  IdentityFile none\n",
         links={"given.pub": "signed-cert.pub"},
         agent="bare",
+    ),
+    "a certificate beside the key, which is in the agent alone": Case(
+        config=MACHINE + "  IdentityFile ~/mine\n",
+        links={"mine.pub": "signed.pub", "mine-cert.pub": "signed-cert.pub"},
+        agent="bare",
+    ),
+    "a certificate beside the key, which is in the agent alone, and IdentitiesOnly": Case(
+        config=MACHINE + "  IdentitiesOnly yes\n  IdentityFile ~/mine\n",
+        links={"mine.pub": "signed.pub", "mine-cert.pub": "signed-cert.pub"},
+        agent="bare",
+    ),
+    "CertificateFile whose key is in the agent and is not listed, and IdentitiesOnly": Case(
+        config=MACHINE + "  IdentitiesOnly yes\n  CertificateFile ~/given.pub\n  IdentityFile none\n",
+        links={"given.pub": "signed-cert.pub"},
+        agent="bare",
+        offers=False,
     ),
     "an empty certificate beside the key": Case(
         config=MACHINE + "  IdentityFile ~/mine\n", links={"mine": "good"}, files={"mine-cert.pub": ""}, offers=False

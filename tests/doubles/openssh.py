@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import re
@@ -41,8 +42,8 @@ socket.send_fds(socket.socket(fileno=1), [b"x"], [there.fileno()])
 """
 KEX = "KexAlgorithms curve25519-sha256@libssh.org"
 """The quickest one that paramiko knows too."""
-AUTHORIZED = ("good", "rsa", "pem", "locked")
-KINDS = {"rsa": "rsa", "pem": "rsa", "stray-rsa": "rsa", "signed-rsa": "rsa"}
+AUTHORIZED = ("good", "rsa", "pem", "locked", "pkcs8-ecdsa")
+KINDS = {"rsa": "rsa", "pem": "rsa", "stray-rsa": "rsa", "signed-rsa": "rsa", "pkcs8-ecdsa": "ecdsa"}
 HELD = {
     "full": ("stray", "good"),
     "locked": ("unlocked",),
@@ -217,10 +218,11 @@ def world(folder: Path) -> Iterator[World]:
 
 
 def _change_keys(keys: Path) -> None:
-    """One with a passphrase in its file and without one in an agent, an old form, a curve, a certificate."""
-    for name, source in (("unlocked", "locked"), ("bare", "signed")):
+    """One with a passphrase in its file and without one in an agent, other forms, a curve, a certificate."""
+    for name, source in (("unlocked", "locked"), ("bare", "signed"), ("pkcs8", "rsa"), ("halves", "stray")):
         (keys / name).write_bytes((keys / source).read_bytes())
         (keys / name).chmod(0o600)
+    _change_a_half(keys / "halves")
     curve = ec.generate_private_key(ec.SECP256K1())
     form = serialization.PrivateFormat.TraditionalOpenSSL
     (keys / "curve").write_bytes(curve.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
@@ -229,10 +231,21 @@ def _change_keys(keys: Path) -> None:
     for command in (
         [*keygen, "-p", "-P", "", "-N", "secret", "-f", str(keys / "locked")],
         [*keygen, "-p", "-P", "", "-N", "", "-m", "PEM", "-f", str(keys / "pem")],
+        [*keygen, "-p", "-P", "", "-N", "", "-m", "PKCS8", "-f", str(keys / "pkcs8")],
+        [*keygen, "-p", "-P", "", "-N", "", "-m", "PKCS8", "-f", str(keys / "pkcs8-ecdsa")],
         [*keygen, "-s", str(keys / "authority"), "-I", "user", "-n", "root", str(keys / "signed.pub")],
         [*keygen, "-s", str(keys / "authority"), "-I", "user", "-n", "root", str(keys / "signed-rsa.pub")],
     ):
         subprocess.run(command, check=True, timeout=30, stdout=subprocess.DEVNULL)
+
+
+def _change_a_half(path: Path) -> None:
+    """The public half that an Ed25519 key has beside its private one."""
+    parts = path.read_text().split("-----")
+    blob = bytearray(base64.b64decode(parts[2]))
+    blob[blob.rindex(b"ssh-ed25519") + 20] ^= 1
+    parts[2] = f"\n{base64.encodebytes(blob).decode()}"
+    path.write_text("-----".join(parts))
 
 
 def _machine(folder: Path, keys: Path, stack: contextlib.ExitStack) -> Sshd:
