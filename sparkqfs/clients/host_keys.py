@@ -18,7 +18,7 @@ from sparkqfs import durable
 from sparkqfs.clients import known_hosts
 from sparkqfs.clients.bounded import TooMuch, output_of
 from sparkqfs.clients.certificates import Certificate, as_certificate
-from sparkqfs.clients.openssh import Login, replaced
+from sparkqfs.clients.openssh import Login, with_variables
 from sparkqfs.clients.revoked import NoList, is_revoked
 
 COMMAND_S = 10.0
@@ -60,12 +60,14 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
         """The machine's name in known_hosts."""
         return self.login.alias or known_hosts.known_name(self.login.host, self.login.port)
 
-    def entries(self, name: str, key: paramiko.PKey | None = None) -> list[known_hosts.Entry]:
-        """What all files say of a name, the user's first; and KnownHostsCommand."""
+    def entries(
+        self, name: str, key: paramiko.PKey | None = None, asked_for: str = "HOSTNAME"
+    ) -> list[known_hosts.Entry]:
+        """What all files say of a name, the user's first; and KnownHostsCommand, which is told why it is asked."""
         found = known_hosts.entries_of(name, (*self.user_files, *self.login.global_known_hosts))
-        return found + self._said_by_command(name, key)
+        return found + self._said_by_command(name, key, asked_for)
 
-    def _said_by_command(self, name: str, key: paramiko.PKey | None) -> list[known_hosts.Entry]:
+    def _said_by_command(self, name: str, key: paramiko.PKey | None, asked_for: str) -> list[known_hosts.Entry]:
         command = self.login.known_hosts_command
         if command is None or self._why_not_run(command):
             return []  # so does ssh, which goes on with the files
@@ -73,11 +75,11 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
         if key is not None:
             blob = key.asbytes()
             digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
-            words |= {"H": name, "I": "HOSTNAME", "K": base64.b64encode(blob).decode(), "t": key.get_name()}
+            words |= {"H": name, "I": asked_for, "K": base64.b64encode(blob).decode(), "t": key.get_name()}
             words["f"] = f"SHA256:{digest}"
         try:
             program, *arguments = shlex.split(command)
-            argv = [program, *(replaced(word, {**self.login.tokens, **words}) for word in arguments)]
+            argv = [program, *(with_variables(word, {**self.login.tokens, **words}) for word in arguments)]
             code, out, _ = output_of(argv, COMMAND_S, MOST_OUTPUT)
         except (OSError, ValueError, TooMuch) as error:
             raise paramiko.SSHException(f"KnownHostsCommand of your ssh config fails: {error}") from error
@@ -191,7 +193,7 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
         """CheckHostIP: the address, where it is known, must have this key too."""
         if not self.login.checks_address or self.policy == "no" or self.login.alias is not None or _is_loopback(peer):
             return
-        entries = self.entries(known_hosts.known_name(peer, self.login.port), key)
+        entries = self.entries(known_hosts.known_name(peer, self.login.port), key, "ADDRESS")
         if known_hosts.verdict(entries, key.asbytes()) == "changed":
             raise HostKeyRefused("changed", f"line {entries[0].line} of {entries[0].file}")
 

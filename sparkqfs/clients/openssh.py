@@ -53,7 +53,7 @@ class Login:
     accepted_keys: tuple[str, ...] = ()
     """PubkeyAcceptedAlgorithms."""
     jump: str | None = None
-    """ProxyJump: hosts in their order, with commas."""
+    """ProxyJump: hosts in their order, with commas; its tokens are replaced."""
     proxy_command: str | None = None
     """For a shell; its tokens are replaced."""
     passes_socket: bool = False
@@ -226,7 +226,7 @@ class _Answer:
 
 
 def _login(address: str, answer: _Answer) -> Login:
-    command, revoked = answer.one("proxycommand"), answer.one("revokedhostkeys")
+    command, jump, revoked = answer.one("proxycommand"), answer.one("proxyjump"), answer.one("revokedhostkeys")
     return Login(
         name=address,
         host=answer.host,
@@ -238,7 +238,7 @@ def _login(address: str, answer: _Answer) -> Login:
         identities_only=answer.yes("identitiesonly"),
         public_keys=_allows_keys(answer),
         accepted_keys=answer.several("pubkeyacceptedalgorithms") or answer.several("pubkeyacceptedkeytypes"),
-        jump=answer.one("proxyjump"),
+        jump=None if jump is None else replaced(jump, answer.short_tokens),
         proxy_command=None if command is None else replaced(command, answer.short_tokens),
         passes_socket=answer.yes("proxyusefdpass"),
         alias=answer.one("hostkeyalias"),
@@ -285,15 +285,20 @@ def replaced(text: str, tokens: Mapping[str, str]) -> str:
     return re.sub(r"%(.?)", value, text)
 
 
-def _path(text: str, tokens: Mapping[str, str]) -> Path:
-    """A file of the answer: `~`, tokens and `${NAME}` replaced. Raises `ValueError` where ssh would give up."""
+def with_variables(text: str, tokens: Mapping[str, str]) -> str:
+    """Tokens and `${NAME}` replaced. Raises `ValueError` where ssh would give up."""
 
     def variable(found: re.Match[str]) -> str:
         if found[1] not in os.environ:
             raise ValueError(f"no value of ${{{found[1]}}} for {text}")
         return os.environ[found[1]]
 
-    return _in_home(re.sub(r"\$\{(\w+)\}", variable, replaced(text, tokens)))
+    return re.sub(r"\$\{(\w+)\}", variable, replaced(text, tokens))
+
+
+def _path(text: str, tokens: Mapping[str, str]) -> Path:
+    """A file of the answer: `~`, tokens and `${NAME}` replaced. Raises `ValueError` where ssh would give up."""
+    return _in_home(with_variables(text, tokens))
 
 
 def _in_home(text: str) -> Path:

@@ -224,6 +224,20 @@ CONFIGS = {
         known=KNOWN + "<gate-name> <gate-key>\n",
         offers=False,
     ),
+    "ProxyJump with tokens": Case(
+        config="UpdateHostKeys no\n"
+        + LOGIN
+        + "  ProxyJump gate-%n,%r@second-%h\nHost gate-machine second-127.0.0.1\n  HostName 127.0.0.1\n"
+        "  IdentityFile <keys>/good\nHost gate-machine\n  Port <gate>\nHost second-127.0.0.1\n  Port <port>\n",
+        known=KNOWN + "<gate-name> <gate-key>\n",
+        offers=False,
+    ),
+    "ProxyJump with a percent sign": Case(
+        config=LOGIN + "  ProxyJump gate%%\nHost gate%\n  HostName 127.0.0.1\n  Port <gate>\n"
+        "  IdentityFile <keys>/good\n",
+        known=KNOWN + "<gate-name> <gate-key>\n",
+        offers=False,
+    ),
     "a jump host with a jump host": Case(
         config="UpdateHostKeys no\n"
         + LOGIN
@@ -419,6 +433,9 @@ KNOWN_HOSTS = {
         known=None,
         files={"command": 'test "$2" = NONE || echo "<name> <key>"\n'},
     ),
+    "KnownHostsCommand with a variable": Case(
+        config=LOGIN + "  KnownHostsCommand /bin/sh ${SPARKQFS_KEYS}/command.%r '<name> <key>'\n", known=None
+    ),
     "KnownHostsCommand that fails": Case(config=LOGIN + "  KnownHostsCommand /bin/false\n"),
     "KnownHostsCommand without its directory": Case(
         config=LOGIN + "  KnownHostsCommand echo <name> <key>\n", known=None
@@ -468,6 +485,7 @@ BROKEN = {
     ),
     "a variable that is not set": Case(config=LOGIN + "  IdentityFile ${SPARKQFS_NO}/a\n"),
     "a token of a key file that there is not": Case(config=LOGIN + "  IdentityFile ~/%z\n"),
+    "a token of a jump host that there is not": Case(config=LOGIN + "  ProxyJump gate-%z\n"),
     "the home of nobody": Case(config=LOGIN + "  IdentityFile ~no-such-user/a\n"),
     "the system's file from the home of nobody": Case(config=LOGIN + "  GlobalKnownHostsFile ~no-such-user/a\n"),
     "the user's file from the home of nobody": Case(config=LOGIN + "  UserKnownHostsFile ~no-such-user/a\n"),

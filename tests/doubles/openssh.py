@@ -223,6 +223,7 @@ def _change_keys(keys: Path) -> None:
         (keys / name).write_bytes((keys / source).read_bytes())
         (keys / name).chmod(0o600)
     _change_a_half(keys / "halves")
+    (keys / "command.root").write_text('echo "$1"\n')
     curve = ec.generate_private_key(ec.SECP256K1())
     form = serialization.PrivateFormat.TraditionalOpenSSL
     (keys / "curve").write_bytes(curve.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
