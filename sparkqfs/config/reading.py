@@ -218,6 +218,7 @@ class Section:
             if isinstance(value, Scalar):
                 other = reader.others.get(value.text.lower())
                 hint = f"did you mean `{other}`?" if other else _meant(value.text, reader.nearest) or hint
+                hint = _unquoted(value, reader) or hint
         except Fault as fault:
             read, what = None, str(fault)
         if read is None:
@@ -383,6 +384,13 @@ def _children(value: Value) -> Iterator[tuple[str, int, Value]]:
         yield from ((str(index), child.line, child) for index, child in enumerate(value.values))
 
 
+def _unquoted(scalar: Scalar, reader: Reader[T]) -> str | None:
+    """A hint for a number or a boolean in quotes, which make it text."""
+    plain = Scalar(_resolved(scalar.text), scalar.text, scalar.line)
+    is_quoted = isinstance(scalar.value, str) and not isinstance(plain.value, str)
+    return f"write {shown(scalar.text)} without quotes" if is_quoted and reader.read(plain) is not None else None
+
+
 def _meant(text: str, names: tuple[str, ...]) -> str | None:
     near = difflib.get_close_matches(text[:80].lower(), names, 1, _NEAR)
     return f"did you mean `{near[0]}`?" if near else None
@@ -443,7 +451,8 @@ def choice(*names: T, others: Mapping[str, str] | None = None) -> Reader[T]:
     schema = {"enum": list(names)}
 
     def read(scalar: Scalar) -> T | None:
-        return next((name for name in names if name == scalar.value), None)
+        same = (name for name in names if name == scalar.value)
+        return next((name for name in same if isinstance(scalar.value, type(name))), None)  # 1 equals True
 
     return Reader(allowed, read, words, others or {}, schema=schema)
 
@@ -540,12 +549,20 @@ def address() -> Reader[str]:
 
 
 def addresses_of(text: str) -> list[str] | None:
-    """The addresses of `192.168.1.11-13` and the like; none for what is not written as a range."""
-    net = r"(?P<net>(?:[0-9]{1,3}\.){3})"
-    found = re.fullmatch(rf"{net}\[?(?P<first>[0-9]{{1,3}})(?:-|:|\.\.)(?:(?P=net))?(?P<last>[0-9]{{1,3}})\]?", text)
+    """The addresses of `192.168.1.11-13` and the like; none for what is not written as a range.
+
+    A colon stands in one between brackets only: elsewhere a port follows it.
+    """
+    net, number = r"(?P<net>(?:[0-9]{1,3}\.){3})", "[0-9]{1,3}"
+    found = re.fullmatch(
+        rf"{net}(?:(?P<first>{number})(?:-|\.\.)(?:(?P=net))?(?P<last>{number})"
+        rf"|\[(?P<lowest>{number})(?:-|:|\.\.)(?P<highest>{number})\])",
+        text,
+    )
     if found is None:
         return None
-    return [f"{found['net']}{number}" for number in range(int(found["first"]), int(found["last"]) + 1)]
+    first, last = int(found["first"] or found["lowest"]), int(found["last"] or found["highest"])
+    return [f"{found['net']}{one}" for one in range(first, last + 1)]
 
 
 def range_of(text: str, addresses: list[str]) -> str:

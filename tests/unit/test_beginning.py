@@ -18,6 +18,8 @@ from sparkqfs.errors import ConfigError
         ("pi@192.168.1.11", Machine("192.168.1.11", "pi")),
         ("pi@192.168.1.11:2222", Machine("192.168.1.11", "pi", 2222)),
         ("rpi-3.home.arpa:22", Machine("rpi-3.home.arpa", None, 22)),
+        ("192.168.1.11:22", Machine("192.168.1.11", None, 22)),
+        ("192.168.1.11:8", Machine("192.168.1.11", None, 8)),
         ("Nuc", Machine("Nuc")),
         ("ssh://pi@192.168.1.11:22", Machine("192.168.1.11", "pi", 22)),
         ("ssh://nuc.lan/", Machine("nuc.lan")),
@@ -65,6 +67,12 @@ def test_a_range_is_no_name_and_its_addresses_are_written_out(word: str) -> None
 def test_a_range_is_no_address_in_a_cluster_file_either(tmp_path: Path) -> None:
     (tmp_path / "x.yml").write_text("nodes: {node1: 10.0.0.1-3}\n")
     with pytest.raises(ConfigError, match=r"nodes.node1: '10.0.0.1-3' is a range; name each machine: 10.0.0.1, "):
+        load_config(tmp_path / "x.yml", {})
+
+
+def test_a_port_behind_an_address_of_a_cluster_file_is_no_range(tmp_path: Path) -> None:
+    (tmp_path / "x.yml").write_text("nodes: {node1: 10.0.0.1:22}\n")
+    with pytest.raises(ConfigError, match=r"is more than an address; write \{address: 10.0.0.1, port: 22\}"):
         load_config(tmp_path / "x.yml", {})
 
 

@@ -394,6 +394,15 @@ def test_a_bad_file_is_one_message_with_its_line(name: str, monkeypatch: pytest.
     assert "hunter2" not in str(raised.value)
 
 
+@pytest.mark.parametrize(("key", "text"), [("port", "22"), ("manager", "true"), ("cpu_share", "0.5"), ("port", "0")])
+def test_a_number_or_a_boolean_in_quotes_is_told_to_be_one(tmp_path: Path, key: str, text: str) -> None:
+    (tmp_path / "x.yml").write_text(f"nodes: {{node1: {{address: 10.0.0.1, {key}: '{text}'}}}}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "x.yml", {})
+    (problem,) = caught.value.problems
+    assert problem.hint == (None if text == "0" else f"write {text} without quotes")
+
+
 @pytest.mark.parametrize("replication", [0, -1, 3])
 def test_a_replication_that_does_not_fit_says_what_does(tmp_path: Path, replication: int) -> None:
     [problem] = faults(tmp_path, TWO_NODES + f"storage: {{replication: {replication}}}\n")

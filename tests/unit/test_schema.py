@@ -91,6 +91,8 @@ def test_what_the_code_takes_it_takes(text: str, tmp_path: Path) -> None:
         ("nodes: {node1: {manager: true}}\n", "nodes.node1"),
         ("nodes: [10.0.0.1]\n", "nodes"),
         ("registry: {tls: maybe}\n", "registry.tls"),
+        ("registry: {tls: 0}\n", "registry.tls"),
+        ("spark: {delta: 1}\n", "spark.delta"),
         ("timeouts: {build: soon}\n", "timeouts.build"),
         ("subnet: all\n", "subnet"),
         ("data_dir: data\n", "data_dir"),
