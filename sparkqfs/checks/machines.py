@@ -41,12 +41,24 @@ def check_nodes(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tuple[Pro
 
 def _check_engine(name: str, fact: NodeFacts) -> list[Problem]:
     if fact.engine_version is None:
-        return [Problem(node=name, what="no Docker Engine answers", hint="invoke prep --install-engine")]
+        return _check_silent_engine(name, fact)
     if parse_version(fact.engine_version) < OLDEST_ENGINE:
         wanted = ".".join(map(str, OLDEST_ENGINE))
         what = f"Docker Engine {fact.engine_version} is too old: {wanted} or newer"
         return [Problem(node=name, what=what, hint="apt-get install --only-upgrade docker.io")]
     return []
+
+
+def _check_silent_engine(name: str, fact: NodeFacts) -> list[Problem]:
+    if fact.is_podman:
+        what = "no Docker Engine answers: docker is Podman there, which has no Swarm"
+        hint = "apt-get remove podman-docker, then invoke prep --install-engine"
+        return [Problem(node=name, what=what, hint=hint)]
+    if fact.has_dockerd:
+        what = "no Docker Engine answers, although one is installed"
+        hint = "systemctl start docker; where it does not start, `journalctl -u docker` says why"
+        return [Problem(node=name, what=what, hint=hint)]
+    return [Problem(node=name, what="no Docker Engine answers", hint="invoke prep --install-engine")]
 
 
 def _check_machine(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Problem]:

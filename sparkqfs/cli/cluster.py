@@ -60,7 +60,7 @@ def _is_found(path: Path) -> bool:
         "add": "new nodes or disks that join an initialised cluster: NODE:DISK, DISK its path or number",
         "forget": "nodes or disks whose data was copied away or is given up: NODE, NODE:DISK",
         "here": "the cluster's name: it is in the directories of hosts.yml, whatever is remembered elsewhere",
-        "install_engine": "install docker.io where no engine answers (Debian, Ubuntu)",
+        "install_engine": "start the engine, or install docker.io where there is none (Debian, Ubuntu)",
     },
 )
 def prep(

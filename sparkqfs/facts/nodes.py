@@ -128,6 +128,10 @@ class NodeFacts:
     """At the end of the machine's answer; 0 where it does not say."""
     clock_skew_s: float = 0.0
     engine_version: str | None = None
+    has_dockerd: bool = False
+    """The engine's program is there, whether or not it runs."""
+    is_podman: bool = False
+    """What is called `docker` there is Podman."""
     swarm_state: str = "inactive"
     swarm_node_id: str = ""
     swarm_cluster_id: str = ""
@@ -223,6 +227,8 @@ def parse_node(name: str, text: str) -> NodeFacts:
         clock_s=float(one("clock", "0")),
         clock_end_s=float(one("clock_end", "0")),
         engine_version=one("engine") or None,
+        has_dockerd=one("dockerd") == "yes",
+        is_podman=one("podman") == "yes",
         swarm_state=str(swarm.get("LocalNodeState") or "inactive"),
         swarm_node_id=str(swarm.get("NodeID") or ""),
         swarm_cluster_id=str((swarm.get("Cluster") or {}).get("ID") or ""),

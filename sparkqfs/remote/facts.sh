@@ -20,8 +20,10 @@ if command -v docker >/dev/null 2>&1; then
     say forwards "$(cat /proc/sys/net/ipv4/ip_forward 2>/dev/null)"
     timeout --foreground 20 docker ps --no-trunc --format "container${tab}{{.Names}}${tab}{{.Label \"com.docker.stack.namespace\"}}${tab}{{.Mounts}}" 2>/dev/null &&
       say containers listed;;
+  *) case "$(timeout --foreground 20 docker --version 2>/dev/null)" in podman*) say podman yes;; esac;;
   esac
 fi
+if command -v dockerd >/dev/null 2>&1; then say dockerd yes; fi
 say overcommit "$(cat /proc/sys/vm/overcommit_memory 2>/dev/null)"
 if command -v modprobe >/dev/null 2>&1 && [ -d "/lib/modules/$(uname -r)" ]; then
   for module in overlay vxlan br_netfilter; do

@@ -146,6 +146,30 @@ def test_what_prep_plans_for_a_worker_is_there_after_its_script_ran(tmp_path: Pa
     assert [f'"id": "{CLUSTER_ID}"' in copy.read_text() for copy in copies] == [True, True]
 
 
+@pytest.mark.parametrize("starts", [True, False])
+def test_an_engine_that_is_installed_is_started_and_none_is_installed_over_it(tmp_path: Path, starts: bool) -> None:
+    for name, line in {
+        "apt-get": f'touch "{tmp_path}/installed"',
+        "systemctl": f'touch "{tmp_path}/$1-$2"',
+        "docker": f'test -e "{tmp_path}/start-docker"' if starts else "exit 1",
+        "sleep": ":",
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    stopped = a_node("node2", engine_version=None, has_dockerd=True)
+    plan = planned(CLUSTER, prepared(CLUSTER, node2=stopped), install_engine=True)
+    done = subprocess.run(
+        ["/bin/sh", "-s"],
+        input=script_of(plan.of("node2")),
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, "`journalctl -u docker` says why" in done.stderr) == ((0, False) if starts else (1, True))
+    assert (tmp_path / "start-docker").exists() and not (tmp_path / "installed").exists()
+
+
 def test_an_engine_that_is_being_installed_is_installed_to_the_end_when_we_are_killed(tmp_path: Path) -> None:
     for name, line in {
         "apt-get": f'touch "{tmp_path}/started"; sleep 1; echo; [ "$2" = update ] || touch "{tmp_path}/installed"',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 
 from sparkqfs.config.model import ClusterConfig, NodeConfig
@@ -274,13 +275,17 @@ def _owner_problems(config: ClusterConfig, fact: NodeFacts) -> list[Problem]:
 
 
 def _engine_steps(fact: NodeFacts) -> list[Step]:
-    """The distribution's engine, only where none answers.
+    """The distribution's engine, only where none answers and none is installed: the package of another would go.
 
     A package manager that is ended half-way leaves a mess: it runs in a session of its own, comes to its end whatever
     becomes of us, and a second run waits for it.
     """
     if fact.engine_version is not None:
         return []
+    if fact.has_dockerd:
+        silent = "an engine is installed, but it does not answer: `journalctl -u docker` says why"
+        lines = ("systemctl start docker >/dev/null 2>&1 || :", *_until_it_answers(silent))
+        return [ShellStep(node=fact.name, what="Docker Engine", why="installed, but it does not answer", lines=lines)]
     lines = (
         "command -v apt-get >/dev/null || { echo 'no apt-get here: install Docker Engine by hand' >&2; exit 1; }",
         "export DEBIAN_FRONTEND=noninteractive",
@@ -290,14 +295,20 @@ def _engine_steps(fact: NodeFacts) -> list[Step]:
         '  tail -n 5 "$log" >&2; rm -f "$log"; exit 1',
         "fi",
         'rm -f "$log"',
+        *_until_it_answers("docker.io is installed, but its engine does not answer"),
+    )
+    return [ShellStep(node=fact.name, what="Docker Engine (docker.io)", why="no engine answers", lines=lines)]
+
+
+def _until_it_answers(otherwise: str) -> tuple[str, ...]:
+    return (
         "tries=0",
         "until docker info >/dev/null 2>&1; do",
         "  tries=$((tries + 1))",
-        "  [ $tries -le 30 ] || { echo 'docker.io is installed, but its engine does not answer' >&2; exit 1; }",
+        f"  [ $tries -le 30 ] || {{ echo {shlex.quote(otherwise)} >&2; exit 1; }}",
         "  sleep 1",
         "done",
     )
-    return [ShellStep(node=fact.name, what="Docker Engine (docker.io)", why="no engine answers", lines=lines)]
 
 
 def _owner_steps(config: ClusterConfig, fact: NodeFacts) -> list[Step]:
