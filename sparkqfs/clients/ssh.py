@@ -25,6 +25,8 @@ from sparkqfs.shortening import shortened
 
 FORBIDDEN = 1
 """RFC 4254: a channel that is administratively prohibited."""
+NOT_FOUND = 127
+"""env(1) of a program that is not there."""
 STARTS = 3
 """A login shell may take so many times `timeouts.connect` before our program begins."""
 
@@ -212,7 +214,7 @@ class NodeClient:
         """What sudo reads from a program's input, where it asks: what it does not read would be read by the program.
 
         sudo is asked until it works, once: what runs through one that refuses looks like a program that is not there.
-        Raises `ClusterError` with its own words where it asks and we have no password.
+        Raises `ClusterError` with its own words where it asks and we have no password, or where it is not there.
         """
         if connection.user == "root":
             return None
@@ -228,13 +230,19 @@ class NodeClient:
         words = b""
         try:
             answered = channel.status_event.wait(self._config.timeouts.connect_s)
-            if answered and channel.recv_exit_status() == 0:
+            code = channel.recv_exit_status() if answered else None
+            if code == 0:
                 return False
+            if code == NOT_FOUND:
+                what = f"{connection.user} is not root there, and sudo is not installed"
+                hint = f"as root there: apt-get install sudo && usermod -aG sudo {connection.user}; or log in as root"
+                raise ClusterError(Problem(node=self.node.name, what=what, hint=hint))
             if has_password:
                 return True
             channel.settimeout(QUIET_S)  # a process that start-up files left behind may hold it open
             with contextlib.suppress(OSError):
-                words = channel.recv_stderr(4096) if answered else b""
+                while answered and len(words) < MOST_WORDS and (more := channel.recv_stderr(4096)):
+                    words += more  # it comes in pieces
         finally:
             close(channel)
         lines = words.decode(errors="replace").splitlines()
@@ -369,6 +377,7 @@ KILL_S = 4.0
 END_SCRIPT = script("end_groups")
 """Ends process groups, its words; its exit code is 0 when all are gone."""
 QUIET_S = 1.0
+MOST_WORDS = 1 << 16
 SESSIONS_HINT = "MaxSessions 10 in /etc/ssh/sshd_config, then systemctl reload ssh"
 TERMINAL_HINT = "PermitTTY yes in /etc/ssh/sshd_config, then systemctl reload ssh; `invoke exec` needs no terminal"
 FORWARDING_HINT = "AllowTcpForwarding yes in /etc/ssh/sshd_config (and no PermitOpen), then systemctl reload ssh"

@@ -274,10 +274,11 @@ def test_sudo_gets_the_password_and_the_program_its_input(shell: str, tmp_path: 
 REFUSING_SUDO = """#!/bin/sh
 [ "$*" = "-n -- sh -c :" ] && [ -e allowed ] && exit 0
 [ -e allowed ] && { shift 4; exec "$@"; }
-echo "sudo: a password is required" >&2
+printf 'sudo: ' >&2
+(sleep 0.2; echo "a password is required" >&2) &
 exit 1
 """
-"""Called as `sudo -n -p '' -- …`, in the directory of its file."""
+"""Called as `sudo -n -p '' -- …`, in the directory of its file. sshd may hand on a part of its words with its end."""
 
 
 @pytest.mark.parametrize("what", ["run", "engine", "channel"])
@@ -301,6 +302,21 @@ def test_a_sudo_that_asks_is_named_with_what_helps_whatever_it_was_asked_for(wha
             assert "--sudo-password-file -" in (problem.hint or "")
             (tmp_path / "allowed").touch()
             assert client.run(["echo", "on"]).stdout == "on\n"
+
+
+@pytest.mark.parametrize("password", [None, "pass word"])
+def test_a_machine_without_sudo_is_told_to_have_none(password: str | None, tmp_path: Path) -> None:
+    (tmp_path / "sudo").write_text("#!/bin/sh\nexec env no-such-sudo\n")
+    (tmp_path / "sudo").chmod(0o755)
+    with machine(tmp_path, "bash", f"SetEnv PATH={tmp_path}:/usr/bin:/bin") as server:
+        config = server.cluster(tmp_path / "known_hosts")
+        config = replace(config, ssh=replace(config.ssh, user="pi"))
+        with contextlib.closing(NodeClient(config, config.nodes[0], sudo_password=password)) as client:
+            with pytest.raises(ClusterError) as refused:
+                client.run(["true"])
+            (problem,) = refused.value.problems
+    assert problem.what == "pi is not root there, and sudo is not installed"
+    assert "apt-get install sudo" in (problem.hint or "") and "password" not in (problem.hint or "")
 
 
 def is_running(pid: int) -> bool:
