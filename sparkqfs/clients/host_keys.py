@@ -106,9 +106,12 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
         """Types of key to ask for, in the order of OpenSSH: those first that the files have of the machine.
 
         The machine would otherwise show another of its keys, which is then taken for a changed one. `usable` are those
-        that paramiko can check. Source: OpenSSH 9.2, order_hostkeyalgs.
+        that paramiko can check. Raises `SSHException` where the ssh config wants none of them. Source: OpenSSH 9.2,
+        order_hostkeyalgs.
         """
         wanted = tuple(kind for kind in self.login.host_key_types if kind in usable)
+        if not wanted and self.login.host_key_types:
+            raise paramiko.SSHException("HostKeyAlgorithms of your ssh config has no type that can be checked here")
         if not wanted:
             wanted = tuple(kind for kind in usable if not kind.endswith(CERTIFICATE))
         entries = self.entries(self.name)

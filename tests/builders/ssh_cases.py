@@ -428,6 +428,9 @@ KNOWN_HOSTS = {
     "HostKeyAlgorithms of another type than the known key": Case(
         config=LOGIN + "  HostKeyAlgorithms rsa-sha2-512\n", policy="accept-new"
     ),
+    "HostKeyAlgorithms of security keys alone": Case(
+        config=LOGIN + "  HostKeyAlgorithms sk-ssh-ed25519@openssh.com\n", policy="accept-new"
+    ),
     "KnownHostsCommand": Case(
         config=LOGIN + "  KnownHostsCommand /bin/sh <home>/command %H %t\n",
         known=None,
