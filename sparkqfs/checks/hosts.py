@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
@@ -17,6 +19,8 @@ from sparkqfs.facts.swarm import SwarmNode
 ENGINE_BYTES, MANAGER_BYTES = 2 << 30, 4 << 30
 """Least free space on the engine's disk: a worker's for its images, the manager's also for builds and the registry."""
 FREE_INODES_PERCENT = 2
+ARCHITECTURES = ("x86_64", "aarch64")
+"""As uname(1) calls them."""
 LEAST_SESSIONS = 4
 """What a task opens at once over one connection: the lock, the engine, a script, its end."""
 SWARM_PORTS = (2377, 7946)
@@ -49,6 +53,7 @@ def check_hosts(config: ClusterConfig, facts: Mapping[str, NodeFacts]) -> tuple[
     """What every task's facts show."""
     found: list[Finding] = []
     for name, fact in facts.items():
+        found += _check_cpu(name, fact)
         if fact.engine is not None:
             found += _check_kind(name, fact.engine)
             found += _check_engine_disk(config, name, fact, fact.engine)
@@ -57,6 +62,23 @@ def check_hosts(config: ClusterConfig, facts: Mapping[str, NodeFacts]) -> tuple[
         found += _check_kernel(config, name, fact)
     found += _check_copies_of_machines(facts)
     return tuple(found)
+
+
+def _check_cpu(name: str, fact: NodeFacts) -> list[Finding]:
+    """What the images run on: Python's and Java's packages are made for these CPUs only."""
+    if fact.architecture and fact.architecture not in ARCHITECTURES:
+        what = f"its CPU architecture is {fact.architecture}: the images are for {' and '.join(ARCHITECTURES)}"
+        hint = "take another machine, or a system of 64 bits where the CPU has them"
+    elif fact.bits == 32:
+        what = "its system is one of 32 bits: the images are for 64"
+        hint = "install a system of 64 bits, such as Raspberry Pi OS (64-bit)"
+    elif fact.lacking_flags:
+        what = f"its CPU lacks {', '.join(fact.lacking_flags)}: NumPy of the images does not start there"
+        hint = "take a newer CPU (Intel from 2009, AMD from 2011); a virtual machine needs CPU type `host` or x86-64-v2"
+        return [Finding(problem=Problem(node=name, what=what, hint=hint))]  # what needs no NumPy runs
+    else:
+        return []
+    return [Finding(problem=Problem(node=name, what=what, hint=hint), stops=True)]
 
 
 def _check_kind(name: str, engine: EngineFact) -> list[Finding]:
@@ -188,9 +210,35 @@ def _sharing(ids: Mapping[str, str]) -> list[list[str]]:
 # -- what doctor alone asks -------------------------------------------------------------------------------------------
 
 
-def check_host(config: ClusterConfig, name: str, host: HostFact) -> list[Finding]:
-    """What one machine says of its clock, its engine, its firewall and its names."""
-    found = []
+def addresses_of(config: ClusterConfig, hosts: Mapping[str, HostFact]) -> dict[str, str]:
+    """Node → its IPv4 address. One that has a name is left out unless its machine says which address that is."""
+    said = {name: host.address for name, host in hosts.items() if host.address is not None}
+    found = {node.name: said.get(node.name, node.advertise) for node in config.nodes}
+    return {
+        name: address
+        for name, address in found.items()
+        if _is_ipv4(address) and (name not in said or not _is_loopback(address))
+    }
+
+
+def _is_ipv4(text: str) -> bool:
+    with suppress(ValueError):
+        return ip_address(text).version == 4
+    return False
+
+
+def _is_loopback(address: str) -> bool:
+    return address.startswith("127.")
+
+
+def check_host(
+    config: ClusterConfig, name: str, host: HostFact, addresses: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """What one machine says of its clock, its engine, its firewall and its names.
+
+    `addresses` are those of all nodes; without them the nodes' own words count.
+    """
+    found = _check_names(config, name, host)
     if host.clock_synchronised is False:
         fix = "timedatectl set-ntp true"
         found.append(Finding(problem=Problem(node=name, what="its clock is not synchronised", hint=fix), fix=fix))
@@ -198,7 +246,7 @@ def check_host(config: ClusterConfig, name: str, host: HostFact) -> list[Finding
         fix = "systemctl enable docker.service"
         what = "its Docker Engine does not start when the machine does"
         found.append(Finding(problem=Problem(node=name, what=what, hint=fix), fix=fix))
-    found += _check_firewall(config, name, host)
+    found += _check_firewall(name, host, addresses_of(config, {}) if addresses is None else addresses)
     if host.nameservers == 0:
         what = "it has no name server (/etc/resolv.conf): it cannot load images or packages"
         found.append(Finding(problem=Problem(node=name, what=what, hint="add nameserver ADDRESS to /etc/resolv.conf")))
@@ -209,9 +257,25 @@ def check_host(config: ClusterConfig, name: str, host: HostFact) -> list[Finding
     return found
 
 
-def _check_firewall(config: ClusterConfig, name: str, host: HostFact) -> list[Finding]:
+def _check_names(config: ClusterConfig, name: str, host: HostFact) -> list[Finding]:
+    """Names of machines on the machines: Swarm takes addresses, and each machine says its own."""
+    found = []
+    manager = config.manager
+    asked = [(config.node(name), host.address, "its name", "on the machine itself")]
+    asked += [(manager, host.manager_address, "the manager's name", "there")] if name != manager.name else []
+    for node, address, whose, where in asked:
+        if address is None or (address and not _is_loopback(address)):
+            continue
+        what = f"{whose} {node.advertise} {f'is {address}' if address else 'has no address'} {where}"
+        hint = f"set nodes.{node.name}.advertise to an IPv4 address that the other machines reach"
+        path = f"nodes.{node.name}.advertise"
+        found.append(Finding(problem=Problem(node=name, what=what, config_path=path, hint=hint)))
+    return found
+
+
+def _check_firewall(name: str, host: HostFact, addresses: Mapping[str, str]) -> list[Finding]:
     """A firewall that does not let the other machines in by their addresses, nor the ports of Swarm from all."""
-    others = [node.advertise for node in config.nodes if node.name != name]
+    others = [address for other, address in addresses.items() if other != name]
     if not host.firewall or not others:
         return []
     closed = [address for address in others if not lets_in(host.allowed, address, NODE_PORTS)]

@@ -18,6 +18,8 @@ MAX_SKEW_S = 0.5
 """Seconds. NTP keeps machines within milliseconds of each other."""
 WHOLE_SECONDS_S = 5.0
 MIN_FREE_BYTES = 5 << 30
+HALF = 1
+"""A VPN that all traffic goes through has two routes of this length in place of a default one."""
 
 
 def parse_version(text: str) -> tuple[int, ...]:
@@ -83,7 +85,7 @@ def _check_subnet(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Pro
             other = ipaddress.ip_network(route)
         except ValueError:
             continue
-        if ours.overlaps(other):
+        if other.prefixlen > HALF and ours.overlaps(other):
             what = f"subnet {config.subnet} collides with {route} there"
             return [Problem(node=name, what=what, config_path="subnet", hint="set another subnet in hosts.yml")]
     return []

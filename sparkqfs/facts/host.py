@@ -57,6 +57,10 @@ class HostFact:
     """Its own name has an address."""
     mtu: int = 0
     """Of the network card that has the node's address."""
+    address: str | None = None
+    """The IPv4 address of the node's name on the machine itself, empty where it has none; `None` for no name."""
+    manager_address: str | None = None
+    """That of the manager's name, likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +135,8 @@ def parse_host(text: str) -> HostFact:
         nameservers=int(servers) if servers.isdigit() else None,
         knows_itself=words("itself")[0] != "no",
         mtu=int(words("mtu")[0]) if words("mtu")[0].isdigit() else 0,
+        address=words("address")[0] if "address" in values else None,
+        manager_address=words("manager")[0] if "manager" in values else None,
     )
 
 

@@ -121,6 +121,10 @@ class NodeFacts:
     name: str
     hostname: str = ""
     architecture: str = ""
+    bits: int = 64
+    """Of the system's programs: a kernel of 64 bits may have one of 32."""
+    lacking_flags: tuple[str, ...] = ()
+    """What a CPU of x86-64 cannot do that those since about 2009 can, as /proc/cpuinfo calls it."""
     cores: int = 0
     memory_mib: int = 0
     clock_s: float = 0.0
@@ -222,6 +226,8 @@ def parse_node(name: str, text: str) -> NodeFacts:
         name=name,
         hostname=one("hostname"),
         architecture=one("arch"),
+        bits=32 if one("bits") == "32" else 64,
+        lacking_flags=tuple(row[0] for row in values.get("lacks_flag", []) if row),
         cores=int(one("cores", "0")),
         memory_mib=int(one("memory_kib", "0")) // 1024,
         clock_s=float(one("clock", "0")),

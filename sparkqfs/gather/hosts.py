@@ -30,7 +30,8 @@ def gather_hosts(config: ClusterConfig, clients: Clients, names: Iterable[str]) 
     """What the machines' programs say, one exchange a machine."""
 
     def ask(name: str) -> HostFact:
-        output = clients.node(name).script(HOST_SCRIPT, config.node(name).advertise, timeout_s=ASK_S)
+        words = (config.node(name).advertise, config.manager.advertise)
+        output = clients.node(name).script(HOST_SCRIPT, *words, timeout_s=ASK_S)
         try:
             return parse_host(output.stdout)
         except (ValueError, IndexError) as error:

@@ -5,9 +5,16 @@ shift 13
 first=$1
 tab=$(printf '\t')
 say() { key=$1; shift; printf '%s' "$key"; for v in "$@"; do printf '\t%s' "$v"; done; printf '\n'; }
+numbers() { awk 'NR == 2 {for (i = 2; i < NF; i++) if ($i $(i + 1) $(i + 2) ~ /^[0-9]+$/) {print $i, $(i + 2); exit}}'; }
+share() { awk 'NR == 2 {for (i = 5; i <= NF; i++) if ($i ~ /^([0-9]+%|-)$/) {print $i; exit}}'; }
 say clock "$(date +%s.%N)"
 say hostname "$(uname -n)"
 say arch "$(uname -m)"
+say bits "$(getconf LONG_BIT)"
+if [ "$(uname -m)" = x86_64 ]; then
+  able=" $(awk -F: '/^flags/ {print $2; exit}' /proc/cpuinfo) "
+  for flag in ssse3 sse4_1 sse4_2 popcnt; do case "$able" in *" $flag "* | '  ') ;; *) say lacks_flag "$flag" ;; esac; done
+fi
 say cores "$(getconf _NPROCESSORS_ONLN)"
 say memory_kib "$(awk '/^MemTotal:/ {print $2}' /proc/meminfo)"
 if command -v docker >/dev/null 2>&1; then
@@ -16,7 +23,7 @@ if command -v docker >/dev/null 2>&1; then
   case "$answer" in *"$tab"*)
     say swarm "${answer#*"$tab"}"
     root=$(printf '%s\n' "$answer" | cut -f4 | tr -d '"')
-    if [ -n "$root" ] && [ -d "$root" ]; then say engine_disk "$(df -Pk "$root" | awk 'NR==2 {print $4}')"; fi
+    if [ -n "$root" ] && [ -d "$root" ]; then say engine_disk "$(df -Pk "$root" | numbers | cut -d' ' -f2)"; fi
     say forwards "$(cat /proc/sys/net/ipv4/ip_forward 2>/dev/null)"
     timeout --foreground 20 docker ps --no-trunc --format "container${tab}{{.Names}}${tab}{{.Label \"com.docker.stack.namespace\"}}${tab}{{.Mounts}}" 2>/dev/null &&
       say containers listed;;
@@ -79,9 +86,9 @@ for d in "$@"; do
     fi
   fi
   at=$d; while [ ! -d "$at" ]; do at=$(dirname "$at"); done
-  set_df=$(df -Pk "$at" | awk 'NR==2 {print $2, $4}')
+  set_df=$(df -Pk "$at" | numbers)
   writable=yes; [ -w "$at" ] || writable=no
-  say disk_kind "$d" "$(stat -f -c %T "$at" 2>/dev/null)" "$writable" "$(df -Pi "$at" 2>/dev/null | awk 'NR==2 {print $5}')"
+  say disk_kind "$d" "$(stat -f -c %T "$at" 2>/dev/null)" "$writable" "$(df -Pi "$at" 2>/dev/null | share)"
   say disk "$d" "$marker" "$cluster" "${set_df% *}" "${set_df#* }" "$has" "$count" "$kib"
 done
 [ -z "$top" ] || path "$first/$top/logs"

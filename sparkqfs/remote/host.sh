@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Sent by sparkqfs/gather/hosts.py, which says what its words are.
-address=$1
+address=$1 manager=$2
 say() { key=$1; shift; printf '%s' "$key"; for v in "$@"; do printf '\t%s' "$v"; done; printf '\n'; }
 has() { program=$1; command -v "$program" >/dev/null 2>&1; }
 ask() { timeout --foreground 10 "$@" 2>/dev/null; }
@@ -14,7 +14,13 @@ case "$state" in
     say desktop "$(ask systemctl is-active display-manager.service)" "$(ask systemctl is-enabled sleep.target)"
     ;;
 esac
-line=$(ask ip -o -4 addr show to "$address")
+number_of() { name=$1; ask getent ahostsv4 "$name" | awk 'NR == 1 {print $1}'; }
+if has getent; then
+  case "$address" in *[!0-9.]*) address=$(number_of "$address"); say address "$address" ;; esac
+  case "$manager" in *[!0-9.]*) say manager "$(number_of "$manager")" ;; esac
+fi
+line=
+if [ -n "$address" ]; then line=$(ask ip -o -4 addr show to "$address"); fi
 case "$line" in
   *" dynamic "*forever*forever*) : ;;
   *" dynamic "*) say dhcp yes ;;

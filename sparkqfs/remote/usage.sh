@@ -19,5 +19,9 @@ for t in /sys/class/thermal/thermal_zone*/temp /sys/class/hwmon/hwmon*/temp*_inp
   [ "$c" -ge 150000 ] || [ "$c" -le "${hottest:-0}" ] || hottest=$c
 done
 echo "celsius $hottest"
-df -Pk -- "$@" 2>/dev/null | awk 'NR>1 && !seen[$1]++ {t+=$2; a+=$4} END {printf "data %.0f %.0f\n", t, a}'
+# what a file system is from may have spaces: its numbers are the first three
+df -Pk -- "$@" 2>/dev/null | awk 'NR>1 {
+    from = $1; for (i = 2; i < NF && $i $(i + 1) $(i + 2) !~ /^[0-9]+$/; i++) from = from " " $i
+    if (!seen[from]++) {t+=$i; a+=$(i + 2)}}
+  END {printf "data %.0f %.0f\n", t, a}'
 echo end

@@ -70,6 +70,8 @@ class Fault:
     nodes: tuple[dict[str, Any], ...] = ()
     """The engine's `GET /nodes`; the swarm is active then."""
     data_dir: str = "data"
+    advertise: tuple[str, str] = ("127.0.0.1", "127.0.0.2")
+    """How the nodes are called among each other."""
 
 
 @contextlib.contextmanager
@@ -103,8 +105,8 @@ def _cluster(server: Sshd, folder: Path, fault: Fault) -> ClusterConfig:
     disk = PurePosixPath(folder, fault.data_dir)
     places: dict[str, Any] = {"port": server.port, "data_dirs": (disk,), "address": "127.0.0.1"}
     nodes = (
-        a_node_config("node1", **places, manager=True, advertise="127.0.0.1"),
-        a_node_config("node2", **places, manager=False, advertise="127.0.0.2"),
+        a_node_config("node1", **places, manager=True, advertise=fault.advertise[0]),
+        a_node_config("node2", **places, manager=False, advertise=fault.advertise[1]),
     )
     config = server.cluster(folder / "known_hosts")
     return replace(config, name=f"faults-{os.getpid()}", nodes=nodes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,10 +38,32 @@ def full(field: str) -> str:
 SYSTEMD = HEALTHY["systemctl"]
 UFW = "printf 'Status: active\\n\\n22/tcp ALLOW Anywhere\\n'"
 DESKTOP = "case $1 in is-system-running) echo running ;; is-enabled) echo static ;; *) echo active ;; esac"
+NAMES = ("pc1.lan", "pc2.lan")
+PODMAN = "case $1 in --version) echo podman version 4.3.1 ;; *) exit 125 ;; esac"
 LATER = 'case $1 in +%s.%N) echo "$(($(/bin/date +%s) + 3)).5" ;; *) exec /bin/date "$@" ;; esac'
+
+
+def named(one: str, other: str = "192.168.7.2", **programs: str) -> Fault:
+    """Nodes that are called by names, which have these addresses on the machine; empty for none."""
+    lines = "".join(
+        f"{name}) echo '{text} STREAM x' ;; " for name, text in zip(NAMES, (one, other), strict=True) if text
+    )
+    getent = f'[ "$1" = ahostsv4 ] || exec /usr/bin/getent "$@"; case $2 in {lines}*) exit 2 ;; esac'
+    hosts = f"127.0.0.1 localhost {' '.join(NAMES)}\n127.0.0.1 {socket.gethostname()}\n"
+    return Fault(advertise=NAMES, programs={"getent": getent, **programs}, files={"etc/hosts": hosts})
+
 
 FAULTS: dict[str, tuple[Fault, str]] = {
     "no engine": (Fault(info={"version": "", "swarm": ""}), "no Docker Engine answers"),
+    "a stopped engine": (Fault(info={"version": "", "swarm": ""}, programs={"dockerd": ":"}), "although one is installed"),  # noqa: E501
+    "Podman": (Fault(programs={"docker": PODMAN}), "docker is Podman there"),
+    "another architecture": (Fault(programs={"uname": 'case $1 in -m) echo i686 ;; *) exec /usr/bin/uname "$@" ;; esac'}), "its CPU architecture is i686"),  # noqa: E501
+    "32 bits": (Fault(programs={"getconf": 'case $1 in LONG_BIT) echo 32 ;; *) exec /usr/bin/getconf "$@" ;; esac'}), "is one of 32 bits"),  # noqa: E501
+    "an old CPU": (Fault(files={"proc/cpuinfo": "flags\t\t: fpu sse2 ssse3 sse4_1\n"}), "its CPU lacks sse4_2, popcnt"),
+    "its name is itself": (named("127.0.1.1"), "its name pc1.lan is 127.0.1.1 on the machine itself"),
+    "its name is nobody's": (named("192.168.7.1", ""), "its name pc2.lan has no address on the machine itself"),
+    "the manager's name is nobody's": (named("", "192.168.7.2"), "the manager's name pc1.lan has no address there"),
+    "MTU, by names": (named("192.168.7.1", ip="case $* in *'to 192.168.7.'*) echo '2: lo inet 1/8 scope host lo' ;; esac", ping='case "$*" in *-M*.lan) exit 1 ;; esac'), "do not come through to node2"),  # noqa: E501
     "old engine": (Fault(info={"version": "19.03.8"}), "is too old"),
     "snap": (Fault(info={"root": '"/var/snap/docker/common/var-lib-docker"'}), "is the snap"),
     "rootless": (Fault(info={"security": '["name=seccomp","name=rootless"]'}), "is rootless"),
@@ -70,7 +93,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "own name": (Fault(programs={"getent": '[ "$1" != hosts ] && exec /usr/bin/getent "$@"'}), "its own host name"),
     "sessions": (Fault(sshd=("Match all", "MaxSessions 2")), "its sshd allows 2 sessions"),
     "forwarding": (Fault(sshd=("AllowTcpForwarding no",)), "its sshd forbids the TCP connections"),
-    "MTU": (Fault(programs={"ping": 'case "$*" in *-M*) exit 1 ;; esac'}), "do not come through to node2"),
+    "MTU": (Fault(programs={"ping": 'case "$*" in *-M*127.0.0.2) exit 1 ;; esac'}), "do not come through to node2"),
     "a port is taken": (Fault(programs={"ss": "echo 'LISTEN 0 1 0.0.0.0:7946 0.0.0.0:*'"}), "port 7946 is taken there"),
     "subnet": (Fault(programs={"ip": HEALTHY["ip"].replace("esac", "*route*) echo 10.20.0.0/16 ;; esac")}), "collides with 10.20.0.0/16"),  # noqa: E501
     "drained": (Fault(info={"swarm": ACTIVE}, nodes=(a_swarm_node(availability="drain"),)), "availability drain"),
@@ -80,7 +103,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
 """Each fault of a kind, and words of what is found."""
 STOPS = (
     "snap", "rootless", "user namespaces", "live-restore", "one node twice", "the engine's disk", "data in memory",
-    "read-only", "no vxlan", "no forwarding",
+    "read-only", "no vxlan", "no forwarding", "another architecture", "32 bits",
 )  # fmt: skip
 
 
@@ -200,6 +223,24 @@ def test_an_address_by_dhcp_and_what_ufw_does_not_filter_are_told_and_are_no_fau
     assert (result.problems, result.exit_code) == ((), 0)
     assert any(note.startswith("node1, node2: the address is by DHCP") for note in result.notes)
     assert any("ufw does not filter ports that Docker publishes" in note for note in result.notes)
+
+
+SHARE = "printf 'x\\n//nas/My Share 99999999 1 99999999 50%%%% /mnt/My Disk\\n'"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(programs={"ip": HEALTHY["ip"].replace("esac", "*route*) printf '0.0.0.0/1\\n128.0.0.0/1\\n' ;; esac")}),
+        Fault(programs={"ping": 'case "$*" in *-M*) exit 64 ;; esac'}),
+        Fault(programs={"df": SHARE}),
+        named("192.168.7.1", ufw="printf 'Status: active\\n\\nAnywhere ALLOW IN 192.168.7.0/24\\n'"),
+        Fault(files={"proc/cpuinfo": "processor\t: 0\n"}),
+    ],
+    ids=["a VPN for all", "another ping", "spaces", "names", "no flags"],
+)
+def test_what_is_right_in_another_form_is_no_fault(tmp_path: Path, fault: Fault) -> None:
+    assert look(tmp_path, fault).problems == ()
 
 
 def test_a_session_too_many_names_the_setting(tmp_path: Path) -> None:

@@ -59,8 +59,9 @@ def look(session: Session, facts: dict[str, NodeFacts]) -> tuple[list[Finding], 
     hosts = gather.gather_hosts(config, clients, facts)
     problems = list(hosts.problems)
     found = list(checks.check_hosts(config, facts))
+    addresses = checks.addresses_of(config, hosts.values)
     for name, host in hosts.values.items():
-        found += checks.check_host(config, name, host)
+        found += checks.check_host(config, name, host, addresses)
     sessions = clients.on(tuple(hosts.values), lambda name: clients.node(name).count_sessions(checks.LEAST_SESSIONS))
     for name, count in sessions.values.items():
         found += checks.check_sessions(name, count)
