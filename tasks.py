@@ -15,6 +15,7 @@ from sparkqfs.cli import (
     local,
     measuring,
     programs,
+    running,
     storage,
     submitting,
     watching,
@@ -69,3 +70,4 @@ ns.add_collection(Collection("local", local.local_up, local.local_down, local.lo
 ns.add_collection(Collection("app", programs.app_logs))
 help_flag.add_to(ns)
 streams.guard()
+running.forget_empty_home()

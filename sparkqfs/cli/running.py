@@ -39,6 +39,12 @@ MOST_PASSWORD = 4096
 """Bytes of its line."""
 
 
+def forget_empty_home() -> None:
+    """An empty `$HOME` counts as unset, as for ssh: `~` is then the account's home directory."""
+    if os.environ.get("HOME") == "":
+        del os.environ["HOME"]
+
+
 def cluster_file(hosts: str | None) -> ClusterFile:
     """The one cluster of this command line: `build push --hosts X` means X for both tasks.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,12 @@ def test_a_cluster_file_that_is_not_there_says_how_to_name_one(folder: Path) -> 
 def test_the_cluster_file_can_be_named_in_the_environment_and_the_flag_wins(folder: Path) -> None:
     assert invoke(folder, "prep", SPARKQFS_HOSTS="bad.yml").stderr.startswith("bad.yml:3:")
     assert invoke(folder, "prep", "--hosts", "none.yml", SPARKQFS_HOSTS="bad.yml").stderr.startswith("none.yml:")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_empty_home_counts_as_none(folder: Path, program: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    done = program(folder, "prep", "--hosts", "~/no-such-cluster.yml", HOME="")
+    assert done.stderr.startswith(f"{pwd.getpwuid(os.getuid()).pw_dir}/no-such-cluster.yml: cannot be read")
 
 
 def test_every_fifth_broken_cluster_file_is_told_with_its_place_before_any_machine_is_asked(folder: Path) -> None:
