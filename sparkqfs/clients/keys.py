@@ -27,6 +27,7 @@ from sparkqfs.clients.openssh import Login
 
 LONGEST_FILE = 1 << 16
 MAGIC = b"openssh-key-v1\0"
+PUTTY = b"PuTTY-User-Key-File-"
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
 """Those of ssh. Source: RFC 5656."""
 AGENT_S = 10.0
@@ -311,6 +312,8 @@ def _private(path: Path) -> paramiko.PKey:
         if _public_line(_content(path)) is not None:
             other = f": write {path.with_suffix('')}" if path.suffix == ".pub" else ""
             raise Unusable(f"is the public half of a key{other}")
+        if _content(path).startswith(PUTTY):
+            raise Unusable(f"is a key of PuTTY: puttygen {path} -O private-openssh-new -o OTHER makes one of ssh")
         if found.st_uid == os.getuid() and found.st_mode & 0o077:
             raise Unusable(f"others may read it: chmod 600 {path}")
         if not path.is_file() or found.st_size > LONGEST_FILE:

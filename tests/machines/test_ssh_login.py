@@ -168,6 +168,13 @@ def test_the_public_half_of_a_key_is_told_from_one_that_others_may_read(home: Pa
         assert "others may read it: chmod 600" in refusal(at(port, home / "open", home))[0]
 
 
+def test_a_key_of_putty_is_told_with_what_makes_one_of_ssh(home: Path, keys: Path) -> None:
+    (home / "a.ppk").write_text("PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n")
+    with server_without((), Door(), keys / "host") as port:
+        what, _ = refusal(at(port, home / "a.ppk", home))
+    assert f"is a key of PuTTY: puttygen {home}/a.ppk -O private-openssh-new -o OTHER makes one of ssh" in what
+
+
 def test_a_proxy_command_that_ends_says_so_in_words(home: Path, keys: Path) -> None:
     for command in ("true", "echo no way >&2; false"):
         (home / ".ssh" / "config").write_text(f"Host 127.0.0.1\n  ProxyCommand sh -c '{command}'\n")
