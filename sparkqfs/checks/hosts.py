@@ -188,14 +188,30 @@ def _check_kernel(config: ClusterConfig, name: str, fact: NodeFacts) -> list[Fin
 
 
 def _check_copies_of_machines(facts: Mapping[str, NodeFacts]) -> list[Finding]:
-    """Disks that were cloned when the machine was in a swarm: Swarm knows its nodes by this ID."""
-    in_swarm = {name: fact.swarm_node_id for name, fact in facts.items() if fact.swarm_state == "active"}
+    """A machine that has two names, and disks that were cloned when the machine was in a swarm: Swarm knows its nodes
+    by this ID."""
     found = []
-    for names in _sharing(in_swarm):
+    doubles = _doubles(facts)
+    for name, first in doubles.items():
+        what = f"it is the same machine as {first}: both names lead to one"
+        hint = "name each machine once in the cluster file"
+        found.append(Finding(problem=Problem(node=name, what=what, hint=hint), stops=True))
+    in_swarm = {name: fact.swarm_node_id for name, fact in facts.items() if fact.swarm_state == "active"}
+    for names in _sharing({name: swarm_id for name, swarm_id in in_swarm.items() if name not in doubles}):
         what = f"it is the same node of a swarm as {', '.join(names[:-1])}: one system was copied"
         hint = "docker swarm leave --force on the copy, then invoke swarm"
         found.append(Finding(problem=Problem(node=names[-1], what=what, hint=hint), stops=True))
     return found
+
+
+def _doubles(facts: Mapping[str, NodeFacts]) -> dict[str, str]:
+    """Nodes that are the machine of another one → that one."""
+    itself = {
+        name: f"{fact.boot} {fact.hostname} {fact.engine.id}"
+        for name, fact in facts.items()
+        if fact.boot and fact.engine is not None and fact.engine.id
+    }
+    return {name: names[0] for names in _sharing(itself) for name in names[1:]}
 
 
 def _sharing(ids: Mapping[str, str]) -> list[list[str]]:
@@ -295,7 +311,9 @@ def _check_firewall(name: str, host: HostFact, addresses: Mapping[str, str]) -> 
 def host_notes(config: ClusterConfig, hosts: Mapping[str, HostFact], facts: Mapping[str, NodeFacts]) -> tuple[str, ...]:
     """What is right as it is, if people know it."""
     notes = []
-    for names in _sharing({name: fact.engine.id for name, fact in facts.items() if fact.engine is not None}):
+    doubles = _doubles(facts)
+    engines = {name: fact.engine.id for name, fact in facts.items() if fact.engine is not None and name not in doubles}
+    for names in _sharing(engines):
         notes.append(
             f"{', '.join(names)}: their engines have the same ID, as of one system that was copied. Swarm does without "
             "it; for one of its own: rm /var/lib/docker/engine-id, then systemctl restart docker"

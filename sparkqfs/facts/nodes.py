@@ -121,6 +121,8 @@ class NodeFacts:
     name: str
     hostname: str = ""
     architecture: str = ""
+    boot: str = ""
+    """The kernel's number for the time since its last start; containers of one machine share it."""
     bits: int = 64
     """Of the system's programs: a kernel of 64 bits may have one of 32."""
     lacking_flags: tuple[str, ...] = ()
@@ -226,6 +228,7 @@ def parse_node(name: str, text: str) -> NodeFacts:
         name=name,
         hostname=one("hostname"),
         architecture=one("arch"),
+        boot=one("boot"),
         bits=32 if one("bits") == "32" else 64,
         lacking_flags=tuple(row[0] for row in values.get("lacks_flag", []) if row),
         cores=int(one("cores", "0")),

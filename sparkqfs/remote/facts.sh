@@ -11,6 +11,7 @@ say clock "$(date +%s.%N)"
 say hostname "$(uname -n)"
 say arch "$(uname -m)"
 say bits "$(getconf LONG_BIT)"
+say boot "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 if [ "$(uname -m)" = x86_64 ]; then
   able=" $(awk -F: '/^flags/ {print $2; exit}' /proc/cpuinfo) "
   for flag in ssse3 sse4_1 sse4_2 popcnt; do case "$able" in *" $flag "* | '  ') ;; *) say lacks_flag "$flag" ;; esac; done

@@ -38,6 +38,7 @@ def full(field: str) -> str:
 SYSTEMD = HEALTHY["systemctl"]
 UFW = "printf 'Status: active\\n\\n22/tcp ALLOW Anywhere\\n'"
 DESKTOP = "case $1 in is-system-running) echo running ;; is-enabled) echo static ;; *) echo active ;; esac"
+OTHER_BOOTS = 'case $1 in */boot_id) exec /bin/cat /proc/sys/kernel/random/uuid ;; *) exec /bin/cat "$@" ;; esac'
 NAMES = ("pc1.lan", "pc2.lan")
 PODMAN = "case $1 in --version) echo podman version 4.3.1 ;; *) exit 125 ;; esac"
 LATER = 'case $1 in +%s.%N) echo "$(($(/bin/date +%s) + 3)).5" ;; *) exec /bin/date "$@" ;; esac'
@@ -74,6 +75,7 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "no memory limits": (Fault(info={"memory": "false"}), "does not limit the memory"),
     "no firewall rules": (Fault(files={"etc/docker/daemon.json": '{"iptables": false}'}), "iptables: false"),
     "locked swarm": (Fault(info={"swarm": '{"LocalNodeState": "locked"}'}), "swarm is in state locked"),
+    "one machine twice": (Fault(info={"id": "one", "swarm": ACTIVE}), "it is the same machine as node1"),
     "one node twice": (Fault(info={"swarm": ACTIVE}), "the same node of a swarm as node1"),
     "the engine's disk": (Fault(programs={"df": full("-Pk")}), "where its engine keeps images, has 0.0 GiB free"),
     "the data's disk": (Fault(programs={"df": full("-Pk")}), "/data has 0.0 GiB free"),
@@ -102,8 +104,8 @@ FAULTS: dict[str, tuple[Fault, str]] = {
 }  # fmt: skip
 """Each fault of a kind, and words of what is found."""
 STOPS = (
-    "snap", "rootless", "user namespaces", "live-restore", "one node twice", "the engine's disk", "data in memory",
-    "read-only", "no vxlan", "no forwarding", "another architecture", "32 bits",
+    "snap", "rootless", "user namespaces", "live-restore", "one machine twice", "one node twice",
+    "the engine's disk", "data in memory", "read-only", "no vxlan", "no forwarding", "another architecture", "32 bits",
 )  # fmt: skip
 
 
@@ -161,7 +163,7 @@ def test_a_second_up_is_not_refused_for_the_room_that_images_of_the_first_have_t
 @pytest.mark.parametrize(
     ("fault", "note"),
     [
-        (Fault(info={"id": "one"}), "node1, node2: their engines have the same ID"),
+        (Fault(info={"id": "one"}, programs={"cat": OTHER_BOOTS}), "node1, node2: their engines have the same ID"),
         (Fault(programs={"systemctl": DESKTOP}), "node1, node2: a desktop runs there, which may suspend"),
     ],
 )
@@ -169,6 +171,12 @@ def test_copied_machines_and_desktops_are_told_and_are_no_fault(tmp_path: Path, 
     result = look(tmp_path, fault)
     assert (result.problems, result.exit_code) == ((), 0)
     assert any(one.startswith(note) for one in result.notes)
+
+
+def test_nobody_is_told_to_take_a_machine_that_has_two_names_out_of_its_swarm(tmp_path: Path) -> None:
+    result = look(tmp_path, FAULTS["one machine twice"][0])
+    (problem,) = [one for one in result.problems if one.node == "node2" and "the same" in one.what]
+    assert problem.hint == "name each machine once in the cluster file" and result.notes == ()
 
 
 ZONE = "echo 'z (active)'; echo '  target: {target}'; echo '  sources: {sources}'; echo '  services: {services}'; echo '  ports: {ports}'; echo '  rich rules: '; printf '\\t{rule}\\n'"  # noqa: E501
