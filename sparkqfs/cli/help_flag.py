@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from invoke import Argument, Collection, Exit, Program, Task
+from invoke.exceptions import ParseError
 from invoke.parser import Parser, ParserContext
 from invoke.parser.context import to_flag
 
@@ -35,10 +36,20 @@ class HelpFlag(Argument):  # type: ignore[misc]
         raise Exit(code=0)
 
 
+NAMES = "several names stand in one, with commas"
+ONCE = {
+    **dict.fromkeys(("add", "fault", "forget", "on", "only"), NAMES),
+    "e": "several statements stand in one, with ; between them",
+    "f": "a command line runs one file",
+}
+"""Flags whose second value would not be meant to replace the first: what to write."""
+
+
 class Last(Argument):  # type: ignore[misc]
     """A flag that a command line has more than once: its last value counts, as with spark-submit and most programs.
 
-    Invoke would take the second value for a word without a flag. It is a list for its parser alone.
+    Invoke would take the second value for a word without a flag. It is a list for its parser alone. Raises
+    `ParseError` for a flag of `ONCE`.
     """
 
     def __init__(self, one: Argument) -> None:
@@ -49,6 +60,8 @@ class Last(Argument):  # type: ignore[misc]
 
     def set_value(self, value: Any, cast: bool = True) -> None:
         """As the flag itself takes it."""
+        if self.got_value and self.name in ONCE:
+            raise ParseError(f"{flags_of(self)[0]} is given more than once: {ONCE[self.name]}")
         self._one.set_value(value, cast)
         self.raw_value, self._value = value, self._one.value
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from invoke import Argument, Collection, Config, Context, Exit, Program
+from invoke.exceptions import ParseError
 from invoke.parser import Parser
 
 from sparkqfs.cli import programs
@@ -204,6 +205,22 @@ def test_a_flag_that_is_given_more_than_once_has_its_last_value(monkeypatch: pyt
     assert (ls["timeout"].value, du["timeout"].value) == (5, 6)
     with pytest.raises(Exit, match="--timeout x: expected a whole number"):
         parsed(monkeypatch, "ls", "/x", "--timeout", "5", "--timeout", "x")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("sql", "-e", "create table t (a int)", "-e", "select 1"), "-e is given more than once: several statements"),
+        (("sql", "-f", "a.sql", "-f", "b.sql"), "-f is given more than once: a command line runs one file"),
+        (("prep", "--add", "node1:/a", "--add=node2:/b"), "--add is given more than once: several names"),
+        (("doctor", "--only=node1", "--only", "node2"), "--only is given more than once: several names"),
+    ],
+)
+def test_no_value_is_dropped_where_both_are_meant(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(ParseError, match=said):
+        parsed(monkeypatch, *words)
 
 
 @pytest.mark.parametrize(("text", "value"), [("1e7", "10000000"), ("10_000_000", "10000000"), ("7", "7"), ("0", "0")])
