@@ -62,6 +62,28 @@ class _Api(docker.api.APIClient):  # type: ignore[misc]
         return response
 
 
+_FROM = re.compile(r"Step \d+/\d+ : FROM\b")
+_UNREACHED = re.compile(
+    r"Temporary failure resolving|Could not resolve|Name or service not known|Failed to establish a new connection"
+    r"|Could not connect to|Connection timed out|Network is unreachable"
+)
+
+
+def build_hint(error: str, lines: list[str]) -> str | None:
+    """What helps against a build's failure, by its error and its last lines; `None` for one that explains itself."""
+    text = "\n".join([*lines, error])
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "name the PEM file of the authority that signs there in build.ca_certificates (docs/images.md)"
+    if lines and _FROM.match(lines[-1]):
+        return (
+            "this machine has to load the image that all are built on, from Docker Hub; where it cannot, "
+            "`docker load` one of Debian 12 there, or name another in build.base (docs/images.md)"
+        )
+    if _UNREACHED.search(text):
+        return "this machine needs the Internet while it builds; behind a proxy: build.proxy, build.pip_index"
+    return None
+
+
 class _Layers:
     """Bytes of an image's layers on their way to a registry, from the engine's messages.
 
@@ -249,7 +271,8 @@ class Engine:
                 if "error" in message:
                     quoted = "\n  ".join(tail)
                     what = f"building {tag}: {message['error']}\n  {quoted}"
-                    raise ClusterError(Problem(node=self.client.node.name, what=what))
+                    hint = build_hint(str(message["error"]), tail)
+                    raise ClusterError(Problem(node=self.client.node.name, what=what, hint=hint))
 
     def push(
         self, reference: str, auth: Mapping[str, str] | None, on_progress: Callable[[int, int], None] | None = None

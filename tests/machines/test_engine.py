@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sparkqfs.clients.engine import Engine
+from sparkqfs.clients.engine import Engine, build_hint
 from sparkqfs.clients.ssh import NodeClient
 from tests.doubles.servers import engine_machine
 
@@ -145,3 +145,32 @@ def test_an_image_gets_one_more_name_with_the_port_of_its_registry(machine: tupl
     ((path, _),) = seen
     assert "/images/sha256:0/tag?" in path and "tag=0123" in path
     assert "repo=192.168.1.11%3A5000%2Fspark%2Fworker-node" in path
+
+
+@pytest.mark.parametrize(
+    ("error", "lines", "said"),
+    [
+        (
+            'Get "https://index.example.org/v2/": no such host',
+            ["Step 1/11 : ARG BASE", "Step 2/11 : FROM ${BASE}"],
+            "build.base",
+        ),  # noqa: E501
+        (
+            "non-zero code: 1",
+            [
+                "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]",
+                "ERROR: No matching distribution found for pip==26.3",
+            ],
+            "build.ca_certificates",
+        ),  # noqa: E501
+        (
+            "non-zero code: 100",
+            ["Step 9/11 : RUN apt-get update", "W: Temporary failure resolving 'mirror'"],
+            "build.proxy",
+        ),  # noqa: E501
+        ("non-zero code: 2", ["Step 9/11 : RUN make", "make: *** [all] Error 2"], None),
+    ],
+)
+def test_a_build_that_fails_says_what_helps(error: str, lines: list[str], said: str | None) -> None:
+    hint = build_hint(error, lines)
+    assert hint is None if said is None else hint is not None and said in hint
