@@ -154,7 +154,7 @@ def test_an_image_gets_one_more_name_with_the_port_of_its_registry(machine: tupl
             'Get "https://index.example.org/v2/": no such host',
             ["Step 1/11 : ARG BASE", "Step 2/11 : FROM ${BASE}"],
             "build.base",
-        ),  # noqa: E501
+        ),
         (
             "non-zero code: 1",
             [
@@ -162,12 +162,12 @@ def test_an_image_gets_one_more_name_with_the_port_of_its_registry(machine: tupl
                 "ERROR: No matching distribution found for pip==26.3",
             ],
             "build.ca_certificates",
-        ),  # noqa: E501
+        ),
         (
             "non-zero code: 100",
             ["Step 9/11 : RUN apt-get update", "W: Temporary failure resolving 'mirror'"],
             "build.proxy",
-        ),  # noqa: E501
+        ),
         ("non-zero code: 2", ["Step 9/11 : RUN make", "make: *** [all] Error 2"], None),
     ],
 )
