@@ -19,15 +19,16 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-HEADER_BYTES = 16_384
-FIELDS_BYTES = 4_400
-"""Then their Adler-32 in eight bytes: src/cc/chunk/Chunk.h, DiskChunkInfo_t."""
-FIELDS = struct.Struct("<IIqqqq1024I")
-"""Magic, format, file, chunk, version, bytes, and an Adler-32 for each block, the last one filled up with zeros."""
-MAGIC, FORMAT = 0xCAFECAFE, 1
-BLOCK_BYTES = 65_536
-ZEROS = 0x000F_0001
-"""Adler-32 of a block of zeros, which may have 0 in its place: a part that was never written."""
+from sparkqfs_runtime.scrub.chunk_files import (
+    BLOCK_BYTES,
+    FIELDS,
+    FIELDS_BYTES,
+    FORMAT,
+    HEADER_BYTES,
+    MAGIC,
+    is_block,
+)
+
 NAME = re.compile(r"(\d+)\.(\d+)\.0")
 
 
@@ -49,9 +50,8 @@ def finished_name(path: Path) -> str | None:
         file.seek(HEADER_BYTES)
         for start in range(0, size, BLOCK_BYTES):
             wanted = min(BLOCK_BYTES, size - start)
-            block, expected = file.read(wanted), sums[start // BLOCK_BYTES]
-            found = zlib.adler32(block.ljust(BLOCK_BYTES, b"\0"))
-            if len(block) < wanted or (found != expected and (found, expected) != (ZEROS, 0)):
+            block = file.read(wanted)
+            if len(block) < wanted or not is_block(block, sums[start // BLOCK_BYTES]):
                 return None
     return f"{file_id}.{chunk_id}.{version}"
 

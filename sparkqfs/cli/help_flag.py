@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -209,18 +209,7 @@ def bare_words(
     words: list[str], called: frozenset[str], others: frozenset[str], arguments: list[Argument]
 ) -> list[str]:
     """What a task of these names is given in a command line that is neither a flag nor a flag's value."""
-    valued = {flag for one in arguments if one.takes_value for flag in flags_of(one)}
-    found: list[str] = []
-    is_within = is_value = False
-    for word in words:
-        if is_value:
-            is_value = False
-        elif word in others:
-            is_within = word in called
-        elif is_within and not word.startswith("-"):
-            found.append(word)
-        is_value = is_within and word in valued
-    return found
+    return [word for word in words_of(words, called, others, arguments) if not word.startswith("-")]
 
 
 def repeated_flags(
@@ -228,20 +217,25 @@ def repeated_flags(
 ) -> frozenset[str]:
     """Names of the arguments that a task of these names is given more than once, but for those that may be."""
     flags = {flag: one for one in arguments if one.takes_value and one.kind is not list for flag in flags_of(one)}
-    seen: list[str] = []
+    before = itertools.takewhile(lambda word: word != "--", words_of(words, called, others, arguments))
+    seen = [flags[flag].name for flag in (word.partition("=")[0] for word in before) if flag in flags]
+    return frozenset(name for name in seen if seen.count(name) > 1)
+
+
+def words_of(
+    words: list[str], called: frozenset[str], others: frozenset[str], arguments: list[Argument]
+) -> Iterator[str]:
+    """What a task of these names is given in a command line: flags and bare words, without the flags' values."""
+    valued = {flag for one in arguments if one.takes_value for flag in flags_of(one)}
     is_within = is_value = False
     for word in words:
-        if word == "--":
-            break
-        flag = word.partition("=")[0]
         if is_value:
             is_value = False
         elif word in others:
             is_within = word in called
-        elif is_within and flag in flags:
-            seen.append(flags[flag].name)
-            is_value = flag == word
-    return frozenset(name for name in seen if seen.count(name) > 1)
+        elif is_within:
+            yield word
+            is_value = word in valued
 
 
 def flags_of(argument: Argument) -> list[str]:

@@ -27,7 +27,7 @@ from sparkqfs.facts.scrub import ScrubFact
 from sparkqfs.plan.services import single_services
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.watching.fsck import Report
-from sparkqfs.report.doc_page import is_page
+from sparkqfs.report.doc_page import is_page, slug
 from tests.builders.clusters import a_cluster
 from tests.paths import ROOT, STACK
 from tests.trees import tree_of, walk
@@ -142,14 +142,9 @@ def is_page_here(word: str) -> bool:
     return is_page(word) and (ROOT / path).is_file() and not is_broken(ROOT / path, f"#{anchor}" if anchor else "")
 
 
-def slug(heading: str) -> str:
-    """The anchor that a heading gets."""
-    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
-
-
 @functools.cache
 def anchors(page: Path) -> set[str]:
-    return set(map(slug, re.findall(r"^#+ (.+)$", prose(page.read_text(encoding="utf-8")), re.MULTILINE)))
+    return set(map(slug, re.findall(r"^#+ +(.*?) *$", prose(page.read_text(encoding="utf-8")), re.MULTILINE)))
 
 
 def is_broken(page: Path, target: str) -> bool:

@@ -53,6 +53,12 @@ class Damage:
     detail: str
 
 
+def is_block(data: bytes, expected: int) -> bool:
+    """Whether a block, of which the last one of a chunk may be shorter, has the checksum in the chunk's header."""
+    found = zlib.adler32(data.ljust(BLOCK_BYTES, b"\0"))
+    return found == expected or (found, expected) == (ZEROS, 0)
+
+
 def chunks_in(directory: Path) -> Iterator[Chunk]:
     """The chunks of a directory that nobody writes, in no order. Raises `OSError`."""
     with os.scandir(directory) as entries:
@@ -124,10 +130,9 @@ def _data_damage(descriptor: int, size: int, checksums: list[int], read: Callabl
         if len(piece) < wanted:
             return Damage("short", f"{at + len(piece)} of {size} bytes of data")
         for start in range(0, wanted, BLOCK_BYTES):
-            block = piece[start : start + BLOCK_BYTES]
-            found, expected = zlib.adler32(block.ljust(BLOCK_BYTES, b"\0")), checksums[(at + start) // BLOCK_BYTES]
-            if found != expected and not (expected == 0 and found == ZEROS):
-                return Damage("data", f"block {(at + start) // BLOCK_BYTES} does not match its checksum")
+            number = (at + start) // BLOCK_BYTES
+            if not is_block(piece[start : start + BLOCK_BYTES], checksums[number]):
+                return Damage("data", f"block {number} does not match its checksum")
     return None
 
 

@@ -125,12 +125,36 @@ def references(session: Session) -> dict[str, ImageRef]:
     return session.references
 
 
-def _labels(config: ClusterConfig, context: Context, reference: str) -> dict[str, str]:
-    return {
-        topology.CONTEXT_LABEL: context.digest,
-        topology.IMAGE_LABEL: label_of(reference),
-        "sparkqfs.cluster": config.name,
-    }
+def _build(
+    session: Session,
+    ref: ImageRef,
+    context: Context,
+    tag: str,
+    arguments: dict[str, str],
+    said: list[str] | None = None,
+) -> None:
+    """Build one layer of an image on the manager's engine; `said` gets the lines of the build."""
+    config = session.config
+
+    def on_line(line: str) -> None:
+        if said is not None:
+            said.append(line)
+        session.on_event(f"[{ref.image.name}] {line}")
+
+    with tar_of(context) as tar:
+        session.clients.engine().build(
+            tar,
+            tag=tag,
+            buildargs={**arguments, **network_arguments(config, ref.image)},
+            labels={
+                topology.CONTEXT_LABEL: context.digest,
+                topology.IMAGE_LABEL: label_of(tag),
+                "sparkqfs.cluster": config.name,
+            },
+            timeout_s=config.timeouts.build_s,
+            network="host",
+            on_line=on_line,
+        )
 
 
 def find_pulled(session: Session, ref: ImageRef) -> None:
@@ -153,25 +177,11 @@ def find_pulled(session: Session, ref: ImageRef) -> None:
 
 def build_one(session: Session, ref: ImageRef, context: Context) -> bool:
     """Build an image without what hosts.yml adds to it, unless the manager's engine has it; True when it was built."""
-    config = session.config
-    engine = session.clients.engine()
-    if engine.image_labels(ref.plain) is not None:
+    if session.clients.engine().image_labels(ref.plain) is not None:
         return False
     session.on_event(f"[{ref.image.name}] building")
-    with tar_of(context) as tar:
-        engine.build(
-            tar,
-            tag=ref.plain,
-            buildargs={
-                "BASE": ref.parent,
-                **build_arguments(config, ref.image),
-                **network_arguments(config, ref.image),
-            },
-            labels=_labels(config, context, ref.plain),
-            timeout_s=config.timeouts.build_s,
-            network="host",
-            on_line=lambda line: session.on_event(f"[{ref.image.name}] {line}"),
-        )
+    arguments = {"BASE": ref.parent, **build_arguments(session.config, ref.image)}
+    _build(session, ref, context, ref.plain, arguments)
     return True
 
 
@@ -185,22 +195,10 @@ def fetch_delta(session: Session) -> tuple[Path, ...]:
 
 def add_delta(session: Session, ref: ImageRef, jars: tuple[Path, ...]) -> bool:
     """Add Delta's layer to an image, unless it is there; True when it was built."""
-    config = session.config
-    engine = session.clients.engine()
-    if not ref.delta or engine.image_labels(ref.delta) is not None:
+    if not ref.delta or session.clients.engine().image_labels(ref.delta) is not None:
         return False
     session.on_event(f"[{ref.image.name}] adding Delta")
-    context = delta_context(config, jars)
-    with tar_of(context) as tar:
-        engine.build(
-            tar,
-            tag=ref.delta,
-            buildargs={"BASE": ref.plain, **network_arguments(config, ref.image)},
-            labels=_labels(config, context, ref.delta),
-            timeout_s=config.timeouts.build_s,
-            network="host",
-            on_line=lambda line: session.on_event(f"[{ref.image.name}] {line}"),
-        )
+    _build(session, ref, delta_context(session.config, jars), ref.delta, {"BASE": ref.plain})
     return True
 
 
@@ -210,33 +208,15 @@ def add_packages(session: Session, ref: ImageRef, worker: ImageRef) -> bool:
     Raises `ClusterError` with pip's own words when they cannot be installed.
     """
     config = session.config
-    engine = session.clients.engine()
-    if not ref.requirements or engine.image_labels(ref.reference) is not None:
+    if not ref.requirements or session.clients.engine().image_labels(ref.reference) is not None:
         return False
     session.on_event(f"[{ref.image.name}] building")
     is_worker = ref.image.name == worker.image.name
     lines: list[str] = []
-
-    def on_line(line: str) -> None:
-        lines.append(line)
-        session.on_event(f"[{ref.image.name}] {line}")
-
     context = packages_context(config, ref.requirements, ref.free)
+    arguments = {"BASE": ref.below_packages, "WORKER": ref.below_packages if is_worker else worker.reference}
     try:
-        with tar_of(context) as tar:
-            engine.build(
-                tar,
-                tag=ref.reference,
-                buildargs={
-                    "BASE": ref.below_packages,
-                    "WORKER": ref.below_packages if is_worker else worker.reference,
-                    **network_arguments(config, ref.image),
-                },
-                labels=_labels(config, context, ref.reference),
-                timeout_s=config.timeouts.build_s,
-                network="host",
-                on_line=on_line,
-            )
+        _build(session, ref, context, ref.reference, arguments, lines)
     except ClusterError as error:
         said = pip_errors(lines)
         if not said:

@@ -12,6 +12,7 @@ from sparkqfs.clients import own_python
 from sparkqfs.clients.tunnel import Tunnel, usual_or_any
 from sparkqfs.clients.wait import in_time
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, UnreachableError
+from sparkqfs.files.local import expanded
 from sparkqfs.jobs.programs import server
 from sparkqfs.jobs.programs.patience import Patience
 from sparkqfs.jobs.session import Session
@@ -81,10 +82,7 @@ def program_words(text: str) -> tuple[str, ...]:
 
 def _at_home(name: str) -> str:
     """With a `~` that no shell has expanded, because it is in quotes or behind `=`."""
-    try:
-        return str(Path(name).expanduser()) if name.startswith("~") else name
-    except RuntimeError:  # nobody has this home
-        return name
+    return str(expanded(name)) if name.startswith("~") else name
 
 
 def _is_file(name: str) -> bool:

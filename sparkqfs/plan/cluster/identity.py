@@ -93,7 +93,7 @@ def identify(
             is_confirmed=here,
             disks={place: DiskName(*place) for place in look.marked(id_)},
             contradictions=tuple(look.other_ids(id_) + look.stray_metadata()),
-            of_nodes=tuple(look.foreign()),
+            of_nodes=tuple(look.astray()),
             lost=tuple(look.unreadable() or look.unrecorded(marker)),
             withdrawn=look.withdrawn(),
         )
@@ -129,11 +129,10 @@ def same_directories(config: ClusterConfig, facts: dict[str, NodeFacts]) -> tupl
 
     So it is with a directory that is mounted or shared twice, and with one machine under two names.
     """
-    identity = identify(config, facts)
+    if backend_of(config).layout is None:
+        return ()
     found = []
-    for place, disk in identity.disks.items():
-        if backend_of(config).layout is None:
-            break
+    for place, disk in identify(config, facts).disks.items():
         fact = facts[place[0]]
         path = disk_path(config, fact.disks[place[1]])
         said = [copy.disk for copy in fact.records if copy.path == path and copy.disk is not None]
@@ -271,7 +270,7 @@ class _Look:
             found = self._beginning()
         return Identity(
             contradictions=(found,) if found else (),
-            of_nodes=tuple(self.foreign()),
+            of_nodes=tuple(self.astray()),
             is_confirmed=self.here,
             withdrawn=self.withdrawn(),
         )
@@ -344,7 +343,7 @@ class _Look:
         asked = moved - self.accepted - {place for place in moved if place[0] in {one.node for one in copied}}
         if found:  # one after the other: these wait for the manager's
             asked, missing = frozenset(), []
-        of_nodes = [*self._moved(record, disks, asked), *copied, *self.foreign()]
+        of_nodes = [*self._moved(record, disks, asked), *copied, *self.astray()]
         return Identity(
             id=id_,
             record=record,
@@ -412,6 +411,10 @@ class _Look:
         """Two directories that are the same disk: one is a copy."""
         return [questions.copied(self.config, place, other, disks[place]) for place, other in twins(disks)]
 
+    def astray(self) -> list[Problem]:
+        """What lies in a directory in which something else is to be, whatever the record says."""
+        return [*self.displaced(), *self.foreign()]
+
     def displaced(self) -> list[Problem]:
         """Copies of the metadata on another disk of their node than the first, where one without a past would begin."""
         found: list[Problem] = []
@@ -427,7 +430,7 @@ class _Look:
 
     def foreign(self) -> list[Problem]:
         """Directories without a marker that a machine remembers as another cluster's, or that are mixed up with one."""
-        found = self.displaced()
+        found: list[Problem] = []
         for name, fact in self.facts.items():
             bare = {disk.path for disk in fact.disks if disk.marker is None}
             for copy in fact.records:
