@@ -19,10 +19,3 @@ def page(word: str) -> str:
     from sparkqfs.report.terminal import laid_out
 
     return laid_out(text)
-
-
-def address(name: str, program: str) -> str:
-    """How the page of a task is read here."""
-    from sparkqfs.report import doc_page
-
-    return doc_page.address(name, program)

@@ -14,7 +14,7 @@ from invoke.parser.context import to_flag
 
 from sparkqfs.cli.guide import BEHIND, EXAMPLES, grouped
 from sparkqfs.cli.known_words import TASKS, flag_for
-from sparkqfs.cli.pages import address
+from sparkqfs.tree import page_address
 
 if TYPE_CHECKING:
     from invoke import Program
@@ -62,7 +62,8 @@ def print_task_help(program: Program, name: str) -> None:
     lines += [f"  {line}".rstrip() for line in (inspect.getdoc(program.collection[name]) or "").splitlines()]
     if name in EXAMPLES:
         example, page = EXAMPLES[name]
-        lines += ["", "Example:", f"  {program.binary} {example}", "", "Page:", f"  {address(page, program.binary)}"]
+        address = page_address(page, program.binary)
+        lines += ["", "Example:", f"  {program.binary} {example}", "", "Page:", f"  {address}"]
     sys.stdout.write("\n".join([*lines, "", "Options:", ""]))
     program.print_columns(context.help_tuples())
 

@@ -60,8 +60,3 @@ def part_of(text: str, anchor: str, page: str) -> str:
 def slug(heading: str) -> str:
     """What a heading is called in links: GitHub's rule."""
     return _NO_SLUG.sub("", heading.lower()).replace(" ", "-")
-
-
-def address(page: str, program: str) -> str:
-    """How a page is read here: its file in a clone, else the command that prints it."""
-    return f"{program} help docs/{page}.md" if IS_INSTALLED else f"docs/{page}.md"

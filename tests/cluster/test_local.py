@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sparkqfs.errors import ClusterError, ConfigError, RefusedError
 from sparkqfs.local.cluster import LocalCluster, local_down, local_status, local_up
 from sparkqfs.local.hosts_file import state_directory
 from tests import phases
+from tests.cluster.leftovers import remove_leftovers
 
 pytestmark = pytest.mark.cluster
 
@@ -239,3 +241,20 @@ def test_what_a_failed_up_made_is_removed_and_nothing_else(cluster: LocalCluster
 def test_arguments_without_sense_are_bad_input(arguments: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         local_up(**{"name": f"{NAME}-y", "file": tmp_path / "hosts.yml", **arguments}, on_event=silent)
+
+
+def a_dead_process() -> int:
+    with subprocess.Popen(["true"]) as ended:
+        return ended.pid
+
+
+def test_what_a_broken_off_test_run_left_is_removed_by_processes_that_begin_at_the_same_time(
+    engine: Any, tmp_path: Path
+) -> None:
+    name = f"life-{a_dead_process()}"
+    label = {"label": f"sparkqfs.local={name}"}
+    for number in range(6):
+        engine.volumes.create(f"{name}-{number}", labels={"sparkqfs.local": name})
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: remove_leftovers(tmp_path), range(4)))
+    assert engine.volumes.list(filters=label) == []
