@@ -191,7 +191,19 @@ def run(session: Session, *, accept_older: str | None = None) -> JobResult:
     if cleared:
         outcomes.append(Outcome(subject="scratch of earlier versions", state="changed", changes=cleared))
     outcomes += old_images.remove(session)
-    return JobResult(task="deploy", outcomes=tuple(outcomes))
+    return JobResult(task="deploy", outcomes=tuple(outcomes), notes=next_steps(session))
+
+
+def next_steps(session: Session) -> tuple[str, ...]:
+    """What a new user does with a cluster that works; nothing of it needs an open port."""
+    config = session.config
+    count = len(config.nodes)
+    return (
+        f"cluster {config.name} works on {count} machine{'' if count == 1 else 's'}. What is next:",
+        "  invoke open jupyter                           Jupyter in your browser",
+        "  invoke put data.csv /user/spark/data.csv      a file of yours onto the storage; Spark calls it data.csv",
+        "  invoke status                                 how the cluster is; `invoke verify`: what Spark reads locally",
+    )
 
 
 def _finish_removal(session: Session) -> None:

@@ -69,7 +69,9 @@ def up(session: Session, on_stage: Callable[[str, JobResult, float], None]) -> J
             )
         if result.changed and name in ("prep", "swarm"):
             session.facts(fresh=True)
-    return JobResult(task="up", outcomes=tuple(outcomes), document={"stages": timings})
+    return JobResult(
+        task="up", outcomes=tuple(outcomes), notes=deploy.next_steps(session), document={"stages": timings}
+    )
 
 
 def _has_built(session: Session) -> bool:
