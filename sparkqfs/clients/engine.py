@@ -69,16 +69,19 @@ _UNREACHED = re.compile(
 )
 
 
+BASE_HINT = (
+    "this machine has to load the image that all are built on, from Docker Hub; where it cannot, "
+    "`docker load` one of Debian 12 there, or name another in build.base (docs/images.md)"
+)
+
+
 def build_hint(error: str, lines: list[str]) -> str | None:
     """What helps against a build's failure, by its error and its last lines; `None` for one that explains itself."""
     text = "\n".join([*lines, error])
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return "name the PEM file of the authority that signs there in build.ca_certificates (docs/images.md)"
     if lines and _FROM.match(lines[-1]):
-        return (
-            "this machine has to load the image that all are built on, from Docker Hub; where it cannot, "
-            "`docker load` one of Debian 12 there, or name another in build.base (docs/images.md)"
-        )
+        return BASE_HINT
     if _UNREACHED.search(text):
         return "this machine needs the Internet while it builds; behind a proxy: build.proxy, build.pip_index"
     return None
@@ -314,6 +317,18 @@ class Engine:
                     Problem(node=self.client.node.name, what=what, hint="is the registry up? `invoke swarm`")
                 ) from error
         return str(found["Descriptor"]["digest"])
+
+    def cannot_load(self, reference: str) -> str | None:
+        """Why this machine cannot load an image from where its name says, as its engine puts it; `None` when it can.
+
+        Only its description is asked for. Raises `ClusterError` when no answer comes in time.
+        """
+        with self._faults(f"asking where {reference} is to be had"):
+            try:
+                self._api.inspect_distribution(reference)
+            except docker.errors.APIError as error:
+                return shortened(str(error.explanation or error), 200)
+        return None
 
     # -- services, tasks, configs -----------------------------------------------------------------------------------
 

@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sparkqfs.clients.connect import Clients
-from sparkqfs.config.model import ClusterConfig
+from sparkqfs.config.model import BuildConfig, ClusterConfig
 from sparkqfs.jobs.session import Session
 from tests.builders.clusters import a_node_config
 from tests.doubles.openssh import NAMESPACE
-from tests.doubles.servers import Answer, Sshd, engine_machine, serve
+from tests.doubles.servers import Sshd, body, engine_machine, serve
 
 INFO: dict[str, str] = {
     "version": "27.5.1",
@@ -69,6 +69,9 @@ class Fault:
     sshd: tuple[str, ...] = ()
     nodes: tuple[dict[str, Any], ...] = ()
     """The engine's `GET /nodes`; the swarm is active then."""
+    no_base: str = ""
+    """What the engine says of the image that all are built on, where it does not have it."""
+    build: BuildConfig = field(default_factory=BuildConfig)
     data_dir: str = "data"
     advertise: tuple[str, str] = ("127.0.0.1", "127.0.0.2")
     """How the nodes are called among each other."""
@@ -81,7 +84,11 @@ def faulty_machines(folder: Path, fault: Fault) -> Iterator[Session]:
     places.mkdir()
     for name, text in fault.files.items():
         (places / name.replace("/", "+")).write_text(text)
-    answers = {"/v1.41/nodes": Answer(body=json.dumps(fault.nodes).encode())}
+    base = f"/v1.41/{{}}/{fault.build.base}/json"
+    answers = {"/v1.41/nodes": body(fault.nodes), base.format("images"): body({})}
+    if fault.no_base:
+        answers[base.format("images")] = replace(body({"message": f"No such image: {fault.build.base}"}), status=404)
+        answers[base.format("distribution")] = replace(body({"message": fault.no_base}), status=500)
     with serve(answers) as port, _server(folder, port, places, fault) as server:
         row = "\t".join(value.replace('"', '\\"') for value in (INFO | dict(fault.info)).values())
         (folder / "docker.sh").write_text(DOCKER.format(row=row))
@@ -109,4 +116,4 @@ def _cluster(server: Sshd, folder: Path, fault: Fault) -> ClusterConfig:
         a_node_config("node2", **places, manager=False, advertise=fault.advertise[1]),
     )
     config = server.cluster(folder / "known_hosts")
-    return replace(config, name=f"faults-{os.getpid()}", nodes=nodes)
+    return replace(config, name=f"faults-{os.getpid()}", nodes=nodes, build=fault.build)

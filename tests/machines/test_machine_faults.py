@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from sparkqfs.checks.hosts import check_hosts, check_stops
+from sparkqfs.config.model import BuildConfig
 from sparkqfs.errors import ClusterError
 from sparkqfs.gather.hosts import pairs_of
 from sparkqfs.jobs.cluster import doctor, whole
 from sparkqfs.plan.steps import JobResult
 from tests.doubles.faulty_machine import HEALTHY, Fault, faulty_machines
+from tests.doubles.servers import closed_port
 
 ACTIVE = json.dumps({"LocalNodeState": "active", "NodeID": "n1"})
 
@@ -54,6 +56,7 @@ def named(one: str, other: str = "192.168.7.2", **programs: str) -> Fault:
     return Fault(advertise=NAMES, programs={"getent": getent, **programs}, files={"etc/hosts": hosts})
 
 
+CLOSED = closed_port()
 FAULTS: dict[str, tuple[Fault, str]] = {
     "no engine": (Fault(info={"version": "", "swarm": ""}), "no Docker Engine answers"),
     "a stopped engine": (Fault(info={"version": "", "swarm": ""}, programs={"dockerd": ":"}), "although one is installed"),  # noqa: E501
@@ -100,6 +103,9 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "subnet": (Fault(programs={"ip": HEALTHY["ip"].replace("esac", "*route*) echo 10.20.0.0/16 ;; esac")}), "collides with 10.20.0.0/16"),  # noqa: E501
     "drained": (Fault(info={"swarm": ACTIVE}, nodes=(a_swarm_node(availability="drain"),)), "availability drain"),
     "node is down": (Fault(info={"swarm": ACTIVE}, nodes=(a_swarm_node(state="down"),)), "Swarm does not reach it"),
+    "no base image": (Fault(no_base="dial tcp: lookup registry.invalid: no such host"), "cannot load debian:bookworm-slim"),  # noqa: E501
+    "a silent proxy": (Fault(build=BuildConfig(proxy=f"http://127.0.0.1:{CLOSED}")), f"127.0.0.1:{CLOSED} does not answer"),  # noqa: E501
+    "a silent index": (Fault(build=BuildConfig(pip_index=f"https://127.0.0.1:{CLOSED}/simple")), f"127.0.0.1:{CLOSED} does"),  # noqa: E501
     "closed ports": (Fault(info={"swarm": ACTIVE}, nodes=(a_swarm_node(),)), "Swarm's ports are closed in between"),
 }  # fmt: skip
 """Each fault of a kind, and words of what is found."""

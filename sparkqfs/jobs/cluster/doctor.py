@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from sparkqfs.checks import hosts as checks
 from sparkqfs.checks.hosts import Finding
+from sparkqfs.clients.broken import close
+from sparkqfs.clients.engine import BASE_HINT
+from sparkqfs.clients.ssh import is_forbidden
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts.nodes import NodeFacts
 from sparkqfs.gather import hosts as gather
@@ -16,6 +20,8 @@ from sparkqfs.jobs.session import Session, cluster_lock
 from sparkqfs.plan.steps import JobResult, Outcome
 
 FIX_S = 120.0
+SOURCE_S = 15.0
+"""For an answer of what images are built from."""
 
 
 def run(session: Session, only: tuple[str, ...] = (), *, fix: bool = False) -> JobResult:
@@ -74,7 +80,51 @@ def look(session: Session, facts: dict[str, NodeFacts]) -> tuple[list[Finding], 
             found += checks.check_swarm(config, gather_swarm_nodes(clients))
         except ClusterError as error:
             problems += error.problems
+    if manager is not None and manager.engine is not None:
+        found += check_sources(session)
     return found, [*problems, *sessions.problems, *unasked], checks.host_notes(config, hosts.values, facts)
+
+
+def check_sources(session: Session) -> list[Finding]:
+    """What the manager builds the images from, before it has built any: `up` would stop there after minutes."""
+    if whole.has_built(session):
+        return []
+    found = [*_check_base(session)]
+    build = session.config.build
+    key, url = ("build.proxy", build.proxy) if build.proxy else ("build.pip_index", build.pip_index)
+    if url is not None:
+        found += _check_url(session, key, url)
+    return found
+
+
+def _check_base(session: Session) -> list[Finding]:
+    config, engine = session.config, session.clients.engine()
+    base = config.build.base
+    try:
+        if engine.image_labels(base) is not None:
+            return []
+        with engine.answering_within(SOURCE_S):
+            why = engine.cannot_load(base)
+    except ClusterError as error:
+        why = error.problems[0].what
+    if why is None:
+        return []
+    what = f"it cannot load {base}, on which all images are built: {why}"
+    return [Finding(problem=Problem(node=config.manager.name, what=what, hint=BASE_HINT))]
+
+
+def _check_url(session: Session, key: str, url: str) -> list[Finding]:
+    """Whether the manager gets a TCP connection to a server of hosts.yml; its sshd opens it."""
+    config, parts = session.config, urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        close(session.clients.manager.tcp_channel(host, port, SOURCE_S))
+    except OSError as error:
+        if not is_forbidden(error):
+            what = f"{host}:{port} does not answer there: images cannot be built"
+            hint = "is the address right, and does a firewall let this machine through?"
+            return [Finding(problem=Problem(node=config.manager.name, what=what, config_path=key, hint=hint))]
+    return []
 
 
 def run_fixes(session: Session, findings: Iterable[Finding]) -> tuple[Outcome, ...]:

@@ -74,7 +74,7 @@ def up(session: Session, on_stage: Callable[[str, JobResult, float], None]) -> J
     )
 
 
-def _has_built(session: Session) -> bool:
+def has_built(session: Session) -> bool:
     """Whether the manager's engine has any worker-node image of this cluster."""
     try:
         images = session.clients.engine().labelled_images(f"sparkqfs.cluster={session.config.name}")
@@ -86,7 +86,7 @@ def _has_built(session: Session) -> bool:
 def _how_long(session: Session) -> str:
     """What `up` says first."""
     manager = session.manager_facts()
-    if manager.has_secrets and manager.swarm_state == "active" and _has_built(session):
+    if manager.has_secrets and manager.swarm_state == "active" and has_built(session):
         return "takes about a minute as a rule, and some minutes where images have changed"
     return f"takes 10 to 30 minutes as a rule, the first time: {manager.name} loads about 1 GB and builds the images"
 
