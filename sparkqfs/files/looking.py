@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from sparkqfs.amounts import amount
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem, RefusedError
 from sparkqfs.files.finding import find, opened
 from sparkqfs.files.places import Place, Places
@@ -136,13 +137,13 @@ def _remove(access: Access, storage: Storage, place: Place, found: list[Entry]) 
             size += entry.size if entry.is_file else 0
     names = [visible(str(place.at(entry.path))) for entry in found]
     some = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    counted = f"{files} files, {size:,} bytes"
+    sum_of = f"{amount(files, 'file')}, {amount(size, 'byte')}"
     document: dict[str, object] = {"paths": names, "files": files, "bytes": size}
     if access.dry_run:
-        return Result(subject=some, state="planned", changes=(counted,), document={"rm": document})
-    if not access.confirm(f"Remove {some} for good ({counted})?"):
+        return Result(subject=some, state="planned", changes=(sum_of,), document={"rm": document})
+    if not access.confirm(f"Remove {some} for good ({sum_of})?"):
         hint = "--yes answers the question; --dry-run only counts"
-        raise RefusedError(Problem(what=f"{some}: not removed, {counted}", code=ExitCode.REFUSED, hint=hint))
+        raise RefusedError(Problem(what=f"{some}: not removed, {sum_of}", code=ExitCode.REFUSED, hint=hint))
     failed = []
     for entry in found:
         try:
@@ -150,5 +151,5 @@ def _remove(access: Access, storage: Storage, place: Place, found: list[Entry]) 
         except StorageError as error:
             failed.append(Problem(what=f"{visible(str(place.at(entry.path)))}: not removed: {error}"))
     state = "failed" if failed else "changed"
-    changes = (f"removed: {counted}",) if not failed else (counted,)
+    changes = (f"removed: {sum_of}",) if not failed else (sum_of,)
     return Result(subject=some, state=state, changes=changes, problems=tuple(failed), document={"rm": document})

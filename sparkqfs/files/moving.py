@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sparkqfs import durable
+from sparkqfs.amounts import amount
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.files import local
 from sparkqfs.files.finding import find, opened
@@ -326,7 +327,7 @@ def _check_targets(pairs: list[tuple[str, str]]) -> None:
 
 def _run(access: Access, verb: str, storage: Storage, work: Work, subject: str, one: One) -> Result:
     total = sum(max(0, item.size) for item in work.items)
-    counted = f"{len(work.items)} files, {total:,} bytes"
+    counted = f"{amount(len(work.items), 'file')}, {amount(total, 'byte')}"
     left_out = [f"{work.links} symbolic links left out"] if work.links else []
     left_out += [f"{work.others} sockets, pipes or devices left out"] if work.others else []
     document: dict[str, object] = {"files": len(work.items), "bytes": total, "links": work.links, "others": work.others}
@@ -340,7 +341,7 @@ def _run(access: Access, verb: str, storage: Storage, work: Work, subject: str, 
     tally.failed = work.failed | tally.failed
     problems = problems_of(tally)
     changes = [
-        f"{len(work.items)} files, {total:,} bytes",
+        f"{amount(len(work.items), 'file')}, {amount(total, 'byte')}",
         f"{tally.copied} copied and read back, {tally.unchanged} there already and equal",
     ]
     if work.directories:

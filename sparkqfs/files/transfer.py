@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sparkqfs.amounts import amount
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem
 from sparkqfs.files.places import Place
 from sparkqfs.files.storage import LocalError, Storage, StorageError
@@ -147,7 +148,7 @@ class Transfer:
             done, size = self._done, self._bytes
         total = f" of {self._total / 1e6:,.0f}" if self._total else ""
         rate = size / seconds / 1e6
-        text = f"{self._verb}: {size / 1e6:,.0f}{total} MB, {done} of {self._count} files, {rate:,.0f} MB/s"
+        text = f"{self._verb}: {size / 1e6:,.0f}{total} MB, {done} of {amount(self._count, 'file')}, {rate:,.0f} MB/s"
         text += time_left(size, self._total, seconds)
         self._access.on_event(text)
 

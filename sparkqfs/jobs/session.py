@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from sparkqfs.amounts import amount
 from sparkqfs.clients.broken import BROKEN, close
 from sparkqfs.clients.connect import Clients
 from sparkqfs.clients.hold import complaint, heartbeat
@@ -68,8 +69,7 @@ class Session:
         """Facts of every node that could be asked, and the problems of the others; `counted` with numbers of blocks."""
         if self._facts is None or fresh or (counted and not self._is_counted):
             number = len(self.config.nodes)
-            machines = "1 machine" if number == 1 else f"{number} machines"
-            self.on_event(f"{'counting the blocks of' if counted else 'asking'} {machines}")
+            self.on_event(f"{'counting the blocks of' if counted else 'asking'} {amount(number, 'machine')}")
             results = gather_nodes(self.config, self.clients, self.backend.layout, counted=counted)
             self._facts, self._problems, self._is_counted = results.values, results.problems, counted
         return self._facts, self._problems

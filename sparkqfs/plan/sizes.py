@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from sparkqfs.amounts import amount
 from sparkqfs.config.model import ClusterConfig, NodeConfig
 from sparkqfs.errors import ClusterError, Problem
 from sparkqfs.facts.nodes import NodeFacts
@@ -323,8 +324,8 @@ def _too_large(node: NodeSize) -> Problem | None:
 def _unfit(node: NodeSize, executor: ExecutorSize) -> Problem:
     count = node.count if node.is_count_set else 1
     wanted = "an executor" if count == 1 else f"{count} executors"
-    size = f"{_cores(executor.cores)} and {executor.memory_mib} MiB ({_split(executor)})"
-    what = f"{wanted} of {size} {'does' if count == 1 else 'do'} not fit into {_cores(node.cores)} and "
+    size = f"{amount(executor.cores, 'core')} and {executor.memory_mib} MiB ({_split(executor)})"
+    what = f"{wanted} of {size} {'does' if count == 1 else 'do'} not fit into {amount(node.cores, 'core')} and "
     what += f"{max(0, node.memory_mib)} MiB; memory: {node.arithmetic}"
     hint = "raise the node's memory, or lower its executors, system_memory or services_memory"
     if any(share.what == WITH_DRIVER for share in node.outside):
@@ -342,12 +343,12 @@ def _split(executor: ExecutorSize) -> str:
 def sizing_lines(found: Sizing) -> tuple[str, ...]:
     """The arithmetic, a line a node."""
     size = found.executor
-    lines = [f"sizing: an executor has {_cores(size.cores)} and {size.memory_mib} MiB ({_split(size)})"]
+    lines = [f"sizing: an executor has {amount(size.cores, 'core')} and {size.memory_mib} MiB ({_split(size)})"]
     for node in found.nodes:
         count = found.counts[node.name]
         idle_cores, idle_mib = found.unused(node)
-        parts = [f"  {node.name}: {node.arithmetic}", f"{count} executor{'' if count == 1 else 's'}"]
-        unused = [_cores(idle_cores)] if idle_cores else []
+        parts = [f"  {node.name}: {node.arithmetic}", amount(count, "executor")]
+        unused = [amount(idle_cores, "core")] if idle_cores else []
         unused += [f"{idle_mib} MiB"] if idle_mib >= 64 else []
         parts += [f"unused: {' and '.join(unused)}"] if unused else []
         parts.append(f"container limit {found.limit_mib(node)} MiB" + (f", {node.cpus:g} CPUs" if node.cpus else ""))
@@ -388,7 +389,3 @@ def _row(found: Sizing, node: NodeSize) -> dict[str, object]:
         "limit_mib": found.limit_mib(node),
         "limit_cpus": node.cpus,
     }
-
-
-def _cores(count: int) -> str:
-    return f"{count} core{'' if count == 1 else 's'}"

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
+from sparkqfs.amounts import amount
 from sparkqfs.errors import Problem
 from sparkqfs.facts.log_lines import LogLine
 from sparkqfs.plan.steps import JobResult
@@ -96,7 +97,7 @@ def storage_lines(storage: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             parts.append(f"none before {storage['copies_wait_for_servers']} that went away has had time to come back")
         yield "  copies", ", ".join(parts)
     if storage["lost_files"] or storage["lost_blocks"]:
-        files = f"{storage['lost_files']} files, " if storage["lost_files"] else ""
+        files = f"{amount(storage['lost_files'], 'file')}, " if storage["lost_files"] else ""
         yield "  lost", f"{files}blocks without a copy: {storage['lost_blocks']}"
     check = storage["check"]
     if check["age_s"] is not None:
@@ -342,8 +343,13 @@ class Reporter:
             used, free = int(storage["used_bytes"]) / 2**30, int(storage["free_bytes"]) / 2**30
             add("  space", f"{used:.2f} GiB used, {free:.2f} GiB free")
             too = storage.get("files_count_too")
-            add("  files", f"{storage['files']}{f' with {too},' if too else ''} in {storage['blocks']} blocks")
-            add("  replication", f"{storage['replication']} copies, {storage['replications_pending']} pending")
+            add(
+                "  files", f"{storage['files']}{f' with {too},' if too else ''} in {amount(storage['blocks'], 'block')}"
+            )
+            add(
+                "  replication",
+                f"{amount(storage['replication'], 'copy', 'copies')}, {storage['replications_pending']} pending",
+            )
             for name, value in storage_lines(storage) if "check" in storage else ():
                 add(name, value)
             layout = storage.get("layout")

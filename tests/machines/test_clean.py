@@ -212,7 +212,7 @@ def test_what_was_removed_before_an_engine_failed_is_kept_in_the_outcome(place: 
     place.engine.breaks = {f"{w}:2"}
     result = place.clean()
     on_engine = result.outcomes[0]
-    assert (on_engine.state, on_engine.changes) == ("failed", (f"{w}:1", "1 bytes"))
+    assert (on_engine.state, on_engine.changes) == ("failed", (f"{w}:1", "1 byte"))
     assert [problem.node for problem in result.problems] == ["node1"] and result.exit_code == 1
 
 
@@ -233,7 +233,7 @@ def test_each_image_is_shown_with_its_bytes_before_the_question(place: Place) ->
     with pytest.raises(RefusedError):
         place.clean(everything=True)
     assert [line for line in told if line.endswith("on node1")] == [
-        f"1 bytes: {w}:1 on node1",
+        f"1 byte: {w}:1 on node1",
         f"the same image: {place.registry}/spark/{'long' * 20}:1 on node1",
         *(f"{number} bytes: {w}:{number} on node1" for number in (2, 3, 4)),
         "10 bytes: these 4 together on node1",

@@ -19,6 +19,7 @@ from tests.trees import tree_of, walk
 
 PACKAGE = ROOT / "sparkqfs"
 MAY_IMPORT: dict[str, set[str]] = {
+    "amounts": set(),
     "archives": set(),
     "durable": set(),
     "errors": set(),
@@ -42,11 +43,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "topology",
         "tree",
     },
-    "files": {"durable", "errors", "files", "progress", "streams"},
-    "plan": {"config", "errors", "facts", "plan", "remote", "topology"},
+    "files": {"amounts", "durable", "errors", "files", "progress", "streams"},
+    "plan": {"amounts", "config", "errors", "facts", "plan", "remote", "topology"},
     "checks": {"checks", "config", "errors", "facts", "plan", "topology"},
     "gather": {"clients", "config", "errors", "facts", "gather", "remote", "topology"},
     "jobs": {
+        "amounts",
         "checks",
         "clients",
         "config",
@@ -64,7 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "topology",
         "tree",
     },
-    "report": {"durable", "errors", "facts", "plan", "report", "shortening", "streams", "tree"},
+    "report": {"amounts", "durable", "errors", "facts", "plan", "report", "shortening", "streams", "tree"},
     "local": {"archives", "config", "durable", "errors", "local", "topology", "tree"},
     "cli": {"cli", "clients", "config", "errors", "jobs", "local", "plan", "report", "shortening", "streams", "tree"},
     "program": {"cli", "errors", "streams", "tree"},

@@ -185,7 +185,7 @@ def test_a_result_with_a_text_shows_it_as_it_is(capsys: pytest.CaptureFixture[st
 
 def test_there_are_no_control_codes_when_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
     reporter = Reporter()
-    reporter.event("[node1] 3 changes")
+    reporter.event("[node1] 3 changes to make")
     reporter.result(
         JobResult(task="prep", outcomes=(Outcome(subject="node1", state="failed"),), problems=(NODE_PROBLEM,))
     )

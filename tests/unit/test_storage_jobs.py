@@ -78,7 +78,7 @@ def test_an_init_that_did_not_end_is_undone_and_done_again() -> None:
 
 def test_blocks_anywhere_stand_against_undoing_an_init() -> None:
     facts = left_by_an_init("begun") | {"node3": a_node("node3", HDFS, blocks=1)}
-    with pytest.raises(RefusedError, match="holds 1 blocks"):
+    with pytest.raises(RefusedError, match="holds 1 block, "):
         init(a_session(facts, _is_counted=True))
 
 
@@ -132,7 +132,7 @@ def test_blocks_are_counted_for_a_refusal_and_for_nothing_else(monkeypatch: pyte
     (disk,) = a_node("node3", HDFS).disks
     unknown = prepared(HDFS, node3=a_node("node3", HDFS, disks=(replace(disk, has_blocks=True),)))
     (problem,) = refusals(a_session(unknown))
-    assert asked == [True] and "/mnt/data/hdfs/data holds 7 blocks, 7340032 bytes" in problem.what
+    assert asked == [True] and "/mnt/data/hdfs/data holds 7 blocks, 7,340,032 bytes" in problem.what
 
 
 @pytest.mark.parametrize("kind", ["qfs", "hdfs", "shared"])

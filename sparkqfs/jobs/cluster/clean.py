@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sparkqfs.amounts import amount
 from sparkqfs.errors import ClusterError, ExitCode, Problem, RefusedError
 from sparkqfs.facts.images import HeldImage, parse_image, parse_tags
 from sparkqfs.jobs.cluster import images
@@ -113,8 +114,7 @@ def _ask(session: Session, cleanings: Sequence[Cleaning]) -> None:
             session.on_event(f"{size_text(one.size)}: these {len(one.images)} together {_where(one.place)}")
     count = sum(len(one.images) for one in cleanings)
     total = size_text(sum(one.size for one in cleanings))
-    counted = "1 image" if count == 1 else f"{count} images"
-    if not session.confirm(f"Remove {counted} of earlier versions, {total}?"):
+    if not session.confirm(f"Remove {amount(count, 'image')} of earlier versions, {total}?"):
         hint = "--yes answers the question; --dry-run only lists"
         raise RefusedError(Problem(what="nothing was removed: nobody said yes", code=ExitCode.REFUSED, hint=hint))
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sparkqfs import topology
+from sparkqfs.amounts import amount
 from sparkqfs.clients.context import templates
 from sparkqfs.clients.wait import wait_until
 from sparkqfs.errors import ClusterError, DeadlineError, ExitCode, Problem, RefusedError
@@ -197,9 +198,8 @@ def run(session: Session, *, accept_older: str | None = None) -> JobResult:
 def next_steps(session: Session) -> tuple[str, ...]:
     """What a new user does with a cluster that works; nothing of it needs an open port."""
     config = session.config
-    count = len(config.nodes)
     return (
-        f"cluster {config.name} works on {count} machine{'' if count == 1 else 's'}. What is next:",
+        f"cluster {config.name} works on {amount(len(config.nodes), 'machine')}. What is next:",
         "  invoke open jupyter                           Jupyter in your browser",
         "  invoke put data.csv /user/spark/data.csv      a file of yours onto the storage; Spark calls it data.csv",
         "  invoke status                                 how the cluster is; `invoke verify`: what Spark reads locally",

@@ -8,6 +8,7 @@ import json
 import uuid
 from typing import TypedDict
 
+from sparkqfs.amounts import amount
 from sparkqfs.clients import ca
 from sparkqfs.clients.ssh import NodeClient
 from sparkqfs.config.names import check_nodes
@@ -251,7 +252,7 @@ def _planned(made: Plan, name: str) -> tuple[str, ...]:
 def apply_steps(session: Session, made: Plan, name: str) -> tuple[str, ...]:
     """Run a node's steps in one script; what was changed. Raises `ClusterError` naming the step that failed."""
     client: NodeClient = session.clients.node(name)
-    session.on_event(f"[{name}] {len(made.of(name))} changes")
+    session.on_event(f"[{name}] {amount(len(made.of(name)), 'change')} to make")
     output = client.script(script_of(with_material(session, made.of(name))), timeout_s=PREP_TIMEOUT_S, check=False)
     done = sum(1 for line in output.stdout.splitlines() if line.startswith("done\t"))
     if output.exit_code != 0:

@@ -6,6 +6,7 @@ import json
 import re
 
 from sparkqfs import topology
+from sparkqfs.amounts import amount
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.files.places import no_path
 from sparkqfs.jobs.cluster.deploy import exec_in
@@ -67,7 +68,7 @@ def copy(session: Session, source: str, target: str, *, overwrite: bool, timeout
     files, size = int(found["files"]), int(found["bytes"])
     subject = f"{found['from']} to {found['to']}"
     state = "planned" if session.dry_run else ("changed" if found["copied"] else "unchanged")
-    changes = [f"{files} files, {size:,} bytes"]
+    changes = [f"{amount(files, 'file')}, {amount(size, 'byte')}"]
     if not session.dry_run:
         changes.append(f"{found['copied']} copied and read back, {found['unchanged']} there already and equal")
     if found.get("links"):

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from sparkqfs import topology
+from sparkqfs.amounts import amount
 from sparkqfs.checks.locality import Expected, Verdict, count_local, find_faults, judge_locality
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts.pages import StorageFact
@@ -111,9 +112,9 @@ def _lines(found: dict[str, Any], expected: Expected, verdict: Verdict) -> list[
     scan, placed = found["scan"], found["placement"]
     sums = {True: ": sums right", False: ": SUMS WRONG", None: f", read as {found['format']}"}[found["sum_ok"]]
     lines = [
-        f"{found['rows']:,} rows in {found['files']} files of {_mb(found['average_file_bytes'])} "
+        f"{amount(found['rows'], 'row')} in {amount(found['files'], 'file')} of {_mb(found['average_file_bytes'])} "
         f"at {found['path']}{sums}",
-        f"{scan['partitions']} partitions of {_mb(scan['bytes_per_partition'])}, "
+        f"{amount(scan['partitions'], 'partition')} of {_mb(scan['bytes_per_partition'])}, "
         f"{scan['files_per_partition']:.3g} files each; {scan['mixed_partitions']} with files mixed",
     ]
     if placed["bytes_by_host"]:

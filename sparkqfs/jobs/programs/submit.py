@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sparkqfs import topology
+from sparkqfs.amounts import amount
 from sparkqfs.errors import ClusterError, DeadlineError, Problem
 from sparkqfs.facts.pages import SparkFact
 from sparkqfs.jobs.programs.drivers import MARK_SCRIPT, clear_ended, on_manager, read, room, stop, wait_until_gone
@@ -117,10 +118,12 @@ def submit(
     if session.dry_run:
         parcel = pack(program, submission, here)
         count = program.num_executors
-        executors = (
-            (f"{count} executor{'' if count == 1 else 's'}: their cores are known on the cluster",) if count else ()
+        executors = (f"{amount(count, 'executor')}: their cores are known on the cluster",) if count else ()
+        changes = (
+            amount(len(parcel.files), "file"),
+            *executors,
+            f"spark-submit {shlex.join(map(masked, parcel.argv))}",
         )
-        changes = (f"{len(parcel.files)} files", *executors, f"spark-submit {shlex.join(map(masked, parcel.argv))}")
         return JobResult(task="submit", outcomes=(Outcome(subject=parcel.name, state="planned", changes=changes),))
     ready = look(session, program, submission)
     session.on_event(f"{submission}: sending {ready.parcel.name}")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sparkqfs import topology
+from sparkqfs.amounts import amount
 from sparkqfs.errors import ClusterError, ConfigError, ExitCode, Problem
 from sparkqfs.facts.tables import (
     DEFAULT,
@@ -160,7 +161,7 @@ def _adopt(session: Session, seen: Seen, wanted: tuple[str, ...], timeout_s: flo
             outcomes.append(Outcome(subject=subject, state="failed"))
             problems.append(Problem(what=f"{subject}: no name: {row['why']}", code=ExitCode.FAILED))
             continue
-        parts = f", {row['partitions']} partitions" if row["partitions"] else ""
+        parts = f", {amount(row['partitions'], 'partition')}" if row["partitions"] else ""
         outcomes.append(Outcome(subject=subject, state="changed", changes=(f"{_name(one)}, {row['format']}{parts}",)))
     document = {**_document(session, seen), "adopted": _adopted(session, chosen, rows)}
     return JobResult(task="tables", outcomes=tuple(outcomes), problems=tuple(problems), document=document)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from sparkqfs.amounts import amount
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.storage import backup_sources as sources
@@ -111,9 +112,10 @@ def described(session: Session, path: Path, manifest: Manifest) -> tuple[str, ..
         lines = [f"metadata from {source[manifest.metadata.source]} on {manifest.metadata.node}{age}"]
     if manifest.names is not None:
         exact = "" if manifest.names.exact else "; something was written while they were listed"
-        lines.append(f"names: {manifest.names.files} files, {manifest.names.directories} directories{exact}")
+        directories = amount(manifest.names.directories, "directory", "directories")
+        lines.append(f"names: {amount(manifest.names.files, 'file')}, {directories}{exact}")
     if (tables := tables_in(path, manifest)) is not None:
-        lines.append(f"names of {tables.tables} tables")
+        lines.append(f"names of {amount(tables.tables, 'table')}")
     if manifest.recovery_node is not None:
         lines.append(f"secrets from {manifest.recovery_node}")
     return (*lines, *manifest.lacks, f"{manifest.bytes:,} bytes")

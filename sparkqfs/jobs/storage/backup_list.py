@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sparkqfs.amounts import amount
 from sparkqfs.config.copies import copy_nodes
 from sparkqfs.errors import ClusterError
 from sparkqfs.jobs.session import Session
@@ -111,7 +112,7 @@ def text_of(place: Path, rows: list[dict[str, Any]], copies: list[Copies], now: 
         if row["error"]:
             lines.append(f"  {name}  cannot be read: {row['error']}")
             continue
-        files = "no list of names" if row["files"] is None else f"{row['files']:,} files"
+        files = "no list of names" if row["files"] is None else amount(row["files"], "file")
         lines.append(
             f"  {name}  {row['cluster']}  {row['kind']}  {row['bytes']:,} bytes  {files}  {_verified(row, now)}"
         )
@@ -134,7 +135,7 @@ def _verified(row: dict[str, Any], now: float) -> str:
 
 
 def _told(row: dict[str, Any]) -> str:
-    images = f"{row.get('images', 0)} images"
+    images = amount(row.get("images", 0), "image")
     if not row.get("last"):
         return f"  history {row.get('number')}  {images}, no moment yet"
     span = f"{_time(row['first'])} to {_time(row['last'])}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from sparkqfs.amounts import amount
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.jobs.session import Session
 from sparkqfs.jobs.storage import backup_sources as sources
@@ -136,7 +137,7 @@ def _whole(session: Session, report: Report) -> str:
         raise ClusterError(*problems)
     report.backup = backup
     manifest = backup.manifest
-    return f"{len(manifest.files) + 2} files, {manifest.bytes:,} bytes"
+    return f"{amount(len(manifest.files) + 2, 'file')}, {amount(manifest.bytes, 'byte')}"
 
 
 def _opens(session: Session, report: Report, folder: Path, timeout_s: float) -> str:
@@ -194,8 +195,12 @@ def _open_somewhere(session: Session, backup: Backup, place: Position | None, ta
         except ValueError as error:
             said.append(f"{name}: its answer is damaged: {error}")
             continue
-        return f"on {name}: {summary.files} files, {summary.directories} directories{_tables(backup, summary.tables)}"
+        return f"on {name}: {_names(summary.files, summary.directories)}{_tables(backup, summary.tables)}"
     raise NotPossible("; ".join(said) or "no machine of the cluster answers")
+
+
+def _names(files: int, directories: int) -> str:
+    return f"{amount(files, 'file')}, {amount(directories, 'directory', 'directories')}"
 
 
 def _tables(backup: Backup, opened: int | None) -> str:
@@ -204,7 +209,7 @@ def _tables(backup: Backup, opened: int | None) -> str:
     if (said.tables if said is not None else None) != opened:
         what = f"its catalogue of tables opens with {opened} tables, it says {said.tables if said else None}"
         raise ClusterError(damage(backups.METADATA, what))
-    return "" if opened is None else f", {opened} tables by name"
+    return "" if opened is None else f", {amount(opened, 'table')} by name"
 
 
 def _machines(session: Session) -> list[tuple[str, int]]:
@@ -236,7 +241,7 @@ def _same_names(session: Session, report: Report, folder: Path, timeout_s: float
     report.unsure = found.total
     report.since = _since(session, backup.names, folder / "now", timeout_s)
     exact = "" if names.exact else f"; {found.total} names changed more than once while they were listed"
-    return f"{names.files} files, {names.directories} directories, all the same{exact}"
+    return f"{_names(names.files, names.directories)}, all the same{exact}"
 
 
 def _since(session: Session, names: Path, target: Path, timeout_s: float) -> Difference | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from sparkqfs.amounts import amount
 from sparkqfs.facts.images import HeldImage
 
 REGISTRY = "the registry"
@@ -100,4 +101,4 @@ def freed(gone: Iterable[HeldImage], kept: Iterable[HeldImage]) -> int:
 
 def size_text(size: int) -> str:
     """Bytes for people, exactly and in a unit."""
-    return f"{size:,} bytes ({size / 2**30:.2f} GiB)" if size >= 2**20 else f"{size:,} bytes"
+    return f"{size:,} bytes ({size / 2**30:.2f} GiB)" if size >= 2**20 else amount(size, "byte")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sparkqfs.amounts import amount
 from sparkqfs.config.copies import copy_nodes
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.config.redundancy import Redundancy
@@ -84,8 +85,11 @@ def layout_line(config: ClusterConfig) -> str:
     if found is None:
         return f"{words.storage}: copies and places are its own; storage.replication does not count"
     nodes = found.nodes
-    survives = f"survives the loss of {_counted(found.survives)}" if found.survives else "survives no loss of a node"
-    text = f"{found.redundancy.name} on {_counted(nodes)}: {survives}, {found.bytes_per_byte:.1f} bytes on disk a byte"
+    survives = (
+        f"survives the loss of {amount(found.survives, 'node')}" if found.survives else "survives no loss of a node"
+    )
+    where = f"{found.redundancy.name} on {amount(nodes, 'node')}"
+    text = f"{where}: {survives}, {found.bytes_per_byte:.1f} bytes on disk a byte"
     text += ", all reads can be local" if found.local_share == 1 else f", {found.local_share:.0%} of the reads local"
     kept = [node.name for node in copy_nodes(config)]
     notes = [f"the names of files are on the manager, copied to {' and '.join(kept)}"]
@@ -130,7 +134,3 @@ def _row(one: Layout) -> dict[str, object]:
         "bytes_per_byte": round(one.bytes_per_byte, 2),
         "local_share": round(one.local_share, 2),
     }
-
-
-def _counted(nodes: int) -> str:
-    return f"{nodes} node{'' if nodes == 1 else 's'}"

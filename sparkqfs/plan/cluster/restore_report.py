@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sparkqfs.amounts import amount
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.facts.fsck import shown_name
 from sparkqfs.plan.cluster.restore import ids_line, lines_to_change, time_text
@@ -79,14 +80,15 @@ class Report:
             )
         tables = self.state.get("tables")
         if tables is not None:
-            found.append(f"the names of {tables} tables came with it")
+            found.append(f"the names of {amount(int(str(tables)), 'table')} came with it")
         elif "tables" in self.state and self.config.has_metastore:
             found.append("no catalogue of tables came with it: docs/tables.md says how tables get their names again")
         if notebooks := self.state.get("notebooks"):
-            found.append(f"{notebooks} files of the notebooks' directory came with it")
+            found.append(f"{amount(int(str(notebooks)), 'file')} of the notebooks' directory came with it")
         short = self.files.document.get("short_files")
         if short:
-            found.append(f"{short} files have too few copies; the {backend.words.master} makes them by itself")
+            files = amount(int(str(short)), "file")
+            found.append(f"{files} with too few copies; the {backend.words.master} makes them by itself")
         if self.kept and not lost:
             found.append(f"`invoke restore --let-go {self.kept} --cluster {name}` removes what is kept")
         if self.kept_before:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sparkqfs.amounts import amount
 from sparkqfs.errors import ClusterError, ConfigError, Problem
 from sparkqfs.facts.pages import WorkerFact
 from sparkqfs.plan.driver_size import DriverSize, size_of
@@ -44,7 +45,7 @@ def fit_executors(
         found = settings_of(program, defaults)
     if program.cores is not None and program.cores % cores:
         rounded = -(-program.cores // cores) * cores
-        notes.append(f"--cores {program.cores}: an executor has {_cores(cores)}, so it asks for {rounded}")
+        notes.append(f"--cores {program.cores}: an executor has {amount(cores, 'core')}, so it asks for {rounded}")
         program = replace(program, cores=rounded)
         found = settings_of(program, defaults)
     if not workers:
@@ -53,7 +54,7 @@ def fit_executors(
         raise ConfigError(_too_large(cores, memory, workers))
     limit = next((name for name in (CORES_MAX, DEFAULT_CORES) if name in found), None)
     if limit is not None and _number(found, limit) < cores:
-        what = f"{limit} is {found[limit]}, and an executor has {_cores(cores)}: Spark would start none"
+        what = f"{limit} is {found[limit]}, and an executor has {amount(cores, 'core')}: Spark would start none"
         raise ConfigError(Problem(what=what, hint=f"`--cores {cores}` or more, or a smaller {EXECUTOR_CORES}"))
     return program, tuple(notes)
 
@@ -68,7 +69,9 @@ def _count(program: Program, settings: Mapping[str, str]) -> int | None:
     if count is not None and CORES_MAX in settings:
         asked = count * _number(settings, EXECUTOR_CORES)
         if asked != _number(settings, CORES_MAX):
-            what = f"{name} {count} is {_cores(asked)}, but --cores or {CORES_MAX} asks for {settings[CORES_MAX]}"
+            what = (
+                f"{name} {count} is {amount(asked, 'core')}, but --cores or {CORES_MAX} asks for {settings[CORES_MAX]}"
+            )
             raise ConfigError(Problem(what=what, hint="one of the two is enough"))
     return count
 
@@ -78,7 +81,9 @@ def _wanted(count: int, cores: int, memory: int, workers: Sequence[WorkerFact]) 
     most = sum(min(worker.cores // cores, worker.memory_mib // max(1, memory)) for worker in workers)
     if not workers or most >= count or not most:
         return []
-    return [f"--num-executors {count}: the workers hold {most} of {_cores(cores)} and {memory} MiB; it gets those"]
+    return [
+        f"--num-executors {count}: the workers hold {most} of {amount(cores, 'core')} and {memory} MiB; it gets those"
+    ]
 
 
 # --- The driver ---
@@ -131,8 +136,8 @@ def check_driver(size: DriverSize, room: Room, node: str) -> None:
 
 
 def _too_large(cores: int, memory: int, workers: Sequence[WorkerFact]) -> Problem:
-    sizes = dict.fromkeys(f"{_cores(worker.cores)} and {worker.memory_mib} MiB" for worker in workers)
-    size = f"an executor of {_cores(cores)} and {memory} MiB"
+    sizes = dict.fromkeys(f"{amount(worker.cores, 'core')} and {worker.memory_mib} MiB" for worker in workers)
+    size = f"an executor of {amount(cores, 'core')} and {memory} MiB"
     return Problem(
         what=f"{size} fits on none of the {len(workers)} Spark workers, which have {', '.join(sizes)}",
         hint=f"a smaller {EXECUTOR_CORES} or {EXECUTOR_MEMORY}; without them executors have the cluster's own size",
@@ -152,7 +157,3 @@ def _size(settings: Mapping[str, str], name: str) -> int:
     if found is None:
         raise ConfigError(Problem(what=f"--conf {name}={text}: expected a size, such as 4g or 512m"))
     return found
-
-
-def _cores(count: int) -> str:
-    return f"{count} core{'' if count == 1 else 's'}"

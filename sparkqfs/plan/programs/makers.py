@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sparkqfs.amounts import amount
 from sparkqfs.plan.programs.apps import APP_ID, CLOCK_S, Application, running_at
 
 AGE, CLEANER = "spark.history.fs.cleaner.maxAge", "spark.history.fs.cleaner.enabled"
@@ -71,4 +72,4 @@ def doubts(found: Sequence[Makers]) -> list[str]:
 
 
 def _tables(count: int) -> str:
-    return "1 table" if count == 1 else f"{count} tables"
+    return amount(count, "table")

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from sparkqfs.amounts import amount
 from sparkqfs.facts.pages import namenode_beans
 
 
@@ -179,7 +180,7 @@ def parse_hdfs_health(body: object, memory: MemoryFact | str) -> HealthFact:
         # Blocks without a copy are among those with too few; those that are being copied are not.
         missing=max(0, _count(system.get("UnderReplicatedBlocks")) - lost) + pending,
         copying=pending,
-        lost_directories=(f"{volumes} volume{'' if volumes == 1 else 's'} of the datanodes",) if volumes else (),
+        lost_directories=(f"{amount(volumes, 'volume')} of the datanodes",) if volumes else (),
         retiring=tuple(
             sorted(
                 _host(server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sparkqfs.amounts import amount
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.facts.nodes import NodeFacts
@@ -43,7 +44,8 @@ def block_refusals(config: ClusterConfig, fact: NodeFacts, *, is_whole: bool) ->
         if not disk.has_blocks:
             continue
         where = f"{disk.path}/{backend.layout.top}/{backend.layout.blocks}"
-        what = f"{where} holds {disk.blocks} {backend.words.blocks}, {disk.block_bytes} bytes"
+        block = backend.words.blocks.removesuffix("s")
+        what = f"{where} holds {amount(disk.blocks, block)}, {amount(disk.block_bytes, 'byte')}"
         hint = f"they belong to the file system on {manager.name}"
         if not is_whole:
             what += f", and {manager.name} has no metadata for them"
@@ -82,7 +84,9 @@ def _what_helps(config: ClusterConfig) -> str:
 def _described(config: ClusterConfig, fact: NodeFacts) -> str:
     backend, meta = backend_of(config), fact.meta
     assert backend.layout is not None
+    found = f"{amount(meta.checkpoints, 'checkpoint')} and {amount(meta.logs, 'log')}"
+    size = amount(meta.bytes, "byte")
     return (
-        f"{meta.checkpoints} checkpoints and {meta.logs} logs in {config.manager.data_dirs[0]}/{backend.layout.top}, "
-        f"last of {meta.date or 'unknown date'}, file-system id {meta.file_system_id or 'unknown'}, {meta.bytes} bytes"
+        f"{found} in {config.manager.data_dirs[0]}/{backend.layout.top}, "
+        f"last of {meta.date or 'unknown date'}, file-system id {meta.file_system_id or 'unknown'}, {size}"
     )

@@ -24,7 +24,7 @@ class Words:
     servers: str
     """The daemons that keep the data, plural."""
     blocks: str
-    """What they keep, plural."""
+    """What they keep, plural: with an s."""
     counted_too: str = ""
     """What the master's number of files has besides files; empty: nothing."""
 

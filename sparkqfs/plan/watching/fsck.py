@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from sparkqfs.amounts import amount
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
 from sparkqfs.facts.fsck import BlockFact, DamagedFact, FsckFact, shown_name
@@ -117,8 +118,8 @@ class Report:
     def _lines(self) -> Iterator[str]:
         fact = self.fact
         short = "an unknown number" if fact.short_files is None else str(fact.short_files)
-        files = "all" if fact.files is None else str(fact.files)
-        checked = f"{self.words.storage}: {files} files checked in {fact.took_s:.1f} s"
+        files = "all files" if fact.files is None else amount(fact.files, "file")
+        checked = f"{self.words.storage}: {files} checked in {fact.took_s:.1f} s"
         yield f"{checked}: {fact.lost_files} lost, {short} with too few copies"
         for file in fact.damaged:
             yield from self._file(file)
@@ -130,7 +131,7 @@ class Report:
         yield from (scrub_line(scrub, self.words) for scrub in self.scrubs)
 
     def _file(self, file: DamagedFact) -> Iterator[str]:
-        size = "" if file.size is None else f"{file.size} bytes, "
+        size = "" if file.size is None else f"{amount(file.size, 'byte')}, "
         asked = "" if file.asked is None else f"{file.asked} cop{'y' if file.asked == 1 else 'ies'} asked for, "
         yield f"{file.state:5}  {shown_name(file.path)}"
         yield f"       {size}{asked}{_counted(file.blocks_count, self.block)} with fewer"
