@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 EVENT_CHARACTERS = 300
 STATE_STYLE = {"changed": "yellow", "unchanged": "green", "ok": "green", "planned": "cyan", "failed": "red"}
+LOOKED = {"failed": "see below"}
+"""Nothing has failed where a machine was only looked at: it lacks something."""
 
 
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -146,6 +149,14 @@ def _write(text: str) -> None:
         sys.stdout.flush()
 
 
+def hints_once(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """The same problems; where several in a row have one hint, the last of them says it."""
+    rest = list(problems)
+    for problem, following in zip(rest, [*rest[1:], None], strict=False):
+        is_said_below = following is not None and following.hint == problem.hint
+        yield dataclasses.replace(problem, hint=None) if is_said_below else problem
+
+
 class Reporter:
     """Results on standard output, progress on standard error. `NO_COLOR` and pipes get plain text."""
 
@@ -199,7 +210,7 @@ class Reporter:
 
     def problems(self, problems: Iterable[Problem]) -> None:
         """Each problem on standard error, its place first."""
-        for problem in problems:
+        for problem in hints_once(problems):
             self._problem(as_called(plain(str(problem))))
 
     def _problem(self, text: str) -> None:
@@ -304,7 +315,8 @@ class Reporter:
     def _outcomes(self, result: JobResult) -> None:
         for one in result.outcomes:
             style = STATE_STYLE.get(one.state, "white")
-            self.out.say(plain(one.subject), ": ", (one.state, style))
+            word = LOOKED.get(one.state, one.state) if result.task in ("doctor", "new") else one.state
+            self.out.say(plain(one.subject), ": ", (word, style))
             for change in one.changes:
                 self.out.say(f"  {as_called(plain(change))}")
 
@@ -367,5 +379,5 @@ class Reporter:
         for name, url in urls.items() if isinstance(urls, dict) else ():
             add(name, str(url))
         self.out.say_rows(rows)
-        for problem in result.problems:
+        for problem in hints_once(result.problems):
             self.out.say((as_called(plain(f"problem: {problem}")), "red"))

@@ -204,7 +204,7 @@ def test_doctor_names_a_machine_that_does_not_answer_with_exit_code_3(program: A
     plain(done)
     assert done.returncode == 3
     assert any(line.startswith("[node1] cannot connect to 127.0.0.1:") for line in done.stderr.splitlines())
-    assert done.stdout == "node1: failed\n"
+    assert done.stdout == "node1: see below\n"
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])

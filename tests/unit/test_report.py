@@ -194,6 +194,20 @@ def test_there_are_no_control_codes_when_nobody_looks(capsys: pytest.CaptureFixt
     assert "\x1b" not in captured.out + captured.err
 
 
+def test_a_hint_of_several_machines_is_said_once_below_them(capsys: pytest.CaptureFixture[str]) -> None:
+    same = [Problem(node=name, what="no engine", hint="install one") for name in ("node1", "node2")]
+    other = Problem(node="node3", what="no room", hint="make room")
+    Reporter().problems([*same, other, same[0]])
+    expected = "[node1] no engine\n[node2] no engine\n  hint: install one\n[node3] no room\n  hint: make room\n"
+    assert capsys.readouterr().err == f"{expected}[node1] no engine\n  hint: install one\n"
+
+
+def test_a_machine_that_was_only_looked_at_has_not_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    result = JobResult(task="doctor", outcomes=(Outcome(subject="node1", state="failed"),), problems=(NODE_PROBLEM,))
+    assert shown(capsys, result)[0] == "node1: see below\n"
+    assert as_json(capsys, result)["outcomes"][0]["state"] == "failed"
+
+
 MARKUP = ["[node1] cannot connect", "[bold]x[/bold]", "[/x]", "a[b", "\\[x]", "[link=http://x]y[/link]"]
 
 
