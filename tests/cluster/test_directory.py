@@ -171,6 +171,18 @@ class SharedDirectory:
         result = run_small(shared, "csv_to_sql")
         assert (result["rows"], result["broken"]) == (3 * 1439, 3)
 
+    def test_a_file_of_ones_own_is_drawn_as_the_end_of_a_deploy_says(self, shared: Cluster) -> None:
+        folder = shared.hosts.parent
+        (folder / "data.csv").write_text("day,bikes,a name.with dots\n2026-01-01,3,x\n2026-01-02,4,y\n2026-01-01,2,x\n")
+        steps = [line.split("   ")[0].split()[1:] for line in shared.ok("deploy").out.splitlines() if "invoke " in line]
+        put, plot = (next(words for words in steps if words[0] == task) for task in ("put", "notebook"))
+        shared.ok(*put)
+        ran = shared.ok(*plot, "--param", "X=a name.with dots", "--json").json
+        assert (ran["result"]["rows"], ran["result"]["values"], ran["result"]["faults"]) == (3, 2, [])
+        assert ran["result"]["summary"][0].endswith("sum of bikes by a name.with dots: 2 values")
+        assert (folder / "results" / "plot-1.png").read_bytes().startswith(b"\x89PNG")
+        shared.ok("rm", put[-1], "--yes")
+
     def test_files_go_to_the_storage_and_back(self, shared: Cluster) -> None:
         files_there_and_back(shared)
         shared.ok("rm", "/tmp/files", "--recursive", "--yes")

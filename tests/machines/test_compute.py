@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -83,6 +85,27 @@ def test_a_notebook_of_this_computer_is_sent_run_and_brought_back(
     assert (tmp_path / "out" / source.name).read_text() == NOTEBOOK and result.document["notebook"] == source.stem
     assert programs.read_text() == '{"CODE": "007"}\n'
     assert not list(Path("/tmp").glob(f"notebook-sent.*/{source.name}")), "nothing of it stays there"
+
+
+def test_each_plot_of_a_notebook_is_a_picture_beside_it(session: Session, tmp_path: Path) -> None:
+    pictures = [b"\x89PNG one" * 20, b"\x89PNG two"]
+    texts = [base64.encodebytes(picture).decode() for picture in pictures]
+    shown: list[dict[str, object]] = [
+        {"image/png": texts[0].splitlines(keepends=True), "text/plain": "<Figure>"},  # as Jupyter writes it into a file
+        {"text/html": "<b>no picture</b>"},
+        {"image/png": texts[1]},
+        {"image/png": "x"},
+    ]
+    outputs = [{"output_type": "display_data", "metadata": {}, "data": data} for data in shown]
+    notebook = json.loads(NOTEBOOK)
+    notebook["cells"][0]["outputs"] = outputs
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "a.ipynb").write_text(json.dumps(notebook))
+    result = compute.notebook(session, str(tmp_path / "home" / "a.ipynb"), {}, out=tmp_path / "out", timeout_s=20)
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["a-1.png", "a-2.png"]
+    assert [(tmp_path / "out" / f"a-{number}.png").read_bytes() for number in (1, 2)] == pictures
+    assert str(tmp_path / "out" / "a-2.png") in result.document["files"]  # type: ignore[operator]
+    assert f"saved {tmp_path}/out/a-1.png" in result.text.splitlines()
 
 
 def test_a_notebook_of_the_cluster_may_be_in_a_folder(

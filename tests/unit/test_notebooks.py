@@ -45,10 +45,10 @@ def test_a_notebook_is_valid_and_holds_no_outputs(path: Path) -> None:
 
 
 @every_notebook
-def test_a_notebook_has_whole_numbers_as_parameters_before_all_other_code(path: Path) -> None:
+def test_a_notebook_has_whole_numbers_or_texts_as_parameters_before_all_other_code(path: Path) -> None:
     assert "parameters" in code_cells(path)[0].metadata.get("tags", [])
     found = parameters(path)
-    assert found and all(isinstance(value, int) and name.isupper() for name, value in found.items())
+    assert found and all(isinstance(value, (int, str)) and name.isupper() for name, value in found.items())
 
 
 @every_notebook

@@ -198,12 +198,15 @@ def run(session: Session, *, accept_older: str | None = None) -> JobResult:
 def next_steps(session: Session) -> tuple[str, ...]:
     """What a new user does with a cluster that works; nothing of it needs an open port."""
     config = session.config
-    return (
-        f"cluster {config.name} works on {amount(len(config.nodes), 'machine')}. What is next:",
-        "  invoke open jupyter                           Jupyter in your browser",
-        "  invoke put data.csv /user/spark/data.csv      a file of yours onto the storage; Spark calls it data.csv",
-        "  invoke status                                 how the cluster is; `invoke verify`: what Spark reads locally",
-    )
+    steps = {
+        "open jupyter": "Jupyter in your browser",
+        f"put data.csv /user/{config.owner.user}/data.csv": "a file of yours onto the storage",
+        "notebook plot --param FILE=data.csv": "a first plot of it, as a picture in results/",
+        "status": "how the cluster is; `invoke verify`: how much Spark reads locally",
+    }
+    width = max(map(len, steps))
+    works = f"cluster {config.name} works on {amount(len(config.nodes), 'machine')}. What is next:"
+    return (works, *(f"  invoke {words:{width}}   {what}" for words, what in steps.items()))
 
 
 def _finish_removal(session: Session) -> None:

@@ -6,7 +6,9 @@ import base64
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from sparkqfs import durable, topology
 from sparkqfs.clients.pipe import feed
@@ -30,7 +32,7 @@ ODD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def notebook(session: Session, name: str, parameters: dict[str, str], *, out: Path, timeout_s: float) -> JobResult:
-    """Run a notebook headless in the jupyter-server container; bring back the executed notebook and an HTML page.
+    """Run a notebook headless in the jupyter-server container; bring back what it became, an HTML page and its plots.
 
     `name` is one of the notebooks' directory, or a file of this computer. Raises `ConfigError`, `ClusterError`.
     """
@@ -56,9 +58,11 @@ def notebook(session: Session, name: str, parameters: dict[str, str], *, out: Pa
     )
     _check_ran(session, name, output.stdout)
     files = _save_files(output.stdout, out)
+    files += _save_pictures(files, out)
     check_time_limit(output.exit_code, task.node, f"notebook {name}", timeout_s)
     if output.exit_code != 0:
-        kept = f"; see {files[-1]}" if files else ""
+        page = next((path for path in files if path.suffix == ".html"), None)
+        kept = f"; see {page}" if page else ""
         hint = "`invoke deploy`: the stack is of an earlier version" if PROGRAM in output.last_lines(3) else None
         what = f"notebook {name} failed{kept}: {output.last_lines(15)}"
         raise ClusterError(Problem(node=task.node, what=what, hint=hint))
@@ -150,17 +154,36 @@ def _save_files(stdout: str, out: Path) -> list[Path]:
     return saved
 
 
-def _result_of(files: list[Path]) -> object:
-    """What the notebook displayed under our own type, if anything."""
+def _outputs(files: list[Path]) -> Iterator[dict[str, Any]]:
+    """What the cells of the executed notebook have displayed: of each the media types and what they hold."""
     for path in files:
-        if path.suffix != ".ipynb":
+        if path.suffix != END:
             continue
         for cell in json.loads(path.read_text(encoding="utf-8")).get("cells", []):
             for output in cell.get("outputs", []):
-                found = (output.get("data") or {}).get(RESULT_MIME)
-                if found is not None:
-                    return found
-    return None
+                yield output.get("data") or {}
+
+
+def _save_pictures(files: list[Path], out: Path) -> list[Path]:
+    """The plots of the executed notebook, each as a PNG file of its own: NAME-1.png and so on."""
+    saved: list[Path] = []
+    name = next((path.stem for path in files if path.suffix == END), "")
+    for data in _outputs(files):
+        found = data.get("image/png")
+        if found is None:
+            continue
+        try:
+            picture = base64.b64decode("".join(found))
+        except (ValueError, TypeError):
+            continue  # a program wrote it that is not Jupyter's; the notebook has it
+        saved.append(out / f"{name}-{len(saved) + 1}.png")
+        durable.write_file(saved[-1], picture)
+    return saved
+
+
+def _result_of(files: list[Path]) -> object:
+    """What the notebook displayed under our own type, if anything."""
+    return next((data[RESULT_MIME] for data in _outputs(files) if data.get(RESULT_MIME) is not None), None)
 
 
 def summary_of(result: object) -> list[str]:
