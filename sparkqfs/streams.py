@@ -64,8 +64,17 @@ def reason(error: OSError) -> str:
     return f"standard output: {error.strerror or error}"
 
 
+_asks = [False]
+
+
+def is_asking() -> bool:
+    """Whether the last that was told is a question: it ends without a line's end, and an answer comes behind it."""
+    return _asks[0]
+
+
 def tell(text: str) -> None:
     """To standard error, at once. Where it is not read or takes no more, nothing is said and the work goes on."""
+    _asks[0] = bool(text) and not text.endswith("\n")
     try:
         sys.stderr.write(text)
         sys.stderr.flush()

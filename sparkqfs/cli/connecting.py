@@ -149,7 +149,8 @@ def sql(given: Flags, e: str | None = None, f: str | None = None, csv: bool = Fa
             if text is None:
                 result = job.shell(session, reporter.passed_on)
             else:
-                result = job.run(session, job.Text(*text), form, reporter.passed_on, timeout)
+                with reporter.patience():
+                    result = job.run(session, job.Text(*text), form, reporter.passed_on, timeout)
             record.code = int(result.exit_code)
         reporter.result(result)
     end_with(result)

@@ -72,7 +72,7 @@ def ask(yes: bool) -> Callable[[str], bool]:
         if not sys.stdin.isatty():
             return False
         tell(f"{question} [y/N] ")  # standard output is for the result
-        return input().strip().lower() in ("y", "yes")
+        return _answer().lower() in ("y", "yes")
 
     return confirm
 
@@ -183,7 +183,14 @@ def ask_word(question: str) -> str:
     if not sys.stdin.isatty():
         return ""
     tell(question)
-    return input().strip()
+    return _answer()
+
+
+def _answer() -> str:
+    try:
+        return input().strip()
+    finally:
+        tell("")
 
 
 def load(given: Flags, *, erases: bool = False) -> ClusterConfig:
@@ -277,7 +284,8 @@ def run(
 
             locked = lock and not given.dry_run
             with recording(session, name, changes=changes) as record:
-                with cluster_lock(session, name) if locked else contextlib.nullcontext(), record.ended_first():
+                locking = cluster_lock(session, name) if locked else contextlib.nullcontext()
+                with locking, record.ended_first(), reporter.patience():
                     result = job(session)
                 record.code = int(result.exit_code)
         reporter.result(result)

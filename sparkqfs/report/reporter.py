@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -19,7 +20,7 @@ from sparkqfs.facts.log_lines import LogLine
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.times import about
 from sparkqfs.shortening import shortened
-from sparkqfs.streams import NobodyReads, look_for_reader, output_errors, tell, to_nowhere
+from sparkqfs.streams import NobodyReads, is_asking, look_for_reader, output_errors, tell, to_nowhere
 from sparkqfs.tree import IS_INSTALLED
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 EVENT_CHARACTERS = 300
+QUIET_S = 20.0
 STATE_STYLE = {"changed": "yellow", "unchanged": "green", "ok": "green", "planned": "cyan", "failed": "red"}
 LOOKED = {"failed": "see below"}
 """Nothing has failed where a machine was only looked at: it lacks something."""
@@ -168,6 +170,8 @@ class Reporter:
         self._started = time.monotonic()
         self._lock = threading.Lock()
         self._last_noise = 0.0
+        self._last_still = 0.0
+        self._said, self._said_at = "", self._started
 
     @functools.cached_property
     def out(self) -> Terminal:
@@ -196,12 +200,39 @@ class Reporter:
         with self._lock:
             noisy = text.startswith("[") and "] " in text and not text.endswith(("building", "pushing"))
             now = time.monotonic()
+            self._said, self._said_at = text, now
             if noisy and not self.verbose:
                 if now - self._last_noise < 2.0:
                     return
                 self._last_noise = now
-            text = text if noisy else as_called(text)
-            self.err.say((f"{now - self._started:6.1f}s ", "dim"), plain(shortened(text, EVENT_CHARACTERS)))
+            self._say(text if noisy else as_called(text), now)
+
+    def _say(self, text: str, now: float) -> None:
+        self.err.say((f"{now - self._started:6.1f}s ", "dim"), plain(shortened(text, EVENT_CHARACTERS)))
+
+    @contextlib.contextmanager
+    def patience(self) -> Iterator[None]:
+        """While the block runs, a line says what it is at where nothing else has been said for `QUIET_S`."""
+        ended = threading.Event()
+
+        def look() -> None:
+            while not ended.wait(QUIET_S / 4):
+                with self._lock:
+                    now = time.monotonic()
+                    quiet = now - self._said_at
+                    pause = max(QUIET_S, quiet / 3)
+                    if ended.is_set():
+                        return
+                    if self._said and quiet > QUIET_S and now - self._last_still > pause and not is_asking():
+                        self._last_still = now
+                        self._say(f"still: {as_called(self._said.removeprefix('== '))} ({quiet:.0f} s)", now)
+
+        threading.Thread(target=look, name="patience", daemon=True).start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                ended.set()
 
     def stage(self, name: str, result: JobResult, seconds: float) -> None:
         """One finished stage of `up`."""

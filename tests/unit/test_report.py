@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
+from sparkqfs import streams
 from sparkqfs.errors import ExitCode, Problem
 from sparkqfs.plan.steps import JobResult, Outcome
+from sparkqfs.report import reporter as reporter_module
 from sparkqfs.report.reporter import Reporter, as_called, name_file
 
 NODE_PROBLEM = Problem(
@@ -192,6 +195,39 @@ def test_there_are_no_control_codes_when_nobody_looks(capsys: pytest.CaptureFixt
     reporter.watched(status())
     captured = capsys.readouterr()
     assert "\x1b" not in captured.out + captured.err
+
+
+def test_what_lasts_is_said_again_but_not_while_a_question_is_open(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporter_module, "QUIET_S", 0.05)
+    reporter = Reporter()
+    told = ""
+
+    def until(enough: int) -> None:
+        nonlocal told
+        limit = time.monotonic() + 10
+        while told.count("still: ") < enough and time.monotonic() < limit:
+            time.sleep(0.01)
+            told += capsys.readouterr().err
+
+    with reporter.patience():
+        reporter.event("== build")
+        until(2)
+        streams.tell("Remove it? [y/N] ")
+        told += capsys.readouterr().err
+        before = told.count("still: ")
+        time.sleep(0.3)
+        told += capsys.readouterr().err
+        assert told.count("still: ") == before
+        streams.tell("")
+        reporter.event("[node1] pushing")
+        until(before + 1)
+    assert before >= 2 and "still: build (0 s)" in told
+    assert told.count("still: ") > before and "still: [node1] pushing (0 s)" in told
+    capsys.readouterr()
+    time.sleep(0.2)
+    assert capsys.readouterr().err == "", "nothing is said after the end"
 
 
 def test_a_hint_of_several_machines_is_said_once_below_them(capsys: pytest.CaptureFixture[str]) -> None:
