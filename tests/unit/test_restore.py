@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,14 +20,14 @@ from sparkqfs.facts.nodes import ContainerFact, DiskFact, NodeFacts
 from sparkqfs.facts.pages import parse_hdfs
 from sparkqfs.jobs.cluster import deploy, restore_look
 from sparkqfs.jobs.session import Session
-from sparkqfs.jobs.storage import aside, backup_sources
+from sparkqfs.jobs.storage import aside, backup_sources, backup_store
 from sparkqfs.plan.cluster import restore as plans
 from sparkqfs.plan.cluster.restore_report import Report
 from sparkqfs.plan.steps import JobResult
 from sparkqfs.plan.storage import backend_of
-from tests.builders.backups import a_backup
+from tests.builders.backups import FSID, a_backup
 from tests.builders.clusters import a_cluster
-from tests.builders.facts import prepared
+from tests.builders.facts import a_record, copies_on, prepared
 from tests.builders.status import a_status
 
 ID = "0b8a7f60-0000-4000-8000-000000000001"
@@ -471,3 +471,29 @@ def test_hdfs_is_told_to_begin_without_newer_blocks_by_a_restore_alone_and_when_
     session.backend = backend_of(session.config)
     deploy._begin_without_newer(session, a_status(storage=storage))
     assert [argv[-1] for argv in told] == (["forceExit"] if begins else [])
+
+
+def asked_for(tmp_path: Path, now: str | None, *, name: str | None = None) -> list[str]:
+    """What is said before a backup of file system `FSID` goes to a cluster whose own is `now`, its metadata lost."""
+    config = a_cluster("node1", "node2")
+    facts = prepared(config)
+    written = a_record(config, id=ID, initialised=True, file_system_id=now)
+    facts["node2"] = replace(facts["node2"], records=copies_on(config, "node2", written))
+    facts["node1"] = replace(facts["node1"], records=())
+    wishes = restore_look.Wishes(old_manager="node1", name=name, typed=lambda _: config.name)
+    backup = backup_store.open_backup(a_backup(tmp_path))
+    ground = restore_look.Ground(
+        wishes=wishes, facts=facts, found={}, source=None, recovery=None, cluster_id=ID, record=None, backup=backup
+    )
+    said: list[str] = []
+    session = SimpleNamespace(config=config, backend=backend_of(config), on_event=said.append)
+    restore_look.ask(cast(Session, session), wishes, ground)
+    return said
+
+
+def test_a_backup_from_before_an_erase_says_so_before_it_takes_the_place_of_the_files(tmp_path: Path) -> None:
+    sentence = f"That is file system {FSID}; the one of cluster spark now is 99, as after an `--erase`."
+    assert any(line.startswith(sentence) for line in asked_for(tmp_path / "1", "99"))
+    assert any(line.startswith(sentence) for line in asked_for(tmp_path / "2", "99", name="spark"))
+    for now in (FSID, None):
+        assert not any("That is file system" in line for line in asked_for(tmp_path / str(now), now))

@@ -232,9 +232,14 @@ def _copies(session: Session, layout: StorageLayout) -> tuple[dict[str, CopiesFa
 def ask(session: Session, wishes: Wishes, ground: Ground) -> None:
     """The one question. Raises `ConfigError` for another name, `RefusedError` without an answer."""
     said = wishes.name
+    other = ""
+    if ground.backup is not None and (part := ground.backup.manifest.metadata) is not None:
+        other = plans.of_another(session.config, ground.facts, part.file_system)
+    if said is None and (asked := question(session, wishes, ground)) is not None:
+        session.on_event(asked)
+    if other:
+        session.on_event(other)
     if said is None:
-        if (asked := question(session, wishes, ground)) is not None:
-            session.on_event(asked)
         said = wishes.typed("The cluster's name, to go on: ")
     check_said(session, said)
 

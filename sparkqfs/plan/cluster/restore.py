@@ -13,6 +13,7 @@ from sparkqfs.config.names import check_nodes
 from sparkqfs.errors import ConfigError, ExitCode, Problem
 from sparkqfs.facts.copies import CopiesFact, KeptCopy
 from sparkqfs.facts.nodes import NodeFacts
+from sparkqfs.plan.cluster.identity import newest_record
 from sparkqfs.plan.storage import backend_of
 from sparkqfs.plan.times import about
 
@@ -160,6 +161,18 @@ def question(
         f"What was written later has no names afterwards; its {backend.words.blocks} are kept aside.{there} "
         f"The stack, and all that runs in it, is stopped first; machines leave a swarm that {manager} does not manage."
         f"{disks}{gone}"
+    )
+
+
+def of_another(config: ClusterConfig, facts: dict[str, NodeFacts], file_system: str) -> str:
+    """A sentence where a backup is of another file system than the cluster has, or had last; else nothing."""
+    record = newest_record(config, facts)
+    now = facts[config.manager.name].meta.file_system_id or (record.file_system_id if record is not None else None)
+    if now in (None, file_system):
+        return ""
+    return (
+        f"That is file system {file_system}; the one of cluster {config.name} now is {now}, as after an `--erase`. "
+        "The files that were written to it have no names afterwards."
     )
 
 
