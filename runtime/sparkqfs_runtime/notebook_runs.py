@@ -350,7 +350,7 @@ def run(source: Path, parameters: dict[str, Any], changed: dict[str, Any] | None
         exact = {name: repr(value) for name, value in parameters.items() if name not in plain}
         words = (str(venv / "python"), "-c", RUN, str(given), str(target), str(work), json.dumps(plain))
         code = subprocess.run((*words, json.dumps(exact)), stdout=sys.stderr, cwd=work, check=False).returncode
-        convert = (str(venv / "jupyter"), "nbconvert", "--log-level", "WARN", "--to", "html", str(target))
+        convert = (str(venv / "jupyter"), "nbconvert", "--log-level", "ERROR", "--to", "html", str(target))
         if target.exists():
             subprocess.run(convert, stdout=sys.stderr, cwd=work, check=False)
         for path in (target, target.with_suffix(".html")):

@@ -492,7 +492,7 @@ def asked_for(tmp_path: Path, now: str | None, *, name: str | None = None) -> li
 
 
 def test_a_backup_from_before_an_erase_says_so_before_it_takes_the_place_of_the_files(tmp_path: Path) -> None:
-    sentence = f"That is file system {FSID}; the one of cluster spark now is 99, as after an `--erase`."
+    sentence = f"That is file system {FSID}; the one of cluster spark now is 99, as after its files were erased."
     assert any(line.startswith(sentence) for line in asked_for(tmp_path / "1", "99"))
     assert any(line.startswith(sentence) for line in asked_for(tmp_path / "2", "99", name="spark"))
     for now in (FSID, None):

@@ -171,8 +171,8 @@ def of_another(config: ClusterConfig, facts: dict[str, NodeFacts], file_system: 
     if now in (None, file_system):
         return ""
     return (
-        f"That is file system {file_system}; the one of cluster {config.name} now is {now}, as after an `--erase`. "
-        "The files that were written to it have no names afterwards."
+        f"That is file system {file_system}; the one of cluster {config.name} now is {now}, as after its files were "
+        "erased. The files that were written to it have no names afterwards."
     )
 
 

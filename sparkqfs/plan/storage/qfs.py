@@ -32,12 +32,14 @@ FSCK = f"qfsfsck -m 127.0.0.1 -p {topology.META_CLIENT_PORT} -a 0"
 CLIENT_ENVIRONMENT = {
     "QFS_CLIENT_CONFIG": "client.useOsResolver=1",
     "QFS_CLIENT_DEFAULT_FATTR_REVALIDATE_TIME": "-1",
+    "QFS_CLIENT_LOG_LEVEL": "NOTICE",
 }
 """Of every program that uses QFS's client.
 
 The OS resolver, as QFS's own cannot live with Docker's. And no memory of directories: by default a client goes on for
 30 seconds with what it knows of a path; an executor that knows a `_temporary` which the driver has removed and made
-again cannot write into it. Source: QFS 2.2.8, src/cc/libclient/KfsClient.cc.
+again cannot write into it. And no line in every program's output for each file system that it opens. Source: QFS
+2.2.8, src/cc/libclient/KfsClient.cc.
 """
 INIT_FILES = (
     r"-type f \( -name .dirtest -o -name ckpt.lock -o -name chkpt.0.0.0 -o -name 'chkpt.0.0.0*.tmp'"
