@@ -13,6 +13,7 @@ import ast
 import base64
 import contextlib
 import decimal
+import difflib
 import fcntl
 import json
 import operator
@@ -309,8 +310,16 @@ def guessed(text: str) -> Any:
 
 
 def parameters_of(notebook: dict[str, Any], given: list[tuple[str, str]]) -> dict[str, Any]:
-    """Raises Refusal for a value that its default does not allow."""
+    """Raises Refusal for a value that its default does not allow, and for a name that is nearly one of the notebook's.
+
+    Another name is the notebook's own business: papermill sets the variable and says that it has no default.
+    """
     known_defaults = defaults(notebook)
+    plain = {name.lower().replace("_", ""): name for name in known_defaults}
+    for name, _ in given:
+        near = difflib.get_close_matches(name.lower().replace("_", ""), plain, 1, 0.85)
+        if near and name not in known_defaults:
+            raise Refusal(f"--param {name}: the notebook has no parameter {name}; did you mean {plain[near[0]]}?")
     return {name: typed(name, text, known_defaults.get(name, UNKNOWN)) for name, text in given}
 
 

@@ -177,6 +177,15 @@ def test_a_value_that_its_default_does_not_allow_runs_nothing(name: str, text: s
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"), [("BYNUMBER", "BY_NUMBER"), ("computed", "COMPUTED"), ("COUMPUTED", "COMPUTED")]
+)
+def test_a_name_that_is_nearly_a_parameters_runs_nothing(name: str, meant: str) -> None:
+    with pytest.raises(Refusal, match=f"--param {name}: the notebook has no parameter {name}; did you mean {meant}"):
+        parameters_of(a_notebook(CELL), [(name, "1")])
+    assert parameters_of(a_notebook("import os"), [(name, "1")]) == {name: 1}, "where it names none, any is right"
+
+
 @pytest.mark.parametrize("source", ["COUNT =", "%%bash\nCOUNT=1", "COUNT = '\0'"])
 def test_a_cell_that_is_not_plain_python_still_takes_its_parameters(source: str) -> None:
     assert parameters_of(a_notebook(source), [("COUNT", "3")]) == {"COUNT": 3}
