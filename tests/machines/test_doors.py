@@ -185,7 +185,7 @@ def test_without_a_screen_the_address_is_said(pages: Pages) -> None:
     finally:
         code, _, err = ended(process)
     assert code == 130 and f"localhost:{port} is open until Ctrl-C" in err
-    assert "no browser here: open the address above" in err
+    assert "no browser here: open the address in one of yours" in err
 
 
 def test_for_a_program_it_is_one_document(pages: Pages) -> None:

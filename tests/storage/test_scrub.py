@@ -68,6 +68,23 @@ def test_the_only_copy_is_kept_as_it_is_and_said(quiet: QfsCluster) -> None:
     assert state["damages"][0]["block"] == str(chunk.id)
 
 
+def test_a_copy_whose_file_somebody_removed_is_made_again_and_an_only_one_is_said(quiet: QfsCluster) -> None:
+    both = next(iter(put(quiet, "/removed", "2", 2).values()))
+    only = next(iter(put(quiet, "/removed-only", "1", 1).values()))
+    ((holder, lone),) = only.items()
+    for address in SERVERS:
+        scrub(quiet, address)  # it sees them all
+    gone = both[holder]
+    for chunk in (gone, lone):
+        chunk.path.unlink()
+    log = scrub(quiet, holder)
+    assert f"{gone.path.name}: missing, it is gone; reported: its chunkserver does not have it either" in log
+    assert f"{lone.path.name}: missing, it is gone; kept: it is the only copy" in log
+    QfsCluster.wait(lambda: is_whole(quiet, {gone.id}, copies=2), "the copy again", 120)
+    assert "kept: it is the only copy" in scrub(quiet, holder), "as long as nobody does something about it"
+    assert quiet.read("/removed", 60) == (quiet.home / "data").read_bytes()
+
+
 def test_where_no_other_copy_is_good_it_is_kept(quiet: QfsCluster) -> None:
     copies = next(iter(put(quiet, "/both", "2", 2).values()))
     for address in SERVERS:

@@ -180,6 +180,44 @@ def test_a_pass_counts_and_goes_on_when_the_metaserver_does_not_answer(
     assert command.main(["scrub", "meta", "1", HERE, "2", "0", "s", "d"]) == 64
 
 
+def test_a_chunk_file_that_is_gone_is_asked_about_until_there_is_an_answer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "chunks"
+    folder.mkdir()
+    (folder / f"{command.FILE_SYSTEM}9").touch()
+    chunks = [a_chunk(folder, b"data", name=f"7.{number}.1") for number in range(1, 6)]
+    state = command.State(hour="2", bytes_per_second=1)
+    scrub = command.Scrub(Healer("meta", 1, HERE), (folder,), state, tmp_path / "state")
+    asked: list[int] = []
+    answers: dict[int, Copies | None] = {}
+
+    def answered(_self: Healer, chunk: Chunk) -> Copies | None:
+        asked.append(chunk.id)
+        if chunk.id not in answers:
+            raise Unasked("GETPATHNAME: refused")
+        return answers[chunk.id]
+
+    def seen() -> tuple[list[int], int, int, int]:
+        asked.clear()
+        scrub.run_pass()
+        return asked[:], state.damaged, state.kept, state.errors
+
+    monkeypatch.setattr(Healer, "copies", answered)
+    assert seen() == ([], 0, 0, 0), "the first pass knows of none"
+    for chunk in chunks[:4]:
+        chunk.path.unlink()
+    assert seen() == ([1], 0, 0, 1), "one that cannot be asked about is no damage, and the others wait with it"
+    answers |= {1: None, 2: Copies(1, {"127.0.0.9": 1}), 3: Copies(2, {HERE: 1}), 4: Copies(1, {HERE: 1})}
+    assert seen() == ([1, 2, 3, 4], 1, 1, 0), "removed, another server's, written again; the last is the only copy"
+    assert seen() == ([4], 1, 1, 0)
+    (folder / f"{command.FILE_SYSTEM}9").rename(folder / f"{command.FILE_SYSTEM}10")
+    assert seen() == ([], 0, 0, 0), "chunks of another file system"
+    (folder / "7.5.1").unlink()
+    scrub.directories = (folder, tmp_path / "none")
+    assert seen() == ([], 0, 0, 1), "with a directory that cannot be read nothing is missing"
+
+
 def test_what_a_pass_has_left_counts_until_the_next_one_has_ended(tmp_path: Path) -> None:
     (tmp_path / "chunk").mkdir()
     state = command.State(kept=2)

@@ -32,7 +32,7 @@ REVERSED = 0xFECAFECA
 ZEROS = 0x000F_0001
 """Adler-32 of a block of zeros, which may have 0 in its place: a part that was never written."""
 
-What = Literal["header", "padding", "data", "short", "unreadable"]
+What = Literal["header", "padding", "data", "short", "unreadable", "missing"]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from sparkqfs_runtime.pages.sources import Unasked
-from sparkqfs_runtime.scrub.chunk_files import Chunk, chunks_in, damage_of
+from sparkqfs_runtime.scrub import known_chunks
+from sparkqfs_runtime.scrub.chunk_files import Chunk, Damage, chunks_in, damage_of
 from sparkqfs_runtime.scrub.healing import Healer
 
 STATE_S = 10.0
@@ -158,14 +159,44 @@ class Scrub:
             except OSError as error:
                 self.say(f"{directory} cannot be read: {error}")
                 state.errors += 1
+        names = {chunk.path.name for chunk in found}
+        names |= self.look_for(names) if not state.errors else set()
         random.shuffle(found)
         for chunk in found:
             self.look(chunk)
             self.write(STATE_S)
         state.running, state.ended, state.kept_before = False, time.time(), 0
         self.write(0)
+        self.remember(names)
         ends = f"{state.healed} of them healed or reported, {state.kept} kept"
         self.say(f"read {state.blocks} chunks, {state.bytes} bytes: {state.damaged} damaged, {ends}")
+
+    def look_for(self, names: set[str]) -> set[str]:
+        """Chunk files that the last pass has seen and that are gone: those that are still to be looked for."""
+        gone = sorted(known_chunks.read(self.file, file_system_of(self.directories)) - names)
+        left: set[str] = set()
+        for at, name in enumerate(gone):
+            try:
+                outcome = self.look_after(
+                    known_chunks.chunk_of(name, self.directories[0]), Damage("missing", "it is gone")
+                )
+            except Unasked as error:
+                self.say(f"files that are gone are looked for in the next pass: {error}")
+                self.state.errors += 1
+                return left.union(gone[at:])
+            if outcome == "kept":
+                left.add(name)
+            self.write(STATE_S)
+        return left
+
+    def remember(self, names: set[str]) -> None:
+        """The chunk files of this pass, for the next one."""
+        of = file_system_of(self.directories)
+        try:
+            if of:
+                known_chunks.write(self.file, of, names)
+        except OSError as error:
+            self.say(f"the names of the chunks cannot be written beside {self.file}: {error}")
 
     def look(self, chunk: Chunk) -> None:
         """One chunk; damage that is seen twice is looked after."""
@@ -176,21 +207,30 @@ class Scrub:
 
         self.state.blocks += 1
         damage = damage_of(chunk, read) and damage_of(chunk, read)
-        if damage is None:
-            return
+        if damage is not None:
+            self.look_after(chunk, damage)
+
+    def look_after(self, chunk: Chunk, damage: Damage) -> str:
+        """What came of it."""
         self.state.damaged += 1
         try:
             outcome, why = self.healer.heal(chunk, damage)
         except (Unasked, OSError) as error:
+            if damage.what == "missing":
+                self.state.damaged -= 1
+                raise Unasked(str(error)) from error
             outcome, why = "kept", str(error)
         if outcome == "gone":
             self.state.damaged -= 1
+            if damage.what == "missing":
+                return outcome  # somebody has removed the file
         else:
             self.state.healed += outcome != "kept"
             self.state.kept += outcome == "kept"
         self.say(f"{chunk.path}: {damage.what}, {damage.detail}; {outcome}: {why}")
         entry = {"block": str(chunk.id), "what": damage.what, "outcome": outcome, "why": why, "at": round(time.time())}
         self.state.damages = [*self.state.damages, entry][-KEPT:]
+        return outcome
 
     def write(self, every_s: float) -> None:
         """The state, where it has not been written for so long."""

@@ -62,7 +62,9 @@ class Healer:
         if copies is None or copies.version != chunk.version or self.address not in copies.ports:
             return "gone", "the metaserver does not count it as a copy"
         why = self.why_kept(chunk, copies)
-        return ("kept", why) if why else self.report(chunk, copies.ports[self.address])
+        if why:
+            return "kept", why
+        return (self.report_missing if damage.what == "missing" else self.report)(chunk, copies.ports[self.address])
 
     def why_kept(self, chunk: Chunk, copies: Copies) -> str:
         """Why its data cannot be had elsewhere; empty when it can: that was tried. Raises `Unasked`."""
@@ -147,6 +149,19 @@ class Healer:
                 return "gone", "it is well, or no longer there"
             answer = refusal or answer
         return "kept", f"its chunkserver has read it, found {answer}, and still has it; the next pass tries again"
+
+    def report_missing(self, chunk: Chunk, port: int) -> tuple[Outcome, str]:
+        """Makes our chunkserver look for a file that is gone: it may have it open, and give it as before at first."""
+        for number in range(TRIES):
+            if number:
+                time.sleep(PAUSE_S)
+            try:
+                refusal = read_all(self.address, port, chunk, self.read)
+            except (OSError, ValueError, Unasked) as error:
+                return "kept", f"its chunkserver could not be made to read it: {error}"
+            if refusal is not None:
+                return "reported", f"its chunkserver does not have it either ({refusal})"
+        return "kept", "its chunkserver still gives it; the next pass tries again"
 
 
 def is_taken_away(chunk: Chunk) -> bool:

@@ -77,7 +77,7 @@ def open_page(session: Session, word: str, *, port: int, with_browser: bool, sho
         session.on_event(f"localhost:{tunnel.port} is open until Ctrl-C")
         with _address(url, token is not None) if is_shown else contextlib.nullcontext(url) as address:
             if with_browser and not (is_shown and browser.show(address)):
-                session.on_event("there is no browser here: open the address above")
+                session.on_event("there is no browser here: open the address in one of yours")
             hold(session, door)
 
 
