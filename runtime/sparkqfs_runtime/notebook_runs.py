@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import base64
 import contextlib
+import datetime
 import decimal
 import difflib
 import fcntl
@@ -91,6 +92,31 @@ SAMPLES: dict[str, Any] = {one.__name__: one() for one in (str, int, float, bool
 OF_TEXTS = frozenset(("format", "join", "lower", "replace", "strip", "upper", "zfill"))
 """Methods of a text that give a text."""
 OF_ENVIRONMENT = frozenset(("os.environ", "environ", "os.environ.get", "environ.get", "os.getenv", "getenv"))
+
+
+CALLED = re.compile(
+    r"(?P<type>(?:\w+\.)*(?P<name>date|datetime|Timestamp|Decimal|Path|PurePath|PurePosixPath))"
+    r"(?:\.(?:today|now|utcnow|fromisoformat|strptime|combine|cwd|home))?"
+)
+"""What makes a default that is a day, a time, an exact number or a path: `date(2026, 1, 31)`, `dt.date.today()`."""
+
+
+class Made(NamedTuple):
+    """The default is made by this type, whatever its value is."""
+
+    type: str
+    """As the notebook calls it."""
+    name: str
+
+
+class Code:
+    """A value as Python writes it, with names of the notebook."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
 
 
 class OrNone(NamedTuple):
@@ -237,6 +263,8 @@ def _sample(node: ast.expr) -> Any:
             return SAMPLES[name]
         case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in OF_TEXTS:
             return "" if isinstance(value_of(owner), str) else UNKNOWN
+        case ast.Call(func=inner) if found := CALLED.fullmatch(ast.unparse(inner)):
+            return Made(found["type"], found["name"])
         case ast.Call(func=inner) | ast.Subscript(value=inner) if ast.unparse(inner) in OF_ENVIRONMENT:
             return ""
     return UNKNOWN
@@ -247,6 +275,8 @@ def typed(name: str, text: str, default: Any) -> Any:
     match default:
         case OrNone():
             return None if text == "None" else typed(name, text, default.value)
+        case Made():
+            return _made(name, text, default)
         case str():
             return text
         case bool():
@@ -274,6 +304,21 @@ def _whole(text: str) -> int:
         if not number.is_integer():
             raise
         return int(decimal.Decimal(text))
+
+
+def _made(name: str, text: str, wanted: Made) -> Code:
+    """The call that makes the value of such a type in the notebook."""
+    checks: dict[str, tuple[Callable[[str], object], str, str]] = {
+        "date": (datetime.date.fromisoformat, ".fromisoformat", "2026-01-31"),
+        "datetime": (datetime.datetime.fromisoformat, ".fromisoformat", "2026-01-31T12:00"),
+        "Decimal": (decimal.Decimal, "", "1.50"),
+    }
+    check, method, like = checks.get(wanted.name, (str, "", ""))
+    try:
+        check(text)
+    except (ValueError, ArithmeticError):
+        raise Refusal(f"{name} is like {like} in this notebook, not {text!r}") from None
+    return Code(f"{wanted.type}{method}({text!r})")
 
 
 def _written(name: str, text: str, wanted: type) -> Any:

@@ -142,6 +142,38 @@ def test_a_default_whose_type_is_sure_says_it_also_where_its_value_is_not(source
     assert repr(parameters_of(a_notebook(source), [("X", text)])["X"]) == repr(value)
 
 
+@pytest.mark.parametrize(
+    ("default", "text", "code"),
+    [
+        ("date(2026, 1, 31)", "2026-02-01", "date.fromisoformat('2026-02-01')"),
+        ("datetime.date.today()", "2026-02-01", "datetime.date.fromisoformat('2026-02-01')"),
+        ("dt.datetime(2026, 1, 31)", "2026-02-01T06:30", "dt.datetime.fromisoformat('2026-02-01T06:30')"),
+        ("datetime.now()", "2026-02-01", "datetime.fromisoformat('2026-02-01')"),
+        ("pd.Timestamp('2026')", "2026-02", "pd.Timestamp('2026-02')"),
+        ("Decimal('1.10')", "007.50", "Decimal('007.50')"),
+        ("Path('/a')", "it's", 'Path("it\'s")'),
+        ("Path.home() if True else 1", "7", "7"),
+        ("datetime.timedelta(days=1)", "7", "7"),
+    ],
+)
+def test_a_day_a_time_an_exact_number_and_a_path_are_made_as_the_default_is(default: str, text: str, code: str) -> None:
+    assert repr(parameters_of(a_notebook(f"IT = {default}"), [("IT", text)])["IT"]) == code
+
+
+@pytest.mark.parametrize(
+    ("default", "text", "like"),
+    [
+        ("date(2026, 1, 31)", "tomorrow", "2026-01-31"),
+        ("datetime.date.today()", "20", "2026-01-31"),
+        ("datetime.now()", "', __import__('os')", "2026-01-31T12:00"),
+        ("decimal.Decimal(1)", "1,5", "1.50"),
+    ],
+)
+def test_what_is_no_day_no_time_or_no_exact_number_runs_nothing(default: str, text: str, like: str) -> None:
+    with pytest.raises(Refusal, match=f"IT is like {like} in this notebook"):
+        parameters_of(a_notebook(f"IT = {default}"), [("IT", text)])
+
+
 def test_a_list_that_is_computed_takes_a_list_and_none_stays_none() -> None:
     assert parameters_of(a_notebook("X = [DAY]"), [("X", "['a']")]) == {"X": ["a"]}
     assert parameters_of(a_notebook("X = {DAY: 1}"), [("X", "{'a': 1}")]) == {"X": {"a": 1}}
