@@ -27,7 +27,7 @@ RECIPES = frozenset({"hadoop.lock", "hadoop.pom.xml", "delta.lock", "delta.pom.x
 _INCOMPLETE = (
     "the package is not whole: install it again" if IS_INSTALLED else "run from a complete clone of the repository"
 )
-SHARED_MODULES = ("__init__.py", "durable.py", "errors.py", "progress.py", "streams.py", "topology.py")
+SHARED_MODULES = ("__init__.py", "amounts.py", "durable.py", "errors.py", "progress.py", "streams.py", "topology.py")
 """Of sparkqfs/, in the images as here; and all of sparkqfs/files."""
 
 

@@ -385,7 +385,7 @@ def test_no_backend_is_named_outside_the_storage_seam() -> None:
 
 RUNTIME = ROOT / "runtime" / "sparkqfs_runtime"
 PROGRAMS = sorted(RUNTIME.rglob("*.py"))
-SHARED = {"durable", "errors", "files", "progress", "streams", "topology"}
+SHARED = {"amounts", "durable", "errors", "files", "progress", "streams", "topology"}
 """Of sparkqfs, what is in the images."""
 IN_JUPYTER = {"pages/in_jupyter.py": {"jupyter_server", "tornado"}}
 """What Jupyter's server loads."""
@@ -408,6 +408,9 @@ def test_a_program_in_the_containers_needs_the_standard_library_only() -> None:
 
 def test_what_the_images_get_of_the_package_is_what_the_runtime_may_import() -> None:
     assert {name.removesuffix(".py") for name in SHARED_MODULES} == {"__init__"} | SHARED - {"files"}
+    files = [PACKAGE / name for name in SHARED_MODULES] + sorted((PACKAGE / "files").glob("*.py"))
+    names = {name for path in files for name, _ in imported(tree_of(path)) if name.startswith("sparkqfs.")}
+    assert {name.split(".")[1] for name in names} <= SHARED
 
 
 def test_the_health_check_imports_its_questions_and_nothing_that_starts_something() -> None:
