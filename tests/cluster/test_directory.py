@@ -167,6 +167,7 @@ class SharedDirectory:
         ran = shared.run("shell", stdin="spark.range(10).write.parquet('/tmp/nowhere')\n")
         assert ran.code == 1 and "is another directory here than on the driver's machine" in ran.err
 
+    @pytest.mark.long
     def test_the_csv_notebook_finds_every_broken_line(self, shared: Cluster) -> None:
         result = run_small(shared, "csv_to_sql")
         assert (result["rows"], result["broken"]) == (3 * 1439, 3)
