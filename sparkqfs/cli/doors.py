@@ -127,4 +127,4 @@ def login(given: Flags, target: str, on: str | None = None) -> None:
 
         return login.login(session, target_of(session.config, target, on), reporter.passed_on)
 
-    run("login", job, given, adapt=check)
+    run("login", job, given, has_screen=True, adapt=check)

@@ -28,7 +28,7 @@ def shell(given: Flags, timeout: int = 86400) -> None:
         read = None if sys.stdin.isatty() and sys.stdout.isatty() else input_text
         return shell.shell(session, read=read, output=reporter.passed_on, timeout_s=timeout)
 
-    run("shell", job, given)
+    run("shell", job, given, has_screen=True)
 
 
 @cluster_task(help={"last": "ended applications to show"})
@@ -76,7 +76,7 @@ def app_logs(given: Flags, application: str, tail: int = 50, follow: bool = Fals
             return apps.follow(session, application, output=reporter.passed_on)
         return apps.logs(session, application, tail=tail)
 
-    run("app.logs", job, given)
+    run("app.logs", job, given, has_screen=True)
 
 
 @cluster_task(

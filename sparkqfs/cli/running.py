@@ -272,9 +272,12 @@ def run(
     lock: bool = False,
     erases: bool = False,
     changes: bool = True,
+    has_screen: bool = False,
     adapt: Callable[[ClusterConfig], ClusterConfig] = lambda config: config,
 ) -> None:
     """Load, open, run one job, report, exit. `lock`: other runs that change the cluster are kept out meanwhile.
+
+    `has_screen`: a terminal or a program of the user's has it, and silence is theirs.
 
     The manager records what changes something: all but what `guide.CHANGES_NOTHING` names, or `changes` denies.
     """
@@ -285,7 +288,8 @@ def run(
             locked = lock and not given.dry_run
             with recording(session, name, changes=changes) as record:
                 locking = cluster_lock(session, name) if locked else contextlib.nullcontext()
-                with locking, record.ended_first(), reporter.patience():
+                patience = contextlib.nullcontext() if has_screen else reporter.patience()
+                with locking, record.ended_first(), patience:
                     result = job(session)
                 record.code = int(result.exit_code)
         reporter.result(result)

@@ -132,7 +132,7 @@ def submit(
             session, wanted, output=reporter.passed_on, detach=detach, take_all=all_cores == "all", timeout_s=timeout
         )
 
-    run("submit", job, given)
+    run("submit", job, given, has_screen=True)
 
 
 def wanted_program(said: dict[str, Any], cores: str | None, say: Callable[[str], None]) -> Program:
