@@ -187,6 +187,21 @@ def test_images_that_nothing_needs_go_from_the_engine_and_from_the_registry(plac
     assert [one.state for one in again.outcomes] == ["unchanged"] and len(place.asked) == 1
 
 
+@pytest.mark.parametrize(("state", "stays"), [("completed", False), ("paused", True), ("updating", True), (None, True)])
+def test_all_removes_the_version_before_an_update_once_that_has_ended_well(
+    place: Place, state: str | None, stays: bool
+) -> None:
+    w = f"{place.registry}/spark/w"
+    now, before = ({"TaskTemplate": {"ContainerSpec": {"Image": f"{w}:{number}"}}} for number in (5, 4))
+    update = {} if state is None else {"UpdateStatus": {"State": state}}
+    place.engine.services = [{"Spec": now, "PreviousSpec": before, **update}]
+    place.clean()
+    assert f"{w}:4" in place.engine.images and "4" in place.tags(), "without --all it stays"
+    place.clean(everything=True)
+    assert (f"{w}:4" in place.engine.images, "4" in place.tags()) == (stays, stays)
+    assert f"{w}:5" in place.engine.images
+
+
 def test_what_users_made_of_ours_stays(place: Place) -> None:
     for number, name in enumerate(("mine:1", f"{place.registry}/other/w:1", "spark/w:1")):
         place.engine.add(name, number, 7)

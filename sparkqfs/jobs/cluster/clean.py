@@ -48,7 +48,7 @@ def run(session: Session, *, everything: bool) -> JobResult:
 
 def _look(session: Session, everything: bool) -> tuple[tuple[Cleaning, ...], tuple[Problem, ...]]:
     """What can go, and the problems of machines that cannot be asked."""
-    used = _used(session)
+    used = _used(session, everything)
     current = {name for ref in images.references(session).values() for name in (ref.plain, ref.delta, ref.reference)}
     names = tuple(node.name for node in session.config.nodes)
     found = session.clients.on(names, lambda name: _on_engine(session, name))
@@ -60,8 +60,8 @@ def _look(session: Session, everything: bool) -> tuple[tuple[Cleaning, ...], tup
     return cleanings, found.problems
 
 
-def _used(session: Session) -> set[str]:
-    """Images of services of this cluster.
+def _used(session: Session, everything: bool) -> set[str]:
+    """Images of services of this cluster; but for `everything`, those that an update has replaced too.
 
     Raises `RefusedError` where nobody knows whether there are services.
     """
@@ -72,7 +72,7 @@ def _used(session: Session) -> set[str]:
         raise RefusedError(Problem(node=manager.name, what=what, code=ExitCode.REFUSED, hint="`invoke doctor` looks"))
     if manager.swarm_state == "inactive":
         return set()
-    return images.of_services(session)
+    return images.of_services(session, before=not everything)
 
 
 def _on_engine(session: Session, name: str) -> list[HeldImage]:

@@ -50,15 +50,18 @@ def architecture(session: Session) -> str:
     return manager
 
 
-def of_services(session: Session) -> set[str]:
+def of_services(session: Session, *, before: bool = True) -> set[str]:
     """Images of services of this cluster, now and before their last update: Swarm may start them again.
 
     Those that are not of the stack too: a program that runs again has the image of the deploy in which it was sent.
+    Without `before` those from before an update that has ended well are left out: only a person goes back to them.
     """
     engine, config = session.clients.engine(), session.config
     found: set[str] = set()
     for service in [*engine.services(config.name), *engine.labelled_services(f"{CLUSTER_LABEL}={config.name}")]:
-        for spec in (service.get("Spec") or {}, service.get("PreviousSpec") or {}):
+        has_ended = (service.get("UpdateStatus") or {}).get("State") == "completed"
+        earlier = {} if has_ended and not before else service.get("PreviousSpec") or {}
+        for spec in (service.get("Spec") or {}, earlier):
             container = (spec.get("TaskTemplate") or {}).get("ContainerSpec") or {}
             found.update(names_meant(str(container.get("Image") or "")))
     return found
