@@ -99,12 +99,13 @@ def test_a_port_that_is_taken_is_refused_before_anything_is_opened() -> None:
 
 def test_a_port_that_somebody_has_under_the_other_address_is_not_ours() -> None:
     """They would be given the token of whoever says `localhost`."""
+    with socket.create_server(("127.0.0.1", 0)) as free:  # a test beside this one may have any other port there
+        port = free.getsockname()[1]
     try:
-        taken = socket.create_server(("::1", 0), family=socket.AF_INET6)
-    except OSError:
-        pytest.skip("no IPv6 here")
+        taken = socket.create_server(("::1", port), family=socket.AF_INET6)
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
     with taken:
-        port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match="Address already in use"):
             Tunnel(lambda: pytest.fail("nothing is opened"), port)
         socket.create_server(("127.0.0.1", port)).close()
