@@ -59,13 +59,19 @@ def is_block(data: bytes, expected: int) -> bool:
     return found == expected or (found, expected) == (ZEROS, 0)
 
 
+def named(path: Path) -> Chunk | None:
+    """What the name of a file says; `None` where it is not that of a chunk that nobody writes."""
+    found = NAME.fullmatch(path.name)
+    return Chunk(path, int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
 def chunks_in(directory: Path) -> Iterator[Chunk]:
     """The chunks of a directory that nobody writes, in no order. Raises `OSError`."""
     with os.scandir(directory) as entries:
         for entry in entries:
-            match = NAME.fullmatch(entry.name)
-            if match is not None and entry.is_file(follow_symlinks=False):
-                yield Chunk(Path(entry.path), int(match[1]), int(match[2]), int(match[3]))
+            chunk = named(Path(entry.path))
+            if chunk is not None and entry.is_file(follow_symlinks=False):
+                yield chunk
 
 
 def damage_of(chunk: Chunk, read: Callable[[int], None] = lambda _bytes: None) -> Damage | None:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from sparkqfs_runtime.pages.sources import Unasked
 from sparkqfs_runtime.scrub import known_chunks
-from sparkqfs_runtime.scrub.chunk_files import Chunk, Damage, chunks_in, damage_of
+from sparkqfs_runtime.scrub.chunk_files import Chunk, Damage, chunks_in, damage_of, named
 from sparkqfs_runtime.scrub.healing import Healer
 
 STATE_S = 10.0
@@ -173,19 +173,18 @@ class Scrub:
 
     def look_for(self, names: set[str]) -> set[str]:
         """Chunk files that the last pass has seen and that are gone: those that are still to be looked for."""
-        gone = sorted(known_chunks.read(self.file, file_system_of(self.directories)) - names)
+        known = known_chunks.read(self.file, file_system_of(self.directories))
+        gone = [chunk for name in sorted(known - names) if (chunk := named(self.directories[0] / name))]
         left: set[str] = set()
-        for at, name in enumerate(gone):
+        for at, chunk in enumerate(gone):
             try:
-                outcome = self.look_after(
-                    known_chunks.chunk_of(name, self.directories[0]), Damage("missing", "it is gone")
-                )
+                outcome = self.look_after(chunk, Damage("missing", "it is gone"))
             except Unasked as error:
                 self.say(f"files that are gone are looked for in the next pass: {error}")
                 self.state.errors += 1
-                return left.union(gone[at:])
+                return left.union(one.path.name for one in gone[at:])
             if outcome == "kept":
-                left.add(name)
+                left.add(chunk.path.name)
             self.write(STATE_S)
         return left
 

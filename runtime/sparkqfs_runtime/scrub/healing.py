@@ -62,9 +62,7 @@ class Healer:
         if copies is None or copies.version != chunk.version or self.address not in copies.ports:
             return "gone", "the metaserver does not count it as a copy"
         why = self.why_kept(chunk, copies)
-        if why:
-            return "kept", why
-        return (self.report_missing if damage.what == "missing" else self.report)(chunk, copies.ports[self.address])
+        return ("kept", why) if why else self.report(chunk, damage, copies.ports[self.address])
 
     def why_kept(self, chunk: Chunk, copies: Copies) -> str:
         """Why its data cannot be had elsewhere; empty when it can: that was tried. Raises `Unasked`."""
@@ -133,8 +131,12 @@ class Healer:
         except (OSError, ValueError, Unasked):
             return False
 
-    def report(self, chunk: Chunk, port: int) -> tuple[Outcome, str]:
-        """Makes our chunkserver read it, until it has taken the file away or there is no damage any more."""
+    def report(self, chunk: Chunk, damage: Damage, port: int) -> tuple[Outcome, str]:
+        """Makes our chunkserver read it, until it has taken the file away or there is no damage any more.
+
+        A file that is gone it may have open, and give it as before at first.
+        """
+        is_missing = damage.what == "missing"
         answer = "nothing"
         for number in range(TRIES):
             if number:
@@ -144,24 +146,14 @@ class Healer:
             except (OSError, ValueError, Unasked) as error:
                 return "kept", f"its chunkserver could not be made to read it: {error}"
             if refusal is not None and is_taken_away(chunk):
-                return "reported", f"its chunkserver has found it, too ({refusal})"
-            if damage_of(chunk, self.read) is None:
+                found = "does not have it either" if is_missing else "has found it, too"
+                return "reported", f"its chunkserver {found} ({refusal})"
+            if not is_missing and damage_of(chunk, self.read) is None:
                 return "gone", "it is well, or no longer there"
             answer = refusal or answer
+        if is_missing:
+            return "kept", "its chunkserver still gives it; the next pass tries again"
         return "kept", f"its chunkserver has read it, found {answer}, and still has it; the next pass tries again"
-
-    def report_missing(self, chunk: Chunk, port: int) -> tuple[Outcome, str]:
-        """Makes our chunkserver look for a file that is gone: it may have it open, and give it as before at first."""
-        for number in range(TRIES):
-            if number:
-                time.sleep(PAUSE_S)
-            try:
-                refusal = read_all(self.address, port, chunk, self.read)
-            except (OSError, ValueError, Unasked) as error:
-                return "kept", f"its chunkserver could not be made to read it: {error}"
-            if refusal is not None:
-                return "reported", f"its chunkserver does not have it either ({refusal})"
-        return "kept", "its chunkserver still gives it; the next pass tries again"
 
 
 def is_taken_away(chunk: Chunk) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sparkqfs_runtime.scrub.chunk_files import NAME, Chunk
+from sparkqfs_runtime.scrub.chunk_files import NAME
 
 SUFFIX = ".known"
 
@@ -28,12 +28,6 @@ def write(state: Path, file_system: str, names: Iterable[str]) -> None:
     temporary = file.with_name(f".{file.name}.new")
     temporary.write_text("\n".join((file_system, *sorted(names), "")), encoding="ascii")
     temporary.replace(file)
-
-
-def chunk_of(name: str, directory: Path) -> Chunk:
-    """What its name says; it is in no directory."""
-    file, number, version = map(int, name.split("."))
-    return Chunk(directory / name, file, number, version)
 
 
 def _file(state: Path) -> Path:

@@ -70,7 +70,7 @@ def run(session: Session, *, adopt: tuple[str, ...], sizes: bool, timeout_s: flo
     notes += map(visible, doubts(seen.makers or ()))
     notes += [visible(f"{_full(*key)} was not measured: {why}") for key, why in seen.unread.items()]
     if seen.nameless:
-        count = f"{len(seen.nameless)} director{'y' if len(seen.nameless) == 1 else 'ies'}"
+        count = amount(len(seen.nameless), "directory", "directories")
         notes.append(f"{count} of the warehouse without a name: `invoke tables --adopt {ALL}`, or --adopt PATH")
         notes += [f"  {_shown(session, one)}" for one in seen.nameless]
     return JobResult(task="tables", text=_text(session, seen), notes=tuple(notes), document=_document(session, seen))

@@ -11,6 +11,7 @@ from sparkqfs.jobs.session import Session, check_cluster_name
 from sparkqfs.jobs.storage import backup_sources as sources
 from sparkqfs.jobs.storage import backup_store as store
 from sparkqfs.jobs.storage.backup_archive import TablesPart, read_index, tables_of
+from sparkqfs.jobs.storage.backup_names import counted
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage.backups import METADATA, SCHEMA, Manifest
 from sparkqfs.plan.times import about
@@ -112,8 +113,7 @@ def described(session: Session, path: Path, manifest: Manifest) -> tuple[str, ..
         lines = [f"metadata from {source[manifest.metadata.source]} on {manifest.metadata.node}{age}"]
     if manifest.names is not None:
         exact = "" if manifest.names.exact else "; something was written while they were listed"
-        directories = amount(manifest.names.directories, "directory", "directories")
-        lines.append(f"names: {amount(manifest.names.files, 'file')}, {directories}{exact}")
+        lines.append(f"names: {counted(manifest.names)}{exact}")
     if (tables := tables_in(path, manifest)) is not None:
         lines.append(f"names of {amount(tables.tables, 'table')}")
     if manifest.recovery_node is not None:

@@ -14,6 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sparkqfs.amounts import amount
 from sparkqfs.facts.fsck import shown_name
 from sparkqfs.plan.storage.backups import NamesPart, Position
 
@@ -116,6 +117,11 @@ def _document(line: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("its first or its last line is not what it should be")
     return found
+
+
+def counted(found: Summary | NamesPart) -> str:
+    """How many files and directories, for a sentence."""
+    return f"{amount(found.files, 'file')}, {amount(found.directories, 'directory', 'directories')}"
 
 
 def order(path: str) -> list[str]:

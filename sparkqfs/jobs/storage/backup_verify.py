@@ -18,7 +18,7 @@ from sparkqfs.jobs.storage import backup_store as store
 from sparkqfs.jobs.storage import backup_streams as streams
 from sparkqfs.jobs.storage.backup import check_timeout
 from sparkqfs.jobs.storage.backup_archive import tables_of
-from sparkqfs.jobs.storage.backup_names import Difference, Reading, compare, read_summary
+from sparkqfs.jobs.storage.backup_names import Difference, Reading, compare, counted, read_summary
 from sparkqfs.jobs.storage.backup_store import Backup
 from sparkqfs.plan.steps import JobResult, Outcome
 from sparkqfs.plan.storage import backups
@@ -195,12 +195,8 @@ def _open_somewhere(session: Session, backup: Backup, place: Position | None, ta
         except ValueError as error:
             said.append(f"{name}: its answer is damaged: {error}")
             continue
-        return f"on {name}: {_names(summary.files, summary.directories)}{_tables(backup, summary.tables)}"
+        return f"on {name}: {counted(summary)}{_tables(backup, summary.tables)}"
     raise NotPossible("; ".join(said) or "no machine of the cluster answers")
-
-
-def _names(files: int, directories: int) -> str:
-    return f"{amount(files, 'file')}, {amount(directories, 'directory', 'directories')}"
 
 
 def _tables(backup: Backup, opened: int | None) -> str:
@@ -241,7 +237,7 @@ def _same_names(session: Session, report: Report, folder: Path, timeout_s: float
     report.unsure = found.total
     report.since = _since(session, backup.names, folder / "now", timeout_s)
     exact = "" if names.exact else f"; {found.total} names changed more than once while they were listed"
-    return f"{_names(names.files, names.directories)}, all the same{exact}"
+    return f"{counted(names)}, all the same{exact}"
 
 
 def _since(session: Session, names: Path, target: Path, timeout_s: float) -> Difference | None:

@@ -44,8 +44,7 @@ def block_refusals(config: ClusterConfig, fact: NodeFacts, *, is_whole: bool) ->
         if not disk.has_blocks:
             continue
         where = f"{disk.path}/{backend.layout.top}/{backend.layout.blocks}"
-        block = backend.words.blocks.removesuffix("s")
-        what = f"{where} holds {amount(disk.blocks, block)}, {amount(disk.block_bytes, 'byte')}"
+        what = f"{where} holds {amount(disk.blocks, backend.words.block)}, {amount(disk.block_bytes, 'byte')}"
         hint = f"they belong to the file system on {manager.name}"
         if not is_whole:
             what += f", and {manager.name} has no metadata for them"

@@ -28,6 +28,11 @@ class Words:
     counted_too: str = ""
     """What the master's number of files has besides files; empty: nothing."""
 
+    @property
+    def block(self) -> str:
+        """One of the blocks."""
+        return self.blocks.removesuffix("s")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Master:

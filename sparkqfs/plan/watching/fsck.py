@@ -58,21 +58,21 @@ class Report:
             hint = "wait until `invoke status` no longer says recovering, and ask again"
             found.append(Problem(what=f"{what}have not reported yet", hint=hint))
         if fact.lost_files or fact.lost_blocks:
-            files = _counted(fact.lost_files, "file") if fact.lost_files else "pieces of files that can be made again"
-            what = f"{files}: {_counted(fact.lost_blocks, self.block)} without a good copy on the {self.words.servers} "
+            files = amount(fact.lost_files, "file") if fact.lost_files else "pieces of files that can be made again"
+            what = f"{files}: {amount(fact.lost_blocks, self.block)} without a good copy on the {self.words.servers} "
             found.append(Problem(what=f"{what}that are up", hint=self._remedy()))
         if fact.short_files or fact.short_blocks:
-            count = "files" if fact.short_files is None else _counted(fact.short_files, "file")
-            what = f"{count} with too few copies: {_counted(fact.short_blocks, self.block)}"
+            count = "files" if fact.short_files is None else amount(fact.short_files, "file")
+            what = f"{count} with too few copies: {amount(fact.short_blocks, self.block)}"
             found.append(Problem(what=what, hint=self._wait()))
         for scrub in self.scrubs:
             found += self._silent(scrub)
             hint = "which: `invoke logs --service worker-node`"
             if kept := max(scrub.kept, scrub.kept_before):
-                what = f"{_counted(kept, 'damaged copy', 'damaged copies')} left as found: no good copy is known"
+                what = f"{amount(kept, 'damaged copy', 'damaged copies')} left as found: no good copy is known"
                 found.append(Problem(node=scrub.node, what=what, hint=hint))
             if scrub.errors:
-                what = f"{_counted(scrub.errors, 'directory or block', 'directories or blocks')} could not be read"
+                what = f"{amount(scrub.errors, 'directory or block', 'directories or blocks')} could not be read"
                 found.append(Problem(node=scrub.node, what=f"{what} by the scrub", hint=hint))
         if fact.partial:
             found.append(Problem(what=f"not everything was looked at: {fact.partial}", hint="more time: --timeout"))
@@ -90,7 +90,7 @@ class Report:
     @property
     def block(self) -> str:
         """One of the storage's blocks."""
-        return self.words.blocks.removesuffix("s")
+        return self.words.block
 
     def _remedy(self) -> str:
         may = f"{', '.join(self.away)} may have the copies: bring it back; " if self.away else ""
@@ -124,7 +124,7 @@ class Report:
         for file in fact.damaged:
             yield from self._file(file)
         if self.hidden:
-            more = _counted(self.hidden, "more file")
+            more = amount(self.hidden, "more file")
             yield f"and {more} not shown: --max {len(fact.damaged) + self.hidden}"
         elif self.hidden is None:
             yield "and files that are not shown"
@@ -132,9 +132,9 @@ class Report:
 
     def _file(self, file: DamagedFact) -> Iterator[str]:
         size = "" if file.size is None else f"{amount(file.size, 'byte')}, "
-        asked = "" if file.asked is None else f"{file.asked} cop{'y' if file.asked == 1 else 'ies'} asked for, "
+        asked = "" if file.asked is None else f"{amount(file.asked, 'copy', 'copies')} asked for, "
         yield f"{file.state:5}  {shown_name(file.path)}"
-        yield f"       {size}{asked}{_counted(file.blocks_count, self.block)} with fewer"
+        yield f"       {size}{asked}{amount(file.blocks_count, self.block)} with fewer"
         for block in file.blocks[:SHOWN_BLOCKS]:
             at = "" if block.offset is None else f" at {block.offset}"
             copies = ", ".join(self._copy(copy.address, copy.state) for copy in block.copies)
@@ -216,7 +216,3 @@ def path_keys(path: bytes) -> dict[str, object]:
         return {"path": path.decode(), "path_base64": None}
     except UnicodeDecodeError:
         return {"path": shown_name(path), "path_base64": base64.b64encode(path).decode()}
-
-
-def _counted(count: int, singular: str, plural: str = "") -> str:
-    return f"{count} {singular if count == 1 else plural or singular + 's'}"

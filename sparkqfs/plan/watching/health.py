@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from sparkqfs.amounts import amount
 from sparkqfs.config.copies import copy_nodes
 from sparkqfs.config.model import ClusterConfig
 from sparkqfs.errors import Problem
@@ -94,15 +95,15 @@ class _Look:
         if self.health.lost_blocks:
             count = self.health.lost_blocks
             single = f", {self.health.lost_single} of them of files with one copy" if self.health.lost_single else ""
-            what = f"{_counted(count, self.words.blocks)} {_have(count)} no copy on the {up}{single}"
+            what = f"{amount(count, self.words.block)} {_have(count)} no copy on the {up}{single}"
             return [Problem(what=what, hint=self.where(self.backend.which_lost()) + self.remedy())]
         if self.check is not None and self.check.lost_files:
             count = self.check.lost_files
-            what = f"{_counted(count, 'files')} cannot be read: no copy of {'its' if count == 1 else 'their'} data"
+            what = f"{amount(count, 'file')} cannot be read: no copy of {'its' if count == 1 else 'their'} data"
             what += f" on the {up} (looked at {about(self.check.age_s)} ago)"
             return [Problem(what=what, hint=self.where(self.backend.which_lost()) + self.remedy())]
         if self.health.bad and self.check is None and self.health.lost_blocks is None:
-            what = f"the {self.words.servers} have found {_counted(self.health.bad, 'bad ' + self.words.blocks)}"
+            what = f"the {self.words.servers} have found {amount(self.health.bad, 'bad ' + self.words.block)}"
             what += f", and whether files are lost is not known: {self.why_unchecked()}"
             return [Problem(what=what, hint=self.where(self.backend.which_lost()))]
         return []
@@ -119,7 +120,7 @@ class _Look:
         """Copies that are missing and not being made."""
         if not self.missing:
             return []
-        missing = f"{_counted(self.missing, 'copies')} of {self.words.blocks} {_are(self.missing)} missing"
+        missing = f"{amount(self.missing, 'copy', 'copies')} of {self.words.blocks} {_are(self.missing)} missing"
         hint = self.where(self.backend.which_short())
         if self.memory is None:
             return []
@@ -227,11 +228,6 @@ class _Look:
         if isinstance(self.health.memory, str):
             return f"{self.health.memory}; a stack of an older version does not check: `invoke deploy`"
         return self.health.memory.error or "the first check has not ended"
-
-
-def _counted(count: int, plural: str) -> str:
-    singular = {"copies": "copy"}.get(plural, plural.removesuffix("s"))
-    return f"{count} {singular if count == 1 else plural}"
 
 
 def _have(count: int) -> str:
